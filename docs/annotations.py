@@ -253,7 +253,7 @@ NOTIFICATIONS: Mapping[IncidentKind, tuple[tuple[str, str, str], ...]] = Mapping
                 "did anyone enter statuses in Oplead? `status` shows what is held back",
             ),
         ),
-        IncidentKind.SILENCE: (
+        IncidentKind.ANOMALY: (
             (
                 "Conversions may be missing",
                 "one of the alarms above: an empty field, lost or damaged click ids, one reason that stops everything",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,8 +16,8 @@ from jobs.alerts.review import review, unknown_labels
 from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
-from jobs.deliver.sender import deliver
-from jobs.ledger import outbox, outbox_queries, requests, starts, status_labels
+from jobs.deliver.sender import Sending, deliver
+from jobs.ledger import outbox, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -26,8 +26,8 @@ from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, p
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import SyncMode, SyncWindow, expect_plausible, pull
-from jobs.rules.adjustment import adjustments_of
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Scope, Stop, StopKind
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -95,35 +95,32 @@ def run_night(
     ask_for_outcomes(ledger, book, deps, summary, watch)
     book, decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(NightStep.DELIVER):
-        summary.delivered = deliver(
-            ledger,
-            book,
-            deps.sinks,
-            deps.clock,
-            jitter=deps.jitter,
-            due_by=decided_at,
-            stopped=summary.resolved.stopped,
-            held=summary.held,
+        sending = replace(
+            sending_of(ledger, book, deps, decided_at),
+            stopped=summary.resolved.stopped.keys(),
+            held=summary.held.keys(),
             replays=reading,
-            cancel_token=deps.cancel_token,
         )
-        summary.corrected = send_adjustments(
-            ledger,
-            book,
-            deps.sinks,
-            deps.clock,
-            jitter=deps.jitter,
-            due_by=decided_at,
-            stopped={*summary.resolved.stopped, *summary.delivered.stopped}.difference(summary.delivered.silent),
-            silent=summary.delivered.silent,
-            held=summary.held,
-            replays=reading,
-            cancel_token=deps.cancel_token,
-        )
+        summary.delivered = deliver(sending, deps.sinks)
+        silent = summary.delivered.silent
+        stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
+        summary.corrected = send_adjustments(replace(sending, stopped=stopped), deps.sinks, silent=silent)
     ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     _await_outcomes(ledger, book, deps, summary, until=deps.clock.now() + wait, watch=watch)
     return _conclude(ledger, book, summary)
+
+
+def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> Sending:
+    """How a run sends what was due by then."""
+    return Sending(
+        ledger=ledger,
+        book=book,
+        clock=deps.clock,
+        jitter=deps.jitter,
+        due_by=due_by,
+        cancel_token=deps.cancel_token,
+    )
 
 
 def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
@@ -143,9 +140,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullc
     book, decided_at = _plan(ledger, book, deps, summary, watch)
     due = {row.id for row in _unsent(ledger) if is_due(row, decided_at)}
     with watch(NightStep.VALIDATE):
-        summary.delivered = deliver(
-            ledger, book, deps.sinks, deps.clock, jitter=deps.jitter, due_by=decided_at, cancel_token=deps.cancel_token
-        )
+        summary.delivered = deliver(sending_of(ledger, book, deps, decided_at), deps.sinks)
     for row in _unsent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
@@ -164,8 +159,8 @@ def is_due(row: Delivery, at: datetime) -> bool:
     return all(time is None or time <= at for time in (row.not_before, row.deferred_until))
 
 
-def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str | None:
-    """What kept a delivery from being checked, and why; None where no reported stop did."""
+def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Scope | None:
+    """The stop that kept a delivery from being checked; None where no reported one did."""
     route = book.route(row.conversion, row.destination)
     if row.state == DeliveryState.IN_DOUBT:
         target = outbox.target_of(row)
@@ -173,9 +168,10 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[str, str]) -> str |
         target = route.target
     else:
         return None
-    way = book.way(DestinationId(row.destination), target.transport, target.owner)
-    places = (row.destination, way, f"{way}/{target.action}")
-    return next((f"{place} stopped: {stopped[place]}" for place in places if place in stopped), None)
+    destination = DestinationId(row.destination)
+    way = book.way(destination, target.transport, target.owner)
+    scopes = (Scope(destination), way, replace(way, action=target.action))
+    return next((scope for scope in scopes if scope in stopped), None)
 
 
 def _await_outcomes(
@@ -220,7 +216,7 @@ def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
             yield
         except (Misconfigured, Transient) as error:
             expect_plausible(ledger, summary.started_at)
-            summary.source_stopped = str(error)
+            summary.source_stopped = stop_of(error)
     except WrongClock:
         with ledger.writing() as session:
             starts.take_back(session, ledger.account, since=summary.started_at)
@@ -232,6 +228,12 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummar
     with watch(NightStep.PULL), reading_source(ledger, summary):
         _pull(ledger, book, deps, summary)
     return summary
+
+
+def stop_of(error: Misconfigured | Transient) -> Stop:
+    """The stop that an error of the source makes."""
+    kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
+    return Stop(kind, (str(error),))
 
 
 def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
@@ -292,12 +294,11 @@ def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunS
     summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in book.ask_when_lost)
     summary.unconfirmed = outbox.moved_to(session, ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
-        summary.put_off = outbox_queries.put_off_again(session, ledger)
+        summary.put_off = outbox.put_off_again(session, ledger)
     refused = outbox.rejected_in(session, ledger)
-    summary.rejected = [(row.lead, row.conversion, _place_of(row), row.code or "") for row in refused]
-    summary.standing = outbox_queries.standing(session, ledger.account)
+    summary.rejected = [(row.lead, row.conversion, _scope_of(row), row.code or "") for row in refused]
+    summary.standing = outbox.standing(session, ledger.account)
 
 
-def _place_of(row: OutboxRow) -> str:
-    """The destination that answers about it, or what that one's corrections are called."""
-    return adjustments_of(DestinationId(row.destination)) if isinstance(row, Adjustment) else row.destination
+def _scope_of(row: OutboxRow) -> Scope:
+    return Scope(DestinationId(row.destination), isinstance(row, Adjustment))

@@ -2,26 +2,25 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from connectors.records import LeadId
 from jobs.deliver.sender import deliver
 from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
-from jobs.ledger.outbox import Sent, number
-from jobs.ledger.outbox_queries import is_sent_elsewhere, mark_sent_elsewhere
+from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow
-from jobs.nightly import Deps, NightStep, Watch, ask_for_outcomes, count_states, is_due, reading_source
+from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.nightly import Deps, NightStep, Watch, ask_for_outcomes, count_states, is_due, reading_source, sending_of
 from jobs.plan.planner import erase_idle, hold_missing_values, plan
 from jobs.pull.detail_fetch import DetailFetch
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import ReadRange, read_range
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import LeadFacts, Origin, Route
-from jobs.rules.stage_entry import assumed_time
+from jobs.rules.status_changes import assumed_time
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
@@ -47,16 +46,8 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch:
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
     with watch(NightStep.DELIVER):
-        summary.delivered = deliver(
-            ledger,
-            book,
-            deps.sinks,
-            deps.clock,
-            jitter=deps.jitter,
-            due_by=deps.clock.now(),
-            approved_only=True,
-            cancel_token=deps.cancel_token,
-        )
+        sending = sending_of(ledger, book, deps, deps.clock.now())
+        summary.delivered = deliver(replace(sending, approved_only=True), deps.sinks)
     ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
     with ledger.reading() as session:
@@ -174,7 +165,7 @@ def settle_already_sent(
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.writing() as session:
-            known = ledger_requeue.known(session, ledger.account, [one.lead for one in part])
+            known = leads.on_record(session, ledger.account, [one.lead for one in part])
             for one in part:
                 if one.lead not in known:
                     done.unknown.append(one.lead)
@@ -201,7 +192,7 @@ def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
     """What becomes of everything this run has picked, by conversion, destination and age."""
     counts: dict[tuple[str, str, int], Counter[str]] = {}
     with ledger.reading() as session:
-        for row in ledger_requeue.agreed(session, ledger):
+        for row in ledger_requeue.approved(session, ledger):
             age = (now - (row.at or now)).days
             band = sum(age > days for days in AGE_LIMITS)
             counts.setdefault((row.conversion, row.destination, band), Counter())[_prospect(row, now)] += 1
@@ -279,17 +270,17 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
     """What would be sent again: conversions first, then corrections."""
     account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
     with ledger.reading() as session:
-        sent = ledger_requeue.find(session, account, wanted, places=places, limit=MAX_RETRIED)
+        sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MAX_RETRIED)
         room = MAX_RETRIED - len(sent)
-        corrected = ledger_requeue.find_corrections(session, account, wanted, places=places, limit=room)
-        rows: list[OutboxRow] = [*sent, *corrected]
+        corrected = ledger_requeue.find(session, CORRECTIONS, account, wanted, places=places, limit=room)
+        rows = [*sent, *corrected]
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
     alike: dict[tuple[str, str, str, bool], list[OutboxRow]] = {}
     for row in rows:
         alike.setdefault((row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)), []).append(row)
     return Chosen(
-        tuple(map(number, sent)),
-        tuple(map(number, corrected)),
+        tuple(map(identity, sent)),
+        tuple(map(identity, corrected)),
         tuple(dict.fromkeys(LeadId(row.lead) for row in rows)),
         tuple(
             RejectedGroup(*group, len(found), sum(one.expires_at is not None and one.expires_at < now for one in found))
@@ -316,7 +307,9 @@ def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary:
     return back
 
 
-def _put_back(ledger: Ledger, deps: Deps, kind: type[Sent], numbers: Sequence[int], found: Collection[LeadId]) -> int:
+def _put_back(
+    ledger: Ledger, deps: Deps, kind: type[OutboxRow], numbers: Sequence[int], found: Collection[LeadId]
+) -> int:
     count = 0
     for start in range(0, len(numbers), AT_ONCE):
         deps.cancel_token()

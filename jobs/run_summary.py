@@ -1,34 +1,15 @@
-"""What a run did, in numbers and sentences, and the exit code that says so."""
+"""What a run did, in numbers, what a human is needed for, and the exit code that says so."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.records import DestinationId
-from connectors.text import counted, number
 from jobs.deliver.receipt import Delivered
 from jobs.deliver.resolve import Resolved
 from jobs.plan.planner import Planned
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.sync import Pulled
-from jobs.rules.model import Anomaly
-
-NAMED = 5
-"""How many leads a sentence names."""
-_ASKED = (
-    "`in_doubt: ask` leaves it to you. To send them again, which may count twice, write `in_doubt: resend` within "
-    "48 h; else they become unconfirmed"
-)
-_PUT_OFF = "they go out while they are still in time; `explain` says what it answers"
-
-
-def _named(leads_concerned: Iterable[str]) -> str:
-    """The first few leads of a sentence, in brackets; nothing where there are none."""
-    named = list(dict.fromkeys(leads_concerned))
-    more = ", …" if len(named) > NAMED else ""
-    return f" (lead {', '.join(named[:NAMED])}{more})" if named else ""
-
+from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
 Labels = list[tuple[str, int, int]]
 """Labels as Oplead writes them, how many leads have each, and how many of those a click id."""
@@ -36,45 +17,43 @@ Labels = list[tuple[str, int, int]]
 
 @dataclass(slots=True)
 class Review:
-    """What is new tonight, and what was reported before and still stands."""
+    """What is told tonight, and what was told before and still stands."""
 
-    renames: list[str] = field(default_factory=list)
-    """Statuses found tonight to have another name now, a sentence each."""
-    anomalies: list[str] = field(default_factory=list)
-    """What keeps conversions from being sent, a sentence for each cause, as long as it lasts."""
+    renames: list[Message] = field(default_factory=list)
+    """Statuses found tonight to have another name now."""
+    anomalies: list[Message] = field(default_factory=list)
+    """What keeps conversions from being sent, one for each cause; told as long as it lasts."""
     alarms: list[Anomaly] = field(default_factory=list)
     """The same with the cause of each."""
     unreadable: int = 0
-    """Leads that cannot be read, reported for the first time."""
+    """Leads that cannot be read, told of for the first time."""
     unreadable_before: int = 0
     labels: Labels = field(default_factory=list)
-    """Labels no setting names, new on leads with a click id, or on more of them than when last reported."""
+    """Labels no setting names, new on leads with a click id, or on more of them than when last told."""
     labels_before: Labels = field(default_factory=list)
 
     @property
-    def attention(self) -> list[str]:
-        """What a human should look at, a sentence each."""
-        sentences = [*self.renames, *self.anomalies]
-        if self.unreadable:
-            them = "it" if self.unreadable == 1 else "them"
-            sentences.append(f"{counted(self.unreadable, 'lead')} could not be read: `status` lists {them}")
-        with_click = sum(clicks for _, _, clicks in self.labels)
-        if with_click:
-            which = "lead with a click id has" if with_click == 1 else "leads with a click id have"
-            sentences.append(f"{number(with_click)} {which} a status in neither `stages` nor `ignored_statuses`")
-        return sentences
+    def attention(self) -> list[Message]:
+        """What a human should look at."""
+        clicks = sum(clicks for _, _, clicks in self.labels)
+        return [
+            *self.renames,
+            *self.anomalies,
+            *_counted(MessageId.UNREADABLE, self.unreadable),
+            *_counted(MessageId.UNKNOWN_STATUSES, clicks),
+        ]
 
     @property
-    def standing(self) -> list[str]:
-        """What an earlier night reported and still stands, a sentence each."""
-        sentences = []
-        if before := self.unreadable_before:
-            them = "it" if before == 1 else "them"
-            sentences.append(f"{counted(before, 'lead')} still cannot be read: `status` names {them}")
-        names = ", ".join(f"{label!r}" for label, _, clicks in self.labels_before if clicks)
-        if names:
-            sentences.append(f"still in neither `stages` nor `ignored_statuses`: {names}")
-        return sentences
+    def standing(self) -> list[Message]:
+        """What was told on a night before and still is so."""
+        names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
+        still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
+        return [*_counted(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
+
+
+def _counted(told: MessageId, count: int, **values: object) -> list[Message]:
+    """A message about so many; none where there are none."""
+    return [Message(told, {"count": count, **values})] if count else []
 
 
 @dataclass(slots=True)
@@ -93,9 +72,9 @@ class RunSummary:
     resolved: Resolved = field(default_factory=Resolved)
     review: Review = field(default_factory=Review)
     """What could not be made sense of, new tonight or not."""
-    held: dict[DestinationId, ExcessVolume] = field(default_factory=dict)
-    """Destinations to which nothing new goes until a human agrees."""
-    source_stopped: str | None = None
+    held: dict[Scope, ExcessVolume] = field(default_factory=dict)
+    """Where nothing new goes until a human agrees."""
+    source_stopped: Stop | None = None
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
     """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
     in_doubt: int = 0
@@ -103,57 +82,60 @@ class RunSummary:
     """How many of those are not sent again until someone decides it (`in_doubt: ask`)."""
     unconfirmed: int = 0
     """Deliveries given up tonight."""
-    rejected: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """Lead, conversion, destination and the platform's code of each rejection nobody expected.
-
-    Those of corrections stand under the destination's `corrections_of`.
-    """
+    rejected: list[tuple[str, str, Scope, str]] = field(default_factory=list)
+    """Lead, conversion, destination (or its corrections) and the platform's code of each rejection nobody expected."""
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight, and in a run before."""
     only_outcomes: bool = False
     """Whether no lead was read: outcomes were asked for, and what had come due was sent."""
     only_validated: bool = False
-    """Whether platforms only validated, so that nothing of their answers is kept."""
-    not_checked: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """Whether platforms were only asked, so that nothing is kept of what they said."""
+    not_checked: Counter[tuple[str, str, str, Scope]] = field(default_factory=Counter)
     """Conversion, destination, state, and what stopped: what was due for a check and had none."""
-    standing: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    standing: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
     """Conversion, destination, state, reason: where everything stands after the night."""
 
     @property
-    def stopped(self) -> dict[str, str]:
-        """Destinations, or actions of one, that wait for a human, and why."""
+    def stopped(self) -> dict[Scope, Stop]:
+        """What waits for a human, and why."""
         return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
 
     @property
-    def rejections(self) -> list[str]:
-        """What was rejected though nobody expected it, in a sentence that names some leads."""
+    def rejections(self) -> list[Message]:
+        """What was rejected though nobody expected it."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
-        if not unexpected:
-            return []
-        leads = _named(lead for lead, *_ in self.rejected)
-        if self.only_validated:
-            return [f"{unexpected} would be rejected{leads}"]
-        return [f"{unexpected} rejected{leads}: `explain` says why"]
+        told = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
+        return _counted(told, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
-    def excess_volumes(self) -> list[str]:
-        """What is held as far more than usual, a sentence for each destination."""
-        return [f"{destination}: {excess.sentence}" for destination, excess in self.held.items()]
+    def excess_volumes(self) -> list[Message]:
+        """What is held as far more than usual."""
+        return [
+            Message(MessageId.HELD_THERE, {"scope": scope, "excess": excess.message})
+            for scope, excess in self.held.items()
+        ]
 
     @property
-    def attention(self) -> list[str]:
-        """What a human should look at, a sentence each."""
-        sentences = [*self.rejections, *self.excess_volumes]
-        if self.unconfirmed:
-            why = f": {'; '.join(self.resolved.unconfirmed)}" if self.resolved.unconfirmed else ""
-            sentences.append(f"{self.unconfirmed} unconfirmed: nobody will know whether they count{why}")
-        if replayed := self.in_doubt - self.waiting_for_a_human:
-            sentences.append(f"{replayed} in doubt: an answer was lost; the next night sends the same bytes again")
-        if self.put_off:
-            sentences.append(f"{len(self.put_off)} put off by the platform again{_named(self.put_off)}: {_PUT_OFF}")
-        if self.waiting_for_a_human:
-            sentences.append(f"{self.waiting_for_a_human} in doubt: an answer was lost, and {_ASKED}")
-        return [*sentences, *self.pulled.attention, *self.review.attention]
+    def attention(self) -> list[Message]:
+        """What a human should look at."""
+        requests = tuple(
+            Message(
+                MessageId.UNRESOLVED_REQUEST,
+                {"destination": one.destination, "ticket": one.ticket, "cause": one.cause, "detail": one.detail},
+            )
+            for one in self.resolved.unconfirmed
+        )
+        asked = self.waiting_for_a_human
+        return [
+            *self.rejections,
+            *self.excess_volumes,
+            *_counted(MessageId.UNCONFIRMED, self.unconfirmed, requests=requests),
+            *_counted(MessageId.IN_DOUBT, self.in_doubt - asked),
+            *_counted(MessageId.PUT_OFF, len(self.put_off), leads=tuple(dict.fromkeys(self.put_off))),
+            *_counted(MessageId.IN_DOUBT_ASKS, asked),
+            *self.pulled.attention,
+            *self.review.attention,
+        ]
 
     @property
     def exit_code(self) -> int:

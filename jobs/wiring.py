@@ -180,7 +180,7 @@ def survey_of(
     It keeps to the pace of the account with its state in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
-    from jobs.rules.conversion_value import read_amount  # noqa: PLC0415
+    from jobs.rules.extraction import read_amount  # noqa: PLC0415
     from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
     yield OpleadProbe(

@@ -24,6 +24,7 @@ from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, exclusive, held, lock_of
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import Pulled, SyncMode, SyncWindow, pull
+from jobs.reporting.wording import sentence, stop_sentence
 from jobs.rules.extraction import ConsentField, Extraction
 from jobs.rules.model import ConsentAnswer, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts, StatusEntered
 from jobs.settings.compile import Rulebook
@@ -212,3 +213,13 @@ class ReusedState:
                 yield _begin(self.engine, self.path, ACCOUNT, "test", lock, pid=1, now=clock.now())
         finally:
             self.engine.dispose()
+
+
+def attention(summary):
+    """What a person reads that a human is needed for."""
+    return [sentence(message) for message in summary.attention]
+
+
+def stops(done):
+    """What stopped, and why, as a person reads it."""
+    return {str(scope): stop_sentence(stop) for scope, stop in done.stopped.items()}

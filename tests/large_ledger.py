@@ -169,7 +169,8 @@ class _Writing:
         before = None
         for night, to, cause in way:
             move = {"account": ACCOUNT, "delivery": delivery, "run": self.runs[-night], "from_state": before}
-            rows[Transition].append(move | {"to_state": to, "cause": cause, "at": self.now - night * _DAY})
+            why = {"reason": None, "code": cause} if cause == PUT_OFF else {"reason": cause, "code": None}
+            rows[Transition].append(move | why | {"to_state": to, "at": self.now - night * _DAY})
             before = to
 
 

@@ -1,14 +1,15 @@
 """What quietly starves bidding: nothing can be sent, a field is empty, click ids stop or arrive damaged. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 
 from connectors.records import ClickIdKind
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
-from jobs.rules.model import FEWEST_LEADS, Anomaly, ConsentAnswer
+from jobs.rules.model import FEWEST_LEADS, ConsentAnswer
+from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason
 
 FEWEST = 5
 """Fewer conversions than this may be stopped by chance."""
@@ -30,14 +31,8 @@ CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 
 """How long the columns and form fields are that cut ids off. Whole ids have other lengths."""
 _WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
 """Ids long enough that one without a single capital has lost them."""
-_KEPT_OUT = "where"
-"""What causes of conversions that a `where` keeps out begin with."""
-_MAY_BE_RIGHT = frozenset({"no_click_id", "no_identifier", "consent_refused"})
+_MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONSENT_REFUSED})
 """Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
-
-
-Words = Callable[[str], str]
-"""How a reason is said in a few words."""
 
 
 # ── tonight's conversions ────────────────────────────────────────────────────────────────────────
@@ -48,7 +43,7 @@ class _Qualified:
     """What qualified for one destination, counted: there may be too many to keep each."""
 
     count: int = 0
-    stopped: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[Reason] = field(default_factory=Counter)
     """How many each reason stopped."""
     in_a_row: int = 0
     """How many were stopped since the last one that could be sent."""
@@ -56,9 +51,9 @@ class _Qualified:
     def add(self, one: QualifiedConversion) -> None:
         """Count the next one."""
         self.count += 1
-        self.in_a_row = 0 if one.code is None else self.in_a_row + 1
-        if one.code is not None:
-            self.stopped[one.code] += 1
+        self.in_a_row = 0 if one.reason is None else self.in_a_row + 1
+        if one.reason is not None:
+            self.stopped[one.reason] += 1
 
 
 def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Qualified]:
@@ -68,36 +63,34 @@ def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Q
     return found
 
 
-def stopped_tonight(
-    tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion], *, words: Words
-) -> Iterator[Anomaly]:
+def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion]) -> Iterator[Anomaly]:
     """Where no conversion that qualified can be sent, or one reason stops half of them.
 
     Args:
         tonight: what qualified tonight, in the order it did.
         before: what qualified on the nights before, oldest first; not looked at where nothing is stopped.
-        words: says a reason.
     """
     ours = _by_destination(tonight)
     if not any(here.stopped for here in ours.values()):
         return
     earlier = _by_destination(before)
     nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
-    found: dict[tuple[str, bool], list[str]] = {}
+    found: dict[tuple[Reason, MessageId], list[Message]] = {}
     for place, here in sorted(ours.items()):
         stop = _stop(here, earlier[place], nothing_goes=nothing_goes)
         if stop is not None:
-            found.setdefault(stop, []).append(f"{here.stopped[stop[0]]} of {here.count} for {place}")
-    for (reason, all_of_them), counts in found.items():
-        what = "conversions qualify tonight and none of them can be sent" if all_of_them else _HALF
-        yield Anomaly(f"stopped:{reason}", f"{what}: {words(reason)} ({', '.join(counts)})")
+            values = {"stopped": here.stopped[stop[0]], "count": here.count, "destination": place}
+            found.setdefault(stop, []).append(Message(MessageId.STOPPED_THERE, values))
+    for (reason, message), there in found.items():
+        yield _anomaly(AnomalyKind.STOPPED, message, {"reason": reason}, there=tuple(there))
 
 
-_HALF = "one reason stops at least half of tonight's conversions"
+def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **values: object) -> Anomaly:
+    return Anomaly(AnomalyCause(kind, tuple(about.values())), Message(message, {**about, **values}))
 
 
-def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[str, bool] | None:
-    """The reason that stops one destination's conversions, and whether it gets nothing at all.
+def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
+    """The reason that stops one destination's conversions, and whether it stops all of them or half.
 
     Leads that came without an ad may be all that one destination has on a night, while another gets its own; only
     where no destination gets any they are a silence.
@@ -108,13 +101,13 @@ def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple
     may_be_right = reason in _MAY_BE_RIGHT
     all_of_them = here.in_a_row == here.count
     if all_of_them and (nothing_goes or not may_be_right) and earlier.in_a_row + here.in_a_row >= FEWEST:
-        return reason, True
+        return reason, MessageId.NONE_CAN_BE_SENT
     if count < FEWEST or 2 * count < here.count:
         return None
-    return None if may_be_right and _is_usual(reason, earlier) else (reason, False)
+    return None if may_be_right and _is_usual(reason, earlier) else (reason, MessageId.HALF_STOPPED)
 
 
-def _is_usual(reason: str, earlier: _Qualified) -> bool:
+def _is_usual(reason: Reason, earlier: _Qualified) -> bool:
     """Whether a reason stopped many before, too: a third of them or more."""
     return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
 
@@ -128,19 +121,8 @@ def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple
     """
     for (conversion, destination), count in sorted(counts.items()):
         if count >= FEWEST and (conversion, destination) not in let_in:
-            yield Anomaly(
-                f"{_KEPT_OUT}:{conversion}:{destination}",
-                f"{count} leads reached the stage of {conversion!r} and `where` let none of them through to "
-                f"{destination}: compare its values with Oplead's",
-            )
-
-
-def filtered_out_of(cause: str) -> tuple[str, str] | None:
-    """The conversion and destination that such a silence is about; None of any other."""
-    kind, _, about = cause.partition(":")
-    # A funnel's stage has a colon in its id; a destination has none.
-    conversion, _, destination = about.rpartition(":")
-    return (conversion, destination) if kind == _KEPT_OUT else None
+            about = {"conversion": conversion, "destination": destination}
+            yield _anomaly(AnomalyKind.WHERE, MessageId.WHERE_EXCLUDES_ALL, about, count=count)
 
 
 # ── the fields ───────────────────────────────────────────────────────────────────────────────────
@@ -171,31 +153,24 @@ def empty_fields(
     latest = newest[:FEWEST_LEADS]
     if len(latest) == FEWEST_LEADS:
         if all(lead.ad_user_data is ConsentAnswer.MISSING for lead in latest):
-            yield _empty(f"the consent field {fields.ad_user_data}", fields.ad_user_data, FEWEST_LEADS)
+            yield _field(fields.ad_user_data, MessageId.CONSENT_EMPTY, FEWEST_LEADS)
         if fields.ad_personalization and all(lead.ad_personalization is ConsentAnswer.MISSING for lead in latest):
-            yield _empty(f"the consent field {fields.ad_personalization}", fields.ad_personalization, FEWEST_LEADS)
+            yield _field(fields.ad_personalization, MessageId.CONSENT_EMPTY, FEWEST_LEADS)
         for path in sorted(fields.where):
             if not any(path in lead.where for lead in latest):
-                yield _empty(f"{path}, which a `where` looks at,", path, FEWEST_LEADS)
+                yield _field(path, MessageId.WHERE_EMPTY, FEWEST_LEADS)
             elif not any(_is_listed(lead.where.get(path)) for lead in newest):
-                said = f"none of the last {len(newest)} leads has a value at {path} that a `where` lists"
-                yield Anomaly(f"field:{path}", f"{said}: compare its values with Oplead's")
+                yield _field(path, MessageId.WHERE_UNLISTED, len(newest))
     sold = entered[:FEWEST_LEADS]
     for path in sorted(fields.amounts):
         if path in fields.never_seen:
-            yield Anomaly(
-                f"field:{path}",
-                f"no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
-                "`otherwise` says; mend the path, or write a number as `value`",
-                "Conversions are held back",
-            )
+            yield _field(path, MessageId.AMOUNT_NEVER_SEEN)
         elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
-            said = f"the value field {path} is empty on each of the last {len(sold)} that reached its stage"
-            yield Anomaly(f"field:{path}", f"{said}: is the path right?", "Amounts may be missing")
+            yield _field(path, MessageId.AMOUNT_EMPTY, len(sold))
 
 
-def _empty(what: str, path: str, count: int) -> Anomaly:
-    return Anomaly(f"field:{path}", f"{what} is empty on each of the last {count} leads: is the path right?")
+def _field(path: str, message: MessageId, count: int = 0) -> Anomaly:
+    return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count)
 
 
 def _is_listed(value: str | None) -> bool:
@@ -213,10 +188,8 @@ def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anom
     expected = recent.leads * before.with_click / before.leads
     if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
         now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
-        yield Anomaly(
-            "click share",
-            f"{now} % of the leads of the last {RECENT.days} days have a click id, {then} % of those before had: "
-            "does the form still store it?",
+        yield _anomaly(
+            AnomalyKind.CLICK_SHARE, MessageId.CLICK_SHARE_COLLAPSED, {}, now=now, then=then, days=RECENT.days
         )
 
 
@@ -236,11 +209,7 @@ def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
     chance = (earlier.count(False) + 1) / (len(earlier) + 2)
     if chance**without < BY_CHANCE:
         share = round(100 * earlier.count(True) / len(earlier))
-        yield Anomaly(
-            "click share",
-            f"none of the last {without} leads has a click id, {share} % of those before had: "
-            "does the form still store it?",
-        )
+        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.CLICK_IDS_STOPPED, {}, count=without, share=share)
 
 
 def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
@@ -253,20 +222,15 @@ def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
     for kind, value in ids:
         by_kind.setdefault(kind, []).append(value)
     for kind, values in sorted(by_kind.items()):
-        cut = _cut(values)
-        if cut:
-            yield Anomaly(
-                f"cut:{kind}",
-                f"{cut[0]} of the last {cut[1]} click ids ({kind}) are {cut[2]} characters long and none of them is "
-                "longer: they look cut off on their way into Oplead",
-            )
-        lowered = _lowered(values) if kind in _WITH_CAPITALS else None
-        if lowered:
-            yield Anomaly(
-                f"lowered:{kind}",
-                f"{lowered[0]} of the last {lowered[1]} click ids ({kind}) have no capital letter: "
-                "something on their way into Oplead writes them small",
-            )
+        about = {"kind": kind}
+        if cut := _cut(values):
+            damaged, count, length = cut
+            message = MessageId.CLICK_IDS_CUT
+            yield _anomaly(AnomalyKind.CLICK_IDS_CUT, message, about, damaged=damaged, count=count, length=length)
+        if lowered := _lowered(values) if kind in _WITH_CAPITALS else None:
+            damaged, count = lowered
+            message = MessageId.CLICK_IDS_LOWERED
+            yield _anomaly(AnomalyKind.CLICK_IDS_LOWERED, message, about, damaged=damaged, count=count)
 
 
 def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:

@@ -1,17 +1,15 @@
-"""Tells a human once of each cause: which are new tonight, which stand, which have cleared; what is owed is kept."""
+"""Opens and resolves incidents, and notifies each address of each one once; what was not delivered is kept."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
 from connectors.ports import Notifies
 from connectors.records import DestinationId
 from connectors.text import plain
-from jobs.alerts.detectors import filtered_out_of
 from jobs.alerts.incidents import (
     ACTS,
     NIGHTS,
@@ -23,17 +21,16 @@ from jobs.alerts.incidents import (
     seen,
 )
 from jobs.alerts.incidents import nights as by_night
-from jobs.ledger import incidents, queries
-from jobs.ledger.incidents import IncidentAction, IncidentKind, NightNumbers
+from jobs.ledger import incidents, outbox, queries
+from jobs.ledger.incidents import Incident, IncidentAction, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import IncidentRow
-from jobs.rules.adjustment import adjustments_of
+from jobs.ledger.schema import CORRECTIONS, KINDS, IncidentRow
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
 _CODES = 3
 """How many of a platform's codes a notice names."""
-_KINDS = (incidents.CONVERSIONS, incidents.CORRECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,9 @@ Addresses = Mapping[str, NotifyAddress]
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
-    """A cause that stands tonight."""
+    """An incident that is open tonight."""
 
-    cause: str
+    cause: IncidentId
     title: str
     text: str
     since: datetime
@@ -69,9 +66,26 @@ class UndeliveredNotice:
 
 
 def update_incidents(
-    ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, when: Thresholds, *, now: datetime
+    ledger: Ledger,
+    book: Rulebook,
+    sinks: Sinks,
+    summary: RunSummary,
+    when: Thresholds,
+    *,
+    words: Callable[[Incident], Notice],
+    now: datetime,
 ) -> tuple[OpenIncident, ...]:
-    """Find tonight's causes and keep which of them are new and which have cleared; those that stand."""
+    """Open and resolve incidents by what tonight did; those that are open now.
+
+    Args:
+        ledger: where they are on record.
+        book: the rules of the account.
+        sinks: its destinations.
+        summary: what tonight did.
+        when: from when on one opens.
+        words: says an incident.
+        now: the present instant.
+    """
     with ledger.writing() as session:
         facts = gather(session, ledger, book, sinks, summary, now=now)
         found = {cause.id: cause for cause in causes(facts, when)}
@@ -80,15 +94,19 @@ def update_incidents(
         for each in (*found, *(known for known in on_record if known not in found)):
             row = on_record.get(each)
             act = ACTS[incidents.record_of(row), seen(each, found.keys(), facts, when)]
-            incidents.act(session, ledger.account, act, found.get(each), row, now=now)
-            new |= {str(each)} if act is IncidentAction.OPEN else set()
+            notice = words(found[each]) if each in found else None
+            incidents.act(session, ledger.account, act, each, row, notice=notice, now=now)
+            new |= {each} if act is IncidentAction.OPEN else set()
         session.flush()
-        rows = incidents.on_record(session, ledger.account).values()
-        return tuple(_standing(row, is_new=row.cause in new) for row in rows if row.cleared_at is None)
+        return tuple(
+            OpenIncident(cause, row.title, row.text, row.first_seen_at, cause in new)
+            for cause, row in incidents.on_record(session, ledger.account).items()
+            if row.cleared_at is None
+        )
 
 
 def send_undelivered(
-    ledger: Ledger, addresses: Addresses, zone: ZoneInfo, *, now: datetime
+    ledger: Ledger, addresses: Addresses, *, text_of: Callable[[IncidentRow], str], now: datetime
 ) -> tuple[UndeliveredNotice, ...]:
     """Send each address the notices it is owed; those that did not arrive, which stay owed.
 
@@ -103,7 +121,7 @@ def send_undelivered(
             if mark not in incidents.undelivered(row):
                 continue
             is_down = is_down or not address.by.send(
-                plain(f"{ledger.account}: {row.title}"), plain(_text(row, zone), keep="\n")
+                plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")
             )
             if is_down:
                 failed.append(UndeliveredNotice(address.place, row.title))
@@ -125,8 +143,8 @@ def gather(
         was_read=summary.pulled.pages > 0,
         stopped=summary.stopped,
         reached=frozenset(_reached(session, ledger)),
-        places=frozenset(_places(book, sinks)),
-        held={destination: surge.sentence for destination, surge in summary.held.items()},
+        configured=frozenset(_configured(book, sinks)),
+        held=summary.held,
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
         waiting=tuple(_waiting(session, ledger, book, {*summary.held, *summary.stopped})),
         anomalies=tuple(summary.review.alarms),
@@ -138,8 +156,11 @@ def gather(
 
 def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]:
     """The conversions and destinations on record as letting nobody in: others are not asked about."""
-    anomalies = (each.about for each in incidents.on_record(session, account) if each.kind is IncidentKind.SILENCE)
-    return {out for about in anomalies if (out := filtered_out_of(about)) is not None}
+    return {
+        (cause.about.about[0], cause.about.about[1])
+        for cause in incidents.on_record(session, account)
+        if isinstance(cause.about, AnomalyCause) and cause.about.kind is AnomalyKind.WHERE
+    }
 
 
 def _destinations(
@@ -149,67 +170,47 @@ def _destinations(
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = incidents.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
-    for kind in _KINDS:
+    for kind in KINDS:
         did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
-        doubtful = incidents.in_doubt(session, ledger.account, kind)
-        for destination in sorted({*sinks, *doubtful}):
-            name = _name(kind, destination)
+        in_doubt = outbox.count_in_doubt(session, ledger.account, [kind])
+        for destination in sorted({*sinks, *in_doubt}):
+            scope = Scope(DestinationId(destination), kind is CORRECTIONS)
             now, before = by_night(dates, did.get(destination, {}), tonight)
-            rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == name]
+            rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
             yield DestinationHistory(
-                name,
+                scope,
                 now,
                 before,
-                in_doubt=doubtful.get(destination, 0),
+                in_doubt=in_doubt.get(destination, 0),
                 asks_a_human=destination in book.ask_when_lost,
                 rejected_leads=tuple(dict.fromkeys(lead for lead, _ in rejected)),
                 rejected_codes=tuple(code for code, _ in Counter(code for _, code in rejected).most_common(_CODES)),
-                corrects=destination if kind is incidents.CORRECTIONS else None,
             )
 
 
-def _name(kind: incidents.RowKind, destination: str) -> str:
-    """What a destination is called by what goes there."""
-    return adjustments_of(DestinationId(destination)) if kind is incidents.CORRECTIONS else destination
-
-
-def _places(book: Rulebook, sinks: Sinks) -> Iterator[str]:
-    """Each destination and each action of it, and so for its corrections, as a stop names it."""
+def _configured(book: Rulebook, sinks: Sinks) -> Iterator[Scope]:
+    """Each destination and each action of it, and so for its corrections."""
     for destination in sinks:
-        yield destination
+        yield Scope(destination)
         for route in book.routes_to(destination):
-            yield f"{destination}/{route.target.action}"
+            yield Scope(destination, action=route.target.action)
             if route.undo is not None or route.field_value is not None:
-                yield adjustments_of(destination)
-                yield f"{adjustments_of(destination)}/{route.target.action}"
+                yield Scope(destination, corrections=True)
+                yield Scope(destination, corrections=True, action=route.target.action)
 
 
-def _reached(session: Session, ledger: Ledger) -> Iterator[str]:
-    for kind in _KINDS:
+def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
+    for kind in KINDS:
         for destination, action in incidents.reached(session, ledger, kind):
-            name = _name(kind, destination)
-            yield name
-            yield f"{name}/{action}"
+            scope = Scope(DestinationId(destination), kind is CORRECTIONS)
+            yield from (scope, replace(scope, action=action))
 
 
-def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[str]) -> Iterator[WaitingDelivery]:
-    """What waits at each place to which nothing goes, each delivery at one of them."""
-    for destination in sorted({place.partition("/")[0] for place in blocked}):
-        actions = {route.conversion: route.target.action for route in book.routes_to(DestinationId(destination))}
+def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]) -> Iterator[WaitingDelivery]:
+    """What waits where nothing is sent, each delivery in one scope."""
+    for destination in sorted({scope.destination for scope in blocked}):
+        actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
         for conversion, expires_at in incidents.pending(session, ledger.account, destination):
-            places = (destination, f"{destination}/{actions.get(conversion)}")
-            place = next((place for place in places if place in blocked), None)
-            if place is not None:
-                yield WaitingDelivery(place, expires_at)
-
-
-def _standing(row: IncidentRow, *, is_new: bool) -> OpenIncident:
-    return OpenIncident(row.cause, row.title, row.text, row.first_seen_at, is_new)
-
-
-def _text(row: IncidentRow, zone: ZoneInfo) -> str:
-    """What a human reads: when it was found, where that was not tonight, and whether it is over."""
-    said: Sequence[str] = [row.text]
-    if row.cleared_at is not None:
-        said = [*said, f"Found on {row.first_seen_at.astimezone(zone):%Y-%m-%d}; it is over by now."]
-    return "\n".join(said)
+            scopes = (Scope(destination), Scope(destination, action=actions.get(conversion, "")))
+            if (scope := next((each for each in scopes if each in blocked), None)) is not None:
+                yield WaitingDelivery(scope, expires_at)

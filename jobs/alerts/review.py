@@ -19,9 +19,8 @@ from jobs.alerts.detectors import (
 from jobs.ledger import leads, queries, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.plan.planner import Planned, hold_missing_values
-from jobs.reporting.wording import REASONS
-from jobs.rules.model import Anomaly
-from jobs.rules.status_rename import DetectedRename
+from jobs.rules.reasons import Anomaly, Message, MessageId
+from jobs.rules.status_changes import DetectedRename
 from jobs.run_summary import Labels, Review
 from jobs.settings.compile import Rulebook
 
@@ -41,7 +40,7 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     out = filtered_out(planned.filtered_out, queries.let_in(session, ledger.account, planned.filtered_out))
     alarms = _each_once([*stopped, *out])
     return Review(
-        anomalies=[each.sentence for each in alarms],
+        anomalies=[each.message for each in alarms],
         alarms=alarms,
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
@@ -56,7 +55,7 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
     account, wanted = book.account, book.extraction
     tonight = queries.begun(session, run=run, since=now - BEFORE)
     before = queries.begun_before(session, account, run=run, since=now - BEFORE)
-    yield from stopped_tonight(tonight, before, words=lambda code: REASONS[code].short if code in REASONS else code)
+    yield from stopped_tonight(tonight, before)
     valued = {route.conversion for route in book.routes if route.field_value is not None}
     fields = ConfiguredFields(
         ad_user_data=wanted.ad_user_data.path,
@@ -71,10 +70,10 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
     yield from damaged_ids(queries.ids(session, account))
 
 
-def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[str]:
-    """The same from what is on record now, a sentence for each cause."""
+def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
+    """The same from what is on record now, one message for each cause."""
     book = hold_missing_values(session, book)
-    return [each.sentence for each in _each_once(anomalies(session, book, run=run, now=now))]
+    return [each.message for each in _each_once(anomalies(session, book, run=run, now=now))]
 
 
 def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
@@ -96,23 +95,18 @@ def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tupl
     return leads.labels(session, account, but=known | old)
 
 
-def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> str:
+def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> Message:
     before, after = (
         status_labels.as_oplead_writes(session, account, label) for label in (relabel.before, relabel.after)
     )
-    said = f"status {before!r} seems to be called {after!r} now on {relabel.leads} leads"
-    match relabel.before in meanings, relabel.after in meanings:
-        case True, True:
-            return f"{said}: both names stand in one place, so nothing is to be done"
-        case False, True:
-            return (
-                f"{said}: nothing is sent for them. Did they truly go on to another status? Then write {before!r} "
-                "under its own stage or `ignored_statuses`"
-            )
-        case True, False:
-            return (
-                f"{said}: write {after!r} where {before!r} stands. Is it another status, to which they truly went on? "
-                "Then write it under its own stage or `ignored_statuses`"
-            )
-        case _:
-            return f"{said}: write {after!r} under a stage or `ignored_statuses`"
+    message = _RENAMED[relabel.before in meanings, relabel.after in meanings]
+    return Message(message, {"before": before, "after": after, "leads": relabel.leads})
+
+
+_RENAMED = {
+    (True, True): MessageId.RENAMED_WITHIN_STAGE,
+    (False, True): MessageId.RENAMED_TO_KNOWN,
+    (True, False): MessageId.RENAMED_TO_UNKNOWN,
+    (False, False): MessageId.RENAMED_BETWEEN_UNKNOWN,
+}
+"""By whether the settings name the old label, and the new one."""

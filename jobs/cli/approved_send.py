@@ -31,7 +31,6 @@ from jobs.nightly import Deps, NightStep, begin
 from jobs.plan.planner import erase_idle
 from jobs.reporting.backfill_report import (
     Preview,
-    print_needs,
     print_preview,
     print_refusals,
     print_sent,
@@ -39,6 +38,7 @@ from jobs.reporting.backfill_report import (
     sending_json,
 )
 from jobs.reporting.console import facts, results
+from jobs.reporting.run_report import needs, print_needs
 from jobs.requeue import AlreadySent, Chosen, Requeued
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -344,7 +344,7 @@ class _Backfill:
         if self.send.approval.json:
             self.send.print_json(self._document(Preview()), sending_json(summary, (), code), approved=False)
             return code
-        print_needs(results(), summary)
+        print_needs(results(), needs(summary))
         if not summary.source_stopped:
             say("Time or requests are used up before all leads were read.")
         say("Nothing was sent. Type the same again: reading goes on where it stopped.")

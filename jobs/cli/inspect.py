@@ -10,9 +10,9 @@ from jobs.cli.accounts import heading_of, load_account
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
-from jobs.ledger import leads, outbox, outbox_queries, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, AdjustmentTransition, Delivery, LeadRow, Transition
-from jobs.plan.planner import hold_missing_values, judge, was_told
+from jobs.ledger import leads, outbox, queries, starts, status_labels
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Move, OutboxRow, identity
+from jobs.plan.planner import hold_missing_values, judge, was_sent
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
     AdjustmentReport,
@@ -27,10 +27,10 @@ from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_st
 from jobs.reporting.wording import REASONS, STATES, code_of, names_of, words_for
 from jobs.rules.decision import Decision, Expire, NotConcerned, reason_of
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.eligibility import ANOTHER_PLATFORM
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import LEAD_DELETED, KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
-from jobs.rules.status_rename import DetectedRename
+from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.reasons import Cause, PlatformCode, Reason
+from jobs.rules.status_changes import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import rules_alone
@@ -88,7 +88,7 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-_Kind = tuple[DeliveryState, str, str | None]
+_Kind = tuple[DeliveryState, Cause, Reason | None]
 """A state, its reason, and what something was held for until it expired."""
 
 
@@ -101,14 +101,17 @@ def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
     }
 
 
-def _codes(state: DeliveryState, reason: str, held_for: str | None) -> set[str]:
+def _codes(state: DeliveryState, reason: Cause, held_for: Reason | None) -> set[str]:
     """Everything by which this may be asked for."""
     return {state, code_of(state, reason), *([held_for] if held_for else [])}
 
 
 def _is_known(name: str) -> bool:
     """Whether something may stand so, though nothing does."""
-    return any(name.strip().casefold() in names for names in (*(names_of(state, "") for state in STATES), REASONS))
+    return any(
+        name.strip().casefold() in names
+        for names in (*(names_of(state, PlatformCode("")) for state in STATES), REASONS)
+    )
 
 
 def _known_labels(settings: Settings) -> dict[str, str]:
@@ -117,8 +120,15 @@ def _known_labels(settings: Settings) -> dict[str, str]:
     return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
 
 
-_NOTHING = ("stage_not_reached", "where_does_not_match", "another_way", "sent_elsewhere", "excluded", LEAD_DELETED)
-_NO_DELIVERY = {**dict.fromkeys(_NOTHING, "nothing to send"), ANOTHER_PLATFORM: "not applicable"}
+_NOTHING = (
+    Reason.STAGE_NOT_REACHED,
+    Reason.WHERE_DOES_NOT_MATCH,
+    Reason.ANOTHER_WAY,
+    Reason.SENT_ELSEWHERE,
+    Reason.EXCLUDED,
+    Reason.LEAD_DELETED,
+)
+_NO_DELIVERY = {**dict.fromkeys(_NOTHING, "nothing to send"), Reason.ANOTHER_PLATFORM: "not applicable"}
 """Reasons for which there is no delivery, and how that is shown."""
 _ENDS = 6
 _SHORTEST = 16
@@ -184,32 +194,32 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
 
 
 def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
-    existing = outbox_queries.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
-    made = outbox_queries.adjustments_of_leads(look.session, book.account, [lead.id])
+    existing = outbox.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    made = outbox.adjustments_of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(look, row, made.get(outbox.number(row), []))
+        yield _recorded(look, row, made.get(identity(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route no run has seen yet would start with the next one.
             start = begun.get((route.conversion, route.destination), Starts(look.now))
-            sent_elsewhere = was_told(route, lead, existing, book.routes)
+            sent_elsewhere = was_sent(route, lead, existing, book.routes)
             decision = judge(route, lead, start, None, now=look.now)
-            yield _judged(route, NotConcerned("sent_elsewhere") if sent_elsewhere else decision)
+            yield _judged(route, NotConcerned(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
 
 
-def _standing(look: StateView, row: Delivery | Adjustment) -> tuple[DeliveryState, str, datetime | None]:
-    """The state on record, its reason, and when it is due where that is still ahead."""
-    state, reason = DeliveryState(row.state), outbox.why(row)
+def _standing(look: StateView, row: OutboxRow) -> tuple[DeliveryState, Cause, datetime | None]:
+    """The state on record, why, and when it is due where that is still ahead."""
+    state = DeliveryState(row.state)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
-    if state is DeliveryState.PENDING and (due_at is None or due_at <= look.now):
-        return state, outbox.HELD if reason == outbox.HELD else "due", None
-    return state, reason, due_at
+    return state, queries.reason_told(row, look.now), None if due_at is None or due_at <= look.now else due_at
 
 
-def _history(changes: Iterable[Transition | AdjustmentTransition]) -> tuple[StateChange, ...]:
-    return tuple(StateChange(each.at, each.to_state, each.cause) for each in changes)
+def _history(changes: Iterable[Move]) -> tuple[StateChange, ...]:
+    return tuple(
+        StateChange(each.at, each.to_state, outbox.cause_of(each.reason, each.code), each.detail) for each in changes
+    )
 
 
 def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> ConversionReport:
@@ -221,7 +231,8 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         state=state.value,
         stands=STATES[state].short,
         reason=reason,
-        words=words_for(state, reason),
+        detail=row.detail,
+        words=words_for(state, reason, row.detail),
         happened_at=row.at,
         origin=row.origin,
         click_id_kind=row.click_id_kind,
@@ -233,10 +244,10 @@ def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> Con
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         due_at=due_at,
         closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=_history(queries.history(look.session, outbox.number(row))),
+        history=_history(queries.history(look.session, row)),
         requests=tuple(queries.sendings(look.session, row)),
         corrections=tuple(_corrected(look, each) for each in made),
-        held_for=row.held_for,
+        held_for=Reason(row.held_for) if row.held_for else None,
     )
 
 
@@ -253,25 +264,26 @@ def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
         state=state.value,
         stands=STATES[state].short,
         reason=reason,
-        words=words_for(state, reason),
+        detail=row.detail,
+        words=words_for(state, reason, row.detail),
         due_at=due_at,
         closes_at=row.expires_at if state in OPEN else None,
-        history=_history(outbox_queries.history(look.session, outbox.number(row))),
+        history=_history(queries.history(look.session, row)),
         requests=tuple(queries.sendings(look.session, row)),
     )
 
 
 def _judged(route: Route, decision: Decision) -> ConversionReport:
     """The rules' verdict now, where there is no delivery."""
-    code, detail = reason_of(decision) or "due", getattr(decision, "detail", None)
-    reason = f"{code}: {detail}" if detail else code
+    reason, detail = reason_of(decision) or Reason.DUE, getattr(decision, "detail", None)
     return ConversionReport(
         conversion=route.conversion,
         destination=route.destination,
         state=None,
-        stands=_NO_DELIVERY.get(code, REASONS[code].short),
+        stands=_NO_DELIVERY.get(reason, REASONS[reason].short),
         reason=reason,
-        words=words_for(DeliveryState.WITHHELD, reason),
+        detail=detail,
+        words=words_for(DeliveryState.WITHHELD, reason, detail),
         held_for=decision.held_for if isinstance(decision, Expire) else None,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,12 +21,13 @@ from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
 from jobs.cli.output import WatchedSource, Watcher
 from jobs.ledger import queries, starts
-from jobs.ledger.database import LedgerError, has_state, missing, open_engine, sweep, throwaway
+from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import Deps, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
+from jobs.reporting.wording import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
@@ -58,7 +60,7 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
         return
     _expect_no_other(settings, others)
     if not first_run:
-        raise missing(path)
+        raise NoStateError(path)
 
 
 def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
@@ -283,9 +285,10 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     try:
         now, when = deps.clock.now(), settings.notify_when
         thresholds = Thresholds(**(when.model_dump() | {"rejected_above": when.rejected_share}))
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, thresholds, now=now)
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, thresholds, words=incident_words, now=now)
         night = replace(night, notices=standing)
-        for one in send_undelivered(ledger, notify_addresses(settings), book.zone, now=now):
+        text_of = partial(notice_text, zone=book.zone)
+        for one in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
             _log.warning(
                 "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
             )
@@ -330,11 +333,11 @@ def log_night(night: Night) -> None:
     """Log what a night did on one line, and why a human is needed on others."""
     summary = night.summary
     if summary.source_stopped:
-        _log.error("reading stopped", why=summary.source_stopped)
+        _log.error("reading stopped", why=stop_sentence(summary.source_stopped))
     for where, why in summary.stopped.items():
-        _log.error("destination stopped", destination=where, why=why)
-    for sentence in summary.attention:
-        _log.warning("a human is needed", why=sentence)
+        _log.error("destination stopped", destination=str(where), why=stop_sentence(why))
+    for message in summary.attention:
+        _log.warning("a human is needed", why=sentence(message))
     _log.info(
         "outcomes asked for" if summary.only_outcomes else "night ended",
         run=summary.run,

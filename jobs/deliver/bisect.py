@@ -16,7 +16,7 @@ MANY = 5
 """Refused rows, nothing beside them being taken, that point at the settings rather than at themselves."""
 
 
-def partition(batch: Sequence[T], marks: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
+def partition(batch: Sequence[T], keys: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
     """Split a batch so that no two rows of a part share a mark: as few parts as that allows, each in order.
 
     A platform may refuse rows for what stands beside them, and says of both what is true of their meeting only.
@@ -24,7 +24,7 @@ def partition(batch: Sequence[T], marks: Mapping[T, AbstractSet[Hashable]]) -> l
     parts: list[list[T]] = []
     taken: list[set[Hashable]] = []
     for row in batch:
-        mine = marks.get(row, frozenset())
+        mine = keys.get(row, frozenset())
         free = next((place for place, others in enumerate(taken) if mine.isdisjoint(others)), len(parts))
         if free == len(parts):
             parts.append([])
@@ -104,8 +104,8 @@ class CircuitBreaker:
     def refused(self, outcome: Outcome, blamed: list[Suspect]) -> None:
         """One more refusal, and whom it blames."""
         self.refusals += 1
-        for said in (outcome, *(suspect.outcome for suspect in blamed)):
-            self.reasons.setdefault(said.code, said)
+        for refusal in (outcome, *(suspect.outcome for suspect in blamed)):
+            self.reasons.setdefault(refusal.code, refusal)
         self.suspects += blamed
 
     def passed(self) -> list[Suspect]:

@@ -25,8 +25,9 @@ from jobs.deliver.intent import Intent
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request
+from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request, identity
 from jobs.rules.delivery_state import DeliveryState, after_answer
+from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 
 DEFER = timedelta(hours=6)
 """How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
@@ -84,7 +85,7 @@ def settle(
         row.deferred_until = now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
     elif outcome.kind is OutcomeClass.RETRY and asynchronous:
         row.deferred_until = now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
-    outbox.move(session, ledger, row, state, outcome.code, now=now)
+    outbox.move(session, ledger, row, state, PlatformCode(outcome.code), now=now)
     return state
 
 
@@ -96,25 +97,37 @@ BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
 
 
 @dataclass(slots=True)
-class Delivered:
+class Progress:
+    """What sending, or asking for outcomes, changed."""
+
+    moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
+    """Conversion, destination, state, and why."""
+    stopped: dict[Scope, Stop] = field(default_factory=dict)
+    """What a human must mend, and why."""
+    unexpected: int = 0
+    """Rejections nobody expected: they need a look."""
+
+    def count(self, row: OutboxRow, cause: Cause) -> None:
+        """Count where a delivery went, and why."""
+        self.moved[row.conversion, row.destination, row.state, cause] += 1
+
+    def count_settled(self, row: OutboxRow, outcome: Outcome) -> None:
+        """Count where an answer left a delivery."""
+        self.count(row, PlatformCode(outcome.code))
+        is_expected = outcome.kind is OutcomeClass.DROP_EXPECTED
+        self.unexpected += row.state == DeliveryState.REJECTED and not is_expected
+
+
+@dataclass(slots=True)
+class Delivered(Progress):
     """What sending changed."""
 
     requests: int = 0
     sent: int = 0
     """Deliveries that reached a platform: taken in, or answered for good."""
-    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, state, platform's code."""
-    stopped: dict[str, str] = field(default_factory=dict)
-    """Destinations (or a conversion action of one) that a human must mend, and why."""
-    silent: list[str] = field(default_factory=list)
-    """Those of them that only did not answer."""
+    silent: list[Scope] = field(default_factory=list)
+    """What stopped and only did not answer."""
     warnings: Counter[str] = field(default_factory=Counter)
-    unexpected: int = 0
-    """Rejections nobody expected: they need a look."""
-
-    def count(self, row: OutboxRow, code: str) -> None:
-        """Count where a delivery went, and why."""
-        self.moved[row.conversion, row.destination, row.state, code] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +142,10 @@ class TryAgain:
     """The same deliveries once more, after a while."""
 
     why: str
+    """What was answered, or came instead of an answer."""
     wait: timedelta | None
     batch: tuple[int, ...]
-    beside: int | None = None
+    answered: int | None = None
     """How many rows of the same request were answered for good; None where the whole request was put off."""
     unanswered: bool = False
     """Whether no answer came that says anything."""
@@ -143,11 +157,9 @@ class TryAgain:
 class SendingStop:
     """Nothing more to this target tonight, or to the whole destination."""
 
-    why: str
+    why: Stop
     whole_destination: bool
     alarm: bool = True
-    is_unanswered: bool = False
-    """Whether it is only that no answer came."""
 
 
 Follow = SendNext | TryAgain | SendingStop
@@ -165,7 +177,7 @@ class ReceiptRecorder:
     session: Session
     ledger: Ledger
     limits: Limits
-    trial: CircuitBreaker
+    breaker: CircuitBreaker
     done: Delivered
     now: datetime
     is_silent: bool = False
@@ -190,7 +202,7 @@ class ReceiptRecorder:
             case NotSent():
                 request.state, request.message = RequestState.NOT_SENT, receipt.reason
                 for _, row in rows:
-                    self._back(row, receipt.reason)
+                    self._back(row, Reason.NOT_SENT, receipt.reason)
                 return TryAgain(receipt.reason, None, intent.numbers)
             case Lost():
                 request.state, request.message = RequestState.LOST, receipt.reason
@@ -200,7 +212,7 @@ class ReceiptRecorder:
     def reject_suspects(self, at_fault: Sequence[Suspect]) -> None:
         """Settle those a refusal blamed, now that it was no matter of the settings."""
         sent = {
-            (number, outbox.number(row)): (place, row)
+            (number, identity(row)): (place, row)
             for number in {suspect.request for suspect in at_fault}
             for place, row in requests.rows(self.session, number)
         }
@@ -212,39 +224,41 @@ class ReceiptRecorder:
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
         for _, row in rows:
-            self._move(row, DeliveryState.SUBMITTED, "received")
+            self._move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
         self.done.sent += len(rows)
-        self.reject_suspects(self.trial.passed())
+        self.reject_suspects(self.breaker.passed())
         return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
         outcomes = [
             in_time(self.session, row, outcome, now=self.now) for (_, row), outcome in zip(rows, outcomes, strict=True)
         ]
-        again: list[int] = []
+        again: list[tuple[int, Outcome]] = []
         stop: Outcome | None = None
         suspects: list[Suspect] = []
         passes = any(outcome.kind in ARRIVED for outcome in outcomes)
         if passes:
-            self.reject_suspects(self.trial.passed())
+            self.reject_suspects(self.breaker.passed())
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
                 requests.note(self.session, attempt, outcome)
-                self._back(row, outcome.code)
-                suspects.append(Suspect(outbox.number(row), intent.request, outcome))
+                self._back(row, PlatformCode(outcome.code))
+                suspects.append(Suspect(identity(row), intent.request, outcome))
                 continue
             self._settle(attempt, row, outcome)
             if outcome.kind is OutcomeClass.RETRY:
-                again.append(outbox.number(row))
+                again.append((identity(row), outcome))
             if outcome.kind in STOPPING and (stop is None or stop.of_target):
                 stop = outcome
         if suspects:
-            self.trial.refused(suspects[0].outcome, suspects)
+            self.breaker.refused(suspects[0].outcome, suspects)
         if stop is not None:
-            return SendingStop(words(stop), whole_destination=not stop.of_target)
+            return SendingStop(refusal_of(stop), whole_destination=not stop.of_target)
         if self._says_nothing(outcomes):
-            return TryAgain(words(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
-        return TryAgain("it answers retry", None, tuple(again), len(rows) - len(again)) if again else SendNext()
+            return TryAgain(code_and_message(outcomes[0]), None, intent.numbers, unanswered=True, at_once=False)
+        if not again:
+            return SendNext()
+        return TryAgain(code_and_message(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer speaks for no row, and so is as good as none.
@@ -266,46 +280,50 @@ class ReceiptRecorder:
                 blamed = ()
             for _, row in rows:
                 if row.state == DeliveryState.IN_FLIGHT:
-                    self._back(row, outcome.code)
+                    self._back(row, PlatformCode(outcome.code))
             suspects = [Suspect(intent.numbers[position], intent.request, outcome) for position in blamed]
-            self.trial.refused(outcome, suspects)
+            self.breaker.refused(outcome, suspects)
             return SendNext(tuple(tuple(intent.numbers[position] for position in part) for part in rest))
         is_replay = all(row.in_doubt_since is not None for _, row in rows)
         for attempt, row in rows:
             self._settle(attempt, row, outcome)
         if outcome.kind in STOPPING:
-            return SendingStop(words(outcome), whole_destination=not outcome.of_target)
+            return SendingStop(refusal_of(outcome), whole_destination=not outcome.of_target)
         if outcome.kind is OutcomeClass.RETRY:
-            return TryAgain(words(outcome), outcome.retry_after, intent.numbers)
+            return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
             # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
-            return TryAgain(words(outcome), None, intent.numbers, unanswered=True, at_once=False)
-        return SendingStop(words(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
+            return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
+        return SendingStop(refusal_of(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
             outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
-            self._move(row, DeliveryState.IN_DOUBT, lost.reason)
+            self._move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
         # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
     def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
-        self.done.count(row, outcome.code)
+        self.done.count_settled(row, outcome)
         self.done.sent += state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
-        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
-    def _back(self, row: OutboxRow, cause: str) -> None:
+    def _back(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
         state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
-        outbox.move(self.session, self.ledger, row, state, cause, now=self.now)
+        outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)
 
-    def _move(self, row: OutboxRow, to: DeliveryState, cause: str) -> None:
-        outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
+    def _move(self, row: OutboxRow, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
+        outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
         self.done.count(row, cause)
 
 
-def words(outcome: Outcome) -> str:
-    """A code with our words for it, where there are any."""
+def code_and_message(outcome: Outcome) -> str:
+    """A platform's code, with the message that explains it where there is one."""
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
+
+
+def refusal_of(outcome: Outcome) -> Stop:
+    """The stop that a refusal makes."""
+    return Stop(StopKind.REFUSED, (code_and_message(outcome),))

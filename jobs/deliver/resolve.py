@@ -1,6 +1,5 @@
 """Asks for outcomes that come later; recovers what a dead run left in flight, without asking anybody."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -16,36 +15,41 @@ from connectors.records import (
     Forgotten,
     Miscounted,
     Outcome,
-    OutcomeClass,
     PartlyRefused,
     Resolution,
     StillPending,
 )
 from jobs.cancellation import go_on
-from jobs.deliver.receipt import STOPPING, in_time, settle
-from jobs.deliver.receipt import words as said
+from jobs.deliver.receipt import STOPPING, Progress, Rows, in_time, refusal_of, settle
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import OutboxRow, Place, Request
+from jobs.ledger.schema import OutboxRow, Place, Request, identity
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
 
 GIVE_UP_AFTER = timedelta(days=45)
 """Google keeps a request's status about 50 days; before that ends, nobody will know any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A request about which the platform will never say enough."""
+
+    destination: str
+    ticket: str | None
+    cause: Cause
+    detail: str | None
+
+
 @dataclass(slots=True)
-class Resolved:
+class Resolved(Progress):
     """What asking changed."""
 
     asked: int = 0
     pending: int = 0
-    moved: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """Conversion, destination, state, platform's code."""
-    stopped: dict[str, str] = field(default_factory=dict)
-    unexpected: int = 0
-    unconfirmed: list[str] = field(default_factory=list)
+    unconfirmed: list[Unresolved] = field(default_factory=list)
     """What a human should look up with the platform."""
 
 
@@ -62,13 +66,17 @@ def resolve(
             done.pending += 1
             continue
         cancel_token()
-        resolution = _ask(book, sinks, request, done)
-        if isinstance(resolution, StillPending) and request.destination in sinks.keys() - done.stopped.keys():
+        resolution: Resolution | None = _ask(book, sinks, request, done)
+        if (
+            isinstance(resolution, StillPending)
+            and request.destination in sinks
+            and Scope(DestinationId(request.destination)) not in done.stopped
+        ):
             done.pending += 1
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
-            resolution = Forgotten(f"no outcome in {GIVE_UP_AFTER.days} days")
+            resolution = None
         with ledger.writing() as session:
-            _Settling(session, ledger, now, done).settle(requests.identity(request), resolution)
+            _Settling(session, ledger, now, done).settle(identity(request), resolution)
     with ledger.writing() as session:
         _Settling(session, ledger, clock.now(), done).give_up_doubts()
 
@@ -83,7 +91,7 @@ def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Reso
     try:
         return sink.resolve(request.ticket or "", rows=request.rows)
     except Misconfigured as error:
-        done.stopped[way] = str(error)
+        done.stopped[way] = Stop(StopKind.REFUSED, (str(error),))
     except Transient:
         pass
     return StillPending()
@@ -98,8 +106,8 @@ class _Settling:
     now: datetime
     done: Resolved
 
-    def settle(self, number: int, resolution: Resolution) -> None:
-        """Put every delivery of a request where the resolution leaves it."""
+    def settle(self, number: int, resolution: Resolution | None) -> None:
+        """Put every delivery of a request where the resolution leaves it; None gives up asking."""
         request = requests.get(self.session, number)
         rows = requests.rows(self.session, number)
         match resolution:
@@ -110,13 +118,15 @@ class _Settling:
                 for (attempt, row), outcome in zip(rows, resolution.outcomes, strict=True):
                     self._answered(attempt, row, outcome)
             case PartlyRefused():
-                words = f"{resolution.refused} of {resolution.total} refused: {', '.join(resolution.codes)}"
-                self._unconfirmed(request, [row for _, row in rows], words)
+                found = f"{resolution.refused} of {resolution.total}: {', '.join(resolution.codes)}"
+                self._unconfirmed(request, rows, Reason.PARTLY_REFUSED, found)
             case Miscounted():
-                words = f"the platform counted {resolution.counted} of {resolution.total}"
-                self._unconfirmed(request, [row for _, row in rows], words)
+                found = f"{resolution.counted} of {resolution.total}"
+                self._unconfirmed(request, rows, Reason.MISCOUNTED, found)
             case Forgotten():
-                self._unconfirmed(request, [row for _, row in rows], resolution.code)
+                self._unconfirmed(request, rows, PlatformCode(resolution.code))
+            case None:
+                self._unconfirmed(request, rows, Reason.NO_OUTCOME, f"{GIVE_UP_AFTER.days} days")
             case _:
                 assert_never(resolution)
         self.session.add(request)
@@ -124,34 +134,27 @@ class _Settling:
     def give_up_doubts(self) -> None:
         """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
         for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
-            self._give_up(row, f"no answer in {GIVE_UP_AFTER.days} days")
+            self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
 
     def _answered(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
         outcome = in_time(self.session, row, outcome, now=self.now)
-        state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
-        self._count(row, outcome.code)
-        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
+        settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
+        self.done.count_settled(row, outcome)
         if outcome.kind in STOPPING:
-            name = f"{row.destination}/{row.action}" if outcome.of_target else row.destination
-            self.done.stopped[name] = said(outcome)
+            action = row.action if outcome.of_target else None
+            self.done.stopped[Scope(DestinationId(row.destination), action=action or "")] = refusal_of(outcome)
 
-    def _unconfirmed(self, request: Request, rows: list[OutboxRow], words: str) -> None:
+    def _unconfirmed(self, request: Request, rows: Rows, cause: Cause, detail: str | None = None) -> None:
         """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""
-        request.state, request.message = RequestState.UNRESOLVED, words
-        self.done.unconfirmed.append(f"{request.destination}, request {request.ticket}: {words}")
-        for row in rows:
-            self._give_up(row, words)
+        request.state, request.message = RequestState.UNRESOLVED, ": ".join(filter(None, (cause, detail)))
+        self.done.unconfirmed.append(Unresolved(request.destination, request.ticket, cause, detail))
+        for _, row in rows:
+            self._give_up(row, cause, detail)
 
-    def _give_up(self, row: OutboxRow, words: str) -> None:
-        row.code, row.in_doubt_since, row.in_doubt_request = words, None, None
-        outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, words, now=self.now)
-        self._count(row, words)
-
-    def _count(self, row: OutboxRow, code: str) -> None:
-        self.done.moved[row.conversion, row.destination, row.state, code] += 1
-
-
-CAUSE = "the run died before an answer"
+    def _give_up(self, row: OutboxRow, cause: Cause, detail: str | None) -> None:
+        row.in_doubt_since = row.in_doubt_request = None
+        outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, cause, detail=detail, now=self.now)
+        self.done.count(row, cause)
 
 
 def recover(ledger: Ledger, clock: Clock) -> int:
@@ -163,11 +166,11 @@ def recover(ledger: Ledger, clock: Clock) -> int:
     left = 0
     with ledger.writing() as session:
         for request in requests.in_state(session, ledger.account, RequestState.OPEN):
-            request.state, request.message = RequestState.LOST, CAUSE
+            request.state, request.message = RequestState.LOST, Reason.RUN_DIED
             session.add(request)
-            number = requests.identity(request)
+            number = identity(request)
             for _, row in requests.rows(session, number):
                 outbox.mark_in_doubt(row, number, since=request.sent_at)
-                outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, CAUSE, now=now)
+                outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)
                 left += 1
     return left

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Generic, assert_never
+from typing import ClassVar, Generic, assert_never
 
 from sqlmodel import Session
 
@@ -14,7 +14,7 @@ from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.cancellation import go_on
 from jobs.deliver.bisect import CircuitBreaker, halves, partition, single_row_first
-from jobs.deliver.intent import Intent, RequestPreparation
+from jobs.deliver.intent import ConversionPreparation, Intent, Preparation
 from jobs.deliver.receipt import (
     DEFER,
     LONGEST_DELAY,
@@ -24,15 +24,16 @@ from jobs.deliver.receipt import (
     SendingStop,
     SendNext,
     TryAgain,
+    code_and_message,
     is_answered,
-    words,
 )
-from jobs.ledger import leads, outbox, outbox_queries, requests
+from jobs.ledger import leads, outbox, requests
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, OutboxRow
+from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
+from jobs.rules.reasons import Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
 
 __all__ = ["Delivered", "deliver"]
@@ -49,78 +50,54 @@ REPLAYS_APART = timedelta(hours=12)
 """So long after a replay the next one waits: a night that breaks is tried again within minutes, and by hand."""
 
 
-def deliver(
-    ledger: Ledger,
-    book: Rulebook,
-    sinks: Sinks,
-    clock: Clock,
-    *,
-    jitter: Callable[[], float],
-    due_by: datetime,
-    stopped: Collection[str] = (),
-    held: Collection[DestinationId] = (),
-    replays: bool = True,
-    cancel_token: CancelToken = go_on,
-    approved_only: bool = False,
-) -> Delivered:
-    """Send every due delivery, what is in doubt first; a destination that stops, stops alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How a run sends."""
 
-    Args:
-        ledger: where intents and receipts are committed.
-        book: the rules that the run planned by, asked again for each delivery at the moment of sending.
-        sinks: where deliveries go.
-        clock: for the waits between attempts.
-        jitter: a number in [0, 1) that spreads those waits.
-        due_by: what goes out for the first time was due by then, when somebody looked whether that is a surge; what
-            comes due while this run sends waits for the next one.
-        stopped: destinations, or `destination/action`, that wait for a human already.
-        held: destinations to which nothing goes that never went out before.
-        replays: whether what is in doubt goes again; else it stays for another run.
-        cancel_token: asked before each intent; it may raise, so that nothing more is sent.
-        approved_only: of what is due, only what a human agreed to in this run.
-    """
+    ledger: Ledger
+    """Where intents and receipts are committed."""
+    book: Rulebook
+    """The rules that the run planned by, asked again for each delivery at the moment of sending."""
+    clock: Clock
+    """For the waits between attempts."""
+    jitter: Callable[[], float]
+    """A number in [0, 1) that spreads those waits."""
+    due_by: datetime
+    """What goes out for the first time was due by then, when the volume guard looked at it; what comes due while the
+    run sends waits for the next one."""
+    stopped: Collection[Scope] = ()
+    """What waits for a human already."""
+    held: Collection[Scope] = ()
+    """Where nothing goes that never went out before."""
+    replays: bool = True
+    """Whether what is in doubt goes again; else it stays for another run."""
+    cancel_token: CancelToken = go_on
+    """Asked before each intent; it may raise, so that nothing more is sent."""
+    approved_only: bool = False
+    """Whether of what is due only that goes out which a human agreed to in this run."""
+
+
+def deliver(sending: Sending, sinks: Sinks) -> Delivered:
+    """Send every due delivery, what is in doubt first; a destination that stops, stops alone."""
     done = Delivered()
     for destination, sink in sinks.items():
-        if destination not in stopped:
-            new_by = None if destination in held else due_by
-            lane = Sender(
-                ledger,
-                book,
-                destination,
-                sink,
-                clock,
-                jitter,
-                done,
-                set(stopped),
-                new_by,
-                replays,
-                cancel_token,
-                approved_only,
-            )
-            lane.send_all()
+        if Scope(destination) not in sending.stopped:
+            Sender(sending, Scope(destination), sink, done).send_all()
     return done
 
 
 @dataclass(slots=True)
 class Sender:
-    """One destination's sending in one run; `CorrectionLane` sends corrections the same way."""
+    """One destination's sending in one run; `AdjustmentSender` sends corrections the same way."""
 
-    ledger: Ledger
-    book: Rulebook
-    destination: DestinationId
+    preparation: ClassVar[type[Preparation]] = ConversionPreparation
+    sending: Sending
+    scope: Scope
+    """All that is sent here."""
     sink: ConversionSink
-    clock: Clock
-    jitter: Callable[[], float]
     done: Delivered
-    stopped: set[str]
-    """`destination/action`s to leave alone for the rest of this run."""
-    new_by: datetime | None
-    """By when what never went out must have been due; None where only what went out before may go out again."""
-    replays: bool
-    """Whether what is in doubt goes again."""
-    cancel_token: CancelToken
-    approved_only: bool = False
-    """Whether of what is due only that goes out which a human agreed to in this run."""
+    stopped: set[Scope] = field(default_factory=set)
+    """What stopped while it was sent."""
     unanswered: int = 0
     """How many parts in a row no answer came to."""
     silence: str = ""
@@ -131,6 +108,16 @@ class Sender:
     """Whether no answer came to something that never was in doubt, nor to anything after it."""
     set_aside: deque["SendingTurn"] = field(default_factory=deque)
     """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
+
+    @property
+    def destination(self) -> DestinationId:
+        """Where it goes."""
+        return self.scope.destination
+
+    @property
+    def new_by(self) -> datetime | None:
+        """By when what never went out must have been due; None where only what went out before may go out again."""
+        return None if self.scope in self.sending.held else self.sending.due_by
 
     def send_all(self) -> None:
         """Send what is in doubt, then what is due, target by target; last, in parts, what got no answer."""
@@ -155,7 +142,9 @@ class Sender:
         What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
         so that a few that never get one hold up nothing else.
         """
-        replays = deque(SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.replays else ()))
+        replays = deque(
+            SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.sending.replays else ())
+        )
         while replays and not self.unanswered:
             yield replays.popleft()
         for target, due in self._targets().items():
@@ -173,27 +162,28 @@ class Sender:
 
     def _is_off(self, target: Target) -> bool:
         """Whether nothing more goes to a target in this run."""
-        return self._name(target) in self.stopped
+        scope = self._scope(target)
+        return scope in self.stopped or scope in self.sending.stopped
 
     def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
         """Note a stop; true where the whole destination is concerned."""
         way = self._way(target)
-        self.stopped.add(self._name(target))
+        self.stopped.add(self._scope(target))
         if stop.alarm:
-            place = way if stop.whole_destination else self._name(target)
-            self.done.stopped[place] = stop.why
-            if stop.is_unanswered:
-                self.done.silent.append(place)
+            scope = way if stop.whole_destination else self._scope(target)
+            self.done.stopped[scope] = stop.why
+            if stop.why.kind is StopKind.NO_ANSWER:
+                self.done.silent.append(scope)
         # What was sent another way before says nothing of the present one.
-        return stop.whole_destination and way == self.destination
+        return stop.whole_destination and way == self.scope
 
-    def _name(self, target: Target) -> str:
-        """What a stop of this target alone is called."""
-        return f"{self._way(target)}/{target.action}"
+    def _scope(self, target: Target) -> Scope:
+        """What a stop of this target alone covers."""
+        return replace(self._way(target), action=target.action)
 
-    def _way(self, target: Target) -> str:
-        """What a stop of everything that goes like this is called."""
-        return self.book.way(self.destination, target.transport, target.owner)
+    def _way(self, target: Target) -> Scope:
+        """What a stop of everything that goes like this covers."""
+        return self.sending.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up.
@@ -202,16 +192,16 @@ class Sender:
         taken apart stays apart, and every part has its turn, however many nights that takes.
         """
         found: dict[tuple[int, Target], list[int]] = {}
-        with self.ledger.writing() as session:
+        with self.sending.ledger.writing() as session:
             for target, waiting in self._in_doubt(session).items():
                 for delivery in waiting:
-                    asked = outbox.unanswered(session, delivery)
+                    asked = requests.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
-                        self._give_up(session, delivery, given_up)
+                        self._give_up(session, delivery, *given_up)
                     elif not self._has_to_wait(delivery, asked):
-                        together = outbox.last_request(session, delivery), target
-                        found.setdefault(together, []).append(outbox.number(delivery))
+                        together = requests.last_request(session, delivery), target
+                        found.setdefault(together, []).append(identity(delivery))
         return [
             (target, tuple(part))
             for (_, target), left in sorted(found.items())
@@ -221,7 +211,7 @@ class Sender:
 
     def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
         """What an answer was lost about, by where it was sent."""
-        return outbox.in_doubt(session, self.ledger.account, Delivery, self.destination)
+        return outbox.in_doubt(session, self.sending.ledger.account, Delivery, self.destination)
 
     def _batch(self, _: Target) -> int:
         """How many go in one request at most."""
@@ -230,59 +220,60 @@ class Sender:
     @property
     def _asks_a_human(self) -> bool:
         """Whether a human decides if bytes whose answer was lost go again."""
-        return self.destination in self.book.ask_when_lost
+        return self.destination in self.sending.book.ask_when_lost
 
-    def _given_up(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> str | None:
+    def _given_up(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is not asked for again any more; None while it is."""
         within = self.sink.limits.replay_within
-        since = doubtful.in_doubt_since
-        if within is not None and since is not None and self.clock.now() - since > within:
-            return f"no answer, and after {within // timedelta(hours=1)} h it would count twice"
+        since = row.in_doubt_since
+        if within is not None and since is not None and self.sending.clock.now() - since > within:
+            return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
         if len(asked) > REPLAY_RUNS:
-            return f"no answer in {REPLAY_RUNS} replays"
+            return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
         return None
 
-    def _has_to_wait(self, doubtful: OutboxRow, asked: Sequence[datetime]) -> bool:
+    def _has_to_wait(self, row: OutboxRow, asked: Sequence[datetime]) -> bool:
         """Whether a replay has to wait: for the platform's own delay, or for the replay before.
 
         The first never waits for another, for most answers are lost with their run.
         """
-        if doubtful.deferred_until is not None and self.clock.now() < doubtful.deferred_until:
+        if row.deferred_until is not None and self.sending.clock.now() < row.deferred_until:
             return True
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
-        return len(asked) > 1 and abs(self.clock.now() - asked[-1]) < REPLAYS_APART
+        return len(asked) > 1 and abs(self.sending.clock.now() - asked[-1]) < REPLAYS_APART
 
-    def _give_up(self, session: Session, doubtful: OutboxRow, cause: str) -> None:
-        outbox.move(session, self.ledger, doubtful, DeliveryState.UNCONFIRMED, cause, now=self.clock.now())
-        self.done.count(doubtful, cause)
+    def _give_up(self, session: Session, row: OutboxRow, cause: Reason, detail: str) -> None:
+        state, now = DeliveryState.UNCONFIRMED, self.sending.clock.now()
+        outbox.move(session, self.sending.ledger, row, state, cause, detail=detail, now=now)
+        self.done.count(row, cause)
 
     def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
-        with self.ledger.reading() as session:
-            return outbox_queries.due(
+        with self.sending.ledger.reading() as session:
+            return outbox.due(
                 session,
-                self.ledger.account,
+                self.sending.ledger.account,
                 self.destination,
                 conversions,
-                now=self.clock.now(),
+                now=self.sending.clock.now(),
                 new_by=self.new_by,
-                approved_in=self.ledger.run if self.approved_only else None,
+                approved_in=self.sending.ledger.run if self.sending.approved_only else None,
                 after=after,
                 limit=self.sink.limits.batch,
             )
 
     def _send(self, turn: "SendingTurn") -> SendingStop | None:
         """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
-        trial = CircuitBreaker()
+        breaker = CircuitBreaker()
         waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
         while waiting:
             # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
             part, *waiting = single_row_first(waiting) if self.unanswered else waiting
-            follow = self._try(turn.target, part, trial, 1 if self.unanswered else turn.tries)
+            follow = self._try(turn.target, part, breaker, 1 if self.unanswered else turn.tries)
             match follow:
                 case SendingStop():
                     return follow
                 case SendNext():
-                    waiting = trial.next([*follow.batches, *waiting])
+                    waiting = breaker.next([*follow.batches, *waiting])
                 case TryAgain():
                     self.unanswered, self.silence = self.unanswered + 1, follow.why
                     self.new_unanswered = self.new_unanswered or turn.is_new
@@ -295,13 +286,13 @@ class Sender:
                     self._wait(follow)
                 case _:
                     assert_never(follow)
-            if trial.is_general:
+            if breaker.is_general:
                 break
-        if trial.is_general or trial.blames_all:
-            said = "; ".join(map(words, trial.reasons.values()))
-            return SendingStop(f"nothing passes, everything is refused: {said}", whole_destination=False)
-        with self.ledger.writing() as session:
-            self._receiving(session, trial).reject_suspects(trial.take_suspects())
+        if breaker.is_general or breaker.blames_all:
+            why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
+            return SendingStop(why, whole_destination=False)
+        with self.sending.ledger.writing() as session:
+            self._receiving(session, breaker).reject_suspects(breaker.take_suspects())
         return None
 
     def _silent(self) -> SendingStop:
@@ -314,35 +305,33 @@ class Sender:
         asks = self._asks_a_human
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
         alarm = self.new_unanswered and not asks
-        return SendingStop(f"{self.silence}, at every try", whole_destination=whole, alarm=alarm, is_unanswered=True)
+        return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
         """The batch in parts none of which has two rows of one click and second.
 
         A platform that tells conversions apart by them refuses both where they meet in one request.
         """
-        with self.ledger.reading() as session:
+        with self.sending.ledger.reading() as session:
             rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
             often = Counter(map(_second, rows))
             near = [row for row in rows if often[_second(row)] > 1]
-            known = leads.facts(session, self.ledger.account, {LeadId(row.lead) for row in near})
-        marks = {
-            outbox.number(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids}
-            for row in near
+            known = leads.facts(session, self.sending.ledger.account, {LeadId(row.lead) for row in near})
+        keys = {
+            identity(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids} for row in near
         }
-        return partition(batch, marks)
+        return partition(batch, keys)
 
     def _try(
-        self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker, tries: int
+        self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker, tries: int
     ) -> SendNext | SendingStop | TryAgain:
         """Send one batch, again where the platform may take it later.
 
         `TryAgain` comes back where none of so many tries had an answer.
         """
-        follow: Follow = SendNext()
-        beside = 0
+        answered, why = 0, ""
         for attempt in range(ATTEMPTS):
-            made = self._once(target, batch, trial)
+            made = self._once(target, batch, breaker)
             if made is None:
                 return SendNext()
             intent, follow = made
@@ -350,75 +339,75 @@ class Sender:
                 return follow
             if follow.unanswered and self._asks_a_human:
                 return follow
-            batch = follow.batch
-            beside += follow.beside or 0
+            batch, why = follow.batch, follow.why
+            answered += follow.answered or 0
             wait = follow.wait or timedelta(
-                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.jitter() / 2)
+                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.sending.jitter() / 2)
             )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
-                return SendingStop(f"{follow.why}; it asks for {wait}", whole_destination=True)
+                return SendingStop(Stop(StopKind.ASKED_TO_WAIT, (follow.why,), wait), whole_destination=True)
             if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
-                self.clock.sleep_until(self.clock.now() + wait)
-            elif follow.beside is not None:
+                self.sending.clock.sleep_until(self.sending.clock.now() + wait)
+            elif follow.answered is not None:
                 # Rows that a platform keeps putting off must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
-                return SendNext() if beside else SendingStop(f"{follow.why}, {ATTEMPTS} times", whole_destination=False)
-        why = follow.why if isinstance(follow, TryAgain) else "it kept failing"
-        return SendingStop(f"{why}, {ATTEMPTS} times", whole_destination=True)
+                return SendNext() if answered else SendingStop(_kept_failing(why), whole_destination=False)
+        return SendingStop(_kept_failing(why), whole_destination=True)
 
-    def _once(self, target: Target, batch: tuple[int, ...], trial: CircuitBreaker) -> tuple[Intent, Follow] | None:
+    def _once(self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
-        self.cancel_token()
+        self.sending.cancel_token()
         intent = self._prepare(target, batch)
         if intent is None:
             return None
-        self.ledger.remember(intent.request)
+        self.sending.ledger.remember(intent.request)
         receipt = self._call(intent)
         self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
-        with self.ledger.writing() as session:
-            follow = self._receiving(session, trial).receive(intent, receipt)
+        with self.sending.ledger.writing() as session:
+            follow = self._receiving(session, breaker).receive(intent, receipt)
         if is_answered(receipt) and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
-            return intent, SendingStop(receipt.reason, whole_destination=True)
+            return intent, SendingStop(Stop(StopKind.UNAVAILABLE, (receipt.reason,)), whole_destination=True)
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        with self.ledger.writing() as session:
-            intending = RequestPreparation(
-                session, self.ledger, self.sink, self.destination, self._routes(), self.clock.now(), self.done.count
+        with self.sending.ledger.writing() as session:
+            routes, now = self._routes(), self.sending.clock.now()
+            preparation = self.preparation(
+                session, self.sending.ledger, self.sink, self.destination, routes, now, self.done.count
             )
-            return intending.prepare(target, batch)
+            return preparation.prepare(target, batch)
 
     def _call(self, intent: Intent) -> Receipt:
         """The wire call itself."""
         return self.sink.submit(intent.target, intent.events)
 
     def _routes(self) -> Mapping[str, Route]:
-        return {route.conversion: route for route in self.book.routes_to(self.destination)}
+        return {route.conversion: route for route in self.sending.book.routes_to(self.destination)}
 
-    def _receiving(self, session: Session, trial: CircuitBreaker) -> ReceiptRecorder:
+    def _receiving(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
         return ReceiptRecorder(
             session,
-            self.ledger,
+            self.sending.ledger,
             self.sink.limits,
-            trial,
+            breaker,
             self.done,
-            now=self.clock.now(),
+            now=self.sending.clock.now(),
             is_silent=self.unanswered > 0,
         )
 
     def _wait(self, again: TryAgain) -> None:
         """Give a platform that did not answer its time."""
-        self.clock.sleep_until(self.clock.now() + (again.wait or timedelta()))
+        self.sending.clock.sleep_until(self.sending.clock.now() + (again.wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Have deliveries wait as long as the platform asked, over this run's end."""
-        with self.ledger.writing() as session:
-            now = self.clock.now()
+        with self.sending.ledger.writing() as session:
+            now = self.sending.clock.now()
             for _, row in requests.rows(session, intent.request):
                 row.deferred_until = now + min(wait, LONGEST_DELAY)
                 session.add(row)
@@ -453,7 +442,11 @@ class DueBatches(Generic[Sent]):
         if not found and self.last is not None:
             found = self.due(None)
         self.last = found[-1] if found else None
-        return tuple(map(outbox.number, found))
+        return tuple(map(identity, found))
+
+
+def _kept_failing(why: str) -> Stop:
+    return Stop(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)
 
 
 def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:

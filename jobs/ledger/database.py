@@ -23,20 +23,20 @@ APPLICATION_ID = 0x4F504C53  # "OPLS"
 
 
 class FileKind(StrEnum):
-    """What lies where a ledger should."""
+    """What a ledger's path holds."""
 
     NOTHING = "nothing"
-    """No file, an empty one, or a database without any table, as a first run that was killed leaves it."""
+    """No file, an empty one, or a database without tables, which a killed first run leaves."""
     LEDGER = "ledger"
     FOREIGN = "foreign"
-    """Somebody else's file."""
+    """Not a ledger."""
 
 
 def look(path: Path) -> FileKind:
-    """Whose file this is; nothing is changed by looking.
+    """What kind of file this is, without changing it.
 
-    SQLite itself opens it: a file that is opened and closed beside SQLite, anywhere in the process, takes the locks
-    with it by which this process holds the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
+    SQLite itself opens it: closing a descriptor of the file, anywhere in the process, would release the locks by which
+    this process holds the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
 
     Raises:
         OSError: it cannot be read.
@@ -51,7 +51,11 @@ def look(path: Path) -> FileKind:
         return FileKind.NOTHING
     try:
         with closing(read_only(path)) as connection:
-            return _whose(connection)
+            (number,) = connection.execute("PRAGMA application_id").fetchone()
+            if number:
+                return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
+            tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' LIMIT 1").fetchall()
+            return FileKind.FOREIGN if tables else FileKind.NOTHING
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             return FileKind.FOREIGN
@@ -65,18 +69,10 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}", uri=True)
 
 
-def _whose(connection: sqlite3.Connection) -> FileKind:
-    (number,) = connection.execute("PRAGMA application_id").fetchone()
-    if number:
-        return FileKind.LEDGER if number == APPLICATION_ID else FileKind.FOREIGN
-    (has_tables,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table')").fetchone()
-    return FileKind.FOREIGN if has_tables else FileKind.NOTHING
-
-
 def open_privately(path: Path, mode: str) -> IO[Any]:
-    """Open a file that is its owner's alone where it is made here, whatever the umask; never through a symlink.
+    """Open a file, never through a symlink; if this creates it, only its owner may access it, whatever the umask.
 
-    SQLite gives a ledger's side files the ledger's own rights.
+    SQLite gives a ledger's side files the ledger's own permissions.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_privately)
@@ -91,73 +87,13 @@ def _privately(name: str, flags: int) -> int:
     return made
 
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-_ALEMBIC = Lock()
-"""It keeps what it works on in variables of the whole process, and accounts are opened side by side."""
-_VERSION = table("alembic_version", column("version_num"))
-
-
-class CannotUpgradeError(Exception):
-    """The state stays as it is; the message says why, and what to do."""
-
-
-def head() -> str:
-    """The newest revision: the files of the migrations begin with theirs, in order."""
-    return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
-
-
-def bring_up_to_date(connection: Connection, *, may_change: bool) -> None:
-    """Upgrade the state where it is older and may be changed.
-
-    Raises:
-        CannotUpgradeError: it is older and may not be changed, from a newer version, or an upgrade failed.
-    """
-    with connection.execution_options(read_only=True).begin():
-        found = _stored(connection)
-    # Nearly every opening ends here: alembic takes longer to load than all else it takes to open a state.
-    if found != [head()]:
-        _upgrade(connection, found, may_change=may_change)
-
-
-def _stored(connection: Connection) -> list[str]:
-    if not inspect(connection).has_table(_VERSION.name):
-        return []
-    return list(connection.scalars(select(_VERSION.c.version_num)))
-
-
-def _upgrade(connection: Connection, found: list[str], *, may_change: bool) -> None:
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
-    from alembic.util.exc import CommandError  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-    for revision in found:
-        if revision not in known:
-            raise CannotUpgradeError(
-                f"this state was written by a newer oplead-sync (revision {revision}); nothing was changed. "
-                "Run the version that wrote it, or upgrade this one."
-            )
-    if not may_change:
-        raise CannotUpgradeError("this state is from an older version; the next `oplead-sync run` brings it up to date")
-    connection = connection.execution_options(read_only=False)
-    config.attributes["connection"] = connection
-    try:
-        with _ALEMBIC, connection.begin():
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise CannotUpgradeError(f"the state could not be brought up to date: {error}") from None
-
-
 BUSY_MS = 5_000
 """How long a statement waits for another process's write to end."""
 _LET_WRITE = "give this user write access to the file and its folder"
 _MAKE_ROOM = "make room and run again: what was committed is safe"
 _DAMAGED = "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)"
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
-"""What comes of bytes that are not what was written."""
+"""What reading damaged bytes raises."""
 _BY_SYSTEM = {
     errno.EACCES: _LET_WRITE,
     errno.EPERM: _LET_WRITE,
@@ -165,7 +101,23 @@ _BY_SYSTEM = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
 }
-"""What to do about what the system says."""
+"""What to do about an error of the system's."""
+_BY_SQLITE = {
+    "locked": "another program is writing to it; try again when that has ended",
+    "readonly": f"it cannot be written; {_LET_WRITE}",
+    "read-only": f"it cannot be written; {_LET_WRITE}",
+    "disk is full": f"the disk is full; {_MAKE_ROOM}",
+    "malformed": _DAMAGED,
+    "decode": _DAMAGED,
+    "not a database": "it is not a state of oplead-sync; check `state:` in the settings",
+    "unable to open": "it cannot be opened; check that the folder exists and is writable",
+    "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
+}
+"""What to do about an error of SQLite's, by a part of its text."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+_ALEMBIC = Lock()
+"""Alembic keeps its context in global variables, and accounts are opened side by side."""
+_VERSION = table("alembic_version", column("version_num"))
 
 
 class LedgerError(Exception):
@@ -175,9 +127,16 @@ class LedgerError(Exception):
 class NoStateError(LedgerError):
     """There is no state where one should be; the message says how to get it back, or how to begin."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}: there is no state here. If there was one, bring it back first (mount its volume, or restore its "
+            "backup): without it nobody knows what was sent. Only if this account never ran before, make it by "
+            "`oplead-sync run --first-run`."
+        )
+
 
 def open_engine(path: Path, *, for_writing: bool) -> Engine:
-    """Open the state at `path`; for writing it is brought up to date where needed. It is never made by this.
+    """Open the state at `path`, upgraded if it is for writing; this never creates one.
 
     Raises:
         NoStateError: there is none.
@@ -185,15 +144,15 @@ def open_engine(path: Path, *, for_writing: bool) -> Engine:
             disk, or from a newer version.
     """
     if not has_state(path):
-        raise missing(path)
+        raise NoStateError(path)
     return _up_to_date(path, may_change=for_writing)
 
 
 def create_state(path: Path) -> None:
-    """Make an account's state where there is none.
+    """Create an account's state.
 
     Raises:
-        LedgerError: something lies there, or it cannot be made.
+        LedgerError: there is one already, or another file, or it cannot be created.
     """
     if has_state(path):
         raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
@@ -203,10 +162,10 @@ def create_state(path: Path) -> None:
 
 
 def has_state(path: Path) -> bool:
-    """Whether the account's state lies there, of whatever version.
+    """Whether there is a state at `path`, of whatever version.
 
     Raises:
-        LedgerError: somebody else's file does, or it cannot be read.
+        LedgerError: there is another file, or it cannot be read.
     """
     with explained(path):
         found = look(path)
@@ -217,20 +176,11 @@ def has_state(path: Path) -> bool:
     return found is FileKind.LEDGER
 
 
-def missing(path: Path) -> NoStateError:
-    """What to do where there is no state."""
-    return NoStateError(
-        f"{path}: there is no state here. If there was one, bring it back first (mount its volume, or restore its "
-        "backup): without it nobody knows what was sent. Only if this account never ran before, make it by "
-        "`oplead-sync run --first-run`."
-    )
-
-
 def copy_state(source: Path, target: Path) -> None:
-    """A consistent copy of a state another process may be writing; a new one where there is none.
+    """Copy a state consistently while another process may be writing it; where there is none, create one.
 
     Raises:
-        LedgerError: somebody else's file lies there, or it cannot be read.
+        LedgerError: it is not a state, or cannot be read.
     """
     if not has_state(source):
         create_state(target)
@@ -244,11 +194,11 @@ def copy_state(source: Path, target: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system say into sentences an operator can act on."""
+    """Turn errors of SQLite and the file system into sentences an operator can act on."""
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        # The driver's own: SQLAlchemy's words would print the statement and its values.
+        # The driver's own error: SQLAlchemy's text includes the statement and its values.
         raise LedgerError(_advice(path, getattr(error, "orig", None) or error)) from None
     except OSError as error:
         advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
@@ -264,27 +214,62 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
         engine = _engine(path)
         try:
             with engine.connect() as connection:
-                bring_up_to_date(connection, may_change=may_change)
+                _bring_up_to_date(path, connection, may_change=may_change)
                 if may_change and _forget_statistics(connection):
-                    # A connection keeps what it has read of them.
+                    # A connection caches them.
                     connection.invalidate()
-        except CannotUpgradeError as error:
-            engine.dispose()
-            raise LedgerError(f"{path}: {error}") from None
         except BaseException:
             engine.dispose()
             raise
     return engine
 
 
-# One engine a path: what SQLAlchemy compiles is kept for each engine's dialect, also after the engine is gone.
+def head() -> str:
+    """The newest revision: the files of the migrations begin with theirs, in order."""
+    return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
+
+
+def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:
+    """Upgrade the state if it is older and may be changed; it stays as it is where that fails."""
+    with connection.execution_options(read_only=True).begin():
+        has_versions = inspect(connection).has_table(_VERSION.name)
+        found = list(connection.scalars(select(_VERSION.c.version_num))) if has_versions else []
+    # Nearly every opening ends here: alembic takes longer to load than everything else.
+    if found == [head()]:
+        return
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic.util.exc import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    for revision in set(found) - known:
+        raise LedgerError(
+            f"{path}: this state was written by a newer oplead-sync (revision {revision}); nothing was changed. "
+            "Run the version that wrote it, or upgrade this one."
+        )
+    if not may_change:
+        raise LedgerError(
+            f"{path}: this state is from an older version; the next `oplead-sync run` brings it up to date"
+        )
+    config.attributes["connection"] = writable = connection.execution_options(read_only=False)
+    try:
+        with _ALEMBIC, writable.begin():
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise LedgerError(f"{path}: the state could not be brought up to date: {error}") from None
+
+
+# One engine a path: SQLAlchemy keeps what it compiles for each engine's dialect, even after the engine is gone.
 @lru_cache(maxsize=1024)
 def _engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        # SQLAlchemy begins transactions itself: the driver's own would begin too late, and let updates be lost.
+        # SQLAlchemy begins transactions itself: the driver would begin them too late, and lose updates.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=wal")
         # With `normal` a power cut could forget a receipt that was committed.
@@ -301,10 +286,10 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-# Statistics that somebody's ANALYZE left while a state was small mislead SQLite for good. Without any, its plans are
-# the same in every state, and they are those whose growth is tested.
+# Statistics that an ANALYZE left while a state was small mislead SQLite for good. Without any, its plans are the same
+# in every state, and their growth is tested.
 def _forget_statistics(connection: Connection) -> bool:
-    """Drop what SQLite was told of how the tables are filled; whether there was anything."""
+    """Drop SQLite's statistics; whether there were any."""
     found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')"
     with connection.execution_options(read_only=True).begin():
         tables = list(connection.exec_driver_sql(found).scalars())
@@ -315,43 +300,29 @@ def _forget_statistics(connection: Connection) -> bool:
     return bool(tables)
 
 
-_AROUND = (__name__, "jobs.ledger.runs")
-"""They stand around whatever is done in a transaction."""
+_WRAPPERS = (__name__, "jobs.ledger.runs")
+"""Their frames are in the traceback of everything done in a transaction."""
 
 
 def _is_of_a_row(error: BaseException) -> bool:
-    """Whether it broke where rows are read: what we keep, we can read, so what cannot be read is damaged."""
+    """Whether reading a row raised it: what we wrote can be read, so that row is damaged."""
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    ours = [number for number, name in enumerate(modules) if name.startswith(("jobs.", "connectors."))]
-    last = modules[ours[-1]] if ours else ""
-    is_ledgers = last.startswith("jobs.ledger.") and last not in _AROUND
+    ours = [name for name in modules if name.startswith(("jobs.", "connectors."))]
+    is_ledgers = bool(ours) and ours[-1].startswith("jobs.ledger.") and ours[-1] not in _WRAPPERS
     return is_ledgers or modules[-1].startswith(("sqlalchemy.", "sqlmodel."))
 
 
 def _where(error: BaseException) -> str:
-    """The kind of an error and its place in the code; its words may repeat what stands in the row."""
+    """The kind of an error and its place in the code, without its text, which may quote the row."""
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def _advice(path: Path, error: object) -> str:
-    """What to do about what SQLite says; its own words may quote a row, so only their kind is told."""
-    said = str(error).lower()
-    known = {
-        "locked": "another program is writing to it; try again when that has ended",
-        "readonly": f"it cannot be written; {_LET_WRITE}",
-        "read-only": f"it cannot be written; {_LET_WRITE}",
-        "disk is full": f"the disk is full; {_MAKE_ROOM}",
-        "malformed": _DAMAGED,
-        "decode": _DAMAGED,
-        "not a database": "it is not a state of oplead-sync; check `state:` in the settings",
-        "unable to open": "it cannot be opened; check that the folder exists and is writable",
-        "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
-    }
-    advice = next(
-        (text for sign, text in known.items() if sign in said),
-        "this is unexpected; nothing of this transaction was kept",
-    )
+    """What to do about an error of SQLite's, without its text, which may quote a row."""
+    text = str(error).lower()
+    unexpected = "this is unexpected; nothing of this transaction was kept"
+    advice = next((advice for part, advice in _BY_SQLITE.items() if part in text), unexpected)
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     return f"{path}: the state cannot be used ({name}): {advice}"
 
@@ -361,16 +332,16 @@ _PREFIX = "oplead-sync-copy-"
 
 @contextmanager
 def throwaway(source: Path | None = None) -> Iterator[Path]:
-    """A copy of a state, or an empty one where there is none, that is gone with the block.
+    """A copy of a state, or an empty one where there is none, that exists as long as the block.
 
-    Whoever is killed meanwhile leaves it to the next `sweep`; until then only its owner can read it.
+    A killed process leaves it to the next `sweep`; until then only its owner can read it.
 
     Raises:
         LedgerError: the state cannot be read.
     """
     sweep()
-    with ExitStack() as stack:
-        copy = stack.enter_context(_folder()) / "state.db"
+    with _folder() as folder:
+        copy = folder / "state.db"
         if source is None:
             create_state(copy)
         else:
@@ -388,11 +359,11 @@ def sweep() -> None:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder that is locked as long as its process lives: the system lets go of it, whatever that dies of."""
+    """A folder that is locked as long as its process lives: the system releases the lock, however that ends."""
     with ExitStack() as stack:
         while True:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            # Somebody who sweeps may have been faster than the lock.
+            # Another process's sweep may have been faster than the lock.
             with suppress(FileNotFoundError):
                 stack.enter_context(_locked(folder, fcntl.LOCK_EX))
                 if folder.exists():
@@ -403,7 +374,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Raises OSError where it is no folder, or another process has it."""
+    """Raises OSError where it is no folder, or another process has locked it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, how)

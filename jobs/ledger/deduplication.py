@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import and_, bindparam, delete, distinct, exists, func, not_, or_, true
+from sqlalchemy import and_, bindparam, delete, exists, not_, or_, true
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ClickIdRow, DedupKey, Delivery, LeadRow, Transition
+from jobs.ledger.schema import DedupKey, Delivery, LeadRow
 from jobs.rules.deduplication import Claim, Rank, find_duplicates_among
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
@@ -24,7 +24,7 @@ _AT_ONCE = 500
 
 
 def record(session: Session, delivery: Delivery, marks: Iterable[str]) -> None:
-    """Keep what a delivery that counts is known by, beside what it was known by before."""
+    """Keep what a delivery that counts is known by, in addition to what it was known by before."""
     if delivery.at is None:
         return
     for mark in sorted(marks):
@@ -54,7 +54,7 @@ def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
 
 
 def rank(delivery: Delivery | None) -> Rank:
-    """Where a delivery comes among those that could be the same conversion."""
+    """Its place among deliveries that could be the same conversion."""
     state = None if delivery is None else DeliveryState(delivery.state)
     if state is DeliveryState.PENDING:
         return Rank.WAITS
@@ -62,7 +62,7 @@ def rank(delivery: Delivery | None) -> Rank:
 
 
 def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
-    """The claims on record that share one of these marks, of leads that are not to be judged anew."""
+    """The claims on record that share one of these marks, except of leads that are about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
         .join(Delivery, _its_delivery())
@@ -72,7 +72,7 @@ def counting(session: Session, account: str, route: Route, marks: Iterator[str])
             DedupKey.conversion == route.conversion,
             DedupKey.destination == route.destination,
             col(DedupKey.dedup_key).in_(bindparam("some", expanding=True)),
-            # One that waits for a label to be understood is not judged tonight either.
+            # A lead that waits for its label to be understood is not judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
         )
     )
@@ -82,13 +82,13 @@ def counting(session: Session, account: str, route: Route, marks: Iterator[str])
 
 
 def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
-    """Erase what no conversion to come could be the same as."""
+    """Erase what no later conversion could be a duplicate of."""
     of_use = or_(
         *(
             and_(
                 col(DedupKey.conversion) == route.conversion,
                 col(DedupKey.destination) == route.destination,
-                # It may be told as late as its click is remembered.
+                # It may be sent as long as its click is remembered.
                 col(DedupKey.at) >= now - route.once.within - route.remembered,
             )
             for route in routes
@@ -100,58 +100,48 @@ def erase_idle(session: Session, account: str, routes: Collection[Route], *, now
     session.exec(delete(DedupKey).where(col(DedupKey.account) == account, or_(not_(of_use), not_(counts))))
 
 
+_SHARED_CLICKS = """
+WITH taken_up AS (
+    SELECT DISTINCT delivery.account, delivery.conversion, delivery.destination, delivery.lead, kind, click_id.value
+    FROM transition
+    JOIN delivery ON delivery.id = transition.delivery
+    JOIN click_id ON click_id.account = delivery.account AND click_id.lead = delivery.lead
+    WHERE transition.run = :run AND to_state = :pending AND (from_state IS NULL OR from_state NOT IN :frozen)
+        AND delivery.state IN :counting AND kind <> :browser
+), clicks AS (
+    SELECT DISTINCT account, conversion, destination, kind, value FROM taken_up
+), holders AS (
+    SELECT DISTINCT clicks.*, click_id.lead FROM clicks JOIN click_id USING (account, kind, value)
+), shared (account, conversion, destination, kind, value) AS (
+    SELECT holders.account, conversion, destination, kind, holders.value
+    FROM holders JOIN delivery USING (account, lead, conversion, destination)
+    WHERE delivery.state IN :counting
+    GROUP BY holders.account, conversion, destination, kind, holders.value
+    HAVING count(DISTINCT lead) > 1
+)
+SELECT conversion, count(DISTINCT lead)
+FROM taken_up JOIN shared USING (account, conversion, destination, kind, value)
+GROUP BY conversion
+"""
+# Each step lists what the next one looks up, and DISTINCT keeps SQLite from merging two of them: joined at once, and
+# without statistics, it scans every delivery of the account for every click.
+
+
 def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
     """How many leads' conversions this run took up while another lead's with the same click counts, by conversion."""
-    # Each step lists what the next one looks up, and `distinct` keeps SQLite from merging two of them: joined at once,
-    # and without statistics, it goes through every delivery of the account for every click.
-    taken_up = _clicks_taken_up(ledger)
-    click = (taken_up.c.conversion, taken_up.c.destination, taken_up.c.account, taken_up.c.kind, taken_up.c.value)
-    clicks = sqlalchemy.select(*click).distinct().cte("clicks")
-    holders = (
-        sqlalchemy.select(*clicks.c, col(ClickIdRow.lead))
-        .join(
-            ClickIdRow,
-            and_(*(col(getattr(ClickIdRow, part)) == clicks.c[part] for part in ("account", "kind", "value"))),
-        )
-        .distinct()
-        .cte("holders")
+    statement = sqlalchemy.text(_SHARED_CLICKS).bindparams(
+        bindparam("frozen", expanding=True), bindparam("counting", expanding=True)
     )
-    holder = ("account", "lead", "conversion", "destination")
-    shared = (
-        sqlalchemy.select(*(holders.c[part.key] for part in click))
-        .join(Delivery, and_(*(col(getattr(Delivery, part)) == holders.c[part] for part in holder)))
-        .where(col(Delivery.state).in_(COUNTING))
-        .group_by(*(holders.c[part.key] for part in click))
-        # The one that was taken up counts too.
-        .having(func.count(distinct(holders.c.lead)) > 1)
-        .cte("shared")
-    )
-    rows = session.connection().execute(
-        sqlalchemy.select(taken_up.c.conversion, func.count(distinct(taken_up.c.lead)))
-        .join(shared, and_(*(shared.c[part.key] == part for part in click)))
-        .group_by(taken_up.c.conversion)
-    )
+    values = {
+        "run": ledger.run,
+        "pending": DeliveryState.PENDING,
+        "frozen": list(FROZEN),
+        "counting": list(COUNTING),
+        # It identifies a browser, not a click.
+        "browser": ClickIdKind.FBP,
+    }
+    rows = session.connection().execute(statement, values)
     return Counter({str(conversion): int(leads) for conversion, leads in rows})
-
-
-def _clicks_taken_up(ledger: Ledger) -> sqlalchemy.CTE:
-    """The clicks of the leads whose conversions this run took up, and that count."""
-    click = (col(ClickIdRow.account), col(ClickIdRow.kind), col(ClickIdRow.value))
-    return (
-        sqlalchemy.select(col(Delivery.conversion), col(Delivery.destination), col(Delivery.lead), *click)
-        .join(Transition, col(Transition.delivery) == col(Delivery.id))
-        .join(ClickIdRow, and_(col(ClickIdRow.account) == col(Delivery.account), col(ClickIdRow.lead) == Delivery.lead))
-        .where(
-            col(Transition.run) == ledger.run,
-            col(Transition.to_state) == DeliveryState.PENDING,
-            or_(col(Transition.from_state).is_(None), col(Transition.from_state).not_in(FROZEN)),
-            col(Delivery.state).in_(COUNTING),
-            # A browser's own id says nothing of a click.
-            col(ClickIdRow.kind) != ClickIdKind.FBP,
-        )
-        .distinct()
-        .cte("taken_up")
-    )
 
 
 def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
@@ -183,7 +173,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DedupClaims:
-    """The claims on one conversion at one destination, and who of them gives way, once that is decided."""
+    """The claims on one conversion at one destination, and which of them are duplicates."""
 
     def __init__(self) -> None:
         # SQLite gives a database without a name a file that nobody else can open and that goes when it is closed.
@@ -197,7 +187,7 @@ class DedupClaims:
         self._database.close()
 
     def enter(self, claim: Claim) -> None:
-        """Put a claim to the others; one without a mark concerns nobody."""
+        """Add a claim; one without marks cannot be a duplicate."""
         if claim.marks:
             row = (claim.rank, _number(claim.at), claim.lead, json.dumps(sorted(claim.marks)))
             self._database.execute("INSERT INTO claim (rank, at, lead, marks) VALUES (?, ?, ?, ?)", row)
@@ -213,19 +203,19 @@ class DedupClaims:
             ((last,),) = rows[-1:]
 
     def decide(self, within: timedelta) -> None:
-        """Find out who gives way to whom, of those whose conversions lie no further apart than that."""
+        """Find the duplicates among conversions that are at most that far apart."""
         for lead, counts in find_duplicates_among(self._ordered(), self, within):
             self._database.execute("INSERT OR REPLACE INTO rival VALUES (?, ?)", (lead, counts))
 
     def rival(self, lead: LeadId) -> LeadId | None:
-        """The lead that this one gives way to; None where it counts, or asks for nothing."""
+        """The lead whose conversion counts instead of this one's, if any."""
         row = self._database.execute("SELECT counts FROM rival WHERE lead = ?", (lead,)).fetchone()
         return None if row is None else LeadId(row[0])
 
     # ── what the rule asks for while it decides ──────────────────────────────────────────────────
 
     def first(self, claim: Claim, within: timedelta) -> LeadId | None:
-        """The first that counts of the other leads that share a mark with a claim, within that time of it."""
+        """The first other lead that counts, shares a mark with a claim, and lies within that time of it."""
         at, span = _number(claim.at), within // _MICROSECOND
         wanted = (json.dumps(sorted(claim.marks)), at - span, at + span, claim.lead)
         row = self._database.execute(_FIRST, wanted).fetchone()

@@ -1,8 +1,8 @@
-"""What alerts are found from and remembered in: what each night did, and which incidents are open."""
+"""What alerts are based on, what each night did, and where incidents are kept."""
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -10,66 +10,85 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_
-from sqlalchemy.orm import Mapped
+from sqlalchemy import and_, distinct, exists, func, or_
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger
-from jobs.ledger.schema import (
-    Adjustment,
-    AdjustmentAttempt,
-    AdjustmentTransition,
-    Attempt,
-    Delivery,
-    IncidentRow,
-    Run,
-    Transition,
-)
+from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 
 
 class IncidentKind(StrEnum):
-    """What a notice is about; with a place, a destination or a reason it is a cause of its own."""
+    """What an incident is about; within a scope, or with an anomaly or a version, it is one of its own."""
 
-    SOURCE = "source stopped"
+    SOURCE = "source"
     STOPPED = "stopped"
     EXPIRING = "expiring"
     HELD = "held"
-    IN_DOUBT = "in doubt"
+    IN_DOUBT = "in_doubt"
     UNCONFIRMED = "unconfirmed"
     REJECTED = "rejected"
     ACCEPTANCE = "acceptance"
-    NOTHING_SENT = "nothing sent"
-    SILENCE = "silence"
+    NOTHING_SENT = "nothing_sent"
+    ANOMALY = "anomaly"
     ENDS = "ends"
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentId:
-    """What tells a cause from others; told once however often it is found, until it clears."""
+    """What tells an incident from others; notified once however often it is found, until it clears."""
 
     kind: IncidentKind
-    about: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.about}" if self.about else str(self.kind)
-
-    @classmethod
-    def read(cls, written: str) -> "IncidentId":
-        """The cause that was written down."""
-        kind, _, about = written.partition(": ")
-        return cls(IncidentKind(kind), about)
+    about: Scope | AnomalyCause | str | None = None
+    """None for the source, the name of a version that ends, an anomaly's cause; else a scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something a human is needed for, in counts and ids, without anyone's data."""
+    """Something a human is needed for, and the values it is worded with: counts, ids, nobody's data."""
 
     id: IncidentId
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An incident in words."""
+
     title: str
     text: str
     """What happened, and what to do about it."""
+
+
+def _written(cause: IncidentId) -> str:
+    """How an incident's id is stored; `_read` reads it."""
+    about = cause.about
+    match about:
+        case None:
+            parts: Sequence[object] = ()
+        case Scope():
+            parts = (about.destination, about.corrections, about.former, about.action)
+        case AnomalyCause():
+            parts = (about.kind, *about.about)
+        case _:
+            parts = (about,)
+    return json.dumps([cause.kind, *parts])
+
+
+def _read(written: str) -> IncidentId:
+    name, *parts = json.loads(written)
+    match kind := IncidentKind(name):
+        case IncidentKind.SOURCE:
+            return IncidentId(kind)
+        case IncidentKind.ENDS:
+            return IncidentId(kind, str(parts[0]))
+        case IncidentKind.ANOMALY:
+            return IncidentId(kind, AnomalyCause(AnomalyKind(parts[0]), tuple(parts[1:])))
+        case _:
+            destination, corrections, former, action = parts
+            return IncidentId(kind, Scope(destination, corrections, tuple(former), action))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +98,26 @@ class NightNumbers:
     sent: int = 0
     accepted: int = 0
     rejected: int = 0
-    """Though nobody expected it."""
+    """Without expected rejections."""
     unconfirmed: int = 0
 
     @property
     def settled(self) -> int:
-        """How many were settled; a rejection that was to be expected says nothing."""
+        """How many were settled, without expected rejections."""
         return self.accepted + self.rejected + self.unconfirmed
 
     @property
     def acceptance(self) -> Fraction:
         """The share of those that was accepted."""
         return Fraction(self.accepted, self.settled)
+
+    def __add__(self, other: "NightNumbers") -> "NightNumbers":
+        return NightNumbers(
+            self.sent + other.sent,
+            self.accepted + other.accepted,
+            self.rejected + other.rejected,
+            self.unconfirmed + other.unconfirmed,
+        )
 
 
 class IncidentRecord(StrEnum):
@@ -109,54 +136,19 @@ class IncidentAction(StrEnum):
     KEEP = "keep"
     """It is in the report; a message is owed only where one did not arrive."""
     CLEAR = "clear"
-    """The next time it is found it is told again."""
+    """The next time it is found it opens anew."""
     LEAVE = "leave"
 
 
 _ENDED = (0, 1, 3)
-"""Exit codes of a run that did what it could; one that was not let in, or broke, is no night."""
-_ARRIVED = (
-    DeliveryState.SUBMITTED,
-    DeliveryState.ACCEPTED,
-    DeliveryState.REJECTED,
-    DeliveryState.EXPIRED,
-    DeliveryState.UNCONFIRMED,
-    DeliveryState.IN_DOUBT,
-)
-"""Where a delivery stands after a request that may have left it with its platform."""
-
-_AT_ONCE = 1_000
-"""Rows in memory at a time, where all are gone through."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowKind:
-    """The tables of what is sent: conversions, or corrections of them."""
-
-    sent: type[Delivery] | type[Adjustment]
-    moves: type[Transition] | type[AdjustmentTransition]
-    moved: Mapped[int]
-    """Which one moved."""
-    attempts: type[Attempt] | type[AdjustmentAttempt]
-    attempted: Mapped[int]
-    """Which one stood there in a request."""
-
-
-CONVERSIONS = RowKind(Delivery, Transition, col(Transition.delivery), Attempt, col(Attempt.delivery))
-CORRECTIONS = RowKind(
-    Adjustment,
-    AdjustmentTransition,
-    col(AdjustmentTransition.adjustment),
-    AdjustmentAttempt,
-    col(AdjustmentAttempt.adjustment),
-)
+"""Exit codes of a run that did what it could; one that was refused, or broke, is no night."""
 
 
 def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
-    """The night each run since then belongs to, by its local date; the present run's among them.
+    """The night that each run since then belongs to, by its local date; the present run included.
 
-    A date is a night where a run came to its end on it, or is under way. What died on that date sent something too,
-    and a run that only asks for outcomes belongs to the night before it, also past midnight.
+    A date is a night if a run ended on it, or is under way; runs that died on that date belong to it too. A run that
+    only asks for outcomes belongs to the night before it, even past midnight.
     """
     found: dict[int, date] = {}
     nights: set[date] = set()
@@ -179,31 +171,40 @@ def numbers(
     session: Session, account: str, kind: RowKind, runs_wanted: Collection[int]
 ) -> dict[str, dict[int, NightNumbers]]:
     """What each of these runs did, by destination and run."""
-    found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
-    to = col(kind.moves.to_state)
+    before, to = col(kind.moves.from_state), col(kind.moves.to_state)
+    # What did not reach its platform goes back to pending. So does a suspect row, until something sent with it has
+    # passed; it is rejected then.
+    suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
+    # Such as a lead that is sent by contact data and came without an ad.
+    expected = exists().where(
+        col(kind.attempted) == col(kind.moved),
+        col(kind.attempts.code) == col(kind.moves.code),
+        col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
+    )
+    counted = (
+        or_(and_(before == DeliveryState.IN_FLIGHT, to != DeliveryState.PENDING), suspect),
+        to == DeliveryState.ACCEPTED,
+        and_(to == DeliveryState.REJECTED, ~expected),
+        to == DeliveryState.UNCONFIRMED,
+    )
+    place = (col(kind.sent.destination), col(kind.moves.run))
     rows = session.connection().execute(
-        sqlalchemy.select(
-            col(kind.sent.destination),
-            col(kind.moves.run),
-            _how_many(kind, _went_out(kind)),
-            _how_many(kind, to == DeliveryState.ACCEPTED),
-            _how_many(kind, and_(to == DeliveryState.REJECTED, ~_was_expected(kind))),
-            _how_many(kind, to == DeliveryState.UNCONFIRMED),
-        )
+        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved))).filter(moves) for moves in counted))
         .join(kind.sent, col(kind.sent.id) == kind.moved)
         .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
-        .group_by(col(kind.sent.destination), col(kind.moves.run))
+        .group_by(*place)
     )
-    for destination, run, sent, accepted, rejected, unconfirmed in rows:
-        found[destination][run] = NightNumbers(sent, accepted, rejected, unconfirmed)
+    found: dict[str, dict[int, NightNumbers]] = defaultdict(dict)
+    for destination, run, *counts in rows:
+        found[destination][run] = NightNumbers(*counts)
     return found
 
 
 def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
-    """The destinations and actions that took something, or told that they had, in this run."""
+    """The destinations and actions that accepted something, at once or later, in this run."""
     rows = session.exec(
         select(kind.sent.destination, kind.sent.action)
-        .join(kind.moves, kind.moved == col(kind.sent.id))
+        .join(kind.moves, col(kind.moved) == col(kind.sent.id))
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,
@@ -212,16 +213,6 @@ def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, s
         .distinct()
     )
     return {(destination, action or "") for destination, action in rows}
-
-
-def in_doubt(session: Session, account: str, kind: RowKind) -> dict[str, int]:
-    """How many stand in doubt, by destination."""
-    rows = session.exec(
-        select(kind.sent.destination, func.count())
-        .where(kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
-        .group_by(col(kind.sent.destination))
-    )
-    return dict(list(rows))
 
 
 def pending(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
@@ -243,7 +234,7 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
             Delivery.account == account, Delivery.state == DeliveryState.PENDING
         ),
-        execution_options={"yield_per": _AT_ONCE},
+        execution_options=STREAMED,
     )
     times = (max(filter(None, row), default=now) for row in rows)
     return min((at for at in times if at <= now), default=None)
@@ -251,42 +242,18 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
 
 def last_success(session: Session, account: str) -> datetime | None:
     """When the last night ended that did not stop; a human may have been needed for it."""
-    return session.exec(
-        select(func.max(Run.ended_at)).where(
-            Run.account == account, Run.command == NIGHTLY, col(Run.exit_code).in_((0, 1))
-        )
-    ).one()
-
-
-def _how_many(kind: RowKind, moves: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.count(distinct(kind.moved)).filter(moves)
-
-
-def _went_out(kind: RowKind) -> ColumnElement[bool]:
-    before, to = col(kind.moves.from_state), col(kind.moves.to_state)
-    sent = and_(before == DeliveryState.IN_FLIGHT, to.in_(_ARRIVED))
-    # A row that was blamed goes back until something sent with it has passed, and is rejected then.
-    blamed = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
-    return or_(sent, blamed)
-
-
-def _was_expected(kind: RowKind) -> ColumnElement[bool]:
-    """Whether a rejection alarms nobody: as of a lead that is sent by contact data and came without an ad."""
-    return exists().where(
-        kind.attempted == kind.moved,
-        col(kind.attempts.code) == col(kind.moves.cause),
-        col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
-    )
+    done = (Run.account == account, Run.command == NIGHTLY, col(Run.exit_code).in_((0, 1)))
+    return session.exec(select(func.max(Run.ended_at)).where(*done)).one()
 
 
 def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     """Every cause that was ever found."""
     rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
-    return {IncidentId.read(row.cause): row for row in rows}
+    return {_read(row.cause): row for row in rows}
 
 
 def record_of(row: IncidentRow | None) -> IncidentRecord:
-    """Where a cause stands."""
+    """The state of a cause's record."""
     if row is None:
         return IncidentRecord.NONE
     return IncidentRecord.OPEN if row.cleared_at is None else IncidentRecord.CLEARED
@@ -296,33 +263,31 @@ def act(
     session: Session,
     account: str,
     act: IncidentAction,
-    cause: Incident | None,
+    cause: IncidentId,
     row: IncidentRow | None,
     *,
+    notice: Notice | None,
     now: datetime,
 ) -> None:
-    """Keep what becomes of a cause; `cause` is how it was found tonight, where it was."""
+    """Update the record of a cause; `notice` words it, where it was found tonight."""
     match act:
-        case IncidentAction.OPEN if cause is not None:
-            # One that came back before anybody heard of it is still the first message owed.
-            opened = row or IncidentRow(account=account, cause=str(cause.id), title="", text="", first_seen_at=now)
-            opened.title, opened.text = cause.title, cause.text
-            opened.first_seen_at, opened.notified_at, opened.cleared_at, opened.undelivered = now, None, None, "[]"
-            session.add(opened)
-        case IncidentAction.KEEP if row is not None and cause is not None:
-            row.title, row.text = cause.title, cause.text
-            session.add(row)
+        case IncidentAction.OPEN if notice is not None:
+            row = row or IncidentRow(account=account, cause=_written(cause), title="", text="", first_seen_at=now)
+            row.title, row.text = notice.title, notice.text
+            row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"
+        case IncidentAction.KEEP if row is not None and notice is not None:
+            row.title, row.text = notice.title, notice.text
         case IncidentAction.CLEAR if row is not None:
             row.cleared_at = now
-            session.add(row)
         case _:
-            pass
+            return
+    session.add(row)
 
 
 def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
-    """The notices that addresses are owed, the oldest first; what no address is left to be told is owed no more.
+    """The undelivered notices, the oldest first, each with the present addresses that still get it.
 
-    A notice that reached nobody is owed to every address there is now: the one it was meant for may have been mended.
+    A notice that reached nobody is for every present address: a wrong address may have been corrected.
     """
     owed = []
     rows = session.exec(
@@ -343,13 +308,13 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Inci
 
 
 def undelivered(row: IncidentRow) -> Sequence[str]:
-    """The marks of the addresses that are still owed a notice."""
+    """The marks of the addresses that still get a notice."""
     marks: list[str] = json.loads(row.undelivered)
     return marks
 
 
 def delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
-    """Note that an address took a notice."""
+    """Note that an address accepted a notice."""
     row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered(row) if mark != address])
     row.notified_at = row.notified_at or now

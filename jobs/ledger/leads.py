@@ -1,17 +1,29 @@
-"""What the ledger keeps of leads, loaded and stored."""
+"""What the ledger keeps of leads: stored, loaded, picked to be read or judged, and erased."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    union,
+    update,
+)
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, Lead, LeadId, UnreadableLead
-from jobs.ledger import freshness
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (
     WHOLE,
@@ -21,16 +33,24 @@ from jobs.ledger.schema import (
     ContactHash,
     Cursor,
     Delivery,
+    ExcludedLead,
     LeadRow,
+    OutboxRow,
     StatusChange,
     UnreadableLeadRow,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased
-from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, Origin, StatusEntered, UnreadableAmount
+from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, StatusEntered, UnreadableAmount
+from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
 """Click ids of one statement."""
+_READ_AT = case(
+    (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
+    else_=col(LeadRow.seen_at),
+)
+"""When a lead was last seen, or requested in vain after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +70,9 @@ class LeadReading:
     """Whether it is a test lead by the settings."""
 
 
+# ── stored ───────────────────────────────────────────────────────────────────────────────────────
+
+
 def cursor(session: Session, account: str) -> Cursor:
     """The account's place in Oplead, made where there is none yet."""
     found = session.get(Cursor, account)
@@ -59,8 +82,169 @@ def cursor(session: Session, account: str) -> Cursor:
     return found
 
 
+def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
+    """Store readings of leads, and have them planned; status changes and click ids accumulate."""
+    labels_seen.note(session, account, readings, seen_at=seen_at)
+    ids = [reading.lead.id for reading in readings]
+    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
+    for reading in readings:
+        session.merge(_row(account, reading, seen_at))
+    session.flush()
+    for reading in readings:
+        session.add_all(_child_rows(account, reading))
+
+
+def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads could be read."""
+    session.exec(
+        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
+    )
+
+
+def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
+    """Remember a lead that could not be read; what is on record of it does not change."""
+    identity = lead.id or f"without id: {lead.reason}"
+    row = session.get(UnreadableLeadRow, (account, identity)) or UnreadableLeadRow(
+        account=account, id=identity, reason=lead.reason, seen_at=seen_at
+    )
+    row.reason, row.seen_at = lead.reason, seen_at
+    session.add(row)
+
+
+def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
+    """How many unreadable leads no earlier run has reported, and how many others; this run reports all of them."""
+    mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
+    unreported = (mine, or_(reported_in.is_(None), reported_in == run))
+    everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
+    new = session.exec(update(UnreadableLeadRow).where(*unreported).values(reported_in=run)).rowcount
+    return new, everything - new
+
+
+def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
+    """Note that unchanged leads were seen again; one that was taken for deleted is judged again."""
+    _update(
+        session,
+        account,
+        ids,
+        seen_at=seen_at,
+        to_plan=or_(col(LeadRow.to_plan), col(LeadRow.deleted_at).is_not(None)),
+        missing_since=None,
+        deleted_at=None,
+        merged_into=None,
+    )
+
+
+def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
+    """Note that leads were requested one by one, whatever came of it, so that those that fail do not block the rest."""
+    _update(session, account, ids, asked_at=at)
+
+
+def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
+    """Note that leads were not found, from now on where they were before."""
+    _update(session, account, ids, col(LeadRow.missing_since).is_(None), missing_since=now)
+
+
+def note_merged(session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
+    """Note which lead, if any, the own page of each deleted one shows."""
+    for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(deleted))):
+        row.merged_into = merged.get(LeadId(row.id))
+        session.add(row)
+
+
+def confirm_deleted(
+    session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
+) -> int:
+    """Take leads for deleted that were missing before a time already, and have them planned; how many those are."""
+    missing = (col(LeadRow.missing_since) <= missing_before, col(LeadRow.deleted_at).is_(None))
+    return _update(session, account, ids, *missing, deleted_at=now, to_plan=True)
+
+
+def _update(
+    session: Session,
+    account: str,
+    ids: Collection[LeadId],
+    *conditions: ColumnExpressionArgument[bool],
+    **values: object,
+) -> int:
+    """Change these of the leads; how many that were."""
+    wanted = (col(LeadRow.account) == account, col(LeadRow.id).in_(ids), *conditions)
+    return int(session.exec(update(LeadRow).where(*wanted).values(**values)).rowcount)
+
+
+# ── to be read or judged ─────────────────────────────────────────────────────────────────────────
+
+
+def forget_digests(session: Session, account: str) -> None:
+    """Have every lead read whole at the next pull, from the beginning."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
+    place = cursor(session, account)
+    place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
+    session.add(place)
+    forget_test_leads(session, account)
+    session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == account))
+
+
+def plan_all(session: Session, account: str) -> None:
+    """Have every lead judged again."""
+    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
+
+
+def plan_closing(session: Session, account: str, *, now: datetime) -> None:
+    """Have leads judged again whose open deliveries ran out of time."""
+    _flag(session, account, Delivery, *_ran_out(Delivery, now), to_plan=True)
+
+
+def correct_closing(session: Session, account: str, *, now: datetime) -> None:
+    """Have leads checked for corrections again whose open corrections ran out of time."""
+    _flag(session, account, Adjustment, *_ran_out(Adjustment, now), to_correct=True)
+
+
+def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
+    """Have leads judged again whose deliveries are withheld for one of these reasons."""
+    held = col(Delivery.reason).in_(reasons)
+    _flag(session, account, Delivery, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
+
+
+def _ran_out(kind: type[OutboxRow], now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return col(kind.state).in_(OPEN), col(kind.expires_at) < now
+
+
+def _flag(
+    session: Session, account: str, kind: type[OutboxRow], *conditions: ColumnExpressionArgument[bool], **values: bool
+) -> None:
+    """Flag leads by their deliveries or corrections: SQLite goes through those in a state, not through every lead."""
+    ids = select(kind.lead).where(kind.account == account, *conditions)
+    session.exec(
+        update(LeadRow)
+        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
+    """The next leads to be judged, by id; those whose status may have been renamed wait."""
+    next_ones = (col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))
+    return _ids(session, account, *next_ones, ~labels_seen.waiting(col(LeadRow.id), account), limit=limit)
+
+
+def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads have been judged."""
+    _update(session, account, ids, to_plan=False, fresh=False, to_correct=True)
+
+
+def to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
+    """Some leads whose accepted conversions are to be checked for corrections."""
+    return _ids(session, account, col(LeadRow.to_correct), limit=limit)
+
+
+def corrected(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Note that leads have been checked for corrections."""
+    _update(session, account, ids, to_correct=False)
+
+
 def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
-    """Whether the lead is on record with this digest; one that was taken for gone is read whole when it is back."""
+    """Whether the lead is on record with this digest; one that was taken for deleted is read whole when it is back."""
     on_record = select(LeadRow.digest).where(
         LeadRow.account == account, LeadRow.id == lead, col(LeadRow.deleted_at).is_(None)
     )
@@ -73,12 +257,6 @@ def was_created(session: Session, account: str, lead: LeadId, *, since: datetime
     return row is not None and since <= row.created_at < before
 
 
-def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
-    """When each lead already on record was last seen."""
-    rows = session.exec(select(LeadRow.id, LeadRow.seen_at).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    return {LeadId(lead): seen_at for lead, seen_at in rows}
-
-
 def last_read(session: Session, account: str) -> datetime | None:
     """When a lead was last seen, or where the next pull begins if that is later; None before the first lead."""
     seen = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
@@ -87,188 +265,207 @@ def last_read(session: Session, account: str) -> datetime | None:
     return max((moment for moment in (seen, since) if moment is not None), default=None)
 
 
-def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
-    """Keep readings of leads, and have them planned; status changes and click ids only ever accumulate."""
-    labels_seen.note(session, account, readings, seen_at=seen_at)
-    ids = [reading.lead.id for reading in readings]
-    session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
-    for reading in readings:
-        session.merge(_row(account, reading, seen_at))
-    session.flush()
-    for reading in readings:
-        session.add_all(_change_row(account, reading.lead.id, change) for change in reading.changes)
-        session.add_all(_click_row(account, reading.lead.id, click) for click in reading.click_ids)
-        session.add_all(_hash_rows(account, reading.lead.id, reading.identifiers))
+def on_record(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
+    """Those of the leads that are on record."""
+    return set(_ids(session, account, col(LeadRow.id).in_(ids)))
 
 
-def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Note that leads could be read."""
-    session.exec(
-        delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
+def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
+    """Those of the leads that are not on record, or were taken for deleted; in their order, each once."""
+    known = {*_ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.deleted_at).is_(None))}
+    return [lead for lead in dict.fromkeys(ids) if lead not in known]
+
+
+def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
+    """Leads of which something could still be sent, the longest unread first.
+
+    Args:
+        session: an open transaction.
+        account: the ledger's.
+        since: a lead that was created or clicked since then may still reach something.
+        before: those read since then need no reading.
+    """
+    return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
+
+
+def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
+    """When the longest unread of those leads was read, or requested in vain."""
+    wanted = select(func.min(_READ_AT)).where(LeadRow.account == account, _is_worth_reading(account, since))
+    found: datetime | None = session.exec(wanted).one()
+    return found
+
+
+def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
+    """Leads with open deliveries that a complete list since then did not show, the longest unread first.
+
+    Without a complete list, only those that were not found when last requested.
+    """
+    unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
+    # What is open leads to its leads: there may be many more of those.
+    return _ids(session, account, unseen, col(LeadRow.id).in_(union(*_with_open(account))), order=_READ_AT)
+
+
+def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+    """The lead that was seen last, of all but these."""
+    excluded = set(but)
+    seen = col(LeadRow.missing_since).is_(None)
+    rows = _ids(session, account, seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
+    return next((lead for lead in rows if lead not in excluded), None)
+
+
+def with_open_deliveries(session: Session, account: str) -> set[str]:
+    """The leads of which something may still be sent or corrected."""
+    return {lead for wanted in _with_open(account) for lead in session.exec(wanted)}
+
+
+def _with_open(account: str) -> list[SelectOfScalar[str]]:
+    return [
+        select(kind.lead).where(kind.account == account, col(kind.state).in_(OPEN)) for kind in (Delivery, Adjustment)
+    ]
+
+
+def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
+    clicked = exists().where(
+        col(ClickIdRow.account) == account,
+        col(ClickIdRow.lead) == col(LeadRow.id),
+        col(ClickIdRow.clicked_at) >= since,
     )
-
-
-def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
-    """Remember a lead that could not be read; what is on record of it stays as it is."""
-    identity = lead.id or f"without id: {lead.reason}"
-    row = session.get(UnreadableLeadRow, (account, identity)) or UnreadableLeadRow(
-        account=account, id=identity, reason=lead.reason, seen_at=seen_at
+    has_open = (
+        exists().where(col(kind.account) == account, col(kind.lead) == col(LeadRow.id), col(kind.state).in_(OPEN))
+        for kind in (Delivery, Adjustment)
     )
-    row.reason, row.seen_at = lead.reason, seen_at
-    session.add(row)
+    return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
 
 
-def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
-    """How many unreadable leads a human has not been told of before this run, and how many were; from now on told."""
-    mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
-    untold = (mine, or_(reported_in.is_(None), reported_in == run))
-    everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
-    new = session.exec(update(UnreadableLeadRow).where(*untold).values(reported_in=run)).rowcount
-    return new, everything - new
-
-
-def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
-    """Note that unchanged leads were seen again; one that was taken for gone is judged again."""
-    session.exec(
-        update(LeadRow)
-        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
-        .values(
-            seen_at=seen_at,
-            to_plan=or_(col(LeadRow.to_plan), col(LeadRow.deleted_at).is_not(None)),
-            missing_since=None,
-            deleted_at=None,
-            merged_into=None,
-        )
+def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
+    """Not on a page since then, not even as unreadable."""
+    unreadable = exists().where(
+        col(UnreadableLeadRow.account) == account,
+        col(UnreadableLeadRow.id) == col(LeadRow.id),
+        col(UnreadableLeadRow.seen_at) >= since,
     )
+    return and_(col(LeadRow.seen_at) < since, ~unreadable)
 
 
-def count_excluded(session: Session, account: str, ids: Collection[LeadId]) -> int:
-    """How many of these leads on record are test leads."""
-    return session.exec(
-        select(func.count())
-        .select_from(LeadRow)
-        .where(LeadRow.account == account, col(LeadRow.id).in_(ids), col(LeadRow.excluded))
-    ).one()
+def _ids(
+    session: Session,
+    account: str,
+    *conditions: ColumnExpressionArgument[bool],
+    order: ColumnElement[datetime] | None = None,
+    limit: int | None = None,
+) -> list[LeadId]:
+    """The leads that meet conditions, by id after what comes first."""
+    wanted = select(LeadRow.id).where(LeadRow.account == account, *conditions)
+    in_order = wanted.order_by(col(LeadRow.id)) if order is None else wanted.order_by(order, col(LeadRow.id))
+    return [LeadId(lead) for lead in session.exec(in_order.limit(limit))]
 
 
-def forget_digests(session: Session, account: str) -> None:
-    """Have every lead read whole at the next pull, from the beginning."""
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
-    place = cursor(session, account)
-    place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
-    session.add(place)
-    freshness.forget(session, account)
-    session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == account))
+# ── test leads ───────────────────────────────────────────────────────────────────────────────────
 
 
-def plan_all(session: Session, account: str) -> None:
-    """Have every lead judged again."""
-    session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
+def remember_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime) -> None:
+    """Remember which leads were left out, with the digests that recognise them unchanged."""
+    for lead, digest in digests.items():
+        session.merge(ExcludedLead(account=account, id=lead, digest=digest, read_at=read_at))
 
 
-def plan_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Have leads judged again whose open deliveries ran out of time."""
-    closing = (col(Delivery.state).in_(OPEN), col(Delivery.expires_at) < now)
-    _plan_with_delivery(session, account, *closing)
+def update_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime) -> None:
+    """Give those that were read since then these digests."""
+    for row in _test_leads(session, account, digests):
+        if row.read_at >= read_since:
+            row.digest = digests[LeadId(row.id)]
+            session.add(row)
 
 
-def plan_held_for(session: Session, account: str, *reasons: str) -> None:
-    """Have leads judged again whose deliveries are held back for one of these reasons."""
-    held = (
-        col(Delivery.state) == DeliveryState.WITHHELD,
-        or_(*(col(Delivery.reason).startswith(each) for each in reasons)),
-    )
-    _plan_with_delivery(session, account, *held)
+def unchanged_test_leads(
+    session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime | None = None
+) -> set[LeadId]:
+    """Those of these leads that were left out with the same digest, and, if given, read since a time."""
+    return {
+        LeadId(row.id)
+        for row in _test_leads(session, account, digests)
+        if row.digest == digests[LeadId(row.id)] and (read_since is None or row.read_at > read_since)
+    }
 
 
-def _plan_with_delivery(session: Session, account: str, *such: ColumnElement[bool]) -> None:
-    """Have leads judged again that have such a delivery: what stands open is looked through, not every lead."""
-    theirs = select(Delivery.lead).where(Delivery.account == account, *such)
-    session.exec(
-        update(LeadRow)
-        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(theirs))
-        .values(to_plan=True)
-        .execution_options(synchronize_session=False)
-    )
+def count_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> int:
+    """How many of these leads are test leads, left out or on record."""
+    on_record = _ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.excluded))
+    return len(on_record) + len(_test_leads(session, account, ids))
 
 
-def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
-    """The next leads to be judged, by id; those whose status may have been renamed wait."""
-    rows = session.exec(
-        select(LeadRow.id)
-        .where(
-            LeadRow.account == account,
-            col(LeadRow.to_plan),
-            col(LeadRow.id) > (after or ""),
-            ~labels_seen.waiting(col(LeadRow.id), account),
-        )
-        .order_by(col(LeadRow.id))
-        .limit(limit)
-    )
-    return [LeadId(lead) for lead in rows]
+def forget_test_leads(session: Session, account: str, ids: Collection[LeadId] | None = None) -> None:
+    """Have these leads read again, or all that were left out."""
+    these = [] if ids is None else [col(ExcludedLead.id).in_(ids)]
+    session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, *these))
 
 
-def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Note that leads have been judged."""
-    session.exec(
-        update(LeadRow)
-        .where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids))
-        .values(to_plan=False, fresh=False, to_correct=True)
-    )
+def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[ExcludedLead]:
+    wanted = select(ExcludedLead).where(ExcludedLead.account == account, col(ExcludedLead.id).in_(list(ids)))
+    return list(session.exec(wanted))
 
 
-def to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
-    """Some leads whose accepted conversions are to be looked at once more."""
-    rows = session.exec(
-        select(LeadRow.id)
-        .where(LeadRow.account == account, col(LeadRow.to_correct))
-        .order_by(col(LeadRow.id))
-        .limit(limit)
-    )
-    return [LeadId(lead) for lead in rows]
+# ── loaded ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def corrected(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Note that leads have been looked at for corrections."""
-    session.exec(
-        update(LeadRow).where(col(LeadRow.account) == account, col(LeadRow.id).in_(ids)).values(to_correct=False)
-    )
+def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
+    """When each lead already on record was last seen."""
+    rows = session.exec(select(LeadRow.id, LeadRow.seen_at).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
+    return {LeadId(lead): seen_at for lead, seen_at in rows}
 
 
 def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """What is kept of each lead, as the rules know it."""
     rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    changes = _grouped(
-        session.exec(
-            select(StatusChange)
-            .where(StatusChange.account == account, col(StatusChange.lead).in_(ids))
-            .order_by(col(StatusChange.id))
-        )
-    )
-    clicks = _grouped(
-        session.exec(select(ClickIdRow).where(ClickIdRow.account == account, col(ClickIdRow.lead).in_(ids)))
-    )
-    hashes = _grouped(
-        session.exec(select(ContactHash).where(ContactHash.account == account, col(ContactHash.lead).in_(ids)))
-    )
+    changes: defaultdict[str, list[StatusChange]] = defaultdict(list)
+    for change in session.exec(
+        select(StatusChange)
+        .where(StatusChange.account == account, col(StatusChange.lead).in_(ids))
+        .order_by(col(StatusChange.id))
+    ):
+        changes[change.lead].append(change)
+    clicks: defaultdict[str, list[KnownClickId]] = defaultdict(list)
+    for click in session.exec(select(ClickIdRow).where(ClickIdRow.account == account, col(ClickIdRow.lead).in_(ids))):
+        known = KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
+        clicks[click.lead].append(known)
+    hashes: defaultdict[str, defaultdict[DestinationId, list[Identifier]]] = defaultdict(lambda: defaultdict(list))
+    for each in session.exec(select(ContactHash).where(ContactHash.account == account, col(ContactHash.lead).in_(ids))):
+        hashes[each.lead][DestinationId(each.destination)].append(Identifier(IdentifierKind(each.kind), each.sha256))
     return {
-        LeadId(row.id): _facts(row, changes.get(row.id, []), clicks.get(row.id, []), hashes.get(row.id, []))
+        LeadId(row.id): _facts(row, labels_seen.entries_of(changes[row.id]), clicks[row.id], hashes[row.id])
         for row in rows
     }
 
 
+def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
+    """Each status label leads have now, except these, how many have it, and how many of those carry a click id."""
+    counts = select(func.count(), func.count().filter(has_click_id(account))).where(LeadRow.account == account)
+    return [
+        (label, *session.exec(counts.where(LeadRow.label == label)).one())
+        for label in labels_seen.on_leads(session, account)
+        if label not in but
+    ]
+
+
+def has_click_id(account: str) -> ColumnElement[bool]:
+    """Whether a lead carries a click id."""
+    return exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+
+
+# ── erased ───────────────────────────────────────────────────────────────────────────────────────
+
+
 def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]) -> None:
-    """Erase contact hashes nothing still to be sent may use, and click ids whose windows have closed.
+    """Erase contact hashes that nothing still to be sent may use, and click ids whose windows have closed.
 
     Args:
         session: an open transaction.
-        account: whose.
+        account: the ledger's.
         clicks_before: click ids older than this are of no more use.
-        but: kinds that some platform remembers longer, or less long.
+        but: other times for some kinds.
     """
-    for destination in session.exec(
-        select(ContactHash.destination).where(ContactHash.account == account).distinct()
-    ).all():
+    destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
+    for destination in session.exec(destinations).all():
         _erase_hashes(session, account, destination)
     for kind in ClickIdKind:
         _erase_clicks(session, account, kind, before=but.get(kind, clicks_before))
@@ -276,8 +473,8 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
 
 def _erase_hashes(session: Session, account: str, destination: str) -> None:
     """Erase what nothing still to be sent to a destination may use."""
-    # Who is still to be sent is listed once: asked for hash by hash, each would be looked for among all of it. Lead
-    # by lead and not by pairs, for where a pair is in no list SQLite goes through all of it to look for nulls.
+    # The leads still to be sent are listed once, not looked up for each hash. By lead and not by pairs: for a pair that
+    # is not in a list, SQLite scans all of it for nulls.
     used = (
         select(kind.lead).where(
             kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
@@ -297,29 +494,18 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
 
 
 def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: datetime) -> None:
-    """Replace a kind's values by what they are known again by; some at a time, so that memory does not grow."""
+    """Replace a kind's values by their digests, some at a time, so that memory does not grow."""
     mine = (col(ClickIdRow.account) == account, col(ClickIdRow.kind) == kind)
     closed = select(ClickIdRow.lead, ClickIdRow.value).where(*mine, ClickIdRow.clicked_at < before, WHOLE)
     replace = (
         update(ClickIdRow)
-        .where(*mine, col(ClickIdRow.lead) == bindparam("whose"), col(ClickIdRow.value) == bindparam("whole"))
+        .where(*mine, col(ClickIdRow.lead) == bindparam("of_lead"), col(ClickIdRow.value) == bindparam("whole"))
         .values(value=bindparam("erased"))
         .execution_options(synchronize_session=False)
     )
     while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
-        values = [{"whose": lead, "whole": value, "erased": erased(value)} for lead, value in some]
+        values = [{"of_lead": lead, "whole": value, "erased": erased(value)} for lead, value in some]
         session.connection().execute(replace, values)
-
-
-def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
-    """Each status label leads have now, except these, how many have it, and how many of those carry a click id."""
-    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
-    counts = select(func.count(), func.count().filter(clicked)).where(LeadRow.account == account)
-    return [
-        (label, *session.exec(counts.where(LeadRow.label == label)).one())
-        for label in labels_seen.on_leads(session, account)
-        if label not in but
-    ]
 
 
 def _row(account: str, reading: LeadReading, seen_at: datetime) -> LeadRow:
@@ -344,6 +530,17 @@ def _row(account: str, reading: LeadReading, seen_at: datetime) -> LeadRow:
     )
 
 
+def _child_rows(account: str, reading: LeadReading) -> Iterator[StatusChange | ClickIdRow | ContactHash]:
+    lead = reading.lead.id
+    for change in reading.changes:
+        yield StatusChange(account=account, lead=lead, **asdict(change))
+    for click in reading.click_ids:
+        yield ClickIdRow(account=account, lead=lead, **asdict(click))
+    for destination, identifiers in reading.identifiers.items():
+        for each in identifiers:
+            yield ContactHash(account=account, lead=lead, destination=destination, **asdict(each))
+
+
 def _amount_text(amount: Amount) -> str:
     return f"<{amount.shape}>" if isinstance(amount, UnreadableAmount) else str(amount)
 
@@ -352,68 +549,21 @@ def _amount(text: str) -> Amount:
     return UnreadableAmount(text.strip("<>")) if text.startswith("<") else Decimal(text)
 
 
-def _change_row(account: str, lead: LeadId, change: StatusEntered) -> StatusChange:
-    return StatusChange(
-        account=account,
-        lead=lead,
-        label=change.label,
-        at=change.at,
-        date_only=change.date_only,
-        origin=change.origin,
-        after=change.after,
-        seen_at=change.seen_at,
-    )
-
-
-def _click_row(account: str, lead: LeadId, click: KnownClickId) -> ClickIdRow:
-    return ClickIdRow(
-        account=account,
-        lead=lead,
-        kind=click.kind,
-        value=click.value,
-        clicked_at=click.clicked_at,
-        estimated=click.estimated,
-    )
-
-
-def _hash_rows(account: str, lead: LeadId, found: Mapping[DestinationId, tuple[Identifier, ...]]) -> list[ContactHash]:
-    return [
-        ContactHash(account=account, lead=lead, destination=destination, kind=identifier.kind, sha256=identifier.sha256)
-        for destination, identifiers in found.items()
-        for identifier in identifiers
-    ]
-
-
-class _OfLead(Protocol):
-    lead: str
-
-
-Row = TypeVar("Row", bound=_OfLead)
-
-
-def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.lead, []).append(row)
-    return groups
-
-
-def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], hashes: list[ContactHash]) -> LeadFacts:
+def _facts(
+    row: LeadRow,
+    changes: Sequence[StatusEntered],
+    clicks: Sequence[KnownClickId],
+    identifiers: Mapping[DestinationId, Sequence[Identifier]],
+) -> LeadFacts:
     kept = json.loads(row.facts)
-    identifiers: dict[DestinationId, list[Identifier]] = {}
-    for found in hashes:
-        identifier = Identifier(IdentifierKind(found.kind), found.sha256)
-        identifiers.setdefault(DestinationId(found.destination), []).append(identifier)
     return LeadFacts(
         id=LeadId(row.id),
         created_at=row.created_at,
         seen_at=row.seen_at,
         fresh=row.fresh,
         stale=not row.digest,
-        changes=tuple(_change(change) for change in changes),
-        click_ids=tuple(
-            KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated) for click in clicks
-        ),
+        changes=tuple(changes),
+        click_ids=tuple(clicks),
         click_id_problem=row.click_id_problem,
         ad_user_data=ConsentAnswer(row.ad_user_data),
         ad_personalization=ConsentAnswer(row.ad_personalization),
@@ -423,7 +573,3 @@ def _facts(row: LeadRow, changes: list[StatusChange], clicks: list[ClickIdRow], 
         excluded=row.excluded,
         deleted=row.deleted_at is not None,
     )
-
-
-def _change(row: StatusChange) -> StatusEntered:
-    return StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after)

@@ -1,67 +1,80 @@
-"""What is sent, conversions and corrections alike: moved along the table of states, and found by where it stands."""
+"""What is sent, conversions and corrections alike: moved along the table of states, and found by lead or state."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, or_, update
+import sqlalchemy
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import DeliveryKey, OutcomeClass, Target
+from connectors.records import AdjustmentKind, DestinationId, LeadId, OutcomeClass, Target
+from jobs.ledger import status_labels
+from jobs.ledger.requests import went_out
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
+    KINDS,
+    STREAMED,
     Adjustment,
     AdjustmentAttempt,
-    AdjustmentTransition,
     Attempt,
     Delivery,
     LeadRow,
+    Move,
     OutboxRow,
     Request,
+    RowKind,
     Transition,
+    identity,
+    kind_of,
 )
-from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
+from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
+from jobs.rules.model import delivery_key
+from jobs.rules.reasons import Cause, PlatformCode, Reason
 
-Sent = TypeVar("Sent", Delivery, Adjustment)
-_AT_ONCE = 1_000
-"""Rows in memory at a time, where all are gone through."""
+Sent = TypeVar("Sent", bound=OutboxRow)
 
-WITH_REASON = frozenset(
-    {
-        DeliveryState.WITHHELD,
-        DeliveryState.SKIPPED,
-        DeliveryState.PENDING,
-        DeliveryState.EXPIRED,
-        DeliveryState.CANCELLED,
-    }
+_WITH_REASON = OPEN | {
+    DeliveryState.SKIPPED,
+    DeliveryState.EXPIRED,
+    DeliveryState.CANCELLED,
+    DeliveryState.UNCONFIRMED,
+}
+_WITH_CODE = frozenset(
+    {DeliveryState.PENDING, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED}
 )
-UNANSWERED = ("open", "lost")
+"""Where the platform's code says why, unless a reason of ours does."""
 SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED})
 """An answer, or the end of waiting for one, after which a correction may follow."""
-SAYING_NOTHING = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
-"""Answers that leave a delivery in doubt once an earlier one was lost: too old now says nothing of the first time."""
-SETTLED_BY_PLATFORM = frozenset({DeliveryState.REJECTED, DeliveryState.UNCONFIRMED})
-HELD = "excess_volume"
-"""The reason of a pending delivery that waits for a human, because far more is due than usual."""
-MAY_COUNT_TWICE = "may_count_twice"
-"""The reason told of an accepted delivery that was sent again to a platform that may count one key twice."""
+UNSETTLED = OPEN | FROZEN
+"""While a correction is in one of these, the next one of its delivery is not begun."""
+WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
+"""What `why_of` takes; in SQL it would be worked out for every delivery, not for every kind of them."""
+
+
+# ── moves ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def move(
-    session: Session, ledger: Ledger, delivery: OutboxRow, to: DeliveryState, cause: str, *, now: datetime
+    session: Session,
+    ledger: Ledger,
+    delivery: OutboxRow,
+    to: DeliveryState,
+    cause: Cause,
+    *,
+    now: datetime,
+    detail: str | None = None,
 ) -> None:
-    """Move a delivery, and write down that it moved and why; staying where it is only updates its reason.
-
-    An adjustment of one moves along the same table.
+    """Move a delivery or a correction and record the move; staying in its state only updates its reason.
 
     Raises:
         IllegalMoveError: the table of states does not have the move.
     """
     before = DeliveryState(delivery.state) if delivery.id is not None else None
-    delivery.reason = cause if to in WITH_REASON else None
-    if to is DeliveryState.UNCONFIRMED:
+    is_ours = isinstance(cause, Reason)
+    delivery.reason, delivery.detail = (cause, detail) if is_ours and to in _WITH_REASON else (None, None)
+    if not is_ours:
         delivery.code = cause
     if before == to:
         session.add(delivery)
@@ -75,39 +88,35 @@ def move(
         session.flush()
     if to in SETTLED:
         plan_again(session, delivery)
-    session.add(record_move(ledger, delivery, before, to, cause, now=now))
+    session.add(_record_of(ledger, delivery, before, to, cause, now=now, detail=detail))
 
 
-def record_move(
-    ledger: Ledger, moved: OutboxRow, before: DeliveryState | None, to: DeliveryState, cause: str, *, now: datetime
-) -> Transition | AdjustmentTransition:
-    """The record of a move, not stored yet."""
-    match moved:
-        case Delivery():
-            return Transition(
-                account=moved.account,
-                delivery=number(moved),
-                run=ledger.run,
-                at=now,
-                from_state=before,
-                to_state=to,
-                cause=cause,
-            )
-        case Adjustment():
-            return AdjustmentTransition(
-                account=moved.account,
-                adjustment=number(moved),
-                run=ledger.run,
-                at=now,
-                from_state=before,
-                to_state=to,
-                cause=cause,
-            )
-    assert_never(moved)
+def _record_of(
+    ledger: Ledger,
+    moved: OutboxRow,
+    before: DeliveryState | None,
+    to: DeliveryState,
+    cause: Cause,
+    *,
+    now: datetime,
+    detail: str | None = None,
+) -> Move:
+    kind, is_ours = kind_of(moved), isinstance(cause, Reason)
+    return kind.moves(
+        account=moved.account,
+        run=ledger.run,
+        at=now,
+        from_state=before,
+        to_state=to,
+        reason=cause if is_ours else None,
+        detail=detail,
+        code=None if is_ours else cause,
+        **{kind.name: identity(moved)},
+    )
 
 
 def plan_again(session: Session, settled: OutboxRow) -> None:
-    """Have the lead looked at for corrections; what was retracted may also have to be told anew."""
+    """Have the lead checked for corrections; after a retraction it may also have to be sent anew."""
     lead = session.get_one(LeadRow, (settled.account, settled.lead))
     lead.to_correct = True
     lead.to_plan = lead.to_plan or isinstance(settled, Adjustment)
@@ -115,19 +124,99 @@ def plan_again(session: Session, settled: OutboxRow) -> None:
 
 
 def mark_in_doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None:
-    """Note that the answer about a delivery's bytes was lost, with which request first and when that was sent."""
+    """Note that the answer about a delivery's bytes was lost, in which request first and when that was sent."""
     delivery.in_doubt_since = delivery.in_doubt_since or since
     delivery.in_doubt_request = delivery.in_doubt_request or request
 
 
+def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
+    """Never send a delivery, because the platform has it by other means; recorded whatever its state was."""
+    delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
+    before = DeliveryState(delivery.state)
+    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now)
+    if before is DeliveryState.SKIPPED:
+        session.add(_record_of(ledger, delivery, before, before, Reason.ALREADY_SENT, now=now))
+
+
+def is_sent_elsewhere(delivery: Delivery) -> bool:
+    """Whether a human has said that the platform has it by other means."""
+    return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
+
+
+def why(delivery: OutboxRow) -> Cause:
+    """Why it is in its state."""
+    may_count_twice = isinstance(delivery, Delivery) and delivery.may_count_twice
+    return why_of(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
+
+
+def why_of(state: str, reason: str | None, code: str | None, *, may_count_twice: bool) -> Cause:
+    """The same, by the columns that say it."""
+    if may_count_twice and state == DeliveryState.ACCEPTED:
+        return Reason.MAY_COUNT_TWICE
+    return cause_of(reason, code if state in _WITH_CODE else None)
+
+
+def cause_of(reason: str | None, code: str | None) -> Cause:
+    """The cause that two columns hold: a reason of ours, else the platform's code."""
+    return Reason(reason) if reason else PlatformCode(code or "")
+
+
+def target_of(delivery: OutboxRow) -> Target:
+    """Where a delivery was sent."""
+    parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
+    transport, owner, action, source = (part or "" for part in parts)
+    return Target(transport, owner, action, source)
+
+
+# ── found by lead ────────────────────────────────────────────────────────────────────────────────
+
+
+def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
+    """Every delivery of each of these leads."""
+    found: dict[str, list[Delivery]] = {}
+    for delivery in session.exec(
+        select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids)).order_by(col(Delivery.id))
+    ):
+        found.setdefault(delivery.lead, []).append(delivery)
+    return found
+
+
+def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, list[Adjustment]]:
+    """Every correction of these leads' deliveries, by delivery, in the order they were begun."""
+    found: dict[int, list[Adjustment]] = {}
+    for each in session.exec(
+        select(Adjustment)
+        .where(Adjustment.account == account, col(Adjustment.lead).in_(ids))
+        .order_by(col(Adjustment.delivery), col(Adjustment.number))
+    ):
+        found.setdefault(each.delivery, []).append(each)
+    return found
+
+
+def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
+    """The deliveries of these leads that were retracted, and the time of each retraction."""
+    rows = session.exec(
+        select(Adjustment.delivery, Adjustment.at).where(
+            Adjustment.account == account,
+            col(Adjustment.lead).in_(ids),
+            Adjustment.kind == AdjustmentKind.RETRACTION,
+            Adjustment.state == DeliveryState.ACCEPTED,
+        )
+    )
+    return dict(rows.all())
+
+
+# ── found by state ───────────────────────────────────────────────────────────────────────────────
+
+
 def by_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
-    """Every one that stands at a state, some in memory at a time."""
-    standing = select(kind).where(kind.account == account, kind.state == state).order_by(col(kind.id))
-    yield from session.exec(standing.execution_options(yield_per=_AT_ONCE))
+    """Every row in a state, streamed."""
+    rows = select(kind).where(kind.account == account, kind.state == state).order_by(col(kind.id))
+    yield from session.exec(rows, execution_options=STREAMED)
 
 
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
-    """Those whose answer was lost, by where their bytes were sent."""
+    """Those in doubt, by where their bytes were sent."""
     found: dict[Target, list[Sent]] = {}
     for row in by_state(session, account, kind, DeliveryState.IN_DOUBT):
         if row.destination == destination:
@@ -136,34 +225,74 @@ def in_doubt(session: Session, account: str, kind: type[Sent], destination: str)
 
 
 def in_doubt_before(session: Session, account: str, before: datetime) -> list[OutboxRow]:
-    """Every delivery and every correction whose answer was lost before that."""
-    return [
-        *_in_doubt_before(session, account, Delivery, before),
-        *_in_doubt_before(session, account, Adjustment, before),
-    ]
+    """Every delivery, then every correction, whose answer was lost before that."""
+    found: list[OutboxRow] = []
+    for kind in (each.sent for each in KINDS):
+        doubtful = (col(kind.state) == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
+        found += session.exec(select(kind).where(kind.account == account, *doubtful).order_by(col(kind.id)))
+    return found
 
 
-def _in_doubt_before(session: Session, account: str, kind: type[Sent], before: datetime) -> list[Sent]:
-    doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
-    return list(session.exec(select(kind).where(*doubtful).order_by(col(kind.id))))
-
-
-def count_in_doubt(session: Session, account: str) -> Counter[str]:
-    """How many deliveries and corrections there are whose answer was lost, by destination."""
+def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KINDS) -> Counter[str]:
+    """How many are in doubt, by destination."""
     found: Counter[str] = Counter()
-    kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
     for kind in kinds:
-        doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT)
-        counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
+        doubtful = (kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
+        counts = select(kind.sent.destination, func.count()).where(*doubtful).group_by(col(kind.sent.destination))
         found.update(dict(session.exec(counts).all()))
     return found
 
 
 def open_or_awaited(session: Session, account: str, kind: type[OutboxRow]) -> int:
-    """How many will still move without anyone doing anything."""
+    """How many will still move without human action."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
     return session.exec(wanted).one()
+
+
+def is_any(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
+    """Whether there ever was a delivery of a conversion, to one destination where that is given."""
+    wanted = select(Delivery.id).where(Delivery.account == account, Delivery.conversion == conversion)
+    if destination is not None:
+        wanted = wanted.where(Delivery.destination == destination)
+    return session.exec(wanted.limit(1)).first() is not None
+
+
+def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Conversion ids that no delivery has but that keys of a renamed conversion were made with, each with its new id.
+
+    Scans all deliveries where there is such an id, so ask only about new ids.
+    """
+    new = [each for each in sorted(conversions) if not is_any(session, account, each)]
+    if not new:
+        return
+    made_of = (
+        col(Delivery.key),
+        col(Delivery.lead),
+        col(Delivery.conversion),
+        col(Delivery.destination),
+        col(Delivery.occurrence),
+    )
+    rows = session.connection().execute(
+        sqlalchemy.select(*made_of).where(col(Delivery.account) == account), execution_options=STREAMED
+    )
+    for key, lead, current, destination, occurrence in rows:
+        for conversion in new:
+            if key == delivery_key(account, LeadId(lead), conversion, DestinationId(destination), occurrence):
+                yield conversion, current
+
+
+def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
+    """How many deliveries there are by conversion, destination, state, and why."""
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
+    # More columns than SQLModel's own `select` is typed for.
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, *WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, *WHY)
+    )
+    counts: Counter[tuple[str, str, str, Cause]] = Counter()
+    for conversion, destination, state, reason, code, twice, count in rows:
+        counts[conversion, destination, state, why_of(state, reason, code, may_count_twice=twice)] += count
+    return counts
 
 
 def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
@@ -174,93 +303,207 @@ def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
             .select_from(moves)
             .where(moves.account == ledger.account, moves.run == ledger.run, moves.to_state == state)
         ).one()
-        for moves in (Transition, AdjustmentTransition)
+        for moves in (kind.moves for kind in KINDS)
     )
 
 
 def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
-    """The deliveries, then the corrections, that this run saw rejected though nobody expected it."""
-    deliveries = select(Transition.delivery).where(*_rejecting(ledger, Transition))
-    corrections = select(AdjustmentTransition.adjustment).where(*_rejecting(ledger, AdjustmentTransition))
-    return [*_rejected(session, Delivery, deliveries), *_rejected(session, Adjustment, corrections)]
+    """The deliveries, then the corrections, that this run saw rejected unexpectedly."""
+    found: list[OutboxRow] = []
+    for kind in KINDS:
+        rejected = (kind.moves.run == ledger.run, kind.moves.to_state == DeliveryState.REJECTED)
+        rows = select(kind.sent).where(
+            col(kind.sent.id).in_(select(kind.moved).where(*rejected)),
+            kind.sent.state == DeliveryState.REJECTED,
+            kind.sent.outcome != OutcomeClass.DROP_EXPECTED,
+        )
+        found += session.exec(rows.order_by(col(kind.sent.id)))
+    return found
 
 
-def _rejecting(
-    ledger: Ledger, moves: type[Transition] | type[AdjustmentTransition]
-) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return col(moves.run) == ledger.run, col(moves.to_state) == DeliveryState.REJECTED
+def put_off_again(session: Session, ledger: Ledger) -> list[str]:
+    """The leads of the deliveries a platform put off in this run, as it did in one before, in their own order.
+
+    One that it put off when asked for its outcome may be on its way again already.
+    """
+    was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
+    late = func.max(case((col(Transition.from_state) == DeliveryState.SUBMITTED, 1), else_=0))
+    # From tonight's moves to their deliveries: by account, SQLite would go through every waiting delivery.
+    tonight = (
+        select(Transition.delivery, late.label("late"))
+        .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.code))
+        .where(Transition.run == ledger.run, Transition.to_state == DeliveryState.PENDING, was_put_off)
+        .group_by(col(Transition.delivery))
+        .subquery()
+    )
+    runs = (
+        select(func.count(func.distinct(Request.run)))
+        .join(Attempt, col(Attempt.request) == col(Request.id))
+        .where(Attempt.delivery == Delivery.id, was_put_off)
+        .scalar_subquery()
+    )
+    here = or_(
+        col(Delivery.state) == DeliveryState.PENDING,
+        and_(col(Delivery.state) == DeliveryState.SUBMITTED, tonight.c.late == 1),
+    )
+    return list(
+        session.exec(
+            select(Delivery.lead)
+            .join(tonight, tonight.c.delivery == col(Delivery.id))
+            .where(here, runs > 1)
+            .order_by(col(Delivery.id))
+        )
+    )
 
 
-def _rejected(session: Session, kind: type[Sent], ids: SelectOfScalar[int]) -> list[Sent]:
-    unexpected = (kind.state == DeliveryState.REJECTED, kind.outcome != OutcomeClass.DROP_EXPECTED)
-    return list(session.exec(select(kind).where(col(kind.id).in_(ids), *unexpected).order_by(col(kind.id))))
+# ── due ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def time_has_come(kind: type[OutboxRow], now: datetime) -> Iterator[ColumnElement[bool]]:
-    """Whether both times have come that one waits for: the rules' and the platform's."""
+def due(
+    session: Session,
+    account: str,
+    destination: str,
+    conversions: Collection[str],
+    *,
+    now: datetime,
+    new_by: datetime | None,
+    approved_in: int | None = None,
+    after: Delivery | None = None,
+    limit: int,
+) -> list[Delivery]:
+    """Pending deliveries that are due, oldest conversion first; those after one of them.
+
+    Of those that the volume guard counts, only what was due by `new_by`; where that is None, none. With `approved_in`
+    only what a human approved in that run.
+    """
+    wanted = [*_due(Delivery, account, destination, conversions, now), _may_go(Delivery, new_by)]
+    if approved_in is not None:
+        wanted.append(col(Delivery.approved_in) == approved_in)
+    return _page(session, Delivery, wanted, after, limit)
+
+
+def due_adjustment_targets(
+    session: Session, account: str, destination: str, *, now: datetime, new_by: datetime | None
+) -> list[Target]:
+    """Where due corrections go."""
+    rows = session.exec(
+        select(Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
+        .where(*_due(Adjustment, account, destination, (), now), _may_go(Adjustment, new_by))
+        .distinct()
+    )
+    return sorted(Target(*row) for row in rows)
+
+
+def due_adjustments(
+    session: Session,
+    account: str,
+    destination: str,
+    target: Target,
+    *,
+    now: datetime,
+    new_by: datetime | None,
+    after: Adjustment | None = None,
+    limit: int,
+) -> list[Adjustment]:
+    """Corrections that are due, oldest first; those after one of them.
+
+    Of those that were never tried, only what was due by `new_by`; where that is None, none.
+    """
+    wanted = [
+        *_due(Adjustment, account, destination, (), now),
+        _may_go(Adjustment, new_by),
+        col(Adjustment.transport) == target.transport,
+        col(Adjustment.owner) == target.owner,
+        col(Adjustment.action) == target.action,
+        col(Adjustment.source) == target.source,
+    ]
+    return _page(session, Adjustment, wanted, after, limit)
+
+
+def count_new(
+    session: Session,
+    kind: RowKind,
+    account: str,
+    destination: str,
+    conversions: Collection[str],
+    *,
+    now: datetime,
+) -> int:
+    """How many are due that the volume guard counts; corrections whatever they are of."""
+    wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
+    return session.exec(select(func.count()).select_from(kind.sent).where(*wanted)).one()
+
+
+def hold(
+    session: Session,
+    kind: RowKind,
+    account: str,
+    destination: str,
+    conversions: Collection[str],
+    *,
+    now: datetime,
+) -> None:
+    """Have what `count_new` counts wait for a human."""
+    wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
+    session.exec(
+        update(kind.sent)
+        .where(*wanted)
+        .values(reason=Reason.EXCESS_VOLUME, detail=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def release(session: Session, account: str) -> None:
+    """Have nothing wait for a human any more."""
+    for kind in (each.sent for each in KINDS):
+        held = (
+            col(kind.account) == account,
+            col(kind.state) == DeliveryState.PENDING,
+            col(kind.reason) == Reason.EXCESS_VOLUME,
+        )
+        session.exec(update(kind).where(*held).values(reason=Reason.DUE))
+
+
+def _page(
+    session: Session, kind: type[Sent], wanted: Sequence[ColumnElement[bool]], after: Sent | None, limit: int
+) -> list[Sent]:
+    place = (col(kind.at), col(kind.id))
+    later = () if after is None else (tuple_(*place) > (after.at, after.id),)
+    return list(session.exec(select(kind).where(*wanted, *later).order_by(*place).limit(limit)))
+
+
+def _due(
+    kind: type[OutboxRow], account: str, destination: str, conversions: Collection[str], now: datetime
+) -> Iterator[ColumnElement[bool]]:
+    yield col(kind.account) == account
+    yield col(kind.destination) == destination
+    yield col(kind.state) == DeliveryState.PENDING
+    yield from _time_has_come(kind, now)
+    if kind is Delivery:
+        yield col(Delivery.conversion).in_(conversions)
+        yield ~status_labels.waiting(col(Delivery.lead), account)
+
+
+def _time_has_come(kind: type[OutboxRow], now: datetime) -> Iterator[ColumnElement[bool]]:
+    """Whether both the rules' time and the platform's delay are over."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
 
 
-def release(session: Session, account: str) -> None:
-    """Note that no delivery and no correction waits for a human any more."""
-    kinds: tuple[type[OutboxRow], ...] = (Delivery, Adjustment)
-    for kind in kinds:
-        held = (col(kind.account) == account, col(kind.state) == DeliveryState.PENDING, col(kind.reason) == HELD)
-        session.exec(update(kind).where(*held).values(reason="due"))
+def _may_go(kind: type[OutboxRow], new_by: datetime | None) -> ColumnElement[bool]:
+    """Whether the volume guard does not count it, or it was due by then; None lets nothing new go."""
+    return ~_is_new(kind) if new_by is None else or_(~_is_new(kind), and_(*_time_has_come(kind, new_by)))
 
 
-def unanswered(session: Session, delivery: OutboxRow) -> list[datetime]:
-    """When each run that sent the delivery, and never learnt what became of it, last did so; the first run first."""
-    place, whose = places_of(delivery)
-    sent = select(Request.run, Request.sent_at).join(place, col(place.request) == col(Request.id))
-    lost = sent.where(
-        whose,
-        col(place.request) >= (delivery.in_doubt_request or 0),
-        or_(col(Request.state).in_(UNANSWERED), col(place.outcome).in_(SAYING_NOTHING)),
+def _is_new(kind: type[OutboxRow]) -> ColumnElement[bool]:
+    """Whether the volume guard counts it: no human approved it, and it never went out.
+
+    A delivery went out with a request that reached its platform and was not refused whole. A correction counts as
+    tried after any request: those that a platform keeps refusing whole are no excess volume.
+    """
+    if kind is Adjustment:
+        return ~exists().where(col(AdjustmentAttempt.adjustment) == col(Adjustment.id))
+    went = exists().where(
+        col(Attempt.delivery) == col(Delivery.id), col(Request.id) == col(Attempt.request), went_out()
     )
-    return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
-
-
-def last_request(session: Session, sent: OutboxRow) -> int:
-    """The request it was last sent in; 0 where it never was."""
-    place, whose = places_of(sent)
-    return session.exec(select(func.max(place.request)).where(whose)).one() or 0
-
-
-def places_of(sent: OutboxRow) -> tuple[type[Attempt] | type[AdjustmentAttempt], ColumnElement[bool]]:
-    """The table of its places in requests, and which of them are its own."""
-    match sent:
-        case Delivery():
-            return Attempt, col(Attempt.delivery) == sent.id
-        case Adjustment():
-            return AdjustmentAttempt, col(AdjustmentAttempt.adjustment) == sent.id
-    assert_never(sent)
-
-
-def why(delivery: OutboxRow) -> str:
-    """What is told of where a delivery stands; `WHY` for one that is in hand."""
-    if delivery.state in SETTLED_BY_PLATFORM:
-        return delivery.code or ""
-    if delivery.state == DeliveryState.ACCEPTED and isinstance(delivery, Delivery) and delivery.may_count_twice:
-        return MAY_COUNT_TWICE
-    return delivery.reason or ""
-
-
-def target_of(delivery: OutboxRow) -> Target:
-    """Where a delivery was sent."""
-    parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
-    transport, owner, action, source = (part or "" for part in parts)
-    return Target(transport, owner, action, source)
-
-
-def key_of(delivery: OutboxRow) -> DeliveryKey:
-    """The key a platform knows it by."""
-    return DeliveryKey(delivery.key)
-
-
-def number(delivery: OutboxRow) -> int:
-    """The row's number, which a stored delivery always has."""
-    if delivery.id is None:
-        raise ValueError("the delivery is not stored yet")
-    return delivery.id
+    return and_(~went, col(Delivery.approved_in).is_(None))

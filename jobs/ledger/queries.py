@@ -11,43 +11,43 @@ from decimal import Decimal
 import sqlalchemy
 from sqlalchemy import Integer, cast, exists, func
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
-from jobs.ledger import outbox_queries
-from jobs.ledger.outbox import HELD, Sent, places_of, why
-from jobs.ledger.outbox_queries import WHY
+from jobs.ledger import outbox
+from jobs.ledger.leads import has_click_id
+from jobs.ledger.outbox import WHY, why, why_of
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import (
+    KINDS,
+    STREAMED,
     WHOLE,
     Adjustment,
-    AdjustmentTransition,
     ClickIdRow,
     Delivery,
     LeadRow,
+    Move,
     OutboxRow,
     Request,
     Run,
     StatusChange,
     Transition,
     UnreadableLeadRow,
+    kind_of,
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
+from jobs.rules.reasons import Cause, Reason
 
 
 @dataclass(frozen=True, slots=True)
 class QualifiedConversion:
-    """A conversion that qualified for a destination, and where it stood at once."""
+    """A conversion that qualified for a destination, and its first reason."""
 
     conversion: str
     destination: str
-    reason: str | None
-    """Why it cannot be sent, perhaps with a detail; None where it can, now or later."""
-
-    @property
-    def code(self) -> str | None:
-        """The reason without its detail."""
-        return self.reason and self.reason.partition(":")[0]
+    reason: Reason | None
+    """Why it cannot be sent; None where it can, now or later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,56 +58,54 @@ class SampledLead:
     ad_personalization: ConsentAnswer
     where: Mapping[str, str]
     amounts: frozenset[str]
-    """Paths at which an amount stands, read or not."""
+    """Paths with an amount, readable or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClickIdShare:
-    """How many leads were created in a time, and how many of those have a click id."""
+    """How many leads were created in a time, and how many of them have a click id."""
 
     leads: int
     with_click: int
 
 
 NEAR_IDS = 5
-_AT_ONCE = 1_000
-"""Rows in memory at a time, where all are gone through."""
 _CENTS = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """Deliveries that stand alike."""
+    """How many deliveries share a state and a reason."""
 
     conversion: str
     destination: str
     state: DeliveryState
-    reason: str
-    """The rules' code or the platform's, without a detail; `due` for what goes out next."""
+    reason: Cause
+    """`due` for what goes out next."""
     count: int
     value: Decimal
-    """What they are worth together, as far as they have a value."""
+    """The sum of their values, if any."""
     due_at: datetime | None = None
     """When the first of them may go out, where they wait for a time."""
-    held_for: str | None = None
-    """What they were held for until their time ran out, by code."""
+    held_for: Reason | None = None
+    """What they were held for until their time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStanding:
-    """Where one conversion of one lead, or a correction of it, stands."""
+    """The state of one conversion of one lead, or of a correction of it."""
 
     lead: str
     conversion: str
     destination: str
     state: DeliveryState
-    reason: str
+    reason: Cause
     """As a tally has it."""
     since: datetime
-    """When it came to its state; its reason may have become another one meanwhile."""
+    """When it entered its state; its reason may have changed since."""
     is_correction: bool
-    held_for: str | None = None
-    """What it was held for until its time ran out, by code."""
+    held_for: Reason | None = None
+    """What it was held for until its time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class AwaitedOutcomes:
     requests: int
     deliveries: int
     ask_at: datetime | None
-    """From when on the first of them is worth asking about."""
+    """When the first of them may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +129,37 @@ class RequestOfDelivery:
     """What was answered about the delivery, else about the request."""
 
 
+_Alike = tuple[str, str, DeliveryState, Cause, Reason | None]
+"""What a tally counts by: conversion, destination, state, reason, and what it was held for."""
+
+
 def tallies(
     session: Session, account: str, *, now: datetime, run: int | None = None, approved_in: int | None = None
 ) -> tuple[StateCount, ...]:
-    """Where deliveries stand, all of them, those that moved in a run, or those a human agreed to in one.
+    """All deliveries by state and reason, or those that moved in a run, or those a human approved in one.
 
     Ordered by conversion and state.
     """
     mine = [col(Delivery.account) == account]
     if run is not None:
-        # The run is of one account already, and by that all its deliveries would be gone through, move by move.
+        # A run belongs to one account; filtering by account too would scan all its deliveries.
         mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
     if approved_in is not None:
         mine.append(col(Delivery.approved_in) == approved_in)
-    return ordered([*_settled_tallies(session, mine), *_pending_tallies(session, mine, now)])
+    counts: Counter[_Alike] = Counter()
+    worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
+    first: dict[_Alike, datetime] = {}
+    for key, count, value in _settled(session, mine):
+        counts[key] += count
+        worth[key] += value
+    pending = select(Delivery).where(*mine, Delivery.state == DeliveryState.PENDING)
+    for row in session.exec(pending, execution_options=STREAMED):
+        key = (row.conversion, row.destination, DeliveryState.PENDING, reason_told(row, now), None)
+        counts[key] += 1
+        worth[key] += Decimal(row.value or 0)
+        if (due_at := due_time(row)) is not None and due_at > now:
+            first[key] = min(due_at, first.get(key, due_at))
+    return ordered(StateCount(*key[:4], count, worth[key], first.get(key), key[4]) for key, count in counts.items())
 
 
 def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
@@ -158,92 +173,50 @@ def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
     return tuple(sorted(found, key=key))
 
 
-def _settled_tallies(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> list[StateCount]:
+def _settled(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> Iterator[tuple[_Alike, int, Decimal]]:
+    """How many are no longer pending, and their value; a key may come several times."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # A value is text with two decimals, so that it adds up exactly.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, WHY, col(Delivery.held_for), func.count(), cents)
+        sqlalchemy.select(*place, *WHY, col(Delivery.held_for), func.count(), cents)
         .where(*mine, col(Delivery.state) != DeliveryState.PENDING)
-        .group_by(*place, WHY, col(Delivery.held_for))
+        .group_by(*place, *WHY, col(Delivery.held_for))
     )
-    counts: Counter[tuple[str, str, str, str, str | None]] = Counter()
-    worth: Counter[tuple[str, str, str, str, str | None]] = Counter()
-    for conversion, destination, state, reason, held_for, count, sum_of_cents in rows:
-        key = (conversion, destination, state, (reason or "").partition(":")[0], held_for)
-        counts[key] += count
-        worth[key] += sum_of_cents or 0
-    return [
-        StateCount(conversion, destination, DeliveryState(state), reason, count, worth[key] * _CENTS, held_for=held_for)
-        for key, count in counts.items()
-        for conversion, destination, state, reason, held_for in [key]
-    ]
-
-
-def _pending_tallies(
-    session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]], now: datetime
-) -> list[StateCount]:
-    counts: Counter[tuple[str, str, str]] = Counter()
-    worth: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-    first: dict[tuple[str, str, str], datetime] = {}
-    pending = select(Delivery).where(*mine, Delivery.state == DeliveryState.PENDING)
-    for row in session.exec(pending.execution_options(yield_per=_AT_ONCE)):
-        key, due_at = (row.conversion, row.destination, reason_told(row, now)), due_time(row)
-        counts[key] += 1
-        worth[key] += Decimal(row.value or 0)
-        if due_at is not None and due_at > now:
-            first[key] = min(due_at, first.get(key, due_at))
-    return [
-        StateCount(*key[:2], DeliveryState.PENDING, key[2], count, worth[key], first.get(key))
-        for key, count in counts.items()
-    ]
+    for conversion, destination, state, reason, code, twice, held_for, count, sum_of_cents in rows:
+        cause = why_of(state, reason, code, may_count_twice=twice)
+        key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
+        yield key, count, (sum_of_cents or 0) * _CENTS
 
 
 def stands(
     session: Session, account: str, states: Collection[DeliveryState], *, now: datetime
 ) -> Iterator[DeliveryStanding]:
-    """Every delivery at one of these states, then every correction at one, each kind's last to come there first."""
-    deliveries = select(func.max(Transition.at)).where(Transition.delivery == Delivery.id)
-    yield from _stands(session, account, Delivery, deliveries.scalar_subquery(), states, now=now)
-    corrections = select(func.max(AdjustmentTransition.at)).where(AdjustmentTransition.adjustment == Adjustment.id)
-    yield from _stands(session, account, Adjustment, corrections.scalar_subquery(), states, now=now)
+    """Every delivery in one of these states, then every correction, each kind's last to get there first."""
+    for kind in KINDS:
+        since = select(func.max(kind.moves.at)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
+        wanted = select(kind.sent, since).where(kind.sent.account == account, col(kind.sent.state).in_(states))
+        in_order = wanted.order_by(since.desc(), col(kind.sent.id))
+        for row, at in session.exec(in_order, execution_options=STREAMED):
+            yield DeliveryStanding(
+                row.lead,
+                row.conversion,
+                row.destination,
+                DeliveryState(row.state),
+                reason_told(row, now),
+                at,
+                is_correction=isinstance(row, Adjustment),
+                held_for=Reason(row.held_for) if isinstance(row, Delivery) and row.held_for else None,
+            )
 
 
-def _stands(
-    session: Session,
-    account: str,
-    kind: type[Sent],
-    since: sqlalchemy.ScalarSelect[datetime],
-    states: Collection[DeliveryState],
-    *,
-    now: datetime,
-) -> Iterator[DeliveryStanding]:
-    rows = session.exec(
-        select(kind, since)
-        .where(kind.account == account, col(kind.state).in_(states))
-        .order_by(since.desc(), col(kind.id))
-        .execution_options(yield_per=_AT_ONCE)
-    )
-    for row, at in rows:
-        yield DeliveryStanding(
-            row.lead,
-            row.conversion,
-            row.destination,
-            DeliveryState(row.state),
-            reason_told(row, now),
-            at,
-            is_correction=isinstance(row, Adjustment),
-            held_for=row.held_for if isinstance(row, Delivery) else None,
-        )
-
-
-def reason_told(row: OutboxRow, now: datetime) -> str:
-    """Why something stands where it does, without a detail; `due` for what goes out next."""
-    if row.state == DeliveryState.PENDING and row.reason != HELD:
+def reason_told(row: OutboxRow, now: datetime) -> Cause:
+    """Why something is in its state; `due` for what goes out next."""
+    if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
-            return "due"
-    return why(row).partition(":")[0]
+            return Reason.DUE
+    return why(row)
 
 
 def due_time(delivery: OutboxRow) -> datetime | None:
@@ -253,7 +226,7 @@ def due_time(delivery: OutboxRow) -> datetime | None:
 
 
 def awaited(session: Session, account: str) -> AwaitedOutcomes:
-    """What the platforms still owe an answer to."""
+    """The outcomes that the platforms still owe."""
     waiting = (Request.account == account, Request.state == RequestState.RECEIVED)
     counts = select(func.count(), func.coalesce(func.sum(Request.rows), 0), func.min(Request.resolve_after))
     return AwaitedOutcomes(*session.exec(counts.where(*waiting)).one())
@@ -266,11 +239,8 @@ def last_run(session: Session, account: str) -> Run | None:
 
 def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
     """Leads that could not be read when last seen."""
-    return list(
-        session.exec(
-            select(UnreadableLeadRow).where(UnreadableLeadRow.account == account).order_by(col(UnreadableLeadRow.id))
-        )
-    )
+    wanted = select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)
+    return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
 
 
 def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
@@ -279,7 +249,7 @@ def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
 
 
 def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
-    """Some ids that hold this text, for someone who mistyped one."""
+    """Some ids that contain this text, for someone who mistyped one."""
     rows = session.exec(
         select(LeadRow.id)
         .where(LeadRow.account == account, col(LeadRow.id).contains(text, autoescape=True))
@@ -289,18 +259,19 @@ def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
     return [LeadId(found) for found in rows]
 
 
-def history(session: Session, delivery: int) -> list[Transition]:
-    """Every move of a delivery, oldest first."""
-    return list(session.exec(select(Transition).where(Transition.delivery == delivery).order_by(col(Transition.id))))
+def history(session: Session, sent: OutboxRow) -> list[Move]:
+    """Every move of a delivery, or correction, oldest first."""
+    moves = kind_of(sent).moves
+    return list(session.exec(select(moves).where(kind_of(sent).moved == sent.id).order_by(col(moves.id))))
 
 
 def sendings(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
-    """Every request a delivery, or adjustment, was in, oldest first."""
-    place, whose = places_of(sent)
+    """Every request a delivery, or correction, was in, oldest first."""
+    kind = kind_of(sent)
     rows = session.exec(
-        select(place.code, Request)
-        .join(Request, col(Request.id) == col(place.request))
-        .where(whose)
+        select(kind.attempts.code, Request)
+        .join(Request, col(Request.id) == col(kind.attempts.request))
+        .where(kind.attempted == sent.id)
         .order_by(col(Request.id))
     )
     return [
@@ -312,23 +283,18 @@ def sendings(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
 def sent(session: Session, account: str) -> list[Delivery]:
     """Every delivery that ever went out and is settled."""
     settled = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCONFIRMED)
-    return list(
-        session.exec(
-            select(Delivery)
-            .where(Delivery.account == account, col(Delivery.state).in_(settled))
-            .order_by(col(Delivery.id))
-        )
-    )
+    wanted = select(Delivery).where(Delivery.account == account, col(Delivery.state).in_(settled))
+    return list(session.exec(wanted.order_by(col(Delivery.id))))
 
 
 def corrections(session: Session, account: str) -> Iterator[Adjustment]:
     """Every correction that was ever begun, in the order they were."""
-    begun = select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))
-    yield from session.exec(begun.execution_options(yield_per=_AT_ONCE))
+    wanted = select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))
+    yield from session.exec(wanted, execution_options=STREAMED)
 
 
 LATEST = 50
-"""How many of the latest are looked at: what broke is seen soon, and chance is not taken for it."""
+"""How many of the latest are looked at: few enough to see a break soon, and enough to rule out chance."""
 STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
@@ -336,50 +302,44 @@ _LONGEST_RUN = timedelta(days=2)
 def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """The conversions that qualified in a run since then; in order, with why they could not be sent."""
     rows = session.exec(
-        select(Transition.to_state, Transition.cause, Delivery.conversion, Delivery.destination)
+        select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
             Transition.run == run,
             col(Transition.from_state).is_(None),
             Transition.to_state != DeliveryState.SKIPPED,
-            # One that proved to be another platform's, or told by other means, never qualified here.
+            # One that proved to be another platform's, or sent by other means, never qualified here.
             Delivery.state != DeliveryState.SKIPPED,
             Transition.at >= since,
         )
         .order_by(col(Transition.id)),
-        execution_options={"yield_per": _AT_ONCE},
+        execution_options=STREAMED,
     )
-    for state, cause, conversion, destination in rows:
-        yield QualifiedConversion(conversion, destination, cause if state in STOPPED else None)
+    for state, reason, conversion, destination in rows:
+        yield QualifiedConversion(conversion, destination, Reason(reason) if reason and state in STOPPED else None)
 
 
 def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """The same of the runs before it."""
-    # A run that began long before it moved something is none of a working machine's.
+    # No working machine moves anything so long after its run began.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
-    for one in session.exec(runs.order_by(col(Run.id))).all():
-        if one is not None:
-            yield from begun(session, run=one, since=since)
+    for earlier in session.exec(runs.order_by(col(Run.id))).all():
+        if earlier is not None:
+            yield from begun(session, run=earlier, since=since)
 
 
 def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of the conversions and destinations that ever had a delivery."""
-    return {place for place in places if outbox_queries.is_any(session, account, *place)}
+    return {place for place in places if outbox.is_any(session, account, *place)}
 
 
 def newest(session: Session, account: str) -> list[SampledLead]:
     """The leads created last."""
-    rows = session.exec(
-        select(LeadRow)
-        .where(LeadRow.account == account, LeadRow.digest != "")
-        .order_by(col(LeadRow.created_at).desc())
-        .limit(LATEST)
-    )
-    return [_sample(row) for row in rows]
+    return _samples(session, _read_whole(account).order_by(col(LeadRow.created_at).desc()))
 
 
 def entered(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
-    """The leads that had one of these conversions last, and do not wait for anything any more."""
+    """The leads that had one of these conversions last, and no longer wait for anything."""
     if not conversions:
         return []
     has_one = exists().where(
@@ -388,13 +348,22 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
         col(Delivery.conversion).in_(conversions),
         col(Delivery.state) != DeliveryState.PENDING,
     )
-    rows = session.exec(
-        select(LeadRow)
-        .where(LeadRow.account == account, LeadRow.digest != "", has_one)
-        .order_by(col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
-        .limit(LATEST)
-    )
-    return [_sample(row) for row in rows]
+    latest = (col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
+    return _samples(session, _read_whole(account).where(has_one).order_by(*latest))
+
+
+def _read_whole(account: str) -> SelectOfScalar[LeadRow]:
+    """Leads whose details are up to date."""
+    return select(LeadRow).where(LeadRow.account == account, LeadRow.digest != "")
+
+
+def _samples(session: Session, leads: SelectOfScalar[LeadRow]) -> list[SampledLead]:
+    found = []
+    for row in session.exec(leads.limit(LATEST)):
+        kept = json.loads(row.facts)
+        consents = (ConsentAnswer(row.ad_user_data), ConsentAnswer(row.ad_personalization))
+        found.append(SampledLead(*consents, kept["where"], frozenset(kept["amounts"])))
+    return found
 
 
 def amount_exists(session: Session, account: str, path: str) -> bool:
@@ -427,21 +396,15 @@ def reached(session: Session, account: str, labels: Collection[str] | None, *, e
 def share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
     """How many leads were created in a time, and how many of them carry a click id."""
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
-    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
-    leads, with_click = session.exec(select(func.count(), func.count().filter(clicked)).where(*created)).one()
-    return ClickIdShare(leads, with_click)
+    counts = select(func.count(), func.count().filter(has_click_id(account))).where(*created)
+    return ClickIdShare(*session.exec(counts).one())
 
 
 def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
     """Whether each lead created since then carries a click id, the newest first."""
-    clicked = exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
-    rows = session.exec(
-        select(clicked)
-        .select_from(LeadRow)
-        .where(LeadRow.account == account, LeadRow.created_at >= since)
-        .order_by(col(LeadRow.created_at).desc())
-    )
-    return list(rows)
+    created = (LeadRow.account == account, LeadRow.created_at >= since)
+    wanted = select(has_click_id(account)).select_from(LeadRow).where(*created)
+    return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc())))
 
 
 def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
@@ -456,13 +419,3 @@ def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
         )
         found += [(kind, value) for value in rows]
     return found
-
-
-def _sample(row: LeadRow) -> SampledLead:
-    kept = json.loads(row.facts)
-    return SampledLead(
-        ConsentAnswer(row.ad_user_data),
-        ConsentAnswer(row.ad_personalization),
-        kept["where"],
-        frozenset(kept["amounts"]),
-    )

@@ -3,17 +3,27 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, exists, func, or_
-from sqlalchemy.orm import Mapped, aliased
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import Outcome, OutcomeClass, Target
-from jobs.ledger.outbox import number, places_of
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, AdjustmentAttempt, Attempt, Delivery, OutboxRow, Place, Request
+from jobs.ledger.schema import (
+    CONVERSIONS,
+    KINDS,
+    AdjustmentAttempt,
+    Attempt,
+    Delivery,
+    OutboxRow,
+    Place,
+    Request,
+    RowKind,
+    identity,
+    kind_of,
+)
 
 
 class RequestState(StrEnum):
@@ -22,37 +32,26 @@ class RequestState(StrEnum):
     OPEN = "open"
     """The intent is committed; no receipt yet."""
     RECEIVED = "received"
-    """Taken in by the platform; its outcome is to be asked for."""
+    """Accepted by the platform for processing; its outcome is to be asked for."""
     SETTLED = "settled"
     REFUSED = "refused"
+    """Rejected whole."""
     NOT_SENT = "not_sent"
+    """It never arrived."""
     LOST = "lost"
     UNRESOLVED = "unresolved"
-    """The platform never told."""
+    """The platform never gave an outcome."""
 
 
-NOTHING_WENT_OUT = (RequestState.NOT_SENT, RequestState.REFUSED)
-"""It never arrived, or was refused whole."""
+_MAY_HAVE_ARRIVED = (OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
+"""Answers about a row after which the platform may have it from that request."""
+_INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
+"""Answers that leave a row in doubt once an earlier one was lost: too old now says nothing of the first time."""
 
 
-def went_out() -> ColumnElement[bool]:
+def went_out(request: type[Request] = Request) -> ColumnElement[bool]:
     """Whether a request may have left something with its platform."""
-    return col(Request.state).not_in(NOTHING_WENT_OUT)
-
-
-REFUSALS = frozenset(
-    {
-        OutcomeClass.DEFER,
-        OutcomeClass.EXPIRED,
-        OutcomeClass.FIX_DATA,
-        OutcomeClass.DROP,
-        OutcomeClass.DROP_EXPECTED,
-        OutcomeClass.FIX_CONFIG,
-        OutcomeClass.BUG,
-        OutcomeClass.DUPLICATE,
-    }
-)
-"""Answers about a row after which the platform does not have it from that request."""
+    return col(request.state).not_in((RequestState.NOT_SENT, RequestState.REFUSED))
 
 
 def begin(
@@ -78,18 +77,14 @@ def begin(
     )
     session.add(request)
     session.flush()
-    made = identity(request)
-    session.add_all(_place(made, position, sent) for position, sent in enumerate(batch))
-    return made
-
-
-def _place(request: int, position: int, sent: OutboxRow) -> Place:
-    match sent:
-        case Delivery():
-            return Attempt(request=request, position=position, delivery=number(sent))
-        case Adjustment():
-            return AdjustmentAttempt(request=request, position=position, adjustment=number(sent))
-    assert_never(sent)
+    number = identity(request)
+    session.add_all(
+        Attempt(request=number, position=position, delivery=identity(sent))
+        if isinstance(sent, Delivery)
+        else AdjustmentAttempt(request=number, position=position, adjustment=identity(sent))
+        for position, sent in enumerate(batch)
+    )
+    return number
 
 
 def get(session: Session, request: int) -> Request:
@@ -102,33 +97,26 @@ def get(session: Session, request: int) -> Request:
 
 def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
     """The attempts of a request with their deliveries, or adjustments, in the order they were sent."""
-    delivered = session.exec(
-        select(Attempt, Delivery)
-        .join(Delivery, col(Delivery.id) == col(Attempt.delivery))
-        .where(Attempt.request == request)
-        .order_by(col(Attempt.position))
-    )
-    adjusted = session.exec(
-        select(AdjustmentAttempt, Adjustment)
-        .join(Adjustment, col(Adjustment.id) == col(AdjustmentAttempt.adjustment))
-        .where(AdjustmentAttempt.request == request)
-        .order_by(col(AdjustmentAttempt.position))
-    )
-    return [*delivered, *adjusted]
+    found: list[tuple[Place, OutboxRow]] = []
+    for kind in KINDS:
+        attempts = select(kind.attempts, kind.sent).join(kind.sent, col(kind.sent.id) == kind.attempted)
+        found += session.exec(attempts.where(kind.attempts.request == request).order_by(col(kind.attempts.position)))
+    return found
 
 
 def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
     """Whether an earlier request may have brought the delivery, or adjustment, to the platform."""
     arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
-    place, whose = places_of(sent)
+    kind = kind_of(sent)
+    outcome = col(kind.attempts.outcome)
     earlier = (
-        select(place.request)
-        .join(Request, col(Request.id) == col(place.request))
+        select(kind.attempts.request)
+        .join(Request, col(Request.id) == col(kind.attempts.request))
         .where(
-            whose,
-            col(place.request) < request,
+            kind.attempted == sent.id,
+            col(kind.attempts.request) < request,
             col(Request.state).in_(arrived),
-            or_(col(place.outcome).is_(None), col(place.outcome).not_in(REFUSALS)),
+            or_(outcome.is_(None), outcome.in_(_MAY_HAVE_ARRIVED)),
         )
     )
     return session.exec(earlier).first() is not None
@@ -136,78 +124,79 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
 
 def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
     """When the last request was made that may have brought it to the platform; None where none did."""
-    place, whose = places_of(sent)
-    times = select(func.max(Request.sent_at)).join(place, col(place.request) == col(Request.id))
-    return session.exec(times.where(whose, went_out())).one()
+    kind = kind_of(sent)
+    times = select(func.max(Request.sent_at)).join(kind.attempts, col(kind.attempts.request) == col(Request.id))
+    return session.exec(times.where(kind.attempted == sent.id, went_out())).one()
 
 
-def first_sends(session: Session, account: str, destination: str, *, since: datetime) -> list[tuple[datetime, int]]:
-    """When each request since then was made, and how many deliveries went out in it for the first time.
+def last_request(session: Session, sent: OutboxRow) -> int:
+    """The request it was last sent in; 0 where it never was."""
+    kind = kind_of(sent)
+    return session.exec(select(func.max(kind.attempts.request)).where(kind.attempted == sent.id)).one() or 0
 
-    What a human agreed to is left out: it says nothing of how much a night usually sends.
+
+def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
+    """When each run that sent it without ever learning the outcome last did so; the first run first."""
+    kind = kind_of(sent)
+    lost = (
+        select(Request.run, Request.sent_at)
+        .join(kind.attempts, col(kind.attempts.request) == col(Request.id))
+        .where(
+            kind.attempted == sent.id,
+            col(kind.attempts.request) >= (sent.in_doubt_request or 0),
+            or_(
+                col(Request.state).in_((RequestState.OPEN, RequestState.LOST)),
+                col(kind.attempts.outcome).in_(_INCONCLUSIVE),
+            ),
+        )
+    )
+    return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
+
+
+def first_sends(
+    session: Session, kind: RowKind, account: str, destination: str, *, since: datetime
+) -> list[tuple[datetime, int]]:
+    """When each request since then was made, and how many rows went out in it for the first time.
+
+    Deliveries that a human approved are left out: they say nothing of how much a night usually sends. A correction
+    that was put back in the queue by hand went out before.
     """
-    earlier = aliased(Attempt)
-    agreed = exists().where(col(Delivery.id) == col(Attempt.delivery), col(Delivery.approved_in).is_not(None))
-    again = _went_before(col(Attempt.request), col(earlier.request), col(earlier.delivery) == col(Attempt.delivery))
-    return _sends(session, account, destination, col(Attempt.request), ~agreed, ~again, since=since)
-
-
-def first_corrections(
-    session: Session, account: str, destination: str, *, since: datetime
-) -> list[tuple[datetime, int]]:
-    """The same of corrections; each that was put back in the queue by hand went out before."""
-    place, earlier = AdjustmentAttempt, aliased(AdjustmentAttempt)
-    again = _went_before(col(place.request), col(earlier.request), col(earlier.adjustment) == col(place.adjustment))
-    return _sends(session, account, destination, col(place.request), ~again, since=since)
-
-
-def _went_before(request: Mapped[int], earlier: Mapped[int], same: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether what stands in a request went out in an earlier one: asked of each, for years of attempts may be."""
-    before = aliased(Request)
-    went = (col(before.id) == earlier, col(before.state).not_in(NOTHING_WENT_OUT))
-    return exists().where(same, earlier < request, *went)
-
-
-def _sends(
-    session: Session,
-    account: str,
-    destination: str,
-    request: Mapped[int],
-    *counting: ColumnElement[bool],
-    since: datetime,
-) -> list[tuple[datetime, int]]:
-    rows = session.connection().execute(
+    attempts = (
         sqlalchemy.select(col(Request.sent_at), func.count())
         .where(
             col(Request.account) == account,
             col(Request.destination) == destination,
             col(Request.sent_at) >= since,
             went_out(),
-            col(Request.id) == request,
-            *counting,
+            col(Request.id) == col(kind.attempts.request),
+            ~_went_before(kind),
         )
         .group_by(col(Request.id))
     )
-    return [(sent_at, count) for sent_at, count in rows]
+    if kind is CONVERSIONS:
+        approved = exists().where(col(Delivery.id) == kind.attempted, col(Delivery.approved_in).is_not(None))
+        attempts = attempts.where(~approved)
+    return [(sent_at, count) for sent_at, count in session.connection().execute(attempts)]
+
+
+def _went_before(kind: RowKind) -> ColumnElement[bool]:
+    """Whether what is sent went out in an earlier request; asked attempt by attempt, as there may be years of them."""
+    earlier, before = aliased(kind.attempts), aliased(Request)
+    return exists().where(
+        getattr(earlier, kind.name) == kind.attempted,
+        col(earlier.request) < col(kind.attempts.request),
+        col(before.id) == col(earlier.request),
+        went_out(before),
+    )
 
 
 def note(session: Session, attempt: Place, outcome: Outcome) -> None:
-    """Write down what was answered about one row."""
+    """Record what was answered about one row."""
     attempt.outcome, attempt.code = outcome.kind, outcome.code
     session.add(attempt)
 
 
 def in_state(session: Session, account: str, state: RequestState) -> list[Request]:
     """Requests in a state, oldest first."""
-    return list(
-        session.exec(
-            select(Request).where(Request.account == account, Request.state == state).order_by(col(Request.id))
-        )
-    )
-
-
-def identity(request: Request) -> int:
-    """The row's number, which a stored request always has."""
-    if request.id is None:
-        raise ValueError("the request is not stored yet")
-    return request.id
+    wanted = select(Request).where(Request.account == account, Request.state == state)
+    return list(session.exec(wanted.order_by(col(Request.id))))

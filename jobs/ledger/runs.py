@@ -14,16 +14,23 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session, col, func, select
 
-from jobs.ledger.database import LedgerError, create_state, explained, has_state, missing, open_engine, open_privately
+from jobs.ledger.database import (
+    LedgerError,
+    NoStateError,
+    create_state,
+    explained,
+    has_state,
+    open_engine,
+    open_privately,
+)
 from jobs.ledger.schema import Lease, Request, Run
 
 RESOLVING = "resolve"
-"""The command of a run that only asks for outcomes and sends what has come due: it belongs to the night before it."""
-
+"""The command of a run that only asks for outcomes and sends what has come due; it belongs to the night before it."""
 NIGHTLY = "run"
-"""The command of a run that does a whole night's work, called by hand or by a schedule."""
+"""The command of a run that does a whole night's work, by hand or by a schedule."""
 STOPPED_BY_SIGNAL = 128
-"""Exit codes from here on are a signal's."""
+"""Exit codes from here on mean a signal."""
 _log = structlog.stdlib.get_logger()
 
 
@@ -31,16 +38,16 @@ class NightDoneError(Exception):
     """There is nothing to do for a night that was due."""
 
     def __init__(self, run: int | None, next_pass: datetime | None) -> None:
-        """Keep which run was that night, where one was, and when outcomes are asked for next."""
+        """Take the run that did that night, if any, and when outcomes are asked for next."""
         super().__init__("there is nothing to do for this night")
         self.run = run
         self.next_pass = next_pass
 
 
 def done_since(session: Session, account: str, night: date, *, today: date) -> Run | None:
-    """The run that was the night of this date or of a later one, which did this one's work; None where none was.
+    """The run that did the night of this date, or of a later one, which does this one's work too.
 
-    A night later than today is none: a clock that was once set ahead must not cost the nights until then.
+    A night after today does not count: a clock that was once set ahead must not cost the nights until then.
     """
     ahead = session.exec(select(func.max(Run.night)).where(Run.account == account, col(Run.night) > today)).one()
     if ahead is not None:
@@ -53,7 +60,7 @@ def done_since(session: Session, account: str, night: date, *, today: date) -> R
 
 
 def is_missed(session: Session, account: str, night: date, *, today: date) -> bool:
-    """Whether a night that was due has not been done; before an account's first run nothing is missed."""
+    """Whether a night that was due was not done; before an account's first run nothing is missed."""
     has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
     return has_run and _first_between(session, account, night, today) is None
 
@@ -61,7 +68,7 @@ def is_missed(session: Session, account: str, night: date, *, today: date) -> bo
 def expect_undone(
     session: Session, account: str, night: date, *, today: date, if_missed: bool, passes: Sequence[timedelta]
 ) -> None:
-    """Return where a night is to be done that is due, or, with `if_missed`, was.
+    """Return if a night that is due, or, with `if_missed`, was due, is still to be done.
 
     Raises:
         NightDoneError: it is not; the error says when outcomes are asked for next, by these spans after a night.
@@ -71,28 +78,17 @@ def expect_undone(
         raise NightDoneError(None if done is None else done.id, next_pass(session, account, passes))
 
 
-def end(session: Session, run: int, exit_code: int, *, night: date | None, now: datetime) -> None:
-    """Write down that a run has ended and how, and whose night it was where that date has none yet."""
-    ended = session.get(Run, run)
-    if ended is None:
-        return
-    ended.ended_at, ended.exit_code = now, exit_code
-    if night is not None and _first_between(session, ended.account, night, night) is None:
-        ended.night = night
-    session.add(ended)
-
-
 def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> datetime | None:
-    """When outcomes of the last night are to be asked for next, by how long after its end; None where that is over.
+    """When to ask for outcomes of the last night next, by how long after its end; None where no pass is left.
 
-    A pass that is late does the work of those that were due before it.
+    A late pass does the work of those that were due before it.
     """
     last = session.exec(
         select(Run).where(Run.account == account, col(Run.night).is_not(None)).order_by(col(Run.id).desc()).limit(1)
     ).first()
     if last is None or last.ended_at is None:
         return None
-    # A pass or a run by hand asked as well; a backfill perhaps not, nor what died or was stopped.
+    # A pass or a manual run asked too; a backfill may not have, nor what died or was stopped.
     asked = session.exec(
         select(Run.started_at).where(
             Run.account == account,
@@ -115,91 +111,84 @@ _LONGEST = 4_096  # characters
 
 
 class LeaseHeldError(Exception):
-    """Another run holds the account; the message says which."""
+    """Another run holds the account; the message says which one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """An account's lock, held; its file remembers how far the ledger was, so that an older copy of it is noticed."""
+    """An account's lock, held; its file records how far the ledger has come, so that an older copy is noticed."""
 
     path: Path
     since: datetime
     epoch: int
-    """The ledger's at the last run that held this lock; 0 where none has."""
+    """The ledger's at the last run that held this lock, or 0."""
     request: int
-    """The last request that was written down; 0 where none was."""
+    """The last request that was recorded, or 0."""
     file: IO[str]
 
     def remember(self, epoch: int, request: int) -> None:
-        """Put on record, for good, how far the ledger has come."""
-        told = {
-            "program": _OURS,
-            "pid": os.getpid(),
-            "since": self.since.isoformat(timespec="seconds"),
-            "epoch": epoch,
-            "request": request,
-        }
-        # Written over and cut off then: whoever dies in between leaves no empty file.
+        """Record durably how far the ledger has come."""
+        text = json.dumps(
+            {
+                "program": _OURS,
+                "pid": os.getpid(),
+                "since": self.since.isoformat(timespec="seconds"),
+                "epoch": epoch,
+                "request": request,
+            }
+        )
+        # Overwritten, then cut off: a process that dies in between leaves no empty file.
         self.file.seek(0)
-        self.file.write(json.dumps(told))
+        self.file.write(text)
         self.file.truncate()
         self.file.flush()
         os.fsync(self.file.fileno())
 
 
 def lock_of(state: Path) -> Path:
-    """Where a state's lock lies."""
+    """The path of a state's lock file."""
     return state.with_name(f"{state.name}.{_OURS}.lock")
 
 
 @contextmanager
 def exclusive(state: Path, *, now: datetime) -> Iterator[Lock]:
-    """Hold the account's lock while the block runs; the system lets go of it should the process die.
+    """Hold the account's lock while the block runs; the system releases it if the process dies.
 
     Raises:
         LeaseHeldError: another process holds it.
-        LedgerError: somebody else's file lies where it should.
+        LedgerError: there is another file in its place.
     """
     path = lock_of(state)
     open_privately(path, "a").close()
-    # Opened without wiping what the holder wrote about itself.
+    # "r+" keeps what the holder wrote about itself.
     with open_privately(path, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LeaseHeldError(f"{state}: {_holder(_told(file))}") from None
-        lock = Lock(path, now, *_come_to(path, file), file)
-        lock.remember(lock.epoch, lock.request)
+            held_by = _last_holder(file) or {}
+            which = f" (process {held_by['pid']}, since {held_by.get('since')})" if "pid" in held_by else ""
+            raise LeaseHeldError(f"{state}: another run holds this account{which}") from None
+        last = _last_holder(file)
+        if last is None:
+            raise LedgerError(
+                f"{path}: this is no lock file of oplead-sync, and was left as it is; move it, or check `state:`"
+            )
+        epoch, request = (number if isinstance(number := last.get(name), int) else 0 for name in ("epoch", "request"))
+        lock = Lock(path, now, epoch, request, file)
+        lock.remember(epoch, request)
         yield lock
 
 
-def _told(file: IO[str]) -> Mapping[str, object] | None:
-    """What its last holder wrote; nothing where it is empty, None where it is not ours."""
+def _last_holder(file: IO[str]) -> Mapping[str, object] | None:
+    """What the last holder wrote; empty where the file is, None where it is not ours."""
     try:
         # A power cut may leave a file's length without its contents.
         text = file.read(_LONGEST).strip("\0 \n")
-        # The first object only: whoever died while writing may have left the end of a longer one behind it.
-        told = json.JSONDecoder().raw_decode(text)[0] if text else {"program": _OURS}
+        # Only the first object: a process that died while writing may have left the end of a longer one behind it.
+        found = json.JSONDecoder().raw_decode(text)[0] if text else {"program": _OURS}
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) and told.get("program") == _OURS else None
-
-
-def _come_to(path: Path, file: IO[str]) -> tuple[int, int]:
-    """The epoch and the request that the ledger had come to."""
-    told = _told(file)
-    if told is None:
-        raise LedgerError(
-            f"{path}: this is no lock file of oplead-sync, and was left as it is; move it, or check `state:`"
-        )
-    epoch, request = (told.get(name, 0) for name in ("epoch", "request"))
-    return epoch if isinstance(epoch, int) else 0, request if isinstance(request, int) else 0
-
-
-def _holder(told: Mapping[str, object] | None) -> str:
-    if not told or "pid" not in told:
-        return "another run holds this account"
-    return f"another run holds this account (process {told['pid']}, since {told.get('since')})"
+    return found if isinstance(found, dict) and found.get("program") == _OURS else None
 
 
 class LeaseLostError(LedgerError):
@@ -218,12 +207,12 @@ class Ledger:
     lock: Lock
 
     def remember(self, request: int) -> None:
-        """Have an older copy of the state be noticed: it knows nothing of this request, which is about to be made."""
+        """Record the request that is about to be made outside the state, so that a copy without it is noticed."""
         self.lock.remember(self.epoch, request)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that commits when the block ends, and nothing when it raises.
+        """A transaction that commits when the block ends, and rolls back when it raises.
 
         Raises:
             LeaseLostError: another run has taken the account.
@@ -244,7 +233,7 @@ class Ledger:
 
 @contextmanager
 def reading(engine: Engine, path: Path) -> Iterator[Session]:
-    """A consistent view of a state, without keeping anyone from writing it."""
+    """A consistent view of a state, which blocks no writer."""
     view = engine.execution_options(read_only=True)
     with explained(path), Session(view, expire_on_commit=False) as session, session.begin():
         yield session
@@ -261,22 +250,22 @@ def held(
     first_run: bool = False,
     unless: Callable[[Session], None] | None = None,
 ) -> Iterator[Ledger]:
-    """Take the account for one run and let go of it at the end.
+    """Hold the account for one run.
 
-    With `first_run` its state is made, and must not be there; else it must. `unless` is asked before the run is
-    recorded; where it raises there was no run.
+    With `first_run` its state is created, and must not exist; otherwise it must. `unless` is called before the run is
+    recorded; if it raises, there was no run.
 
     Raises:
         LeaseHeldError: another run holds it.
-        NoStateError: there is no state, and none is to be made.
+        NoStateError: there is no state, and none is to be created.
         LedgerError: the state cannot be used, or is older than the one that was last used here.
     """
     with ExitStack() as stack:
-        # Only what concerns the state is explained as such: the block's own failures pass through as they are.
+        # Only errors of the state are explained as such, not those of the block.
         with explained(path):
             # Before anything is written: what is missing may be a volume.
             if not first_run and not has_state(path):
-                raise missing(path)
+                raise NoStateError(path)
             lock = stack.enter_context(exclusive(path, now=now))
             if first_run:
                 _expect_none_before(lock, path)
@@ -289,7 +278,7 @@ def held(
 
 
 def _expect_none_before(lock: Lock, path: Path) -> None:
-    """Refuse to begin anew beside the traces of runs that were made here."""
+    """Refuse to begin anew where runs have left traces."""
     if lock.epoch and not has_state(path):
         raise LedgerError(
             f"{path}: the state is gone, and this account has run here before (run {lock.epoch} was the last): restore "
@@ -299,7 +288,7 @@ def _expect_none_before(lock: Lock, path: Path) -> None:
 
 
 def _expect_not_restored(session: Session, lease: Lease, lock: Lock, path: Path) -> None:
-    """Refuse a copy from before the last request: what was sent since is not in it, and would go again."""
+    """Refuse a copy from before the last request: what was sent since would be sent again."""
     last = session.exec(select(func.max(Request.id))).one() or 0
     if lease.epoch < lock.epoch or last < lock.request:
         raise LedgerError(
@@ -321,7 +310,7 @@ def _begin(
     now: datetime,
     unless: Callable[[Session], None] | None = None,
 ) -> Ledger:
-    """Raise the account's epoch, so that whoever held it before can no longer write, and record the run."""
+    """Raise the account's epoch, so that earlier holders can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         others = [name for name in session.exec(select(Lease.account)) if name != account]
         if others and session.get(Lease, account) is None:
@@ -343,6 +332,12 @@ def _begin(
 
 
 def finish(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
-    """Write down that the run has ended, and how; and that it was a date's night, where it was and is the first."""
+    """Record how the run ended, and that it did a date's night if it is the first."""
     with ledger.writing() as session:
-        end(session, ledger.run, exit_code, night=night, now=now)
+        run = session.get(Run, ledger.run)
+        if run is None:
+            return
+        run.ended_at, run.exit_code = now, exit_code
+        if night is not None and _first_between(session, ledger.account, night, night) is None:
+            run.night = night
+        session.add(run)

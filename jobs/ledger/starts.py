@@ -1,10 +1,12 @@
-"""From when each conversion counts at each destination, in this ledger and in those beside it."""
+"""From when each conversion counts at each destination, in this ledger and in others in its folder."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
@@ -17,78 +19,76 @@ from jobs.rules.model import Route, Starts
 
 def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
     """The starts on record, by conversion and destination."""
-    rows = session.exec(select(Start).where(Start.account == account)).all()
-    own = {(row.conversion, row.destination): row.since for row in rows if not row.label}
-    labels: dict[tuple[str, str], dict[str, datetime]] = {}
-    for row in rows:
+    conversions: dict[tuple[str, str], datetime] = {}
+    labels: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
+    for row in session.exec(select(Start).where(Start.account == account)):
+        route = (row.conversion, row.destination)
         if row.label:
-            labels.setdefault((row.conversion, row.destination), {})[row.label] = row.since
+            labels[route][row.label] = row.since
+        else:
+            conversions[route] = row.since
     names = renamed(session, account)
-    return {route: Starts(since, labels.get(route, {}), names) for route, since in own.items()}
+    return {route: Starts(since, labels[route], names) for route, since in conversions.items()}
 
 
 def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:
     """Give a route its start, and one to each label its stage has gained.
 
-    A start written in the settings governs every label and may be moved; one that was taken from the first run
-    stays as it was taken. The new name of a status the stage had before counts as long as that did.
+    A start written in the settings applies to every label and may be moved; one that was taken from the first run
+    never moves. The new name of a status the stage had before counts from that status's start.
     """
-    identity, since = (account, route.conversion, route.destination), route.since
-    own = session.get(Start, (*identity, ""))
-    is_new = own is None
-    row = own or _start(identity, "", _place(route), since or now)
-    row.target = _place(route)
-    if since is not None:
-        row.since = since
-    session.add(row)
-    before = {} if is_new else _starts_before(session, identity)
-    for label in sorted(route.labels):
-        known = session.get(Start, (*identity, label))
-        if known is None:
-            known = _start(identity, label, _place(route), row.since if is_new else before.get(label, now))
-        if since is not None:
-            known.since = since
-        session.add(known)
+    key = (account, route.conversion, route.destination)
+    before = {} if session.get(Start, (*key, "")) is None else _starts_before(session, key)
+    for label in ("", *sorted(route.labels)):
+        start = session.get(Start, (*key, label)) or Start(
+            account=account,
+            conversion=route.conversion,
+            destination=route.destination,
+            label=label,
+            target=_place(route),
+            since=before.get(label, now),
+        )
+        if not label:
+            start.target = _place(route)
+        start.since = route.since or start.since
+        session.add(start)
 
 
 def take_back(session: Session, account: str, *, since: datetime) -> None:
-    """Forget what a run took for a start that began at `since`, by a clock that was wrong."""
+    """Forget the starts that a run took at `since`, by a clock that was wrong."""
     session.exec(delete(Start).where(col(Start.account) == account, col(Start.since) == since))
 
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:
-    """Carry what is on record of a conversion over to its new id; keys stay as they were sent."""
+    """Give what is on record of a conversion its new id; keys stay as they were sent."""
     for table in (Start, Delivery, DedupKey, Adjustment):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
         )
 
 
-def vanished_conversions(session: Session, account: str, routes: Sequence[Route]) -> list[tuple[str, str]]:
-    """Conversion ids the settings no longer have, each beside a new one that goes to the same place."""
-    known = _own(session, account)
-    on_record = {row.conversion for row in known}
-    current = {route.conversion for route in routes}
-    return [
-        (row.conversion, route.conversion)
-        for row in known
-        if row.conversion not in current
-        for route in routes
-        if route.conversion not in on_record and (route.destination, _place(route)) == (row.destination, row.target)
-    ]
+def vanished(
+    session: Session, account: str, routes: Sequence[Route], kind: Literal["conversion", "destination"]
+) -> list[tuple[str, str]]:
+    """Ids that the settings no longer have, each with a new one that may be the same.
 
-
-def vanished_destinations(session: Session, account: str, routes: Sequence[Route]) -> list[tuple[str, str]]:
-    """Destinations the settings no longer have, each beside a new one that takes one of its conversions there."""
-    known = _own(session, account)
-    on_record = {row.destination for row in known}
-    current = {route.destination for route in routes}
+    A conversion may be if the new one goes to the same place, a destination if the new one takes the same conversion.
+    """
+    other = "destination" if kind == "conversion" else "conversion"
+    known = session.exec(
+        select(Start)
+        .where(Start.account == account, Start.label == "")
+        .order_by(col(Start.conversion), col(Start.destination))
+    ).all()
+    on_record = {getattr(row, kind) for row in known}
+    current = {getattr(route, kind) for route in routes}
     return [
-        (row.destination, route.destination)
+        (getattr(row, kind), getattr(route, kind))
         for row in known
-        if row.destination not in current
+        if getattr(row, kind) not in current
         for route in routes
-        if route.destination not in on_record and (route.conversion, _place(route)) == (row.conversion, row.target)
+        if getattr(route, kind) not in on_record
+        and (getattr(route, other), _place(route)) == (getattr(row, other), row.target)
     ]
 
 
@@ -117,36 +117,15 @@ def _starts_before(session: Session, identity: tuple[str, str, str]) -> dict[str
     return {names[before]: start.since for before, start in old.items() if start is not None}
 
 
-def _own(session: Session, account: str) -> Sequence[Start]:
-    """The starts of conversions themselves, labels' aside."""
-    return session.exec(
-        select(Start)
-        .where(Start.account == account, Start.label == "")
-        .order_by(col(Start.conversion), col(Start.destination))
-    ).all()
-
-
-def _start(identity: tuple[str, str, str], label: str, target: str, since: datetime) -> Start:
-    account, conversion, destination = identity
-    return Start(
-        account=account,
-        conversion=conversion,
-        destination=destination,
-        label=label,
-        target=target,
-        since=since,
-    )
-
-
 def _place(route: Route) -> str:
-    """Where a conversion lands, whatever carries it; a place of its own where it is only for leads with some ids."""
+    """Where a conversion goes, whatever carries it; a separate place where it is only for leads with some ids."""
     only = ",".join(sorted(route.only_with))
     return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A ledger beside another."""
+    """Another ledger in the same folder."""
 
     path: Path
     account: str
@@ -156,7 +135,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableNeighbour:
-    """A file or folder of which nobody can tell whether it is a ledger, or whose."""
+    """A file or folder that may be, or hold, a ledger but cannot be read."""
 
     why: str
     """A sentence that names it."""
@@ -172,22 +151,20 @@ def neighbours(path: Path) -> Iterator[Neighbour | UnreadableNeighbour]:
         return
     for file in files:
         if file != path:
-            yield from _at(file)
+            yield from _in(file)
 
 
-def _at(file: Path) -> list[Neighbour] | list[UnreadableNeighbour]:
+def _in(file: Path) -> list[Neighbour] | list[UnreadableNeighbour]:
     try:
         with explained(file):
-            return _in(file) if file.is_file() and look(file) is FileKind.LEDGER else []
+            if not file.is_file() or look(file) is not FileKind.LEDGER:
+                return []
+            with closing(read_only(file)) as connection:
+                accounts = connection.execute("SELECT account FROM lease").fetchall()
+                starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
+            owners: defaultdict[str, set[str]] = defaultdict(set)
+            for account, target in starts:
+                owners[account].add(target.partition("/")[0])
+            return [Neighbour(file, account, frozenset(owners[account])) for (account,) in accounts]
     except LedgerError as error:
         return [UnreadableNeighbour(str(error))]
-
-
-def _in(file: Path) -> list[Neighbour]:
-    with closing(read_only(file)) as connection:
-        accounts = [account for (account,) in connection.execute("SELECT account FROM lease")]
-        starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
-    return [
-        Neighbour(file, each, frozenset(target.partition("/")[0] for account, target in starts if account == each))
-        for each in accounts
-    ]

@@ -1,6 +1,6 @@
 """Which status labels were ever seen, which leads changed theirs since the last complete reading, and renames found."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -15,7 +15,7 @@ from connectors.records import Lead
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
 from jobs.rules.model import Origin, StatusEntered, normalise_label
-from jobs.rules.status_rename import (
+from jobs.rules.status_changes import (
     FEWEST,
     EntryDating,
     LabelChange,
@@ -30,9 +30,9 @@ from jobs.rules.status_rename import (
 )
 
 _AT_ONCE = 500
-"""Leads asked about in one statement."""
+"""Leads in one statement."""
 Meanings = Mapping[str, str]
-"""Where the settings put the labels they name."""
+"""What the settings say of each label they name."""
 
 
 class ReadLabel(Protocol):
@@ -48,14 +48,14 @@ class ReadLabel(Protocol):
 
     @property
     def changes(self) -> Sequence[StatusEntered]:
-        """The status changes that are new to us."""
+        """Its new status changes."""
 
 
 def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_at: datetime) -> None:
     """Remember the labels of leads that are about to be stored, and which leads wait until those are understood.
 
-    A lead on record that shows a label nobody had before may have changed, or its status may have another name now;
-    only a complete reading tells. The same goes for one that shows the new name of a status that was renamed.
+    A lead on record that shows a label nobody had before may have changed its status, or that status may have been
+    renamed: only a complete reading tells. The same goes for one that shows the new name of a renamed status.
     """
     fresh = _note_labels(session, account, readings, seen_at)
     renames = renames_found(session, account)
@@ -76,41 +76,40 @@ def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_
 
 
 def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
-    """Whether a lead waits until it is told whether a status was renamed."""
+    """Whether a lead waits until it is known whether a status was renamed."""
     return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
 
 
 def are_all_settled(session: Session, account: str) -> bool:
-    """Whether every label seen was there in a complete reading that could tell what it is, and no lead waits."""
-    open_ones = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
-    waiting_ones = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
-    return all(session.exec(each.limit(1)).first() is None for each in (open_ones, waiting_ones))
+    """Whether a complete reading has settled every label seen, and no lead waits."""
+    unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
+    leads_waiting = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
+    return all(session.exec(each.limit(1)).first() is None for each in (unsettled, leads_waiting))
 
 
 def on_leads(session: Session, account: str) -> Iterator[str]:
-    """Each label that leads have now, in order: asked for one by one, so that it costs what labels there are."""
-    borne = select(func.min(LeadRow.label)).where(LeadRow.account == account)
-    label = session.exec(borne).one()
+    """Each label that leads have now, in order: queried one by one, so that the cost grows with labels, not leads."""
+    first = select(func.min(LeadRow.label)).where(LeadRow.account == account)
+    label = session.exec(first).one()
     while label is not None:
         yield label
-        label = session.exec(borne.where(col(LeadRow.label) > label)).one()
+        label = session.exec(first.where(col(LeadRow.label) > label)).one()
 
 
 def newest_unsettled(session: Session, account: str) -> datetime | None:
-    """When the newest label came up that nobody has told from a renamed one yet; None where there is none."""
+    """When the newest unsettled label was first seen; None where there is none."""
     wanted = select(func.max(StatusLabel.seen_at)).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     return session.exec(wanted).one()
 
 
 def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
-    """At the end of a complete reading that began then, tell renamed statuses from new ones, and let leads go on."""
+    """At the end of a complete reading that began then, find renamed statuses, and let leads be judged again."""
     account = ledger.account
     seen = _sightings(session, account, since)
-    settle_merges(session, ledger, meanings, since=since, borne=seen.last)
+    settle_merges(session, ledger, meanings, since=since, in_use=seen.last)
     verdict = judge_labels(seen, meanings)
     for found in verdict.relabels:
-        if session.get(StatusRename, (account, found.before, found.after)) is None:
-            _note_relabel(session, ledger, LabelChange(found.before, found.after), found.leads)
+        _note_rename(session, ledger, LabelChange(found.before, found.after), found.leads)
     session.flush()
     for relabel in renames_found(session, account):
         if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
@@ -135,57 +134,56 @@ def settle_merges(
     meanings: Meanings,
     *,
     since: datetime,
-    borne: Collection[str] | None = None,
+    in_use: Collection[str] | None = None,
 ) -> None:
-    """At the end of a reading that began then, find the labels that were made one with a label in use.
+    """At the end of a reading that began then, find the labels that were merged into a label in use.
 
     Args:
         session: an open transaction.
         ledger: the account's.
-        meanings: where the settings put the labels they name.
+        meanings: what the settings say of the labels they name.
         since: when the reading began.
-        borne: the labels that leads have; None where the reading did not show all leads, and the record tells.
+        in_use: the labels that leads have; None takes them from the record, where the reading did not show all leads.
     """
     account = ledger.account
-    if borne is None:
-        borne = {label for label in on_leads(session, account) if _is_borne(session, account, label)}
-    for move, moved in _silent_moves(session, account, meanings, since, borne=borne).items():
-        # What was taken for merged before and is in use again is a status.
-        if session.get(StatusRename, (account, move.before, move.after)) is not None:
+    if in_use is None:
+        in_use = {label for label in on_leads(session, account) if _is_in_use(session, account, label)}
+    for move, moved in _silent_moves(session, account, meanings, since, in_use=in_use).items():
+        # A label that was merged before and is in use again is a status.
+        if not _note_rename(session, ledger, move, len(moved)):
             continue
-        _note_relabel(session, ledger, move, len(moved))
         shown = select(StatusChange.lead).where(
             StatusChange.account == account, StatusChange.label == move.after, StatusChange.seen_at >= since
         )
         _mark(session, account, move, {lead: lead in moved for lead in session.exec(shown.distinct())})
 
 
-def _is_borne(session: Session, account: str, label: str) -> bool:
-    """Whether a lead has a label that is still there."""
+def _is_in_use(session: Session, account: str, label: str) -> bool:
+    """Whether a lead that was not deleted has a label."""
     having = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label)
     return session.exec(having.where(col(LeadRow.deleted_at).is_(None)).limit(1)).first() is not None
 
 
 def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
-    """Where a reading that began then broke off, have leads wait that look as if their label was merged."""
-    moved = {lead for leads in _silent_moves(session, account, meanings, since, borne=()).values() for lead in leads}
+    """Where a reading that began then was interrupted, have the leads wait whose label seems to have been merged."""
+    moved = {lead for leads in _silent_moves(session, account, meanings, since, in_use=()).values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
         row.waits = row.waits or row.lead in moved
         session.add(row)
 
 
 def renames_found(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
-    """Statuses that were renamed, all of them or those one run found; in the order of their old names."""
+    """Statuses that were renamed, all or those that one run found; ordered by their old names."""
     of_account = (StatusRename.account == account, ~col(StatusRename.void))
     wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
     return list(session.exec(wanted if run is None else wanted.where(StatusRename.run == run)))
 
 
 def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
-    """Take back what was found renamed and is two statuses by the settings; whether that was so of any.
+    """Void the renames that the settings contradict; whether there were any.
 
-    Whoever names both labels in different places overrules what a reading concluded: the entries into the new label
-    are true changes, as they were found.
+    Settings that name both labels in different places overrule what a reading concluded: the entries into the new
+    label are real changes, as they were found.
     """
     found = renames_found(session, account)
     overruled = [row for row in found if are_two(LabelChange(row.before, row.after), meanings)]
@@ -193,18 +191,18 @@ def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
         row.void = True
         session.add(row)
         others = {other.before for other in found if not other.void and other.after == row.after}
-        _take_back(session, account, LabelChange(row.before, row.after), others)
+        _restore_entries(session, account, LabelChange(row.before, row.after), others)
     return bool(overruled)
 
 
 def as_oplead_writes(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
-    """A label as Oplead writes it; where that is not known, as it is told here, or as it is compared."""
+    """A label as Oplead writes it; where that is unknown, as given here, or normalised."""
     row = session.get(StatusLabel, (account, label))
     return (row.written if row else None) or else_as or label
 
 
 def take_unreported(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
-    """Which of these labels a human has not been told of, or of fewer leads with a click id; from now on told."""
+    """Which of these labels were not reported yet, or with fewer clicked leads; this run reports them."""
     rows = session.exec(
         select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(with_click))
     )
@@ -218,26 +216,19 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
 
 
 def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], seen_at: datetime) -> set[str]:
-    """Put labels that are new on record; which of these leads' labels no complete reading has shown yet."""
+    """Record new labels; which of these leads' labels no complete reading has settled."""
     shown = {change.label for reading in readings for change in reading.changes}
     shown |= {reading.label for reading in readings if reading.label}
     known = session.exec(
         select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(shown))
     ).all()
     new = shown - {row.label for row in known}
-    texts = _written(readings)
+    texts = (text for each in readings for text in (each.lead.label, *(entry.label for entry in each.lead.history)))
+    written = {normalise_label(text): text.strip() for text in texts if text is not None}
     session.add_all(
-        StatusLabel(account=account, label=label, written=texts.get(label), seen_at=seen_at) for label in sorted(new)
+        StatusLabel(account=account, label=label, written=written.get(label), seen_at=seen_at) for label in sorted(new)
     )
     return new | {row.label for row in known if not row.settled}
-
-
-def _written(readings: Sequence[ReadLabel]) -> dict[str, str]:
-    """How Oplead writes the labels of these leads, by what they are compared by."""
-    texts = (
-        text for reading in readings for text in (reading.lead.label, *(one.label for one in reading.lead.history))
-    )
-    return {normalise_label(text): text.strip() for text in texts if text is not None}
 
 
 def _note_move(session: Session, account: str, lead: str, move: LabelChange, *, waits: bool) -> None:
@@ -249,7 +240,7 @@ def _note_move(session: Session, account: str, lead: str, move: LabelChange, *, 
 
 
 def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
-    """Whether a lead had a status before that was found renamed; whatever has its old name later is another one."""
+    """Whether a lead had a status before it was found renamed; a later status of the old name is another one."""
     later = (Run.account == relabel.account, col(Run.id) > relabel.run)
     next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
     wanted = (
@@ -262,9 +253,9 @@ def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
 
 
 def _silent_moves(
-    session: Session, account: str, meanings: Meanings, since: datetime, *, borne: Collection[str]
+    session: Session, account: str, meanings: Meanings, since: datetime, *, in_use: Collection[str]
 ) -> dict[LabelChange, set[str]]:
-    """The leads that went since then to a label in use, from one that is not borne now, as a merge would have it."""
+    """The leads that moved since then from a label no longer in use to one that is, as a merge would move them."""
     lately = exists().where(
         col(StatusChange.account) == account,
         col(StatusChange.lead) == col(LabelMove.lead),
@@ -272,20 +263,20 @@ def _silent_moves(
     )
     unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     fresh = set(session.exec(unsettled))
-    leads: dict[LabelChange, list[str]] = {}
+    leads: defaultdict[LabelChange, list[str]] = defaultdict(list)
     left: Counter[str] = Counter()
     for row in session.exec(
         select(LabelMove).where(LabelMove.account == account, LabelMove.before != LabelMove.after, lately)
     ):
         left[row.before] += 1
         if row.before and row.after and row.after not in fresh:
-            leads.setdefault(LabelChange(row.before, row.after), []).append(row.lead)
+            leads[LabelChange(row.before, row.after)].append(row.lead)
     found = {}
     for move, movers in leads.items():
-        if len(movers) < FEWEST or move.before in borne or are_two(move, meanings):
+        if len(movers) < FEWEST or move.before in in_use or are_two(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
-        dated = {lead: how_dated(_changes(entries.get(lead, ())), move, since=since) for lead in movers}
+        dated = {lead: how_dated(entries_of(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
@@ -295,16 +286,17 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
     fresh = session.exec(
         select(StatusLabel.label, StatusLabel.seen_at).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     )
+    moved = (col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits))
     # More columns than SQLModel's own `select` is typed for.
-    moved = session.connection().execute(
-        sqlalchemy.select(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits), func.count())
+    rows = session.connection().execute(
+        sqlalchemy.select(*moved, func.count())
         .where(col(LabelMove.account) == account, col(LabelMove.before) != col(LabelMove.after))
-        .group_by(col(LabelMove.before), col(LabelMove.after), col(LabelMove.waits))
+        .group_by(*moved)
     )
     moves: dict[LabelChange, int] = {}
-    left: dict[str, int] = {}
-    for before, after, waits, count in moved:
-        left[before] = left.get(before, 0) + count
+    left: Counter[str] = Counter()
+    for before, after, waits, count in rows:
+        left[before] += count
         if waits and before and after:
             moves[LabelChange(before, after)] = count
     last = session.exec(
@@ -317,22 +309,25 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
     )
 
 
-def _note_relabel(session: Session, ledger: Ledger, move: LabelChange, leads: int) -> None:
-    row = StatusRename(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run)
-    session.add(row)
+def _note_rename(session: Session, ledger: Ledger, move: LabelChange, leads: int) -> bool:
+    """Record that a status was renamed; False if that is on record, perhaps as void."""
+    if session.get(StatusRename, (ledger.account, move.before, move.after)) is not None:
+        return False
+    session.add(StatusRename(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run))
+    return True
 
 
-def _take_back(session: Session, account: str, move: LabelChange, others: Collection[str]) -> None:
-    """Have entries count again that a rename explained; not those that another rename still does."""
+def _restore_entries(session: Session, account: str, move: LabelChange, others: Collection[str]) -> None:
+    """Have entries count again that a rename had explained, unless another rename still does."""
     had = select(StatusChange.lead).where(StatusChange.account == account)
     leads = session.exec(had.where(StatusChange.label == move.before)).all()
     elsewhere = session.exec(had.where(col(StatusChange.label).in_(others))).all()
     for rows in _entries(session, account, move, {*leads} - {*elsewhere}).values():
-        changes = _changes(rows)
+        changes = entries_of(rows)
         for row, change in zip(rows, changes, strict=True):
             if row.label == move.after and change.origin is Origin.RELABEL:
-                true = as_observed(change, changes, move)
-                row.origin, row.at, row.date_only = true.origin, true.at, true.date_only
+                observed = as_observed(change, changes, move)
+                row.origin, row.at, row.date_only = observed.origin, observed.at, observed.date_only
                 session.add(row)
 
 
@@ -346,9 +341,9 @@ def _rename_entries(session: Session, account: str, relabel: LabelChange) -> Non
 
 
 def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
-    """The same for these leads; of each, whether it went straight from the old name to the new one."""
+    """The same for these leads; `moved` says whether each went straight from the old name to the new one."""
     for lead, rows in _entries(session, account, relabel, moved).items():
-        for position in renamed(_changes(rows), relabel, moved=moved[lead]):
+        for position in renamed(entries_of(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL
             session.add(rows[position])
 
@@ -356,7 +351,7 @@ def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[s
 def _entries(
     session: Session, account: str, move: LabelChange, leads: Collection[str]
 ) -> dict[str, list[StatusChange]]:
-    """These leads' entries into the one label or the other, in the order they were found in."""
+    """These leads' entries into either label, in the order they were found."""
     found: dict[str, list[StatusChange]] = {}
     entries = select(StatusChange).where(
         StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after))
@@ -368,5 +363,6 @@ def _entries(
     return found
 
 
-def _changes(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+def entries_of(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+    """What the rows record."""
     return [StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

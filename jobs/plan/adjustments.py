@@ -7,13 +7,11 @@ from decimal import Decimal
 
 from sqlmodel import Session
 
-from connectors.records import AdjustmentKind, ClickIdKind
-from jobs.ledger import leads, outbox, outbox_queries, starts
+from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
+from jobs.ledger import leads, outbox, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery
+from jobs.ledger.schema import Adjustment, Delivery, identity
 from jobs.rules.adjustment import (
-    MAY_COME_BACK,
-    STANDS_AGAIN,
     AdjustmentCause,
     SentConversion,
     WantedAdjustment,
@@ -23,7 +21,8 @@ from jobs.rules.adjustment import (
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
-from jobs.rules.model import LEAD_DELETED, LeadFacts, Route
+from jobs.rules.model import LeadFacts, Route
+from jobs.rules.reasons import Reason
 from jobs.settings.compile import Rulebook
 
 LEADS_AT_ONCE = 200
@@ -35,20 +34,20 @@ AFTER = timedelta(seconds=1)
 def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
     """Bring the corrections in line with what became of each lead that was judged, or answered about, since."""
     with ledger.writing() as session:
-        outbox_queries.look_at_closed(session, ledger.account, now=now)
+        leads.correct_closing(session, ledger.account, now=now)
     looking = True
     while looking:
         with ledger.writing() as session:
             ids = leads.to_correct(session, ledger.account, limit=LEADS_AT_ONCE)
             facts = leads.facts(session, ledger.account, ids)
-            sent = outbox_queries.of_leads(session, ledger.account, ids)
-            made = outbox_queries.adjustments_of_leads(session, ledger.account, ids)
+            sent = outbox.of_leads(session, ledger.account, ids)
+            made = outbox.adjustments_of_leads(session, ledger.account, ids)
             renamed = starts.renamed(session, ledger.account)
             correcting = _Correcting(session, ledger, book, renamed, now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
-                        correcting.look_at(facts[lead], delivery, made.get(outbox.number(delivery), []))
+                        correcting.look_at(facts[lead], delivery, made.get(identity(delivery), []))
             leads.corrected(session, ledger.account, ids)
         looking = bool(ids)
 
@@ -66,7 +65,7 @@ def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConve
     if delivery.at is None:
         raise ValueError("an accepted delivery has a time")
     return SentConversion(
-        key=outbox.key_of(delivery),
+        key=DeliveryKey(delivery.key),
         transport=delivery.transport or "",
         at=delivery.at,
         worth=worth,
@@ -90,101 +89,101 @@ class _Correcting:
         """Bring the corrections of one accepted delivery in line."""
         route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
-        if last is not None and last.state in outbox_queries.UNSETTLED - OPEN:
+        if last is not None and last.state in outbox.UNSETTLED - OPEN:
             if route is not None and last.state == DeliveryState.IN_DOUBT:
                 self._give_up(last, lead, route)
             return
         if route is None:
             if last is not None and last.state in OPEN:
-                self._move(last, DeliveryState.WITHHELD, "not_configured")
+                self._move(last, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             return
         if lead.stale:
             # What was read under older settings decides nothing.
             return
-        want = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
-        if lead.deleted and want is not None and tells_of_person(route.limits, want.transport):
+        wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
+        if lead.deleted and wanted is not None and tells_of_person(route.limits, wanted.transport):
             if last is not None and last.state in OPEN:
-                self._move(last, DeliveryState.CANCELLED, LEAD_DELETED)
+                self._move(last, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
         elif last is not None and last.state in OPEN:
-            self._follow(last, want, route, delivery, made[:-1])
-        elif want is not None:
-            self._begin(want, route, delivery, made)
+            self._follow(last, wanted, route, delivery, made[:-1])
+        elif wanted is not None:
+            self._begin(wanted, route, delivery, made)
 
-    def _give_up(self, doubtful: Adjustment, lead: LeadFacts, route: Route) -> None:
+    def _give_up(self, in_doubt: Adjustment, lead: LeadFacts, route: Route) -> None:
         """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
         over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
-        if over is not None and tells_of_person(route.limits, doubtful.transport):
-            self._move(doubtful, DeliveryState.UNCONFIRMED, over)
+        if over is not None and tells_of_person(route.limits, in_doubt.transport):
+            self._move(in_doubt, DeliveryState.UNCONFIRMED, over)
 
     def _follow(
         self,
         waiting: Adjustment,
-        want: WantedAdjustment | None,
+        wanted: WantedAdjustment | None,
         route: Route,
         delivery: Delivery,
         before: Sequence[Adjustment],
     ) -> None:
         """Have a correction that was not made yet follow what is wanted now."""
-        if want is None:
-            self._move(waiting, DeliveryState.CANCELLED, STANDS_AGAIN)
+        if wanted is None:
+            self._move(waiting, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
             return
-        _describe(waiting, want, route, delivery, before)
-        self._put(waiting, want)
+        _describe(waiting, wanted, route, delivery, before)
+        self._put(waiting, wanted)
 
-    def _begin(self, want: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
+    def _begin(self, wanted: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         last = made[-1] if made else None
-        if last is not None and _is_same(last, want) and last.state != DeliveryState.CANCELLED:
-            if last.state == DeliveryState.SKIPPED and want.ruled_out_by is None:
+        if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
+            if last.state == DeliveryState.SKIPPED and wanted.ruled_out_by is None:
                 # The settings know a way by now.
-                _describe(last, want, route, delivery, made[:-1])
-                self._put(last, want)
+                _describe(last, wanted, route, delivery, made[:-1])
+                self._put(last, wanted)
             return
         begun = Adjustment(
             account=self.ledger.account,
-            delivery=outbox.number(delivery),
+            delivery=identity(delivery),
             number=len(made) + 1,
             lead=delivery.lead,
             conversion=delivery.conversion,
             destination=delivery.destination,
             key=delivery.key,
-            kind=want.kind,
-            cause=want.cause,
-            at=want.at,
-            transport=want.transport,
+            kind=wanted.kind,
+            cause=wanted.cause,
+            at=wanted.at,
+            transport=wanted.transport,
             owner=delivery.owner or "",
             action=delivery.action or "",
             source=delivery.source or "",
             state="",
         )
-        _describe(begun, want, route, delivery, made)
-        self._put(begun, want)
+        _describe(begun, wanted, route, delivery, made)
+        self._put(begun, wanted)
 
-    def _put(self, row: Adjustment, want: WantedAdjustment) -> None:
-        if want.ruled_out_by is None:
-            self._move(row, DeliveryState.PENDING, "due" if want.until is None else MAY_COME_BACK)
+    def _put(self, row: Adjustment, wanted: WantedAdjustment) -> None:
+        if wanted.ruled_out_by is None:
+            self._move(row, DeliveryState.PENDING, Reason.DUE if wanted.until is None else Reason.MAY_COME_BACK)
             return
-        state = state_of(want.ruled_out_by)
+        state = state_of(wanted.ruled_out_by)
         # What never waited is kept only so that it can be explained.
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
-        self._move(row, DeliveryState.SKIPPED if never_waited else state, want.ruled_out_by)
+        self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
-    def _move(self, row: Adjustment, to: DeliveryState, cause: str) -> None:
+    def _move(self, row: Adjustment, to: DeliveryState, cause: Reason) -> None:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
 
 
 def _describe(
-    row: Adjustment, want: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
+    row: Adjustment, wanted: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
 ) -> None:
     sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
-    row.kind, row.cause, row.transport = want.kind, want.cause, want.transport
-    row.at = max(want.at, *(at + AFTER for at in sent))
-    row.value = None if want.value is None else f"{want.value:.2f}"
-    row.currency = None if want.value is None else route.currency
-    row.not_before, row.expires_at = want.until, want.closes_at
+    row.kind, row.cause, row.transport = wanted.kind, wanted.cause, wanted.transport
+    row.at = max(wanted.at, *(at + AFTER for at in sent))
+    row.value = None if wanted.value is None else f"{wanted.value:.2f}"
+    row.currency = None if wanted.value is None else route.currency
+    row.not_before, row.expires_at = wanted.until, wanted.closes_at
 
 
-def _is_same(row: Adjustment, want: WantedAdjustment) -> bool:
+def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:
     """Whether a settled correction is the one that is wanted, so that it is not made again and again."""
-    value = None if want.value is None else f"{want.value:.2f}"
-    same = (row.kind, row.cause, row.value) == (want.kind, want.cause, value)
-    return same and (want.cause is not AdjustmentCause.UNDONE or row.at >= want.at)
+    value = None if wanted.value is None else f"{wanted.value:.2f}"
+    same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, value)
+    return same and (wanted.cause is not AdjustmentCause.UNDONE or row.at >= wanted.at)

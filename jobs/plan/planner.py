@@ -12,12 +12,10 @@ from sqlmodel import Session
 from connectors.http import CancelToken
 from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
 from jobs.cancellation import go_on
-from jobs.ledger import deduplication, leads, outbox, outbox_queries, queries, starts, status_labels
+from jobs.ledger import deduplication, leads, outbox, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ConfigDigest, Delivery
+from jobs.ledger.schema import ConfigDigest, Delivery, identity
 from jobs.plan.deduplication import DuplicateLeads
-from jobs.rules.adjustment import UNDONE
-from jobs.rules.consent import is_withdrawn
 from jobs.rules.decision import (
     Decision,
     DeliveryStatus,
@@ -32,9 +30,10 @@ from jobs.rules.decision import (
 )
 from jobs.rules.deduplication import dedup_keys, yield_to
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import is_alternative, is_other_way
-from jobs.rules.model import FEWEST_LEADS, LEAD_DELETED, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
-from jobs.rules.stage_entry import first_entry
+from jobs.rules.eligibility import is_alternative, is_other_way, is_withdrawn
+from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.reasons import Reason
+from jobs.rules.status_changes import first_entry
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -62,7 +61,7 @@ def _hold_missing_value(session: Session, route: Route, absent: set[str]) -> Rou
 
 UNUSED_CLICK = timedelta(days=90)
 """How long a click id is kept that no platform of the account takes."""
-MAY_BE_MENDED_ELSEWHERE = ("counted_already", "value_never_seen")
+MAY_BE_MENDED_ELSEWHERE = (Reason.COUNTED_ALREADY, Reason.VALUE_NEVER_SEEN)
 """Reasons that other leads give: this one is judged again though it has not changed."""
 LEADS_AT_ONCE = 200
 """Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
@@ -106,18 +105,18 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
 
     Keys are looked through for the conversion ids that are `unknown` alone: the others were when they came.
     """
-    for new, now_called in outbox_queries.ids_in_keys(session, book.account, unknown):
+    for new, now_called in outbox.ids_in_keys(session, book.account, unknown):
         raise RenamedError(
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."
         )
-    for old, new in starts.vanished_conversions(session, book.account, book.routes):
+    for old, new in starts.vanished(session, book.account, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedError(
                 f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
                 f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
             )
-    for old, new in starts.vanished_destinations(session, book.account, book.routes):
+    for old, new in starts.vanished(session, book.account, book.routes, "destination"):
         raise RenamedError(
             f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
             f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
@@ -208,7 +207,7 @@ class _Planner:
         account, after = self.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
-            existing = outbox_queries.of_leads(session, account, ids)
+            existing = outbox.of_leads(session, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
 
@@ -217,8 +216,8 @@ class _Planner:
         account = self.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
-        existing = outbox_queries.of_leads(session, account, ids)
-        self.taken_back = outbox_queries.retracted(session, account, ids)
+        existing = outbox.of_leads(session, account, ids)
+        self.taken_back = outbox.retracted(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
         leads.planned(session, account, ids)
@@ -231,7 +230,7 @@ class _Planner:
         for route in self.book.routes:
             delivery = self._current(by_route.pop((route.conversion, route.destination), None), route)
             decision, state = self._verdict(route, lead, delivery, existing)
-            if decision == NotConcerned("where_does_not_match") and lead.fresh:
+            if decision == NotConcerned(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
             if state is not None:
                 delivery = delivery or begin(route, lead.id)
@@ -245,7 +244,7 @@ class _Planner:
         """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
         if delivery is None or delivery.state != DeliveryState.ACCEPTED:
             return delivery
-        after = self.taken_back.get(outbox.number(delivery))
+        after = self.taken_back.get(identity(delivery))
         if after is None:
             return delivery
         return begin(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
@@ -258,12 +257,12 @@ class _Planner:
         rival = self.duplicates.of(route, lead.id)
         if rival is not None and isinstance(decision, Send | Wait):
             decision = yield_to(decision, rival)
-        told = was_told(route, lead, existing, self.book.routes)
+        sent_before = was_sent(route, lead, existing, self.book.routes)
         is_new = delivery is None or delivery.id is None
-        if _reached_before(delivery, decision) or (told and is_new):
+        if _reached_before(delivery, decision) or (sent_before and is_new):
             return decision, None
-        if told:
-            decision = NotConcerned("sent_elsewhere")
+        if sent_before:
+            decision = NotConcerned(Reason.SENT_ELSEWHERE)
         standing = None if delivery is None or is_new else self._standing(delivery, decision, route, lead)
         return decision, reconcile(standing, decision)
 
@@ -280,9 +279,9 @@ class _Planner:
             mended=delivery.state == DeliveryState.REJECTED and self._is_mended(delivery, decision, route, lead),
             withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
             deleted=lead.deleted,
-            was_deleted=delivery.state == DeliveryState.CANCELLED and delivery.reason == LEAD_DELETED,
+            was_deleted=delivery.state == DeliveryState.CANCELLED and delivery.reason == Reason.LEAD_DELETED,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
-            sent_elsewhere=outbox_queries.is_sent_elsewhere(delivery),
+            sent_elsewhere=outbox.is_sent_elsewhere(delivery),
         )
 
     def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
@@ -301,14 +300,16 @@ class _Planner:
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
         if orphan.state == DeliveryState.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
-            outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, "consent withdrawn", now=self.now)
+            outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN, now=self.now)
         elif orphan.state in OPEN:
             state, cause = (
-                (DeliveryState.CANCELLED, LEAD_DELETED) if lead.deleted else (DeliveryState.WITHHELD, "not_configured")
+                (DeliveryState.CANCELLED, Reason.LEAD_DELETED)
+                if lead.deleted
+                else (DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             )
             if orphan.expires_at is not None and orphan.expires_at < self.now:
                 orphan.held_for = _held_for(orphan, NotConcerned(cause))
-                state, cause = DeliveryState.EXPIRED, "window_closed"
+                state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
             outbox.move(session, self.ledger, orphan, state, cause, now=self.now)
 
 
@@ -324,7 +325,7 @@ def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
     return decision.entry.at > delivery.at
 
 
-def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
+def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
     """Whether the same thing was sent already: to the same place by another name, another way, or before a move.
 
     A lead that no longer meets the `where` of the destination it went to was moved to another one of that platform.
@@ -333,23 +334,23 @@ def was_told(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
     place = (route.conversion, route.target.owner, route.target.action)
     if any((row.conversion, row.owner, row.action) == place for row in sent):
         return True
-    told = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
+    sent_before = {(row.destination, row.conversion): row.state for row in existing if row.event_sha256}
     return any(
         is_other_way(route, other)
         or (is_alternative(route, other) and state != DeliveryState.REJECTED and not meets(other, lead))
         for other in routes
-        if (state := told.get((other.destination, other.conversion))) is not None
+        if (state := sent_before.get((other.destination, other.conversion))) is not None
     )
 
 
 def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
     """The decision on one route, for the delivery that stands there or would."""
     if lead.deleted:
-        return NotConcerned(LEAD_DELETED)
+        return NotConcerned(Reason.LEAD_DELETED)
     if lead.stale:
-        return NotConcerned("to_be_read_again")
+        return NotConcerned(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
-        return NotConcerned("excluded")
+        return NotConcerned(Reason.EXCLUDED)
     key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
     return decide(
         route, lead, start, key, now=now, entered_after=_entered_after(delivery), reopened=_reopened(delivery)
@@ -360,7 +361,7 @@ def _entered_after(delivery: Delivery | None) -> datetime | None:
     """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     if delivery is None:
         return None
-    called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != LEAD_DELETED
+    called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
 
 
@@ -403,7 +404,7 @@ def bring_in_line(
     """Put a delivery where a decision wants it, with what the decision knows of it."""
     if state is DeliveryState.UNCONFIRMED:
         # What was sent stays described as it was sent.
-        outbox.move(session, ledger, delivery, state, "consent withdrawn", now=now)
+        outbox.move(session, ledger, delivery, state, Reason.CONSENT_WITHDRAWN, now=now)
         return
     if not isinstance(decision, NotConcerned):
         # What was called off and comes back goes on counting for its later entry alone.
@@ -415,21 +416,20 @@ def bring_in_line(
     delivery.tax = route.field_value.tax if route.field_value else None
     if isinstance(decision, Send):
         _describe(delivery, decision)
-    reason, detail = reason_of(decision), getattr(decision, "detail", None)
+    reason, detail = reason_of(decision) or Reason.DUE, getattr(decision, "detail", None)
     if state is DeliveryState.EXPIRED:
-        delivery.held_for, reason, detail = _held_for(delivery, decision), "window_closed", None
-    cause = f"{reason}: {detail}" if reason and detail else reason or "due"
-    if state is DeliveryState.CANCELLED and reason not in (LEAD_DELETED, UNDONE):
-        cause = "consent withdrawn"
-    outbox.move(session, ledger, delivery, state, cause, now=now)
+        delivery.held_for, reason, detail = _held_for(delivery, decision), Reason.WINDOW_CLOSED, None
+    elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
+        reason, detail = Reason.CONSENT_WITHDRAWN, None
+    outbox.move(session, ledger, delivery, state, reason, detail=detail, now=now)
 
 
-def _held_for(delivery: Delivery, decision: Decision) -> str | None:
+def _held_for(delivery: Delivery, decision: Decision) -> Reason | None:
     """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
     if delivery.state == DeliveryState.WITHHELD or (
-        delivery.state == DeliveryState.PENDING and delivery.reason == outbox.HELD
+        delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME
     ):
-        return (delivery.reason or "").partition(":")[0] or None
+        return Reason(delivery.reason) if delivery.reason else None
     return decision.held_for if isinstance(decision, Expire) else reason_of(decision)
 
 

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
-from connectors.records import DestinationId
-from jobs.ledger import outbox, outbox_queries, requests
+from jobs.ledger import outbox, requests
 from jobs.ledger.runs import Ledger
-from jobs.rules.adjustment import adjustments_of
+from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, KINDS
+from jobs.rules.reasons import Message, MessageId, Scope
 from jobs.settings.compile import Rulebook, Sinks
 
 NIGHTS = 28
@@ -27,22 +28,18 @@ class ExcessVolume:
     allowed: int
     largest: int
     """What the largest of the nights before sent."""
-
     what: str = "conversions"
 
     @property
-    def sentence(self) -> str:
-        """What a human is told of it, and how to agree."""
-        return (
-            f"{self.due} {self.what} are due and one night may send {self.allowed} (the largest of the last "
-            f"{NIGHTS} nights sent {self.largest}): they are held until someone agrees by `run --accept-volume`"
-        )
+    def message(self) -> Message:
+        """What a person is told of it."""
+        return Message(MessageId.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS})
 
 
 def excess_volume(
     due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions"
 ) -> ExcessVolume | None:
-    """The surge that so many due conversions are; None where a night may send them.
+    """By how much so many due conversions exceed what a night may send; None where it may send them.
 
     Args:
         due: first sends whose time has come; a replay of a lost answer is none.
@@ -56,7 +53,7 @@ def excess_volume(
 
 
 def may_exceed_volume(due: int, *, max_per_run: int | None) -> bool:
-    """Whether so many due conversions can be a surge at all; fewer never are, whatever the nights before sent."""
+    """Whether so many due conversions can exceed the volume at all; fewer never do, whatever the nights before sent."""
     return due > (WITHOUT_HISTORY if max_per_run is None else max_per_run)
 
 
@@ -82,40 +79,30 @@ def horizon(now: datetime) -> datetime:
 
 def hold_excess_volume(
     ledger: Ledger, book: Rulebook, sinks: Sinks, *, accepted: bool, now: datetime
-) -> dict[DestinationId, ExcessVolume]:
-    """The destinations to which nothing new may go, and why; what is held there says so from now on.
-
-    Corrections are held for themselves, under the destination's `corrections_of`.
+) -> dict[Scope, ExcessVolume]:
+    """Where nothing new may go, conversions and corrections apart, and why; what is held there says so from now on.
 
     None is held where a human has `accepted` whatever is due.
     """
-    found: dict[DestinationId, ExcessVolume] = {}
+    found: dict[Scope, ExcessVolume] = {}
     with ledger.writing() as session:
         outbox.release(session, ledger.account)
-        for destination in () if accepted else sinks:
-            allowed = book.max_per_run.get(destination)
+        for destination, kind in () if accepted else product(sinks, KINDS):
+            limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
-            new = outbox_queries.count_new(session, ledger.account, destination, conversions, now=now)
+            due = outbox.count_new(session, kind, ledger.account, destination, conversions, now=now)
             # What was usual is counted from a month of requests, and only where there is enough to be held.
+            is_enough = may_exceed_volume(due, max_per_run=limit)
             sends = (
-                requests.first_sends(session, ledger.account, destination, since=horizon(now))
-                if may_exceed_volume(new, max_per_run=allowed)
+                requests.first_sends(session, kind, ledger.account, destination, since=horizon(now))
+                if is_enough
                 else ()
             )
-            too_many = excess_volume(new, nights_before(sends, book.zone, now=now), max_per_run=allowed)
-            if too_many is not None:
-                found[destination] = too_many
-                outbox_queries.hold(session, ledger.account, destination, conversions, now=now)
-            # Corrections are counted for themselves: those that a platform keeps refusing hold no conversion up.
-            new = outbox_queries.count_new_adjustments(session, ledger.account, destination, now=now)
-            sends = (
-                requests.first_corrections(session, ledger.account, destination, since=horizon(now))
-                if may_exceed_volume(new, max_per_run=allowed)
-                else ()
-            )
+            # Corrections are counted separately: those that a platform keeps refusing hold no conversion up.
+            what = "conversions" if kind is CONVERSIONS else "corrections"
             nights = nights_before(sends, book.zone, now=now)
-            too_many = excess_volume(new, nights, max_per_run=allowed, what="corrections")
-            if too_many is not None:
-                found[adjustments_of(destination)] = too_many
-                outbox_queries.hold_adjustments(session, ledger.account, destination, now=now)
+            excess = excess_volume(due, nights, max_per_run=limit, what=what)
+            if excess is not None:
+                found[Scope(destination, kind is CORRECTIONS)] = excess
+                outbox.hold(session, kind, ledger.account, destination, conversions, now=now)
     return found

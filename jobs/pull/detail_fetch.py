@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from connectors.ports import Clock, LeadSource
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
-from jobs.ledger import freshness, leads
+from jobs.ledger import leads
 from jobs.ledger.runs import Ledger
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 
@@ -99,7 +99,7 @@ class DetailFetch:
             # Each was as it is no earlier than the first was asked for, and no later than the last had come.
             when = ReadTimes(self.started, max(self.started, began + self.ahead), self.clock.now())
             kept = self.ingest.store(session, self.ledger.account, page, when)
-            freshness.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
+            leads.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
         asked.deleted.extend(lead for lead, one in found if one is None or lead in merged)
         asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
@@ -109,7 +109,7 @@ class DetailFetch:
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """Leads on record with the page of another lead on record; with any other page, ids may be read wrongly."""
         others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
-        on_record = freshness.on_record(session, self.ledger.account, {*others, *others.values()})
+        on_record = leads.on_record(session, self.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}
 
 
@@ -134,16 +134,14 @@ def detect_deleted(
     """
     if not asked.deleted:
         return 0, 0
-    freshness.note_merged(session, account, asked.deleted, asked.merged)
-    with_open = freshness.with_open_deliveries(session, account)
+    leads.note_merged(session, account, asked.deleted, asked.merged)
+    with_open = leads.with_open_deliveries(session, account)
     missing = len(with_open.intersection(asked.deleted))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
     believed, suspicious = 0, 0
     if likely >= MANY and likely > SHARE * len(with_open):
         suspicious = missing
     else:
-        believed = freshness.confirm_deleted(
-            session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
-        )
-    freshness.note_missing(session, account, asked.deleted, now=now)
+        believed = leads.confirm_deleted(session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now)
+    leads.note_missing(session, account, asked.deleted, now=now)
     return believed, suspicious

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlmodel import Session
 
 from connectors.records import DestinationId, Identifier, Lead, LeadPage
-from jobs.ledger import freshness, leads
-from jobs.rules.consent import may_keep_contact
+from jobs.ledger import leads
+from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
 from jobs.rules.model import ConsentAnswer, KnownClickId, LeadFacts, normalise_label
-from jobs.rules.stage_entry import Observation, observe
+from jobs.rules.status_changes import Observation, observe
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -58,13 +58,12 @@ class Ingest:
         leads.forget_unreadable(session, account, ids)
         leads.store(session, account, readings, seen_at=when.served)
         left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
-        freshness.remember(session, account, left_out, read_at=when.served)
-        freshness.forget(session, account, latest.keys() - left_out.keys())
+        leads.remember_test_leads(session, account, left_out, read_at=when.served)
+        leads.forget_test_leads(session, account, latest.keys() - left_out.keys())
         leads.touch(session, account, page.unchanged, seen_at=when.served)
         for unreadable in page.unreadable:
             leads.store_unreadable(session, account, unreadable, seen_at=when.served)
-        unchanged_tests = leads.count_excluded(session, account, page.unchanged)
-        unchanged_tests += freshness.count(session, account, page.unchanged)
+        unchanged_tests = leads.count_test_leads(session, account, page.unchanged)
         back = sum(one.deleted for one in known.values())
         return Ingested(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
 

@@ -10,12 +10,12 @@ from sqlmodel import Session
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
-from connectors.text import counted
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import freshness, leads, requeue, status_labels
+from jobs.ledger import leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, DetailFetch, FetchedDetails, detect_deleted
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
+from jobs.rules.reasons import Message, MessageId
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a drifting page may miss a lead; a full read now and then does not."""
@@ -64,22 +64,14 @@ class Pulled:
     """Whether a page of the list came without a time, so that its clock could not be compared with ours."""
 
     @property
-    def attention(self) -> list[str]:
-        """What a human should look at, a sentence each."""
-        sentences = []
-        if self.suspicious:
-            are = "is" if self.suspicious == 1 else "are"
-            sentences.append(
-                f"{counted(self.suspicious, 'lead')} {are} not there any more: does the key still see every lead?"
-            )
-        if self.unread:
-            sentences.append(
-                f"{counted(self.unread, 'lead')} {'was' if self.unread == 1 else 'were'} not read: the list alone used "
-                "up `oplead.budget` or `oplead.max_requests`, so no change was seen"
-            )
-        if self.no_detail_pages:
-            sentences.append("leads that are listed have no page of their own: see oplead.lead_path")
-        return sentences
+    def attention(self) -> list[Message]:
+        """What a human should look at."""
+        found = (
+            (MessageId.SUSPICIOUSLY_MISSING, self.suspicious),
+            (MessageId.UNREAD, self.unread),
+            (MessageId.NO_DETAIL_PAGES, int(self.no_detail_pages)),
+        )
+        return [Message(message, {"count": count}) for message, count in found if count]
 
     def count(self, page: LeadPage, kept: Ingested, *, before: LeadPage | None) -> None:
         """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
@@ -277,7 +269,7 @@ class _Reading:
 
     def _read_new(self, listed: Sequence[LeadId]) -> bool:
         with self.ledger.reading() as session:
-            new = freshness.not_on_record(session, self.ledger.account, listed)
+            new = leads.not_on_record(session, self.ledger.account, listed)
         asked = self.details.read(new)
         self._check_own_pages(asked)
         return len(asked.ids) == len(new)
@@ -294,7 +286,7 @@ class _RangeReading(_Reading):
         if self.style is not SyncMode.DETAILS:
             return True
         with self.ledger.reading() as session:
-            known = freshness.worth_reading(
+            known = leads.worth_reading(
                 session, self.ledger.account, since=self.wanted.reads_from, before=self.began_at
             )
         return len(self.details.read(known).ids) == len(known)
@@ -308,7 +300,7 @@ class _RangeReading(_Reading):
                 return not wanted.fresh or not leads.was_created(
                     session, account, lead, since=wanted.reads_from, before=wanted.reads_to
                 )
-            return bool(freshness.unchanged(session, account, {lead: digest}))
+            return bool(leads.unchanged_test_leads(session, account, {lead: digest}))
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
         requeue.note_page(session, self.ledger, page.resume)
@@ -326,12 +318,12 @@ class _NightReading(_Reading):
         account = self.ledger.account
         with self.ledger.reading() as session:
             return leads.is_known(session, account, lead, digest) or bool(
-                freshness.unchanged(session, account, {lead: digest})
+                leads.unchanged_test_leads(session, account, {lead: digest})
             )
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
         started = self.details.started
-        freshness.know_by(session, self.ledger.account, self.listed, read_since=started)
+        leads.update_test_leads(session, self.ledger.account, self.listed, read_since=started)
         self.listed.clear()
         place = leads.cursor(session, self.ledger.account)
         place.pull_started_at = place.pull_started_at or started
@@ -343,7 +335,7 @@ class _NightReading(_Reading):
         entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
         lately = self.details.started - FULL_READ_EVERY
         with self.ledger.reading() as session:
-            return freshness.unchanged(session, self.ledger.account, entries, read_since=lately)
+            return leads.unchanged_test_leads(session, self.ledger.account, entries, read_since=lately)
 
     def _check_own_pages(self, asked: FetchedDetails) -> None:
         if len(asked.deleted) == len(asked.ids) >= MANY:
@@ -365,7 +357,7 @@ class _NightReading(_Reading):
         """
         account, started = self.ledger.account, self.details.started
         with self.ledger.reading() as session:
-            wanted = freshness.worth_reading(session, account, since=self._oldest_sendable, before=started)
+            wanted = leads.worth_reading(session, account, since=self._oldest_sendable, before=started)
         asked = self.details.read(wanted)
         if asked.merged and not asked.as_asked:
             self.done.no_detail_pages = True
@@ -380,7 +372,7 @@ class _NightReading(_Reading):
         """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
         started, meanings = self.details.started, self.ingest.book.meanings
         with self.ledger.writing() as session:
-            read_since = freshness.longest_unread(session, self.ledger.account, since=self._oldest_sendable)
+            read_since = leads.longest_unread(session, self.ledger.account, since=self._oldest_sendable)
             since = started if self.done.complete else status_labels.newest_unsettled(session, self.ledger.account)
             if since is not None and read_since is not None and read_since >= since:
                 status_labels.settle(session, self.ledger, meanings, since=since)
@@ -414,11 +406,11 @@ class _NightReading(_Reading):
         pages is wrong, and nothing is concluded of the others.
         """
         with self.ledger.reading() as session:
-            unlisted = freshness.unlisted(session, self.ledger.account, since=whole_since)
+            unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
         asked = self.details.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
             with self.ledger.reading() as session:
-                listed = freshness.lately_listed(session, self.ledger.account, but=unlisted)
+                listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
             if listed is not None and self.details.read([listed]).deleted:
                 self.done.no_detail_pages = True
                 return

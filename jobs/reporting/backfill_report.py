@@ -9,11 +9,12 @@ from rich.console import Console
 from connectors.text import counted, number
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
-from jobs.reporting.delivery_table import counted_reasons_table, print_pointer, print_states
-from jobs.reporting.run_report import answers_line, sent_line
+from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
+from jobs.reporting.status_report import counted_reasons_table, print_pointer, print_states
 from jobs.reporting.wording import words_for
 from jobs.requeue import AgeGroup, AlreadySentResult, Chosen
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary
 
 _NAMED = 10
@@ -57,10 +58,10 @@ class Preview:
 def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
     """What was read, a line each."""
     pulled = summary.pulled
-    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
+    text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
     if pulled.detail_pages:
-        said += f", {number(pulled.detail_pages)} one by one"
-    return [("read", said)]
+        text += f", {number(pulled.detail_pages)} one by one"
+    return [("read", text)]
 
 
 def print_preview(console: Console, account: AccountHeading, preview: Preview) -> None:
@@ -78,7 +79,7 @@ def print_preview(console: Console, account: AccountHeading, preview: Preview) -
             console.print(reasons)
     elif preview.undated is not None:
         console.print("Nothing of that time is left to be sent by a backfill.")
-    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_told(preview)]
+    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_settled_before(preview)]
     if lines:
         console.print()
         console.print(facts([("•", line) for line in lines]))
@@ -89,8 +90,8 @@ _COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 def _late(preview: Preview) -> list[str]:
     late = preview.sum_of("expired")
-    said = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
-    return [said] if late else []
+    text = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
+    return [text] if late else []
 
 
 def _left(preview: Preview) -> list[str]:
@@ -109,22 +110,22 @@ def _undated(account: AccountHeading, preview: Preview) -> list[str]:
     ]
 
 
-def _told(preview: Preview) -> list[str]:
-    told = preview.already_sent
-    if told is None:
+def _settled_before(preview: Preview) -> list[str]:
+    result = preview.already_sent
+    if result is None:
         return []
-    said = [f"told by other means: {counted(told.settled, 'conversion')} never go out from now on"]
-    if told.before:
-        said.append(f"{number(told.before)} were settled before")
-    if told.ours:
-        stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(told.ours.items()))
-        said.append(f"stay as they are, for they went out by us or are over: {stands}")
-    if told.nothing:
-        said.append(f"{counted(told.nothing, 'line')}: the lead has no such conversion")
-    if told.unknown:
-        more = ", …" if len(told.unknown) > _NAMED else ""
-        said.append(f"{counted(len(told.unknown), 'lead')} never read: {', '.join(told.unknown[:_NAMED])}{more}")
-    return said
+    text = [f"told by other means: {counted(result.settled, 'conversion')} never go out from now on"]
+    if result.before:
+        text.append(f"{number(result.before)} were settled before")
+    if result.ours:
+        stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(result.ours.items()))
+        text.append(f"stay as they are, for they went out by us or are over: {stands}")
+    if result.nothing:
+        text.append(f"{counted(result.nothing, 'line')}: the lead has no such conversion")
+    if result.unknown:
+        more = ", …" if len(result.unknown) > _NAMED else ""
+        text.append(f"{counted(len(result.unknown), 'lead')} never read: {', '.join(result.unknown[:_NAMED])}{more}")
+    return text
 
 
 def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:
@@ -134,7 +135,7 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
         return
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))
     for each in chosen.alike:
-        why = words_for(DeliveryState.REJECTED, each.code).short
+        why = words_for(DeliveryState.REJECTED, PlatformCode(each.code)).short
         late = number(each.too_late) if each.too_late else ""
         conversion = account.conversion(each.conversion)
         name = f"{conversion} (corrections)" if each.corrections else conversion
@@ -152,18 +153,7 @@ def print_sent(console: Console, account: AccountHeading, summary: RunSummary, t
         console.print()
         print_states(console, account, tallies)
         print_pointer(console, tallies)
-    print_needs(console, summary)
-
-
-def print_needs(console: Console, summary: RunSummary) -> None:
-    """Print what a human is needed for."""
-    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
-    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += summary.attention
-    if lines:
-        console.print()
-        console.print("[bold yellow]A human is needed[/bold yellow]")
-        console.print(facts([("•", line) for line in lines]))
+    print_needs(console, needs(summary))
 
 
 def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
@@ -172,11 +162,11 @@ def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: 
         "account": summary.account,
         "run": summary.run,
         "pulled": as_plain(summary.pulled),
-        "source_stopped": summary.source_stopped,
+        "source_stopped": as_plain(summary.source_stopped),
         "delivered": as_plain(summary.delivered),
         "resolved": as_plain(summary.resolved),
-        "stopped": summary.stopped,
-        "attention": summary.attention,
+        "stopped": as_plain(summary.stopped),
+        "attention": as_plain(summary.attention),
         "deliveries": as_plain(tuple(tallies)),
         "exit_code": exit_code,
     }

@@ -17,7 +17,7 @@ from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict
 from connectors.text import counted, number
 from jobs.forecast import AnswersSeen, Forecast, ForecastLabel
 from jobs.reporting.console import AccountHeading, keep_whole, table
-from jobs.reporting.delivery_table import print_states
+from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.settings import Settings
@@ -52,7 +52,7 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
     for verdict, style in _STYLES.items():
         for destination, finding in every:
             if finding.verdict is verdict and (verbose or not _is_well(finding)):
-                made.add_row(f"  [{style}]{verdict}[/]", escape(_told(destination, finding)))
+                made.add_row(f"  [{style}]{verdict}[/]", escape(_finding(destination, finding)))
     well = Counter(destination for destination, finding in every if _is_well(finding))
     if well and not verbose:
         said = ", ".join(f"{destination} {number(count)}" for destination, count in well.items())
@@ -68,10 +68,10 @@ def _is_well(finding: CheckFinding) -> bool:
     return finding.verdict is CheckVerdict.VERIFIED and not finding.advice and not finding.is_notable
 
 
-def _told(destination: str, finding: CheckFinding) -> str:
+def _finding(destination: str, finding: CheckFinding) -> str:
     """What was found, and below it what to do."""
-    told = f"{destination}: {finding.subject}: {finding.said}"
-    return f"{told}\n→ {finding.advice}" if finding.advice else told
+    shown = f"{destination}: {finding.subject}: {finding.said}"
+    return f"{shown}\n→ {finding.advice}" if finding.advice else shown
 
 
 _UNLISTED = Fraction(1, 5)
@@ -165,8 +165,8 @@ def _unreadable(made: Forecast) -> list[CheckFinding]:
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
         by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
-    told = [f"{reason} ({_some(ids)})" for reason, ids in list(by_reason.items())[:_NAMED]]
-    said = f"{number(count)} cannot be read: {'; '.join(told)}"
+    shown = [f"{reason} ({_some(ids)})" for reason, ids in list(by_reason.items())[:_NAMED]]
+    said = f"{number(count)} cannot be read: {'; '.join(shown)}"
     if count >= made.leads:
         advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
         return [CheckFinding("unreadable leads", CheckVerdict.FAILED, said, advice)]
@@ -247,8 +247,8 @@ def print_conclusions(console: Console, concluded: Sequence[Conclusion]) -> None
         _print(console, f"{one.file}: {one.word} ({one.because})")
     if len(concluded) > 1:
         words = Counter(one.word for one in concluded)
-        told = ", ".join(f"{words[word]} {word}" for word in reversed(_WORDS.values()) if words[word])
-        _print(console, f"{len(concluded)} files: {told}")
+        shown = ", ".join(f"{words[word]} {word}" for word in reversed(_WORDS.values()) if words[word])
+        _print(console, f"{len(concluded)} files: {shown}")
 
 
 def _nothing_failed(unconfirmed: Sequence[str]) -> str:
@@ -277,11 +277,11 @@ def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
     untouched = []
     for conversion in settings.conversions:
         routes = [route for route in book.routes if route.conversion == conversion.id]
-        told = [
+        shown = [
             (route, said) for route in routes if (said := [*_amount(route), *_undoing(route, conversion.undo_when)])
         ]
-        yield from (f"{conversion.id} → {route.destination}: {'; '.join(said)}" for route, said in told)
-        if not told:
+        yield from (f"{conversion.id} → {route.destination}: {'; '.join(said)}" for route, said in shown)
+        if not shown:
             untouched.append(conversion.id)
     if untouched:
         yield f"{', '.join(untouched)}: nothing (no value.field, no undo_when)"

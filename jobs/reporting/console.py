@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, plain
+from jobs.reporting.wording import anomaly_title, in_words, sentence
+from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120
 """Columns where nobody's terminal says how many there are."""
@@ -39,12 +41,14 @@ def results() -> Console:
     return _PlainConsole(width=width, highlight=False)
 
 
-def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """An empty table; the columns named in `numbers` are set flush right and never wrapped."""
+def table(*columns: str, numbers: tuple[str, ...] = (), rows: Iterable[Sequence[str]] = ()) -> Table:
+    """A table; the columns named in `numbers` are set flush right and never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         is_number = column in numbers
         made.add_column(column, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
@@ -63,8 +67,8 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True, style="dim")
     made.add_column(overflow="fold")
-    for name, said in rows:
-        made.add_row(f"  {escape(name)}", escape(said))
+    for name, text in rows:
+        made.add_row(f"  {escape(name)}", escape(text))
     return made
 
 
@@ -104,18 +108,28 @@ def line(value: object) -> str:
 
 
 def as_plain(value: object) -> object:
-    """Records as objects, counts by place as lists of objects, the rest as JSON has it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    """Records as objects, counts by place as lists of objects, what has words in words, the rest as JSON has it."""
     match value:
+        case Anomaly():
+            title = anomaly_title(value.message)
+            return {"cause": as_plain(value.cause), "sentence": sentence(value.message), "title": title}
+        case Message() | Stop() | Scope():
+            return in_words(value)
         case Counter():
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():
             return {str(key): as_plain(each) for key, each in value.items()}
         case list() | tuple():
             return [as_plain(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    return _scalar(value)
+
+
+def _scalar(value: object) -> object:
+    match value:
         case Enum():
-            return as_plain(value.value)
+            return value.value
         case date():
             return value.isoformat()
         case timedelta():

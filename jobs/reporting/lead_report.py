@@ -13,9 +13,11 @@ from rich.table import Table
 
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.reporting.console import AccountHeading, day_and_time, facts, money, table
-from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words, words_held_for
+from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words
+from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
+from jobs.rules.reasons import Cause, Reason
 
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
@@ -38,7 +40,7 @@ CAUSES: Mapping[str, str] = {
     "won_again": "the lead is back, which was read",
 }
 """Why a conversion is corrected, before the time."""
-_SAYS_NO_MORE = ("due", "sending", "received", "SUCCESS")
+_SAYS_NO_MORE = (Reason.DUE, Reason.SENDING, Reason.RECEIVED, "SUCCESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,58 +70,57 @@ class StateChange:
 
     at: datetime
     state: str
-    cause: str
+    cause: Cause
+    detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdjustmentReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingReport:
+    """Where a conversion or a correction stands, and how it came there."""
+
+    state: str | None
+    """None where there is no such delivery: the rules were asked just now."""
+    stands: str
+    reason: Cause
+    detail: str | None = None
+    """What the reason was found in."""
+    words: Words
+    value: str | None = None
+    currency: str | None = None
+    due_at: datetime | None = None
+    closes_at: datetime | None = None
+    history: tuple[StateChange, ...] = ()
+    requests: tuple[RequestOfDelivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentReport(StandingReport):
     """One correction of an accepted delivery."""
 
     kind: str
     cause: str
     at: datetime
     """When what it tells of happened, or was seen."""
-    value: str | None
-    currency: str | None
     by: str
     """The transport that carries it."""
-    state: str
-    stands: str
-    reason: str
-    words: Words
-    due_at: datetime | None
-    closes_at: datetime | None
-    history: tuple[StateChange, ...]
-    requests: tuple[RequestOfDelivery, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionReport(StandingReport):
     """One conversion of the lead at one destination."""
 
     conversion: str
     destination: str
-    state: str | None
-    """None where there is no such delivery: the rules were asked just now."""
-    stands: str
-    reason: str
-    words: Words
     happened_at: datetime | None = None
     origin: str | None = None
     click_id_kind: str | None = None
     click_estimated: bool | None = None
-    value: str | None = None
-    currency: str | None = None
     tax: str | None = None
     key: str | None = None
     target: str | None = None
-    due_at: datetime | None = None
-    closes_at: datetime | None = None
-    history: tuple[StateChange, ...] = ()
-    requests: tuple[RequestOfDelivery, ...] = ()
     corrections: tuple[AdjustmentReport, ...] = ()
-    held_for: str | None = None
-    """What it was held for until its time ran out, by code."""
+    held_for: Reason | None = None
+    """What it was held for until its time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +153,17 @@ class Explanation:
     verdicts: tuple[ConversionReport, ...]
 
 
-def print_explanation(console: Console, account: AccountHeading, told: Explanation) -> None:
+def print_explanation(console: Console, account: AccountHeading, lead: Explanation) -> None:
     """Print it for a person, the verdicts last, where the eye is."""
-    console.print(f"[bold]Lead {escape(told.lead)}[/bold] · {account.name} · times in {account.zone.key}")
-    console.print(facts(_known(told, account.zone)))
+    console.print(f"[bold]Lead {escape(lead.lead)}[/bold] · {account.name} · times in {account.zone.key}")
+    console.print(facts(_known(lead, account.zone)))
     console.print()
-    console.print(_changes(told.changes, account.zone))
-    for verdict in told.verdicts:
+    console.print(_changes(lead.changes, account.zone))
+    for verdict in lead.verdicts:
         if verdict.state is not None:
             console.print()
             _print_verdict(console, account, [verdict])
-    for alike in _without_delivery(told.verdicts):
+    for alike in _without_delivery(lead.verdicts):
         console.print()
         _print_verdict(console, account, alike)
 
@@ -176,43 +177,44 @@ def _without_delivery(verdicts: Sequence[ConversionReport]) -> list[list[Convers
     return list(found.values())
 
 
-def _known(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
-    clicks = [_click(click, zone) for click in told.click_ids] or ["none"]
-    if told.click_id_problem:
-        clicks.append(f"found, and not usable: {told.click_id_problem}")
+def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    clicks = [_click(click, zone) for click in lead.click_ids] or ["none"]
+    if lead.click_id_problem:
+        clicks.append(f"found, and not usable: {lead.click_id_problem}")
     known = [
-        ("created", day_and_time(told.created_at, zone)),
-        ("status", told.label or "none"),
-        ("last read", day_and_time(told.seen_at, zone)),
-        *_whereabouts(told, zone),
-        ("consent", f"use of its data: {_consent(told.ad_user_data, told.consent_fields[0])}"),
-        ("", f"personal ads: {_consent(told.ad_personalization, told.consent_fields[1])}"),
-        *[("click id" if position == 0 else "", click) for position, click in enumerate(clicks)],
+        ("created", day_and_time(lead.created_at, zone)),
+        ("status", lead.label or "none"),
+        ("last read", day_and_time(lead.seen_at, zone)),
+        *_presence(lead, zone),
+        ("consent", f"use of its data: {_consent(lead.ad_user_data, lead.consent_fields[0])}"),
+        ("", f"personal ads: {_consent(lead.ad_personalization, lead.consent_fields[1])}"),
+        *_listed("click id", clicks),
+        *lead.amounts.items(),
+        *lead.where.items(),
     ]
-    known += [(path, amount) for path, amount in told.amounts.items()]
-    known += [(path, value) for path, value in told.where.items()]
     kept = [
         f"{', '.join(kinds).replace('_', ' ')} kept for {destination} while it may be sent"
-        for destination, kinds in told.hashes.items()
+        for destination, kinds in lead.hashes.items()
     ]
-    known += [("hashes" if position == 0 else "", each) for position, each in enumerate(kept)]
-    return known
+    return [*known, *_listed("hashes", kept)]
 
 
-def _whereabouts(told: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Whether Oplead has the lead at all."""
-    there = "" if told.merged_into is None else f"; it shows lead {told.merged_into} instead, as after a merge"
-    if told.deleted_at is not None:
-        return [
-            (
-                "deleted",
-                f"since {day_and_time(told.missing_since or told.deleted_at, zone)} Oplead has it no more{there}",
-            )
-        ]
-    if told.missing_since is not None:
-        missing = day_and_time(told.missing_since, zone)
-        return [("not found", f"in Oplead on {missing}; a second night without it, and it counts as gone{there}")]
-    return []
+def _listed(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines under one name."""
+    return [(name if position == 0 else "", text) for position, text in enumerate(texts)]
+
+
+def _presence(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Whether Oplead still has the lead."""
+    missing = lead.missing_since or lead.deleted_at
+    if missing is None:
+        return []
+    since, there = day_and_time(missing, zone), ""
+    if lead.merged_into is not None:
+        there = f"; it shows lead {lead.merged_into} instead, as after a merge"
+    if lead.deleted_at is not None:
+        return [("deleted", f"since {since} Oplead has it no more{there}")]
+    return [("not found", f"in Oplead on {since}; a second night without it, and it counts as gone{there}")]
 
 
 def _consent(answer: str, field: str) -> str:
@@ -237,17 +239,16 @@ def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
 
 def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[ConversionReport]) -> None:
     """Print what is said of one conversion, or of several that are for one reason."""
-    verdict, words = alike[0], alike[0].words
+    verdict = alike[0]
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
-    held_for = None if verdict.held_for is None else words_held_for(verdict.held_for)
+    held_for = None if verdict.held_for is None else REASONS[verdict.held_for]
     stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
     console.print(f"[bold]{escape(places)}: {stands}[/bold]")
-    console.print(Padding(escape(words.means), (0, 0, 0, 2)))
-    if held_for is not None:
-        console.print(Padding(escape(held_for.means), (0, 0, 0, 2)))
+    texts = [verdict.words.means, *([] if held_for is None else [held_for.means])]
+    words = verdict.words
     if words.todo and words.todo != NOTHING:
-        todo = words.todo if words.todo.startswith("Nothing") else f"What to do: {words.todo}"
-        console.print(Padding(escape(todo), (0, 0, 0, 2)))
+        texts.append(words.todo if words.asks_for_nothing else f"What to do: {words.todo}")
+    _print_indented(console, 2, texts)
     details = _details(verdict, account.zone)
     if details:
         console.print(facts(details))
@@ -260,24 +261,24 @@ def _print_correction(console: Console, account: AccountHeading, correction: Adj
     what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
     why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
     console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
-    console.print(Padding(escape(correction.words.means), (0, 0, 0, 4)))
-    if correction.words.todo and not correction.words.todo.startswith("Nothing"):
-        console.print(Padding(escape(f"What to do: {correction.words.todo}"), (0, 0, 0, 4)))
-    if correction.cause == "won_again" and correction.state == DeliveryState.ACCEPTED:
-        console.print(Padding(ZERO_MAY_BE_FINAL, (0, 0, 0, 4)))
-    details = [("by", correction.by)]
-    if correction.due_at is not None:
-        details.append(("goes out", f"not before {day_and_time(correction.due_at, zone)}"))
-    if correction.closes_at is not None:
-        details.append(("in time", f"until {day_and_time(correction.closes_at, zone)}"))
-    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in correction.history]
-    details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
-    details += [("request", _request(request, zone)) for request in correction.requests]
+    words = correction.words
+    texts = [words.means]
+    if words.todo and not words.asks_for_nothing:
+        texts.append(f"What to do: {words.todo}")
+    if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
+        texts.append(ZERO_MAY_BE_FINAL)
+    _print_indented(console, 4, texts)
+    details = [("by", correction.by), *_times(correction, zone), *_past(correction, zone)]
     console.print(Padding(facts(details), (0, 0, 0, 2)))
 
 
-def _worth(correction: AdjustmentReport) -> str:
-    return money(Decimal(correction.value or 0), correction.currency or "")
+def _print_indented(console: Console, indent: int, texts: Sequence[str]) -> None:
+    for text in texts:
+        console.print(Padding(escape(text), (0, 0, 0, indent)))
+
+
+def _worth(report: StandingReport) -> str:
+    return money(Decimal(report.value or 0), report.currency or "")
 
 
 def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]:
@@ -285,32 +286,39 @@ def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]
     if verdict.happened_at is not None:
         known = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
         details.append(("happened", day_and_time(verdict.happened_at, zone) + known))
-    if verdict.due_at is not None:
-        details.append(("goes out", f"not before {day_and_time(verdict.due_at, zone)}"))
-    if verdict.closes_at is not None:
-        details.append(("in time", f"until {day_and_time(verdict.closes_at, zone)}"))
+    details += _times(verdict, zone)
     if verdict.click_id_kind is not None:
         estimated = ", its click's time estimated" if verdict.click_estimated else ""
         details.append(("by", f"{verdict.click_id_kind}{estimated}"))
     if verdict.value is not None:
-        tax = f", tax {verdict.tax}" if verdict.tax else ""
-        details.append(("worth", money(Decimal(verdict.value), verdict.currency or "") + tax))
+        details.append(("worth", _worth(verdict) + (f", tax {verdict.tax}" if verdict.tax else "")))
     if verdict.target is not None:
         details.append(("sent to", verdict.target))
     if verdict.key is not None:
         details.append(("key", verdict.key))
-    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in verdict.history]
-    details += [("history" if position == 0 else "", move) for position, move in enumerate(moves)]
-    details += [("request", _request(request, zone)) for request in verdict.requests]
-    return details
+    return details + _past(verdict, zone)
+
+
+def _times(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """From when until when it can go out."""
+    due = [] if report.due_at is None else [("goes out", f"not before {day_and_time(report.due_at, zone)}")]
+    closes = [] if report.closes_at is None else [("in time", f"until {day_and_time(report.closes_at, zone)}")]
+    return due + closes
+
+
+def _past(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """Its moves, and the requests it was in."""
+    moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in report.history]
+    return _listed("history", moves) + [("request", _request(request, zone)) for request in report.requests]
 
 
 def _move(move: StateChange) -> str:
     """`held back: no usable click id`; the state alone where its cause says no more."""
-    code = move.cause.partition(":")[0]
-    cause = REASONS[code].short if code in REASONS else move.cause
     state = STATES[DeliveryState(move.state)].short
-    return state if move.cause in _SAYS_NO_MORE else f"{state}: {cause}"
+    if move.cause in _SAYS_NO_MORE:
+        return state
+    cause = REASONS[move.cause].short if isinstance(move.cause, Reason) else move.cause
+    return f"{state}: {cause}{f' ({move.detail})' if move.detail else ''}"
 
 
 def _request(request: RequestOfDelivery, zone: ZoneInfo) -> str:

@@ -13,9 +13,10 @@ from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
-from jobs.reporting.delivery_table import print_pointer, print_states
-from jobs.reporting.wording import words_for
+from jobs.reporting.status_report import print_pointer, print_states
+from jobs.reporting.wording import sentence, stop_lines, stop_sentence, words_for
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Cause, Reason
 from jobs.run_summary import RunSummary
 
 _VALID = {
@@ -42,11 +43,16 @@ def print_verdicts(console: Console, account: AccountHeading, summary: RunSummar
     for (conversion, destination, state, code), count in moved.items():
         made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(state), code))
     for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
-        made.add_row(account.conversion(conversion), destination, number(count), f"not checked: {stop}")
+        made.add_row(
+            account.conversion(conversion),
+            destination,
+            number(count),
+            f"not checked: {stop} stopped: {stop_sentence(summary.stopped[stop])}",
+        )
     console.print(made)
 
 
-def _verdict(state: DeliveryState, code: str) -> str:
+def _verdict(state: DeliveryState, code: Cause) -> str:
     """In words; the platform's own code beside them where it refuses."""
     if state is DeliveryState.ACCEPTED:
         return _VALID.get(code, "valid")
@@ -70,7 +76,7 @@ _TRIED = {
 }
 MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
 """The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
-_BEFORE = ("before_since", "baseline")
+_BEFORE = (Reason.BEFORE_SINCE, Reason.BASELINE)
 """Reasons of what stands before its conversion's start."""
 _SHOWN = 10
 """Unreadable leads named one by one."""
@@ -109,7 +115,10 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
             print_pointer(console, night.tallies)
     else:
         console.print(_nothing(night))
-    _print_needs(console, night)
+    if summary.review.standing:
+        console.print()
+        console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))
+    print_needs(console, _needs(night))
     if night.notices:
         console.print()
         console.print("[bold]Notices[/bold]")
@@ -173,8 +182,8 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
         "ended_at": as_plain(night.ended_at),
         "currency": currency,
         "unknown_labels": labels,
-        "stopped": summary.stopped,
-        "attention": summary.attention,
+        "stopped": as_plain(summary.stopped),
+        "attention": as_plain(summary.attention),
         "deliveries": as_plain(night.tallies),
         "notices": as_plain(night.notices),
         "exit_code": summary.exit_code,
@@ -193,24 +202,24 @@ def count_moved(summary: RunSummary, state: DeliveryState) -> int:
 
 def _read(summary: RunSummary) -> str:
     pulled = summary.pulled
-    said = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
+    text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} new or changed"
     if pulled.detail_pages:
-        said += f", {number(pulled.detail_pages)} read one by one"
+        text += f", {number(pulled.detail_pages)} read one by one"
     if pulled.deleted:
-        said += f", {number(pulled.deleted)} gone"
+        text += f", {number(pulled.deleted)} gone"
     if pulled.back:
-        said += f", {number(pulled.back)} there again"
+        text += f", {number(pulled.back)} there again"
     if pulled.excluded:
-        said += f", {counted(pulled.excluded, 'test lead')} left out"
+        text += f", {counted(pulled.excluded, 'test lead')} left out"
     if pulled.missing:
-        said = f"{said}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
+        text = f"{text}; Oplead says that there are {number(pulled.missing)} more, and does not list them"
     if pulled.moved:
-        said = f"{said}; the list moved meanwhile, so that some may have been passed over until it is read again"
+        text = f"{text}; the list moved meanwhile, so that some may have been passed over until it is read again"
     if pulled.undated:
-        said = f"{said}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
+        text = f"{text}; Oplead tells no time (no `Date`), so nothing could show that this machine's clock is wrong"
     if summary.source_stopped:
-        return f"{said}, then stopped"
-    return said if pulled.complete else f"{said}; time or requests are used up, the next run goes on there"
+        return f"{text}, then stopped"
+    return text if pulled.complete else f"{text}; time or requests are used up, the next run goes on there"
 
 
 def sent_line(summary: RunSummary) -> str:
@@ -226,21 +235,21 @@ def _corrected(summary: RunSummary) -> str:
 
 def answers_line(summary: RunSummary) -> str:
     """What platforms answered."""
-    said = [
+    text = [
         f"{number(count)} {state.replace('_', ' ')}"
         + (_expected(summary, count) if state is DeliveryState.REJECTED else "")
         for state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED)
         if (count := count_moved(summary, state))
     ]
     if summary.in_doubt:
-        said.append(f"{number(summary.in_doubt)} still in doubt")
+        text.append(f"{number(summary.in_doubt)} still in doubt")
     elif count_moved(summary, DeliveryState.IN_DOUBT):
         # Without a number, for one that was lost twice has moved twice.
-        said.append("some in doubt for a while, all settled since")
+        text.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
     if pending:
-        said.append(f"{counted(pending, 'request')} not answered yet")
-    return ", ".join(said) or "nothing was waiting for an answer"
+        text.append(f"{counted(pending, 'request')} not answered yet")
+    return ", ".join(text) or "nothing was waiting for an answer"
 
 
 def _expected(summary: RunSummary, rejected: int) -> str:
@@ -256,38 +265,38 @@ def _unreadable(summary: RunSummary) -> list[str]:
     """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
     # A night that reads the list twice meets each twice.
     found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
-    said = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
-    return said + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
+    text = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
+    return text + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
-def _print_needs(console: Console, night: Night) -> None:
-    summary = night.summary
-    lines = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
-    lines += [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    lines += (
-        summary.attention
-        if night.mode is Mode.RUN
-        else [
-            *summary.rejections,
-            *summary.excess_volumes,
-            *summary.review.renames,
-            *summary.review.anomalies,
-            *_unreadable(summary),
-        ]
-    )
-    if summary.review.standing:
+def needs(summary: RunSummary) -> list[str]:
+    """What a human is needed for, a sentence each: what stopped comes first."""
+    return [*stop_lines(summary.source_stopped, summary.stopped), *map(sentence, summary.attention)]
+
+
+def print_needs(console: Console, lines: Sequence[str]) -> None:
+    """Print what a human is needed for."""
+    if lines:
         console.print()
-        console.print(facts([("told before", line) for line in summary.review.standing]))
-    if not lines:
-        return
-    lines += [
-        f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
-        for label, leads, with_click in summary.review.labels
-        if with_click
-    ]
-    console.print()
-    console.print("[bold yellow]A human is needed[/bold yellow]")
-    console.print(facts([("•", line) for line in lines]))
+        console.print("[bold yellow]A human is needed[/bold yellow]")
+        console.print(facts([("•", line) for line in lines]))
+
+
+def _needs(night: Night) -> list[str]:
+    """The same of a night, with the statuses that nobody names; a tried one tells nothing that is not its own."""
+    summary, review = night.summary, night.summary.review
+    lines = needs(summary)
+    if night.mode is not Mode.RUN:
+        messages = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
+        stopped = stop_lines(summary.source_stopped, summary.stopped)
+        lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
+    if lines:
+        lines += [
+            f"status {label!r}: {counted(leads, 'lead')}, {with_click} of them with a click id"
+            for label, leads, with_click in review.labels
+            if with_click
+        ]
+    return lines
 
 
 _COUNTS = ("Read", "Changed", "Sent", "Accepted", "Rejected", "Expired")
@@ -334,7 +343,4 @@ def _counts(night: Night | None) -> list[str]:
 def _look_at(one: Ended) -> str:
     if one.night is None:
         return one.why.partition("\n")[0]
-    summary = one.night.summary
-    stops = [f"{where} stopped: {why}" for where, why in summary.stopped.items()]
-    said = [f"reading stopped: {summary.source_stopped}"] if summary.source_stopped else []
-    return next(iter([*said, *stops, *summary.attention]), "")
+    return next(iter(needs(one.night.summary)), "")

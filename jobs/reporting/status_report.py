@@ -1,20 +1,120 @@
-"""Where an account stands between nights, and which leads stand at a state or reason."""
+"""Where deliveries stand, and why: as a table, between nights, and lead by lead."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from connectors.text import counted, number
-from jobs.ledger.outbox import HELD
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, table
-from jobs.reporting.delivery_table import print_pointer, print_states, reasons_table
-from jobs.reporting.wording import STATES, stands_why, words_for, words_held_for
+from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, money, table
+from jobs.reporting.wording import NOTHING, REASONS, STATES, Words, code_of, sentence, stands_why, words_for
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.status_rename import DetectedRename
+from jobs.rules.reasons import Message, Reason
+from jobs.rules.status_changes import DetectedRename
+
+_PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
+"""They say all there is to say in the table itself."""
+
+
+def print_states(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
+    """Print the table, then the reasons in it that anyone could act on or wonder about."""
+    console.print(states_table(account, tallies))
+    reasons = explained_reasons(tallies)
+    if reasons:
+        console.print()
+        console.print(reasons_table(reasons))
+
+
+def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
+    """Print how to have the leads behind the numbers named; nothing where no one would wonder."""
+    codes = dict.fromkeys(
+        code
+        for tally in tallies
+        if words_for(tally.state, tally.reason) not in _PLAIN
+        for code in (code_of(tally.state, tally.reason), tally.held_for)
+        if code is not None
+    )
+    if codes:
+        console.print()
+        console.print(f"Which leads: `oplead-sync status --reason CODE`, as {', '.join(codes)}", markup=False)
+
+
+def states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
+    """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
+    made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
+    for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
+        made.add_section()
+        alike: dict[tuple[str, str], list[StateCount]] = {}
+        for tally in found:
+            why = stands_why(tally.state, tally.reason, tally.held_for)
+            alike.setdefault((_stands(tally, account.zone), why), []).append(tally)
+        names = [account.conversion(conversion), f"→ {destination}"]
+        shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
+        for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
+            worth = money(sum((tally.value for tally in same), Decimal()), account.currency)
+            made.add_row(name, stands, number(sum(tally.count for tally in same)), worth, why)
+    return made
+
+
+def explained_reasons(tallies: Sequence[StateCount]) -> list[Words]:
+    """The words of every reason in a table, each once, in the order it has them."""
+    found = {words.short: words for tally in tallies for words in _words(tally) if words not in _PLAIN}
+    return list(found.values())
+
+
+def _words(tally: StateCount) -> list[Words]:
+    """Those of its reason, and of what it was held for."""
+    held_for = [] if tally.held_for is None else [REASONS[tally.held_for]]
+    return [words_for(tally.state, tally.reason), *held_for]
+
+
+def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
+    """What each reason means and what to do; with numbers, by the reasons' short words, how many stand so."""
+    numbers = () if how_many is None else ("How many",)
+    made = table("Why", *numbers, "What it means", "What to do", numbers=numbers)
+    made.columns[0].min_width = 16
+    for words in reasons:
+        counts = () if how_many is None else (number(how_many[words.short]),)
+        made.add_row(words.short, *counts, words.means, words.todo or NOTHING)
+    return made
+
+
+def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
+    """The same with how many stand for each reason; each delivery counts once, so that the numbers add up."""
+    found = [(_in_full(tally), tally.count) for tally in tallies]
+    explained = {words.short: words for words, _ in found if words not in _PLAIN}
+    how_many: Counter[str] = Counter()
+    for words, count in found:
+        how_many[words.short] += count
+    return reasons_table(list(explained.values()), how_many)
+
+
+def _in_full(tally: StateCount) -> Words:
+    """The words of its reason together with those of what it was held for."""
+    words = words_for(tally.state, tally.reason)
+    if tally.held_for is None:
+        return words
+    held = REASONS[tally.held_for]
+    return Words(
+        stands_why(tally.state, tally.reason, tally.held_for),
+        f"{words.means} Until then: {held.means}",
+        f"Nothing to do for this lead. For those to come: {held.todo}",
+    )
+
+
+def _stands(tally: StateCount, zone: ZoneInfo) -> str:
+    if tally.due_at is None:
+        return STATES[tally.state].short
+    return f"waiting, first until {day_and_time(tally.due_at, zone)}"
+
 
 SHOWN = 50
 """Unreadable leads named one by one."""
@@ -44,8 +144,8 @@ class Status:
     """Why each lead could not be read, by its id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
     """A label no setting names, how many leads have it, how many of them with a click id."""
-    anomalies: tuple[str, ...] = ()
-    """What keeps conversions from being sent, a sentence for each cause."""
+    anomalies: tuple[Message, ...] = ()
+    """What keeps conversions from being sent, one for each cause."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses that were renamed in Oplead, and whose new names no setting has."""
 
@@ -76,7 +176,7 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     if status.anomalies:
         console.print()
         console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
-        console.print(facts([("•", said) for said in status.anomalies]))
+        console.print(facts([("•", sentence(each)) for each in status.anomalies]))
     _print_unreadable(console, status.unreadable)
     _print_renames(console, status.renamed)
     _print_labels(console, status)
@@ -84,13 +184,13 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
 
 def status_json(status: Status) -> object:
     """The same as one JSON object."""
-    told = as_plain(status)
-    if not isinstance(told, dict):
+    document = as_plain(status)
+    if not isinstance(document, dict):
         raise TypeError("a status is an object")
-    told["unknown_labels"] = [
+    document["unknown_labels"] = [
         {"label": label, "leads": leads, "with_click_id": clicks} for label, leads, clicks in status.unknown_labels
     ]
-    return told
+    return document
 
 
 def _run(account: AccountHeading, run: LastRun | None) -> str:
@@ -105,22 +205,22 @@ def _run(account: AccountHeading, run: LastRun | None) -> str:
 
 def _next(account: AccountHeading, status: Status) -> str:
     pending = [tally for tally in status.tallies if tally.state is DeliveryState.PENDING]
-    held = sum(tally.count for tally in pending if tally.reason == HELD)
+    held = sum(tally.count for tally in pending if tally.reason is Reason.EXCESS_VOLUME)
     due = sum(tally.count for tally in pending if tally.due_at is None) - held
     later = [tally for tally in pending if tally.due_at is not None]
-    doubtful = sum(
+    in_doubt = sum(
         tally.count for tally in status.tallies if tally.state in (DeliveryState.IN_DOUBT, DeliveryState.IN_FLIGHT)
     )
-    said = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
+    text = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
-        said.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-volume`")
-    if doubtful:
-        said.append(f"{_do(doubtful, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
+        text.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-volume`")
+    if in_doubt:
+        text.append(f"{_do(in_doubt, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:
         first = min(tally.due_at for tally in later if tally.due_at is not None)
         waiting = sum(tally.count for tally in later)
-        said.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
-    return ", ".join(said) or "nothing is waiting to go out"
+        text.append(f"{_do(waiting, 'waits', 'wait')}, the first until {day_and_time(first, account.zone)}")
+    return ", ".join(text) or "nothing is waiting to go out"
 
 
 def _do(count: int, one: str, several: str) -> str:
@@ -129,10 +229,10 @@ def _do(count: int, one: str, several: str) -> str:
 
 
 def _awaited(account: AccountHeading, awaited: AwaitedOutcomes) -> str:
-    said = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
+    text = f"the outcome of {counted(awaited.deliveries, 'conversion')} in {counted(awaited.requests, 'request')}"
     if awaited.ask_at is None:
-        return said
-    return f"{said}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
+        return text
+    return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
 
 
 def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
@@ -153,8 +253,8 @@ def _print_renames(console: Console, renamed: Sequence[DetectedRename]) -> None:
     console.print()
     console.print("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands")
     for each in renamed:
-        said = f"{each.before} seems to be called {each.after} now"
-        console.print(f"  {escape(said)}: seen on {counted(each.leads, 'lead')}")
+        text = f"{each.before} seems to be called {each.after} now"
+        console.print(f"  {escape(text)}: seen on {counted(each.leads, 'lead')}")
 
 
 def _print_labels(console: Console, status: Status) -> None:
@@ -200,6 +300,6 @@ def print_which(console: Console, account: AccountHeading, which: DeliveryList) 
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
     reasons = [words_for(each.state, each.reason) for each in which.stands]
-    reasons += [words_held_for(each.held_for) for each in which.stands if each.held_for is not None]
+    reasons += [REASONS[each.held_for] for each in which.stands if each.held_for is not None]
     console.print(reasons_table(list({words.short: words for words in reasons}.values())))
     console.print("`oplead-sync explain LEAD` tells the whole story of one.")

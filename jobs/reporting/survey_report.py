@@ -112,55 +112,62 @@ def _heading(console: Console, text: str) -> None:
     console.print(f"\n[bold]{escape(text)}[/]")
 
 
+def _print_table(
+    console: Console,
+    text: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: tuple[str, ...] = (),
+) -> None:
+    if rows:
+        _heading(console, text)
+        console.print(table(*columns, numbers=numbers, rows=rows))
+
+
+def _print_note(console: Console, text: str) -> None:
+    console.print(Padding(escape(text), (0, 0, 0, 2)))
+
+
 def _print_labels(console: Console, looked: Looked) -> None:
-    if not looked.survey.labels:
+    labels, stages = looked.survey.labels, looked.stages
+    if not labels:
         return
-    _heading(console, "Statuses")
-    columns = ("Status", "Leads", "With click id")
-    made = table(*columns, *(() if looked.stages is None else ("Stage",)), numbers=columns[1:])
-    for seen in looked.survey.labels:
+    rows = []
+    for seen in labels:
         unknown = "not shown" if seen.masked else "in no stage"
-        stage = () if looked.stages is None else (escape(looked.stages.get(seen.label, unknown)),)
-        made.add_row(escape(seen.label), number(seen.leads), number(seen.with_click_id), *stage)
-    console.print(made)
+        stage = () if stages is None else (escape(stages.get(seen.label, unknown)),)
+        rows.append((escape(seen.label), number(seen.leads), number(seen.with_click_id), *stage))
+    columns = ("Status", "Leads", "With click id", *(() if stages is None else ("Stage",)))
+    _print_table(console, "Statuses", columns, rows, numbers=("Leads", "With click id"))
     if looked.unmapped:
-        said = "Write each of these under a stage or under ignored_statuses: " + ", ".join(looked.unmapped)
-        console.print(Padding(escape(said), (0, 0, 0, 2)))
-    elif looked.stages is None:
-        console.print("  These are the words to write under stages and ignored_statuses.")
-    if masked := sum(seen.leads for seen in looked.survey.labels if seen.masked):
-        said = f"Not shown: {counted(masked, 'lead')} whose status may be somebody's data. Read it in Oplead."
-        console.print(Padding(escape(said), (0, 0, 0, 2)))
+        unmapped = ", ".join(looked.unmapped)
+        _print_note(console, f"Write each of these under a stage or under ignored_statuses: {unmapped}")
+    elif stages is None:
+        _print_note(console, "These are the words to write under stages and ignored_statuses.")
+    if masked := sum(seen.leads for seen in labels if seen.masked):
+        may_be = "whose status may be somebody's data. Read it in Oplead."
+        _print_note(console, f"Not shown: {counted(masked, 'lead')} {may_be}")
 
 
 def _print_sources(console: Console, sources: Sequence[SourceSeen]) -> None:
-    if not sources:
-        return
-    _heading(console, "Click ids by utm_source")
-    made = table("Source", "Leads", "Click ids", "Unclear", numbers=("Leads", "Unclear"))
+    rows = []
     for seen in sources:
         kinds = ", ".join(f"{kind} {number(count)}" for kind, count in seen.with_click_id.items())
-        made.add_row(
-            escape(seen.source or "(none)"), number(seen.leads), kinds or _NOWHERE, number(seen.undecided or 0)
-        )
-    console.print(made)
+        row = (escape(seen.source or "(none)"), number(seen.leads), kinds or _NOWHERE, number(seen.undecided or 0))
+        rows.append(row)
+    columns = ("Source", "Leads", "Click ids", "Unclear")
+    _print_table(console, "Click ids by utm_source", columns, rows, numbers=("Leads", "Unclear"))
 
 
 def _print_consents(console: Console, looked: Looked) -> None:
     few = looked.survey.few_values
-    if not few:
-        return
-    _heading(console, "Fields with few values")
-    made = table("Field", "Values", "")
-    for one in few:
-        made.add_row(escape(one.path), escape(_values(one)), "consent?" if one.consent else "")
-    console.print(made)
-    for path, count in looked.unknown_consents.items():
+    rows = [(escape(one.path), escape(_values(one)), "consent?" if one.consent else "") for one in few]
+    _print_table(console, "Fields with few values", ("Field", "Values", ""), rows)
+    for path, count in looked.unknown_consents.items() if few else ():
         if count:
-            said = (
-                f"{path}: {counted(count, 'lead')} with an answer that consent lists neither as granted nor as refused"
-            )
-            console.print(Padding(escape(said), (0, 0, 0, 2)))
+            unlisted = "with an answer that consent lists neither as granted nor as refused"
+            _print_note(console, f"{path}: {counted(count, 'lead')} {unlisted}")
 
 
 def _values(few: FewValues) -> str:
@@ -168,35 +175,30 @@ def _values(few: FewValues) -> str:
 
 
 def _print_amounts(console: Console, survey: Survey) -> None:
-    if not survey.amounts:
-        return
-    _heading(console, "Amounts")
-    made = table("Field", "Read", "Not clear", "Empty", numbers=("Read", "Not clear", "Empty"))
-    for one in survey.amounts:
-        made.add_row(escape(one.path), number(one.readable), number(one.unreadable), number(one.absent))
-    console.print(made)
+    rows = [
+        (escape(one.path), number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts
+    ]
+    numbers = ("Read", "Not clear", "Empty")
+    _print_table(console, "Amounts", ("Field", *numbers), rows, numbers=numbers)
 
 
 def _print_fields(console: Console, survey: Survey) -> None:
-    if not survey.fields:
-        return
-    _heading(console, "Where things stand")
-    made = table("oplead.fields", "Stands at", "Leads", numbers=("Leads",))
     has_history = any(match.field == "history" and match.path for match in survey.fields)
+    rows = []
     for match in survey.fields:
         nowhere = _UNDATED if match.field == "status_at" and not has_history else _NOWHERE
-        made.add_row(match.field, escape(match.path or nowhere), number(match.filled))
-    console.print(made)
+        rows.append((match.field, escape(match.path or nowhere), number(match.filled)))
+    columns = ("oplead.fields", "Stands at", "Leads")
+    _print_table(console, "Where things stand", columns, rows, numbers=("Leads",))
 
 
 def _print_paths(console: Console, survey: Survey) -> None:
-    if not survey.paths:
-        return
-    _heading(console, "Everything a lead has")
-    made = table("Path", "Leads", "What stands there", numbers=("Leads",))
-    for path in survey.paths:
-        made.add_row(escape(path.path), number(path.filled), escape("; ".join(path.shapes[:_SHOWN_SHAPES])))
-    console.print(made)
+    rows = [
+        (escape(path.path), number(path.filled), escape("; ".join(path.shapes[:_SHOWN_SHAPES])))
+        for path in survey.paths
+    ]
+    columns = ("Path", "Leads", "What stands there")
+    _print_table(console, "Everything a lead has", columns, rows, numbers=("Leads",))
 
 
 def _print_settings(console: Console, looked: Looked) -> None:

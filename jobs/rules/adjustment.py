@@ -12,22 +12,16 @@ from connectors.records import (
     ClickIdKind,
     Correction,
     DeliveryKey,
-    DestinationId,
     Event,
     Limits,
     Money,
     Target,
 )
-from jobs.rules.consent import Withheld, consent_to_send, is_withdrawn
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import click_for, identifiers_for
-from jobs.rules.model import LEAD_DELETED, LeadFacts, Origin, Route
-from jobs.rules.stage_entry import happened_at
-
-UNDONE = "undone"
-"""Why a conversion is called off, or taken back: its lead went to a stage that takes it back, and stayed there."""
-MAY_COME_BACK = "may_come_back"
-"""The reason of what waits until the lead has been lost for long enough."""
+from jobs.rules.eligibility import Withheld, click_for, consent_to_send, identifiers_for, is_withdrawn
+from jobs.rules.model import LeadFacts, Origin, Route
+from jobs.rules.reasons import Reason
+from jobs.rules.status_changes import in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +52,9 @@ def left_stage(
     if route.undo is None:
         return None
     undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
-    timed = sorted(
-        ((happened_at(change, lead, key, route.zone), change) for change in lead.changes),
-        key=lambda pair: (pair[0], pair[1].seen_at),
-    )
     found: LeftStage | None = None
     has_entered = False
-    for when, change in timed:
+    for when, change in in_order(route, lead, key):
         if when < at or change.origin is Origin.RELABEL:
             continue
         if change.label in own:
@@ -80,21 +70,10 @@ def _with_old_names(labels: Collection[str], renamed: Mapping[str, str]) -> froz
     return frozenset(labels) | {old for old, new in renamed.items() if new in labels}
 
 
-NOT_UNDOABLE = "not_undoable"
-TOO_LATE = "too_late_to_correct"
-STANDS_AGAIN = "stands_again"
-"""Why a correction is called off before it goes out."""
-
-
-def adjustments_of(destination: DestinationId) -> DestinationId:
-    """What a destination's corrections are called where they stop, or are held, apart from its conversions."""
-    return DestinationId(f"{destination} corrections")
-
-
 class AdjustmentCause(StrEnum):
     """Why a conversion is corrected."""
 
-    UNDONE = UNDONE
+    UNDONE = "undone"
     """Its lead went on to a stage that takes it back, and stayed there."""
     VALUE_CHANGED = "value_changed"
     WON_AGAIN = "won_again"
@@ -135,90 +114,96 @@ class WantedAdjustment:
     """It is not made before then; None makes it at once."""
     closes_at: datetime | None = None
     """It cannot be made after this."""
-    ruled_out_by: str | None = None
+    ruled_out_by: Reason | None = None
     """Why it cannot be made at all."""
 
 
 def wanted_adjustment(
-    route: Route, lead: LeadFacts, told: SentConversion, *, renamed: Mapping[str, str], now: datetime
+    route: Route, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
 ) -> WantedAdjustment | None:
     """The correction that what became of a lead asks for; None where the platform's word stands.
 
     Args:
         route: the conversion at its destination, as the settings have it now.
         lead: what is known of the lead.
-        told: what the platform was told.
+        sent: what the platform was told.
         renamed: what renamed statuses are called now, by their old names.
         now: the present instant.
     """
-    deleted = left_stage(route, lead, told.at, told.key, renamed)
+    deleted = left_stage(route, lead, sent.at, sent.key, renamed)
     if deleted is not None:
-        return None if told.is_taken_back or not deleted.is_still_there else _undoing(route, told, deleted.at, now)
-    if told.is_retracted:
+        return None if sent.is_taken_back or not deleted.is_still_there else _undoing(route, sent, deleted.at, now)
+    if sent.is_retracted:
         # What was taken back whole is told anew, as a conversion of its own.
         return None
-    return _restating(route, lead, told, now)
+    return _restating(route, lead, sent, now)
 
 
-def _undoing(route: Route, told: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
+def _undoing(route: Route, sent: SentConversion, at: datetime, now: datetime) -> WantedAdjustment | None:
     if route.undo is None:
         return None
-    transport = route.undo.via or told.transport
-    can = _correction(route, told, transport)
-    retracts = can is not None and AdjustmentKind.RETRACTION in can.kinds
+    transport = route.undo.via or sent.transport
+    can, until = _correction(route, sent, transport), at + route.undo.after
+    restates = can is not None and AdjustmentKind.RETRACTION not in can.kinds
     return WantedAdjustment(
-        kind=AdjustmentKind.RETRACTION if retracts or can is None else AdjustmentKind.RESTATEMENT,
+        kind=AdjustmentKind.RESTATEMENT if restates else AdjustmentKind.RETRACTION,
         cause=AdjustmentCause.UNDONE,
-        value=None if retracts or can is None else Decimal(0),
+        value=Decimal(0) if restates else None,
         transport=transport,
         at=at,
-        until=at + route.undo.after if at + route.undo.after > now else None,
-        closes_at=None if can is None else told.at + can.within,
-        ruled_out_by=NOT_UNDOABLE if can is None else TOO_LATE if now > told.at + can.within else None,
+        until=until if until > now else None,
+        closes_at=None if can is None else sent.at + can.within,
+        ruled_out_by=Reason.NOT_UNDOABLE if can is None else _too_late(can, sent, now),
     )
 
 
-def _restating(route: Route, lead: LeadFacts, told: SentConversion, now: datetime) -> WantedAdjustment | None:
-    can = _correction(route, told, told.transport)
-    value = _worth_now(route, lead, told)
-    if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == told.worth:
+def _restating(route: Route, lead: LeadFacts, sent: SentConversion, now: datetime) -> WantedAdjustment | None:
+    can = _correction(route, sent, sent.transport)
+    value = _worth_now(route, lead, sent)
+    if can is None or AdjustmentKind.RESTATEMENT not in can.kinds or value is None or value == sent.worth:
         return None
     return WantedAdjustment(
         kind=AdjustmentKind.RESTATEMENT,
-        cause=AdjustmentCause.WON_AGAIN if told.is_taken_back else AdjustmentCause.VALUE_CHANGED,
+        cause=AdjustmentCause.WON_AGAIN if sent.is_taken_back else AdjustmentCause.VALUE_CHANGED,
         value=value,
-        transport=told.transport,
+        transport=sent.transport,
         at=now,
-        closes_at=told.at + can.within,
-        ruled_out_by=TOO_LATE if now > told.at + can.within else None,
+        closes_at=sent.at + can.within,
+        ruled_out_by=_too_late(can, sent, now),
     )
 
 
-def _correction(route: Route, told: SentConversion, transport: str) -> Correction | None:
+def _too_late(can: Correction, sent: SentConversion, now: datetime) -> Reason | None:
+    return Reason.TOO_LATE_TO_CORRECT if now > sent.at + can.within else None
+
+
+def _correction(route: Route, sent: SentConversion, transport: str) -> Correction | None:
     """What a transport can correct of a conversion; None where it cannot."""
     can = route.limits.corrects.get(transport)
-    return None if can is None or told.click in can.except_by else can
+    return None if can is None or sent.click in can.except_by else can
 
 
-def _worth_now(route: Route, lead: LeadFacts, told: SentConversion) -> Decimal | None:
+def _worth_now(route: Route, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
     """What the conversion is worth by now, where that is to be told; an amount nobody can read changes nothing."""
     field = route.field_value
     if field is None:
-        return route.fixed_value if told.is_taken_back else None
+        return route.fixed_value if sent.is_taken_back else None
     amount = lead.amounts.get(field.path)
     if not isinstance(amount, Decimal):
-        return field.otherwise if told.is_taken_back and amount is None else None
-    if told.is_taken_back:
+        return field.otherwise if sent.is_taken_back and amount is None else None
+    if sent.is_taken_back:
         return amount
     above = field.restate_above
-    if above is None or (told.worth and abs(amount - told.worth) <= told.worth * above):
+    if above is None or (sent.worth and abs(amount - sent.worth) <= sent.worth * above):
         return None
     return amount
 
 
-def state_of(reason: str) -> DeliveryState:
+def state_of(reason: Reason) -> DeliveryState:
     """Where a correction stands that may not go out for a reason."""
-    return {TOO_LATE: DeliveryState.EXPIRED, LEAD_DELETED: DeliveryState.CANCELLED}.get(reason, DeliveryState.WITHHELD)
+    return {Reason.TOO_LATE_TO_CORRECT: DeliveryState.EXPIRED, Reason.LEAD_DELETED: DeliveryState.CANCELLED}.get(
+        reason, DeliveryState.WITHHELD
+    )
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:
@@ -227,36 +212,38 @@ def tells_of_person(limits: Limits, transport: str) -> bool:
     return can is not None and can.by_resending
 
 
-def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> str | None:
+def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> Reason | None:
     """Why nothing that tells of the person may go out any more; None where it may."""
     if is_withdrawn(lead, needs_personalization=needs_personalization):
-        return "consent withdrawn"
-    return LEAD_DELETED if lead.deleted else None
+        return Reason.CONSENT_WITHDRAWN
+    return Reason.LEAD_DELETED if lead.deleted else None
 
 
-def event_anew(route: Route, lead: LeadFacts, told: SentConversion, *, target: Target, value: Decimal) -> Event | str:
+def event_anew(
+    route: Route, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
+) -> Event | Reason:
     """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
 
     It carries what tells the person, so it is judged by consent as a conversion is. Not by the click's window, which
     ends at the conversion and not at what is said of it later.
     """
     if lead.stale:
-        return "to_be_read_again"
+        return Reason.TO_BE_READ_AGAIN
     if lead.deleted:
-        return LEAD_DELETED
+        return Reason.LEAD_DELETED
     if lead.excluded:
-        return "excluded"
+        return Reason.EXCLUDED
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return consent.reason
-    click = click_for(route, lead, told.at)
+    click = click_for(route, lead, sent.at)
     identifiers = identifiers_for(route, lead, click)
     if click is None and not identifiers:
-        return "no_identifier"
+        return Reason.NO_IDENTIFIER
     return Event(
-        key=told.key,
+        key=sent.key,
         target=target,
-        at=told.at,
+        at=sent.at,
         click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
         identifiers=identifiers,
         value=Money(value, route.currency),

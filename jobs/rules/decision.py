@@ -6,29 +6,30 @@ from datetime import datetime
 from typing import assert_never
 
 from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money, OutcomeClass
-from jobs.rules.adjustment import MAY_COME_BACK, UNDONE, left_stage
-from jobs.rules.consent import Withheld, consent_to_send
-from jobs.rules.conversion_value import AwaitValue, NoValue, value_to_send
+from jobs.rules.adjustment import left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
-    ANOTHER_PLATFORM,
     Window,
+    Withheld,
     click_for,
+    consent_to_send,
     goes_this_way,
     identifiers_for,
     others_ids,
     spent_click,
     window,
 )
+from jobs.rules.extraction import AwaitValue, NoValue, value_to_send
 from jobs.rules.model import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
-from jobs.rules.stage_entry import AHEAD, StageEntry, first_entry
+from jobs.rules.reasons import Reason
+from jobs.rules.status_changes import AHEAD, StageEntry, first_entry
 
 
 @dataclass(frozen=True, slots=True)
 class NotConcerned:
     """There is no such conversion: nothing is kept, `explain` works it out again."""
 
-    reason: str
+    reason: Reason
     detail: str | None = None
 
 
@@ -36,7 +37,7 @@ class NotConcerned:
 class Skip:
     """It happened before its start; kept so that it can be explained."""
 
-    reason: str
+    reason: Reason
     entry: StageEntry
 
 
@@ -44,7 +45,7 @@ class Skip:
 class Withhold:
     """It may not go out for a reason that may mend."""
 
-    reason: str
+    reason: Reason
     entry: StageEntry
     closes_at: datetime
     detail: str | None = None
@@ -54,10 +55,10 @@ class Withhold:
 class Expire:
     """Its window has closed."""
 
-    reason: str
+    reason: Reason
     entry: StageEntry
     closes_at: datetime
-    held_for: str | None = None
+    held_for: Reason | None = None
     """The reason for which it would have been withheld in time; None where it came too late and that was all."""
 
 
@@ -65,7 +66,7 @@ class Expire:
 class CallOff:
     """It was undone before it could be sent."""
 
-    reason: str
+    reason: Reason
     entry: StageEntry
     closes_at: datetime
 
@@ -74,7 +75,7 @@ class CallOff:
 class Wait:
     """It will go out, not before a time."""
 
-    reason: str
+    reason: Reason
     until: datetime
     entry: StageEntry
     closes_at: datetime
@@ -119,15 +120,15 @@ def decide(
         reopened: for a delivery that a human has sent though it stood before its start.
     """
     if not meets(route, lead):
-        return NotConcerned("where_does_not_match")
+        return NotConcerned(Reason.WHERE_DOES_NOT_MATCH)
     if not goes_this_way(route, lead):
-        return NotConcerned("another_way")
+        return NotConcerned(Reason.ANOTHER_WAY)
     others = others_ids(route, lead)
     if others:
-        return NotConcerned(ANOTHER_PLATFORM, f"only {', '.join(others)}")
+        return NotConcerned(Reason.ANOTHER_PLATFORM, f"only {', '.join(others)}")
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
-        return NotConcerned("stage_not_reached")
+        return NotConcerned(Reason.STAGE_NOT_REACHED)
     entry = _assumed(entry, reopened)
     skipped = _before_start(entry, starts, reopened)
     if skipped is not None:
@@ -152,7 +153,7 @@ def _judge(
     if not is_late:
         return decision
     held_for = decision.reason if isinstance(decision, Withhold) else None
-    return Expire("window_closed", entry, time_left.closes_at, held_for)
+    return Expire(Reason.WINDOW_CLOSED, entry, time_left.closes_at, held_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,27 +179,27 @@ def _in_time(
     """The decision, as if the window were open still."""
     click, identifiers = known_by.click, known_by.identifiers
 
-    def withhold(reason: str, detail: str | None = None) -> Withhold:
+    def withhold(reason: Reason, detail: str | None = None) -> Withhold:
         return Withhold(reason, entry, time_left.closes_at, detail)
 
     if entry.implausible:
-        return withhold("time")
+        return withhold(Reason.TIME)
     consent = consent_to_send(route, lead)
     if isinstance(consent, Withheld):
         return withhold(consent.reason)
     if click is None and not identifiers and not known_by.was_known:
-        return withhold(*_unrecognised(route, lead))
+        return withhold(Reason.NO_IDENTIFIER if route.contact_only else Reason.NO_CLICK_ID, lead.click_id_problem)
     value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
     match value:
         case NoValue():
             return withhold(value.reason, value.detail)
         case AwaitValue():
-            return Wait("value_awaited", max(value.until, time_left.opens_at), entry, time_left.closes_at)
+            return Wait(Reason.VALUE_AWAITED, max(value.until, time_left.opens_at), entry, time_left.closes_at)
     if entry.at > now + AHEAD:
         # A day without a time is told by its noon, which may still be to come.
-        return Wait("noon_awaited", max(entry.at, time_left.opens_at), entry, time_left.closes_at)
+        return Wait(Reason.NOON_AWAITED, max(entry.at, time_left.opens_at), entry, time_left.closes_at)
     if now < time_left.opens_at:
-        return Wait("click_too_recent", time_left.opens_at, entry, time_left.closes_at)
+        return Wait(Reason.CLICK_TOO_RECENT, time_left.opens_at, entry, time_left.closes_at)
     event = Event(
         key=key,
         target=route.target,
@@ -217,20 +218,13 @@ def _without_what_is_undone(decision: Expire | Withhold | Wait | Send, until: da
         case Expire():
             return decision
         case Withhold() | Wait() | Send() if now >= until:
-            return CallOff(UNDONE, decision.entry, decision.closes_at)
+            return CallOff(Reason.UNDONE, decision.entry, decision.closes_at)
         case Withhold():
             # It goes nowhere meanwhile, and shows what a human can mend.
             return decision
         case Wait() | Send():
-            return Wait(MAY_COME_BACK, until, decision.entry, decision.closes_at)
+            return Wait(Reason.MAY_COME_BACK, until, decision.entry, decision.closes_at)
     assert_never(decision)
-
-
-def _unrecognised(route: Route, lead: LeadFacts) -> tuple[str, str | None]:
-    """Why the platform could not tell whose conversion it is."""
-    if route.contact_only:
-        return "no_identifier", lead.click_id_problem
-    return "no_click_id", lead.click_id_problem
 
 
 def meets(route: Route, lead: LeadFacts) -> bool:
@@ -249,15 +243,15 @@ def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:
     return replace(entry, at=reopened.assumed_at, origin=Origin.ASSUMED)
 
 
-def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) -> str | None:
+def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) -> Reason | None:
     start = starts.of(entry.label)
     if entry.origin is Origin.BASELINE:
         # Undated at first sight: the entry is known to lie after the start only where something before it does, the
         # lead's creation or a dated status that was another.
-        return None if entry.after >= start else "baseline"
+        return None if entry.after >= start else Reason.BASELINE
     if reopened is not None:
         start = min(start, reopened.counts_from)
-    return "before_since" if entry.at < start else None
+    return Reason.BEFORE_SINCE if entry.at < start else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +281,10 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
         standing: where it stands; None where there is no such delivery yet.
         decision: what should become of it now.
     """
-    wanted = _wanted(decision)
+    wanted = _WANTED[type(decision)]
     if standing is None:
         return wanted
-    is_anothers = isinstance(decision, NotConcerned) and decision.reason == ANOTHER_PLATFORM
+    is_anothers = isinstance(decision, NotConcerned) and decision.reason is Reason.ANOTHER_PLATFORM
     match standing.state:
         case DeliveryState.SKIPPED:
             if standing.sent_elsewhere or wanted is DeliveryState.CANCELLED:
@@ -328,26 +322,21 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
     assert_never(standing.state)
 
 
-def reason_of(decision: Decision) -> str | None:
+def reason_of(decision: Decision) -> Reason | None:
     """The reason a decision gives for not sending now."""
     return None if isinstance(decision, Send) else decision.reason
 
 
-def _wanted(decision: Decision) -> DeliveryState | None:
-    match decision:
-        case NotConcerned():
-            return None
-        case Skip():
-            return DeliveryState.SKIPPED
-        case Withhold():
-            return DeliveryState.WITHHELD
-        case Expire():
-            return DeliveryState.EXPIRED
-        case CallOff():
-            return DeliveryState.CANCELLED
-        case Wait() | Send():
-            return DeliveryState.PENDING
-    assert_never(decision)
+_WANTED: Mapping[type[Decision], DeliveryState | None] = {
+    NotConcerned: None,
+    Skip: DeliveryState.SKIPPED,
+    Withhold: DeliveryState.WITHHELD,
+    Expire: DeliveryState.EXPIRED,
+    CallOff: DeliveryState.CANCELLED,
+    Wait: DeliveryState.PENDING,
+    Send: DeliveryState.PENDING,
+}
+"""The state each decision asks for."""
 
 
 def _still_open(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:

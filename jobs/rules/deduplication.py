@@ -11,6 +11,7 @@ from connectors.records import IdentifierKind, LeadId
 from jobs.rules.decision import Send, Wait, Withhold
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import DedupScope, LeadFacts, Route
+from jobs.rules.reasons import Reason
 
 _A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})
 """What tells a person from others; names and places do not."""
@@ -83,7 +84,7 @@ def find_duplicates_among(
 
 def yield_to(decision: Send | Wait, rival: LeadId) -> Withhold:
     """The decision on what could go out, were it not for another lead's that counts."""
-    return Withhold("counted_already", decision.entry, decision.closes_at, rival)
+    return Withhold(Reason.COUNTED_ALREADY, decision.entry, decision.closes_at, rival)
 
 
 def _clicks(route: Route, lead: LeadFacts, at: datetime) -> Iterator[str]:

@@ -29,73 +29,36 @@ class DeliveryState(StrEnum):
     """The platform will never tell, or not for this row."""
 
 
+_S = DeliveryState
 # Back to `skipped` goes what a human says the platform has by other means, and what proves to be another platform's.
 MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.SKIPPED: frozenset({DeliveryState.PENDING, DeliveryState.WITHHELD, DeliveryState.EXPIRED}),
+    _S.SKIPPED: frozenset({_S.PENDING, _S.WITHHELD, _S.EXPIRED}),
     # A refusal that blames a row stands once something sent with it has passed; until then the row is as it was.
-    DeliveryState.PENDING: frozenset(
-        {
-            DeliveryState.IN_FLIGHT,
-            DeliveryState.WITHHELD,
-            DeliveryState.EXPIRED,
-            DeliveryState.CANCELLED,
-            DeliveryState.REJECTED,
-            DeliveryState.SKIPPED,
-        }
-    ),
-    DeliveryState.WITHHELD: frozenset(
-        {DeliveryState.PENDING, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.SKIPPED}
-    ),
-    DeliveryState.IN_FLIGHT: frozenset(
-        {
-            DeliveryState.SUBMITTED,
-            DeliveryState.ACCEPTED,
-            DeliveryState.REJECTED,
-            DeliveryState.EXPIRED,
-            DeliveryState.PENDING,
-            DeliveryState.IN_DOUBT,
-        }
-    ),
-    DeliveryState.SUBMITTED: frozenset(
-        {
-            DeliveryState.ACCEPTED,
-            DeliveryState.REJECTED,
-            DeliveryState.PENDING,
-            DeliveryState.EXPIRED,
-            DeliveryState.UNCONFIRMED,
-        }
-    ),
-    DeliveryState.IN_DOUBT: frozenset({DeliveryState.IN_FLIGHT, DeliveryState.UNCONFIRMED, DeliveryState.REJECTED}),
-    DeliveryState.REJECTED: frozenset({DeliveryState.PENDING, DeliveryState.SKIPPED}),
-    DeliveryState.CANCELLED: frozenset({DeliveryState.PENDING, DeliveryState.SKIPPED}),
-    DeliveryState.ACCEPTED: frozenset(),
-    DeliveryState.EXPIRED: frozenset(),
-    DeliveryState.UNCONFIRMED: frozenset(),
+    _S.PENDING: frozenset({_S.IN_FLIGHT, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.REJECTED, _S.SKIPPED}),
+    _S.WITHHELD: frozenset({_S.PENDING, _S.EXPIRED, _S.CANCELLED, _S.SKIPPED}),
+    _S.IN_FLIGHT: frozenset({_S.SUBMITTED, _S.ACCEPTED, _S.REJECTED, _S.EXPIRED, _S.PENDING, _S.IN_DOUBT}),
+    _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REJECTED, _S.PENDING, _S.EXPIRED, _S.UNCONFIRMED}),
+    _S.IN_DOUBT: frozenset({_S.IN_FLIGHT, _S.UNCONFIRMED, _S.REJECTED}),
+    _S.REJECTED: frozenset({_S.PENDING, _S.SKIPPED}),
+    _S.CANCELLED: frozenset({_S.PENDING, _S.SKIPPED}),
+    _S.ACCEPTED: frozenset(),
+    _S.EXPIRED: frozenset(),
+    _S.UNCONFIRMED: frozenset(),
 }
 
-ENTRY = frozenset(
-    {
-        DeliveryState.SKIPPED,
-        DeliveryState.PENDING,
-        DeliveryState.WITHHELD,
-        DeliveryState.EXPIRED,
-        DeliveryState.CANCELLED,
-    }
-)
-"""How a delivery may begin; called off, where its lead was lost again before anybody looked."""
+ENTRY = frozenset({_S.SKIPPED, _S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED})
+"""How a delivery may begin; cancelled, where its lead was lost again before anybody looked."""
 
-FROZEN = frozenset({DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.IN_DOUBT})
+FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED, _S.IN_DOUBT})
 """While a delivery stands here its bytes may be with the platform, so they do not change."""
 
-OPEN = frozenset({DeliveryState.PENDING, DeliveryState.WITHHELD})
+OPEN = frozenset({_S.PENDING, _S.WITHHELD})
 """While a delivery stands here it follows the lead's latest data."""
 
-
-NOT_OUT = frozenset({DeliveryState.SKIPPED, *OPEN, DeliveryState.REJECTED, DeliveryState.CANCELLED})
+NOT_OUT = frozenset({_S.SKIPPED, *OPEN, _S.REJECTED, _S.CANCELLED})
 """While a delivery stands here the platform has nothing of it by us, and may get it yet."""
 
-
-COUNTING = frozenset({DeliveryState.PENDING, *FROZEN, DeliveryState.ACCEPTED, DeliveryState.UNCONFIRMED})
+COUNTING = frozenset({_S.PENDING, *FROZEN, _S.ACCEPTED, _S.UNCONFIRMED})
 """While a delivery stands here it goes out, or the platform may have it: its conversion counts by it."""
 
 

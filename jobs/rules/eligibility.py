@@ -1,15 +1,90 @@
-"""By which click id or contact data a lead may go out, and from when until when. Pure."""
+"""Whether a lead may go out, by which click id or contact data, and from when until when. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from connectors.records import ClickIdKind, Identifier
+from connectors.records import ClickIdKind, Consent, Identifier, Signal
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import KnownClickId, LeadFacts, Route
+from jobs.rules.model import ConsentAnswer, DedupScope, KnownClickId, LeadFacts, Route
+from jobs.rules.reasons import Reason
 
-ANOTHER_PLATFORM = "another_platform"
-"""The reason of what is no business of a destination: its lead came by another platform's ad."""
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Nothing may be sent, and why."""
+
+    reason: Reason
+
+
+def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
+    """The signals to send with the lead's conversion, or why it must stay.
+
+    Ad platforms need both signals for people in the EEA: https://support.google.com/google-ads/answer/13802165
+    """
+    user_data = _signal(lead.ad_user_data, assume=route.assume_consent)
+    if isinstance(user_data, Withheld):
+        return user_data
+    if user_data is Signal.DENIED:
+        return Withheld(Reason.CONSENT_REFUSED)
+    personalization = _signal(lead.ad_personalization, assume=route.assume_consent)
+    if isinstance(personalization, Withheld):
+        return personalization
+    if personalization is Signal.DENIED and route.limits.needs_personalization:
+        return Withheld(Reason.CONSENT_REFUSED)
+    return Consent(user_data, personalization)
+
+
+def is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
+    """Whether the lead says no to a destination, whatever else would keep a conversion back."""
+    refused_ads = needs_personalization and lead.ad_personalization is ConsentAnswer.REFUSED
+    return lead.ad_user_data is ConsentAnswer.REFUSED or refused_ads
+
+
+def may_keep_contact(
+    route: Route, ad_user_data: ConsentAnswer, ad_personalization: ConsentAnswer, clicks: Iterable[KnownClickId]
+) -> bool:
+    """Whether hashes of a lead's contact data may be kept for a route: it can use them and the lead allows it.
+
+    A hash of a phone is soon guessed, so none waits for a click id that may never come: a lead that gains one has
+    changed, and is read whole.
+
+    Args:
+        route: where they would go.
+        ad_user_data: one answer of the lead.
+        ad_personalization: the other.
+        clicks: every click id of the lead that is known.
+    """
+    refused = route.limits.needs_personalization and ad_personalization is ConsentAnswer.REFUSED
+    if refused or not _can_use_contact(route, clicks):
+        return False
+    signal = _signal(ad_user_data, assume=route.assume_consent)
+    return not isinstance(signal, Withheld) and signal is not Signal.DENIED
+
+
+def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
+    if route.contact_only or not route.attach_contact:
+        return route.contact_only
+    # Where one counts once per person, it is known again by hashes that need not go out.
+    is_known_by_them = route.once is not None and route.once.per is DedupScope.PERSON
+    kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_with
+    return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
+
+
+def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Withheld | None:
+    match answer:
+        case ConsentAnswer.GRANTED:
+            return Signal.GRANTED
+        case ConsentAnswer.REFUSED:
+            return Signal.DENIED
+        case ConsentAnswer.MISSING:
+            return Signal.GRANTED if assume else Withheld(Reason.CONSENT_MISSING)
+        case ConsentAnswer.UNKNOWN:
+            return Withheld(Reason.CONSENT_UNKNOWN)
+        case ConsentAnswer.NOT_ASKED:
+            return None
+
+
 _OF_A_BROWSER = frozenset({ClickIdKind.FBP})
 """They name a browser that has been to the site, whatever led it there."""
 
@@ -75,8 +150,8 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     known = lead.identifiers.get(route.destination, ())
     if click is None:
         return known if route.contact_only else ()
-    beside = route.attach_contact and click.kind in route.limits.contact_with
-    return known if beside else ()
+    goes_along = route.attach_contact and click.kind in route.limits.contact_with
+    return known if goes_along else ()
 
 
 @dataclass(frozen=True, slots=True)

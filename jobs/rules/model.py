@@ -16,21 +16,6 @@ FEWEST_LEADS = 20
 """Fewer leads, or ids, than this say nothing of all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """One cause that keeps conversions from being sent."""
-
-    cause: str
-    """Told once however often it is found."""
-    sentence: str
-    """What a human is told, without anyone's data."""
-    title: str = "Conversions may be missing"
-
-
-LEAD_DELETED = "lead gone"
-"""The reason of what is called off as Oplead has the lead no more."""
-
-
 class Origin(StrEnum):
     """How the time of a status change is known."""
 

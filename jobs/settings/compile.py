@@ -13,6 +13,7 @@ from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
 from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
 from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, normalise_label
+from jobs.rules.reasons import Scope
 from jobs.settings.schema import (
     ConsentSignal,
     ConversionSettings,
@@ -47,12 +48,12 @@ class Rulebook:
         """The labels that the settings name."""
         return frozenset(self.meanings)
 
-    def way(self, destination: DestinationId, transport: str, owner: str) -> str:
-        """What a way to a destination is called: by its own name, unless the settings take that way no longer."""
+    def way(self, destination: DestinationId, transport: str, owner: str) -> Scope:
+        """The scope of a way to a destination: all of it, unless the settings take that way no longer."""
         targets = [route.target for route in self.routes_to(destination)]
         if any((target.transport, target.owner) == (transport, owner) for target in targets):
-            return destination
-        return f"{destination} (before: {owner} by {transport})"
+            return Scope(destination)
+        return Scope(destination, former=(owner, transport))
 
     def route(self, conversion: str, destination: str) -> Route | None:
         """The route of a conversion to a destination; None where the settings have none."""

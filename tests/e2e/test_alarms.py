@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from tests.builders import attention
+
 DAY = timedelta(days=1)
 
 
@@ -29,7 +31,7 @@ def test_a_first_night_with_months_of_history_is_held_until_a_human_agrees(compa
 
     assert (1, {"pending"}, 0) == (first.exit_code, held, first.delivered.requests)
     assert ["google_ads: 60 conversions are due and one night may send 50"] == [
-        sentence.partition(" (")[0] for sentence in first.attention
+        sentence.partition(" (")[0] for sentence in attention(first)
     ]
     assert (0, 60) == (second.exit_code, len(company.taken()))
     assert [] == company.disagreements()
@@ -48,7 +50,7 @@ def test_one_destination_is_held_and_the_other_goes_on(company):
     )
     summary = company.night()
 
-    assert (["google_ads"], 0, 12) == (list(summary.held), len(company.taken()), len(company.taken("meta")))
+    assert (["google_ads"], 0, 12) == (list(map(str, summary.held)), len(company.taken()), len(company.taken("meta")))
 
 
 def test_the_command_tells_it_shows_it_and_takes_the_agreement(company):
@@ -86,7 +88,7 @@ def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
     assert ({}, [], []) == (company.states(), company.ingests, company.taken())
     assert (1, 0) == (found.exit_code, again.exit_code)
     assert ["status 'À rappeler' seems to be called 'Gagné' now on 8 leads"] == [
-        sentence.partition(":")[0] for sentence in found.attention
+        sentence.partition(":")[0] for sentence in attention(found)
     ]
 
 
@@ -139,7 +141,7 @@ def test_a_wrong_consent_path_is_told_on_its_first_night_and_what_it_kept_goes_o
     company.later()
 
     told = "conversions qualify tonight and none of them can be sent: consent not asked (6 of 6 for google_ads)"
-    assert (1, [told]) == (first.exit_code, first.attention)
+    assert (1, [told]) == (first.exit_code, attention(first))
     assert told in " ".join(status[1].split())
     assert (0, 6) == (mended.exit_code, len(company.taken()))
 
@@ -150,8 +152,8 @@ def test_a_consent_field_that_is_empty_on_every_lead_is_told_before_any_conversi
     company.serve(*[company.lead(number) for number in range(20)])
     summary = company.night()
 
-    assert (1, 1) == (summary.exit_code, len(summary.attention))
-    assert summary.attention[0].startswith("the consent field leadData.consentement is empty on each of the last 20")
+    assert (1, 1) == (summary.exit_code, len(attention(summary)))
+    assert attention(summary)[0].startswith("the consent field leadData.consentement is empty on each of the last 20")
 
 
 def test_a_where_that_lets_nobody_through_is_told(company):
@@ -161,7 +163,7 @@ def test_a_where_that_lets_nobody_through_is_told(company):
     summary = company.night()
 
     assert ({}, 1) == (company.states(), summary.exit_code)
-    assert "6 leads reached the stage of 'appointment' and `where` let none of them through" in summary.attention[0]
+    assert "6 leads reached the stage of 'appointment' and `where` let none of them through" in attention(summary)[0]
 
 
 def test_bare_ids_without_a_source_are_told_on_the_first_night(company):
@@ -173,7 +175,7 @@ def test_bare_ids_without_a_source_are_told_on_the_first_night(company):
     summary = company.night()
 
     assert ({"withheld"}, 1) == (set(company.states().values()), summary.exit_code)
-    assert "none of them can be sent: no usable click id (6 of 6 for google_ads)" in summary.attention[0]
+    assert "none of them can be sent: no usable click id (6 of 6 for google_ads)" in attention(summary)[0]
 
 
 def test_a_capture_that_broke_is_told_though_older_leads_still_go_out(company):
@@ -187,7 +189,9 @@ def test_a_capture_that_broke_is_told_though_older_leads_still_go_out(company):
     summary = company.night()
 
     assert 1 == summary.exit_code
-    assert summary.attention[0].startswith("0 % of the leads of the last 7 days have a click id, 100 % of those before")
+    assert attention(summary)[0].startswith(
+        "0 % of the leads of the last 7 days have a click id, 100 % of those before"
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,9 +205,9 @@ def test_ids_that_arrive_damaged_are_told_before_a_platform_refuses_them(company
         company.serve(company.lead(number, clicks=f"gclid={click}"))
     summary = company.night()
 
-    assert (1, 1) == (summary.exit_code, len(summary.attention))
-    assert told in summary.attention[0]
-    assert company.gclid(1).lower()[:12] not in summary.attention[0].lower()
+    assert (1, 1) == (summary.exit_code, len(attention(summary)))
+    assert told in attention(summary)[0]
+    assert company.gclid(1).lower()[:12] not in attention(summary)[0].lower()
 
 
 def test_leads_of_which_some_came_without_an_ad_are_no_alarm(company):

@@ -206,7 +206,7 @@ def test_beside_a_night(past, company):
     assert [] == company.ingests
 
 
-def test_what_was_told_by_other_means_never_goes_out(past, company, tmp_path):
+def test_what_was_sent_by_other_means_never_goes_out(past, company, tmp_path):
     """By a list of leads, perhaps each with a conversion; ids nobody knows are told."""
     past(*(sold(company, number) for number in range(3)))
     listed = tmp_path / "imported.csv"

@@ -27,7 +27,7 @@ assert 0 == libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 *
 
 
 def sold(company, number):
-    """A lead that was sold yesterday: an appointment and a sale to be told, to either platform."""
+    """A lead that was sold yesterday: an appointment and a sale to send to both platforms."""
     return company.lead(number, ("Gagné", company.clock.now() - DAY), clicks=company.both(number))
 
 
@@ -166,19 +166,19 @@ def forbidden(path, mode):
 
 @pytest.mark.parametrize("what", ["the file", "the folder"])
 def test_a_state_that_may_not_be_written(company, what):
-    """It is told which, and what to do; nothing is sent, and afterwards all goes on."""
+    """The message says which, and what to do; nothing is sent, and afterwards everything works."""
     company.night()
     company.serve(sold(company, 1))
     path, mode = (company.state, 0o400) if what == "the file" else (company.state.parent, 0o500)
     config = company.config
     with forbidden(path, mode):
         process = company._start(["-c", f"{WITHOUT_PRIVILEGES}\n{MAIN}", "run", "--config", str(config)])
-        _, said = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
         code = process.returncode
 
-    assert 2 == code, said
-    assert f"{company.state}" in said
-    assert "give this user write access to the file and its folder" in said
+    assert 2 == code, output
+    assert f"{company.state}" in output
+    assert "give this user write access to the file and its folder" in output
     assert [] == company.ingests
     assert 0 == company.night().exit_code
     company.later()
@@ -277,7 +277,7 @@ def test_what_was_sent_since_goes_again_and_google_counts_it_once(robbed):
 
 
 def test_the_google_ads_api_has_what_the_state_knows_nothing_of(robbed):
-    """It counts once; the ledger does not claim it, as others may have sent it, and a human is told."""
+    """It counts once; the ledger does not claim it, as others may have sent it, and a human is notified."""
     robbed.use_ads_api()
     robbed.kill("google_ads_api: accepted, answer unread")
     night = robbed.night()

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.ledger.schema import Adjustment
+from tests.builders import stops
 
 DAY = timedelta(days=1)
 WON = -DAY
@@ -233,10 +234,10 @@ def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
     opened = company.night(company.clock.now() + DAY)
 
     assert [3, 3] == [night.exit_code for night in closed]
-    assert [["google_ads corrections"]] * 2 == [list(night.stopped) for night in closed]
-    (why,) = closed[0].stopped.values()
+    assert [["google_ads corrections"]] * 2 == [list(stops(night)) for night in closed]
+    (why,) = stops(closed[0]).values()
     assert "may not correct conversions by the Google Ads API" in why
     assert (["pending"], "accepted") == (states, accepted)
-    assert (0, {}) == (opened.exit_code, opened.stopped)
+    assert (0, {}) == (opened.exit_code, stops(opened))
     assert [("retraction", None, "accepted")] == sale.corrections
     assert [] == company.disagreements()

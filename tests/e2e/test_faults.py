@@ -12,6 +12,7 @@ import pytest
 from connectors import oplead
 from connectors.google_ads import auth
 from connectors.sandbox.oplead.server import SUPPLIER_KEY
+from tests.builders import stops
 
 INGEST = "/v1/events:ingest"
 STATUS = "/v1/requestStatus:retrieve"
@@ -133,7 +134,7 @@ def test_an_upload_that_keeps_failing(company, fault, span, state):
     assert TRIES + silent == len(tried)
     assert span == tried[TRIES - 1] - tried[0]
     assert 3 == summary.exit_code
-    assert ["google_ads"] == list(summary.stopped)
+    assert ["google_ads"] == list(stops(summary))
     assert (2 if silent else 0) == summary.in_doubt
     assert {state} == set(company.states().values())
 
@@ -274,7 +275,7 @@ def test_a_destination_that_refuses_us(company, break_it, mend_it, uploads):
     assert uploads == len(company.times("data_manager"))
     assert 1 == len(company.times("oauth", "/token"))
     assert 3 == summary.exit_code
-    assert ["google_ads"] == list(summary.stopped)
+    assert ["google_ads"] == list(stops(summary))
     assert {"pending"} == set(company.states().values())
 
     mend_it(company)
@@ -294,7 +295,7 @@ def test_an_action_that_does_not_exist_stops_alone(company):
     summary = company.night()
 
     assert 3 == summary.exit_code
-    assert ["google_ads/555"] == list(summary.stopped)
+    assert ["google_ads/555"] == list(stops(summary))
     assert {("L-1", "appointment"): "pending", ("L-1", "sale"): "submitted"} == company.states()
 
     company.conversion("appointment")["google_ads"]["conversion_action"] = "987654321"
@@ -468,7 +469,7 @@ def test_a_source_that_keeps_failing(company, fault, asked):
     assert asked == len(company.times("oplead")) - before
     assert 3 == summary.exit_code
     assert summary.source_stopped is not None
-    assert {} == summary.stopped
+    assert {} == stops(summary)
     assert {("L-1", "appointment"): "submitted", ("L-1", "sale"): "submitted"} == company.states()
 
     company.heal()
@@ -488,8 +489,8 @@ def test_a_source_that_refuses_the_token(company, token):
     summary = company.night()
 
     assert 3 == summary.exit_code
-    assert "client admin's API key" in summary.source_stopped
-    assert token not in summary.source_stopped
+    assert "client admin's API key" in summary.source_stopped.answers[0]
+    assert token not in summary.source_stopped.answers[0]
     assert 1 == len(company.times("oplead"))
 
 

@@ -1,4 +1,4 @@
-"""A state that is not there is told, and never begun anew by itself: without it nobody knows what was sent."""
+"""A missing state is reported, and never silently recreated: without it nobody knows what was sent."""
 
 import json
 import shutil
@@ -93,7 +93,7 @@ def test_a_schedule_told_a_first_run_wants_no_state_to_be_there(company):
 
 
 def test_a_deleted_state_is_not_begun_anew(company):
-    """Not even when told to: its lock remembers that it was there."""
+    """Not even on request: its lock remembers that it was there."""
     company.serve(sold(company, 1))
     company.night()
     company.state.unlink()
@@ -184,7 +184,7 @@ def test_an_account_that_tells_others_is_another(renamed):
 
 @pytest.mark.parametrize("broken", ["damaged", "locked"])
 def test_a_state_beside_it_that_cannot_be_read_is_named(renamed, broken):
-    """It may be that of the old name; nobody knows, so it is told and refuses nothing."""
+    """It may be that of the old name; nobody knows, so it is reported, and nothing is refused."""
     beside = renamed.state.with_name("state.db")
     with closing(sqlite3.connect(beside)) as other:
         if broken == "locked":

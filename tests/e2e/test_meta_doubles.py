@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from tests.builders import attention, stops
+
 A_DAY = timedelta(days=1)
 FOREVER = 1_000
 CUT_AFTER = {"kind": "cut_after"}
@@ -132,8 +134,8 @@ def test_bad_nights_where_a_human_is_asked(company, loss):
     for summary in summaries:
         assert 1 == summary.exit_code
         assert 2 == summary.in_doubt == summary.waiting_for_a_human
-        assert any("`in_doubt: ask`" in sentence for sentence in summary.attention)
-        assert {} == summary.stopped
+        assert any("`in_doubt: ask`" in sentence for sentence in attention(summary))
+        assert {} == stops(summary)
     doubtful = {("L-1", "appointment"), ("L-2", "appointment")}
     assert doubtful == {name for name, state in company.states("meta").items() if state == "in_doubt"}
     assert 3 == len(company.times("meta"))  # after the lost one, one sale alone shows that Meta answers

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from tests.builders import stops
+
 FULL = 1_000
 """As many as one request may carry."""
 FEW = 40
@@ -68,7 +70,7 @@ def due(companies):
         summary = company.night()
 
         assert events == summary.pulled.seen
-        assert ["meta"] == list(summary.stopped)
+        assert ["meta"] == list(stops(summary))
         assert {"pending"} == set(company.states("meta").values())
 
         company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
@@ -145,8 +147,8 @@ def test_many_events_that_are_all_bad(due, events, switches, codes):
     assert len(company.posts) <= MOST_REQUESTS_IN_VAIN
     assert {400} == {post.status for post in company.posts}
     assert 3 == summary.exit_code
-    assert ["meta/Schedule"] == list(summary.stopped)
-    assert "nothing passes" in summary.stopped["meta/Schedule"]
+    assert ["meta/Schedule"] == list(stops(summary))
+    assert "nothing passes" in stops(summary)["meta/Schedule"]
     assert 0 == summary.delivered.sent == summary.delivered.unexpected
     assert events == counts(company, "pending")
 

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from tests import quick
+from tests.builders import stops
 
 OURS, OTHER = TOKENS
 OTHER_ACCOUNT = "maison-autre"
@@ -87,9 +88,9 @@ def test_a_dataset_that_refuses_the_token_stops_alone(company, refused, token, c
     summary = company.night()
 
     assert STOPPED == summary.exit_code
-    assert [refused] == list(summary.stopped)
-    assert summary.stopped[refused].startswith(f"{code}:")
-    assert token not in summary.stopped[refused]
+    assert [refused] == list(stops(summary))
+    assert stops(summary)[refused].startswith(f"{code}:")
+    assert token not in stops(summary)[refused]
     assert 1 == uploads(company)[dataset, token]
     assert {"pending"} == set(company.states(refused).values())
     assert {"accepted"} == set(company.states(served).values())

@@ -41,7 +41,7 @@ def test_explain_says_whose_lead_it_is(company):
 
     assert "→ meta: not applicable" in told.lines
     assert "The lead came by another platform's ad. Found: only gclid." in told.lines
-    assert ("another_platform: only gclid", None) == (verdict["reason"], verdict["state"])
+    assert ("another_platform", "only gclid", None) == (verdict["reason"], verdict["detail"], verdict["state"])
 
 
 def test_a_click_id_of_this_platforms_that_comes_up_later_brings_its_conversion(company):

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from jobs.rules.model import delivery_key
+from tests.builders import attention, stops
 from tests.e2e.support.traffic import UPLOAD
 
 FOREVER = 1_000
@@ -281,7 +282,7 @@ def test_a_row_that_is_put_off_night_after_night(booking):
         nights.append(booking.later(timedelta(days=1)))
 
     assert [0, 1, 1] == [night.exit_code for night in nights]
-    assert "1 put off by the platform again (lead L-1)" in nights[1].attention[0]
+    assert "1 put off by the platform again (lead L-1)" in attention(nights[1])[0]
 
     lift_rulings(booking)
 
@@ -308,8 +309,8 @@ def test_a_row_that_blames_what_is_no_row(selling, code, stopped, sale):
     summary = selling.night()
 
     assert 3 == summary.exit_code
-    assert [stopped] == list(summary.stopped)
-    assert code in summary.stopped[stopped]
+    assert [stopped] == list(stops(summary))
+    assert code in stops(summary)[stopped]
     assert ["accepted", "pending", "accepted"] == [selling.states()[f"L-{one}", "appointment"] for one in range(3)]
     assert {sale} == {selling.states()[f"L-{one}", "sale"] for one in range(3)}
     assert [] == selling.disagreements()
@@ -328,7 +329,7 @@ def test_many_rows_that_are_all_refused_alike(booking):
     summary = booking.night()
 
     assert 3 == summary.exit_code
-    assert [f"google_ads/{FIRST}"] == list(summary.stopped)
+    assert [f"google_ads/{FIRST}"] == list(stops(summary))
     assert {"pending"} == set(booking.states().values())
 
     lift_rulings(booking)
@@ -365,7 +366,7 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
     summary = booking.night()
 
     assert 1 == summary.exit_code
-    assert {} == summary.stopped
+    assert {} == stops(summary)
     expected = [(row.state, "ORDER_ID_ALREADY_IN_USE" if at in again else row.code) for at, row in enumerate(script)]
     assert expected == told(booking)
     first, *later = booking.times("google_ads", UPLOAD)
@@ -391,7 +392,7 @@ def test_an_upload_that_keeps_failing(booking, fault, tries, state):
     summary = booking.night()
 
     assert 3 == summary.exit_code
-    assert ["google_ads"] == list(summary.stopped)
+    assert ["google_ads"] == list(stops(summary))
     assert tries == len(booking.times("google_ads", UPLOAD))
     assert {state} == set(booking.states().values())
 

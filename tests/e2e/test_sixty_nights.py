@@ -10,6 +10,8 @@ import pytest
 from jobs.cli.output import unwatched
 from jobs.cli.session import RunOptions, do_night
 from jobs.ledger import schema
+from jobs.ledger.incidents import IncidentId, IncidentKind
+from jobs.rules.reasons import Scope
 from tests.e2e.support.receiver import receiving
 from tests.e2e.support.typed import type_in
 
@@ -174,7 +176,7 @@ def test_what_will_expire_is_told_three_days_before(years):
 def test_what_stood_has_cleared_on_the_first_night_without_a_stop(years):
     """And stood on each night until then."""
     for destination, nights in DOWN.items():
-        stopped = f"stopped: {destination}"
+        stopped = IncidentId(IncidentKind.STOPPED, Scope(destination))
         assert list(nights) == [night for night, causes in enumerate(years.standing) if stopped in causes]
     assert set() == set.union(*(years.standing[night] for night in (*range(20), *range(25, 40), *range(45, NIGHTS))))
     assert all(years.at(25) <= row.cleared_at for row in years.company.rows(schema.IncidentRow))

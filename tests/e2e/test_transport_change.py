@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.builders import stops
 from tests.e2e.support.traffic import INGEST, UPLOAD
 
 FOREVER = 1_000
@@ -128,7 +129,7 @@ def test_an_old_way_that_is_closed_does_not_hold_up_the_new_one(company):
     summary = company.later()
 
     assert 3 == summary.exit_code
-    (stopped,) = summary.stopped
+    (stopped,) = stops(summary)
     assert f"(before: {company.CUSTOMER} by data_manager)" in stopped
     assert ["accepted", "in_doubt", "in_doubt"] == [company.states()["L-1", conversion] for conversion in TOLD]
     assert {"accepted"} == {company.states()["L-2", conversion] for conversion in TOLD}
@@ -190,7 +191,7 @@ def test_a_caller_whom_the_google_ads_api_does_not_let_in(company):
     summary = company.night()
 
     assert 3 == summary.exit_code
-    assert "write transport: data_manager" in summary.stopped["google_ads"]
+    assert "write transport: data_manager" in stops(summary)["google_ads"]
     assert 1 == len(company.calls)
     assert {"pending"} == set(company.states().values())
 

@@ -7,12 +7,12 @@ HOUR = timedelta(hours=1)
 
 
 def sold(company, number, at=None, **more):
-    """A lead with an appointment and a sale to be told."""
+    """A lead with an appointment and a sale to send."""
     return company.lead(number, ("Gagné", at or company.START - DAY), **more)
 
 
 def test_test_leads_are_left_out_and_taken_back_once_they_are_none(company):
-    """By domain, phone, name or field; told in the report, explained, and not on disk."""
+    """By domain, phone, name or field; counted in the report, explained, and not stored."""
     company.settings["exclude"] = {
         "email_domains": ["maison-test.fr"],
         "phones": ["06 12 34 56 78"],
@@ -68,8 +68,10 @@ def test_the_same_sale_twice_counts_once(company):
         sold(company, 3, clicks=f"gclid={company.gclid(1)}"),
     )
     company.night()
-    assert {"appointment": "counted_already: L-1", "sale": None} == {
-        conversion: row.reason for (lead, conversion), row in company.deliveries().items() if lead == "L-3"
+    assert {"appointment": ("counted_already", "L-1"), "sale": (None, None)} == {
+        conversion: (row.reason, row.detail)
+        for (lead, conversion), row in company.deliveries().items()
+        if lead == "L-3"
     }
     company.later()
     company.serve(sold(company, 4, company.clock.now() - 3 * HOUR, **jeanne))
@@ -84,8 +86,10 @@ def test_the_same_sale_twice_counts_once(company):
         ("L-4", "appointment"),
     ] == sorted(company.taken())
     assert [] == company.disagreements()
-    assert {"counted_already: L-1"} == {
-        row.reason for (lead, name), row in company.deliveries().items() if lead in ("L-2", "L-4") and name == "sale"
+    assert {("counted_already", "L-1")} == {
+        (row.reason, row.detail)
+        for (lead, name), row in company.deliveries().items()
+        if lead in ("L-2", "L-4") and name == "sale"
     }
     _, out, _ = company.command("explain", "L-2")
     assert "The same click or person already counts through another lead" in " ".join(out.split())

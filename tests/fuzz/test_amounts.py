@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.rules.conversion_value import read_amount
+from jobs.rules.extraction import read_amount
 from jobs.rules.model import UnreadableAmount
 from tests.fuzz import oracles
 from tests.fuzz.corpus import cases

@@ -4,7 +4,7 @@ import pytest
 from sqlmodel import col, select
 
 from jobs.deliver.resolve import Resolved, recover, resolve
-from jobs.deliver.sender import deliver
+from jobs.deliver.sender import Sending, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import Deps, run_night
 from jobs.plan.adjustments import plan_adjustments
@@ -57,8 +57,15 @@ class Account:
     def deliver(self, stopped=()):
         """Send what is due; what that changed."""
         with self.hold() as ledger:
-            now, book = self.clock.now(), self._guarded_book(ledger)
-            return deliver(ledger, book, self.sinks, self.clock, jitter=lambda: 0.5, due_by=now, stopped=stopped)
+            sending = Sending(
+                ledger=ledger,
+                book=self._guarded_book(ledger),
+                clock=self.clock,
+                jitter=lambda: 0.5,
+                due_by=self.clock.now(),
+                stopped=stopped,
+            )
+            return deliver(sending, self.sinks)
 
     def _guarded_book(self, ledger):
         with ledger.reading() as session:
@@ -105,7 +112,7 @@ class Account:
                 .where(Delivery.lead == lead)
                 .order_by(col(Transition.id))
             )
-            return [(row.to_state, row.cause) for row in session.exec(statement)]
+            return [(row.to_state, row.reason or row.code) for row in session.exec(statement)]
 
 
 @pytest.fixture(scope="session")

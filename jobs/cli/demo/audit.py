@@ -15,10 +15,10 @@ from jobs.cli.demo.sandbox import Stage, next_command, typed
 from jobs.cli.inspect import explain
 from jobs.cli.output import say
 from jobs.cli.session import StateView, looking
-from jobs.ledger import queries
+from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
-from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import print_explanation
+from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import Settings
@@ -115,8 +115,10 @@ def compare(book: Iterable[PlatformCount], sent: Iterable[Delivery], corrections
     both = accepted.keys() & there.keys()
     alike = {key for key in both if accepted[key] == there[key]}
     # Without a reason, `unconfirmed` does not excuse what the platform has counted.
-    unconfirmed = {key: row.code for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and row.code}
-    undecided = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
+    unconfirmed: dict[str, str] = {
+        key: outbox.why(row) for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and outbox.why(row)
+    }
+    undecided: dict[str, str] = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
     undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made.get(key, ()), there[key]))}
     at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made.get(key, ()), there[key])}
     flagged = {key for key, row in rows.items() if row.may_count_twice}
@@ -139,7 +141,7 @@ def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> s
     last = made[-1] if made else None
     if last is None or last.state != DeliveryState.UNCONFIRMED:
         return None
-    return last.code if there in (_entry(row, made), _entry(row, made, also=last)) else None
+    return outbox.why(last) or None if there in (_entry(row, made), _entry(row, made, also=last)) else None
 
 
 def _stays_at_zero(here: AuditEntry, made: Sequence[Adjustment], there: AuditEntry) -> bool:
@@ -240,7 +242,7 @@ def _interesting(look: StateView, settings: Settings, sent: Iterable[Delivery]) 
     lengths: Counter[str] = Counter()
     accepted = set()
     for row in sent:
-        lengths[row.lead] += len(queries.history(look.session, row.id or 0))
+        lengths[row.lead] += len(queries.history(look.session, row))
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: lengths[lead], default=None)

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from jobs.rules.conversion_value import read_amount
+from jobs.rules.extraction import read_amount
 from jobs.rules.model import normalise_label
 
 Answers = dict[str, Any]

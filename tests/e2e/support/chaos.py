@@ -10,6 +10,7 @@ from datetime import timedelta
 from subprocess import TimeoutExpired
 
 from jobs.ledger.schema import Adjustment, Transition
+from jobs.rules.reasons import Reason
 from tests.e2e.support.killed_run import POINTS
 
 DAY = timedelta(days=1)
@@ -31,7 +32,7 @@ SERVERS = ("oplead", "oauth", "data_manager", "google_ads", "meta")
 QUIET_NIGHTS = 6
 """After the last trouble: what was lost is taken back three days later, and every outcome is known."""
 SETTLED = {"accepted", "unconfirmed", "cancelled", "skipped"}
-GIVEN_UP = ("no answer in 3 replays", "no answer, and after 48 h it would count twice")
+GIVEN_UP = (Reason.NO_ANSWER, Reason.REPLAY_COUNTS_TWICE)
 """Why nobody will ever know, each said by the ledger."""
 
 
@@ -196,10 +197,10 @@ class Chaos:
 
     def _unsettled(self):
         """What still moves, and what was given up without a word of why."""
-        causes = {row.delivery: row.cause for row in self.company.rows(Transition) if row.to_state == "unconfirmed"}
+        causes = {row.delivery: row.reason for row in self.company.rows(Transition) if row.to_state == "unconfirmed"}
         for destination in self._destinations():
             for name, row in self.company.deliveries(destination).items():
-                if row.state == "unconfirmed" and not causes[row.id].startswith(GIVEN_UP):
+                if row.state == "unconfirmed" and causes[row.id] not in GIVEN_UP:
                     yield f"{destination} {name}: given up because of {causes[row.id]}"
         for row in self.company.rows(Adjustment):
             if row.state not in SETTLED:

@@ -15,10 +15,11 @@ from jobs.alerts.detectors import (
     stopped_tonight,
 )
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
+from jobs.reporting.wording import sentence
 from jobs.rules.model import ConsentAnswer
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, MessageId, Reason
 
-CONSENT, CLICK, GOES = "consent_missing", "no_click_id", None
-BARE = "no_click_id: a bare value, and no utm_source tells whose"
+CONSENT, CLICK, GOES = Reason.CONSENT_MISSING, Reason.NO_CLICK_ID, None
 
 
 def begun(*reasons, destination="google_ads"):
@@ -27,12 +28,11 @@ def begun(*reasons, destination="google_ads"):
 
 
 def told(tonight, before=()):
-    """What is said of tonight, without its numbers."""
-    return [each.sentence.partition(" (")[0] for each in stopped_tonight(tonight, list(before), words=str)]
+    """What is told of tonight, and for which reason."""
+    return [(each.message.id, each.message.values["reason"]) for each in stopped_tonight(tonight, list(before))]
 
 
-NONE = "conversions qualify tonight and none of them can be sent"
-HALF = "one reason stops at least half of tonight's conversions"
+NONE, HALF = MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED
 
 
 @pytest.mark.parametrize(
@@ -40,20 +40,19 @@ HALF = "one reason stops at least half of tonight's conversions"
     [
         ([], [], []),
         ([GOES], [], []),
-        ([CONSENT] * 5, [], [f"{NONE}: {CONSENT}"]),
+        ([CONSENT] * 5, [], [(NONE, CONSENT)]),
         ([CONSENT] * 4, [], []),
-        ([CONSENT], [CONSENT] * 4, [f"{NONE}: {CONSENT}"]),
+        ([CONSENT], [CONSENT] * 4, [(NONE, CONSENT)]),
         ([CONSENT], [CONSENT] * 4 + [GOES], []),
-        ([CONSENT] * 4, [GOES, CONSENT], [f"{NONE}: {CONSENT}"]),
-        ([CLICK] * 5, [], [f"{NONE}: {CLICK}"]),
-        ([BARE] * 5, [], [f"{NONE}: {CLICK}"]),
-        ([CONSENT] * 5 + [GOES] * 5, [], [f"{HALF}: {CONSENT}"]),
+        ([CONSENT] * 4, [GOES, CONSENT], [(NONE, CONSENT)]),
+        ([CLICK] * 5, [], [(NONE, CLICK)]),
+        ([CONSENT] * 5 + [GOES] * 5, [], [(HALF, CONSENT)]),
         ([CONSENT] * 5 + [GOES] * 6, [], []),
         ([CONSENT] * 4 + [GOES] * 4, [], []),
-        ([CLICK] * 5 + [GOES] * 5, [], [f"{HALF}: {CLICK}"]),
+        ([CLICK] * 5 + [GOES] * 5, [], [(HALF, CLICK)]),
         ([CLICK] * 5 + [GOES] * 5, [CLICK] * 5 + [GOES] * 9, []),
-        ([CLICK] * 5 + [GOES] * 5, [CLICK] * 3 + [GOES] * 9, [f"{HALF}: {CLICK}"]),
-        ([CONSENT] * 5 + [GOES] * 5, [CONSENT] * 5 + [GOES] * 5, [f"{HALF}: {CONSENT}"]),
+        ([CLICK] * 5 + [GOES] * 5, [CLICK] * 3 + [GOES] * 9, [(HALF, CLICK)]),
+        ([CONSENT] * 5 + [GOES] * 5, [CONSENT] * 5 + [GOES] * 5, [(HALF, CONSENT)]),
     ],
 )
 def test_what_stops_a_night(tonight, before, expected):
@@ -64,9 +63,12 @@ def test_what_stops_a_night(tonight, before, expected):
 def test_one_cause_at_two_destinations_is_told_once():
     """A human mends it once."""
     tonight = begun(*[CONSENT] * 6) + begun(*[CONSENT] * 5, destination="meta")
-    (silence,) = stopped_tonight(tonight, [], words=str)
+    (anomaly,) = stopped_tonight(tonight, [])
 
-    assert silence.sentence == f"{NONE}: {CONSENT} (6 of 6 for google_ads, 5 of 5 for meta)"
+    assert sentence(anomaly.message) == (
+        "conversions qualify tonight and none of them can be sent: consent not asked "
+        "(6 of 6 for google_ads, 5 of 5 for meta)"
+    )
 
 
 def test_leads_without_an_ad_are_no_silence_of_one_platform():
@@ -77,7 +79,7 @@ def test_leads_without_an_ad_are_no_silence_of_one_platform():
     assert [] == told(tonight, before)
 
 
-@given(st.lists(st.sampled_from([GOES, CONSENT, CLICK, BARE]), max_size=30))
+@given(st.lists(st.sampled_from([GOES, CONSENT, CLICK]), max_size=30))
 def test_fewer_than_five_stopped_are_never_an_alarm(reasons):
     """Chance wakes nobody."""
     stopped = [reason for reason in reasons if reason is not GOES]
@@ -98,6 +100,12 @@ def test_a_where_that_never_let_anyone_in_is_told(count, before, expected):
 FIELDS = ConfiguredFields("leadData.consent", None, where=("channel",), amounts=("amount",))
 
 
+def field(anomaly):
+    """The path of an anomaly about a field."""
+    assert AnomalyKind.FIELD is anomaly.cause.kind
+    return anomaly.cause.about[0]
+
+
 def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
     return SampledLead(consent, personal, {} if channel is None else {"channel": channel}, frozenset(amounts))
@@ -107,16 +115,16 @@ def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",
     ("newest", "entered", "causes"),
     [
         ([sample()] * 20, [sample()] * 20, []),
-        ([sample(ConsentAnswer.MISSING)] * 20, [], ["field:leadData.consent"]),
+        ([sample(ConsentAnswer.MISSING)] * 20, [], ["leadData.consent"]),
         ([sample(ConsentAnswer.MISSING)] * 19, [], []),
         ([sample(ConsentAnswer.MISSING)] * 19 + [sample()], [], []),
-        ([sample(ConsentAnswer.MISSING)] * 20 + [sample()] * 30, [], ["field:leadData.consent"]),
+        ([sample(ConsentAnswer.MISSING)] * 20 + [sample()] * 30, [], ["leadData.consent"]),
         ([sample(ConsentAnswer.REFUSED)] * 20, [], []),
-        ([sample(channel=None)] * 20, [], ["field:channel"]),
-        ([sample(channel="<text, 3 characters>")] * 50, [], ["field:channel"]),
+        ([sample(channel=None)] * 20, [], ["channel"]),
+        ([sample(channel="<text, 3 characters>")] * 50, [], ["channel"]),
         ([sample(channel="<text, 3 characters>")] * 20 + [sample()], [], []),
-        ([sample()] * 20, [sample(amounts=())] * 20, ["field:amount"]),
-        ([sample(amounts=())] * 20, [sample(amounts=())] * 5, ["field:amount"]),
+        ([sample()] * 20, [sample(amounts=())] * 20, ["amount"]),
+        ([sample(amounts=())] * 20, [sample(amounts=())] * 5, ["amount"]),
         ([sample(amounts=())] * 20, [sample(amounts=())] * 4, []),
         ([sample(amounts=())] * 20, [], []),
         ([sample()] * 20, [sample(amounts=())] * 19 + [sample()], []),
@@ -124,7 +132,7 @@ def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",
 )
 def test_a_field_that_is_empty_on_every_lead_is_told(newest, entered, causes):
     """Twenty leads, or five sold ones, are enough to say that a path is wrong; one with a value says that it is not."""
-    assert causes == [each.cause for each in empty_fields(newest, entered, FIELDS)]
+    assert causes == [field(each) for each in empty_fields(newest, entered, FIELDS)]
 
 
 def test_a_second_signal_is_looked_at_where_it_is_asked_for():
@@ -132,7 +140,7 @@ def test_a_second_signal_is_looked_at_where_it_is_asked_for():
     newest = [sample(personal=ConsentAnswer.MISSING)] * 20
     asked = ConfiguredFields("leadData.consent", "leadData.ads", where=(), amounts=())
 
-    assert ["field:leadData.ads"] == [each.cause for each in empty_fields(newest, [], asked)]
+    assert ["leadData.ads"] == [field(each) for each in empty_fields(newest, [], asked)]
     assert [] == list(empty_fields(newest, [], FIELDS))
 
 
@@ -185,6 +193,8 @@ def test_one_click_id_among_the_newest_leads_is_no_end_of_them(place, others):
     assert [] == list(stopped_clicks([*[False] * place, True, *others]))
 
 
+CUT_OFF = AnomalyCause(AnomalyKind.CLICK_IDS_CUT, ("gclid",))
+LOWERED = AnomalyCause(AnomalyKind.CLICK_IDS_LOWERED, ("gclid",))
 WHOLE = "Cj0KCQjw" + "aB3-" * 20 + "wcB"
 MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
 
@@ -194,15 +204,15 @@ MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
     [
         (ClickIdKind.GCLID, [WHOLE] * 20, []),
         (ClickIdKind.GCLID, MIXED, []),
-        (ClickIdKind.GCLID, [WHOLE[:50]] * 20, ["cut:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 20, [CUT_OFF]),
         (ClickIdKind.GCLID, [WHOLE[:50]] * 19, []),
         (ClickIdKind.GCLID, [WHOLE[:50]] * 49 + [WHOLE], []),
-        (ClickIdKind.GCLID, [WHOLE[:50]] * 10 + [WHOLE[:44]] * 10, ["cut:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE[:50]] * 10 + [WHOLE[:44]] * 10, [CUT_OFF]),
         (ClickIdKind.GCLID, [WHOLE[:50]] * 9 + [WHOLE[:44]] * 11, []),
-        (ClickIdKind.GCLID, [WHOLE.lower()] * 20, ["lowered:gclid"]),
-        (ClickIdKind.GCLID, [WHOLE.lower()] * 10 + [WHOLE] * 10, ["lowered:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE.lower()] * 20, [LOWERED]),
+        (ClickIdKind.GCLID, [WHOLE.lower()] * 10 + [WHOLE] * 10, [LOWERED]),
         (ClickIdKind.GCLID, [WHOLE.lower()] * 9 + [WHOLE] * 11, []),
-        (ClickIdKind.GCLID, [WHOLE.lower()[:50]] * 20, ["cut:gclid", "lowered:gclid"]),
+        (ClickIdKind.GCLID, [WHOLE.lower()[:50]] * 20, [CUT_OFF, LOWERED]),
         (ClickIdKind.FBC, [f"fb.1.1600000000000.{WHOLE.lower()}"] * 20, []),
         (ClickIdKind.LEAD_ID, ["123456789012345"] * 20, []),
     ],
@@ -220,14 +230,14 @@ OF_ONE_LENGTH = [f"EAIaIQob{'aB3-x_7Zq' * 9}"[:50] + "_BwE" for _ in range(50)]
 @pytest.mark.parametrize(
     ("newest", "earlier", "causes"),
     [
-        (CUT[:12], GCLIDS[:30], ["cut:gclid"]),
+        (CUT[:12], GCLIDS[:30], [CUT_OFF]),
         (CUT[:11], GCLIDS[:30], []),
         (CUT[:12], GCLIDS[:7], []),
         ([*CUT[:11], GCLIDS[0]], GCLIDS[:30], []),
         (OF_ONE_LENGTH[:12], GCLIDS[:30], []),
         (CUT[:12], OF_ONE_LENGTH[:30], []),
-        ([value.lower() for value in GCLIDS[:12]], GCLIDS[12:50], ["lowered:gclid"]),
-        ([value.lower() for value in GCLIDS[:12]], [], ["lowered:gclid"]),
+        ([value.lower() for value in GCLIDS[:12]], GCLIDS[12:50], [LOWERED]),
+        ([value.lower() for value in GCLIDS[:12]], [], [LOWERED]),
         ([value.lower() for value in GCLIDS[:11]], GCLIDS[12:50], []),
     ],
 )
@@ -240,5 +250,5 @@ def test_the_newest_ids_in_a_row_are_told_of_before_they_are_half(newest, earlie
 def test_no_id_stands_in_what_is_told(ids):
     """A sentence goes into mails and logs."""
     for each in damaged_ids([(kind, f"SECRET{value}") for kind, value in ids]):
-        assert "SECRET" not in each.sentence
+        assert "SECRET" not in sentence(each.message)
     assert len(ids) >= 20 or [] == list(damaged_ids(ids))

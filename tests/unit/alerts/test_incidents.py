@@ -18,26 +18,44 @@ from jobs.alerts.incidents import (
     nights,
     seen,
 )
-from jobs.ledger.incidents import IncidentAction, IncidentId, IncidentKind, IncidentRecord, NightNumbers
+from jobs.ledger.incidents import (
+    IncidentAction,
+    IncidentId,
+    IncidentKind,
+    IncidentRecord,
+    NightNumbers,
+    _read,
+    _written,
+)
 from jobs.ledger.queries import QualifiedConversion
-from jobs.rules.model import Anomaly
+from jobs.plan.volume_guard import ExcessVolume
+from jobs.reporting.wording import incident_words
+from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
 from tests.builders import PARIS
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 WHEN = Thresholds()
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-GOOGLE = "google_ads"
+GOOGLE, META = Scope("google_ads"), Scope("meta")
+ACTION, CORRECTIONS = Scope("google_ads", action="9"), Scope("google_ads", corrections=True)
+REVOKED = Stop(StopKind.REFUSED, ("token revoked",))
+EXCESS = ExcessVolume(60, 50, 10)
 
 
 def facts(**over):
     """A quiet night at one destination."""
-    plain = {"now": NOW, "zone": PARIS, "destinations": (DestinationHistory(GOOGLE),), "places": frozenset({GOOGLE})}
+    plain = {
+        "now": NOW,
+        "zone": PARIS,
+        "destinations": (DestinationHistory(GOOGLE),),
+        "configured": frozenset({GOOGLE}),
+    }
     return NightFacts(**(plain | over))
 
 
 def found(when=WHEN, **over):
-    """The causes of such a night, by kind and about."""
-    return {(each.id.kind, each.id.about): each for each in causes(facts(**over), when)}
+    """The notices of such a night, by kind and about."""
+    return {(each.id.kind, each.id.about): incident_words(each) for each in causes(facts(**over), when)}
 
 
 def at(**over):
@@ -55,25 +73,28 @@ def test_a_quiet_night_tells_nothing():
 
 def test_a_source_that_stopped_is_told_with_its_reason():
     """And what to do."""
-    (cause,) = found(source_stopped="401 Unauthorized").values()
+    (((kind, _), notice),) = found(source_stopped=Stop(StopKind.REFUSED, ("401 Unauthorized",))).items()
 
-    assert IncidentKind.SOURCE == cause.id.kind
-    assert "401 Unauthorized" in cause.text
-    assert "check --live" in cause.text
+    assert IncidentKind.SOURCE == kind
+    assert "401 Unauthorized" in notice.text
+    assert "check --live" in notice.text
 
 
 def test_each_stopped_destination_and_action_is_a_cause_of_its_own():
     """A destination's name alone, or with the action's."""
-    told = found(stopped={GOOGLE: "token revoked", "meta/Purchase": "no such event"})
+    purchase = replace(META, action="Purchase")
+    told = found(stopped={GOOGLE: REVOKED, purchase: Stop(StopKind.REFUSED, ("no such event",))})
 
-    assert {(IncidentKind.STOPPED, GOOGLE), (IncidentKind.STOPPED, "meta/Purchase")} == told.keys()
+    assert {(IncidentKind.STOPPED, GOOGLE), (IncidentKind.STOPPED, purchase)} == told.keys()
     assert "token revoked" in told[IncidentKind.STOPPED, GOOGLE].text
+    assert "meta/Purchase stopped" == told[IncidentKind.STOPPED, purchase].title
 
 
 def test_what_is_held_as_a_surge_is_told():
     """With the sentence that says how to agree."""
-    told = found(held={GOOGLE: "60 conversions are due: by `run --accept-volume`"})
+    told = found(held={GOOGLE: EXCESS})
 
+    assert told[IncidentKind.HELD, GOOGLE].text.startswith("60 conversions are due and one night may send 50")
     assert "--accept-volume" in told[IncidentKind.HELD, GOOGLE].text
 
 
@@ -91,7 +112,7 @@ def test_what_is_held_as_a_surge_is_told():
 )
 def test_what_expires_is_told_three_days_before_and_so_on_the_last_night_that_is(left, is_told):
     """The next night, 25 hours later at the longest, may leave less than three days."""
-    told = found(stopped={GOOGLE: "token revoked"}, waiting=(WaitingDelivery(GOOGLE, NOW + left),))
+    told = found(stopped={GOOGLE: REVOKED}, waiting=(WaitingDelivery(GOOGLE, NOW + left),))
 
     assert is_told == ((IncidentKind.EXPIRING, GOOGLE) in told)
 
@@ -99,7 +120,7 @@ def test_what_expires_is_told_three_days_before_and_so_on_the_last_night_that_is
 def test_the_sentence_has_the_number_the_day_and_what_to_do():
     """Of those that expire soon; the others are counted."""
     waiting = tuple(WaitingDelivery(GOOGLE, NOW + days * DAY) for days in (1, 2, 3, 9))
-    told = found(stopped={GOOGLE: "token revoked"}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
+    told = found(stopped={GOOGLE: REVOKED}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
 
     assert "3 conversions at google_ads expire by 2026-09-13 unless it is mended" in told
     assert "the first at 2026-09-11 05:30" in told
@@ -109,7 +130,7 @@ def test_the_sentence_has_the_number_the_day_and_what_to_do():
 
 def test_what_expires_while_it_is_held_needs_an_agreement():
     """Nothing is broken there."""
-    told = found(held={GOOGLE: "far more"}, waiting=(WaitingDelivery(GOOGLE, NOW + DAY),))
+    told = found(held={GOOGLE: EXCESS}, waiting=(WaitingDelivery(GOOGLE, NOW + DAY),))
 
     assert "unless someone agrees by `oplead-sync run --accept-volume`" in told[IncidentKind.EXPIRING, GOOGLE].text
 
@@ -119,7 +140,7 @@ def test_the_settings_may_tell_earlier():
     when = replace(WHEN, expires_within=5 * DAY)
 
     assert (IncidentKind.EXPIRING, GOOGLE) in found(
-        when, stopped={GOOGLE: "x"}, waiting=(WaitingDelivery(GOOGLE, NOW + 5 * DAY + 25 * HOUR),)
+        when, stopped={GOOGLE: REVOKED}, waiting=(WaitingDelivery(GOOGLE, NOW + 5 * DAY + 25 * HOUR),)
     )
 
 
@@ -188,12 +209,9 @@ def test_one_lost_answer_is_enough(doubtful, unconfirmed):
     )
 
 
-CORRECTIONS = "google_ads corrections"
-
-
 def corrections(**over):
     """What is told of the corrections at Google, where nothing is to be told of its conversions."""
-    of = DestinationHistory(CORRECTIONS, corrects=GOOGLE, **over)
+    of = DestinationHistory(CORRECTIONS, **over)
     return found(destinations=(DestinationHistory(GOOGLE), of))
 
 
@@ -257,7 +275,12 @@ def test_a_night_without_a_conversion_is_told_where_the_median_is_five(sent, bef
 
 @pytest.mark.parametrize(
     "why",
-    [{"source_stopped": "x"}, {"stopped": {GOOGLE: "x"}}, {"stopped": {f"{GOOGLE}/9": "x"}}, {"held": {GOOGLE: "x"}}],
+    [
+        {"source_stopped": REVOKED},
+        {"stopped": {GOOGLE: REVOKED}},
+        {"stopped": {ACTION: REVOKED}},
+        {"held": {GOOGLE: EXCESS}},
+    ],
 )
 def test_a_night_without_a_conversion_is_not_told_where_its_cause_is(why):
     """One cause, one message."""
@@ -268,10 +291,17 @@ def test_a_night_without_a_conversion_is_not_told_where_its_cause_is(why):
 
 def test_every_alarm_of_silence_is_told_with_its_sentence():
     """Each a cause of its own."""
-    told = found(anomalies=(Anomaly("field:leadData.consent", "the field is empty"), Anomaly("click share", "no ids")))
+    field, share = AnomalyCause(AnomalyKind.FIELD, ("montant",)), AnomalyCause(AnomalyKind.CLICK_SHARE)
+    told = found(
+        anomalies=(
+            Anomaly(field, Message(MessageId.AMOUNT_EMPTY, {"path": "montant", "count": 9})),
+            Anomaly(share, Message(MessageId.CLICK_IDS_STOPPED, {"count": 12, "share": 80})),
+        )
+    )
 
-    assert {(IncidentKind.SILENCE, "field:leadData.consent"), (IncidentKind.SILENCE, "click share")} == told.keys()
-    assert told[IncidentKind.SILENCE, "click share"].text.startswith("No ids\n")
+    assert {(IncidentKind.ANOMALY, field), (IncidentKind.ANOMALY, share)} == told.keys()
+    assert told[IncidentKind.ANOMALY, share].text.startswith("None of the last 12 leads has a click id, 80 % of")
+    assert ["Amounts may be missing", "Conversions may be missing"] == [each.title for each in told.values()]
 
 
 # ── what ends ────────────────────────────────────────────────────────────────────────────────────
@@ -301,56 +331,59 @@ def test_an_estimate_is_told_as_one(is_estimate, words):
 STOPPED, REJECTED = IncidentId(IncidentKind.STOPPED, GOOGLE), IncidentId(IncidentKind.REJECTED, GOOGLE)
 ACCEPTANCE, NOTHING = IncidentId(IncidentKind.ACCEPTANCE, GOOGLE), IncidentId(IncidentKind.NOTHING_SENT, GOOGLE)
 NO_CONSENT, WHERE = (
-    IncidentId(IncidentKind.SILENCE, "stopped:consent_missing"),
-    IncidentId(IncidentKind.SILENCE, "where:sale:google_ads"),
+    IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.STOPPED, (Reason.CONSENT_MISSING,))),
+    IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, ("sale", "google_ads"))),
 )
-FUNNEL = IncidentId(IncidentKind.SILENCE, "where:funnel:sale:google_ads")
+FUNNEL = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, ("funnel:sale", "google_ads")))
+LEFT = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, ("sale", "left")))
+SHARE = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.CLICK_SHARE))
+FORMER = IncidentId(IncidentKind.STOPPED, replace(GOOGLE, former=("1", "x")))
 
 
 def begun(*reasons):
     """What qualified tonight, and why it was stopped."""
-    return tuple(QualifiedConversion("sale", GOOGLE, reason) for reason in reasons)
+    return tuple(QualifiedConversion("sale", "google_ads", reason) for reason in reasons)
 
 
 @pytest.mark.parametrize(
     ("cause", "tonight", "expected"),
     [
-        (STOPPED, {"stopped": {GOOGLE: "x"}}, IncidentSighting.FOUND),
+        (STOPPED, {"stopped": {GOOGLE: REVOKED}}, IncidentSighting.FOUND),
         (STOPPED, {}, IncidentSighting.UNKNOWN),
-        (STOPPED, {"reached": frozenset({GOOGLE})}, IncidentSighting.GONE),
-        (STOPPED, {"places": frozenset()}, IncidentSighting.GONE),
+        (STOPPED, {"reached": frozenset({GOOGLE})}, IncidentSighting.CLEARED),
+        (STOPPED, {"configured": frozenset()}, IncidentSighting.CLEARED),
         (
-            IncidentId(IncidentKind.STOPPED, "google_ads/9"),
-            {"places": frozenset({"google_ads/9"})},
+            IncidentId(IncidentKind.STOPPED, ACTION),
+            {"configured": frozenset({ACTION})},
             IncidentSighting.UNKNOWN,
         ),
-        (IncidentId(IncidentKind.STOPPED, "google_ads (before: 1 by x)"), {}, IncidentSighting.GONE),
+        (FORMER, {}, IncidentSighting.CLEARED),
         (REJECTED, at(tonight=NightNumbers(rejected=5)), IncidentSighting.FOUND),
         (REJECTED, at(), IncidentSighting.UNKNOWN),
         (REJECTED, at(tonight=NightNumbers(accepted=1, rejected=4)), IncidentSighting.UNKNOWN),
-        (REJECTED, at(tonight=NightNumbers(accepted=1)), IncidentSighting.GONE),
-        (REJECTED, {"destinations": ()}, IncidentSighting.GONE),
+        (REJECTED, at(tonight=NightNumbers(accepted=1)), IncidentSighting.CLEARED),
+        (REJECTED, {"destinations": ()}, IncidentSighting.CLEARED),
         (ACCEPTANCE, at(tonight=NightNumbers(accepted=4)), IncidentSighting.UNKNOWN),
-        (ACCEPTANCE, at(tonight=NightNumbers(accepted=5)), IncidentSighting.GONE),
+        (ACCEPTANCE, at(tonight=NightNumbers(accepted=5)), IncidentSighting.CLEARED),
         (NOTHING, at(), IncidentSighting.UNKNOWN),
-        (NOTHING, at(tonight=NightNumbers(sent=1)), IncidentSighting.GONE),
+        (NOTHING, at(tonight=NightNumbers(sent=1)), IncidentSighting.CLEARED),
         (NO_CONSENT, {}, IncidentSighting.UNKNOWN),
-        (NO_CONSENT, {"begun": begun("consent_missing")}, IncidentSighting.UNKNOWN),
-        (NO_CONSENT, {"begun": begun(None)}, IncidentSighting.GONE),
-        (NO_CONSENT, {"begun": begun("consent_missing", None, None, None, None)}, IncidentSighting.GONE),
+        (NO_CONSENT, {"begun": begun(Reason.CONSENT_MISSING)}, IncidentSighting.UNKNOWN),
+        (NO_CONSENT, {"begun": begun(None)}, IncidentSighting.CLEARED),
+        (NO_CONSENT, {"begun": begun(Reason.CONSENT_MISSING, None, None, None, None)}, IncidentSighting.CLEARED),
         (WHERE, {}, IncidentSighting.UNKNOWN),
-        (WHERE, {"let_in": frozenset({("sale", GOOGLE)})}, IncidentSighting.GONE),
+        (WHERE, {"let_in": frozenset({("sale", "google_ads")})}, IncidentSighting.CLEARED),
         (FUNNEL, {}, IncidentSighting.UNKNOWN),
-        (FUNNEL, {"let_in": frozenset({("funnel:sale", GOOGLE)})}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.SILENCE, "where:sale:left"), {}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.SILENCE, "click share"), {}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.SOURCE), {}, IncidentSighting.GONE),
+        (FUNNEL, {"let_in": frozenset({("funnel:sale", "google_ads")})}, IncidentSighting.CLEARED),
+        (LEFT, {}, IncidentSighting.CLEARED),
+        (SHARE, {}, IncidentSighting.CLEARED),
+        (IncidentId(IncidentKind.SOURCE), {}, IncidentSighting.CLEARED),
         (IncidentId(IncidentKind.SOURCE), {"was_read": False}, IncidentSighting.UNKNOWN),
-        (IncidentId(IncidentKind.HELD, GOOGLE), {}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.IN_DOUBT, GOOGLE), {}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.UNCONFIRMED, GOOGLE), {}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.EXPIRING, GOOGLE), {}, IncidentSighting.GONE),
-        (IncidentId(IncidentKind.ENDS, "v1"), {}, IncidentSighting.GONE),
+        (IncidentId(IncidentKind.HELD, GOOGLE), {}, IncidentSighting.CLEARED),
+        (IncidentId(IncidentKind.IN_DOUBT, GOOGLE), {}, IncidentSighting.CLEARED),
+        (IncidentId(IncidentKind.UNCONFIRMED, GOOGLE), {}, IncidentSighting.CLEARED),
+        (IncidentId(IncidentKind.EXPIRING, GOOGLE), {}, IncidentSighting.CLEARED),
+        (IncidentId(IncidentKind.ENDS, "v1"), {}, IncidentSighting.CLEARED),
     ],
 )
 def test_a_cause_clears_only_where_tonight_shows_that_it_is_over(cause, tonight, expected):
@@ -376,11 +409,11 @@ def test_every_record_and_sight_has_its_act():
     [
         ([IncidentSighting.FOUND] * 5, [0]),
         ([IncidentSighting.FOUND, IncidentSighting.UNKNOWN, IncidentSighting.FOUND], [0]),
-        ([IncidentSighting.FOUND, IncidentSighting.GONE, IncidentSighting.GONE, IncidentSighting.FOUND], [0, 3]),
+        ([IncidentSighting.FOUND, IncidentSighting.CLEARED, IncidentSighting.CLEARED, IncidentSighting.FOUND], [0, 3]),
         (
             [
                 IncidentSighting.FOUND,
-                IncidentSighting.GONE,
+                IncidentSighting.CLEARED,
                 IncidentSighting.UNKNOWN,
                 IncidentSighting.FOUND,
                 IncidentSighting.FOUND,
@@ -405,11 +438,11 @@ def test_one_message_until_it_clears(sights, messages):
 
 
 @pytest.mark.parametrize(
-    "cause", [STOPPED, IncidentId(IncidentKind.SOURCE), IncidentId(IncidentKind.SILENCE, "where:a: b:c")]
+    "cause", [STOPPED, FORMER, IncidentId(IncidentKind.SOURCE), SHARE, FUNNEL, IncidentId(IncidentKind.ENDS, "v: 1")]
 )
 def test_a_cause_that_is_written_down_is_read_again(cause):
     """Whatever stands in its name."""
-    assert cause == IncidentId.read(str(cause))
+    assert cause == _read(_written(cause))
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────

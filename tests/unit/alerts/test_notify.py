@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlmodel import select
@@ -11,10 +12,12 @@ from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
 from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_incidents
-from jobs.ledger.incidents import IncidentKind
+from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import Deps, run_night
+from jobs.reporting.wording import incident_words, notice_text
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -73,12 +76,20 @@ class Told:
             with ledger.reading() as session:
                 self.facts = gather(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
-                ledger, account.book, account.sinks, summary, when or Thresholds(), now=now
+                ledger, account.book, account.sinks, summary, when or Thresholds(), words=incident_words, now=now
             )
             addresses = {mark: NotifyAddress(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
-            self.undelivered = send_undelivered(ledger, addresses, PARIS, now=now)
+            self.undelivered = send_undelivered(ledger, addresses, text_of=partial(notice_text, zone=PARIS), now=now)
         account.clock.time += days * DAY
         return summary
+
+    @property
+    def causes(self):
+        """What stands, and whether it is new."""
+        return [(one.cause, one.is_new) for one in self.standing]
+
+
+GOOGLE, CORRECTIONS = Scope("google_ads"), Scope("google_ads", corrections=True)
 
 
 @pytest.fixture
@@ -99,7 +110,7 @@ def test_a_destination_stopped_for_five_nights_is_told_once_and_again_when_it_co
     assert ["google_ads stopped"] == told.inbox.titles[:1]
     assert 1 == told.inbox.titles.count("google_ads stopped")
     told.night()
-    assert () == tuple(one.cause for one in told.standing if one.cause.startswith("stopped"))
+    assert IncidentKind.STOPPED not in {one.cause.kind for one in told.standing}
     told.account.put(lead("L-2"))
     told.account.sink.script.append(REFUSED)
     told.night()
@@ -113,9 +124,8 @@ def test_a_night_with_nothing_to_send_does_not_end_a_stop(told):
     told.account.sink.script.append(REFUSED)
     told.night(days=100)
     told.night()
-    standing = [(one.cause, one.is_new) for one in told.standing]
 
-    assert [("stopped: google_ads", False)] == standing
+    assert [(IncidentId(IncidentKind.STOPPED, GOOGLE), False)] == told.causes
 
 
 @pytest.mark.parametrize("of_target", [False, True])
@@ -126,7 +136,7 @@ def test_a_stop_of_corrections_stands_until_a_correction_arrives(told, of_target
     account.sink.asynchronous = False
     account.put(lead())
     told.night()
-    cause = "google_ads corrections/987654321" if of_target else "google_ads corrections"
+    cause = replace(CORRECTIONS, action="987654321") if of_target else CORRECTIONS
     account.put(changed(lead(), fields={"consent": "oui", "amount": Decimal(1200)}))
     account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, of_target=of_target))
     told.night()
@@ -137,7 +147,7 @@ def test_a_stop_of_corrections_stands_until_a_correction_arrives(told, of_target
     told.night()
 
     assert [f"{cause} stopped"] == told.inbox.titles
-    assert [(f"stopped: {cause}", False)] == [(one.cause, one.is_new) for one in told.standing]
+    assert [(IncidentId(IncidentKind.STOPPED, cause), False)] == told.causes
 
     told.night()
     told.night()
@@ -288,7 +298,7 @@ def test_rejections_are_counted_but_for_those_to_be_expected(told):
     google, _ = told.facts.destinations
 
     assert (2, 5, 8) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
-    assert IncidentKind.REJECTED in {one.cause.partition(":")[0] for one in told.standing}
+    assert IncidentKind.REJECTED in {one.cause.kind for one in told.standing}
     assert "rejected (BAD)" in told.inbox.messages[0][1]
 
 
@@ -300,7 +310,7 @@ def test_a_lost_answer_is_told_and_clears_with_the_replay(told):
     first = [one.cause for one in told.standing]
     told.night()
 
-    assert ("in doubt: google_ads" in first, [], 1) == (
+    assert (IncidentId(IncidentKind.IN_DOUBT, GOOGLE) in first, [], 1) == (
         True,
         [one.cause for one in told.standing],
         told.inbox.titles.count("google_ads: 1 conversion in doubt"),
@@ -335,9 +345,7 @@ def test_rejected_corrections_are_told_as_such(told):
 
     assert (5, 5, 10) == (corrections.tonight.accepted, corrections.tonight.rejected, corrections.tonight.sent)
     assert (2, 5, 7) == (google.tonight.accepted, google.tonight.rejected, google.tonight.sent)
-    assert {"google_ads": "M", "google_ads corrections": "L"} == {
-        place: one[0] for one, _, place, _ in summary.rejected
-    }
+    assert {GOOGLE: "M", CORRECTIONS: "L"} == {place: one[0] for one, _, place, _ in summary.rejected}
     assert [
         ("google_ads rejects 71 % of what it settles", "5 of 7 conversions settled tonight were rejected (BAD)."),
         (
@@ -360,7 +368,7 @@ def test_the_notice_of_rejected_corrections_stands_until_corrections_arrive(told
     told.account.put(changed(lead("M-1"), fields={"consent": "oui", "amount": Decimal(1200)}))
     told.night()
 
-    assert (["rejected: google_ads corrections"], ()) == (standing, told.standing)
+    assert ([IncidentId(IncidentKind.REJECTED, CORRECTIONS)], ()) == (standing, told.standing)
 
 
 def test_rejected_corrections_that_were_to_be_expected_alarm_nobody(told):
@@ -384,11 +392,11 @@ def test_a_correction_in_doubt_or_given_up_is_told_as_such(told):
 
     assert ["google_ads: 1 correction in doubt", "google_ads: 1 correction unconfirmed"] == titles
     assert "1 correction sent to google_ads, and the answer was lost" in told.inbox.messages[0][1]
-    assert "unconfirmed: google_ads corrections" in {one.cause for one in told.standing}
+    assert IncidentId(IncidentKind.UNCONFIRMED, CORRECTIONS) in {one.cause for one in told.standing}
 
     told.night()
 
-    assert not {"in doubt", "unconfirmed"} & {one.cause.partition(":")[0] for one in told.standing}
+    assert not {IncidentKind.IN_DOUBT, IncidentKind.UNCONFIRMED} & {one.cause.kind for one in told.standing}
 
 
 def test_nights_without_corrections_and_worse_ones_are_no_alarm(told):
@@ -427,11 +435,11 @@ def test_a_where_that_lets_nobody_in_is_told_once_and_clears_with_the_first_it_l
         route(conversion, where=(channel,)), extraction=replace(rulebook().extraction, where=channel)
     )
     told.account.put(*(lead(f"L-{number}") for number in range(5)))
-    cause = f"silence: where:{conversion}:google_ads"
+    cause = IncidentId(IncidentKind.ANOMALY, AnomalyCause(AnomalyKind.WHERE, (conversion, "google_ads")))
     seen = []
     for _ in range(2):
         told.night()
-        seen.append([(one.cause, one.is_new) for one in told.standing])
+        seen.append(told.causes)
 
     assert [[(cause, True)], [(cause, False)]] == seen
 
@@ -452,7 +460,7 @@ def test_a_notice_on_record_keeps_since_when_it_stands(told):
     told.account.sink.script.append(REFUSED)
     third = told.account.clock.now()
     told.night()
-    (row,) = [row for row in told.account.rows(IncidentRow) if row.cause == "stopped: google_ads"]
+    (row,) = [row for row in told.account.rows(IncidentRow) if row.title == "google_ads stopped"]
 
     assert (third, third, None) == (row.first_seen_at, row.notified_at, row.cleared_at)
 

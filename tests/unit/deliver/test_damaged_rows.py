@@ -91,9 +91,9 @@ def test_a_frozen_event_that_is_damaged_is_given_up_alone(account, spoilt):
     account.night()
 
     assert {"L-1": "unconfirmed", "L-2": "submitted", "L-3": "submitted"} == account.states
-    assert ("unconfirmed", "what was sent is damaged in the state") == account.causes("L-1")[-1]
+    assert ("unconfirmed", "damaged") == account.causes("L-1")[-1]
     (row, *_) = account.rows()
-    assert ("what was sent is damaged in the state", None) == (row.code, row.event)
+    assert ("damaged", None) == (row.reason, row.event)
 
 
 def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
@@ -114,8 +114,8 @@ def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
     account.sink.adjust_script.clear()
     account.night()
 
-    found = [(row.state, row.code) for row in account.rows(Adjustment)]
-    assert [("unconfirmed", "what was sent is damaged in the state"), "accepted"] == [found[0], found[1][0]]
+    found = [(row.state, row.reason) for row in account.rows(Adjustment)]
+    assert [("unconfirmed", "damaged"), "accepted"] == [found[0], found[1][0]]
 
 
 def spoil(account, table, event):

@@ -7,9 +7,11 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Answered, Forgotten, Miscounted, Outcome, OutcomeClass, PartlyRefused, StillPending
+from jobs.deliver.resolve import Unresolved
 from jobs.ledger.schema import Attempt, Request
+from jobs.rules.reasons import Reason
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook
+from tests.builders import CREATED, GOOGLE, TARGET, changed, lead, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, FakeSink
 
 DAY = timedelta(days=1)
@@ -111,7 +113,7 @@ def test_an_outcome_may_stop_an_action_or_a_destination(account, kind, of_target
     submitted(account, 1)
     done = saying(account, Answered((Outcome(kind, "NO_ACCESS", of_target=of_target),)))
 
-    assert {name: "NO_ACCESS"} == done.stopped
+    assert {name: "NO_ACCESS"} == stops(done)
 
 
 @pytest.mark.parametrize("answer", [StillPending(), Transient("503")])
@@ -133,7 +135,7 @@ def test_a_platform_that_refuses_to_be_asked_stops(account):
     account.clock.time += HALF_HOUR
     done = saying(account, Misconfigured("token refused"))
 
-    assert (1, {GOOGLE: "token refused"}) == (done.asked, done.stopped)
+    assert (1, {GOOGLE: "token refused"}) == (done.asked, stops(done))
     assert {"submitted"} == set(account.states.values())
 
 
@@ -152,11 +154,11 @@ def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
     """With the platform's words; a human is told where to look."""
     submitted(account, 3)
     done = saying(account, PartlyRefused(1, 3, ("BAD_CLICK", "TOO_OLD")))
-    words = "1 of 3 refused: BAD_CLICK, TOO_OLD"
+    detail = "1 of 3: BAD_CLICK, TOO_OLD"
 
     assert {"unconfirmed"} == set(account.states.values())
-    assert {words} == {row.code for row in account.rows()}
-    assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
+    assert {(Reason.PARTLY_REFUSED, detail)} == {(row.reason, row.detail) for row in account.rows()}
+    assert [Unresolved(GOOGLE, "request-1", Reason.PARTLY_REFUSED, detail)] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
 
@@ -165,10 +167,9 @@ def test_another_number_of_rows_leaves_all_unconfirmed(account, counted):
     """A success for others than were sent is none for these; a human is told the numbers."""
     submitted(account, 3)
     done = saying(account, Miscounted(counted, 3))
-    words = f"the platform counted {counted} of 3"
 
     assert {"unconfirmed"} == set(account.states.values())
-    assert [f"{GOOGLE}, request request-1: {words}"] == done.unconfirmed
+    assert [Unresolved(GOOGLE, "request-1", Reason.MISCOUNTED, f"{counted} of 3")] == done.unconfirmed
     assert ["unresolved"] == account.requests
 
 
@@ -179,7 +180,7 @@ def test_a_setting_found_wrong_later_stops_in_words(account):
     done = saying(account, Answered((outcome, outcome)))
 
     assert {"pending"} == set(account.states.values())
-    assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == done.stopped
+    assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == stops(done)
 
 
 def test_a_request_the_platform_forgot_is_unconfirmed(account):
@@ -273,4 +274,4 @@ def test_a_way_that_is_closed_since_holds_up_only_its_own_outcomes(account):
     summary = account.night()
 
     assert {"L-1": "submitted", "L-2": "submitted"} == account.states
-    assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == summary.stopped
+    assert {"google_ads (before: 1234567890 by data_manager)": "closed"} == stops(summary)

@@ -19,8 +19,9 @@ from connectors.records import (
     StatusEntry,
 )
 from jobs.ledger.schema import Attempt, Request
+from jobs.rules.reasons import Scope
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook
+from tests.builders import CREATED, GOOGLE, TARGET, WON, changed, from_field, lead, read, route, rulebook, stops
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
 
 DAY = timedelta(days=1)
@@ -254,7 +255,7 @@ def test_no_connection_is_tried_five_times(account):
     done = account.deliver()
 
     assert (5, ["not_sent"] * 5, {"L-1": "pending"}) == (len(account.sink.calls), account.requests, account.states)
-    assert "no connection, 5 times" == done.stopped[GOOGLE]
+    assert "no connection, 5 times" == stops(done)[GOOGLE]
 
 
 def test_waits_between_attempts_grow(account):
@@ -272,7 +273,7 @@ def test_a_connection_that_comes_back_goes_on(account):
     account.sink.script.extend([fakes.not_sent] * 4)
     done = account.deliver()
 
-    assert ({}, {"L-1": "submitted"}) == (done.stopped, account.states)
+    assert ({}, {"L-1": "submitted"}) == (stops(done), account.states)
 
 
 def test_a_short_delay_of_the_platform_is_waited_for(account):
@@ -298,7 +299,7 @@ def test_a_long_delay_of_the_platform_outlives_the_run(account):
     account.deliver()
 
     assert (NIGHT + HOUR, [], 1, 2) == (deferred, account.clock.slept, early, len(account.sink.calls))
-    assert GOOGLE in done.stopped
+    assert GOOGLE in stops(done)
 
 
 @pytest.mark.parametrize(("named", "expected"), [(None, 6 * HOUR), (2 * HOUR, 2 * HOUR)])
@@ -329,7 +330,7 @@ def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
     before = account.clock.now()
     done = account.deliver()
 
-    assert {GOOGLE: "the host name in X does not exist"} == done.stopped
+    assert {GOOGLE: "the host name in X does not exist"} == stops(done)
     assert ({"pending"}, before) == (set(account.states.values()), account.clock.now())
     assert 1 == len(account.sink.calls)
 
@@ -348,7 +349,7 @@ def test_a_wrong_destination_stops_whole(account, kind):
     account.sink.script.append(fakes.refuse(kind, "NO_ACCESS", message="not yours"))
     done = account.deliver()
 
-    assert ({GOOGLE: "NO_ACCESS: not yours"}, 1) == (done.stopped, len(account.sink.calls))
+    assert ({GOOGLE: "NO_ACCESS: not yours"}, 1) == (stops(done), len(account.sink.calls))
     assert {"pending"} == {row.state for row in account.rows()}
 
 
@@ -361,7 +362,7 @@ def test_a_wrong_action_stops_alone(account, answered):
     account.sink.script.append(step)
     done = account.deliver()
 
-    assert {f"{GOOGLE}/5": "NO_SUCH_ACTION"} == done.stopped
+    assert {f"{GOOGLE}/5": "NO_SUCH_ACTION"} == stops(done)
     assert ["5", "987654321"] == actions(account)
     assert ["pending", "submitted"] == [row.state for row in account.rows()]
 
@@ -377,7 +378,7 @@ def test_a_row_that_is_put_off_for_ever_holds_up_nothing(account):
     done = account.deliver()
     states = {(row.lead, row.conversion): row.state for row in account.rows()}
 
-    assert {} == done.stopped
+    assert {} == stops(done)
     assert "pending" == states.pop(("L-1", "appointment"))
     assert {"accepted"} == set(states.values())
     assert account.rows()[0].deferred_until == account.clock.now() + 6 * HOUR
@@ -391,7 +392,7 @@ def test_a_row_alone_that_is_put_off_for_ever_stops_its_action_only(account):
     account.sink.verdict = lambda event: again if b'"action": "5"' in event.body else DONE
     done = account.deliver()
 
-    assert ["google_ads/5"] == list(done.stopped)
+    assert ["google_ads/5"] == list(stops(done))
     assert ["accepted", "pending"] == sorted(row.state for row in account.rows())
 
 
@@ -404,7 +405,7 @@ def test_of_two_stops_in_one_answer_the_wider_counts(account, order):
     wide = Outcome(OutcomeClass.FIX_CONFIG, "TERMS")
     account.sink.script.append(fakes.answer(*[narrow, wide][::order]))
 
-    assert {"google_ads": "TERMS"} == account.deliver().stopped
+    assert {"google_ads": "TERMS"} == stops(account.deliver())
 
 
 def test_a_stopped_destination_stops_alone(account):
@@ -421,7 +422,8 @@ def test_a_stopped_destination_stops_alone(account):
 
 
 @pytest.mark.parametrize(
-    ("stopped", "expected"), [({GOOGLE}, []), ({f"{GOOGLE}/5"}, ["987654321"]), ({"other"}, ["5", "987654321"])]
+    ("stopped", "expected"),
+    [({Scope(GOOGLE)}, []), ({Scope(GOOGLE, action="5")}, ["987654321"]), ({Scope("other")}, ["5", "987654321"])],
 )
 def test_what_stopped_before_is_not_tried(account, stopped, expected):
     """Asking for outcomes may have found it already."""
@@ -516,7 +518,7 @@ def test_three_replays_over_three_runs_and_nobody_will_know(account):
 
     assert ["in_doubt"] * 4 + ["unconfirmed"] * 2 == states
     assert (20, 20) == (sent, len(account.sink.calls))
-    assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
+    assert ("unconfirmed", "no_answer") == account.causes("L-1")[-1]
 
 
 def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_again(account):
@@ -532,7 +534,7 @@ def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_agai
         account.clock.time += DAY - timedelta(minutes=75)
 
     assert [5, 10, 10, 10, 10, *[15] * 5, *[20] * 5, *[20] * 5] == sent
-    assert ("unconfirmed", "no answer in 3 replays") == account.causes("L-1")[-1]
+    assert ("unconfirmed", "no_answer") == account.causes("L-1")[-1]
 
 
 def test_a_clock_that_was_set_back_keeps_no_replay_from_going_out(account):
@@ -658,7 +660,7 @@ def test_an_unknown_answer_is_doubt_not_success(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.UNKNOWN, "HTML"))
     done = account.deliver()
 
-    assert ({"L-1": "in_doubt"}, {f"{GOOGLE}/{TARGET.action}": "HTML"}) == (account.states, done.stopped)
+    assert ({"L-1": "in_doubt"}, {f"{GOOGLE}/{TARGET.action}": "HTML"}) == (account.states, stops(done))
 
 
 @pytest.mark.parametrize(
@@ -719,6 +721,6 @@ def test_an_action_that_stopped_before_is_not_asked_again(account):
     ready(account)
     lose(account)
     account.sink.calls.clear()
-    account.deliver(stopped={f"{GOOGLE}/{TARGET.action}"})
+    account.deliver(stopped={Scope(GOOGLE, action=TARGET.action)})
 
     assert [] == account.sink.calls

@@ -8,7 +8,7 @@ import pytest
 from connectors.records import Answered, Outcome, OutcomeClass, Refused
 from jobs.deliver.resolve import recover
 from tests import fakes
-from tests.builders import lead, route, rulebook
+from tests.builders import lead, route, rulebook, stops
 
 BAD = Outcome(OutcomeClass.FIX_DATA, "BAD")
 WORSE = Outcome(OutcomeClass.DROP, "WORSE")
@@ -49,7 +49,7 @@ def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
 
     assert len(account.sink.calls) <= 15
     assert {"pending"} == set(account.states.values())
-    assert "nothing passes" in done.stopped["google_ads/987654321"]
+    assert "nothing passes" in stops(done)["google_ads/987654321"]
     assert (0, 0) == (
         done.unexpected,
         sum(count for (_, _, state, _), count in done.moved.items() if state == "rejected"),
@@ -73,7 +73,7 @@ def test_hundreds_bad_for_two_reasons_stop_within_fifteen_requests(account, step
 
     assert len(account.sink.calls) <= 15
     assert {"pending"} == set(account.states.values())
-    assert ["BAD", "WORSE"] == [code for code in ("BAD", "WORSE") if code in done.stopped["google_ads/987654321"]]
+    assert ["BAD", "WORSE"] == [code for code in ("BAD", "WORSE") if code in stops(done)["google_ads/987654321"]]
     assert 0 == done.unexpected
 
 
@@ -108,7 +108,7 @@ def test_bad_rows_after_good_ones_of_their_batch_are_at_fault(account):
     account.sink.verdict = lambda event: BAD if any(each in event.body for each in bad) else fakes.DONE
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 100)
 
-    assert {} == account.deliver().stopped
+    assert {} == stops(account.deliver())
     assert {"rejected": 6, "accepted": 34} == Counter(account.states.values())
 
 
@@ -142,7 +142,7 @@ def test_five_rows_of_one_answer_all_refused_stop_the_action(account, others):
     done = account.deliver()
 
     assert {"pending"} == set(account.states.values())
-    assert ["google_ads/987654321"] == list(done.stopped)
+    assert ["google_ads/987654321"] == list(stops(done))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_few_rows_or_expected_ones_are_the_rows_own_fault(account, outcomes):
     ready(account, len(outcomes))
     account.sink.script.append(fakes.answer(*outcomes))
 
-    assert {} == account.deliver().stopped
+    assert {} == stops(account.deliver())
     assert {"rejected"} == set(account.states.values())
 
 
@@ -170,7 +170,7 @@ def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
     done = account.deliver()
 
     assert {"in_doubt"} == set(account.states.values())
-    assert ["google_ads"] == list(done.stopped)
+    assert ["google_ads"] == list(stops(done))
 
 
 def test_a_run_that_dies_while_nothing_has_passed_has_rejected_nothing(account):
@@ -199,7 +199,7 @@ def test_too_old_alike_is_given_up_too(account):
     done = account.deliver()
 
     assert {"pending"} == set(account.states.values())
-    assert list(done.stopped) == ["google_ads/987654321"]
+    assert list(stops(done)) == ["google_ads/987654321"]
 
 
 def test_rows_in_doubt_that_everything_is_refused_with_stay_in_doubt(account):
@@ -223,7 +223,7 @@ def test_few_refused_alike_are_at_fault_themselves(account, count):
     account.sink.verdict = lambda _event: BAD
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
 
-    assert {} == account.deliver().stopped
+    assert {} == stops(account.deliver())
     assert {"rejected"} == set(account.states.values())
 
 
@@ -234,4 +234,4 @@ def test_an_answer_that_blames_every_row_stops_the_action(account):
     done = account.deliver()
 
     assert {"pending"} == set(account.states.values())
-    assert ["google_ads/987654321"] == list(done.stopped)
+    assert ["google_ads/987654321"] == list(stops(done))

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.records import Answered, Lost, Outcome, OutcomeClass, Refused
 from tests import fakes
-from tests.builders import GOOGLE, TARGET, lead, route, rulebook
+from tests.builders import GOOGLE, TARGET, lead, route, rulebook, stops
 from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
@@ -64,7 +64,7 @@ def test_one_row_that_never_gets_an_answer_is_all_that_stays_in_doubt(account, p
 
     assert {"accepted": 249, "in_doubt": 1} == standing(account)
     assert "in_doubt" == account.states[f"L-{place:03}"]
-    assert {} == done.stopped
+    assert {} == stops(done)
     assert len(account.sink.calls) <= TRIES + 3 * 7 + 2
 
 
@@ -84,7 +84,7 @@ def test_a_platform_that_never_answers_is_left_alone(account):
     done = account.deliver()
 
     assert IN_VAIN == len(account.sink.calls)
-    assert {GOOGLE: "HTTP 500, at every try"} == done.stopped
+    assert {GOOGLE: "HTTP 500, at every try"} == stops(done)
     assert {"in_doubt": 102, "pending": 148} == standing(account)
 
 
@@ -96,7 +96,7 @@ def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
     for night in (1, 2):
         account.clock.time = NIGHT + night * DAY
         account.sink.calls.clear()
-        assert [GOOGLE] == list(account.deliver().stopped)
+        assert [GOOGLE] == list(stops(account.deliver()))
         assert IN_VAIN == len(account.sink.calls)
 
     assert {"in_doubt": 106, "pending": 144} == standing(account)
@@ -193,7 +193,7 @@ def test_a_silent_platform_that_refuses_something_answers(account):
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, "BAD", rows=(0,)))
     done = account.deliver()
 
-    assert {} == done.stopped
+    assert {} == stops(done)
     assert {"accepted": 7, "rejected": 1} == standing(account)
 
 
@@ -210,7 +210,7 @@ def test_a_lost_answers_own_delay_is_kept_to(account, wait, waits):
     account.clock.time = NIGHT + wait
     account.deliver()
 
-    assert waits == (done.stopped == {})
+    assert waits == (stops(done) == {})
     assert ({"accepted": 2} if waits else {"in_doubt": 2}) == after
     assert (2 if waits else 1) == early
     assert ({"accepted": 2}, 2) == (standing(account), len(account.sink.calls))
@@ -227,7 +227,7 @@ def test_where_a_human_is_asked_a_silent_platform_is_left_alone_too(account):
     done = account.deliver()
 
     assert [4, 1, 1] == sizes(account)
-    assert {} == done.stopped
+    assert {} == stops(done)
     assert {"in_doubt": 6, "pending": 14} == standing(account)
 
 
@@ -260,11 +260,11 @@ def test_replays_refused_by_a_new_code_hold_up_nothing_new(account, stuck):
     poison = [f"L-{number:03}" for number in range(1, stuck + 1)]
     ready(account, 8)
     refuse_by_a_new_code(account, *poison)
-    stopped = [list(account.deliver().stopped)]
+    stopped = [list(stops(account.deliver()))]
     for night in (1, 2, 3):
         account.clock.time = NIGHT + night * DAY
         ready(account, 3, first=10 * night)
-        stopped.append(list(account.deliver().stopped))
+        stopped.append(list(stops(account.deliver())))
 
         assert {"accepted"} == {state for name, state in account.states.items() if name > "L-009"}
     account.clock.time = NIGHT + 4 * DAY
@@ -288,7 +288,7 @@ def test_a_platform_that_refuses_everything_by_a_new_code_is_left_alone(account)
     done = account.deliver()
 
     assert [8, 1] == sizes(account)
-    assert {f"{GOOGLE}/{TARGET.action}": "NEW_CODE"} == done.stopped
+    assert {f"{GOOGLE}/{TARGET.action}": "NEW_CODE"} == stops(done)
     assert {"in_doubt": 9, "pending": 7} == standing(account)
 
 
@@ -302,7 +302,7 @@ def test_replays_alone_that_are_refused_by_a_new_code_are_few(account):
     done = account.deliver()
 
     assert [100, 1, 1] == sizes(account)
-    assert ({}, {"in_doubt": 100}) == (done.stopped, standing(account))
+    assert ({}, {"in_doubt": 100}) == (stops(done), standing(account))
 
 
 def test_an_action_whose_replays_are_refused_by_a_new_code_leaves_the_others_alone(account):
@@ -324,7 +324,7 @@ def test_an_action_whose_replays_are_refused_by_a_new_code_leaves_the_others_alo
     done = account.deliver()
     by_conversion = Counter((row.conversion, row.state) for row in account.rows())
 
-    assert {f"{GOOGLE}/5": "NEW_CODE"} == done.stopped
+    assert {f"{GOOGLE}/5": "NEW_CODE"} == stops(done)
     assert {("appointment", "in_doubt"): 4, ("appointment", "pending"): 1, ("sale", "accepted"): 5} == by_conversion
 
 
@@ -349,7 +349,7 @@ def test_rows_whose_answers_say_nothing_hold_up_nothing_new(account, within, stu
         account.clock.time = NIGHT + night * DAY
         if night:
             ready(account, 3, first=10 * night)
-        stopped = account.deliver().stopped
+        stopped = stops(account.deliver())
         states = account.states
 
         assert {"in_doubt"} == {states.pop(name) for name in poison}
@@ -364,7 +364,7 @@ def test_a_row_whose_answer_says_nothing_is_found_among_others(account):
     done = account.deliver()
 
     assert {"accepted": 39, "in_doubt": 1} == standing(account)
-    assert {} == done.stopped
+    assert {} == stops(done)
 
 
 def test_a_platform_whose_answers_say_nothing_is_left_alone(account):
@@ -374,7 +374,7 @@ def test_a_platform_whose_answers_say_nothing_is_left_alone(account):
     done = account.deliver()
 
     assert [2_000, 1, 1] == sizes(account)
-    assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == done.stopped
+    assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == stops(done)
 
 
 def test_a_few_rows_whose_code_is_too_new_are_no_silence(account):
@@ -384,7 +384,7 @@ def test_a_few_rows_whose_code_is_too_new_are_no_silence(account):
     done = account.deliver()
 
     assert [2] == sizes(account)
-    assert ({"in_doubt": 2}, {}) == (standing(account), done.stopped)
+    assert ({"in_doubt": 2}, {}) == (standing(account), stops(done))
 
 
 def test_where_each_sending_may_count_a_silent_platform_gets_few_copies(account):
@@ -424,7 +424,7 @@ def test_where_each_sending_may_count_a_platform_is_given_time_too(account):
     done = account.deliver()
 
     assert [0.75, 60] == [wait.total_seconds() for wait in account.clock.slept]
-    assert ({"accepted": 9, "in_doubt": 1}, {}) == (standing(account), done.stopped)
+    assert ({"accepted": 9, "in_doubt": 1}, {}) == (standing(account), stops(done))
 
 
 @pytest.mark.parametrize("poison", [(1, 2, 3), (1, 51, 52), (98, 99, 100), (1, 2, 3, 4, 5, 6)])
@@ -432,10 +432,10 @@ def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison
     """What stands in the next batch goes out the same night, and within two nights all but they are accepted."""
     ready(account, 150, batch=100)
     never_answer(account, *(f"L-{number:03}" for number in poison))
-    stopped = [account.deliver().stopped]
+    stopped = [stops(account.deliver())]
     next_batch = {state for name, state in account.states.items() if name > "L-100"}
     account.clock.time = NIGHT + DAY
-    stopped.append(account.deliver().stopped)
+    stopped.append(stops(account.deliver()))
 
     assert {"accepted"} == next_batch
     assert [{}, {}] == stopped
@@ -450,7 +450,7 @@ def test_a_platform_is_not_called_stopped_for_what_was_in_doubt_before(account):
     for night in (1, 2, 3):
         account.clock.time = NIGHT + night * DAY
 
-        assert {} == account.deliver().stopped
+        assert {} == stops(account.deliver())
         assert {"accepted": 97, "in_doubt": 3} == standing(account)
 
 
@@ -466,4 +466,4 @@ def test_a_refusal_of_our_own_is_no_answer(account):
     done = account.deliver()
 
     assert [12] * TRIES + [1, 1, 1] == sizes(account)
-    assert {GOOGLE: "HTTP 500, at every try"} == done.stopped
+    assert {GOOGLE: "HTTP 500, at every try"} == stops(done)

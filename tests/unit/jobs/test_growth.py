@@ -15,9 +15,9 @@ from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import resolve
-from jobs.deliver.sender import deliver
-from jobs.ledger import incidents, outbox, outbox_queries, queries
+from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import leads as leads_on_record
+from jobs.ledger import queries, schema
 from jobs.ledger.requeue import BackfillRequest
 from jobs.metrics import measure
 from jobs.nightly import Deps, _conclude, _pull, begin, run_night
@@ -27,6 +27,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.sync import SyncMode
+from jobs.reporting.wording import incident_words
 from jobs.requeue import pick
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
@@ -113,15 +114,15 @@ def _refusal(account, leads):
     account.sink.limits = LIMITS
     account.sink.script.append(lambda _, batch: Refused(BAD, tuple(range(0, len(batch), 2))))
     with counted_steps() as made, account.hold() as ledger:
-        done = deliver(ledger, account.book, account.sinks, account.clock, jitter=lambda: 0.5, due_by=NIGHT)
+        sending = Sending(ledger=ledger, book=account.book, clock=account.clock, jitter=lambda: 0.5, due_by=NIGHT)
+        done = deliver(sending, account.sinks)
     assert done.unexpected == leads / 2
     return made.count
 
 
 def test_memory_does_not_grow_with_the_leads(account, monkeypatch):
     """What is counted, erased or told of is gone through some rows at a time."""
-    for module in (outbox_queries, incidents, queries, outbox, queries):
-        monkeypatch.setattr(module, "_AT_ONCE", AT_ONCE)
+    monkeypatch.setitem(schema.STREAMED, "yield_per", AT_ONCE)
     monkeypatch.setattr(leads_on_record, "_ERASED_AT_ONCE", AT_ONCE)
     _peak(account, FEW)
     few, many = (_peak(account, leads) for leads in (FEW, 8 * FEW))
@@ -229,14 +230,17 @@ def _parts(account):
         count("correct", lambda: plan_adjustments(ledger, book, now=clock.now()))
         count("erase", lambda: erase_idle(ledger, sinks, now=clock.now()))
         count("hold", lambda: hold_excess_volume(ledger, book, sinks, accepted=False, now=clock.now()))
-        sending = {"jitter": lambda: 0.5, "due_by": clock.now()}
-        summary.delivered = count("deliver", lambda: deliver(ledger, book, sinks, clock, **sending))
-        count("adjust", lambda: send_adjustments(ledger, book, sinks, clock, **sending))
+        sending = Sending(ledger=ledger, book=book, clock=clock, jitter=lambda: 0.5, due_by=clock.now())
+        summary.delivered = count("deliver", lambda: deliver(sending, sinks))
+        count("adjust", lambda: send_adjustments(sending, sinks))
         clock.time += timedelta(hours=1)
         count("resolve", lambda: resolve(ledger, book, sinks, clock, summary.resolved))
         count("where everything stands", lambda: _conclude(ledger, book, summary))
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
-        count("notices", lambda: update_incidents(ledger, book, sinks, summary, Thresholds(), now=clock.now()))
+        count(
+            "notices",
+            lambda: update_incidents(ledger, book, sinks, summary, Thresholds(), words=incident_words, now=clock.now()),
+        )
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
     assert len(summary.put_off) == summary.planned.same_click["sale"] == len(account.source.leads)
@@ -264,5 +268,7 @@ def _deps(account):
 def _night(account):
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, _deps(account))
-        update_incidents(ledger, account.book, account.sinks, summary, Thresholds(), now=account.clock.now())
+        update_incidents(
+            ledger, account.book, account.sinks, summary, Thresholds(), words=incident_words, now=account.clock.now()
+        )
         _tallies(ledger, account.clock, run=ledger.run)

@@ -11,8 +11,9 @@ from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableL
 from jobs.ledger.schema import Run, Start
 from jobs.nightly import Deps, rehearse, run_night
 from jobs.plan.planner import RenamedError
+from jobs.reporting.wording import sentence
 from tests import fakes
-from tests.builders import CREATED, GOOGLE, changed, from_field, lead, route, rulebook
+from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
 
 DAY = timedelta(days=1)
@@ -92,7 +93,7 @@ def test_outcomes_that_cannot_be_told_apart_end_with_1(account):
     summary = account.night()
 
     assert 1 == summary.exit_code
-    assert "1 of 2 refused: BAD" in summary.attention[0]
+    assert "some of it refused (1 of 2: BAD)" in attention(summary)[0]
 
 
 def test_a_rejection_alarms_in_the_night_it_happens_and_not_for_ever(account):
@@ -131,7 +132,7 @@ def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
         codes.append((summary.exit_code, summary.review.unreadable, summary.review.unreadable_before))
 
     assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
-    assert ["2 leads still cannot be read: `status` names them"] == summary.review.standing
+    assert ["2 leads still cannot be read: `status` names them"] == list(map(sentence, summary.review.standing))
 
 
 def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):
@@ -155,7 +156,9 @@ def test_a_status_the_settings_do_not_name_alarms_once_and_again_when_more_leads
         codes.append(summary.exit_code)
 
     assert [1, 0, 1, 0] == codes
-    assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == summary.review.standing
+    assert ["still in neither `stages` nor `ignored_statuses`: 'Vendu !'"] == list(
+        map(sentence, summary.review.standing)
+    )
 
 
 def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
@@ -177,7 +180,11 @@ def test_a_source_that_fails_still_lets_due_deliveries_go_out(account, error):
     account.source.fails = {1: error}
     summary = account.night()
 
-    assert (3, str(error), {"L-1": "submitted"}) == (summary.exit_code, summary.source_stopped, account.states)
+    assert (3, (str(error),), {"L-1": "submitted"}) == (
+        summary.exit_code,
+        summary.source_stopped.answers,
+        account.states,
+    )
 
 
 def test_a_stopped_destination_wins_over_what_only_needs_a_look(account):
@@ -316,7 +323,7 @@ def test_what_is_put_off_for_a_second_time_when_asked_for_needs_a_look(account, 
     account.sink.verdict = lambda event: Outcome(kind, "LATER") if b"gclid-of-L-1" in event.body else DONE
     told = []
     for _ in range(4):
-        told.append([sentence for sentence in account.night().attention if "put off" in sentence])
+        told.append([sentence for sentence in attention(account.night()) if "put off" in sentence])
         account.clock.time += 8 * HOUR
     account.sink.verdict = lambda _event: DONE
     account.clock.time += DAY

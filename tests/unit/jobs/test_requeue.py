@@ -115,7 +115,7 @@ def test_what_cannot_be_read_stays_rejected(refused):
     refused.put(lead("L-1"))
     refused.source.fails = {"L-1": Transient("503")}
 
-    assert "503" == again(refused).source_stopped
+    assert ("503",) == again(refused).source_stopped.answers
     assert "rejected" == refused.states["L-1"]
 
 

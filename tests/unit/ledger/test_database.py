@@ -39,7 +39,7 @@ def raw(path):
 
 
 def refused(path, *, for_writing=True):
-    """What an operator is told."""
+    """The message an operator sees."""
     with pytest.raises(LedgerError) as caught:
         open_engine(path, for_writing=for_writing)
     return str(caught.value)
@@ -152,10 +152,10 @@ def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
     with opened(path), raw(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = path.read_bytes()
-    said = refused(path)
+    message = refused(path)
 
-    assert str(path) in said
-    assert "newer oplead-sync (revision 9999); nothing was changed. Run the version that wrote it" in said
+    assert str(path) in message
+    assert "newer oplead-sync (revision 9999); nothing was changed. Run the version that wrote it" in message
     assert before == path.read_bytes()
 
 
@@ -183,16 +183,16 @@ def test_a_damaged_state(path):
 
 
 def test_a_folder_where_the_state_should_be(tmp_path):
-    """It is told as what it is."""
+    """The message says so."""
     assert "cannot use the state: Is a directory" in refused(tmp_path)
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):
     """The folder cannot be made."""
     (tmp_path / "state").write_text("a file")
-    said = refused(tmp_path / "state" / "account.db")
+    message = refused(tmp_path / "state" / "account.db")
 
-    assert "cannot use the state" in said
+    assert "cannot use the state" in message
 
 
 def test_a_state_somebody_else_is_writing(path, monkeypatch):

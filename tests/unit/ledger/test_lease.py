@@ -53,7 +53,7 @@ def test_a_second_run_is_refused_and_told_who_holds_the_account(holder, path, cl
 
 
 def test_being_refused_does_not_wipe_who_holds_it(holder, path, clock):
-    """The third run is told the same as the second."""
+    """The third run gets the same message as the second."""
     for _ in range(2):
         with pytest.raises(LeaseHeldError, match=f"process {holder.pid}"), hold(path, clock):
             pass
@@ -76,7 +76,7 @@ def test_within_one_process_a_second_run_is_refused_too(path, clock):
 
 @pytest.mark.usefixtures("ledger")
 def test_a_lock_file_without_sense_still_locks(path, clock):
-    """Who holds it is then not said."""
+    """The message does not say who holds it."""
     lock_of(path).write_text("{")
     with pytest.raises(LeaseHeldError, match=r"another run holds this account$"), hold(path, clock):
         pass

@@ -106,14 +106,14 @@ def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
         f"for writing in (False, True): open_engine(Path({str(path)!r}), for_writing=writing).dispose()\n"
         "print('alembic' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
 
-    assert "False" == said.strip()
+    assert "False" == output.strip()
 
 
 @pytest.mark.usefixtures("later")
 def test_an_older_state_is_only_brought_up_to_date_for_writing(tmp_path):
-    """Whoever reads it is told that the next run does it."""
+    """Opening it for reading says that the next run does it."""
     path = tmp_path / "state.db"
     open_new(path)
     before = contents(path)

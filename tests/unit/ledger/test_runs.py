@@ -52,7 +52,7 @@ def test_before_the_first_run_nothing_is_missed(ask):
 
 
 def test_a_night_that_came_to_its_end_is_done(play, ask):
-    """With whatever exit code it told of."""
+    """Whatever its exit code."""
     play("run", 3, THURSDAY)
 
     assert not ask(runs.is_missed, THURSDAY, today=FRIDAY)
@@ -77,7 +77,7 @@ def test_a_later_night_did_the_work_of_an_earlier_one(play, ask):
 
 
 def test_a_night_ahead_of_today_did_nobodys_work(play, ask):
-    """A clock that was once set a year ahead costs no night, and somebody is told why."""
+    """A clock that was once set a year ahead costs no night, and a warning says why."""
     ahead = THURSDAY.replace(year=2027)
     play("run", 0, ahead)
     with capture_logs() as logs:

@@ -247,7 +247,7 @@ def test_neighbours_are_ledgers_alone(path, clock):
     assert before == everything(path.parent)
 
 
-def test_a_folder_that_cannot_be_listed_is_told(path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_reported(path, monkeypatch):
     """Nobody knows what lies in it; one that is not there has nothing in it."""
 
     def refuse(folder):
@@ -256,13 +256,13 @@ def test_a_folder_that_cannot_be_listed_is_told(path, monkeypatch):
     assert [] == list(neighbours(path.parent / "none" / "state.db"))
 
     monkeypatch.setattr(type(path), "iterdir", refuse)
-    (told,) = neighbours(path)
+    (found,) = neighbours(path)
 
-    assert f"{path.parent}: cannot use the state: Permission denied" in told.why
+    assert f"{path.parent}: cannot use the state: Permission denied" in found.why
 
 
 @pytest.mark.parametrize("value", [b"bytes", b"\xff"])
-def test_a_neighbour_that_holds_what_nobody_wrote_is_told(path, clock, value):
+def test_a_neighbour_with_damaged_rows_is_reported(path, clock, value):
     """In a sentence that names it and quotes nothing of it."""
     other = path.with_name("other.db")
     with hold(other, clock):
@@ -272,10 +272,10 @@ def test_a_neighbour_that_holds_what_nobody_wrote_is_told(path, clock, value):
             "INSERT INTO start (account, conversion, destination, label, target, since) VALUES (?, 'a', 'b', '', ?, 0)",
             (ACCOUNT, value),
         )
-    (told,) = neighbours(path)
+    (found,) = neighbours(path)
 
-    assert str(other) in told.why
-    assert "damaged" in told.why
+    assert str(other) in found.why
+    assert "damaged" in found.why
 
 
 # ── who may read it ──────────────────────────────────────────────────────────────────────────────

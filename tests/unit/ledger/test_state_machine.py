@@ -275,8 +275,8 @@ class Nights(RuleBasedStateMachine):
         taken = self.ask("SELECT key, value FROM adjustment WHERE state = 'accepted' ORDER BY delivery, number")
         unknown = "SELECT key FROM adjustment WHERE state IN ('in_doubt', 'submitted', 'unconfirmed')"
         open_ones = {key for (key,) in self.ask(unknown)}
-        told = {key: value for key, value in taken if key not in open_ones}
-        assert told == {key: self.sink.values[key] for key in told}
+        uploaded = {key: value for key, value in taken if key not in open_ones}
+        assert uploaded == {key: self.sink.values[key] for key in uploaded}
 
     @invariant()
     def nothing_is_counted_twice(self):

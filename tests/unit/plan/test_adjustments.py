@@ -9,11 +9,12 @@ from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, requests
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow
+from jobs.ledger.schema import CORRECTIONS, Adjustment, Delivery, LeadRow
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
+from jobs.rules.reasons import Reason
 from tests import fakes
-from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
+from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook, stops
 from tests.fakes import LIMITS, NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -353,7 +354,7 @@ def test_a_stop_of_corrections_stops_no_conversions(sold):
     account.put(lead("L-3"))
     summary = account.night()
 
-    assert (3, {"google_ads corrections": "NOT_ALLOWED"}) == (summary.exit_code, summary.stopped)
+    assert (3, {"google_ads corrections": "NOT_ALLOWED"}) == (summary.exit_code, stops(summary))
     assert {"L-1": "accepted", "L-2": "accepted", "L-3": "accepted"} == account.states
     assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
@@ -376,7 +377,7 @@ def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its
     account.clock.time += DAY
     summary = account.night()
 
-    assert {"google_ads corrections": "NOT_ALLOWED"} == summary.stopped
+    assert {"google_ads corrections": "NOT_ALLOWED"} == stops(summary)
     assert ["data_manager", "google_ads_api"] == [call.target.transport for call in account.sink.corrections]
 
 
@@ -391,7 +392,7 @@ def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     account.clock.time += DAY
     summary = account.night()
 
-    assert {"google_ads corrections"} == set(summary.held)
+    assert {"google_ads corrections"} == set(map(str, summary.held))
     assert [] == account.sink.corrections
     assert {("pending", "excess_volume")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
 
@@ -455,7 +456,7 @@ def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(s
 
     assert sent == len(account.sink.corrections)
     (row,) = account.rows(Adjustment)
-    assert ("unconfirmed", "consent withdrawn", None) == (row.state, row.code, row.event)
+    assert ("unconfirmed", "consent_withdrawn", None) == (row.state, row.reason, row.event)
 
 
 def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_lead_says(sold):
@@ -540,7 +541,7 @@ def test_what_is_put_off_night_by_night_was_sent_once(sold):
     nights(account, 3)
 
     with account.hold() as ledger, ledger.reading() as session:
-        sends = requests.first_corrections(session, ledger.account, "google_ads", since=CREATED)
+        sends = requests.first_sends(session, CORRECTIONS, ledger.account, "google_ads", since=CREATED)
     assert [20] == [count for _, count in sends]
 
 
@@ -587,7 +588,7 @@ def test_where_nothing_is_found_the_settings_are_in_question(sold):
     assert {"pending"} == {row.state for row in account.rows(Adjustment)}
 
     account.clock.time += DAY
-    stopped = account.night().stopped
+    stopped = stops(account.night())
 
     assert {"google_ads corrections/987654321"} == set(stopped)
 
@@ -621,7 +622,7 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
 
     with account.hold() as ledger, ledger.writing() as session:
         for row in session.exec(select(Delivery)):
-            outbox.move(session, ledger, row, DeliveryState.PENDING, "sent again by hand", now=account.clock.now())
+            outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=account.clock.now())
     account.deliver()
 
     assert {"rejected"} == set(account.states.values())
@@ -642,7 +643,7 @@ def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
     account.clock.time += DAY
     summary = account.night()
 
-    assert ["google_ads"] == list(summary.stopped)
+    assert ["google_ads"] == list(stops(summary))
     assert [DeliveryState.ACCEPTED] == [row.state for row in account.rows(Adjustment)]
 
 
@@ -655,5 +656,5 @@ def test_a_platform_that_answers_no_conversion_is_asked_for_one_correction(sold)
     account.clock.time += DAY
     summary = account.night()
 
-    assert ["google_ads", "google_ads corrections"] == list(summary.stopped)
+    assert ["google_ads", "google_ads corrections"] == list(stops(summary))
     assert 1 == len(account.sink.corrections)

@@ -42,7 +42,8 @@ def test_of_leads_of_one_click_the_first_conversion_goes_out(once):
     once.night()
 
     assert {"L-1": "withheld", "L-2": "submitted", "L-3": "withheld", "L-4": "submitted"} == once.states
-    assert {"L-1": "counted_already: L-2", "L-2": None, "L-3": "counted_already: L-2", "L-4": None} == once.reasons
+    assert {"L-1": "counted_already", "L-2": None, "L-3": "counted_already", "L-4": None} == once.reasons
+    assert ["L-2", "L-2"] == [row.detail for row in once.rows() if row.reason == "counted_already"]
 
 
 def test_by_default_every_lead_counts_and_a_shared_click_is_told(account):

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.builders import START, changed, from_field, lead, route, rulebook
+from jobs.reporting.wording import anomaly_title
+from tests.builders import START, attention, changed, from_field, lead, route, rulebook
 
 NOTHING = {"consent": "oui"}
 DAY = timedelta(days=1)
@@ -37,9 +38,9 @@ def test_nothing_goes_out_for_want_of_an_amount_that_no_lead_has(account):
 
     assert ([], {"value_never_seen"}) == (account.sink.calls, set(account.reasons.values()))
     assert 1 == summary.exit_code
-    assert [told for told in summary.attention if "no lead has an amount at montant" in told]
+    assert [told for told in attention(summary) if "no lead has an amount at montant" in told]
     assert ["Conversions are held back"] == [
-        each.title for each in summary.review.alarms if each.cause == "field:montant"
+        anomaly_title(each.message) for each in summary.review.alarms if each.cause.about == ("montant",)
     ]
 
 
@@ -48,7 +49,7 @@ def test_leads_won_before_their_conversion_counts_tell_as_well(account):
     sold(account, 20)
     account.book = selling(since={"sale": START + 30 * DAY})
 
-    assert [told for told in account.night().attention if "montant" in told]
+    assert [told for told in attention(account.night()) if "montant" in told]
 
 
 @pytest.mark.parametrize("amounts", [{"montant": "8 900"}, {"montant": "à voir"}])

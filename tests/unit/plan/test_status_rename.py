@@ -9,6 +9,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
 from jobs.pull.sync import SyncMode, SyncWindow
+from jobs.reporting.wording import sentence
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)
@@ -84,7 +85,7 @@ def test_an_unmapped_status_that_takes_a_mapped_name_floods_nothing(account, sty
 
     assert ([], {}, 1, 0) == (sent(account), account.states, summary.exit_code, again.exit_code)
     assert ["status 'Devis accepté' seems to be called 'Signé' now on 6 leads"] == [
-        sentence.partition(":")[0] for sentence in summary.review.renames
+        sentence(message).partition(":")[0] for message in summary.review.renames
     ]
 
 
@@ -386,7 +387,7 @@ def test_a_human_overrules_a_rename(account, style, fresh):
     account.night()
     found = account.clock.time + DAY
     account.put(*leads_in(style, "Signé", 20, when=WON - DAY))
-    told = next_night(account).review.renames
+    told = list(map(sentence, next_night(account).review.renames))
     held = sent(account)
     next_night(account)
     account.book = with_old_name("devis accepte")
@@ -407,7 +408,7 @@ def test_an_overruled_rename_keeps_the_dates_that_were_the_leads_own(account):
     account.put(*leads_in(StatusDated, "Devis accepté", when=WON - DAY))
     account.night()
     account.put(*leads_in(StatusDated, "Signé", when=WON))
-    told = next_night(account).review.renames
+    told = list(map(sentence, next_night(account).review.renames))
     account.book = with_old_name("devis accepte")
     next_night(account)
 
@@ -437,7 +438,7 @@ def test_a_rename_that_another_one_explains_stays_one(account):
     account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis reçu", prefix="R"))
     account.night()
     account.put(*leads_in(Undated, "Signé"), *leads_in(Undated, "Signé", prefix="R"))
-    told = next_night(account).review.renames
+    told = list(map(sentence, next_night(account).review.renames))
     account.book = with_old_name("devis recu")
     next_night(account)
 
@@ -454,7 +455,7 @@ def test_what_was_sent_under_the_old_name_is_not_sent_again(account):
     account.book = replace(account.book, meanings={**account.book.meanings, "nouveau": ""})
     next_night(account)
     account.put(*leads_in(Undated, "Signé"))
-    told = next_night(account).review.renames
+    told = list(map(sentence, next_night(account).review.renames))
     account.book = rulebook(*both, known_labels=KNOWN | {"gagne", "signe"}, rules_digest="r2")
     next_night(account)
     next_night(account)

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.records import Outcome, OutcomeClass
 from jobs.nightly import Deps, rehearse, run_night
+from jobs.rules.reasons import Scope
 from tests import fakes
 from tests.builders import GOOGLE, WON, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -60,7 +61,7 @@ def test_an_agreement_does_not_reach_into_the_next_run(account):
     account.put(*many(51, "M"))
     summary = night(account)
 
-    assert ([GOOGLE], 51) == (list(summary.held), summary.held[GOOGLE].due)
+    assert ([GOOGLE], 51) == (list(map(str, summary.held)), summary.held[Scope(GOOGLE)].due)
 
 
 def test_a_usual_number_grows_with_the_nights(account):
@@ -76,8 +77,8 @@ def test_a_usual_number_grows_with_the_nights(account):
 
     assert (120, 501, 500) == (
         sum(account.sink.counted.values()),
-        summary.held[GOOGLE].due,
-        summary.held[GOOGLE].allowed,
+        summary.held[Scope(GOOGLE)].due,
+        summary.held[Scope(GOOGLE)].allowed,
     )
 
 
@@ -91,7 +92,7 @@ def test_a_replay_goes_out_though_its_destination_is_held(account):
     summary = night(account)
 
     assert (51, {"L-0": "submitted"}) == (
-        summary.held[GOOGLE].due,
+        summary.held[Scope(GOOGLE)].due,
         {name: state for name, state in account.states.items() if state != "pending"},
     )
 
@@ -106,7 +107,7 @@ def test_what_a_platform_put_off_goes_out_though_its_destination_is_held(account
     summary = night(account)
 
     assert (51, [["L-0"]]) == (
-        summary.held[GOOGLE].due,
+        summary.held[Scope(GOOGLE)].due,
         [[row.lead for row in account.rows() if row.key in call.keys] for call in account.sink.calls[1:]],
     )
 
@@ -120,7 +121,7 @@ def test_what_never_arrived_or_was_refused_whole_did_not_go_out(account):
     account.put(*many(52))
     summary = night(account)
 
-    assert (52, []) == (summary.held[GOOGLE].due, account.sink.calls[1:])
+    assert (52, []) == (summary.held[Scope(GOOGLE)].due, account.sink.calls[1:])
 
 
 def test_other_destinations_go_on(account):
@@ -132,7 +133,7 @@ def test_other_destinations_go_on(account):
     summary = night(account)
 
     assert ([GOOGLE], 51, 0) == (
-        list(summary.held),
+        list(map(str, summary.held)),
         sum(other.counted.values()),
         sum(account.sink.counted.values()),
     )
@@ -144,7 +145,7 @@ def test_the_settings_may_allow_more_or_less(account):
     account.put(*many(4))
     summary = night(account)
 
-    assert (1, 3, 4) == (summary.exit_code, summary.held[GOOGLE].allowed, summary.held[GOOGLE].due)
+    assert (1, 3, 4) == (summary.exit_code, summary.held[Scope(GOOGLE)].allowed, summary.held[Scope(GOOGLE)].due)
 
 
 def test_what_waits_for_its_time_is_not_due(account):
@@ -175,7 +176,7 @@ def test_a_rehearsal_tells_what_would_be_held(account):
 
     assert (1, ["google_ads"]) == (
         summary.exit_code,
-        [sentence.partition(":")[0] for sentence in summary.excess_volumes],
+        [str(message.values["scope"]) for message in summary.excess_volumes],
     )
 
 
@@ -199,7 +200,7 @@ def test_what_comes_due_while_a_run_sends_waits_for_the_next(account, accepted):
     sent = [len(call.keys) for call in account.sink.calls]
     summary = night(account)
 
-    assert ([1], 51) == (sent, summary.held[GOOGLE].due)
+    assert ([1], 51) == (sent, summary.held[Scope(GOOGLE)].due)
 
 
 def test_what_comes_due_while_a_run_sends_goes_out_in_the_next(account):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.plan.volume_guard import excess_volume, nights_before
+from jobs.reporting.wording import sentence
 from tests.builders import PARIS, at
 
 NOW = at("2026-09-10T03:30")
@@ -53,7 +54,7 @@ def test_what_is_told_names_how_many_the_usual_number_and_what_to_type():
     """A human needs no more to decide."""
     found = excess_volume(620, (4, 7), max_per_run=None)
 
-    assert found.sentence == (
+    assert sentence(found.message) == (
         "620 conversions are due and one night may send 50 (the largest of the last 28 nights sent 7): "
         "they are held until someone agrees by `run --accept-volume`"
     )

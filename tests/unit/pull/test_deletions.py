@@ -12,7 +12,7 @@ from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import sync as pull_module
 from jobs.pull.sync import SyncMode
-from tests.builders import REACH, changed, from_field, lead, route, rulebook
+from tests.builders import REACH, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
@@ -55,7 +55,7 @@ def test_a_lead_gone_on_two_nights_has_its_open_deliveries_cancelled(account):
 
     assert {"L-1": "pending", "L-2": "pending"} == between
     assert {"L-1": "cancelled", "L-2": "pending"} == account.states
-    assert [("pending", "value_awaited"), ("cancelled", "lead gone")] == account.causes("L-1")
+    assert [("pending", "value_awaited"), ("cancelled", "lead_deleted")] == account.causes("L-1")
     assert (0, 1, 0) == (noted.pulled.deleted, believed.pulled.deleted, believed.exit_code)
     assert {"L-2"} == account.hashed
 
@@ -95,7 +95,7 @@ def test_a_lead_that_is_only_not_listed_is_read_by_its_own_page(account, style):
     nights(account, 8 * DAY)
 
     assert ["L-1"] == account.source.asked[-1:]
-    assert ("cancelled", "consent withdrawn") == account.causes("L-1")[-1]
+    assert ("cancelled", "consent_withdrawn") == account.causes("L-1")[-1]
     assert ["refused"] == [row.ad_user_data for row in account.rows(LeadRow)]
 
 
@@ -178,7 +178,7 @@ def test_when_many_are_gone_at_once_something_else_is_wrong(account, deleted, of
     sentence = f"{deleted} leads are not there any more: does the key still see every lead?"
 
     assert deleted * believed == cancelled
-    assert [not believed] * 2 == [sentence in summary.attention for summary in told]
+    assert [not believed] * 2 == [sentence in attention(summary) for summary in told]
     assert believed or [1, 1] == [summary.exit_code for summary in told]
 
 
@@ -236,7 +236,7 @@ def test_who_comes_back_too_late_stays_called_off(account):
     account.put(waiting("L-1"))
     nights(account, 90 * DAY)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "lead gone"}) == (account.states, account.reasons)
+    assert ({"L-1": "cancelled"}, {"L-1": "lead_deleted"}) == (account.states, account.reasons)
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
@@ -256,7 +256,7 @@ def test_who_took_consent_back_stays_called_off_wherever_it_was(account, when):
     account.put(changed(refusing, fields={"consent": "oui"}))
     nights(account, 12 * HOUR)
 
-    assert ({"L-1": "cancelled"}, {"L-1": "consent withdrawn"}) == refused == (account.states, account.reasons)
+    assert ({"L-1": "cancelled"}, {"L-1": "consent_withdrawn"}) == refused == (account.states, account.reasons)
 
 
 def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(account):
@@ -291,7 +291,9 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
     )
     nights(account, DAY)
 
-    assert [("sale", "cancelled", "lead gone")] == [(row.conversion, row.state, row.reason) for row in account.rows()]
+    assert [("sale", "cancelled", "lead_deleted")] == [
+        (row.conversion, row.state, row.reason) for row in account.rows()
+    ]
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
@@ -396,4 +398,4 @@ def test_where_listed_leads_have_no_page_either_nothing_is_concluded(account):
     told = nights(account, 12 * HOUR, 12 * HOUR)
 
     assert "cancelled" not in account.states.values()
-    assert all("oplead.lead_path" in " ".join(summary.attention) for summary in told)
+    assert all("oplead.lead_path" in " ".join(attention(summary)) for summary in told)

@@ -11,7 +11,7 @@ from jobs.ledger.schema import Cursor, LeadRow, UnreadableLeadRow
 from jobs.pull.detail_fetch import AT_ONCE
 from jobs.pull.sync import SyncMode
 from jobs.rules.extraction import Exclusion
-from tests.builders import REACH, changed, lead, read
+from tests.builders import REACH, attention, changed, lead, read
 from tests.fakes import NIGHT
 
 DAY = timedelta(days=1)
@@ -157,7 +157,7 @@ def test_a_source_that_gives_no_more_tonight_ends_the_pull(account):
     done, asked = pull(account)
 
     assert (names[:3], False) == (asked, done.complete)
-    assert [] == done.attention
+    assert [] == attention(done)
 
 
 def test_a_list_that_leaves_nothing_for_own_pages_is_told(account):
@@ -170,7 +170,7 @@ def test_a_list_that_leaves_nothing_for_own_pages_is_told(account):
 
     assert [
         "2 leads were not read: the list alone used up `oplead.budget` or `oplead.max_requests`, so no change was seen"
-    ] == summary.attention
+    ] == attention(summary)
     assert (False, 1) == (summary.pulled.complete, summary.exit_code)
 
 

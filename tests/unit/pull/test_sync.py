@@ -9,7 +9,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import ClickIdRow, Cursor, LeadRow, StatusChange, UnreadableLeadRow
 from jobs.pull.sync import SyncMode
-from tests.builders import ACCOUNT, CREATED, REACH, changed, lead, read, route, rulebook
+from tests.builders import ACCOUNT, CREATED, REACH, attention, changed, lead, read, route, rulebook
 from tests.fakes import NIGHT, Crash
 
 DAY = timedelta(days=1)
@@ -49,7 +49,7 @@ def test_a_source_that_tells_no_time_is_noted(account, tells):
     done = pull(account)
 
     assert tells != done.undated
-    assert not any("clock" in sentence for sentence in done.attention)
+    assert not any("clock" in sentence for sentence in attention(done))
 
 
 def test_what_a_page_shows_again_is_not_counted_again(account, monkeypatch):

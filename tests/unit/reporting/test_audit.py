@@ -93,11 +93,11 @@ def test_what_only_one_side_has_is_found():
 
 def test_an_unconfirmed_delivery_claims_nothing():
     """Counted or not, `unconfirmed` is true, and the reason is told."""
-    row = _delivery(DeliveryState.UNCONFIRMED, code="1 of 2 refused: BAD")
+    row = _delivery(DeliveryState.UNCONFIRMED, reason="partly_refused")
     counted = _compare([LINE], [row])
 
     assert counted.agree
-    assert {"1 of 2 refused: BAD": 1} == counted.undecided
+    assert {"partly_refused": 1} == counted.undecided
     assert (True, {}) == ((found := _compare([], [row])).agree, found.undecided)
 
 
@@ -220,12 +220,12 @@ def test_a_correction_on_one_side_alone_is_found(line, corrections):
 @pytest.mark.parametrize("line", [LINE, RETRACTED], ids=["not there", "there"])
 def test_an_unconfirmed_correction_claims_nothing(line):
     """Taken or not, nobody knows; anything else that differs is found all the same."""
-    unknown = _taken_back(DeliveryState.UNCONFIRMED, code="no answer in 3 replays")
+    unknown = _taken_back(DeliveryState.UNCONFIRMED, reason="no_answer")
     found = _compare([line], [_delivery()], unknown)
     other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
 
     assert found.agree
-    assert (line is RETRACTED) == (found.undecided == {"no answer in 3 replays": 1})
+    assert (line is RETRACTED) == (found.undecided == {"no_answer": 1})
     assert ("k1",) == other.differing
 
 

@@ -22,7 +22,6 @@ from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels
 from jobs.reporting.console import AccountHeading, day_and_time, duration, money
-from jobs.reporting.delivery_table import print_states
 from jobs.reporting.lead_report import ConversionReport, Explanation, print_explanation
 from jobs.reporting.run_report import (
     Ended,
@@ -34,17 +33,20 @@ from jobs.reporting.run_report import (
     print_night,
     report_lines,
 )
-from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
+from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_states, print_status, print_which
 from jobs.reporting.wording import REASONS
 from jobs.requeue import AgeGroup
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.reasons import Reason, Stop, StopKind
 from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
 TALLIES = (
-    StateCount("sale", "google_ads", DeliveryState.WITHHELD, "no_click_id", 34, Decimal(0)),
-    StateCount("sale", "google_ads", DeliveryState.PENDING, "value_awaited", 3, Decimal(0), NOW + timedelta(days=2)),
+    StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 34, Decimal(0)),
+    StateCount(
+        "sale", "google_ads", DeliveryState.PENDING, Reason.VALUE_AWAITED, 3, Decimal(0), NOW + timedelta(days=2)
+    ),
     StateCount("sale", "google_ads", DeliveryState.SUBMITTED, "", 1200, Decimal("1234567.50")),
     StateCount(
         "sale", "google_ads", DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND", 2, Decimal(120)
@@ -111,10 +113,10 @@ def test_a_leads_id_is_never_broken(width):
         "sale",
         "google_ads",
         DeliveryState.EXPIRED,
-        "window_closed",
+        Reason.WINDOW_CLOSED,
         NOW,
         is_correction=True,
-        held_for="consent_unknown",
+        held_for=Reason.CONSENT_UNKNOWN,
     )
     seen = ForecastLabel("won", "Devis à relancer par le commercial", 120, 1200, lead)
     listed = _printed(
@@ -137,8 +139,8 @@ def test_each_reason_is_explained_once():
 def test_a_preview_says_how_many_are_held_back_for_each_reason():
     """Whatever conversion they are of; and what becomes of those that are neither sent nor held back."""
     group = AgeGroup("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
-    held = (TALLIES[0], StateCount("visit", "google_ads", DeliveryState.WITHHELD, "no_click_id", 3, Decimal(0)))
-    held += (StateCount("sale", "google_ads", DeliveryState.WITHHELD, "consent_missing", 4, Decimal(0)),)
+    held = (TALLIES[0], StateCount("visit", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 3, Decimal(0)))
+    held += (StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.CONSENT_MISSING, 4, Decimal(0)),)
     text = _printed(120, lambda console: print_preview(console, ACCOUNT, Preview((group,), held)))
     rows = [line.split() for line in text.splitlines()]
 
@@ -151,9 +153,9 @@ def test_the_reasons_of_a_preview_add_up_to_its_numbers():
     """What is too late is counted once, with what it was held for, and not among what is held back."""
     group = AgeGroup("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
     late = StateCount(
-        "sale", "google_ads", DeliveryState.EXPIRED, "window_closed", 6, Decimal(0), held_for="no_click_id"
+        "sale", "google_ads", DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, 6, Decimal(0), held_for=Reason.NO_CLICK_ID
     )
-    due = StateCount("sale", "google_ads", DeliveryState.PENDING, "due", 5, Decimal(0))
+    due = StateCount("sale", "google_ads", DeliveryState.PENDING, Reason.DUE, 5, Decimal(0))
     tallies = (*TALLIES[:2], due, late, replace(late, count=7, held_for=None))
     text = _printed(160, lambda console: print_preview(console, ACCOUNT, Preview((group,), tallies)))
     _, _, reasons = text.partition("What it means")
@@ -170,7 +172,7 @@ def test_the_reasons_of_a_preview_add_up_to_its_numbers():
 
 def test_a_night_says_what_a_human_is_needed_for():
     """What stopped and what is unreadable stands under the table."""
-    summary = RunSummary("maison-test", 3, NOW, source_stopped="[oplead] refuses the token")
+    summary = RunSummary("maison-test", 3, NOW, source_stopped=Stop(StopKind.REFUSED, ("[oplead] refuses the token",)))
     night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
 
@@ -359,7 +361,14 @@ def test_conversions_are_told_by_their_names(conversion, told):
 
 
 def _verdict(conversion, destination, reason, state=None):
-    return ConversionReport(conversion, destination, state, "nothing to send", reason, REASONS[reason])
+    return ConversionReport(
+        conversion=conversion,
+        destination=destination,
+        state=state,
+        stands="nothing to send",
+        reason=reason,
+        words=REASONS[reason],
+    )
 
 
 def test_conversions_that_are_none_for_one_reason_are_explained_once():
@@ -384,10 +393,10 @@ def test_conversions_that_are_none_for_one_reason_are_explained_once():
         hashes={"meta": ("email", "first_name")},
         changes=(),
         verdicts=(
-            _verdict("sale", "google_ads", "stage_not_reached"),
-            _verdict("visit", "google_ads", "no_click_id", "withheld"),
-            _verdict("funnel:sale", "meta", "another_way"),
-            _verdict("quote", "meta", "stage_not_reached"),
+            _verdict("sale", "google_ads", Reason.STAGE_NOT_REACHED),
+            _verdict("visit", "google_ads", Reason.NO_CLICK_ID, "withheld"),
+            _verdict("funnel:sale", "meta", Reason.ANOTHER_WAY),
+            _verdict("quote", "meta", Reason.STAGE_NOT_REACHED),
         ),
     )
     text = _printed(120, lambda console: print_explanation(console, ACCOUNT, told))

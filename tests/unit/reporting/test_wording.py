@@ -1,61 +1,38 @@
 """Every reason the jobs can give has words, and no words are left without a reason."""
 
 import ast
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import jobs
-from jobs.ledger.outbox import HELD, MAY_COUNT_TWICE
-from jobs.ledger.outbox_queries import SENT_ELSEWHERE
-from jobs.reporting.wording import REASONS, STATES, words_for
-from jobs.rules.adjustment import MAY_COME_BACK, NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE, UNDONE
+from jobs.ledger.incidents import IncidentKind
+from jobs.reporting import wording
+from jobs.reporting.wording import REASONS, STATES, sentence, stop_lines, words_for
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import ANOTHER_PLATFORM
-from jobs.rules.model import LEAD_DELETED
+from jobs.rules.reasons import AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
 
 ROOT = Path(jobs.__file__).parent
-SOURCES = (*sorted((ROOT / "rules").glob("*.py")), ROOT / "plan" / "planner.py")
-GIVEN_FIRST = {"NotConcerned", "Withheld", "withhold", "Withhold", "Expire", "Wait", "NoValue"}
-"""Calls whose first argument is a reason."""
-GIVEN_BACK = {"_before_start", "_unrecognised"}
-"""Functions that return reasons."""
-ALSO = {"due", "sent_elsewhere", "consent withdrawn", "not_configured", "to_be_read_again"}
-"""Causes that `jobs/plan/planner.py` makes up itself."""
 
 
-def _given() -> set[str]:
-    found: set[str] = set()
-    for source in SOURCES:
-        for node in ast.walk(ast.parse(source.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in GIVEN_FIRST:
-                found |= _texts(node.args[0])
-            if isinstance(node, ast.FunctionDef) and node.name in GIVEN_BACK:
-                for part in ast.walk(node):
-                    if isinstance(part, ast.Return) and part.value is not None:
-                        found |= _texts(part.value)
-    return found
+def test_every_reason_has_words():
+    """The table is complete."""
+    assert set(Reason) == set(REASONS)
 
 
-def _texts(node: ast.expr) -> set[str]:
-    return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+@pytest.mark.parametrize("values", [Reason, MessageId, StopKind, AnomalyKind])
+def test_every_value_is_given_somewhere(values):
+    """No enum holds anything dead."""
+    sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "wording.py")]
+    given = {
+        node.attr
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == values.__name__
+    }
 
-
-def test_every_reason_has_words_and_every_word_a_reason():
-    """The table is complete and holds nothing dead."""
-    undone = {MAY_COME_BACK, UNDONE}
-    of_corrections = {NOT_UNDOABLE, STANDS_AGAIN, TOO_LATE}
-
-    of_deliveries = {HELD, LEAD_DELETED, SENT_ELSEWHERE, MAY_COUNT_TWICE, ANOTHER_PLATFORM}
-
-    assert _given() | ALSO | of_deliveries | undone | of_corrections == set(REASONS)
-
-
-def test_reasons_made_up_by_the_plan_are_still_there():
-    """A cause listed here by hand is really written in the plan."""
-    texts = _texts(ast.parse((ROOT / "plan" / "planner.py").read_text()))
-
-    assert set() == ALSO - texts
+    assert set(values.__members__) == given
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))
@@ -75,10 +52,19 @@ def test_words_are_sentences_for_people(words):
 
 def test_a_detail_is_told_with_its_reason():
     """What was found instead of a click id stands behind the reason's own words."""
-    words = words_for(DeliveryState.WITHHELD, "no_click_id: a UUID")
+    words = words_for(DeliveryState.WITHHELD, Reason.NO_CLICK_ID, "a UUID")
 
     assert REASONS["no_click_id"].short == words.short
     assert words.means.endswith("Found: a UUID.")
+
+
+def test_what_nobody_will_know_says_why():
+    """Whatever else the reason means elsewhere, the delivery went out."""
+    words = words_for(DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
+
+    assert words.means.startswith(STATES[DeliveryState.UNCONFIRMED].means)
+    assert words.means.endswith("Why: consent withdrawn.")
+    assert "not sent again" in words.todo
 
 
 def test_a_platforms_known_code_is_put_in_words():
@@ -158,3 +144,52 @@ def test_a_failed_attempt_says_that_it_is_tried_again():
 
     assert "to be tried again" == words.short
     assert "RESOURCE_EXHAUSTED" in words.means
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("values", "table"),
+    [(MessageId, wording._MESSAGES), (StopKind, wording._STOPS), (IncidentKind, wording._INCIDENTS)],
+)
+def test_every_message_stop_and_incident_has_words(values, table):
+    """The tables are complete."""
+    assert set(values) == set(table)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (Message(MessageId.UNREADABLE, {"count": 1}), "1 lead could not be read: `status` lists it"),
+        (Message(MessageId.UNREADABLE, {"count": 1269}), "1,269 leads could not be read: `status` lists them"),
+        (Message(MessageId.REJECTED, {"count": 2, "leads": ()}), "2 rejected: `explain` says why"),
+        (
+            Message(MessageId.REJECTED, {"count": 9, "leads": tuple("ABCDEFG")}),
+            "9 rejected (lead A, B, C, D, E, …): `explain` says why",
+        ),
+        (
+            Message(
+                MessageId.UNRESOLVED_REQUEST,
+                {"destination": "google_ads", "ticket": "r1", "cause": Reason.NO_OUTCOME, "detail": "45 days"},
+            ),
+            "request r1 at google_ads, no outcome (45 days)",
+        ),
+    ],
+)
+def test_a_message_is_worded_with_its_values(message, expected):
+    """Numbers agree with their nouns, long lists are cut, and what there is none of is left out."""
+    assert expected == sentence(message)
+
+
+def test_a_stop_of_one_action_is_told_by_its_name():
+    """After one of the source, which is no destination."""
+    refused = Stop(StopKind.REFUSED, ("NO_ACCESS: not yours",))
+    waits = Stop(StopKind.ASKED_TO_WAIT, ("QUOTA",), timedelta(hours=1))
+    stopped = {Scope("google_ads", corrections=True, action="5"): refused, Scope("meta", former=("7", "x")): waits}
+
+    assert [
+        "reading stopped: NO_ACCESS: not yours",
+        "google_ads corrections/5 stopped: NO_ACCESS: not yours",
+        "meta (before: 7 by x) stopped: QUOTA; it asks for 1:00:00",
+    ] == stop_lines(refused, stopped)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickIdKind, Consent, Signal
-from jobs.rules.consent import Withheld, consent_to_send, may_keep_contact
+from jobs.rules.eligibility import Withheld, consent_to_send, may_keep_contact
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import ConsentAnswer, DedupRule, DedupScope
 from tests.builders import click, facts, route

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.rules.conversion_value import AwaitValue, NoValue, read_amount, value_to_send
+from jobs.rules.extraction import AwaitValue, NoValue, read_amount, value_to_send
 from jobs.rules.model import UnreadableAmount
 from tests.builders import CREATED, WON, facts, from_field, route
 from tests.fakes import NIGHT

@@ -16,18 +16,19 @@ from jobs.rules.decision import (
     reconcile,
 )
 from jobs.rules.delivery_state import ENTRY, MOVES, DeliveryState
+from jobs.rules.reasons import Reason
 from tests.fakes import NIGHT
 
 # Only their kind and reason count here.
 DECISIONS = {
-    "nothing": NotConcerned("stage_not_reached"),
-    "another's": NotConcerned("another_platform", "only fbclid"),
-    "skip": Skip("before_since", None),
-    "withhold": Withhold("no_click_id", None, None),
-    "refused": Withhold("consent_refused", None, None),
-    "expire": Expire("window_closed", None, NIGHT),
-    "call off": CallOff("undone", None, NIGHT),
-    "wait": Wait("value_awaited", NIGHT, None, NIGHT),
+    "nothing": NotConcerned(Reason.STAGE_NOT_REACHED),
+    "another's": NotConcerned(Reason.ANOTHER_PLATFORM, "only fbclid"),
+    "skip": Skip(Reason.BEFORE_SINCE, None),
+    "withhold": Withhold(Reason.NO_CLICK_ID, None, None),
+    "refused": Withhold(Reason.CONSENT_REFUSED, None, None),
+    "expire": Expire(Reason.WINDOW_CLOSED, None, NIGHT),
+    "call off": CallOff(Reason.UNDONE, None, NIGHT),
+    "wait": Wait(Reason.VALUE_AWAITED, NIGHT, None, NIGHT),
     "send": Send(None, None, NIGHT, None),
 }
 ALONE = dict.fromkeys(DECISIONS)

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from jobs.rules.model import Origin, Starts, StatusEntered
-from jobs.rules.stage_entry import first_entry
+from jobs.rules.status_changes import first_entry
 from tests.builders import CREATED, PARIS, START, WON, facts, reported, route, starts
 from tests.fakes import NIGHT
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import Origin, StatusEntered
-from jobs.rules.status_rename import (
+from jobs.rules.status_changes import (
     EntryDating,
     LabelChange,
     Sightings,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import Origin, StatusEntered
-from jobs.rules.stage_entry import Observation, happened_at, implausible, observe
+from jobs.rules.status_changes import Observation, happened_at, implausible, observe
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 

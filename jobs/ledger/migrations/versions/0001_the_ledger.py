@@ -1,4 +1,4 @@
-"""The ledger's tables."""
+"""The ledger's tables, as they were first: frozen, so independent of the models."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,368 +7,235 @@ from sqlmodel.sql import sqltypes as types
 from jobs.ledger.database import APPLICATION_ID
 
 revision = "0001"
-down_revision = None
-branch_labels = None
-depends_on = None
+down_revision = branch_labels = depends_on = None
+
+def _required(kind):
+    return {"type_": kind, "nullable": False}
 
 
-def upgrade() -> None:
+TEXT, TIME, BYTES = _required(types.AutoString()), _required(types.UTCDateTime()), _required(sa.LargeBinary())
+INTEGER, BOOLEAN, DATE = _required(sa.Integer()), _required(sa.Boolean()), _required(sa.Date())
+FALSE = BOOLEAN | {"server_default": sa.text("0")}
+
+
+def optional(column):
+    """The same, which may be NULL."""
+    return column | {"nullable": True}
+
+
+def _create(table, columns, *, key, of_lead=False, references=None, unique=(), indexes=()):
+    """Make a table."""
+    lead = [sa.ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"], f"fk_{table}_account_lead")]
+    op.create_table(
+        table,
+        *(sa.Column(name, **column) for name, column in columns.items()),
+        *(lead if of_lead else ()),
+        *(sa.ForeignKeyConstraint([name], [to], f"fk_{table}_{name}") for name, to in (references or {}).items()),
+        sa.PrimaryKeyConstraint(*key, name=f"pk_{table}"),
+        *(sa.UniqueConstraint(*each, name=f"uq_{table}_{'_'.join(each)}") for each in unique),
+    )
+    for each in indexes:
+        op.create_index(f"ix_{table}_{'_'.join(each)}", table, each)
+
+
+def upgrade():
     """Go to this revision."""
-    op.create_table('backfill_place',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('reads_from', types.UTCDateTime(), nullable=False),
-    sa.Column('fresh_to', types.UTCDateTime(), nullable=True),
-    sa.Column('started_at', types.UTCDateTime(), nullable=False),
-    sa.Column('resume', types.AutoString(), nullable=True),
-    sa.Column('epoch', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('account', name=op.f('pk_backfill_place'))
+    _create(
+        "backfill_place",
+        dict(
+            account=TEXT, reads_from=TIME, fresh_to=optional(TIME), started_at=TIME, resume=optional(TEXT),
+            epoch=INTEGER,
+        ),
+        key=["account"],
     )
-    op.create_table('config_digest',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('kind', types.AutoString(), nullable=False),
-    sa.Column('digest', types.AutoString(), nullable=False),
-    sa.PrimaryKeyConstraint('account', 'kind', name=op.f('pk_config_digest'))
+    _create("config_digest", dict(account=TEXT, kind=TEXT, digest=TEXT), key=["account", "kind"])
+    _create(
+        "cursor",
+        dict(
+            account=TEXT, since=optional(TIME), pull_started_at=optional(TIME), pull_since=optional(TIME),
+            resume=optional(TEXT), full_read_at=optional(TIME), moved=FALSE,
+        ),
+        key=["account"],
     )
-    op.create_table('cursor',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('since', types.UTCDateTime(), nullable=True),
-    sa.Column('pull_started_at', types.UTCDateTime(), nullable=True),
-    sa.Column('pull_since', types.UTCDateTime(), nullable=True),
-    sa.Column('resume', types.AutoString(), nullable=True),
-    sa.Column('full_read_at', types.UTCDateTime(), nullable=True),
-    sa.Column('moved', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.PrimaryKeyConstraint('account', name=op.f('pk_cursor'))
+    _create("excluded_lead", dict(account=TEXT, id=TEXT, digest=TEXT, read_at=TIME), key=["account", "id"])
+    _create(
+        "incident",
+        dict(
+            account=TEXT, cause=TEXT, title=TEXT, text=TEXT, first_seen_at=TIME, notified_at=optional(TIME),
+            cleared_at=optional(TIME), undelivered=TEXT,
+        ),
+        key=["account", "cause"],
     )
-    op.create_table('excluded_lead',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('id', types.AutoString(), nullable=False),
-    sa.Column('digest', types.AutoString(), nullable=False),
-    sa.Column('read_at', types.UTCDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('account', 'id', name=op.f('pk_excluded_lead'))
+    _create(
+        "label_move",
+        dict(account=TEXT, lead=TEXT, before=TEXT, after=TEXT, waits=BOOLEAN),
+        key=["account", "lead"],
     )
-    op.create_table('incident',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('cause', types.AutoString(), nullable=False),
-    sa.Column('title', types.AutoString(), nullable=False),
-    sa.Column('text', types.AutoString(), nullable=False),
-    sa.Column('first_seen_at', types.UTCDateTime(), nullable=False),
-    sa.Column('notified_at', types.UTCDateTime(), nullable=True),
-    sa.Column('cleared_at', types.UTCDateTime(), nullable=True),
-    sa.Column('undelivered', types.AutoString(), nullable=False),
-    sa.PrimaryKeyConstraint('account', 'cause', name=op.f('pk_incident'))
+    _create(
+        "lead",
+        dict(
+            account=TEXT, id=TEXT, created_at=TIME, updated_at=optional(TIME), label=optional(TEXT), digest=TEXT,
+            seen_at=TIME, ad_user_data=TEXT, ad_personalization=TEXT, click_id_problem=optional(TEXT), facts=TEXT,
+            fresh=BOOLEAN, to_plan=BOOLEAN, to_correct=FALSE, excluded=FALSE, asked_at=optional(TIME),
+            missing_since=optional(TIME), deleted_at=optional(TIME), merged_into=optional(TEXT),
+        ),
+        key=["account", "id"],
+        indexes=[
+            ["account", "created_at"],
+            ["account", "label"],
+            ["account", "to_correct", "id"],
+            ["account", "to_plan", "id"],
+            ["account", "updated_at", "created_at"],
+        ],
     )
-    op.create_table('label_move',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('before', types.AutoString(), nullable=False),
-    sa.Column('after', types.AutoString(), nullable=False),
-    sa.Column('waits', sa.Boolean(), nullable=False),
-    sa.PrimaryKeyConstraint('account', 'lead', name=op.f('pk_label_move'))
+    _create("lease", dict(account=TEXT, epoch=INTEGER, pid=INTEGER, started_at=TIME), key=["account"])
+    _create(
+        "run",
+        dict(
+            id=INTEGER, account=TEXT, command=TEXT, epoch=INTEGER, started_at=TIME, ended_at=optional(TIME),
+            exit_code=optional(INTEGER), night=optional(DATE),
+        ),
+        key=["id"],
     )
-    op.create_table('lead',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('id', types.AutoString(), nullable=False),
-    sa.Column('created_at', types.UTCDateTime(), nullable=False),
-    sa.Column('updated_at', types.UTCDateTime(), nullable=True),
-    sa.Column('label', types.AutoString(), nullable=True),
-    sa.Column('digest', types.AutoString(), nullable=False),
-    sa.Column('seen_at', types.UTCDateTime(), nullable=False),
-    sa.Column('ad_user_data', types.AutoString(), nullable=False),
-    sa.Column('ad_personalization', types.AutoString(), nullable=False),
-    sa.Column('click_id_problem', types.AutoString(), nullable=True),
-    sa.Column('facts', types.AutoString(), nullable=False),
-    sa.Column('fresh', sa.Boolean(), nullable=False),
-    sa.Column('to_plan', sa.Boolean(), nullable=False),
-    sa.Column('to_correct', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.Column('excluded', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.Column('asked_at', types.UTCDateTime(), nullable=True),
-    sa.Column('missing_since', types.UTCDateTime(), nullable=True),
-    sa.Column('deleted_at', types.UTCDateTime(), nullable=True),
-    sa.Column('merged_into', types.AutoString(), nullable=True),
-    sa.PrimaryKeyConstraint('account', 'id', name=op.f('pk_lead'))
+    _create(
+        "start",
+        dict(account=TEXT, conversion=TEXT, destination=TEXT, label=TEXT, target=TEXT, since=TIME),
+        key=["account", "conversion", "destination", "label"],
     )
-    with op.batch_alter_table('lead', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_lead_account_created_at'), ['account', 'created_at'], unique=False)
-        batch_op.create_index(batch_op.f('ix_lead_account_label'), ['account', 'label'], unique=False)
-        batch_op.create_index(batch_op.f('ix_lead_account_to_correct_id'), ['account', 'to_correct', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_lead_account_to_plan_id'), ['account', 'to_plan', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_lead_account_updated_at_created_at'), ['account', 'updated_at', 'created_at'], unique=False)
-
-    op.create_table('lease',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('epoch', sa.Integer(), nullable=False),
-    sa.Column('pid', sa.Integer(), nullable=False),
-    sa.Column('started_at', types.UTCDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('account', name=op.f('pk_lease'))
+    _create(
+        "status_label",
+        dict(
+            account=TEXT, label=TEXT, written=optional(TEXT), seen_at=TIME, settled=BOOLEAN, reported=INTEGER,
+            reported_in=optional(INTEGER),
+        ),
+        key=["account", "label"],
     )
-    op.create_table('run',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('command', types.AutoString(), nullable=False),
-    sa.Column('epoch', sa.Integer(), nullable=False),
-    sa.Column('started_at', types.UTCDateTime(), nullable=False),
-    sa.Column('ended_at', types.UTCDateTime(), nullable=True),
-    sa.Column('exit_code', sa.Integer(), nullable=True),
-    sa.Column('night', sa.Date(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_run'))
+    _create(
+        "unreadable_lead",
+        dict(account=TEXT, id=TEXT, reason=TEXT, seen_at=TIME, reported_in=optional(INTEGER)),
+        key=["account", "id"],
     )
-    with op.batch_alter_table('run', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_run_account_night'), ['account', 'night'], unique=True)
-
-    op.create_table('start',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('conversion', types.AutoString(), nullable=False),
-    sa.Column('destination', types.AutoString(), nullable=False),
-    sa.Column('label', types.AutoString(), nullable=False),
-    sa.Column('target', types.AutoString(), nullable=False),
-    sa.Column('since', types.UTCDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('account', 'conversion', 'destination', 'label', name=op.f('pk_start'))
+    _create(
+        "click_id",
+        dict(account=TEXT, lead=TEXT, kind=TEXT, value=TEXT, clicked_at=TIME, estimated=BOOLEAN),
+        key=["account", "lead", "kind", "value"],
+        of_lead=True,
+        indexes=[["account", "kind", "value", "lead"]],
     )
-    op.create_table('status_label',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('label', types.AutoString(), nullable=False),
-    sa.Column('written', types.AutoString(), nullable=True),
-    sa.Column('seen_at', types.UTCDateTime(), nullable=False),
-    sa.Column('settled', sa.Boolean(), nullable=False),
-    sa.Column('reported', sa.Integer(), nullable=False),
-    sa.Column('reported_in', sa.Integer(), nullable=True),
-    sa.PrimaryKeyConstraint('account', 'label', name=op.f('pk_status_label'))
+    _create(
+        "contact_hash",
+        dict(account=TEXT, lead=TEXT, destination=TEXT, kind=TEXT, sha256=TEXT),
+        key=["account", "lead", "destination", "kind", "sha256"],
+        of_lead=True,
     )
-    op.create_table('unreadable_lead',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('id', types.AutoString(), nullable=False),
-    sa.Column('reason', types.AutoString(), nullable=False),
-    sa.Column('seen_at', types.UTCDateTime(), nullable=False),
-    sa.Column('reported_in', sa.Integer(), nullable=True),
-    sa.PrimaryKeyConstraint('account', 'id', name=op.f('pk_unreadable_lead'))
+    _create(
+        "dedup_key",
+        dict(account=TEXT, conversion=TEXT, destination=TEXT, dedup_key=TEXT, lead=TEXT, at=TIME),
+        key=["account", "conversion", "destination", "dedup_key", "lead"],
+        of_lead=True,
+        indexes=[["account", "lead", "conversion", "destination", "dedup_key"]],
     )
-    op.create_table('click_id',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('kind', types.AutoString(), nullable=False),
-    sa.Column('value', types.AutoString(), nullable=False),
-    sa.Column('clicked_at', types.UTCDateTime(), nullable=False),
-    sa.Column('estimated', sa.Boolean(), nullable=False),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_click_id_account_lead')),
-    sa.PrimaryKeyConstraint('account', 'lead', 'kind', 'value', name=op.f('pk_click_id'))
+    _create(
+        "request",
+        dict(
+            id=INTEGER, account=TEXT, run=INTEGER, destination=TEXT, transport=TEXT, owner=TEXT, action=TEXT,
+            sent_at=TIME, rows=INTEGER, state=TEXT, ticket=optional(TEXT), resolve_after=optional(TIME),
+            code=optional(TEXT), message=optional(TEXT),
+        ),
+        key=["id"],
+        references={"run": "run.id"},
+        indexes=[["account", "destination", "sent_at"], ["account", "state"]],
     )
-    with op.batch_alter_table('click_id', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_click_id_account_kind_clicked_at'), ['account', 'kind', 'clicked_at'], unique=False, sqlite_where=sa.text("substr(value, 1, 7) <> 'sha256:'"), postgresql_where=sa.text("substr(value, 1, 7) <> 'sha256:'"))
-        batch_op.create_index(batch_op.f('ix_click_id_account_kind_value_lead'), ['account', 'kind', 'value', 'lead'], unique=False)
-
-    op.create_table('contact_hash',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('destination', types.AutoString(), nullable=False),
-    sa.Column('kind', types.AutoString(), nullable=False),
-    sa.Column('sha256', types.AutoString(), nullable=False),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_contact_hash_account_lead')),
-    sa.PrimaryKeyConstraint('account', 'lead', 'destination', 'kind', 'sha256', name=op.f('pk_contact_hash'))
+    _create(
+        "status_change",
+        dict(
+            id=INTEGER, account=TEXT, lead=TEXT, label=TEXT, at=TIME, date_only=BOOLEAN, origin=TEXT,
+            after=optional(TIME), seen_at=TIME,
+        ),
+        key=["id"],
+        of_lead=True,
+        indexes=[["account", "lead"]],
     )
-    op.create_table('dedup_key',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('conversion', types.AutoString(), nullable=False),
-    sa.Column('destination', types.AutoString(), nullable=False),
-    sa.Column('dedup_key', types.AutoString(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('at', types.UTCDateTime(), nullable=False),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_dedup_key_account_lead')),
-    sa.PrimaryKeyConstraint('account', 'conversion', 'destination', 'dedup_key', 'lead', name=op.f('pk_dedup_key'))
+    _create(
+        "status_rename",
+        dict(account=TEXT, before=TEXT, after=TEXT, leads=INTEGER, run=INTEGER, void=FALSE),
+        key=["account", "before", "after"],
+        references={"run": "run.id"},
     )
-    with op.batch_alter_table('dedup_key', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_dedup_key_account_lead_conversion_destination_dedup_key'), ['account', 'lead', 'conversion', 'destination', 'dedup_key'], unique=False)
-
-    op.create_table('request',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('run', sa.Integer(), nullable=False),
-    sa.Column('destination', types.AutoString(), nullable=False),
-    sa.Column('transport', types.AutoString(), nullable=False),
-    sa.Column('owner', types.AutoString(), nullable=False),
-    sa.Column('action', types.AutoString(), nullable=False),
-    sa.Column('sent_at', types.UTCDateTime(), nullable=False),
-    sa.Column('rows', sa.Integer(), nullable=False),
-    sa.Column('state', types.AutoString(), nullable=False),
-    sa.Column('ticket', types.AutoString(), nullable=True),
-    sa.Column('resolve_after', types.UTCDateTime(), nullable=True),
-    sa.Column('code', types.AutoString(), nullable=True),
-    sa.Column('message', types.AutoString(), nullable=True),
-    sa.ForeignKeyConstraint(['run'], ['run.id'], name=op.f('fk_request_run')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_request'))
+    _create(
+        "delivery",
+        dict(
+            id=INTEGER, account=TEXT, lead=TEXT, conversion=TEXT, destination=TEXT, occurrence=INTEGER, key=TEXT,
+            state=TEXT, reason=optional(TEXT), detail=optional(TEXT), held_for=optional(TEXT), not_before=optional(TIME),
+            deferred_until=optional(TIME), expires_at=optional(TIME), at=optional(TIME), origin=optional(TEXT),
+            label=optional(TEXT), tax=optional(TEXT), transport=optional(TEXT), owner=optional(TEXT),
+            action=optional(TEXT), source=optional(TEXT), value=optional(TEXT), currency=optional(TEXT),
+            click_id_kind=optional(TEXT), click_estimated=optional(BOOLEAN), event=optional(BYTES),
+            event_sha256=optional(TEXT), in_doubt_since=optional(TIME), in_doubt_request=optional(INTEGER),
+            may_count_twice=FALSE, entered_after=optional(TIME), counts_from=optional(TIME), assumed_at=optional(TIME),
+            approved_in=optional(INTEGER), code=optional(TEXT), outcome=optional(TEXT),
+        ),
+        key=["id"],
+        of_lead=True,
+        references={"in_doubt_request": "request.id"},
+        unique=[["account", "key"], ["account", "lead", "conversion", "destination", "occurrence"]],
+        indexes=[["account", "state", "destination", "at"]],
     )
-    with op.batch_alter_table('request', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_request_account_destination_sent_at'), ['account', 'destination', 'sent_at'], unique=False)
-        batch_op.create_index(batch_op.f('ix_request_account_state'), ['account', 'state'], unique=False)
-
-    op.create_table('status_change',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('label', types.AutoString(), nullable=False),
-    sa.Column('at', types.UTCDateTime(), nullable=False),
-    sa.Column('date_only', sa.Boolean(), nullable=False),
-    sa.Column('origin', types.AutoString(), nullable=False),
-    sa.Column('after', types.UTCDateTime(), nullable=True),
-    sa.Column('seen_at', types.UTCDateTime(), nullable=False),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_status_change_account_lead')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_status_change'))
+    _create(
+        "adjustment",
+        dict(
+            id=INTEGER, account=TEXT, delivery=INTEGER, number=INTEGER, lead=TEXT, conversion=TEXT, destination=TEXT,
+            key=TEXT, kind=TEXT, cause=TEXT, at=TIME, value=optional(TEXT), currency=optional(TEXT), transport=TEXT,
+            owner=TEXT, action=TEXT, source=TEXT, state=TEXT, reason=optional(TEXT), detail=optional(TEXT),
+            not_before=optional(TIME), deferred_until=optional(TIME), expires_at=optional(TIME), event=optional(BYTES),
+            event_sha256=optional(TEXT), in_doubt_since=optional(TIME), in_doubt_request=optional(INTEGER),
+            code=optional(TEXT), outcome=optional(TEXT),
+        ),
+        key=["id"],
+        of_lead=True,
+        references={"delivery": "delivery.id", "in_doubt_request": "request.id"},
+        unique=[["delivery", "number"]],
+        indexes=[["account", "lead"], ["account", "state", "destination", "at"]],
     )
-    with op.batch_alter_table('status_change', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_status_change_account_lead'), ['account', 'lead'], unique=False)
-
-    op.create_table('status_rename',
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('before', types.AutoString(), nullable=False),
-    sa.Column('after', types.AutoString(), nullable=False),
-    sa.Column('leads', sa.Integer(), nullable=False),
-    sa.Column('run', sa.Integer(), nullable=False),
-    sa.Column('void', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.ForeignKeyConstraint(['run'], ['run.id'], name=op.f('fk_status_rename_run')),
-    sa.PrimaryKeyConstraint('account', 'before', 'after', name=op.f('pk_status_rename'))
+    _create(
+        "attempt",
+        dict(request=INTEGER, position=INTEGER, delivery=INTEGER, outcome=optional(TEXT), code=optional(TEXT)),
+        key=["request", "position"],
+        references={"delivery": "delivery.id", "request": "request.id"},
+        indexes=[["delivery"]],
     )
-    op.create_table('delivery',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('conversion', types.AutoString(), nullable=False),
-    sa.Column('destination', types.AutoString(), nullable=False),
-    sa.Column('occurrence', sa.Integer(), nullable=False),
-    sa.Column('key', types.AutoString(), nullable=False),
-    sa.Column('state', types.AutoString(), nullable=False),
-    sa.Column('reason', types.AutoString(), nullable=True),
-    sa.Column('held_for', types.AutoString(), nullable=True),
-    sa.Column('not_before', types.UTCDateTime(), nullable=True),
-    sa.Column('deferred_until', types.UTCDateTime(), nullable=True),
-    sa.Column('expires_at', types.UTCDateTime(), nullable=True),
-    sa.Column('at', types.UTCDateTime(), nullable=True),
-    sa.Column('origin', types.AutoString(), nullable=True),
-    sa.Column('label', types.AutoString(), nullable=True),
-    sa.Column('tax', types.AutoString(), nullable=True),
-    sa.Column('transport', types.AutoString(), nullable=True),
-    sa.Column('owner', types.AutoString(), nullable=True),
-    sa.Column('action', types.AutoString(), nullable=True),
-    sa.Column('source', types.AutoString(), nullable=True),
-    sa.Column('value', types.AutoString(), nullable=True),
-    sa.Column('currency', types.AutoString(), nullable=True),
-    sa.Column('click_id_kind', types.AutoString(), nullable=True),
-    sa.Column('click_estimated', sa.Boolean(), nullable=True),
-    sa.Column('event', sa.LargeBinary(), nullable=True),
-    sa.Column('event_sha256', types.AutoString(), nullable=True),
-    sa.Column('in_doubt_since', types.UTCDateTime(), nullable=True),
-    sa.Column('in_doubt_request', sa.Integer(), nullable=True),
-    sa.Column('may_count_twice', sa.Boolean(), server_default=sa.text('0'), nullable=False),
-    sa.Column('entered_after', types.UTCDateTime(), nullable=True),
-    sa.Column('counts_from', types.UTCDateTime(), nullable=True),
-    sa.Column('assumed_at', types.UTCDateTime(), nullable=True),
-    sa.Column('approved_in', sa.Integer(), nullable=True),
-    sa.Column('code', types.AutoString(), nullable=True),
-    sa.Column('outcome', types.AutoString(), nullable=True),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_delivery_account_lead')),
-    sa.ForeignKeyConstraint(['in_doubt_request'], ['request.id'], name=op.f('fk_delivery_in_doubt_request')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_delivery')),
-    sa.UniqueConstraint('account', 'key', name=op.f('uq_delivery_account_key')),
-    sa.UniqueConstraint('account', 'lead', 'conversion', 'destination', 'occurrence', name=op.f('uq_delivery_account_lead_conversion_destination_occurrence'))
+    _create(
+        "transition",
+        dict(
+            id=INTEGER, account=TEXT, delivery=INTEGER, run=INTEGER, at=TIME, from_state=optional(TEXT), to_state=TEXT,
+            reason=optional(TEXT), detail=optional(TEXT), code=optional(TEXT),
+        ),
+        key=["id"],
+        references={"delivery": "delivery.id", "run": "run.id"},
+        indexes=[["delivery"], ["run"]],
     )
-    with op.batch_alter_table('delivery', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_delivery_account_state_destination_at'), ['account', 'state', 'destination', 'at'], unique=False)
-
-    op.create_table('adjustment',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('delivery', sa.Integer(), nullable=False),
-    sa.Column('number', sa.Integer(), nullable=False),
-    sa.Column('lead', types.AutoString(), nullable=False),
-    sa.Column('conversion', types.AutoString(), nullable=False),
-    sa.Column('destination', types.AutoString(), nullable=False),
-    sa.Column('key', types.AutoString(), nullable=False),
-    sa.Column('kind', types.AutoString(), nullable=False),
-    sa.Column('cause', types.AutoString(), nullable=False),
-    sa.Column('at', types.UTCDateTime(), nullable=False),
-    sa.Column('value', types.AutoString(), nullable=True),
-    sa.Column('currency', types.AutoString(), nullable=True),
-    sa.Column('transport', types.AutoString(), nullable=False),
-    sa.Column('owner', types.AutoString(), nullable=False),
-    sa.Column('action', types.AutoString(), nullable=False),
-    sa.Column('source', types.AutoString(), nullable=False),
-    sa.Column('state', types.AutoString(), nullable=False),
-    sa.Column('reason', types.AutoString(), nullable=True),
-    sa.Column('not_before', types.UTCDateTime(), nullable=True),
-    sa.Column('deferred_until', types.UTCDateTime(), nullable=True),
-    sa.Column('expires_at', types.UTCDateTime(), nullable=True),
-    sa.Column('event', sa.LargeBinary(), nullable=True),
-    sa.Column('event_sha256', types.AutoString(), nullable=True),
-    sa.Column('in_doubt_since', types.UTCDateTime(), nullable=True),
-    sa.Column('in_doubt_request', sa.Integer(), nullable=True),
-    sa.Column('code', types.AutoString(), nullable=True),
-    sa.Column('outcome', types.AutoString(), nullable=True),
-    sa.ForeignKeyConstraint(['account', 'lead'], ['lead.account', 'lead.id'], name=op.f('fk_adjustment_account_lead')),
-    sa.ForeignKeyConstraint(['delivery'], ['delivery.id'], name=op.f('fk_adjustment_delivery')),
-    sa.ForeignKeyConstraint(['in_doubt_request'], ['request.id'], name=op.f('fk_adjustment_in_doubt_request')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_adjustment')),
-    sa.UniqueConstraint('delivery', 'number', name=op.f('uq_adjustment_delivery_number'))
+    _create(
+        "adjustment_attempt",
+        dict(request=INTEGER, position=INTEGER, adjustment=INTEGER, outcome=optional(TEXT), code=optional(TEXT)),
+        key=["request", "position"],
+        references={"adjustment": "adjustment.id", "request": "request.id"},
+        indexes=[["adjustment"]],
     )
-    with op.batch_alter_table('adjustment', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_adjustment_account_lead'), ['account', 'lead'], unique=False)
-        batch_op.create_index(batch_op.f('ix_adjustment_account_state_destination_at'), ['account', 'state', 'destination', 'at'], unique=False)
-
-    op.create_table('attempt',
-    sa.Column('request', sa.Integer(), nullable=False),
-    sa.Column('position', sa.Integer(), nullable=False),
-    sa.Column('delivery', sa.Integer(), nullable=False),
-    sa.Column('outcome', types.AutoString(), nullable=True),
-    sa.Column('code', types.AutoString(), nullable=True),
-    sa.ForeignKeyConstraint(['delivery'], ['delivery.id'], name=op.f('fk_attempt_delivery')),
-    sa.ForeignKeyConstraint(['request'], ['request.id'], name=op.f('fk_attempt_request')),
-    sa.PrimaryKeyConstraint('request', 'position', name=op.f('pk_attempt'))
+    _create(
+        "adjustment_transition",
+        dict(
+            id=INTEGER, account=TEXT, adjustment=INTEGER, run=INTEGER, at=TIME, from_state=optional(TEXT),
+            to_state=TEXT, reason=optional(TEXT), detail=optional(TEXT), code=optional(TEXT),
+        ),
+        key=["id"],
+        references={"adjustment": "adjustment.id", "run": "run.id"},
+        indexes=[["adjustment"], ["run"]],
     )
-    with op.batch_alter_table('attempt', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_attempt_delivery'), ['delivery'], unique=False)
-
-    op.create_table('transition',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('delivery', sa.Integer(), nullable=False),
-    sa.Column('run', sa.Integer(), nullable=False),
-    sa.Column('at', types.UTCDateTime(), nullable=False),
-    sa.Column('from_state', types.AutoString(), nullable=True),
-    sa.Column('to_state', types.AutoString(), nullable=False),
-    sa.Column('cause', types.AutoString(), nullable=False),
-    sa.ForeignKeyConstraint(['delivery'], ['delivery.id'], name=op.f('fk_transition_delivery')),
-    sa.ForeignKeyConstraint(['run'], ['run.id'], name=op.f('fk_transition_run')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_transition'))
+    op.create_index("ix_run_account_night", "run", ["account", "night"], unique=True)
+    is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
+    op.create_index(
+        "ix_click_id_account_kind_clicked_at", "click_id", ["account", "kind", "clicked_at"],
+        sqlite_where=is_whole, postgresql_where=is_whole,
     )
-    with op.batch_alter_table('transition', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_transition_delivery'), ['delivery'], unique=False)
-        batch_op.create_index(batch_op.f('ix_transition_run'), ['run'], unique=False)
-
-    op.create_table('adjustment_attempt',
-    sa.Column('request', sa.Integer(), nullable=False),
-    sa.Column('position', sa.Integer(), nullable=False),
-    sa.Column('adjustment', sa.Integer(), nullable=False),
-    sa.Column('outcome', types.AutoString(), nullable=True),
-    sa.Column('code', types.AutoString(), nullable=True),
-    sa.ForeignKeyConstraint(['adjustment'], ['adjustment.id'], name=op.f('fk_adjustment_attempt_adjustment')),
-    sa.ForeignKeyConstraint(['request'], ['request.id'], name=op.f('fk_adjustment_attempt_request')),
-    sa.PrimaryKeyConstraint('request', 'position', name=op.f('pk_adjustment_attempt'))
-    )
-    with op.batch_alter_table('adjustment_attempt', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_adjustment_attempt_adjustment'), ['adjustment'], unique=False)
-
-    op.create_table('adjustment_transition',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('account', types.AutoString(), nullable=False),
-    sa.Column('adjustment', sa.Integer(), nullable=False),
-    sa.Column('run', sa.Integer(), nullable=False),
-    sa.Column('at', types.UTCDateTime(), nullable=False),
-    sa.Column('from_state', types.AutoString(), nullable=True),
-    sa.Column('to_state', types.AutoString(), nullable=False),
-    sa.Column('cause', types.AutoString(), nullable=False),
-    sa.ForeignKeyConstraint(['adjustment'], ['adjustment.id'], name=op.f('fk_adjustment_transition_adjustment')),
-    sa.ForeignKeyConstraint(['run'], ['run.id'], name=op.f('fk_adjustment_transition_run')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_adjustment_transition'))
-    )
-    with op.batch_alter_table('adjustment_transition', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_adjustment_transition_adjustment'), ['adjustment'], unique=False)
-        batch_op.create_index(batch_op.f('ix_adjustment_transition_run'), ['run'], unique=False)
-    if op.get_bind().dialect.name == 'sqlite':
-        op.execute(f'PRAGMA application_id = {APPLICATION_ID}')
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from jobs.ledger import outbox, outbox_queries
+from jobs.ledger import outbox
 from jobs.ledger.schema import Delivery, Transition
 from jobs.plan.planner import begin
 from jobs.rules.delivery_state import DeliveryState, IllegalMoveError
+from jobs.rules.reasons import PlatformCode, Reason
 from tests.builders import ACCOUNT, GOOGLE, lead, read, route, rulebook
 from tests.fakes import NIGHT, FakeSink, FakeSource
 
@@ -30,7 +31,7 @@ def moved(ledger, *states, name="L-1", **columns):
     for hours, state in enumerate(states):
         with ledger.writing() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
-            outbox.move(session, ledger, kept, state, f"cause {hours}", now=NIGHT + hours * HOUR)
+            outbox.move(session, ledger, kept, state, PlatformCode(f"cause {hours}"), now=NIGHT + hours * HOUR)
             row = kept
     return row.id
 
@@ -39,7 +40,7 @@ def history(ledger, number):
     """The moves of a delivery: from, to, cause, when."""
     with ledger.reading() as session:
         rows = session.exec(select(Transition).where(Transition.delivery == number).order_by(col(Transition.id))).all()
-    return [(row.from_state, row.to_state, row.cause, (row.at - NIGHT) / HOUR) for row in rows]
+    return [(row.from_state, row.to_state, row.code, (row.at - NIGHT) / HOUR) for row in rows]
 
 
 def test_every_move_is_written_down(ledger):
@@ -75,7 +76,7 @@ def test_an_illegal_move_changes_nothing(ledger):
     """Neither the state nor the history."""
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.writing() as session:
-        outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, "again", now=NIGHT)
+        outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY, now=NIGHT)
     with ledger.reading() as session:
         assert DeliveryState.ACCEPTED == session.get(Delivery, number).state
     assert 3 == len(history(ledger, number))
@@ -103,7 +104,7 @@ def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, states, kept
         row.event, row.event_sha256 = b"bytes", "digest"
     for state in states[1:]:
         with ledger.writing() as session:
-            outbox.move(session, ledger, session.get(Delivery, number), state, "so", now=NIGHT)
+            outbox.move(session, ledger, session.get(Delivery, number), state, PlatformCode("so"), now=NIGHT)
     with ledger.reading() as session:
         row = session.get(Delivery, number)
 
@@ -123,7 +124,7 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads whose delivery is due."""
     with ledger.reading() as session:
-        rows = outbox_queries.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+        rows = outbox.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
 
@@ -180,7 +181,7 @@ def test_where_everything_stands(ledger):
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")
     with ledger.reading() as session:
-        found = outbox_queries.standing(session, ACCOUNT)
+        found = outbox.standing(session, ACCOUNT)
 
     assert {
         ("sale", GOOGLE, "withheld", "cause 0"): 1,
