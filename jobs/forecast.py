@@ -1,6 +1,7 @@
 """What the settings would make of the latest leads: a rehearsal on an empty state that leaves nothing behind."""
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,29 +32,27 @@ class Forecast:
 
 def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> Forecast:
     """Judge leads as a night would, from the beginning: no start holds anything back, nothing is sent."""
-    given = _Given(
-        tuple(one for one in found if isinstance(one, Lead)),
-        tuple(one for one in found if isinstance(one, UnreadableLead)),
-    )
+    leads = tuple(one for one in found if isinstance(one, Lead))
+    unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
     always = replace(
         book,
         routes=tuple(replace(route, since=_ALWAYS) for route in book.routes),
-        # So much of the past is never one night's: the surge guard has nothing to say here.
+        # So much of the past is never one night's: the volume guard has nothing to say here.
         max_per_run={route.destination: len(found) * len(book.routes) + 1 for route in book.routes},
     )
     with (
         throwaway() as state,
         held(state, book.account, "forecast", pid=os.getpid(), now=deps.clock.now()) as ledger,
     ):
-        summary = rehearse(ledger, always, replace(deps, source=given))
+        summary = rehearse(ledger, always, replace(deps, source=_ListedSource(leads, unreadable)))
         with ledger.reading() as session:
             tallies = queries.tallies(session, ledger.account, now=deps.clock.now())
-    return Forecast(len(given.leads), given.unreadable, tuple(summary.unknown_labels), tallies)
+    return Forecast(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """A source that has been read already."""
+class _ListedSource:
+    """A source of leads that were read before."""
 
     leads: tuple[Lead, ...]
     unreadable: tuple[UnreadableLead, ...]
@@ -102,21 +101,19 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
         settings: the account's.
         leads: the latest first.
     """
-    now: dict[str, list[Lead]] = {}
-    ever: dict[str, list[Lead]] = {}
+    now, ever = defaultdict[str, list[Lead]](list), defaultdict[str, list[Lead]](list)
     spelled: dict[str, str] = {}
     for lead in leads:
         for label in _labels_of(lead):
             spelled.setdefault(normalise_label(label), label)
-            ever.setdefault(normalise_label(label), []).append(lead)
+            ever[normalise_label(label)].append(lead)
         if lead.label:
-            now.setdefault(normalise_label(lead.label), []).append(lead)
+            now[normalise_label(lead.label)].append(lead)
 
     def seen(stage: str | None, label: str) -> ForecastLabel:
         normal = normalise_label(label)
-        are, were = now.get(normal, []), ever.get(normal, [])
-        example = next((lead.id for lead in (*are, *were)), None)
-        return ForecastLabel(stage, spelled.get(normal, label), len(are), len(were), example)
+        example = next((lead.id for lead in (*now[normal], *ever[normal])), None)
+        return ForecastLabel(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
 
     named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
     named += [seen(IGNORED, label) for label in settings.ignored_statuses]
