@@ -5,7 +5,6 @@ Reading Google Ads needs an access that sending by the Data Manager API does not
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -132,17 +131,15 @@ class GoogleInspector:
     def _account(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = f"Google Ads account {customer_id}"
-        try:
-            rows = self._rows(checks.ACCOUNT_QUERY)
-        except _NotReadableError as error:
-            self._has_access = error.advice != _ACCESS_ADVICE
-            yield error.finding(subject)
-            return
-        if not rows:
+        rows = self._rows(checks.ACCOUNT_QUERY, subject)
+        if isinstance(rows, CheckFinding):
+            self._has_access = rows.advice != _ACCESS_ADVICE
+            yield rows
+        elif rows:
+            yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
+            yield from checks.account_findings(rows[0].customer, customer_id, expected)
+        else:
             yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing about it")
-            return
-        yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
-        yield from checks.account_findings(rows[0].customer, customer_id, expected)
 
     def _actions(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         by_action: dict[str, list[Expectation]] = {}
@@ -154,16 +151,13 @@ class GoogleInspector:
             yield CheckFinding(f"conversion action {action}", CheckVerdict.FAILED, "this is no number", advice)
         if not numbers:
             return
-        try:
-            actions = [row.conversion_action for row in self._rows(checks.ACTIONS_QUERY)]
-        except _NotReadableError as error:
-            yield error.finding("conversion actions")
+        rows = self._rows(checks.ACTIONS_QUERY, "conversion actions")
+        if isinstance(rows, CheckFinding):
+            yield rows
             return
+        actions = [row.conversion_action for row in rows]
         found = {str(action.id): action for action in actions}
-        goals: checks.Goals | None = None
-        with suppress(_NotReadableError):
-            listed = [row.customer_conversion_goal for row in self._rows(checks.GOALS_QUERY)]
-            goals = {(goal.category, goal.origin): goal.biddable for goal in listed}
+        goals = self._goals()
         for number in numbers:
             expects = by_action[number]
             yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
@@ -171,15 +165,20 @@ class GoogleInspector:
                 yield checks.standing(found[number], [each.conversion for each in expects], goals)
         yield from checks.bidding_findings(actions, by_action, goals)
 
-    def _uploads(self, subject: str, summary: str) -> Iterator[CheckFinding]:
-        try:
-            rows = self._rows(checks.uploads_query(summary))
-        except _NotReadableError as error:
-            yield error.finding(subject)
-            return
-        if not rows:
-            yield CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")
-        yield from (checks.upload_finding(getattr(row, summary)) for row in rows)
+    def _goals(self) -> checks.Goals | None:
+        """The account's goals; None where this access cannot read them."""
+        rows = self._rows(checks.GOALS_QUERY, "goals")
+        if isinstance(rows, CheckFinding):
+            return None
+        goals = [row.customer_conversion_goal for row in rows]
+        return {(goal.category, goal.origin): goal.biddable for goal in goals}
+
+    def _uploads(self, subject: str, summary: str) -> Sequence[CheckFinding]:
+        rows = self._rows(checks.uploads_query(summary), subject)
+        if isinstance(rows, CheckFinding):
+            return [rows]
+        found = [checks.upload_finding(getattr(row, summary)) for row in rows]
+        return found or [CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")]
 
     def _transports(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
@@ -200,35 +199,22 @@ class GoogleInspector:
         client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
         return client, ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
 
-    def _rows(self, query: str) -> list[GoogleAdsRow]:
-        """The account's rows that a query finds.
-
-        Raises _NotReadableError where this access gives none; that says nothing of sending.
-        """
+    def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
+        """The account's rows that a query finds; a finding where this access gives none, which is no obstacle to sending."""
         client, account = self._reader
+        advice = ""
         try:
             return client.search(self._options.customer_id, query, account.token().value)
         except CallFailedError as error:
+            message = f"Google Ads answers {error}"
             advice = next((each.outcome.message for each in error.errors if each.outcome.message), "")
             if not _ACCESS_CODES.isdisjoint(codes_of(error.errors)):
                 advice = _ACCESS_ADVICE
-            raise _NotReadableError(f"Google Ads answers {error}", advice) from None
         except TokenRefusedError as error:
-            raise _NotReadableError(f"Google gives no token for the Google Ads API: {error}") from None
+            message = f"Google gives no token for the Google Ads API: {error}"
         except (NotConnectedError, TokenUnavailableError) as error:
-            raise _NotReadableError(str(error)) from None
-
-
-class _NotReadableError(Exception):
-    """Nothing can be read with this access; why, in codes, and what to do about it."""
-
-    def __init__(self, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.advice = advice
-
-    def finding(self, subject: str) -> CheckFinding:
-        """As a finding."""
-        return CheckFinding(subject, CheckVerdict.UNREADABLE, str(self), self.advice)
+            message = str(error)
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 
 
 def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
