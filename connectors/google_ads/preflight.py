@@ -200,7 +200,7 @@ class GoogleInspector:
         return client, ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
 
     def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
-        """The account's rows that a query finds; where this access gives none, a finding: sending may work all the same."""
+        """The account's rows that a query finds; a finding where this access gives none, which blocks no sending."""
         client, account = self._reader
         advice = ""
         try:

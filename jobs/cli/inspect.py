@@ -41,8 +41,8 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     settings = load_account(file, secrets=False)
     account = settings.account
     with looking(settings) as look:
-        session, run, known = look.session, queries.last_run(look.session, account), _known_labels(settings)
-        anomalies = run and standing_anomalies(session, rules_alone(settings), run=run.id or 0, now=run.started_at)
+        session, run, book = look.session, queries.last_run(look.session, account), rules_alone(settings)
+        anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
         status = Status(
             account=account,
             now=look.now,
@@ -50,7 +50,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             tallies=queries.tallies(session, account, now=look.now),
             awaited=queries.awaited(session, account),
             unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
-            unknown_labels=tuple(unknown_labels(session, account, frozenset(known))),
+            unknown_labels=tuple(unknown_labels(session, account, book.known_labels)),
             anomalies=tuple(anomalies or ()),
             renamed=tuple(
                 DetectedRename(
@@ -59,7 +59,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                     row.leads,
                 )
                 for row in status_labels.renames_found(session, account)
-                if row.after not in known
+                if row.after not in book.known_labels
             ),
         )
     if json_wanted:
@@ -112,12 +112,6 @@ def _is_known(name: str) -> bool:
     )
 
 
-def _known_labels(settings: Settings) -> dict[str, str]:
-    """Every label in the settings as marketing writes it, by how the ledger keeps it."""
-    listed = [label for stage in settings.stages.values() for label in stage]
-    return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
-
-
 _NOTHING = (
     Reason.STAGE_NOT_REACHED,
     Reason.WHERE_DOES_NOT_MATCH,
@@ -150,10 +144,11 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 
 def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
     """What is known of a lead, and the verdict on each of its conversions."""
-    lead, spelt = LeadId(row.id), _known_labels(settings)
+    lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
+    in_settings = {normalise_label(label): label for labels in listed for label in labels}
 
     def as_written(label: str) -> str:
-        return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=spelt.get(label))
+        return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=in_settings.get(label))
 
     facts = leads.facts(look.session, settings.account, [lead])[lead]
     return Explanation(
