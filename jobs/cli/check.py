@@ -232,9 +232,9 @@ def _print(checked: Checked, *, verbose: bool) -> None:
     say(*(f"  corrected: {each}" for each in corrections_on(checked.settings, rules_alone(checked.settings))))
     if checked.findings:
         print_findings(console, checked.findings, verbose=verbose)
-    if checked.oplead and checked.oplead.forecast:
-        print_labels(console, checked.settings, checked.oplead.labels, leads=checked.oplead.forecast.leads)
-        print_forecast(console, account, checked.oplead.forecast)
+    if checked.oplead and (made := checked.oplead.forecast) and made.leads:
+        print_labels(console, checked.settings, checked.oplead.labels, leads=made.leads)
+        print_forecast(console, account, made)
 
 
 def _print_json(checked: Checked) -> None:

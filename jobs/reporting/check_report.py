@@ -108,10 +108,7 @@ def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFin
 
 def print_forecast(console: Console, account: AccountHeading, made: Forecast) -> None:
     """Print what the settings would do to them, as if all of their past counted."""
-    if not made.leads:
-        return
-    latest = counted(made.leads, "lead")
-    console.print(f"\n[bold]The latest {latest}, if all of their past counted[/bold]")
+    console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
         print_states(console, account, made.tallies)
     else:
@@ -143,8 +140,6 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
     """Print each stage with its statuses, how many leads have them, and one to look up in Oplead."""
-    if not leads:
-        return
     console.print(f"\n[bold]Statuses found in the latest {counted(leads, 'lead')}[/bold]")
     made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
     for stage, labels in groupby(seen, lambda one: one.stage):
