@@ -332,15 +332,6 @@ UPLOADS = {
     "uploads by conversion action": "offline_conversion_upload_conversion_action_summary",
 }
 """The two summaries, by kind of client: of all uploads, and of those to each conversion action."""
-_UPLOAD_FIELDS = (
-    "client",
-    "status",
-    "total_event_count",
-    "successful_event_count",
-    "pending_event_count",
-    "last_upload_date_time",
-    "alerts",
-)
 _UPLOAD_STATUSES = {
     _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, "excellent"),
     _Uploads.GOOD: (CheckVerdict.VERIFIED, "good"),
@@ -351,9 +342,11 @@ _UPLOAD_STATUSES = {
 
 def uploads_query(summary: str) -> str:
     """The GAQL for one of the summaries."""
-    by_action = ("conversion_action_id",) if summary == UPLOADS["uploads by conversion action"] else ()
-    fields = ", ".join(f"{summary}.{field}" for field in (*by_action, *_UPLOAD_FIELDS))
-    return f"SELECT {fields} FROM {summary}"  # noqa: S608 - no SQL, and all of it is written in this file
+    fields = "client status total_event_count successful_event_count pending_event_count last_upload_date_time alerts"
+    if summary == UPLOADS["uploads by conversion action"]:
+        fields = f"conversion_action_id {fields}"
+    listed = ", ".join(f"{summary}.{field}" for field in fields.split())
+    return f"SELECT {listed} FROM {summary}"  # noqa: S608 - no SQL, and all of it is written in this file
 
 
 def upload_finding(
