@@ -122,9 +122,9 @@ class OpleadClient:
         """The same without a user or password."""
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
-        self._query = [*options.extra_query.items()]
-        if auth.style == "query" and auth.name:
-            self._query.append((auth.name, options.token))
+        self.secret = auth.name if auth.style == "query" else None
+        """The query parameter that carries the token."""
+        self._query = [*options.extra_query.items(), *([(self.secret, options.token)] if self.secret else [])]
         self._connections = Connections(base, _headers(options), self.timeout, self.cancel_token)
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES

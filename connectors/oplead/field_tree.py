@@ -293,11 +293,12 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
         return configured, find_items(body, configured)
     except Misconfigured:
         found = {
-            path: _likeness(value)
+            path: len({normalise(name) for name in value[0]} & _LEAD_WORDS)
             for path, value in _envelope(body, "", _DEEPEST_ENVELOPE)
             if isinstance(value, list) and _may_be_leads(value) and _is_setting(path, value, body)
         }
-        likely = [path for path, likeness in found.items() if likeness == max(found.values())]
+        # the one with the most of a lead's own words
+        likely = [path for path, words in found.items() if words == max(found.values())]
         if len(likely) != 1:
             raise
         return likely[0], find_items(body, likely[0])
@@ -337,9 +338,3 @@ def _is_setting(path: str, array: Sequence[object], body: object) -> bool:
 
 def _may_be_leads(array: Sequence[object]) -> bool:
     return bool(array) and all(isinstance(one, Mapping) for one in array[:20])
-
-
-def _likeness(array: Sequence[object]) -> int:
-    """How many of a lead's own words an entry has."""
-    entry = array[0]
-    return len({normalise(name) for name in entry} & _LEAD_WORDS) if isinstance(entry, Mapping) else 0

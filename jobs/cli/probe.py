@@ -36,6 +36,8 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)
+    # The section as it should be: what stands there and was not looked into, and what was found.
+    kept = {name: _written(value) for name, value in known.section.items() if name not in _FOUND and value is not None}
     looked = Looked(
         address=str(look.oplead.base_url).rstrip("/"),
         survey=survey,
@@ -43,7 +45,7 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         unknown_consents=_unknown_consents(look, survey),
         unmatched=tuple(str(one.problem) for one in unmatched(file, _seen(survey))) if file else (),
         per_minute=look.oplead.rate,
-        settings="\n".join(block({"oplead": section_to_write(known.section, survey)})),
+        settings="\n".join(block({"oplead": {**kept, **survey.suggestion}})),
     )
     if json_wanted:
         results().out(looked_json(looked), highlight=False)
@@ -86,12 +88,6 @@ def from_options(
         return partial_settings_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
         raise UsageError(f"probe: {error}") from None
-
-
-def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:
-    """The `oplead` section as it should be: what stands there and was not looked into, and what was found."""
-    kept = {name: _written(value) for name, value in section.items() if name not in _FOUND and value is not None}
-    return {**kept, **survey.suggestion}
 
 
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:

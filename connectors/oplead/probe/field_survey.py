@@ -36,7 +36,7 @@ from connectors.oplead.field_tree import (
 )
 from connectors.oplead.fields import find, first, raw, shape, text_of
 from connectors.oplead.lead_parser import CANDIDATES, LeadParser, UnreadableLeadError, with_candidates
-from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions
+from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, Paths
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
 
@@ -59,8 +59,6 @@ _SOUGHT = {
     "status": "the status",
     "click_id": "click ids",
 }
-
-Paths = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,28 +336,29 @@ def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], 
         skipped: paths whose meaning is known, contact data above all.
         fold: decides which spellings are one value.
     """
-    every = (
-        _few(path, leads, fold)
-        for path, node in tree.items()
-        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and not _is_amount_name(path)
-    )
-    return tuple(sorted((one for one in every if one), key=lambda one: not one.consent))
+    every = (_few(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path))
+    return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
 
 
 def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountSeen, ...]:
     """The fields that may hold the amount of a sale, also where none of these leads has come to one yet."""
-    every = (
-        _amount(path, leads, readable)
-        for path, node in tree.items()
-        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and _is_amount_name(path)
-    )
-    return tuple(amount for amount in every if amount)
+    every = (_amount(path, leads, readable) for path in _single_values(tree, skipped) if _is_amount_name(path))
+    return tuple(filter(None, every))
+
+
+def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
+    """The paths of plain values that are not skipped, nor stand below what is."""
+    for path, node in tree.items():
+        is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
+        if not (is_below or node.is_listed or node.holds_more):
+            yield path
 
 
 def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
-    texts = [text for lead in leads if (text := _one_text(lead, path))]
+    firsts = (next(filter(None, map(text_of, find(lead, path))), None) for lead in leads)
+    texts = [text for text in firsts if text]
     spelt, name = _spellings(Counter(texts), fold), leaf(path)
     counts = Counter(spelt[text] for text in texts)
     if not counts:
@@ -396,14 +395,6 @@ def _may_be_shown(text: str, longest: int) -> bool:
     return len(text) <= longest and "@" not in text and text.isprintable() and not _PERSONAL_DIGITS.search(text)
 
 
-def _one_text(lead: object, path: str) -> str:
-    return next(filter(None, map(text_of, find(lead, path))), "")
-
-
-def _is_below(path: str, skipped: frozenset[str]) -> bool:
-    return any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
-
-
 def _is_amount_name(path: str) -> bool:
     name = leaf(path)
     if name in _NOT_AMOUNTS or name.startswith(("id", "date")) or name.endswith(("id", "date", "at", "currency")):
@@ -434,16 +425,12 @@ _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "
 
 def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
     """The click ids by `utm_source`, commonest source first."""
-    by_source: defaultdict[str, list[Lead]] = defaultdict(list)
-    for lead in leads:
-        by_source[lead.utm.source or ""].append(lead)
+    counts = Counter(lead.utm.source or "" for lead in leads)
+    names = {one: one if _source_may_be_shown(one, count) else f"<{shape(one)}>" for one, count in counts.items()}
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
-    for source, of_source in by_source.items():
-        shown[source if _source_may_be_shown(source, len(of_source)) else f"<{shape(source)}>"].extend(of_source)
-    return tuple(
-        SourceSeen(source, len(seen), _kinds(seen), sum(lead.click_id_problem is not None for lead in seen))
-        for source, seen in sorted(shown.items(), key=lambda one: -len(one[1]))
-    )
+    for lead in leads:
+        shown[names[lead.utm.source or ""]].append(lead)
+    return tuple(_source_seen(*one) for one in sorted(shown.items(), key=lambda one: -len(one[1])))
 
 
 def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
@@ -470,8 +457,9 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
             f"{len(short)} of {len(ids)} click ids are shorter than any real one: they are cut, or somebody's test "
             "values."
         )
-    judged = [one for one in ids if _has_enough_letters(one.value)]
-    lower = [one for one in judged if one.value == one.value.lower()]
+    texts = [one.value for one in ids if len(one.value) >= _LONG_ENOUGH_TO_JUDGE]
+    judged = [text for text in texts if sum(map(str.isalpha, text)) >= _LETTERS_TO_JUDGE]
+    lower = [text for text in judged if text == text.lower()]
     if len(lower) >= _MANY_LOWER:
         yield (
             f"{len(lower)} of {len(judged)} click ids have no capital letter: something on the way writes them in "
@@ -485,13 +473,10 @@ def _is_cut(lengths: Counter[int], longest: int) -> bool:
     return longest in _ROUND and lengths[longest] >= enough
 
 
-def _has_enough_letters(text: str) -> bool:
-    letters = sum(letter.isalpha() for letter in text)
-    return len(text) >= _LONG_ENOUGH_TO_JUDGE and letters >= _LETTERS_TO_JUDGE
-
-
-def _kinds(leads: Sequence[Lead]) -> dict[str, int]:
-    return dict(Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids}).most_common())
+def _source_seen(source: str, leads: Sequence[Lead]) -> SourceSeen:
+    kinds = Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids})
+    undecided = sum(lead.click_id_problem is not None for lead in leads)
+    return SourceSeen(source, len(leads), dict(kinds.most_common()), undecided)
 
 
 def _source_may_be_shown(source: str, leads: int) -> bool:

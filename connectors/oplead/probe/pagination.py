@@ -8,14 +8,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import PagePosition, is_nameless
-from connectors.oplead.probe.access import (
-    Effect,
-    LeadList,
-    ListedPage,
-    QuestionLimitReached,
-    Trials,
-    effect_of,
-)
+from connectors.oplead.probe.access import Effect, LeadList, ListedPage, QuestionLimitReached, Trials, effect_of
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -77,11 +70,11 @@ class PageSearch:
 
     def find(self) -> Paging:
         """How the list goes on; what could not be found out names the setting to write."""
-        items = self._list.reader.items
+        items = self._list.items
         bare = PaginationOptions(items=items)
         try:
             return (
-                self._configured(replace(self._list.asker.options.pagination, items=items))
+                self._configured(replace(self._list.asker.client.options.pagination, items=items))
                 or self._described(bare)
                 or self._by_number(bare)
                 or self._by_offset(bare)
@@ -212,10 +205,12 @@ class PageSearch:
                     break
                 page = self.trials.one(name, str(wanted)).page
                 if page is not None and len(page.items) > self._count:
-                    longer = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
+                    served = len(page.items)
+                    cap = served if served % 5 == 0 else wanted  # what a platform caps the length at, or was asked for
+                    longer = replace(options, size_param=name, size=min(wanted, cap))
                     if self._goes_on(longer, page, described=described):
                         how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
-                        return self._found(longer, how, size=len(page.items))
+                        return self._found(longer, how, size=served)
                     break
         except QuestionLimitReached:
             pass
@@ -277,11 +272,6 @@ class PageSearch:
 def _is_next(path: str) -> bool:
     name = normalise(path)
     return any(word in name for word in _NEXT_WORDS) and leaf(path) not in _MORE_WORDS
-
-
-def _size_to_write(asked: int, served: int) -> int:
-    """What was asked for, or what a platform caps it at."""
-    return served if served < asked and served % 5 == 0 else asked
 
 
 _FARTHEST = 1 << 16

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -22,9 +22,9 @@ from connectors.oplead.probe.access import (
     Asker,
     LeadList,
     ListedPage,
-    ListReader,
     OpenClient,
     QuestionLimit,
+    access_notes,
     find_access,
 )
 from connectors.oplead.probe.field_survey import (
@@ -129,43 +129,47 @@ class OpleadProbe:
             Transient: it kept failing after bounded retries.
         """
         limit = QuestionLimit(MOST_QUESTIONS)
-        access = find_access(self.options, self._open, limit)
-        notes, options = Notes(how=[*access.how]), access.options
-        with Asker(options, self._open, limit) as asker:
-            refuse_standing_clock(asker, access.answer, self.clock)
+        options, answer = find_access(self.options, self._open, limit)
+        notes = Notes(how=[*access_notes(options, self.options)])
+        with self._open(options) as client:
+            survey = self._survey(Asker(client, limit), answer, leads, notes)
+        return replace(
+            survey,
+            requests=sum(client.requests for client in self._clients),
+            how=tuple(notes.how),
+            suspicions=tuple(notes.suspicions),
+            undecided=tuple(notes.undecided),
+        )
+
+    def _survey(self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes) -> Survey:
+        """What the leads show; only what to write, where none is found."""
+        options = asker.client.options
+        refuse_standing_clock(asker, answer, self.clock)
         try:
-            path, items = locate(access.answer.body, options.pagination.items)
+            path, items = locate(answer.body, options.pagination.items)
         except Misconfigured as error:
             notes.undecided.append(f"oplead.pagination.items: {error}")
-            return self._without_leads(options, notes)
+            return Survey(suggestion=suggestion_of(options))
         options = replace(options, pagination=replace(options.pagination, items=path))
         if not items:
             notes.undecided.append(
                 "oplead.token: the list holds no lead, so nothing can be found out; a key that is not the client "
                 "admin's may see none"
             )
-            return self._without_leads(options, notes)
-        found = self._look(options, access.answer, ListReader(path, find_id_paths(items, options)), limit, leads)
-        return self._report(options, found, notes)
+            return Survey(suggestion=suggestion_of(options))
+        listed = LeadList(asker, path, find_id_paths(items, options))
+        return self._report(options, self._look(options, listed, listed.read(answer), leads), notes)
 
-    def _look(
-        self, options: OpleadOptions, answer: OpleadAnswer, reader: ListReader, limit: QuestionLimit, leads: int
-    ) -> ProbeFindings:
+    def _look(self, options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int) -> ProbeFindings:
         """The list's pages, the leads on them, where things stand in those, and what filters them."""
-        first = reader.listed(answer)
-        with Asker(options, self._open, limit) as asker:
-            listed = LeadList(asker, reader)
-            search = PageSearch(listed, first)
-            paging = search.find()
-            enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_DETAIL_PAGES)
-            with Asker(options, self._open, enough) as reading:
-                sample = take_sample(LeadList(reading, reader), first, paging, leads)
-            places = find_places(list(sample.complete.values()), options)
-            dates = SampleDates(sample, places.fields, options.zone)
-            filters = FilterSearch(search.trials, dates.of_page, options.zone, self._now(first) + _AHEAD)
-            filtering = filters.find(dates.seen, len(first.items), options.since_filter)
-            paging = with_total(listed, paging, sample.counted)
-        return ProbeFindings(paging, sample, places, filtering, dates.seen)
+        search = PageSearch(listed, first)
+        paging = search.find()
+        enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_DETAIL_PAGES)
+        sample = take_sample(replace(listed, asker=Asker(listed.asker.client, enough)), first, paging, leads)
+        places = find_places(list(sample.complete.values()), options)
+        dates = SampleDates(sample, places.fields, options.zone)
+        filtering = FilterSearch(search.trials, dates, self._now(first) + _AHEAD).find(options.since_filter)
+        return ProbeFindings(with_total(listed, paging, sample.counted), sample, places, filtering, dates.seen)
 
     def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
         places, complete = found.places, list(found.sample.complete.values())
@@ -190,7 +194,6 @@ class OpleadProbe:
         return Survey(
             leads=len(complete),
             total=found.total,
-            requests=sum(client.requests for client in self._clients),
             paths=key_paths(tree, options.zone),
             fields=places.matches,
             labels=labels_of(records, everyone, self.fold),
@@ -199,22 +202,9 @@ class OpleadProbe:
             few_values=few_values_of(tree, complete, known, self.fold),
             amounts=amounts_of(tree, complete, self.readable, known),
             sources=sources_of(records),
-            how=tuple(notes.how),
-            suspicions=tuple(notes.suspicions),
-            undecided=tuple(notes.undecided),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
-        )
-
-    def _without_leads(self, options: OpleadOptions, notes: Notes) -> Survey:
-        return Survey(
-            leads=0,
-            total=None,
-            requests=sum(client.requests for client in self._clients),
-            how=tuple(notes.how),
-            undecided=tuple(notes.undecided),
-            suggestion=suggestion_of(options, _usual_pull(options)),
         )
 
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
@@ -445,43 +435,37 @@ Written = str | int | bool | list[str] | Suggestion
 _PLAIN = ("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query")
 
 
-def suggestion_of(options: OpleadOptions, pull: Pull) -> Suggestion:
+def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
     """The settings that differ from the defaults; the token, the address and the pace are left to the caller."""
     default, since = OpleadOptions(token="", zone=options.zone), options.since_filter
-    written: dict[str, Written] = _different(options, default, _PLAIN)
-    written["auth"] = _different(options.auth, default.auth)
-    written["pagination"] = _different(options.pagination, default.pagination)
-    if pull != _usual_pull(options):
+    written = _different(options, default, (*_PLAIN, "auth", "pagination"))
+    if pull not in (None, "list" if since is None else "since"):
         written["pull"] = pull
     if since is not None:
         written["since_filter"] = {"param": since.param, **_different(since, SinceOptions(since.param))}
-    written |= _different(options, default, ("detail",))
-    written["fields"] = _different(options.fields, default.fields)
-    return {name: value for name, value in written.items() if value != {}}
-
-
-def _usual_pull(options: OpleadOptions) -> Pull:
-    return "list" if options.since_filter is None else "since"
+    return written | _different(options, default, ("detail", "fields"))
 
 
 Chosen = OpleadOptions | AuthOptions | PaginationOptions | SinceOptions | FieldPaths
 
 
 def _different(chosen: Chosen, default: Chosen, names: Sequence[str] = ()) -> dict[str, Written]:
-    """The parts that differ from the default, of these names or all."""
-    values = {name: getattr(chosen, name) for name in names or [one.name for one in fields(chosen)]}
-    return {
-        name: _as_written(value)
-        for name, value in values.items()
-        if value is not None and value != getattr(default, name)
-    }
+    """The parts that differ from the default, of these names or all, as they are written."""
+    parts = (
+        (name, getattr(chosen, name), getattr(default, name)) for name in names or [one.name for one in fields(chosen)]
+    )
+    return {name: _written(value, usual) for name, value, usual in parts if value is not None and value != usual}
 
 
-def _as_written(value: str | int | tuple[str, ...] | Mapping[str, str]) -> Written:
-    """Paths are written plainly where there is one, else as a list."""
-    if isinstance(value, tuple):
-        return value[0] if len(value) == 1 else list(value)
-    return dict(value) if isinstance(value, Mapping) else value
+def _written(value: Any, default: Any) -> Any:
+    match value:
+        case tuple():
+            return value[0] if len(value) == 1 else list(value)
+        case Mapping():
+            return dict(value)
+        case AuthOptions() | PaginationOptions() | FieldPaths():
+            return _different(value, default)
+    return value
 
 
 def reading_minutes(
