@@ -321,8 +321,7 @@ def _concerns_every_page(failure: BaseException) -> bool:
     return not isinstance(failure, OpleadRefused | TooLarge)
 
 
-def _quoted(text: str) -> str:
-    return quote(text, safe="")
+_quoted = partial(quote, safe="")
 
 
 def _check(options: OpleadOptions) -> None:

@@ -81,38 +81,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """What each thing may be called, likeliest first; what `candidates` names already stands here too."""
 
-SEVERAL = frozenset({"phone", "email"})
-"""What a person may have more than one of."""
-MOBILE, FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
-"""What the name of a mobile or of a fixed phone has in it."""
 CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
 NEEDED = ("id", "created_at", "status", "click_id")
 """Without these nothing can be sent."""
 
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
 """What a consent's name has in it."""
-OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
-"""What a field's name has in it where yes is a refusal."""
-_YES_WORDS = frozenset(
-    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
-)
-_NO_WORDS = frozenset(
-    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
-)
-CONSENT_WORDS = _YES_WORDS | _NO_WORDS
-"""Answers that only a consent has, by their plain spelling."""
-GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
-REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
-ANSWERS = GRANTED | REFUSED
-"""Answers that may be shown as they stand."""
-CHANNELS = frozenset(
-    {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
-    | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
-)
-"""Names of fields that say where a lead came from; their values are business facts."""
 AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
 """What an amount's name has in it."""
-
 
 _DEEPEST = 6
 _MOST_PATHS = 400

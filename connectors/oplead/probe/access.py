@@ -312,7 +312,7 @@ class Trials:
     @cached_property
     def refusal(self) -> DeclinedQuestion | None:
         """How an unknown parameter is refused; None where it is ignored."""
-        answer = self._ask({_UNKNOWN_NAME: "1"})
+        answer = self._page({_UNKNOWN_NAME: "1"})
         return answer if isinstance(answer, DeclinedQuestion) else None
 
     def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
@@ -322,22 +322,18 @@ class Trials:
         those that made a difference; only what made one by itself is returned.
         """
         if self.refusal is not None:
-            yield from (self.one(name, value) for name in names)
+            yield from (self.ask({name: value}) for name in names)
         elif len(names) == 1:
-            if (trial := self.one(names[0], value)).effect is not Effect.SAME:
+            if (trial := self.ask({names[0]: value})).effect is not Effect.SAME:
                 yield trial
-        elif names and self.together(dict.fromkeys(names, value)).effect is not Effect.SAME:
+        elif names and self.ask(dict.fromkeys(names, value)).effect is not Effect.SAME:
             middle = len(names) // 2
             yield from self.each(names[:middle], value)
             yield from self.each(names[middle:], value)
 
-    def one(self, name: str, value: str) -> Trial:
-        """Try one parameter."""
-        return self.together({name: value})
-
-    def together(self, query: Mapping[str, str]) -> Trial:
-        """Try several parameters in one question."""
-        answer = self._ask(query)
+    def ask(self, query: Mapping[str, str]) -> Trial:
+        """Try one or more parameters in one question."""
+        answer = self._page(query)
         if isinstance(answer, ListedPage):
             return Trial("&".join(query), effect_of(self.first, answer), answer)
         return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
@@ -351,7 +347,7 @@ class Trials:
         is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
         return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
 
-    def _ask(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
+    def _page(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
         answer = self.leads.asker.list(query)
         try:
             return answer if isinstance(answer, DeclinedQuestion) else self.leads.read(answer)

@@ -14,19 +14,10 @@ from functools import partial
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.field_tree import (
     AMOUNT_PARTS,
-    ANSWERS,
-    CHANNELS,
     CONSENT_PARTS,
-    CONSENT_WORDS,
     CONTACT,
-    FIXED,
-    GRANTED,
-    MOBILE,
     NAMES,
     NEEDED,
-    OTHER_WAY_ROUND,
-    REFUSED,
-    SEVERAL,
     Node,
     Tree,
     is_date,
@@ -40,6 +31,10 @@ from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, P
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
 
+_SEVERAL = frozenset({"phone", "email"})
+"""What a person may have more than one of."""
+_MOBILE, _FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
+"""What the name of a mobile or of a fixed phone has in it."""
 _TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at"})
 _OTHER_PEOPLE = frozenset(
     {"commercial", "vendeur", "user", "owner", "agent", "assignee", "assignedto", "proprietaire", "responsable"}
@@ -108,13 +103,13 @@ class _PlaceSearch:
         if field == "status" and configured is None and best and (label := self._label_next_to(best)):
             return (label,), label
         if best is not None:
-            every = self._every_field(field, candidates) if field in SEVERAL and configured is None else ()
+            every = self._every_field(field, candidates) if field in _SEVERAL and configured is None else ()
             return every or configured, best
         named = self._named(field)
         if not named:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
-        return tuple(_mobile_first(siblings)) if field in SEVERAL else (named[0],), named[0]
+        return tuple(_mobile_first(siblings)) if field in _SEVERAL else (named[0],), named[0]
 
     def _best(self, field: str, paths: Sequence[str]) -> str | None:
         filled = {path: self._filled(path) for path in paths}
@@ -253,8 +248,8 @@ def _mobile_first(paths: Sequence[str]) -> list[str]:
     """Mobile numbers belong to one person, and the platforms know most people by them; fixed ones come last."""
 
     def rank(path: str) -> tuple[bool, bool]:
-        is_mobile = any(part in leaf(path) for part in MOBILE)
-        return not is_mobile, any(part in leaf(path) for part in FIXED)
+        is_mobile = any(part in leaf(path) for part in _MOBILE)
+        return not is_mobile, any(part in leaf(path) for part in _FIXED)
 
     return sorted(paths, key=rank)
 
@@ -275,6 +270,25 @@ Readable = Callable[[str | Decimal], bool]
 Fold = Callable[[str], str]
 """What a label or an answer is compared by: those that give one text count as one."""
 
+_OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
+"""What a field's name has in it where yes is a refusal."""
+_YES_WORDS = frozenset(
+    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
+)
+_NO_WORDS = frozenset(
+    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
+)
+_CONSENT_WORDS = _YES_WORDS | _NO_WORDS
+"""Answers that only a consent has, by their plain spelling."""
+_GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
+_REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
+_ANSWERS = _GRANTED | _REFUSED
+"""Answers that may be shown as they stand."""
+_CHANNELS = frozenset(
+    {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
+    | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
+)
+"""Names of fields that say where a lead came from; their values are business facts."""
 _FEW = 12
 _ENOUGH = 10
 _LONGEST_LABEL, _LONGEST_CHANNEL = 60, 40
@@ -363,28 +377,28 @@ def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
     counts = Counter(spelt[text] for text in texts)
     if not counts:
         return None
-    answers = sum(count for text, count in counts.items() if normalise(text) in CONSENT_WORDS)
+    answers = sum(count for text, count in counts.items() if normalise(text) in _CONSENT_WORDS)
     consent = any(part in name for part in CONSENT_PARTS) or answers >= counts.total() / 2
     if not consent and (len(counts) > _FEW or len(leads) < _ENOUGH or len(counts) > len(leads) / 3):
         return None
     shown: Counter[str] = Counter()
     for text, count in counts.items():
-        shown[_shown(text, count, is_channel=name in CHANNELS)] += count
+        shown[_shown(text, count, is_channel=name in _CHANNELS)] += count
     if not consent and all(text.startswith("<") for text in shown):
         return None
     if empty := len(leads) - counts.total():
         shown[""] = empty
-    proposes = consent and not any(part in name for part in OTHER_WAY_ROUND)
+    proposes = consent and not any(part in name for part in _OTHER_WAY_ROUND)
     granted, refused = (
         tuple(text for text, _ in shown.most_common() if proposes and normalise(text) in words)
-        for words in (GRANTED, REFUSED)
+        for words in (_GRANTED, _REFUSED)
     )
     return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
 
 
 def _shown(text: str, count: int, *, is_channel: bool) -> str:
     """The value, where it is one that may be shown; else its shape in angle brackets."""
-    if normalise(text) in ANSWERS or _NUMBER.fullmatch(text):
+    if normalise(text) in _ANSWERS or _NUMBER.fullmatch(text):
         return text
     if is_channel and count >= _SHARED and _may_be_shown(text, _LONGEST_CHANNEL):
         return text

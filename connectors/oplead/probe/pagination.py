@@ -155,7 +155,7 @@ class PageSearch:
     def _by_number(self, bare: PaginationOptions) -> Paging | None:
         for name in self._leading_on((*self._names_in_next(), *_NUMBERS), "2"):
             for start in (1, 0):
-                if self.trials.one(name, str(start)).effect is Effect.SAME:
+                if self.trials.ask({name: str(start)}).effect is Effect.SAME:
                     options = replace(bare, style="page", page_param=name, first_page=start)
                     return self._sized(options, f"`{name}` numbers the pages, the first is {start}")
         return None
@@ -183,7 +183,7 @@ class PageSearch:
                 yield trial.name
 
     def _is_shifted(self, name: str, value: str) -> bool:
-        page, first = self.trials.one(name, value).page, self._first.marks
+        page, first = self.trials.ask({name: value}).page, self._first.marks
         return page is not None and len(first) > 1 and page.marks[: len(first) - 1] == first[1 : len(page.marks) + 1]
 
     def _names_in_next(self) -> Iterator[str]:
@@ -203,7 +203,7 @@ class PageSearch:
             for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
                 if name is None or wanted <= self._count:
                     break
-                page = self.trials.one(name, str(wanted)).page
+                page = self.trials.ask({name: str(wanted)}).page
                 if page is not None and len(page.items) > self._count:
                     served = len(page.items)
                     cap = served if served % 5 == 0 else wanted  # what a platform caps the length at, or was asked for

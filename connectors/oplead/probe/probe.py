@@ -44,11 +44,8 @@ from connectors.oplead.probe.field_survey import (
 from connectors.oplead.probe.pagination import PageSearch, Paging, with_total
 from connectors.oplead.probe.sampling import (
     FIRST_DETAIL_PAGES,
-    MOST_DETAIL_PAGES,
-    SPARE_PAGES,
     Filtering,
     FilterSearch,
-    LeadDates,
     LeadSample,
     SampleDates,
     take_sample,
@@ -91,7 +88,7 @@ class ProbeFindings:
     sample: LeadSample
     places: Places
     filtering: Filtering
-    dates: Sequence[LeadDates]
+    dates: SampleDates
 
     @property
     def total(self) -> int | None:
@@ -164,12 +161,11 @@ class OpleadProbe:
         """The list's pages, the leads on them, where things stand in those, and what filters them."""
         search = PageSearch(listed, first)
         paging = search.find()
-        enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_DETAIL_PAGES)
-        sample = take_sample(replace(listed, asker=Asker(listed.asker.client, enough)), first, paging, leads)
+        sample = take_sample(listed, first, paging, leads)
         places = find_places(list(sample.complete.values()), options)
         dates = SampleDates(sample, places.fields, options.zone)
         filtering = FilterSearch(search.trials, dates, self._now(first) + _AHEAD).find(options.since_filter)
-        return ProbeFindings(with_total(listed, paging, sample.counted), sample, places, filtering, dates.seen)
+        return ProbeFindings(with_total(listed, paging, sample.counted), sample, places, filtering, dates)
 
     def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
         places, complete = found.places, list(found.sample.complete.values())
@@ -215,8 +211,8 @@ class OpleadProbe:
         return reading_minutes(
             found.total,
             page_size=found.paging.page_size,
-            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates]),
-            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates]),
+            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates.seen]),
+            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates.seen]),
             detail_pages=is_bare or options.detail == "always",
             pull=pull,
             per_minute=self.per_minute,

@@ -1,7 +1,7 @@
 """Leads to look at, from the list and their detail pages, and the filter that lists what changed among them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Literal
@@ -13,15 +13,24 @@ from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, first_instant, text_of, write_moment
 from connectors.oplead.lead_parser import lead_among, objects_in, with_candidates
 from connectors.oplead.options import FieldPaths, SinceOptions
-from connectors.oplead.probe.access import Asker, Effect, LeadList, ListedPage, QuestionLimitReached, Trial, Trials
+from connectors.oplead.probe.access import (
+    Asker,
+    Effect,
+    LeadList,
+    ListedPage,
+    QuestionLimit,
+    QuestionLimitReached,
+    Trial,
+    Trials,
+)
 from connectors.oplead.probe.field_survey import find_places
 from connectors.oplead.probe.pagination import Paging
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
-MOST_DETAIL_PAGES = 60
+_MOST_DETAIL_PAGES = 60
 FIRST_DETAIL_PAGES = 3
 _FURTHER_PAGES = 30
-SPARE_PAGES = _FURTHER_PAGES + 3
+_SPARE_PAGES = _FURTHER_PAGES + 3
 """To be counted beside those whose leads are looked at."""
 
 
@@ -67,12 +76,14 @@ class LeadSample:
 
 def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
     """About so many leads, from the start of the list."""
+    enough = QuestionLimit(count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
+    asker = Asker(leads.asker.client, enough)
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
     counted = objection = None
     # Where nobody knows how the list goes on, there is the first page.
-    pages = (first_page,) if paging.undecided else leads.pages(paging.options, first_page)
+    pages = (first_page,) if paging.undecided else replace(leads, asker=asker).pages(paging.options, first_page)
     # The total is known, or may be asked for in another way.
     needs_no_count = paging.total is not None or paging.is_numbered
     try:
@@ -94,7 +105,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
         objection = str(error)
     if not read:
         read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
-    lead_path, details, add = _detail_pages(leads.asker, leads.ids, items)
+    lead_path, details, add = _detail_pages(asker, leads.ids, items)
     return LeadSample(tuple(read), items, lead_path, details, add, counted, objection)
 
 
@@ -114,7 +125,7 @@ def _detail_pages(
         return path, found, False
     status_paths = with_candidates(find_places(list(items.values()), options).fields).status or ()
     labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
-    rest = [mark for mark in in_turn(with_id, labels, MOST_DETAIL_PAGES) if mark not in found]
+    rest = [mark for mark in in_turn(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
     return path, {**found, **_read_detail_pages(asker, rest, id_paths, path)}, True
 
 
@@ -300,7 +311,7 @@ class FilterSearch:
         for form in _FORMATS:
             every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
             together = dict(pair for one in every for pair in self._query(one, self._ahead).items())
-            if self._trials.together(together).effect is Effect.SAME:
+            if self._trials.ask(together).effect is Effect.SAME:
                 continue
             for one in every:
                 if one.param not in found and self._ask(one, self._ahead).effect is not Effect.SAME:
@@ -308,7 +319,7 @@ class FilterSearch:
         return list(found)
 
     def _ask(self, found: SinceOptions, since: datetime) -> Trial:
-        return self._trials.together(self._query(found, since))
+        return self._trials.ask(self._query(found, since))
 
     def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
         """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""

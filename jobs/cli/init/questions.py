@@ -1,7 +1,7 @@
 """What `init` needs to know: each question once, for the command line, for a person and for the file it is about."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -232,6 +232,12 @@ def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return answer if isinstance(answer, tuple) else (answer,) if answer else ()
 
 
+def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]:
+    no = "Its answers that mean no (- if there are none)"
+    yield Question(f"{prefix}granted", "Its answers that mean yes", labels_of, needs=needs, metavar="ANSWER,…")
+    yield Question(f"{prefix}refused", no, labels_or_none, needs=needs, metavar="ANSWER,…")
+
+
 QUESTIONS = (
     Question("timezone", "The zone of Oplead's times", is_asked=False, proposal="Europe/Paris"),
     Question("currency", "The currency of all values", is_asked=False, proposal="EUR"),
@@ -268,8 +274,7 @@ QUESTIONS = (
         field_of="consent",
         metavar="PATH",
     ),
-    Question("granted", "Its answers that mean yes", labels_of, metavar="ANSWER,…"),
-    Question("refused", "Its answers that mean no (- if there are none)", labels_or_none, metavar="ANSWER,…"),
+    *_answers_of_consent(),
     Question(
         "personalization_field",
         "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
@@ -278,20 +283,7 @@ QUESTIONS = (
         field_of="consent to personalized ads",
         metavar="PATH",
     ),
-    Question(
-        "personalization_granted",
-        "Its answers that mean yes",
-        labels_of,
-        needs="personalization_field",
-        metavar="ANSWER,…",
-    ),
-    Question(
-        "personalization_refused",
-        "Its answers that mean no (- if there are none)",
-        labels_or_none,
-        needs="personalization_field",
-        metavar="ANSWER,…",
-    ),
+    *_answers_of_consent("personalization_", needs="personalization_field"),
     Question(
         "amount_field",
         "The field with the amount of a sale (- for none)",
