@@ -105,12 +105,9 @@ def _seen(survey: Survey) -> SeenInLeads:
 
 def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
     """How many leads' answers each configured consent field would not know."""
-    if look.consent is None:
-        return {}
     counts: Counter[str] = Counter()
-    for signal in (look.consent.ad_user_data, look.consent.ad_personalization):
-        if signal is None:
-            continue
+    signals = (look.consent.ad_user_data, look.consent.ad_personalization) if look.consent else ()
+    for signal in filter(None, signals):
         listed = {normalise_label(answer) for answer in (*signal.granted, *signal.refused)}
         for few in survey.few_values:
             if loose_path(few.path) == loose_path(signal.field):

@@ -128,11 +128,8 @@ class LeadList:
             target = walk.address(position)
             page = known if target == self.asker.client.list_path else self.page(target)
             if isinstance(page, DeclinedQuestion):
-                try:
-                    refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
-                    position = walk.after_refusal(position, refusal)
-                except OpleadRefused as error:
-                    raise Misconfigured(str(error)) from None
+                refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
+                position = walk.after_refusal(position, refusal)
                 continue
             position = walk.after(position, page.answer, page.marks)
             yield page

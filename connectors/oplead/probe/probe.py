@@ -469,14 +469,8 @@ def reading_minutes(
 ) -> tuple[float, float]:
     """How long it takes to read everything once, and to read a usual night's changes.
 
-    Args:
-        total: how many leads there are.
-        page_size: how many the list has on a page.
-        changed: the share of leads that a usual night's pull takes for changed, its overlap included.
-        recent: the share of leads young enough to be sent still.
-        detail_pages: whether each lead takes a request of its own.
-        pull: how changes are found.
-        per_minute: how many requests are allowed.
+    `changed` is the share of leads that a usual night's pull takes for changed, its overlap included, `recent` that of
+    the leads young enough to be sent still.
     """
 
     def minutes(listed: int, details: int) -> float:

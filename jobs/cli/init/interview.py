@@ -121,13 +121,9 @@ class Menu:
 
     def usual(self, stage: str, taken: Mapping[str, str]) -> str:
         """The proposal for a stage: the letters of statuses that commonly mean it."""
+        left = ((letter, each.label) for letter, each in self._by_letter.items() if each.label not in taken)
         usual = STAGES[stage].usual_labels
-        letters = [
-            letter
-            for letter, each in self._by_letter.items()
-            if normalise_label(each.label) in usual and each.label not in taken
-        ]
-        return ", ".join(letters) or NONE
+        return ", ".join(letter for letter, label in left if normalise_label(label) in usual) or NONE
 
     def read(self, text: str, taken: Mapping[str, str]) -> tuple[SurveyedLabel, ...]:
         """The statuses that were typed, letters or labels with commas between, each once.
@@ -355,7 +351,8 @@ class Interview:
         proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
-            refused = given.get(no.name) or self.dialogue.text(no.text, no.option, _refused(no, granted), proposed[1])
+            read = no.reader("no", {"yes": granted})
+            refused = given.get(no.name) or self.dialogue.text(no.text, no.option, read, proposed[1])
             if few is None or self._is_right(few, granted, refused):
                 return {yes.name: granted, no.name: refused}
             given = {}
@@ -382,16 +379,3 @@ def _label_line(chosen: Sequence[SurveyedLabel]) -> str:
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:
     return ", ".join(times(answer, leads) for answer, leads in answers) or "none"
-
-
-def _refused(question: Question, granted: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """Reads the answers that mean no: none means yes already."""
-    yes = {normalise_label(answer) for answer in granted}
-
-    def read(text: str) -> tuple[str, ...]:
-        answers: tuple[str, ...] = question.answer(text)
-        if both := [answer for answer in answers if normalise_label(answer) in yes]:
-            raise ValueError(f"{both[0]} means yes already")
-        return answers
-
-    return read
