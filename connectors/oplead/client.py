@@ -139,9 +139,9 @@ class OpleadClient:
         """Close the connections."""
         self._connections.close()
 
-    def lead_path(self, lead_id: LeadId) -> str:
-        """The path of one lead, its id percent-encoded."""
-        return self.root + self.options.lead_path.replace("{id}", _quoted(lead_id))
+    def lead_path(self, lead_id: str, pattern: str = "") -> str:
+        """The path of one lead, its id percent-encoded; `pattern` instead of `oplead.lead_path`."""
+        return self.root + (pattern or self.options.lead_path).replace("{id}", _quoted(lead_id))
 
     def get(self, target: str) -> OpleadAnswer:
         """The answer at `target`, a path and query of this platform (`/v1/leads?page=2`).

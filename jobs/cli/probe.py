@@ -10,7 +10,7 @@ from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import open_visible_clock
 from jobs.reporting.console import results
-from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
+from jobs.reporting.survey_report import IGNORED, ProbeReport, print_report, report_json
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
@@ -38,7 +38,7 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         survey = platform.survey(leads=leads)
     # The section as it should be: what stands there and was not looked into, and what was found.
     kept = {name: _written(value) for name, value in known.section.items() if name not in _FOUND and value is not None}
-    looked = Looked(
+    report = ProbeReport(
         address=str(look.oplead.base_url).rstrip("/"),
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
@@ -48,9 +48,9 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         settings="\n".join(block({"oplead": {**kept, **survey.suggestion}})),
     )
     if json_wanted:
-        results().out(looked_json(looked), highlight=False)
+        results().out(report_json(report), highlight=False)
     else:
-        print_looked(results(), looked)
+        print_report(results(), report)
     return Exit.DONE if survey.usable else Exit.ATTENTION
 
 

@@ -20,7 +20,7 @@ _SHOWN_SHAPES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ProbeReport:
     """A survey, and what the settings make of it."""
 
     address: str
@@ -43,50 +43,50 @@ class Looked:
         return () if stages is None else tuple(label for label in shown if label not in stages)
 
 
-def looked_json(looked: Looked) -> str:
+def report_json(report: ProbeReport) -> str:
     """Everything found, as one line of JSON."""
-    survey = looked.survey
+    survey = report.survey
     document = {
-        "address": looked.address,
+        "address": report.address,
         "usable": survey.usable,
         "survey": survey,
-        "unmapped": looked.unmapped,
-        "unknown_consents": looked.unknown_consents,
-        "unmatched": looked.unmatched,
-        "settings": looked.settings,
+        "unmapped": report.unmapped,
+        "unknown_consents": report.unknown_consents,
+        "unmatched": report.unmatched,
+        "settings": report.settings,
     }
     return console.line(document)
 
 
-def print_looked(console: Console, looked: Looked) -> None:
+def print_report(console: Console, report: ProbeReport) -> None:
     """Print what was found: what needs a person first, the lines to paste last."""
-    survey = looked.survey
-    console.print(escape(_opening(looked)))
+    survey = report.survey
+    console.print(escape(_opening(report)))
     _print_sentences(console, "Could not be told; write these", survey.undecided, "bold red")
-    _print_sentences(console, "Named in your settings, and met on no lead", looked.unmatched, "yellow")
+    _print_sentences(console, "Named in your settings, and met on no lead", report.unmatched, "yellow")
     _print_sentences(console, "Looks wrong", survey.suspicions, "yellow")
-    _print_sentences(console, "How it answers", (*survey.how, *_time(looked)), "bold")
-    _print_labels(console, looked)
+    _print_sentences(console, "How it answers", (*survey.how, *_time(report)), "bold")
+    _print_labels(console, report)
     _print_sources(console, survey.sources)
-    _print_consents(console, looked)
+    _print_consents(console, report)
     _print_amounts(console, survey)
     _print_fields(console, survey)
     _print_paths(console, survey)
     whole = "Paste this into your settings, in place of their oplead section"
     _heading(console, whole if survey.usable else "As far as it goes; add what could not be told")
-    console.print(looked.settings, markup=False, soft_wrap=True)
+    console.print(report.settings, markup=False, soft_wrap=True)
 
 
-def _opening(looked: Looked) -> str:
-    survey = looked.survey
+def _opening(report: ProbeReport) -> str:
+    survey = report.survey
     seen = counted(survey.leads, "lead")
     if survey.total is not None:
         seen = f"{number(survey.leads)} of {counted(survey.total, 'lead')}"
-    return f"{looked.address}: {seen} looked at, with {counted(survey.requests, 'request')}; nothing was changed there."
+    return f"{report.address}: {seen} looked at, with {counted(survey.requests, 'request')}; nothing was changed there."
 
 
-def _time(looked: Looked) -> Iterator[str]:
-    survey = looked.survey
+def _time(report: ProbeReport) -> Iterator[str]:
+    survey = report.survey
     if survey.minutes_first is None or survey.minutes_nightly is None:
         if survey.leads:
             yield "Time: not known, because nothing tells how many leads there are."
@@ -94,7 +94,7 @@ def _time(looked: Looked) -> Iterator[str]:
     first, nightly = (_span(minutes) for minutes in (survey.minutes_first, survey.minutes_nightly))
     yield (
         f"Time: {first} to read everything once, {nightly} in a usual night, at "
-        f"{counted(looked.per_minute, 'request')} a minute."
+        f"{counted(report.per_minute, 'request')} a minute."
     )
 
 
@@ -130,8 +130,8 @@ def _print_table(
         console.print(table(*columns, numbers=numbers, rows=[[*map(escape, row)] for row in rows]))
 
 
-def _print_labels(console: Console, looked: Looked) -> None:
-    labels, stages = looked.survey.labels, looked.stages
+def _print_labels(console: Console, report: ProbeReport) -> None:
+    labels, stages = report.survey.labels, report.stages
     if not labels:
         return
     numbers = ("Leads", "With click id")
@@ -143,8 +143,8 @@ def _print_labels(console: Console, looked: Looked) -> None:
         names = (stages.get(seen.label, "not shown" if seen.masked else "in no stage") for seen in labels)
         staged = [(*row, stage) for row, stage in zip(rows, names, strict=True)]
         _print_table(console, "Statuses", ("Status", *numbers, "Stage"), staged, numbers=numbers)
-    if looked.unmapped:
-        unmapped = ", ".join(looked.unmapped)
+    if report.unmapped:
+        unmapped = ", ".join(report.unmapped)
         _print_note(console, f"Write each of these under a stage or under ignored_statuses: {unmapped}")
     if masked := sum(seen.leads for seen in labels if seen.masked):
         may_be = "whose status may be somebody's data. Read it in Oplead."
@@ -160,8 +160,8 @@ def _print_sources(console: Console, sources: Sequence[SourceSeen]) -> None:
     _print_table(console, "Click ids by utm_source", columns, rows, numbers=("Leads", "Unclear"))
 
 
-def _print_consents(console: Console, looked: Looked) -> None:
-    few = looked.survey.few_values
+def _print_consents(console: Console, report: ProbeReport) -> None:
+    few = report.survey.few_values
     rows = [
         (
             one.path,
@@ -171,7 +171,7 @@ def _print_consents(console: Console, looked: Looked) -> None:
         for one in few
     ]
     _print_table(console, "Fields with few values", ("Field", "Values", ""), rows)
-    for path, count in looked.unknown_consents.items() if few else ():
+    for path, count in report.unknown_consents.items() if few else ():
         if count:
             unlisted = "with an answer that consent lists neither as granted nor as refused"
             _print_note(console, f"{path}: {counted(count, 'lead')} {unlisted}")

@@ -65,10 +65,6 @@ class Asker:
         """The list, asked for with `query`."""
         return self.ask(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
-    def lead(self, lead_id: str, lead_path: str) -> OpleadAnswer | DeclinedQuestion:
-        """A lead's detail page."""
-        return self.ask(self.client.root + lead_path.replace("{id}", quote(lead_id, safe="")))
-
     def ask(self, target: str) -> OpleadAnswer | DeclinedQuestion:
         """The answer at a path and query of this platform.
 

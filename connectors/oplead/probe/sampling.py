@@ -137,7 +137,7 @@ def _read_detail_pages(
     missed = 0
     try:
         for lead_id in ids:
-            answer = asker.lead(lead_id, lead_path)
+            answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
             objects = objects_in(answer.body) if isinstance(answer, OpleadAnswer) else []
             if (lead := lead_among(objects, lead_id, id_paths)) is not None:
                 found[lead_id] = lead
