@@ -30,9 +30,9 @@ _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 _CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
 _EMPTY_PAGES = 3
-"""So many pages in a row without a lead are the end of a list that always names a next one."""
+"""This many empty pages in a row end a list that always names a next page."""
 _TOLERATED = 50
-"""One lead in so many may be missing at the end: platforms count some that they do not show."""
+"""One lead in this many may be missing at the end: platforms count some leads that they do not list."""
 _NOT_FOUND = 404
 _NAMELESS = "\0"
 """Begins the mark of an entry without an id."""
@@ -88,7 +88,7 @@ class PageWalk:
 
     @property
     def missing(self) -> int:
-        """How many more leads the answers say there are than were listed, once the end is reached.
+        """How many of the leads that the platform counts were not listed, once the end is reached.
 
         0 where that cannot be known: the total changed meanwhile, or the walk did not begin at the start.
         """
@@ -145,12 +145,9 @@ class PageWalk:
         return self.client.list_path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
-        """The position that follows; None at the end.
+        """The position that follows a page; None at the end.
 
-        Args:
-            position: where the answer was asked for.
-            answer: the page.
-            marks: what tells the page's entries apart, one each: its id, or else `nameless`.
+        The page's entries are told apart by `marks`, one each: an id, or else `nameless`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
@@ -294,10 +291,7 @@ class PageWalk:
 
 
 def nameless(item: object) -> str:
-    """The mark of an entry without an id, which gives nothing of it away.
-
-    Two that look alike are two, and neither has come again.
-    """
+    """The mark of an entry without an id: a hash, which reveals nothing; two alike count as two."""
     return _NAMELESS + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 
 

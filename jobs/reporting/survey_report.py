@@ -69,9 +69,7 @@ def print_report(console: Console, report: ProbeReport) -> None:
     _print_labels(console, report)
     _print_sources(console, survey.sources)
     _print_consents(console, report)
-    _print_amounts(console, survey)
     _print_fields(console, survey)
-    _print_paths(console, survey)
     whole = "Paste this into your settings, in place of their oplead section"
     _heading(console, whole if survey.usable else "As far as it goes; add what could not be told")
     console.print(report.settings, markup=False, soft_wrap=True)
@@ -177,23 +175,16 @@ def _print_consents(console: Console, report: ProbeReport) -> None:
             _print_note(console, f"{path}: {counted(count, 'lead')} {unlisted}")
 
 
-def _print_amounts(console: Console, survey: Survey) -> None:
-    rows = [(one.path, number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts]
-    numbers = ("Read", "Not clear", "Empty")
-    _print_table(console, "Amounts", ("Field", *numbers), rows, numbers=numbers)
-
-
 def _print_fields(console: Console, survey: Survey) -> None:
+    rows = [(one.path, number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts]
+    counts = ("Read", "Not clear", "Empty")
+    _print_table(console, "Amounts", ("Field", *counts), rows, numbers=counts)
     has_history = any(match.field == "history" and match.path for match in survey.fields)
-    rows = []
+    places = []
     for match in survey.fields:
         nowhere = _UNDATED if match.field == "status_at" and not has_history else _NOWHERE
-        rows.append((match.field, match.path or nowhere, number(match.filled)))
-    columns = ("oplead.fields", "Stands at", "Leads")
-    _print_table(console, "Where things stand", columns, rows, numbers=("Leads",))
-
-
-def _print_paths(console: Console, survey: Survey) -> None:
-    rows = [(path.path, number(path.filled), "; ".join(path.shapes[:_SHOWN_SHAPES])) for path in survey.paths]
+        places.append((match.field, match.path or nowhere, number(match.filled)))
+    _print_table(console, "Where things stand", ("oplead.fields", "Stands at", "Leads"), places, numbers=("Leads",))
+    paths = [(one.path, number(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths]
     columns = ("Path", "Leads", "What stands there")
-    _print_table(console, "Everything a lead has", columns, rows, numbers=("Leads",))
+    _print_table(console, "Everything a lead has", columns, paths, numbers=("Leads",))

@@ -16,7 +16,7 @@ from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, P
 from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
-"""Makes a client; all of them share one pace."""
+"""Makes a client; all share one rate limit."""
 
 _FAILURES_IN_A_ROW = 2
 
@@ -32,7 +32,7 @@ class DeclinedQuestion:
     status: int | None
     """None where it failed each time it was asked (5xx, no JSON)."""
     body: bytes = field(default=b"", repr=False)
-    """What it answered, to be compared only."""
+    """The answer's body, only to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class ListedPage:
 
 @dataclass(slots=True)
 class QuestionLimit:
-    """How many questions may still be asked, by everything that asks."""
+    """How many requests may still be made, by every search together."""
 
     left: int
     failures: int = 0
-    """How many in a row failed rather than being declined."""
+    """How many in a row failed, as against being declined."""
 
 
 @dataclass(frozen=True, slots=True)

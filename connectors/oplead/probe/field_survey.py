@@ -220,7 +220,7 @@ class _PlaceSearch:
         ]
 
     def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
-        """The numbers of the leads in which a path gives click ids."""
+        """The indexes of the leads in which a path gives click ids."""
         read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
         values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
         return {number for number, value in values if read(value, utm_source=sources[number])[0]}
@@ -245,7 +245,7 @@ def _texts(values: Sequence[object], *keys: str) -> list[str]:
 
 
 def _mobile_first(paths: Sequence[str]) -> list[str]:
-    """Mobile numbers belong to one person, and the platforms know most people by them; fixed ones come last."""
+    """Mobile numbers first, which platforms match best; landlines last."""
 
     def rank(path: str) -> tuple[bool, bool]:
         is_mobile = any(part in leaf(path) for part in _MOBILE)
@@ -298,16 +298,13 @@ _NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eu
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
 _SHARED = 2
-"""A text that only one lead has may be anything."""
+"""A text that only one lead has may be personal data."""
 
 
 def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
     """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
 
-    Args:
-        leads: the leads looked at whole, which are counted.
-        listed: these and others, of which the list alone is known: their labels are shown and not counted.
-        fold: decides which spellings are one label.
+    Only `leads` are counted; the labels of others in `listed`, whose detail pages were not read, are shown too.
     """
     counts = Counter(lead.label for lead in leads if lead.label is not None)
     with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
@@ -344,11 +341,7 @@ def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
 def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold) -> tuple[FewValues, ...]:
     """The fields with only a few different values, consents first.
 
-    Args:
-        tree: the leads taken apart.
-        leads: the same leads.
-        skipped: paths whose meaning is known, contact data above all.
-        fold: decides which spellings are one value.
+    `tree` is that of `leads`; `skipped` are the paths whose meaning is known, contact data above all.
     """
     every = (_few(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path))
     return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
@@ -448,12 +441,9 @@ def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
 
 
 def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
-    """What looks as if click ids were damaged on their way, a sentence each.
+    """Signs that click ids were damaged on their way, a sentence each.
 
-    Args:
-        leads: as they were read.
-        answers: the same leads as they were answered.
-        paths: where click ids stand.
+    `answers` are the JSON of the same leads, and `paths` the paths of click ids in it.
     """
     texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
     lengths = Counter(map(len, texts))

@@ -1,6 +1,7 @@
 """How lists are paged: where the next page is, and how far they go."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
@@ -279,7 +280,7 @@ _NEW_MEANWHILE = 2
 
 
 def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
-    """The same with the number of leads: as a header states it, where that holds once it is tried, or by counting.
+    """The same with the number of leads: as stated, or by a header once that is verified, else by counting.
 
     `seen` is how many there are, where the list was followed to its end.
     """
@@ -287,13 +288,12 @@ def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
         return paging
     if paging.header is not None:
         paging = _with_header(leads, paging, paging.header, seen)
-    if paging.total is None and seen is None and paging.is_numbered:
-        try:
-            total = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
-        except (QuestionLimitReached, Misconfigured):
-            return paging
-        return replace(paging, total=total)
-    return paging
+    if paging.total is not None:
+        return paging
+    if seen is None and paging.is_numbered:
+        with suppress(QuestionLimitReached, Misconfigured):
+            seen = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
+    return replace(paging, total=seen)
 
 
 def _with_header(leads: LeadList, paging: Paging, header: tuple[str, int], seen: int | None) -> Paging:

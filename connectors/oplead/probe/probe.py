@@ -63,7 +63,7 @@ _CHANGED_WITHIN = timedelta(days=4)
 """A night and the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
 _AHEAD = timedelta(days=300)
-"""No lead has changed after that."""
+"""No lead was changed later than this."""
 _MOST_UNREADABLE = 0.5
 _ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
@@ -89,11 +89,6 @@ class ProbeFindings:
     places: Places
     filtering: Filtering
     dates: SampleDates
-
-    @property
-    def total(self) -> int | None:
-        """How many leads there are, where an answer says, or the list was followed to its end."""
-        return self.sample.counted if self.paging.total is None else self.paging.total
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -189,7 +184,7 @@ class OpleadProbe:
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         return Survey(
             leads=len(complete),
-            total=found.total,
+            total=found.paging.total,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
             labels=labels_of(records, everyone, self.fold),
@@ -204,12 +199,12 @@ class OpleadProbe:
         )
 
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
-        if found.total is None:
+        if found.paging.total is None:
             return None
         now = self._now(found.sample.pages[0])
         is_bare = options.detail == "auto" and _mostly_lack_click_ids(options, found.sample)
         return reading_minutes(
-            found.total,
+            found.paging.total,
             page_size=found.paging.page_size,
             changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates.seen]),
             recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates.seen]),
@@ -235,10 +230,10 @@ _LOOKS = 2
 
 
 def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> None:
-    """Where a server on this machine is far from now, see over several answers that its clock goes on.
+    """Where the clock of a server on this machine is far from now, check over several answers that it runs.
 
     Raises:
-        Misconfigured: it does not.
+        Misconfigured: it stands still.
     """
     first = answer.served_at
     if first is None or not is_loopback(asker.client.host) or abs(first - clock.now()) <= _FAR_AWAY:
@@ -255,7 +250,7 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
 
 
 def _records(options: OpleadOptions, leads: Sequence[object], notes: Notes) -> list[Lead]:
-    """The leads as a night would read them; what it could not read is reported with its commonest reason."""
+    """The leads as a night would read them; unreadable ones are counted, with the commonest reason."""
     records, reasons = [], []
     parser = LeadParser(options)
     for lead in leads:
@@ -317,7 +312,7 @@ def settle(
 
 
 def _with_detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> OpleadOptions:
-    """Detail pages are read where they hold something that counts and the list does not."""
+    """The same, with detail pages where they hold something needed that the list lacks."""
     sample = found.sample
     are_lacking = _mostly_lack_click_ids(options, sample)
     if sample.lead_path is None:
@@ -367,7 +362,7 @@ _BROKEN = 2
 
 
 def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
-    """Why the list is not read as it was seen; None where it is, as far as two pages show."""
+    """Why a night would not read the list as it was seen; None where two pages agree."""
     if sample.objection is not None:
         return sample.objection
     try:

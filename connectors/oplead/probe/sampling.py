@@ -75,7 +75,7 @@ class LeadSample:
 
 
 def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
-    """About so many leads, from the start of the list."""
+    """About `count` leads, from the start of the list."""
     enough = QuestionLimit(count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
     asker = Asker(leads.asker.client, enough)
     read: list[ListedPage] = []
@@ -159,7 +159,7 @@ def _adds(listed: object, details: Mapping[str, object]) -> bool:
 
 
 def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
-    """So many of them, of every label in turn: what only sold leads have is on few of all leads."""
+    """`count` of them, of every label in turn: few leads have what only sold ones have."""
     groups: dict[str | None, list[str]] = {}
     for mark in marks:
         groups.setdefault(labels.get(mark), []).append(mark)
@@ -169,7 +169,7 @@ def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) 
 
 
 def _spread(marks: Sequence[str], count: int) -> list[str]:
-    """So many of them, from the start to the end."""
+    """`count` of them, evenly from start to end."""
     if len(marks) <= count:
         return list(marks)
     return [marks[index * (len(marks) - 1) // (count - 1)] for index in range(count)]
