@@ -12,7 +12,7 @@ from typing import Self
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
 from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import find, first, first_instant, shape, write_moment
+from connectors.oplead.fields import find, first, first_instant, shape, since_query
 from connectors.oplead.lead_parser import (
     LeadParser,
     UnreadableLeadError,
@@ -125,7 +125,9 @@ class OpleadSource:
         no longer takes, starts the list over, so that nothing is missed. Misconfigured is also raised when every
         page was given, where Oplead says that there are clearly more leads than these.
         """
-        walk = PageWalk(self._options.pagination, self._client, self._since_query(since))
+        wanted, now = self._options.since_filter, self._client.clock.now()
+        changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
+        walk = PageWalk(self._options.pagination, self._client, changes)
         position = walk.start() if resume is None else walk.resume(resume)
         for served_at, items, following in self._list_pages(walk, position):
             page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
@@ -191,16 +193,6 @@ class OpleadSource:
     def is_spent(self) -> bool:
         """Whether as many requests were made as the options allow."""
         return self._requests_left == 0
-
-    def _since_query(self, since: datetime | None) -> dict[str, str]:
-        """The filter's parameters: from `since`, and until now where the platform wants both ends."""
-        wanted, zone = self._options.since_filter, self._options.zone
-        if wanted is None or since is None:
-            return {}
-        query = {wanted.param: write_moment(since, wanted.format, zone)}
-        if wanted.until_param is not None:
-            query[wanted.until_param] = write_moment(self._client.clock.now(), wanted.format, zone)
-        return query
 
     def _list_pages(
         self, walk: PageWalk, position: PagePosition | None

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, TokenRefused
 from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import first, first_instant, text_of, write_moment
+from connectors.oplead.fields import first, first_instant, since_query, text_of, write_moment
 from connectors.oplead.lead_parser import lead_among, objects_in, with_candidates
 from connectors.oplead.options import FieldPaths, SinceOptions
 from connectors.oplead.probe.access import (
@@ -323,10 +323,7 @@ class FilterSearch:
 
     def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
         """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
-        query = {found.param: write_moment(since, found.format, self._dates.zone)}
-        if found.until_param is not None:
-            query[found.until_param] = write_moment(self._ahead + _DAY, found.format, self._dates.zone)
-        return query
+        return since_query(found, since, self._ahead + _DAY, self._dates.zone)
 
     def _leaves_out(self, trial: Trial) -> bool:
         """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
