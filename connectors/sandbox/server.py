@@ -134,13 +134,6 @@ def dispatch(
     return WireResponse(204) if result is None else json_response(200, result)
 
 
-def require_position(switches: Mapping[str, tuple[object, ...]], name: str, value: object) -> None:
-    """Raise ValueError where the value is none of the positions of the switch; True is not 1."""
-    positions = switches.get(name, ())
-    if not any(type(value) is type(each) and value == each for each in positions):
-        raise ValueError(f"{name} is one of {', '.join(map(repr, positions))}")
-
-
 class Server:
     """One loopback HTTP/1.1 keep-alive server on a free port, a thread a connection."""
 

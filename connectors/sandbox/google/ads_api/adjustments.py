@@ -8,7 +8,6 @@ from typing import Any
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.book import GoogleBookLine
 from connectors.sandbox.google.ads_api.state import AdsApiState
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
@@ -20,7 +19,8 @@ from connectors.sandbox.google.ads_api.uploads import (
     is_time,
 )
 from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, unreadable_failure
-from connectors.sandbox.google.rules import adjustment_rules as rules
+from connectors.sandbox.google.platform import GoogleBookLine
+from connectors.sandbox.rules import adjustment_rules as rules
 
 ADJUSTABLE = timedelta(days=54)
 """How long after a conversion it can be adjusted."""

@@ -9,12 +9,11 @@ from typing import Any
 
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.book import GoogleAcceptance
-from connectors.sandbox.google.accounts import CLICK_ID_KINDS, CONTACT_LIFE, GoogleClick, is_click_id
 from connectors.sandbox.google.ads_api.state import AdsApiState, Job
 from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
 from connectors.sandbox.google.ads_api.wire import GrpcCall
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick, is_click_id
+from connectors.sandbox.rules import ads_api_rules as rules
 
 _Result = service.ClickConversionResult.pb()
 _HASHED = ("hashed_email", "hashed_phone_number")
@@ -153,7 +152,7 @@ class ConversionUpload(Upload):
             return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
         if not is_click_id(event.click):
-            return rules[f"{kind.upper()}_READABLE"], kind
+            return rules.by_id[f"{kind.upper()}_READABLE"], kind
         if click is None:
             return rules.CLICK_KNOWN, kind
         if click.customer not in self.google.accounts:
@@ -173,7 +172,7 @@ class ConversionUpload(Upload):
 
     def _timing_violation(self, row: Any, click: GoogleClick, target: Target) -> Violation | None:
         broken = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
-        return (rules[broken], "conversion_date_time") if broken else None
+        return (rules.by_id[broken], "conversion_date_time") if broken else None
 
 
 def _clicks(row: Any) -> dict[str, str]:

@@ -13,11 +13,11 @@ from google.ads.googleads.v26.resources.types import offline_conversion_upload_c
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.accounts import GoogleAccount
 from connectors.sandbox.google.ads_api.state import AdsApiState, Job
 from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, error_number, parsed
-from connectors.sandbox.google.rules import AdsApiRule
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import GoogleAccount
+from connectors.sandbox.rules import AdsApiRule
+from connectors.sandbox.rules import ads_api_rules as rules
 
 _TOKEN = re.compile(r"""\s*(?:([A-Za-z0-9_.]+)|('[^'\n]*'|"[^"\n]*")|(\S))""")
 _FIELD = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.ads_api.state import AdsApiState
 from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, failure
 from connectors.sandbox.google.oauth import ADWORDS
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import GooglePlatform
+from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log, LogEntry
 
 LIFETIME = timedelta(days=365)
@@ -277,7 +277,7 @@ class GoogleAdsApi(AdsApiState):
 
     def handle(self, call: GrpcCall) -> bytes | CallRefusal:
         """Answer one call: the method's response, or the refusal of the call."""
-        with self.google.lock:
+        with self.lock:
             now = self.settled()
             answer = self._token_refusal(call) or self._answer(call, now)
             if isinstance(answer, CallRefusal):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from connectors.sandbox.google.accounts import (
+from connectors.sandbox.google.ads_api.state import ROW_LISTS, AdsApiState
+from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, parsed, partial_failure
+from connectors.sandbox.google.platform import (
     AHEAD,
     MAX_ID_LENGTH,
     MAX_ROWS,
@@ -17,9 +19,7 @@ from connectors.sandbox.google.accounts import (
     is_amount,
     is_currency,
 )
-from connectors.sandbox.google.ads_api.state import ROW_LISTS, AdsApiState
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, parsed, partial_failure
-from connectors.sandbox.google.rules import AdsApiRule, RuleTable
+from connectors.sandbox.rules import AdsApiRule, RuleTable
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31

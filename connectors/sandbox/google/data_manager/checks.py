@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.sandbox.google.accounts import (
+from connectors.sandbox.google.data_manager.wire import (
+    BASE64,
+    DENIED,
+    EVENT_SOURCES,
+    GOOGLE_ADS,
+    GRANTED,
+    HEX,
+    RuleViolation,
+    click_ids,
+    identifiers,
+)
+from connectors.sandbox.google.platform import (
     AHEAD,
     CLICK_LIFE_DAYS,
     CONTACT_LIFE,
@@ -20,19 +31,8 @@ from connectors.sandbox.google.accounts import (
     is_click_id,
     is_currency,
 )
-from connectors.sandbox.google.data_manager.wire import (
-    BASE64,
-    DENIED,
-    EVENT_SOURCES,
-    GOOGLE_ADS,
-    GRANTED,
-    HEX,
-    RuleViolation,
-    click_ids,
-    identifiers,
-)
-from connectors.sandbox.google.rules import DataManagerRule
-from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.rules import DataManagerRule
+from connectors.sandbox.rules import data_manager_rules as rules
 
 MAX_DESTINATIONS = 10
 MAX_IDENTIFIERS = 10
@@ -227,7 +227,7 @@ def broken_rule(event: Any, context: EventContext) -> DataManagerRule | None:
 def _broken_by_click(kind: str, click_id: str, happened: datetime, context: EventContext) -> DataManagerRule | None:
     click = context.clicks.get(click_id)
     if not is_click_id(click_id):
-        return rules[f"{kind.upper()}_READABLE"]
+        return rules.by_id[f"{kind.upper()}_READABLE"]
     if kind != "gclid" and context.action.one_per_click:
         return rules.EVERY_WITH_BRAID
     if click is None:
@@ -250,4 +250,4 @@ def _broken_by_timing(
     click: GoogleClick, happened: datetime, context: EventContext, window_days: int
 ) -> DataManagerRule | None:
     broken = click.broken_timing(happened, context.at, window_days)
-    return rules[broken] if broken else None
+    return rules.by_id[broken] if broken else None

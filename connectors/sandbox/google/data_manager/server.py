@@ -2,14 +2,13 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from connectors.sandbox.book import GoogleAcceptance, GoogleBook
-from connectors.sandbox.google.accounts import GoogleApi, GooglePlatform, read_click
+from connectors.sandbox.faults import dumped, parsed
 from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
@@ -34,7 +33,9 @@ from connectors.sandbox.google.data_manager.wire import (
     refusal,
     unreadable,
 )
-from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleBook, GoogleClick, GooglePlatform
+from connectors.sandbox.platform import Positions
+from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 _LIMITS = (
@@ -93,40 +94,18 @@ class TakenRequest:
     request: Any = field(repr=False)
     outcomes: list[DestinationOutcome] | None = None
 
-    def json(self) -> dict[str, Any]:
-        """The JSON that `read_taken` reads."""
-        return {
-            "id": self.id,
-            "at": self.at.isoformat(),
-            "due": self.due.isoformat(),
-            "request": as_json(self.request),
-            "outcomes": self.outcomes and [asdict(each) for each in self.outcomes],
-        }
-
-
-def read_taken(document: Mapping[str, Any]) -> TakenRequest:
-    """The request that `TakenRequest.json` wrote."""
-    outcomes = document["outcomes"]
-    return TakenRequest(
-        id=document["id"],
-        at=datetime.fromisoformat(document["at"]),
-        due=datetime.fromisoformat(document["due"]),
-        request=from_json(document["request"]),
-        outcomes=outcomes and [DestinationOutcome(**each) for each in outcomes],
-    )
-
 
 STATUS_KEPT = timedelta(days=50)
-SWITCHES: Mapping[str, tuple[object, ...]] = {
+SWITCHES: Positions = {
     "record_indices": (True, False, "strings"),
     "violation_index": (True, False),
     "violations_named": ("first", "all"),
-    "processing_minutes": (20,),
+    "processing_minutes": (20, int),
     "zero_is_final": (True, False),
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
 }
-"""Positions of what is uncertain and could change a state, default first; `processing_minutes` takes any number."""
+"""Positions of what is uncertain and could change a state, default first."""
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
 _BAD_REQUEST = 400
@@ -170,7 +149,7 @@ class DataManager(GoogleApi):
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
-        with self.google.lock:
+        with self.lock:
             self.settled()
             match request.method, request.path.replace("%3A", ":"):
                 case "POST", "/v1/events:ingest":
@@ -183,8 +162,14 @@ class DataManager(GoogleApi):
                     return self._refuse(404, "NOT_FOUND", "There is no such method.")
 
     def register_clicks(self, clicks: Mapping[str, object]) -> None:
-        """Register clicks as `GooglePlatform.register_clicks` does."""
-        self.google.register_clicks(clicks, self._now())
+        """Register clicks, by click id or by hash of contact data: `{"clicked_at": ISO 8601, "customer"}`.
+
+        ValueError if one has another shape; none is registered then.
+        """
+        known = parsed(dict[str, GoogleClick], clicks)
+        with self.lock:
+            self.settled()
+            self.google.clicks.update(known)
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
         """Fix the verdict on events, by transaction id or click id: `{"when", "reason"}`.
@@ -192,7 +177,7 @@ class DataManager(GoogleApi):
         ValueError if one has another shape or no such reason exists; none is planted then.
         """
         planted = {key: read_ruling(each) for key, each in rulings.items()}
-        with self.google.lock:
+        with self.lock:
             self.settled()
             self._rulings.update(planted)
 
@@ -201,15 +186,9 @@ class DataManager(GoogleApi):
         super().switch(name, value)
         self.google.zero_is_final = bool(self.switches["zero_is_final"])
 
-    def has_position(self, name: str, value: object) -> bool:
-        """Whether a switch can be turned to this value."""
-        if name == "processing_minutes":
-            return type(value) is int and value >= 0
-        return super().has_position(name, value)
-
     def known_by(self) -> dict[str, tuple[str, ...]]:
         """The click ids and hashes of every conversion in the book, by transaction id."""
-        with self.google.lock:
+        with self.lock:
             self.settled()
             return self.google.book.known_by()
 
@@ -219,30 +198,30 @@ class DataManager(GoogleApi):
 
     def state(self) -> dict[str, object]:
         """Counters, book, latest refusals and how many requests wait, as of now, as JSON."""
-        with self.google.lock:
+        with self.lock:
             return {**super().state(), "processing": len(self._waiting)}
 
     def dump(self) -> dict[str, Any]:
         """What both APIs share and its own requests, as JSON; quotas are not kept."""
-        with self.google.lock:
+        with self.lock:
             return {
                 **super().dump(),
-                "clicks": {key: each.json() for key, each in self.google.clicks.items()},
+                "clicks": dumped(self.google.clicks),
                 "book": self.google.book.dump(),
                 "rulings": {key: asdict(each) for key, each in self._rulings.items()},
                 "numbered": self._numbered,
-                "taken": [each.json() for each in self._taken.values()],
+                "taken": [_saved(each) for each in self._taken.values()],
             }
 
-    def load(self, dumped: Mapping[str, Any]) -> None:
+    def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
-        with self.google.lock:
-            super().load(dumped)
-            self.google.clicks = {key: read_click(each) for key, each in dumped["clicks"].items()}
-            self.google.book = GoogleBook.load(dumped["book"])
-            self._rulings = {key: read_ruling(each) for key, each in dumped["rulings"].items()}
-            self._numbered = dumped["numbered"]
-            self._taken = {each["id"]: read_taken(each) for each in dumped["taken"]}
+        with self.lock:
+            super().load(saved)
+            self.google.clicks = parsed(dict[str, GoogleClick], saved["clicks"])
+            self.google.book = GoogleBook.load(saved["book"])
+            self._rulings = {key: read_ruling(each) for key, each in saved["rulings"].items()}
+            self._numbered = saved["numbered"]
+            self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
     def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
@@ -332,7 +311,7 @@ class DataManager(GoogleApi):
             if reason:
                 failed[reason].append(row)
                 where = {"customer": customer, "action": action_id, "request": taken.id}
-                self.note(taken.due, "processing", reason, transaction_id=event.transaction_id, **where)
+                self.note(taken.due, when="processing", reason=reason, transaction_id=event.transaction_id, **where)
             else:
                 self.google.book.accept(
                     self._acceptance(event, taken, context, action_id),
@@ -383,7 +362,7 @@ class DataManager(GoogleApi):
 
     def _note_refusal(self, reason: str, field: str) -> None:
         self.counts["refused"] += 1
-        self.note(self._now(), "submit", reason, field=field)
+        self.note(self._now(), when="submit", reason=reason, field=field)
 
     def _request_id(self) -> str:
         """A new request id: as long as the vendor's, and the same in every rehearsal."""
@@ -392,3 +371,11 @@ class DataManager(GoogleApi):
 
     def _error_id(self) -> str:
         return f"t-{self._request_id()}"
+
+
+def _saved(taken: TakenRequest) -> dict[str, Any]:
+    return {**dumped(replace(taken, request=None)), "request": as_json(taken.request)}
+
+
+def _restored(saved: Mapping[str, Any]) -> TakenRequest:
+    return replace(parsed(TakenRequest, {**saved, "request": None}), request=from_json(saved["request"]))

@@ -13,9 +13,9 @@ from typing import Any
 from google.ads.datamanager_v1 import types
 from google.protobuf import json_format  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.accounts import CLICK_ID_KINDS
-from connectors.sandbox.google.rules import DataManagerRule
-from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.google.platform import CLICK_ID_KINDS
+from connectors.sandbox.rules import DataManagerRule
+from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireResponse, json_response
 
 GOOGLE_ADS = 1
