@@ -131,12 +131,7 @@ def _object(request: WireRequest) -> dict[str, object]:
 
 
 def leads_behind(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
-    """The lead behind each conversion where it can be found, by the conversion's id.
-
-    Args:
-        known_by: click ids and hashes that each conversion was sent with.
-        leads: every lead's JSON, by its id; None where deleted.
-    """
+    """The lead behind each conversion, by the conversion's id, where a click id or hash it was sent with finds one."""
     by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
     behind = {}
     for key, ids in known_by.items():

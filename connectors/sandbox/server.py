@@ -148,16 +148,16 @@ class Server:
         failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
-        """Bind the port, without serving yet.
+        """Bind this port, or any free one where it is taken, without serving yet.
 
         Args:
             name: its name in faults and the log.
-            handler: answers each request; called from several threads at once.
+            handler: called from several threads at once.
             faults: asked before each request.
             now: the sandbox clock, for the Date header and the log.
             closed: called with each connection once it is closed.
             failed: builds the platform's own error for a status.
-            port: tried first; any free one where it is taken.
+            port: tried first.
         """
         self.name = name
         self.handler = handler

@@ -176,13 +176,8 @@ class GoogleBook:
         """Count the event, or let it adjust the conversion it repeats.
 
         The same transaction id on the same action is an adjustment: value and currency replace the first,
-        all else is kept; it never counts twice.
+        all else is kept; it never counts twice. With `across`, it may repeat a conversion that the other API took.
         https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
-
-        Args:
-            event: what was accepted.
-            across: whether a conversion that the other API took may be the one it repeats.
-            zero_is_final: whether a conversion that was restated to 0 stays so.
         """
         line = self.find(event, across=across)
         if line is None:

@@ -5,11 +5,15 @@ Rules and their evidence: `rules.csv`.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from connectors.sandbox.faults import STRICT, dumped, parsed
 from connectors.sandbox.meta.book import MetaAcceptance, MetaBook, MetaBookLine, acceptance
 from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, violations
 from connectors.sandbox.meta.wire import (
@@ -56,14 +60,21 @@ _PARAMETERS = frozenset(
 _Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
 
 
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
+class MetaRuling:
+    """The error planted on an event."""
+
+    subcode: int = Field(ge=0)
+    code: int = Field(default=100, gt=0)
+
+
 class MetaPlatform(Platform):
     """The platform behind one address."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now, SWITCHES, RLock())
         self._book = MetaBook()
-        self._rulings: dict[str, tuple[int, int]] = {}
-        """Code and subcode by event id, fbc, click id or lead id."""
+        self._rulings: dict[str, MetaRuling] = {}
         self._throttled = 0
 
     def handle(self, request: WireRequest) -> WireResponse:
@@ -89,16 +100,11 @@ class MetaPlatform(Platform):
             self._throttled = count
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Refuse every request that holds one of these events from now on.
+        """Refuse every request that holds one of these events: by event id, fbc, the click id in it, or lead id.
 
-        Args:
-            rulings: by event id, fbc, the click id in it, or lead id: `{"subcode": 2804…}`, with a `"code"` other
-                than 100 where wished.
-
-        Raises:
-            ValueError: one has another shape; none is planted then.
+        ValueError if one is no `MetaRuling`; none is planted then.
         """
-        planted = {key: _ruling(each) for key, each in rulings.items()}
+        planted = parsed(dict[str, MetaRuling], rulings)
         with self.lock:
             self._rulings.update(planted)
 
@@ -118,17 +124,17 @@ class MetaPlatform(Platform):
             return {
                 **super().dump(),
                 "book": self._book.dump(),
-                "rulings": {key: {"code": code, "subcode": subcode} for key, (code, subcode) in self._rulings.items()},
+                "rulings": dumped(self._rulings),
                 "throttled": self._throttled,
             }
 
-    def load(self, dumped: Mapping[str, Any]) -> None:
+    def load(self, saved: Mapping[str, Any]) -> None:
         """Go on from an earlier `dump`."""
         with self.lock:
-            super().load(dumped)
-            self._book = MetaBook.load(dumped["book"])
-            self._rulings = {key: _ruling(each) for key, each in dumped["rulings"].items()}
-            self._throttled = dumped["throttled"]
+            super().load(saved)
+            self._book = MetaBook.load(saved["book"])
+            self._rulings = parsed(dict[str, MetaRuling], saved["rulings"])
+            self._throttled = saved["throttled"]
 
     def _answer(self, call: GraphCall) -> WireResponse:
         match call.method, call.path:
@@ -184,8 +190,7 @@ class MetaPlatform(Platform):
         """The refusal planted for this event."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
             if name in self._rulings:
-                code, subcode = self._rulings[name]
-                return MetaRefusal(replace(rules.PLANTED, code=code, subcode=subcode), row)
+                return MetaRefusal(replace(rules.PLANTED, **asdict(self._rulings[name])), row)
         return None
 
     def _accept(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:
@@ -223,16 +228,6 @@ class MetaPlatform(Platform):
 def _require_own(call: GraphCall, dataset: str) -> None:
     if dataset != call.dataset:
         raise refused(rules.OWN_DATASET)
-
-
-def _ruling(document: object) -> tuple[int, int]:
-    """Code and subcode of a planted refusal; ValueError where it is none."""
-    match document:
-        case {"subcode": int(subcode), **rest} if not rest.keys() - {"code"} and type(subcode) is int:
-            code = rest.get("code", 100)
-            if type(code) is int and code > 0 and subcode >= 0:
-                return code, subcode
-    raise ValueError('a ruling is {"subcode": a number, "code": a number, 100 where it is left out}')
 
 
 _BUSINESS = {"id": "900100200300400", "name": "Sandbox"}

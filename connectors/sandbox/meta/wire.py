@@ -74,13 +74,9 @@ def refused(rule: MetaRule, field: str = "") -> RefusedError:
 
 
 def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, indexed: object) -> WireResponse:
-    """The answer to a refused request.
+    """The answer to a refused request; words for people are in this language, "en" or "fr".
 
-    Args:
-        refusal: what was broken.
-        trace: the answer's `fbtrace_id`.
-        language: "en" or "fr", of the words for people; words for developers are English always.
-        indexed: whether every refusal of an event names it; else only 2804019 does.
+    `indexed` says whether every refusal of an event names it; else only 2804019 does.
     """
     rule = refusal.rule
     details: dict[str, object] = {"error_subcode": rule.subcode} if rule.subcode else {}

@@ -99,16 +99,12 @@ class OpleadPlatform:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a dumped state."""
-        match state:
-            case {"put": dict(put), "taken": list(taken), "switches": dict(switches)}:
-                with self._lock:
-                    self._put = dict(put)
-                    self._answered = deque(datetime.fromisoformat(moment) for moment in taken)
-                self.accidents = [parsed(Accident, each) for each in state.get("accidents", ())]
-                for name, value in switches.items():
-                    self.switch(name, value)
-            case _:
-                raise ValueError("this is no state of Oplead")
+        with self._lock:
+            self._put = dict(state["put"])
+            self._answered = deque(map(datetime.fromisoformat, state["taken"]))
+        self.accidents = parsed(list[Accident], state.get("accidents", []))
+        for name, value in state["switches"].items():
+            self.switch(name, value)
 
     def _gate(self, request: WireRequest) -> WireResponse | None:
         """The refusals that come before any page is looked at."""

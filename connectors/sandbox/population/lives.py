@@ -2,6 +2,7 @@
 
 import random
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -204,7 +205,13 @@ def sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decim
 REPEATED: Final = 10
 """Of 1000 leads, how many are a person who is there already, once more: same click id, another id, days later."""
 
-SHARES: Final[dict[str, dict[str, int]]] = {}
-"""How often each kind of each property occurs, as `shares.csv` says with what the kinds mean."""
-for _row in read_table("population/shares.csv"):
-    SHARES.setdefault(_row["property"], {})[_row["kind"]] = int(_row["weight"])
+
+def _shares() -> dict[str, dict[str, int]]:
+    shares: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for row in read_table("population/shares.csv"):
+        shares[row["property"]][row["kind"]] = int(row["weight"])
+    return dict(shares)
+
+
+SHARES: Final = _shares()
+"""How often each kind of each property occurs; `shares.csv` also says what the kinds mean."""

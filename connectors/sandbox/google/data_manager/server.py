@@ -35,6 +35,7 @@ from connectors.sandbox.google.data_manager.wire import (
 )
 from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleBook, GoogleClick, GooglePlatform
 from connectors.sandbox.platform import Positions
+from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -61,14 +62,11 @@ class Quota:
         return ""
 
 
-When = Literal["submit", "processing"]
-
-
 @dataclass(frozen=True, slots=True)
 class DataManagerRuling:
     """A planted verdict on any event with a certain transaction id or click id."""
 
-    when: When
+    when: Literal["submit", "processing"]
     reason: str
 
 
@@ -125,11 +123,7 @@ class DataManager(GoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
 
     A request is processed with the clicks registered by the time it fell due, even if that is noticed later.
-
-    Args:
-        now: the sandbox clock, aware UTC.
-        authorised: whether a request carries a token that is valid now.
-        google: what it shares with the Google Ads API; its own if None.
+    `authorised` says whether a request carries a token that is valid now.
     """
 
     def __init__(
@@ -255,18 +249,20 @@ class DataManager(GoogleApi):
 
     def _violations(self, ingest: Any) -> list[RuleViolation]:
         """Why the request is refused; later checks run only if earlier ones find nothing."""
-        if found := list(malformed(ingest)):
-            return [RuleViolation.of(*each) for each in found]
-        if not is_permitted(ingest, self.google.accounts):
-            return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        now = self._now()
-        if found := list(misdirected(ingest, self.google.accounts, now)):
-            return [RuleViolation.of(*each) for each in found]
+        now, found = self._now(), list(malformed(ingest))
+        if not found and not is_permitted(ingest, self.google.accounts):
+            found = [(rules.LOGIN_ACCOUNT, "destinations")]
+        if found := found or list(misdirected(ingest, self.google.accounts, now)):
+            return [RuleViolation(*each) for each in found]
         violations: list[RuleViolation] = []
         for row, event in enumerate(ingest.events):
             violations += row_violations(ingest, row, now)
             if planted := self._planted(event, "submit"):
-                violations.append(RuleViolation(planted, "Planted by hand.", "", row))
+                violations.append(
+                    RuleViolation(
+                        DataManagerRule("data_manager", "Planted by hand.", "assumed", "assumed", planted), "", row
+                    )
+                )
             if violations and self.switches["violations_named"] == "first":
                 break
         return violations
@@ -275,9 +271,9 @@ class DataManager(GoogleApi):
         ids = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
         taken = self._taken.get(ids[0]) if ids else None
         if taken is None:
-            return self._violated([RuleViolation.of(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")])
+            return self._violated([RuleViolation(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")])
         if self._now() - taken.at > STATUS_KEPT:
-            return self._violated([RuleViolation.of(rules.REQUEST_AGE, "request_id")])
+            return self._violated([RuleViolation(rules.REQUEST_AGE, "request_id")])
         numeric = any("enum-encoding=int" in value for value in request.query.get("$alt", ()))
         outcomes: Iterable[DestinationOutcome | None] = taken.outcomes or repeat(None)
         statuses = [
@@ -337,17 +333,17 @@ class DataManager(GoogleApi):
             known_by=known_by,
         )
 
-    def _planted(self, event: Any, when: When) -> str | None:
+    def _planted(self, event: Any, when: str) -> str | None:
         """The reason planted on this event at this stage."""
         rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
         return next((each.reason for each in rulings if each and each.when == when), None)
 
     def _violated(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]
-        status = _HTTP_STATUSES.get(first.reason, _BAD_REQUEST)
+        status = _HTTP_STATUSES.get(first.rule.answer, _BAD_REQUEST)
         if status != _BAD_REQUEST:
-            return self._refuse(status, first.reason, first.description)
-        self._note_refusal(first.reason, first.field)
+            return self._refuse(status, first.rule.answer, first.rule.rule)
+        self._note_refusal(first.rule.answer, first.field)
         message = "There was a problem with the request."
         indexed = bool(self.switches["violation_index"])
         return refusal(status, "INVALID_ARGUMENT", message, self._error_id(), violations, indexed=indexed)
