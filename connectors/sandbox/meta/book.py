@@ -25,7 +25,8 @@ class MetaAcceptance:
     order_id: str
     event_time: str
     action_source: str
-    value: float | None
+    value: int | float | None
+    """As it was sent: a whole number stays one when it is loaded."""
     currency: str
     click_kind: str
     """lead_id, fbc or contact."""
