@@ -126,12 +126,7 @@ class Sandbox:
         return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport)
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
-        """Write `pipeline.yaml` and `sandbox.env` for this sandbox; the path of the first.
-
-        Args:
-            directory: beside the sandbox's own state where none is named.
-            google_transport: data_manager or google_ads_api.
-        """
+        """Write `pipeline.yaml` and `sandbox.env`, by default beside the sandbox's own state; the path of the first."""
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
