@@ -29,7 +29,7 @@ _ENHANCED = {
 }
 
 
-class ConversionUpload(Upload):
+class ConversionUpload(Upload[GoogleAcceptance]):
     """One call of UploadClickConversions."""
 
     rule_table = rules
@@ -43,7 +43,6 @@ class ConversionUpload(Upload):
 
     def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
         super().__init__(call, api, now)
-        self._accepted: list[GoogleAcceptance] = []
         self._click_dedup_always = api.switches["ads_api_click_dedup"] == "always"
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
@@ -81,16 +80,13 @@ class ConversionUpload(Upload):
             or self._click_violation(row, event, target)
         )
         if violation is None:
-            self._accepted.append(event)
+            self.applied[len(self.applied)] = event
         return violation
-
-    def _discard(self) -> None:
-        self._accepted.clear()
 
     def _record(self) -> None:
         """Count what was accepted, and keep the upload's job for the summaries."""
         self.api.counts["taken"] += 1
-        for event in self._accepted:
+        for event in self.applied.values():
             self.google.book.accept(event, across=self.google.across_apis)
         errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for index, row in enumerate(self.rows):
@@ -127,7 +123,7 @@ class ConversionUpload(Upload):
             request=self.call.id,
             at=self.now.isoformat(),
             api="google_ads",
-            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {len(self._accepted)}",
+            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {len(self.applied)}",
             click=click,
             known_by=(*_clicks(row).values(), *_hashes(row)),
         )
