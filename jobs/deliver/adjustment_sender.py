@@ -104,7 +104,7 @@ class _AdjustmentPreparation(Preparation):
         if (row.kind, row.transport) != (wanted.kind, wanted.transport):
             outbox.plan_again(self.session, row)
             return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
-        row.value = None if wanted.value is None else f"{wanted.value:.2f}"
+        row.value = wanted.value_text
         row.currency = None if wanted.value is None else route.currency
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):

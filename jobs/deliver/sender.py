@@ -12,7 +12,7 @@ from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.cancellation import go_on
-from jobs.deliver.bisect import CircuitBreaker, halves, partition, single_row_first
+from jobs.deliver.bisect import CircuitBreaker, bisect, partition, single_row_first
 from jobs.deliver.intent import ConversionPreparation, Preparation
 from jobs.deliver.receipt import (
     DEFER,
@@ -35,8 +35,6 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.rules.reasons import Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
-
-__all__ = ["Delivered", "deliver"]
 
 ATTEMPTS = 5
 """How often one batch is tried in one run."""
@@ -286,7 +284,8 @@ class Sender:
                         return self._silent()
                     # A new row alone that was tried once only is asked for once more, for a cut of a moment.
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
-                    if smaller := halves(follow.batch) or once_more:
+                    _, smaller = bisect(follow.batch, ())
+                    if smaller := smaller or once_more:
                         self.set_aside.append(SendingTurn(turn.target, tuple(smaller), tries=1))
                     self._sleep(follow.wait)
                 case _:

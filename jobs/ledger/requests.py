@@ -91,10 +91,7 @@ def begin(
 
 def get(session: Session, request: int) -> Request:
     """A request on record."""
-    found = session.get(Request, request)
-    if found is None:
-        raise LookupError(f"no request {request}")
-    return found
+    return session.get_one(Request, request)
 
 
 def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:

@@ -177,13 +177,12 @@ def _describe(
     sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
     row.kind, row.cause, row.transport = wanted.kind, wanted.cause, wanted.transport
     row.at = max(wanted.at, *(at + AFTER for at in sent))
-    row.value = None if wanted.value is None else f"{wanted.value:.2f}"
+    row.value = wanted.value_text
     row.currency = None if wanted.value is None else route.currency
     row.not_before, row.expires_at = wanted.until, wanted.closes_at
 
 
 def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:
     """Whether a settled correction is the one that is wanted, so that it is not made again and again."""
-    value = None if wanted.value is None else f"{wanted.value:.2f}"
-    same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, value)
+    same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, wanted.value_text)
     return same and (wanted.cause is not AdjustmentCause.UNDONE or row.at >= wanted.at)

@@ -117,6 +117,11 @@ class WantedAdjustment:
     ruled_out_by: Reason | None = None
     """Why it cannot be made at all."""
 
+    @property
+    def value_text(self) -> str | None:
+        """The new total as the ledger has it."""
+        return None if self.value is None else f"{self.value:.2f}"
+
 
 def wanted_adjustment(
     route: Route, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
