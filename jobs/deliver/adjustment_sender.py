@@ -21,7 +21,6 @@ from jobs.rules.adjustment import (
     event_anew,
     no_more_of,
     state_of,
-    tells_of_person,
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import DeliveryState
@@ -87,9 +86,7 @@ class _AdjustmentPreparation(Preparation):
         """
         if is_damaged(row):
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
-        if not tells_of_person(self.sink.limits, row.transport):
-            return True
-        given_up = no_more_of(lead, needs_personalization=self.sink.limits.needs_personalization)
+        given_up = no_more_of(lead, self.sink.limits, row.transport)
         return given_up is None or self.leave(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(

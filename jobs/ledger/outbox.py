@@ -116,11 +116,11 @@ def _record_of(
     )
 
 
-def plan_again(session: Session, settled: OutboxRow) -> None:
-    """Have the lead checked for corrections; after a retraction it may also have to be sent anew."""
-    lead = session.get_one(LeadRow, (settled.account, settled.lead))
+def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
+    """Have the lead checked for corrections; after one, which may be a retraction, it is also judged anew."""
+    lead = session.get_one(LeadRow, (row.account, row.lead))
     lead.to_correct = True
-    lead.to_plan = lead.to_plan or isinstance(settled, Adjustment)
+    lead.to_plan = lead.to_plan or to_plan or isinstance(row, Adjustment)
     session.add(lead)
 
 
