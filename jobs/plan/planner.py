@@ -124,12 +124,8 @@ def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
 
 def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
     known = session.get(ConfigDigest, (account, kind))
-    if known is None:
-        session.add(ConfigDigest(account=account, kind=kind, digest=digest))
-        return False
-    changed = known.digest != digest
-    known.digest = digest
-    session.add(known)
+    changed = known is not None and known.digest != digest
+    session.merge(ConfigDigest(account=account, kind=kind, digest=digest))
     return changed
 
 
@@ -342,25 +338,17 @@ def judge(
         return NotConcerned(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
         return NotConcerned(Reason.EXCLUDED)
-    key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
-    return decide(
-        route, lead, start, key, now=now, entered_after=_entered_after(delivery), reopened=_reopened(delivery)
-    )
-
-
-def _entered_after(delivery: Delivery | None) -> datetime | None:
-    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     if delivery is None:
-        return None
+        return decide(route, lead, start, key_for(route, lead.id), now=now)
+    reopened = None if delivery.counts_from is None else Reopened(delivery.counts_from, delivery.assumed_at)
+    key, after = DeliveryKey(delivery.key), _entered_after(delivery)
+    return decide(route, lead, start, key, now=now, entered_after=after, reopened=reopened)
+
+
+def _entered_after(delivery: Delivery) -> datetime | None:
+    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
-
-
-def _reopened(delivery: Delivery | None) -> Reopened | None:
-    """From when it counts, where a human has it sent though it stood before its start."""
-    if delivery is None or delivery.counts_from is None:
-        return None
-    return Reopened(delivery.counts_from, delivery.assumed_at)
 
 
 def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.contact import clean_phones, tidy
-from connectors.records import ClickId, ClickIdKind, Contact, Lead
+from connectors.records import ClickIdKind, Contact, Lead
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -253,7 +253,8 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
             seen.add((click.kind, click.value))
             # A form's lead id is the lead's own, however late it is copied into Oplead.
             since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at
-            added.append(_known(click, since))
+            clicked_at, estimated = click.clicked_at or since, click.clicked_at is None
+            added.append(KnownClickId(click.kind, click.value, clicked_at, estimated))
     return added
 
 
@@ -263,7 +264,3 @@ def erased(value: str) -> str:
 
 
 ERASED = "sha256:"
-
-
-def _known(click: ClickId, bound: datetime) -> KnownClickId:
-    return KnownClickId(click.kind, click.value, click.clicked_at or bound, estimated=click.clicked_at is None)
