@@ -27,7 +27,7 @@ class DuplicateLeads:
         self._routes: list[tuple[Route, DedupRule, DedupCandidates]] = [
             (route, route.once, DedupCandidates()) for route in routes if route.once is not None
         ]
-        self._by_place = {_place(route): candidates for route, _, candidates in self._routes}
+        self._by_place = {route.place: candidates for route, _, candidates in self._routes}
 
     def close(self) -> None:
         """Forget what was found."""
@@ -36,7 +36,7 @@ class DuplicateLeads:
 
     def of(self, route: Route, lead: LeadId) -> LeadId | None:
         """The lead that counts on a route instead of this one, if this one is a duplicate."""
-        candidates = self._by_place.get(_place(route))
+        candidates = self._by_place.get(route.place)
         return None if candidates is None else candidates.counting_for(lead)
 
     def find(self, session: Session, to_judge: Iterable[tuple[LeadFacts, list[Delivery]]], verdict: Verdict) -> None:
@@ -60,7 +60,7 @@ def _candidates(
 ) -> Iterator[Candidate]:
     """The lead's conversion on a route, where it counts already or could from tonight on."""
     # The last occurrence: of one that was taken back, nothing counts any more.
-    delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == _place(route)), None)
+    delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == route.place), None)
     decision, state = verdict(route, lead, delivery, existing)
     rank = deduplication.rank(delivery)
     if delivery is not None and delivery.at is not None and rank is Rank.SENT:
@@ -71,7 +71,3 @@ def _candidates(
         return
     on_record = frozenset() if delivery is None or rank is Rank.NEW else deduplication.dedup_keys_of(session, delivery)
     yield Candidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
-
-
-def _place(route: Route) -> tuple[str, str]:
-    return route.conversion, route.destination

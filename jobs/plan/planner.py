@@ -213,7 +213,7 @@ class _Planner:
     def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.book.routes:
-            delivery = self._current(by_route.pop((route.conversion, route.destination), None), route)
+            delivery = self._current(by_route.pop(route.place, None), route)
             decision, state = self._verdict(route, lead, delivery, existing)
             if decision == NotConcerned(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
@@ -238,7 +238,7 @@ class _Planner:
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
     ) -> tuple[Decision | NotConcerned, DeliveryState | None]:
         """The decision on one route, and the state it puts its delivery in; None leaves things as they are."""
-        decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+        decision = judge(route, lead, self.starts[route.place], delivery, now=self.now)
         rival = self.duplicates.of(route, lead.id)
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
             reason = Reason.COUNTED_ALREADY
@@ -253,10 +253,10 @@ class _Planner:
         return decision, reconcile(standing, decision)
 
     def _count_filtered_out(self, route: Route, lead: LeadFacts) -> None:
-        start = self.starts[route.conversion, route.destination]
+        start = self.starts[route.place]
         entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
         if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
-            self.done.filtered_out[route.conversion, route.destination] += 1
+            self.done.filtered_out[route.place] += 1
 
     def _standing(
         self, delivery: Delivery, decision: Decision | NotConcerned, route: Route, lead: LeadFacts

@@ -24,8 +24,8 @@ from jobs.rules.reasons import Reason
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
 """Only at the ends: taken out of the middle, `12€50` would become 1250."""
-_SAID = {"ttc": "included", "ht": "excluded"}
-"""What the words beside an amount say of tax, as settings declare it."""
+_TAX_WORDS = {"ttc": "included", "ht": "excluded"}
+"""The words beside an amount, and the tax they stand for, as settings declare it."""
 _PLAIN = re.compile(r"\d+", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
 _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
@@ -98,7 +98,7 @@ def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
     whole_text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
     text = _AROUND.sub("", whole_text)
     words = "".join(found.group().casefold() for found in _AROUND.finditer(whole_text))
-    if len(declared | {tax for word, tax in _SAID.items() if word in words}) > 1:
+    if len(declared | {tax for word, tax in _TAX_WORDS.items() if word in words}) > 1:
         return UnreadableAmount(shape(raw))
     if not text:
         return None if not raw.strip() else UnreadableAmount(shape(raw))
