@@ -1,6 +1,5 @@
 """What should become of one conversion of one lead at one destination, and what that changes. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
@@ -185,11 +184,7 @@ def _unless_undone(decision: Decision, until: datetime, now: datetime) -> Decisi
 
 def meets(route: Route, lead: LeadFacts) -> bool:
     """Whether the lead is one of those that the conversion and its destination are for."""
-    return all(_holds(condition, lead.where) for condition in route.where)
-
-
-def _holds(condition: Mapping[str, frozenset[str]], where: Mapping[str, str]) -> bool:
-    return all(where.get(path) in values for path, values in condition.items())
+    return all(lead.where.get(path) in values for condition in route.where for path, values in condition.items())
 
 
 def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:

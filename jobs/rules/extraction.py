@@ -145,7 +145,7 @@ class Exclusion:
         contact = lead.contact
         return (
             not self.email_domains.isdisjoint(_domains(contact))
-            or not self.phones.isdisjoint(_phones(contact) if self.phones else ())
+            or (bool(self.phones) and not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country)))
             or not self.names.isdisjoint(_names(contact))
             or any(
                 normalise_label(str(lead.fields[path])) in values
@@ -162,10 +162,6 @@ def domain(text: str) -> str:
 
 def _domains(contact: Contact) -> Iterator[str]:
     yield from (domain(found) for email in contact.emails for found in _DOMAIN.findall(tidy(email)))
-
-
-def _phones(contact: Contact) -> tuple[str, ...]:
-    return clean_phones(contact.phones, country=contact.country)
 
 
 def _names(contact: Contact) -> Iterator[str]:
@@ -218,25 +214,17 @@ def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
 
 def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
     """The values of `where` paths: normalised where the settings list them, else only their shape."""
-    facts: dict[str, str] = {}
-    for path, listed in wanted.items():
-        raw = lead.fields.get(path)
-        if raw is None:
-            continue
-        value = normalise_label(str(raw))
-        facts[path] = value if value in listed else f"<{shape(str(raw))}>"
-    return facts
+    found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
+    return {
+        path: value if (value := normalise_label(raw)) in wanted[path] else f"<{shape(raw)}>"
+        for path, raw in found.items()
+    }
 
 
 def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:
     """The amounts of a lead, absent and zero ones left out; one that contradicts the declared tax is unreadable."""
-    found: dict[str, Amount] = {}
-    for path in sorted(wanted):
-        raw: str | Decimal | None = lead.fields.get(path)
-        amount = None if raw is None else read_amount(raw, wanted[path])
-        if amount is not None:
-            found[path] = amount
-    return found
+    found = {path: read_amount(lead.fields[path], wanted[path]) for path in sorted(wanted) if path in lead.fields}
+    return {path: amount for path, amount in found.items() if amount is not None}
 
 
 def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: datetime | None) -> list[KnownClickId]:
