@@ -25,7 +25,7 @@ from jobs.reporting.lead_report import (
 )
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which, status_json
 from jobs.reporting.wording import REASONS, STATES, code_of, names_of, words_for
-from jobs.rules.decision import Decision, Expire, NotConcerned, reason_of
+from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
@@ -245,9 +245,9 @@ def _recorded(look: StateView, row: Delivery, corrections: Sequence[Adjustment])
     )
 
 
-def _judged(route: Route, decision: Decision) -> ConversionReport:
+def _judged(route: Route, decision: Decision | NotConcerned) -> ConversionReport:
     """The rules' verdict now, where there is no delivery."""
-    reason, detail = reason_of(decision) or Reason.DUE, getattr(decision, "detail", None)
+    reason, detail = decision.reason, decision.detail
     return ConversionReport(
         conversion=route.conversion,
         destination=route.destination,
@@ -256,7 +256,7 @@ def _judged(route: Route, decision: Decision) -> ConversionReport:
         reason=reason,
         detail=detail,
         words=words_for(DeliveryState.WITHHELD, reason, detail),
-        held_for=decision.held_for if isinstance(decision, Expire) else None,
+        held_for=None if isinstance(decision, NotConcerned) else decision.held_for,
     )
 
 

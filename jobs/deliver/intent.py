@@ -13,7 +13,7 @@ from jobs.ledger import leads, outbox, requests, starts
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import bring_in_line, judge
-from jobs.rules.decision import DeliveryStatus, Send, reconcile
+from jobs.rules.decision import DeliveryStatus, NotConcerned, reconcile
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import is_withdrawn
 from jobs.rules.model import LeadFacts, Route, Starts
@@ -108,11 +108,12 @@ class ConversionPreparation(Preparation):
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
         state = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision)
-        if isinstance(decision, Send):
-            freeze(row, self.sink.encode(decision.event))
+        event = None if isinstance(decision, NotConcerned) else decision.event
+        if event is not None:
+            freeze(row, self.sink.encode(event))
             row.transport, row.owner, row.action, row.source = astuple(self.target)
         if state is not None:
             bring_in_line(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
-        if not isinstance(decision, Send):
+        if event is None:
             self.done.count(row, outbox.why(row))
-        return isinstance(decision, Send)
+        return event is not None

@@ -15,32 +15,30 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, LeadRow
-from jobs.rules.deduplication import Claim, Rank, find_duplicates_among
+from jobs.rules.deduplication import Candidate, Rank
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
 
 _AT_ONCE = 500
-"""Marks asked about in one statement."""
+"""Dedup keys asked about in one statement."""
 
 
-def record(session: Session, delivery: Delivery, marks: Iterable[str]) -> None:
-    """Keep what a delivery that counts is known by, in addition to what it was known by before."""
-    if delivery.at is None:
-        return
-    for mark in sorted(marks):
+def record(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
+    """Keep the dedup keys of a delivery that counts, in addition to those it had before."""
+    for dedup_key in sorted(dedup_keys):
         row = DedupKey(
             account=delivery.account,
             conversion=delivery.conversion,
             destination=delivery.destination,
-            dedup_key=mark,
+            dedup_key=dedup_key,
             lead=delivery.lead,
-            at=delivery.at,
+            at=at,
         )
         session.merge(row)
 
 
 def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
-    """What a delivery is known by on record."""
+    """The dedup keys on record of a delivery."""
     return frozenset(
         session.exec(
             select(DedupKey.dedup_key).where(
@@ -57,12 +55,12 @@ def rank(delivery: Delivery | None) -> Rank:
     """Its place among deliveries that could be the same conversion."""
     state = None if delivery is None else DeliveryState(delivery.state)
     if state is DeliveryState.PENDING:
-        return Rank.WAITS
-    return Rank.SENT if state in COUNTING else Rank.ASKS
+        return Rank.PENDING
+    return Rank.SENT if state in COUNTING else Rank.NEW
 
 
-def counting(session: Session, account: str, route: Route, marks: Iterator[str]) -> Iterator[Claim]:
-    """The claims on record that share one of these marks, except of leads that are about to be judged."""
+def counting(session: Session, account: str, route: Route, dedup_keys: Iterator[str]) -> Iterator[Candidate]:
+    """The candidates on record that share one of these keys, except leads that are about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
         .join(Delivery, _its_delivery())
@@ -76,9 +74,9 @@ def counting(session: Session, account: str, route: Route, marks: Iterator[str])
             or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
         )
     )
-    while some := tuple(islice(marks, _AT_ONCE)):
+    while some := tuple(islice(dedup_keys, _AT_ONCE)):
         rows = session.exec(wanted, params={"some": some})
-        yield from (Claim(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows)
+        yield from (Candidate(LeadId(row.lead), row.at, frozenset({row.dedup_key}), rank(of)) for row, of in rows)
 
 
 def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
@@ -156,24 +154,26 @@ def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
 
 
 _TABLES = """
-CREATE TABLE claim (id INTEGER PRIMARY KEY, rank INTEGER, at INTEGER, lead TEXT, marks TEXT);
-CREATE TABLE mark (mark TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE counting (mark TEXT, at INTEGER, rank INTEGER, lead TEXT, PRIMARY KEY (mark, at, rank, lead))
+CREATE TABLE candidate (id INTEGER PRIMARY KEY, rank INTEGER, at INTEGER, lead TEXT, dedup_keys TEXT);
+CREATE TABLE dedup_key (dedup_key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE counting (dedup_key TEXT, at INTEGER, rank INTEGER, lead TEXT, PRIMARY KEY (dedup_key, at, rank, lead))
     WITHOUT ROWID;
-CREATE TABLE rival (lead TEXT PRIMARY KEY, counts TEXT) WITHOUT ROWID;
+CREATE TABLE duplicate (lead TEXT PRIMARY KEY, counts TEXT) WITHOUT ROWID;
 """
+_ORDERED = "SELECT rank, at, lead, dedup_keys FROM candidate ORDER BY rank, at, lead, id"
 _FIRST = """
 SELECT lead FROM counting
-WHERE mark IN (SELECT value FROM json_each(?)) AND at BETWEEN ? AND ? AND lead <> ?
+WHERE dedup_key IN (SELECT value FROM json_each(?)) AND at BETWEEN ? AND ? AND lead <> ?
 ORDER BY rank, at, lead LIMIT 1
 """
+_COUNT = "INSERT OR IGNORE INTO counting SELECT value, ?, ?, ? FROM json_each(?)"
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class DedupClaims:
-    """The claims on one conversion at one destination, and which of them are duplicates."""
+class DedupCandidates:
+    """The candidates of one conversion at one destination, and which of them are duplicates."""
 
     def __init__(self) -> None:
         # SQLite gives a database without a name a file that nobody else can open and that goes when it is closed.
@@ -186,51 +186,38 @@ class DedupClaims:
         """Forget them all."""
         self._database.close()
 
-    def enter(self, claim: Claim) -> None:
-        """Add a claim; one without marks cannot be a duplicate."""
-        if claim.marks:
-            row = (claim.rank, _number(claim.at), claim.lead, json.dumps(sorted(claim.marks)))
-            self._database.execute("INSERT INTO claim (rank, at, lead, marks) VALUES (?, ?, ?, ?)", row)
-            marks = ((mark,) for mark in claim.marks)
-            self._database.executemany("INSERT OR IGNORE INTO mark VALUES (?)", marks)
+    def add(self, candidate: Candidate) -> None:
+        """Add a candidate; one without dedup keys cannot be a duplicate."""
+        if candidate.dedup_keys:
+            at = (candidate.at - _EPOCH) // _MICROSECOND
+            row = (candidate.rank, at, candidate.lead, json.dumps(sorted(candidate.dedup_keys)))
+            self._database.execute("INSERT INTO candidate (rank, at, lead, dedup_keys) VALUES (?, ?, ?, ?)", row)
+            self._database.execute("INSERT OR IGNORE INTO dedup_key SELECT value FROM json_each(?)", row[-1:])
 
-    def marks(self) -> Iterator[str]:
-        """Every mark of the claims, in order; claims with marks that are known may be entered meanwhile."""
+    def dedup_keys(self) -> Iterator[str]:
+        """Every dedup key, in order; candidates with keys that are known may be added meanwhile."""
         last = ""
-        some = "SELECT mark FROM mark WHERE mark > ? ORDER BY mark LIMIT ?"
+        some = "SELECT dedup_key FROM dedup_key WHERE dedup_key > ? ORDER BY dedup_key LIMIT ?"
         while rows := self._database.execute(some, (last, _AT_ONCE)).fetchall():
-            yield from (mark for (mark,) in rows)
+            yield from (dedup_key for (dedup_key,) in rows)
             ((last,),) = rows[-1:]
 
-    def decide(self, within: timedelta) -> None:
-        """Find the duplicates among conversions that are at most that far apart."""
-        for lead, counts in find_duplicates_among(self._ordered(), self, within):
-            self._database.execute("INSERT OR REPLACE INTO rival VALUES (?, ?)", (lead, counts))
+    def find_duplicates(self, within: timedelta) -> None:
+        """Find out, by rank, then time, then id, which candidates count and which are their duplicates.
 
-    def rival(self, lead: LeadId) -> LeadId | None:
-        """The lead whose conversion counts instead of this one's, if any."""
-        row = self._database.execute("SELECT counts FROM rival WHERE lead = ?", (lead,)).fetchone()
+        Each counts unless one that counts shares a key with it and happened within that time of it. A duplicate
+        makes no other one, and what was sent always counts.
+        """
+        span = within // _MICROSECOND
+        for rank, at, lead, dedup_keys in self._database.execute(_ORDERED):
+            near = (dedup_keys, at - span, at + span, lead)
+            first = None if rank == Rank.SENT else self._database.execute(_FIRST, near).fetchone()
+            if first is None:
+                self._database.execute(_COUNT, (at, rank, lead, dedup_keys))
+            else:
+                self._database.execute("INSERT OR REPLACE INTO duplicate VALUES (?, ?)", (lead, *first))
+
+    def counting_for(self, lead: LeadId) -> LeadId | None:
+        """The lead that counts instead of this one, if it is a duplicate."""
+        row = self._database.execute("SELECT counts FROM duplicate WHERE lead = ?", (lead,)).fetchone()
         return None if row is None else LeadId(row[0])
-
-    # ── what the rule asks for while it decides ──────────────────────────────────────────────────
-
-    def first(self, claim: Claim, within: timedelta) -> LeadId | None:
-        """The first other lead that counts, shares a mark with a claim, and lies within that time of it."""
-        at, span = _number(claim.at), within // _MICROSECOND
-        wanted = (json.dumps(sorted(claim.marks)), at - span, at + span, claim.lead)
-        row = self._database.execute(_FIRST, wanted).fetchone()
-        return None if row is None else LeadId(row[0])
-
-    def count(self, claim: Claim) -> None:
-        """Have a claim count from now on."""
-        rows = ((mark, _number(claim.at), claim.rank, claim.lead) for mark in claim.marks)
-        self._database.executemany("INSERT OR IGNORE INTO counting VALUES (?, ?, ?, ?)", rows)
-
-    def _ordered(self) -> Iterator[Claim]:
-        found = "SELECT lead, at, marks, rank FROM claim ORDER BY rank, at, lead, id"
-        for lead, at, marks, rank in self._database.execute(found):
-            yield Claim(LeadId(lead), _EPOCH + at * _MICROSECOND, frozenset(json.loads(marks)), Rank(rank))
-
-
-def _number(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND

@@ -431,10 +431,27 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
     hashes: defaultdict[str, defaultdict[DestinationId, list[Identifier]]] = defaultdict(lambda: defaultdict(list))
     for each in session.exec(select(ContactHash).where(ContactHash.account == account, col(ContactHash.lead).in_(ids))):
         hashes[each.lead][DestinationId(each.destination)].append(Identifier(IdentifierKind(each.kind), each.sha256))
-    return {
-        LeadId(row.id): _facts(row, labels_seen.entries_of(changes[row.id]), clicks[row.id], hashes[row.id])
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        kept = json.loads(row.facts)
+        found[LeadId(row.id)] = LeadFacts(
+            id=LeadId(row.id),
+            created_at=row.created_at,
+            seen_at=row.seen_at,
+            fresh=row.fresh,
+            stale=not row.digest,
+            changes=tuple(labels_seen.entries_of(changes[row.id])),
+            click_ids=tuple(clicks[row.id]),
+            click_id_problem=row.click_id_problem,
+            ad_user_data=ConsentAnswer(row.ad_user_data),
+            ad_personalization=ConsentAnswer(row.ad_personalization),
+            where=kept["where"],
+            amounts={path: _amount(text) for path, text in kept["amounts"].items()},
+            identifiers={destination: tuple(sorted(each)) for destination, each in hashes[row.id].items()},
+            excluded=row.excluded,
+            deleted=row.deleted_at is not None,
+        )
+    return found
 
 
 def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
@@ -547,29 +564,3 @@ def _amount_text(amount: Amount) -> str:
 
 def _amount(text: str) -> Amount:
     return UnreadableAmount(text.strip("<>")) if text.startswith("<") else Decimal(text)
-
-
-def _facts(
-    row: LeadRow,
-    changes: Sequence[StatusEntered],
-    clicks: Sequence[KnownClickId],
-    identifiers: Mapping[DestinationId, Sequence[Identifier]],
-) -> LeadFacts:
-    kept = json.loads(row.facts)
-    return LeadFacts(
-        id=LeadId(row.id),
-        created_at=row.created_at,
-        seen_at=row.seen_at,
-        fresh=row.fresh,
-        stale=not row.digest,
-        changes=tuple(changes),
-        click_ids=tuple(clicks),
-        click_id_problem=row.click_id_problem,
-        ad_user_data=ConsentAnswer(row.ad_user_data),
-        ad_personalization=ConsentAnswer(row.ad_personalization),
-        where=kept["where"],
-        amounts={path: _amount(text) for path, text in kept["amounts"].items()},
-        identifiers={destination: tuple(sorted(found)) for destination, found in identifiers.items()},
-        excluded=row.excluded,
-        deleted=row.deleted_at is not None,
-    )

@@ -19,16 +19,11 @@ from jobs.rules.model import Route, Starts
 
 def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
     """The starts on record, by conversion and destination."""
-    conversions: dict[tuple[str, str], datetime] = {}
-    labels: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
+    found: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for row in session.exec(select(Start).where(Start.account == account)):
-        route = (row.conversion, row.destination)
-        if row.label:
-            labels[route][row.label] = row.since
-        else:
-            conversions[route] = row.since
+        found[row.conversion, row.destination][row.label] = row.since
     names = renamed(session, account)
-    return {route: Starts(since, labels[route], names) for route, since in conversions.items()}
+    return {place: Starts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
 
 
 def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Finds who gives way tonight, of leads whose conversions count once per click or person."""
+"""Finds the leads that are duplicates tonight, where a conversion counts once per click or person."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -6,70 +6,68 @@ from sqlmodel import Session
 
 from connectors.records import LeadId
 from jobs.ledger import deduplication
-from jobs.ledger.deduplication import DedupClaims
+from jobs.ledger.deduplication import DedupCandidates
 from jobs.ledger.schema import Delivery
-from jobs.rules.decision import Decision, Send, Wait
-from jobs.rules.deduplication import Claim, Rank, dedup_keys
+from jobs.rules.decision import Decision, NotConcerned
+from jobs.rules.deduplication import Candidate, Rank, dedup_keys
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, LeadFacts, Route
 
-Verdict = Callable[[Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision, DeliveryState | None]]
+Verdict = Callable[
+    [Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision | NotConcerned, DeliveryState | None]
+]
 """The decision on a route for a lead, and the state it puts the delivery in, given all the lead's deliveries."""
 
 
 class DuplicateLeads:
-    """Who must give way to whom tonight; nobody until it is found out, nor where every lead counts for itself."""
+    """Which leads are duplicates of which; none until `find` has run, nor where every lead counts for itself."""
 
     def __init__(self, account: str, routes: Iterable[Route]) -> None:
         self._account = account
-        self._routes: list[tuple[Route, DedupRule, DedupClaims]] = [
-            (route, route.once, DedupClaims()) for route in routes if route.once is not None
+        self._routes: list[tuple[Route, DedupRule, DedupCandidates]] = [
+            (route, route.once, DedupCandidates()) for route in routes if route.once is not None
         ]
-        self._by_place = {_place(route): claims for route, _, claims in self._routes}
+        self._by_place = {route.place: candidates for route, _, candidates in self._routes}
 
     def close(self) -> None:
         """Forget what was found."""
-        for _, _, claims in self._routes:
-            claims.close()
+        for _, _, candidates in self._routes:
+            candidates.close()
 
     def of(self, route: Route, lead: LeadId) -> LeadId | None:
-        """The lead that counts on a route, where this one must not."""
-        claims = self._by_place.get(_place(route))
-        return None if claims is None else claims.rival(lead)
+        """The lead that counts on a route instead of this one, if this one is a duplicate."""
+        candidates = self._by_place.get(route.place)
+        return None if candidates is None else candidates.counting_for(lead)
 
     def find(self, session: Session, to_judge: Iterable[tuple[LeadFacts, list[Delivery]]], verdict: Verdict) -> None:
-        """Find out who gives way.
+        """Find the duplicates.
 
         All leads to be judged are looked at before the first is planned, so that which of them counts does not depend
         on the order they are planned in; none of them is kept in memory.
         """
         for lead, existing in to_judge if self._routes else ():
-            for route, _, claims in self._routes:
-                for claim in _claims(session, route, lead, existing, verdict):
-                    claims.enter(claim)
-        for route, once, claims in self._routes:
-            for claim in deduplication.counting(session, self._account, route, claims.marks()):
-                claims.enter(claim)
-            claims.decide(once.within)
+            for route, _, candidates in self._routes:
+                for candidate in _candidates(session, route, lead, existing, verdict):
+                    candidates.add(candidate)
+        for route, once, candidates in self._routes:
+            for candidate in deduplication.counting(session, self._account, route, candidates.dedup_keys()):
+                candidates.add(candidate)
+            candidates.find_duplicates(once.within)
 
 
-def _claims(
+def _candidates(
     session: Session, route: Route, lead: LeadFacts, existing: list[Delivery], verdict: Verdict
-) -> Iterator[Claim]:
+) -> Iterator[Candidate]:
     """The lead's conversion on a route, where it counts already or could from tonight on."""
     # The last occurrence: of one that was taken back, nothing counts any more.
-    delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == _place(route)), None)
+    delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == route.place), None)
     decision, state = verdict(route, lead, delivery, existing)
     rank = deduplication.rank(delivery)
     if delivery is not None and delivery.at is not None and rank is Rank.SENT:
         at = delivery.at
-    elif state is DeliveryState.PENDING and isinstance(decision, Send | Wait):
+    elif state is DeliveryState.PENDING and isinstance(decision, Decision):
         at = decision.entry.at
     else:
         return
-    on_record = frozenset() if delivery is None or rank is Rank.ASKS else deduplication.dedup_keys_of(session, delivery)
-    yield Claim(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
-
-
-def _place(route: Route) -> tuple[str, str]:
-    return route.conversion, route.destination
+    on_record = frozenset() if delivery is None or rank is Rank.NEW else deduplication.dedup_keys_of(session, delivery)
+    yield Candidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)

@@ -10,25 +10,14 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from connectors.http import CancelToken
-from connectors.records import ClickIdKind, DeliveryKey, LeadId, OutcomeClass
+from connectors.records import ClickIdKind, DeliveryKey, Event, LeadId, OutcomeClass
 from jobs.cancellation import go_on
 from jobs.ledger import deduplication, leads, outbox, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import ConfigDigest, Delivery, identity
 from jobs.plan.deduplication import DuplicateLeads
-from jobs.rules.decision import (
-    Decision,
-    DeliveryStatus,
-    Expire,
-    NotConcerned,
-    Send,
-    Wait,
-    decide,
-    meets,
-    reason_of,
-    reconcile,
-)
-from jobs.rules.deduplication import dedup_keys, yield_to
+from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
+from jobs.rules.deduplication import dedup_keys
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
 from jobs.rules.eligibility import is_alternative, is_other_way, is_withdrawn
 from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
@@ -135,12 +124,8 @@ def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
 
 def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
     known = session.get(ConfigDigest, (account, kind))
-    if known is None:
-        session.add(ConfigDigest(account=account, kind=kind, digest=digest))
-        return False
-    changed = known.digest != digest
-    known.digest = digest
-    session.add(known)
+    changed = known is not None and known.digest != digest
+    session.merge(ConfigDigest(account=account, kind=kind, digest=digest))
     return changed
 
 
@@ -228,7 +213,7 @@ class _Planner:
     def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
         for route in self.book.routes:
-            delivery = self._current(by_route.pop((route.conversion, route.destination), None), route)
+            delivery = self._current(by_route.pop(route.place, None), route)
             decision, state = self._verdict(route, lead, delivery, existing)
             if decision == NotConcerned(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
@@ -236,7 +221,7 @@ class _Planner:
                 delivery = delivery or begin(route, lead.id)
                 bring_in_line(session, self.ledger, delivery, route=route, decision=decision, state=state, now=self.now)
             if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
-                deduplication.record(session, delivery, dedup_keys(route, lead, delivery.at))
+                deduplication.record(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
 
@@ -251,12 +236,13 @@ class _Planner:
 
     def _verdict(
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
-    ) -> tuple[Decision, DeliveryState | None]:
+    ) -> tuple[Decision | NotConcerned, DeliveryState | None]:
         """The decision on one route, and the state it puts its delivery in; None leaves things as they are."""
-        decision = judge(route, lead, self.starts[route.conversion, route.destination], delivery, now=self.now)
+        decision = judge(route, lead, self.starts[route.place], delivery, now=self.now)
         rival = self.duplicates.of(route, lead.id)
-        if rival is not None and isinstance(decision, Send | Wait):
-            decision = yield_to(decision, rival)
+        if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
+            reason = Reason.COUNTED_ALREADY
+            decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
         sent_before = was_sent(route, lead, existing, self.book.routes)
         is_new = delivery is None or delivery.id is None
         if _reached_before(delivery, decision) or (sent_before and is_new):
@@ -267,12 +253,14 @@ class _Planner:
         return decision, reconcile(standing, decision)
 
     def _count_filtered_out(self, route: Route, lead: LeadFacts) -> None:
-        start = self.starts[route.conversion, route.destination]
+        start = self.starts[route.place]
         entry = first_entry(route, lead, start, key_for(route, lead.id), after=None)
         if entry is not None and entry.origin is not Origin.BASELINE and entry.at >= start.of(entry.label):
-            self.done.filtered_out[route.conversion, route.destination] += 1
+            self.done.filtered_out[route.place] += 1
 
-    def _standing(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> DeliveryStatus:
+    def _standing(
+        self, delivery: Delivery, decision: Decision | NotConcerned, route: Route, lead: LeadFacts
+    ) -> DeliveryStatus:
         return DeliveryStatus(
             state=DeliveryState(delivery.state),
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
@@ -284,18 +272,16 @@ class _Planner:
             sent_elsewhere=outbox.is_sent_elsewhere(delivery),
         )
 
-    def _is_mended(self, delivery: Delivery, decision: Decision, route: Route, lead: LeadFacts) -> bool:
+    def _is_mended(self, delivery: Delivery, decision: Decision | NotConcerned, route: Route, lead: LeadFacts) -> bool:
         """Whether a refused delivery would not be the same again: it goes elsewhere, or fresh data change it."""
-        match decision:
-            case Send(event=event):
-                digest = hashlib.sha256(self.sinks[route.destination].encode(event)).hexdigest()
-                place = (route.target.owner, route.target.action, route.target.source)
-                elsewhere = (delivery.owner, delivery.action, delivery.source) != place
-                return elsewhere or (lead.fresh and digest != delivery.event_sha256)
-            case Wait():
-                return lead.fresh
-            case _:
-                return False
+        if isinstance(decision, NotConcerned) or decision.state is not DeliveryState.PENDING:
+            return False
+        if decision.event is None:
+            return lead.fresh
+        digest = hashlib.sha256(self.sinks[route.destination].encode(decision.event)).hexdigest()
+        place = (route.target.owner, route.target.action, route.target.source)
+        elsewhere = (delivery.owner, delivery.action, delivery.source) != place
+        return elsewhere or (lead.fresh and digest != delivery.event_sha256)
 
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
@@ -313,7 +299,7 @@ class _Planner:
             outbox.move(session, self.ledger, orphan, state, cause, now=self.now)
 
 
-def _reached_before(delivery: Delivery | None, decision: Decision) -> bool:
+def _reached_before(delivery: Delivery | None, decision: Decision | NotConcerned) -> bool:
     """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
     if (
         delivery is None
@@ -343,7 +329,9 @@ def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
     )
 
 
-def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime) -> Decision:
+def judge(
+    route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime
+) -> Decision | NotConcerned:
     """The decision on one route, for the delivery that stands there or would."""
     if lead.deleted:
         return NotConcerned(Reason.LEAD_DELETED)
@@ -351,25 +339,17 @@ def judge(route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | Non
         return NotConcerned(Reason.TO_BE_READ_AGAIN)
     if lead.excluded:
         return NotConcerned(Reason.EXCLUDED)
-    key = DeliveryKey(delivery.key) if delivery else key_for(route, lead.id)
-    return decide(
-        route, lead, start, key, now=now, entered_after=_entered_after(delivery), reopened=_reopened(delivery)
-    )
-
-
-def _entered_after(delivery: Delivery | None) -> datetime | None:
-    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     if delivery is None:
-        return None
+        return decide(route, lead, start, key_for(route, lead.id), now=now)
+    reopened = None if delivery.counts_from is None else Reopened(delivery.counts_from, delivery.assumed_at)
+    key, after = DeliveryKey(delivery.key), _entered_after(delivery)
+    return decide(route, lead, start, key, now=now, entered_after=after, reopened=reopened)
+
+
+def _entered_after(delivery: Delivery) -> datetime | None:
+    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
     called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
-
-
-def _reopened(delivery: Delivery | None) -> Reopened | None:
-    """From when it counts, where a human has it sent though it stood before its start."""
-    if delivery is None or delivery.counts_from is None:
-        return None
-    return Reopened(delivery.counts_from, delivery.assumed_at)
 
 
 def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
@@ -397,7 +377,7 @@ def bring_in_line(
     delivery: Delivery,
     *,
     route: Route,
-    decision: Decision,
+    decision: Decision | NotConcerned,
     state: DeliveryState,
     now: datetime,
 ) -> None:
@@ -406,17 +386,19 @@ def bring_in_line(
         # What was sent stays described as it was sent.
         outbox.move(session, ledger, delivery, state, Reason.CONSENT_WITHDRAWN, now=now)
         return
-    if not isinstance(decision, NotConcerned):
+    delivery.not_before = None
+    if isinstance(decision, Decision):
         # What was called off and comes back goes on counting for its later entry alone.
         delivery.entered_after = _entered_after(delivery)
         entry = decision.entry
         delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
-        delivery.expires_at = getattr(decision, "closes_at", delivery.expires_at)
-    delivery.not_before = decision.until if isinstance(decision, Wait) else None
+        delivery.expires_at = decision.closes_at or delivery.expires_at
+        delivery.not_before = decision.not_before
+        if decision.event is not None:
+            _describe(delivery, decision.event)
+            delivery.click_estimated = decision.click_estimated
     delivery.tax = route.field_value.tax if route.field_value else None
-    if isinstance(decision, Send):
-        _describe(delivery, decision)
-    reason, detail = reason_of(decision) or Reason.DUE, getattr(decision, "detail", None)
+    reason, detail = decision.reason, decision.detail
     if state is DeliveryState.EXPIRED:
         delivery.held_for, reason, detail = _held_for(delivery, decision), Reason.WINDOW_CLOSED, None
     elif state is DeliveryState.CANCELLED and reason not in (Reason.LEAD_DELETED, Reason.UNDONE):
@@ -424,18 +406,18 @@ def bring_in_line(
     outbox.move(session, ledger, delivery, state, reason, detail=detail, now=now)
 
 
-def _held_for(delivery: Delivery, decision: Decision) -> Reason | None:
+def _held_for(delivery: Delivery, decision: Decision | NotConcerned) -> Reason | None:
     """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME
     ):
         return Reason(delivery.reason) if delivery.reason else None
-    return decision.held_for if isinstance(decision, Expire) else reason_of(decision)
+    if isinstance(decision, Decision) and decision.state is DeliveryState.EXPIRED:
+        return decision.held_for
+    return decision.reason
 
 
-def _describe(delivery: Delivery, decision: Send) -> None:
-    event = decision.event
+def _describe(delivery: Delivery, event: Event) -> None:
     delivery.value = None if event.value is None else f"{event.value.amount:.2f}"
     delivery.currency = None if event.value is None else event.value.currency
     delivery.click_id_kind = None if event.click_id is None else event.click_id.kind
-    delivery.click_estimated = decision.click_estimated

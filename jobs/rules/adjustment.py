@@ -18,7 +18,7 @@ from connectors.records import (
     Target,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import Withheld, click_for, consent_to_send, identifiers_for, is_withdrawn
+from jobs.rules.eligibility import click_for, consent_to_send, identifiers_for, is_withdrawn
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_order
@@ -241,8 +241,8 @@ def event_anew(
     if lead.excluded:
         return Reason.EXCLUDED
     consent = consent_to_send(route, lead)
-    if isinstance(consent, Withheld):
-        return consent.reason
+    if isinstance(consent, Reason):
+        return consent
     click = click_for(route, lead, sent.at)
     identifiers = identifiers_for(route, lead, click)
     if click is None and not identifiers:

@@ -1,6 +1,5 @@
 """What should become of one conversion of one lead at one destination, and what that changes. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
@@ -10,7 +9,6 @@ from jobs.rules.adjustment import left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
     Window,
-    Withheld,
     click_for,
     consent_to_send,
     goes_this_way,
@@ -34,64 +32,22 @@ class NotConcerned:
 
 
 @dataclass(frozen=True, slots=True)
-class Skip:
-    """It happened before its start; kept so that it can be explained."""
+class Decision:
+    """The state a conversion should take, and why."""
 
+    state: DeliveryState
     reason: Reason
     entry: StageEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Withhold:
-    """It may not go out for a reason that may mend."""
-
-    reason: Reason
-    entry: StageEntry
-    closes_at: datetime
+    closes_at: datetime | None = None
+    """When its window closes; None where it happened before its start."""
     detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """Its window has closed."""
-
-    reason: Reason
-    entry: StageEntry
-    closes_at: datetime
+    not_before: datetime | None = None
+    """Until when it waits; None where it may go out now or not at all."""
     held_for: Reason | None = None
-    """The reason for which it would have been withheld in time; None where it came too late and that was all."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallOff:
-    """It was undone before it could be sent."""
-
-    reason: Reason
-    entry: StageEntry
-    closes_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """It will go out, not before a time."""
-
-    reason: Reason
-    until: datetime
-    entry: StageEntry
-    closes_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """It may go out now."""
-
-    event: Event
-    entry: StageEntry
-    closes_at: datetime
-    click_estimated: bool | None
-
-
-Decision = NotConcerned | Skip | Withhold | Expire | CallOff | Wait | Send
+    """Why it would have been withheld before its window closed; None where it only came too late."""
+    event: Event | None = None
+    """What may be sent now."""
+    click_estimated: bool | None = None
 
 
 def decide(
@@ -103,7 +59,7 @@ def decide(
     now: datetime,
     entered_after: datetime | None = None,
     reopened: Reopened | None = None,
-) -> Decision:
+) -> Decision | NotConcerned:
     """Judge one conversion of one lead for one destination.
 
     The order of questions is part of the meaning: does it concern us, did it happen after its start, is there still
@@ -132,38 +88,28 @@ def decide(
     entry = _assumed(entry, reopened)
     skipped = _before_start(entry, starts, reopened)
     if skipped is not None:
-        return Skip(skipped, entry)
+        return Decision(DeliveryState.SKIPPED, skipped, entry)
     decision = _judge(route, lead, key, entry, now)
-    deleted = left_stage(route, lead, entry.at, key, starts.renamed)
-    if route.undo is None or deleted is None or not deleted.is_still_there:
+    left = left_stage(route, lead, entry.at, key, starts.renamed)
+    if route.undo is None or left is None or not left.is_still_there:
         return decision
-    return _without_what_is_undone(decision, deleted.at + route.undo.after, now)
+    return _unless_undone(decision, left.at + route.undo.after, now)
 
 
-def _judge(
-    route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime
-) -> Expire | Withhold | Wait | Send:
+def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
     spent = None if click or identifiers else spent_click(route, lead, entry.at)
     time_left = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
     is_late = now > time_left.closes_at
-    known_by = _KnownBy(click, identifiers, was_known=is_late and spent is not None)
-    decision = _in_time(route, lead, key, entry, known_by=known_by, time_left=time_left, now=now)
+    is_known = bool(click or identifiers or (is_late and spent))
+    decision = _in_time(
+        route, lead, key, entry, click=click, identifiers=identifiers, is_known=is_known, time_left=time_left, now=now
+    )
     if not is_late:
         return decision
-    held_for = decision.reason if isinstance(decision, Withhold) else None
-    return Expire(Reason.WINDOW_CLOSED, entry, time_left.closes_at, held_for)
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownBy:
-    """By what the platform can tell whose conversion it is."""
-
-    click: KnownClickId | None
-    identifiers: tuple[Identifier, ...]
-    was_known: bool
-    """Whether it could have been told by an id that was erased when its window closed."""
+    held_for = decision.reason if decision.state is DeliveryState.WITHHELD else None
+    return Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, time_left.closes_at, held_for=held_for)
 
 
 def _in_time(
@@ -172,68 +118,73 @@ def _in_time(
     key: DeliveryKey,
     entry: StageEntry,
     *,
-    known_by: _KnownBy,
+    click: KnownClickId | None,
+    identifiers: tuple[Identifier, ...],
+    is_known: bool,
     time_left: Window,
     now: datetime,
-) -> Withhold | Wait | Send:
+) -> Decision:
     """The decision, as if the window were open still."""
-    click, identifiers = known_by.click, known_by.identifiers
 
-    def withhold(reason: Reason, detail: str | None = None) -> Withhold:
-        return Withhold(reason, entry, time_left.closes_at, detail)
+    def withhold(reason: Reason, detail: str | None = None) -> Decision:
+        return Decision(DeliveryState.WITHHELD, reason, entry, time_left.closes_at, detail)
+
+    def wait(reason: Reason, until: datetime) -> Decision:
+        until = max(until, time_left.opens_at)
+        return Decision(DeliveryState.PENDING, reason, entry, time_left.closes_at, not_before=until)
 
     if entry.implausible:
         return withhold(Reason.TIME)
     consent = consent_to_send(route, lead)
-    if isinstance(consent, Withheld):
-        return withhold(consent.reason)
-    if click is None and not identifiers and not known_by.was_known:
+    if isinstance(consent, Reason):
+        return withhold(consent)
+    if not is_known:
         return withhold(Reason.NO_IDENTIFIER if route.contact_only else Reason.NO_CLICK_ID, lead.click_id_problem)
     value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
     match value:
         case NoValue():
             return withhold(value.reason, value.detail)
         case AwaitValue():
-            return Wait(Reason.VALUE_AWAITED, max(value.until, time_left.opens_at), entry, time_left.closes_at)
+            return wait(Reason.VALUE_AWAITED, value.until)
     if entry.at > now + AHEAD:
         # A day without a time is told by its noon, which may still be to come.
-        return Wait(Reason.NOON_AWAITED, max(entry.at, time_left.opens_at), entry, time_left.closes_at)
+        return wait(Reason.NOON_AWAITED, entry.at)
     if now < time_left.opens_at:
-        return Wait(Reason.CLICK_TOO_RECENT, time_left.opens_at, entry, time_left.closes_at)
-    event = Event(
-        key=key,
-        target=route.target,
-        at=entry.at,
-        click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
-        identifiers=identifiers,
-        value=None if value is None else Money(value, route.currency),
-        consent=consent,
+        return wait(Reason.CLICK_TOO_RECENT, time_left.opens_at)
+    return Decision(
+        DeliveryState.PENDING,
+        Reason.DUE,
+        entry,
+        time_left.closes_at,
+        event=Event(
+            key=key,
+            target=route.target,
+            at=entry.at,
+            click_id=None if click is None else ClickId(click.kind, click.value, click.clicked_at),
+            identifiers=identifiers,
+            value=None if value is None else Money(value, route.currency),
+            consent=consent,
+        ),
+        click_estimated=None if click is None else click.estimated,
     )
-    return Send(event, entry, time_left.closes_at, None if click is None else click.estimated)
 
 
-def _without_what_is_undone(decision: Expire | Withhold | Wait | Send, until: datetime, now: datetime) -> Decision:
-    """The same of a lead that was lost afterwards: it may come back until then, and is called off after that."""
-    match decision:
-        case Expire():
-            return decision
-        case Withhold() | Wait() | Send() if now >= until:
-            return CallOff(Reason.UNDONE, decision.entry, decision.closes_at)
-        case Withhold():
-            # It goes nowhere meanwhile, and shows what a human can mend.
-            return decision
-        case Wait() | Send():
-            return Wait(Reason.MAY_COME_BACK, until, decision.entry, decision.closes_at)
-    assert_never(decision)
+def _unless_undone(decision: Decision, until: datetime, now: datetime) -> Decision:
+    """The decision on a lead that was lost afterwards: it may come back until then, and is called off after that."""
+    if decision.state is DeliveryState.EXPIRED:
+        return decision
+    if now >= until:
+        return Decision(DeliveryState.CANCELLED, Reason.UNDONE, decision.entry, decision.closes_at)
+    if decision.state is DeliveryState.WITHHELD:
+        # It goes nowhere meanwhile, and shows what a human can mend.
+        return decision
+    reason = Reason.MAY_COME_BACK
+    return Decision(DeliveryState.PENDING, reason, decision.entry, decision.closes_at, not_before=until)
 
 
 def meets(route: Route, lead: LeadFacts) -> bool:
     """Whether the lead is one of those that the conversion and its destination are for."""
-    return all(_holds(condition, lead.where) for condition in route.where)
-
-
-def _holds(condition: Mapping[str, frozenset[str]], where: Mapping[str, str]) -> bool:
-    return all(where.get(path) in values for path, values in condition.items())
+    return all(lead.where.get(path) in values for condition in route.where for path, values in condition.items())
 
 
 def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:
@@ -274,14 +225,14 @@ class DeliveryStatus:
     """Whether a human has said that the platform has it by other means."""
 
 
-def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliveryState | None:
+def reconcile(standing: DeliveryStatus | None, decision: Decision | NotConcerned) -> DeliveryState | None:
     """The state a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
 
     Args:
         standing: where it stands; None where there is no such delivery yet.
         decision: what should become of it now.
     """
-    wanted = _WANTED[type(decision)]
+    wanted = None if isinstance(decision, NotConcerned) else decision.state
     if standing is None:
         return wanted
     is_anothers = isinstance(decision, NotConcerned) and decision.reason is Reason.ANOTHER_PLATFORM
@@ -320,23 +271,6 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision) -> DeliverySt
         ):
             return None
     assert_never(standing.state)
-
-
-def reason_of(decision: Decision) -> Reason | None:
-    """The reason a decision gives for not sending now."""
-    return None if isinstance(decision, Send) else decision.reason
-
-
-_WANTED: Mapping[type[Decision], DeliveryState | None] = {
-    NotConcerned: None,
-    Skip: DeliveryState.SKIPPED,
-    Withhold: DeliveryState.WITHHELD,
-    Expire: DeliveryState.EXPIRED,
-    CallOff: DeliveryState.CANCELLED,
-    Wait: DeliveryState.PENDING,
-    Send: DeliveryState.PENDING,
-}
-"""The state each decision asks for."""
 
 
 def _still_open(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:

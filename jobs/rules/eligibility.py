@@ -10,28 +10,21 @@ from jobs.rules.model import ConsentAnswer, DedupScope, KnownClickId, LeadFacts,
 from jobs.rules.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """Nothing may be sent, and why."""
-
-    reason: Reason
-
-
-def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Withheld:
-    """The signals to send with the lead's conversion, or why it must stay.
+def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Reason:
+    """The signals to send with the lead's conversion, or the reason for which nothing may be sent.
 
     Ad platforms need both signals for people in the EEA: https://support.google.com/google-ads/answer/13802165
     """
     user_data = _signal(lead.ad_user_data, assume=route.assume_consent)
-    if isinstance(user_data, Withheld):
+    if isinstance(user_data, Reason):
         return user_data
     if user_data is Signal.DENIED:
-        return Withheld(Reason.CONSENT_REFUSED)
+        return Reason.CONSENT_REFUSED
     personalization = _signal(lead.ad_personalization, assume=route.assume_consent)
-    if isinstance(personalization, Withheld):
+    if isinstance(personalization, Reason):
         return personalization
     if personalization is Signal.DENIED and route.limits.needs_personalization:
-        return Withheld(Reason.CONSENT_REFUSED)
+        return Reason.CONSENT_REFUSED
     return Consent(user_data, personalization)
 
 
@@ -59,7 +52,7 @@ def may_keep_contact(
     if refused or not _can_use_contact(route, clicks):
         return False
     signal = _signal(ad_user_data, assume=route.assume_consent)
-    return not isinstance(signal, Withheld) and signal is not Signal.DENIED
+    return not isinstance(signal, Reason) and signal is not Signal.DENIED
 
 
 def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
@@ -71,16 +64,16 @@ def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
 
 
-def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Withheld | None:
+def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Reason | None:
     match answer:
         case ConsentAnswer.GRANTED:
             return Signal.GRANTED
         case ConsentAnswer.REFUSED:
             return Signal.DENIED
         case ConsentAnswer.MISSING:
-            return Signal.GRANTED if assume else Withheld(Reason.CONSENT_MISSING)
+            return Signal.GRANTED if assume else Reason.CONSENT_MISSING
         case ConsentAnswer.UNKNOWN:
-            return Withheld(Reason.CONSENT_UNKNOWN)
+            return Reason.CONSENT_UNKNOWN
         case ConsentAnswer.NOT_ASKED:
             return None
 

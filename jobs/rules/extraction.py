@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.contact import clean_phones, tidy
-from connectors.records import ClickId, ClickIdKind, Contact, Lead
+from connectors.records import ClickIdKind, Contact, Lead
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
@@ -24,8 +24,8 @@ from jobs.rules.reasons import Reason
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
 """Only at the ends: taken out of the middle, `12€50` would become 1250."""
-_SAID = {"ttc": "included", "ht": "excluded"}
-"""What the words beside an amount say of tax, as settings declare it."""
+_TAX_WORDS = {"ttc": "included", "ht": "excluded"}
+"""The words beside an amount, and the tax they stand for, as settings declare it."""
 _PLAIN = re.compile(r"\d+", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
 _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
@@ -98,7 +98,7 @@ def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
     whole_text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
     text = _AROUND.sub("", whole_text)
     words = "".join(found.group().casefold() for found in _AROUND.finditer(whole_text))
-    if len(declared | {tax for word, tax in _SAID.items() if word in words}) > 1:
+    if len(declared | {tax for word, tax in _TAX_WORDS.items() if word in words}) > 1:
         return UnreadableAmount(shape(raw))
     if not text:
         return None if not raw.strip() else UnreadableAmount(shape(raw))
@@ -145,7 +145,7 @@ class Exclusion:
         contact = lead.contact
         return (
             not self.email_domains.isdisjoint(_domains(contact))
-            or not self.phones.isdisjoint(_phones(contact) if self.phones else ())
+            or (bool(self.phones) and not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country)))
             or not self.names.isdisjoint(_names(contact))
             or any(
                 normalise_label(str(lead.fields[path])) in values
@@ -162,10 +162,6 @@ def domain(text: str) -> str:
 
 def _domains(contact: Contact) -> Iterator[str]:
     yield from (domain(found) for email in contact.emails for found in _DOMAIN.findall(tidy(email)))
-
-
-def _phones(contact: Contact) -> tuple[str, ...]:
-    return clean_phones(contact.phones, country=contact.country)
 
 
 def _names(contact: Contact) -> Iterator[str]:
@@ -218,25 +214,17 @@ def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
 
 def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
     """The values of `where` paths: normalised where the settings list them, else only their shape."""
-    facts: dict[str, str] = {}
-    for path, listed in wanted.items():
-        raw = lead.fields.get(path)
-        if raw is None:
-            continue
-        value = normalise_label(str(raw))
-        facts[path] = value if value in listed else f"<{shape(str(raw))}>"
-    return facts
+    found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
+    return {
+        path: value if (value := normalise_label(raw)) in wanted[path] else f"<{shape(raw)}>"
+        for path, raw in found.items()
+    }
 
 
 def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:
     """The amounts of a lead, absent and zero ones left out; one that contradicts the declared tax is unreadable."""
-    found: dict[str, Amount] = {}
-    for path in sorted(wanted):
-        raw: str | Decimal | None = lead.fields.get(path)
-        amount = None if raw is None else read_amount(raw, wanted[path])
-        if amount is not None:
-            found[path] = amount
-    return found
+    found = {path: read_amount(lead.fields[path], wanted[path]) for path in sorted(wanted) if path in lead.fields}
+    return {path: amount for path, amount in found.items() if amount is not None}
 
 
 def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: datetime | None) -> list[KnownClickId]:
@@ -253,7 +241,8 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
             seen.add((click.kind, click.value))
             # A form's lead id is the lead's own, however late it is copied into Oplead.
             since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at
-            added.append(_known(click, since))
+            clicked_at, estimated = click.clicked_at or since, click.clicked_at is None
+            added.append(KnownClickId(click.kind, click.value, clicked_at, estimated))
     return added
 
 
@@ -263,7 +252,3 @@ def erased(value: str) -> str:
 
 
 ERASED = "sha256:"
-
-
-def _known(click: ClickId, bound: datetime) -> KnownClickId:
-    return KnownClickId(click.kind, click.value, click.clicked_at or bound, estimated=click.clicked_at is None)

@@ -199,6 +199,11 @@ class Route:
     """None never takes it back."""
 
     @property
+    def place(self) -> tuple[str, DestinationId]:
+        """What tells it from the account's other routes: its conversion and its destination."""
+        return self.conversion, self.destination
+
+    @property
     def remembered(self) -> timedelta:
         """For how long after its click or creation a lead's conversion can be sent at most."""
         return max(self.click_window, self.limits.click_window, self.limits.contact_window)

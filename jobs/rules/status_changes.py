@@ -37,7 +37,8 @@ def observe(known: Sequence[StatusEntered], lead: Lead, *, seen: Observation, zo
     """
     added: list[StatusEntered] = []
     for entry in lead.history:
-        change = _reported(entry.label, entry.at, seen.ended, zone)
+        label, at = normalise_label(entry.label), _start_of(entry.at, zone)
+        change = StatusEntered(label, at, entry.at.date_only, Origin.REPORTED, seen.ended)
         if not any(same_entry(change, other) for other in (*known, *added)):
             added.append(change)
     if lead.label is None:
@@ -82,10 +83,6 @@ def assumed_time(change: StatusEntered, updated_at: datetime | None) -> datetime
 def implausible(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
     """Whether a reported time cannot be one: before the lead was created, or ahead of the pull that read it."""
     return change.origin is Origin.REPORTED and (at < lead.created_at or _is_ahead(change))
-
-
-def _reported(label: str, moment: Moment, seen_at: datetime, zone: ZoneInfo) -> StatusEntered:
-    return StatusEntered(normalise_label(label), _start_of(moment, zone), moment.date_only, Origin.REPORTED, seen_at)
 
 
 def same_entry(reported: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
@@ -174,26 +171,19 @@ def first_entry(
             outside = outside and not inside
             continue
         if inside and outside and (after is None or at > after):
-            entry = _entry(at, change, lead)
-            if not _was_added_later(change, at, starts):
+            is_implausible = implausible(change, at, lead)
+            entry = StageEntry(at, change.label, change.origin, is_implausible, change.after or lead.created_at)
+            # Between the conversion's start and its label's own, the label did not count yet.
+            if not starts.conversion <= at < starts.of(change.label):
                 return entry
             early, inside = early or entry, False
         outside = not inside
     return early
 
 
-def _was_added_later(change: StatusEntered, at: datetime, starts: Starts) -> bool:
-    """Whether the change lies after the conversion's start and before its label's own."""
-    return starts.conversion <= at < starts.of(change.label)
-
-
 def _creation(lead: LeadFacts) -> StageEntry:
     ahead = lead.created_at > lead.seen_at + AHEAD
     return StageEntry(lead.created_at, None, Origin.REPORTED, implausible=ahead, after=lead.created_at)
-
-
-def _entry(at: datetime, change: StatusEntered, lead: LeadFacts) -> StageEntry:
-    return StageEntry(at, change.label, change.origin, implausible(change, at, lead), change.after or lead.created_at)
 
 
 FEWEST = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import Any
 
 from google.ads.googleads.v26.common.types import Consent, UserIdentifier
 from google.ads.googleads.v26.enums import types as enums
@@ -109,6 +109,7 @@ def _fill(request: Any, rows: Any, target: Target, batch: Sequence[EncodedEvent]
 
 
 _Type = enums.ConversionAdjustmentTypeEnum.ConversionAdjustmentType
+_TYPES = {AdjustmentKind.RETRACTION: _Type.RETRACTION, AdjustmentKind.RESTATEMENT: _Type.RESTATEMENT}
 _NOT_ALLOWLISTED = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
 _NOT_OPEN = (
     "this Cloud project may not correct conversions by the Google Ads API: take undo_via: google_ads_api out, "
@@ -130,8 +131,13 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
         "order_id": adjustment.key,
         "conversion_action": f"customers/{target.owner}/conversionActions/{target.action}",
         "adjustment_date_time": utc(adjustment.at).isoformat(sep=" ", timespec="seconds"),
-        **_change(adjustment),
+        "adjustment_type": _TYPES[adjustment.kind],
     }
+    if (adjustment.value is None) is not (adjustment.kind is AdjustmentKind.RETRACTION):
+        raise ValueError("a retraction has no value, and a restatement needs one")
+    if adjustment.value is not None:
+        amount, currency = float(adjustment.value.amount), adjustment.value.currency
+        fields["restatement_value"] = RestatementValue({"adjusted_value": amount, "currency_code": currency})
     return _serialised(ConversionAdjustment.pb(ConversionAdjustment(fields)))
 
 
@@ -145,7 +151,7 @@ def adjustments_request(
     request = UploadConversionAdjustmentsRequest()
     message = UploadConversionAdjustmentsRequest.pb(request)
     _fill(message, message.conversion_adjustments, target, batch, validate_only=validate_only)
-    if any(row.adjustment_type not in (_Type.RETRACTION, _Type.RESTATEMENT) for row in message.conversion_adjustments):
+    if any(row.adjustment_type not in _TYPES.values() for row in message.conversion_adjustments):
         raise ValueError("these bytes are no retraction or restatement")
     return request
 
@@ -171,18 +177,3 @@ def _reread(outcome: Outcome, row: ConversionAdjustment) -> Outcome:
     if outcome.code == "CONVERSION_ALREADY_RETRACTED" and row.adjustment_type is not _Type.RETRACTION:
         return replace(outcome, kind=OutcomeClass.DROP)
     return outcome
-
-
-def _change(adjustment: Adjustment) -> dict[str, object]:
-    match adjustment.kind:
-        case AdjustmentKind.RETRACTION:
-            if adjustment.value is not None:
-                raise ValueError("a retraction has no value")
-            return {"adjustment_type": _Type.RETRACTION}
-        case AdjustmentKind.RESTATEMENT:
-            if adjustment.value is None:
-                raise ValueError("a restatement needs its value")
-            amount, currency = float(adjustment.value.amount), adjustment.value.currency
-            restated = RestatementValue({"adjusted_value": amount, "currency_code": currency})
-            return {"adjustment_type": _Type.RESTATEMENT, "restatement_value": restated}
-    assert_never(adjustment.kind)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickIdKind, Consent, Signal
-from jobs.rules.eligibility import Withheld, consent_to_send, may_keep_contact
+from jobs.rules.eligibility import consent_to_send, may_keep_contact
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import ConsentAnswer, DedupRule, DedupScope
 from tests.builders import click, facts, route
@@ -21,13 +21,13 @@ GRANTED, DENIED = Signal.GRANTED, Signal.DENIED
         (ConsentAnswer.GRANTED, ConsentAnswer.GRANTED, Consent(GRANTED, GRANTED)),
         (ConsentAnswer.GRANTED, ConsentAnswer.REFUSED, Consent(GRANTED, DENIED)),
         (ConsentAnswer.GRANTED, ConsentAnswer.NOT_ASKED, Consent(GRANTED, None)),
-        (ConsentAnswer.GRANTED, ConsentAnswer.MISSING, Withheld("consent_missing")),
-        (ConsentAnswer.GRANTED, ConsentAnswer.UNKNOWN, Withheld("consent_unknown")),
-        (ConsentAnswer.REFUSED, ConsentAnswer.GRANTED, Withheld("consent_refused")),
-        (ConsentAnswer.MISSING, ConsentAnswer.GRANTED, Withheld("consent_missing")),
-        (ConsentAnswer.UNKNOWN, ConsentAnswer.GRANTED, Withheld("consent_unknown")),
-        (ConsentAnswer.REFUSED, ConsentAnswer.MISSING, Withheld("consent_refused")),
-        (ConsentAnswer.REFUSED, ConsentAnswer.UNKNOWN, Withheld("consent_refused")),
+        (ConsentAnswer.GRANTED, ConsentAnswer.MISSING, "consent_missing"),
+        (ConsentAnswer.GRANTED, ConsentAnswer.UNKNOWN, "consent_unknown"),
+        (ConsentAnswer.REFUSED, ConsentAnswer.GRANTED, "consent_refused"),
+        (ConsentAnswer.MISSING, ConsentAnswer.GRANTED, "consent_missing"),
+        (ConsentAnswer.UNKNOWN, ConsentAnswer.GRANTED, "consent_unknown"),
+        (ConsentAnswer.REFUSED, ConsentAnswer.MISSING, "consent_refused"),
+        (ConsentAnswer.REFUSED, ConsentAnswer.UNKNOWN, "consent_refused"),
     ],
 )
 def test_what_the_two_answers_allow(user_data, personalization, expected):
@@ -42,15 +42,15 @@ def test_a_platform_that_personalises_gets_nothing_where_that_is_refused():
     strict = route(limits=replace(LIMITS, needs_personalization=True))
     lead = facts(ad_personalization=ConsentAnswer.REFUSED)
 
-    assert Withheld("consent_refused") == consent_to_send(strict, lead)
+    assert "consent_refused" == consent_to_send(strict, lead)
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (ConsentAnswer.MISSING, Consent(GRANTED, None)),
-        (ConsentAnswer.REFUSED, Withheld("consent_refused")),
-        (ConsentAnswer.UNKNOWN, Withheld("consent_unknown")),
+        (ConsentAnswer.REFUSED, "consent_refused"),
+        (ConsentAnswer.UNKNOWN, "consent_unknown"),
     ],
 )
 def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
