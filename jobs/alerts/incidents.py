@@ -179,7 +179,7 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> 
         for scope in (*facts.stopped, *facts.held)
     )
     if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops:
-        values = {"nights": len(found.before), "usual": float(sends)}
+        values = {"nights": len(found.before), "sends": float(sends)}
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
 
 

@@ -117,7 +117,7 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
         console.print(_nothing(night))
     if summary.review.standing:
         console.print()
-        console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))
+        console.print(facts([("still open", sentence(each)) for each in summary.review.standing]))
     print_needs(console, _needs(night))
     if night.notices:
         console.print()

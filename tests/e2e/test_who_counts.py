@@ -132,7 +132,7 @@ def test_a_key_that_sees_less_calls_nothing_off(company):
     company.clock.advance(company.clock.now() + DAY)
     code, out, _ = company.command("run")
     assert 1 == code
-    assert "6 leads are not there any more: does the key still see every lead?" in " ".join(out.split())
+    assert "6 leads are no longer there: does the key still see every lead?" in " ".join(out.split())
     company.serve(*(one | {"amount": "9 000,00 €"} for one in leads))
     company.later(HOUR)
     company.later()

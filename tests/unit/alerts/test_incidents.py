@@ -122,7 +122,7 @@ def test_the_sentence_has_the_number_the_day_and_what_to_do():
     waiting = tuple(WaitingDelivery(GOOGLE, NOW + days * DAY) for days in (1, 2, 3, 9))
     told = found(stopped={GOOGLE: REVOKED}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
 
-    assert "3 conversions at google_ads expire by 2026-09-13 unless it is mended" in told
+    assert "3 conversions at google_ads expire by 2026-09-13 unless this is fixed" in told
     assert "the first at 2026-09-11 05:30" in told
     assert "1 more wait there" in told
     assert "token revoked" in told
@@ -132,7 +132,9 @@ def test_what_expires_while_it_is_held_needs_an_agreement():
     """Nothing is broken there."""
     told = found(held={GOOGLE: EXCESS}, waiting=(WaitingDelivery(GOOGLE, NOW + DAY),))
 
-    assert "unless someone agrees by `oplead-sync run --accept-volume`" in told[IncidentKind.EXPIRING, GOOGLE].text
+    assert (
+        "unless someone approves it with `oplead-sync run --accept-volume`" in told[IncidentKind.EXPIRING, GOOGLE].text
+    )
 
 
 def test_the_settings_may_tell_earlier():
@@ -230,7 +232,7 @@ def test_corrections_are_told_as_such():
         IncidentKind.REJECTED: "google_ads rejects 50 % of the corrections it settles",
     } == titles
     assert "2 corrections sent to google_ads, and the answer was lost" in texts[IncidentKind.IN_DOUBT]
-    assert "1 correction sent to google_ads, and nobody will know" in texts[IncidentKind.UNCONFIRMED]
+    assert "1 correction was sent to google_ads, but the platform will not say" in texts[IncidentKind.UNCONFIRMED]
     assert "5 of 10 corrections settled tonight were rejected (TOO_MANY).\n" in texts[IncidentKind.REJECTED]
     assert "for lead L-1." in texts[IncidentKind.REJECTED]
 
