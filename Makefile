@@ -54,7 +54,7 @@ format: develop ## write what `check` would complain of, where that can be mende
 	$(BIN)/ruff check --fix .
 
 schema: develop ## write the settings' JSON schema anew
-	$(BIN)/python -m jobs.settings.json_schema
+	$(BIN)/python -c "from jobs.settings.schema import write_schema; write_schema()"
 
 docs: develop ## write the generated parts of docs/ anew: settings, states, reasons, notifications
 	$(BIN)/python docs/generate.py

@@ -21,9 +21,8 @@ from connectors.oplead.lead_parser import CANDIDATES
 from jobs.ledger.incidents import IncidentKind
 from jobs.reporting import texts
 from jobs.rules.delivery_state import DeliveryState
-from jobs.settings import schema, sections
-from jobs.settings.schema import DestinationSettings
-from jobs.settings.sections import FieldSettings
+from jobs.settings import schema
+from jobs.settings.schema import DestinationSettings, FieldSettings
 
 DOCS = Path(__file__).parent
 PAGES = ("settings.md", "reasons.md")
@@ -59,7 +58,7 @@ Part = tuple[Sequence[str], Iterator[Sequence[str]]]
 
 
 def _keys(name: str) -> Part:
-    model = getattr(sections, name, None) or getattr(schema, name)
+    model = getattr(schema, name)
     return ("key", "default", "meaning", "example"), _keys_of(model)
 
 

@@ -27,25 +27,25 @@ class StoppedBySignal(KeyboardInterrupt):
 
 
 class StopSignal:
-    """Whether the command was asked to stop; told to all its threads."""
+    """Whether the command was asked to stop, for all its threads."""
 
     def __init__(self) -> None:
         """Nobody has asked yet."""
         self.number: int | None = None
         # A pipe that nobody empties: a signal's handler may write to it whatever locks the main thread holds, and it
         # wakes every thread that waits.
-        self._ear, self._bell = os.pipe()
-        self._heeded: dict[int, float] = {}
+        self._wake, self._waker = os.pipe()
+        self._last_checks: dict[int, float] = {}
 
     def close(self) -> None:
-        """Let go of the pipe, once no thread naps any more."""
-        os.close(self._ear)
-        os.close(self._bell)
+        """Close the pipe, once no thread naps any more."""
+        os.close(self._wake)
+        os.close(self._waker)
 
     def ask(self, number: int) -> None:
         """Have everything stop at its next chance; for a signal's handler."""
         self.number = number
-        os.write(self._bell, b"!")
+        os.write(self._waker, b"!")
 
     def cancel_token(self) -> None:
         """Return where work may go on.
@@ -54,24 +54,24 @@ class StopSignal:
             StoppedBySignal: it must not.
         """
         me = threading.get_ident()
-        if me in self._heeded:
-            self._heeded[me] = time.monotonic()
+        if me in self._last_checks:
+            self._last_checks[me] = time.monotonic()
         if self.number is not None:
             raise StoppedBySignal(self.number)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Have this thread counted among those at work while the block runs, which show by heeding that they go on."""
+        """Count this thread among those at work while the block runs; its checks for a stop show that it goes on."""
         me = threading.get_ident()
-        self._heeded[me] = time.monotonic()
+        self._last_checks[me] = time.monotonic()
         try:
             yield
         finally:
-            del self._heeded[me]
+            del self._last_checks[me]
 
     def quiet_for(self) -> timedelta:
-        """For how long the quietest thread at work has not heeded; zero where none is at work."""
-        last = min(list(self._heeded.values()), default=None)
+        """For how long the quietest thread at work has not checked for a stop; zero where none is at work."""
+        last = min(list(self._last_checks.values()), default=None)
         return timedelta() if last is None else timedelta(seconds=time.monotonic() - last)
 
     def nap(self, seconds: float) -> None:
@@ -81,9 +81,9 @@ class StopSignal:
             StoppedBySignal: somebody did.
         """
         # Not `select`, which refuses descriptors beyond 1023.
-        ear = select.poll()
-        ear.register(self._ear, select.POLLIN)
-        ear.poll(seconds * 1000)
+        waiting = select.poll()
+        waiting.register(self._wake, select.POLLIN)
+        waiting.poll(seconds * 1000)
         self.cancel_token()
 
 
@@ -91,7 +91,7 @@ def go_on() -> None:
     """Nobody asks to stop."""
 
 
-def heard() -> tuple[signal.Signals, ...]:
+def stop_signals() -> tuple[signal.Signals, ...]:
     """The signals that ask for a stop; not SIGHUP where whoever started the command said `nohup`."""
     return tuple(each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)
 
@@ -113,7 +113,7 @@ def stoppable() -> Iterator[StopSignal]:
             if sys.stderr.isatty():
                 os.write(2, _HINT)
 
-    before = {number: signal.signal(number, asked) for number in heard()}
+    before = {number: signal.signal(number, asked) for number in stop_signals()}
     try:
         yield stop
     finally:
@@ -128,10 +128,10 @@ T = TypeVar("T")
 # Threads and not processes: the night waits for the wire, every connector holds what it needs by itself (Meta's
 # library is never initialised for the whole process, Google's clients and sessions are made for each call), and one
 # process hears one signal.
-def side_by_side(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
-    """What each task gave, as they end; one alone is done by the calling thread.
+def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
+    """Each task's result, as they end; a single one runs on the calling thread.
 
-    A task that raises ends them all, once those under way have ended; so it should give its failure instead.
+    A task that raises ends them all, once those under way have ended; so it should return its failure instead.
     """
     if len(tasks) == 1:
         yield tasks[0]()

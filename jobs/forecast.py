@@ -1,7 +1,7 @@
 """What the settings would make of the latest leads: a rehearsal on an empty state that leaves nothing behind."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,29 +33,27 @@ class Forecast:
 
 def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> Forecast:
     """Judge leads as a night would, from the beginning: no start holds anything back, nothing is sent."""
-    given = _Given(
-        tuple(one for one in found if isinstance(one, Lead)),
-        tuple(one for one in found if isinstance(one, UnreadableLead)),
-    )
+    leads = tuple(one for one in found if isinstance(one, Lead))
+    unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
     always = replace(
         book,
         routes=tuple(replace(route, since=_ALWAYS) for route in book.routes),
-        # So much of the past is never one night's: the surge guard has nothing to say here.
+        # So much of the past is never one night's: the volume guard has nothing to say here.
         max_per_run={route.destination: len(found) * len(book.routes) + 1 for route in book.routes},
     )
     with (
         throwaway() as state,
         held(state, book.account, "forecast", pid=os.getpid(), now=deps.clock.now()) as ledger,
     ):
-        summary = rehearse(ledger, always, replace(deps, source=given))
+        summary = rehearse(ledger, always, replace(deps, source=_ListedSource(leads, unreadable)))
         with ledger.reading() as session:
             tallies = queries.tallies(session, ledger.account, now=deps.clock.now())
-    return Forecast(len(given.leads), given.unreadable, tuple(summary.unknown_labels), tallies)
+    return Forecast(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """A source that has been read already."""
+class _ListedSource:
+    """A source of leads that were read before."""
 
     leads: tuple[Lead, ...]
     unreadable: tuple[UnreadableLead, ...]
@@ -99,7 +97,7 @@ class ForecastLabel:
 
 @dataclass(frozen=True, slots=True)
 class AnswersSeen:
-    """What leads answer at one consent field."""
+    """The answers that leads have at one consent field."""
 
     path: str
     answered: int
@@ -120,21 +118,19 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
         settings: the account's.
         leads: the latest first.
     """
-    now: dict[str, list[Lead]] = {}
-    ever: dict[str, list[Lead]] = {}
+    now, ever = defaultdict[str, list[Lead]](list), defaultdict[str, list[Lead]](list)
     spelled: dict[str, str] = {}
     for lead in leads:
         for label in _labels_of(lead):
             spelled.setdefault(normalise_label(label), label)
-            ever.setdefault(normalise_label(label), []).append(lead)
+            ever[normalise_label(label)].append(lead)
         if lead.label:
-            now.setdefault(normalise_label(lead.label), []).append(lead)
+            now[normalise_label(lead.label)].append(lead)
 
     def seen(stage: str | None, label: str) -> ForecastLabel:
         normal = normalise_label(label)
-        are, were = now.get(normal, []), ever.get(normal, [])
-        example = next((lead.id for lead in (*are, *were)), None)
-        return ForecastLabel(stage, spelled.get(normal, label), len(are), len(were), example)
+        example = next((lead.id for lead in (*now[normal], *ever[normal])), None)
+        return ForecastLabel(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
 
     named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
     named += [seen(IGNORED, label) for label in settings.ignored_statuses]
@@ -144,17 +140,16 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
 
 
 def answers_seen(book: Rulebook, leads: Sequence[Lead]) -> tuple[AnswersSeen, ...]:
-    """What the leads answer at each consent field."""
-    wanted = book.extraction
-    return tuple(_answers(one, leads) for one in (wanted.ad_user_data, wanted.ad_personalization) if one)
+    """The answers that the leads have at each consent field."""
+    signals = (book.extraction.ad_user_data, book.extraction.ad_personalization)
+    return tuple(_answers(signal, leads) for signal in signals if signal)
 
 
-def _answers(asked: ConsentField, leads: Iterable[Lead]) -> AnswersSeen:
-    found = [(answer(asked, lead), str(lead.fields.get(asked.path, ""))) for lead in leads]
-    unlisted = Counter(shape(raw) for said, raw in found if said is ConsentAnswer.UNKNOWN)
-    return AnswersSeen(
-        asked.path, sum(said is not ConsentAnswer.MISSING for said, _ in found), dict(unlisted.most_common())
-    )
+def _answers(signal: ConsentField, leads: Iterable[Lead]) -> AnswersSeen:
+    found = [(answer(signal, lead), str(lead.fields.get(signal.path, ""))) for lead in leads]
+    unlisted = Counter(shape(raw) for meaning, raw in found if meaning is ConsentAnswer.UNKNOWN)
+    answered = sum(meaning is not ConsentAnswer.MISSING for meaning, _ in found)
+    return AnswersSeen(signal.path, answered, dict(unlisted.most_common()))
 
 
 def _labels_of(lead: Lead) -> Iterator[str]:

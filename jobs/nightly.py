@@ -1,14 +1,14 @@
 """One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlmodel import Session
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
@@ -17,15 +17,15 @@ from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import Sending, deliver
-from jobs.ledger import outbox, requests, status_labels
+from jobs.ledger import outbox, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, plan
+from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.ingest import Ingest
-from jobs.pull.sync import SyncMode, SyncWindow, confirmed, expect_plausible, pull
+from jobs.pull.sync import SyncMode, SyncWindow, expect_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Scope, Stop, StopKind
 from jobs.run_summary import RunSummary
@@ -50,10 +50,6 @@ Watch = Callable[[NightStep], AbstractContextManager[object]]
 """Called at the start of each step, so that a terminal can show what goes on."""
 
 
-def _unwatched(_: NightStep) -> AbstractContextManager[object]:
-    return nullcontext()
-
-
 @dataclass(frozen=True, slots=True)
 class Deps:
     """The outside world of one account's night."""
@@ -64,30 +60,40 @@ class Deps:
     jitter: Callable[[], float]
     sync_window: SyncWindow
     accept_volume: bool = False
-    """Whether a human agreed that more goes out tonight than usual."""
+    """Whether a human approved that more goes out tonight than usual."""
     cancel_token: CancelToken = go_on
     """Asked before each request and each intent, so that a night may be ended between two."""
 
 
 def run_night(
-    ledger: Ledger, book: Rulebook, deps: Deps, *, reading: bool = True, watch: Watch = _unwatched
+    ledger: Ledger,
+    book: Rulebook,
+    deps: Deps,
+    *,
+    reading: bool = True,
+    wait: timedelta = timedelta(),
+    watch: Watch = nullcontext,
 ) -> RunSummary:
     """Do one night for one account and say what it did.
 
     A source that fails still lets due deliveries go out; a destination that stops, stops alone. Without `reading` no
     lead is read, and what is in doubt is left to the next night: outcomes are asked for, and what has come due is sent.
+    In the end outcomes are awaited, for as long as `wait`.
 
     Raises:
         StoppedBySignal: somebody asked to stop; what was sent is on record.
         RenamedError: a conversion seems renamed; nothing was done.
-        WrongClock: nobody can tell what time it is, and so what is too late; nothing was judged or sent.
+        WrongClock: the time, and so what is too late, is unknown; nothing was judged or sent.
         LedgerError: the state cannot be written; what was committed is safe.
     """
-    summary = _read(ledger, book, deps, watch) if reading else _begin_unread(ledger, book, deps)
-    summary.only_outcomes = not reading
-    with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
-    decided_at = _plan(ledger, book, deps, summary, watch)
+    if reading:
+        summary = _read(ledger, book, deps, watch)
+    else:
+        expect_plausible(ledger, deps.clock.now())
+        summary = begin(ledger, book, deps)
+        summary.only_outcomes = True
+    ask_for_outcomes(ledger, book, deps, summary, watch)
+    book, decided_at = _plan(ledger, book, deps, summary, watch)
     with watch(NightStep.DELIVER):
         sending = replace(
             sending_of(ledger, book, deps, decided_at),
@@ -99,9 +105,9 @@ def run_night(
         silent = summary.delivered.silent
         stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
         summary.corrected = send_adjustments(replace(sending, stopped=stopped), deps.sinks, silent=silent)
-    with watch(NightStep.RESOLVE):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
+    ask_for_outcomes(ledger, book, deps, summary, watch)
     erase_idle(ledger, deps.sinks, now=deps.clock.now())
+    _await_outcomes(ledger, book, deps, summary, until=deps.clock.now() + wait, watch=watch)
     return _conclude(ledger, book, summary)
 
 
@@ -117,47 +123,50 @@ def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> 
     )
 
 
-def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
+def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
     """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
     summary = _read(ledger, book, deps, watch)
-    _plan(ledger, book, deps, summary, watch)
+    book, _ = _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
-def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = _unwatched) -> RunSummary:
+def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
     """A night whose platforms only check what they are sent; made on a copy of the ledger, it leaves nothing behind.
 
     `deps.sinks` must have been made to validate only.
     """
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
-    decided_at = _plan(ledger, book, deps, summary, watch)
-    due = {row.id for row in _to_be_sent(ledger) if all(at is None or at <= decided_at for at in _times(row))}
+    book, decided_at = _plan(ledger, book, deps, summary, watch)
+    due = {row.id for row in _unsent(ledger) if is_due(row, decided_at)}
     with watch(NightStep.VALIDATE):
         summary.delivered = deliver(sending_of(ledger, book, deps, decided_at), deps.sinks)
-    for row in _to_be_sent(ledger):
+    for row in _unsent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
     return _conclude(ledger, book, summary)
 
 
-def _to_be_sent(ledger: Ledger) -> Iterator[Delivery]:
+def _unsent(ledger: Ledger) -> Iterator[Delivery]:
     """Every delivery that this run or a later one sends."""
     with ledger.reading() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
             yield from outbox.by_state(session, ledger.account, Delivery, state)
 
 
-def _times(row: Delivery) -> tuple[datetime | None, datetime | None]:
-    """When a delivery may go out: from the later of these on."""
-    return row.not_before, row.deferred_until
+def is_due(row: Delivery, at: datetime) -> bool:
+    """Whether nothing postpones a delivery any longer."""
+    return all(time is None or time <= at for time in (row.not_before, row.deferred_until))
 
 
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Scope | None:
-    """The stop that kept a delivery from being checked; None where none that is told did."""
-    targets = {route.conversion: route.target for route in book.routes_to(DestinationId(row.destination))}
-    target = outbox.target_of(row) if row.state == DeliveryState.IN_DOUBT else targets.get(row.conversion)
-    if target is None:
+    """The stop that kept a delivery from being checked; None where no reported one did."""
+    route = book.route(row.conversion, row.destination)
+    if row.state == DeliveryState.IN_DOUBT:
+        target = outbox.target_of(row)
+    elif route is not None:
+        target = route.target
+    else:
         return None
     destination = DestinationId(row.destination)
     way = book.way(destination, target.transport, target.owner)
@@ -165,20 +174,18 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Sc
     return next((scope for scope in scopes if scope in stopped), None)
 
 
-def await_outcomes(
-    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch = _unwatched
-) -> RunSummary:
-    """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come; `summary` counts."""
+def _await_outcomes(
+    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch
+) -> None:
+    """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come."""
     while summary.resolved.pending and (now := deps.clock.now()) < until:
         with ledger.reading() as session:
             waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
         with watch(NightStep.WAIT):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
-        with watch(NightStep.RESOLVE):
-            resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
-    erase_idle(ledger, deps.sinks, now=deps.clock.now())
-    return _conclude(ledger, book, summary)
+        ask_for_outcomes(ledger, book, deps, summary, watch)
+        erase_idle(ledger, deps.sinks, now=deps.clock.now())
 
 
 def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
@@ -195,20 +202,31 @@ def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
     return summary
 
 
-def _begin_unread(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
-    """Begin a run that reads no lead, and so cannot ask the source what time it is."""
-    expect_plausible(ledger, deps.clock.now())
-    return begin(ledger, book, deps)
+@contextmanager
+def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
+    """Read in the block from a source, which compares its clock with ours.
+
+    Where it fails, the run goes on and `summary` says why, as long as our clock is plausible.
+
+    Raises:
+        WrongClock: the time cannot be right. Starts that this run took from it are taken back.
+    """
+    try:
+        try:
+            yield
+        except (Misconfigured, Transient) as error:
+            expect_plausible(ledger, summary.started_at)
+            summary.source_stopped = stop_of(error)
+    except WrongClock:
+        with ledger.writing() as session:
+            starts.take_back(session, ledger.account, since=summary.started_at)
+        raise
 
 
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummary:
     summary = begin(ledger, book, deps)
-    with watch(NightStep.PULL):
-        try:
-            with confirmed(ledger, summary.started_at):
-                _pull(ledger, book, deps, summary)
-        except (Misconfigured, Transient) as error:
-            summary.source_stopped = stop_of(error)
+    with watch(NightStep.PULL), reading_source(ledger, summary):
+        _pull(ledger, book, deps, summary)
     return summary
 
 
@@ -218,15 +236,26 @@ def stop_of(error: Misconfigured | Transient) -> Stop:
     return Stop(kind, (str(error),))
 
 
-def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> datetime:
-    """Decide what goes out, and whether that is so much that a human must agree first; by when it was due."""
+def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
+    """Ask platforms what became of what they received; `summary` counts."""
+    with watch(NightStep.RESOLVE):
+        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
+
+
+def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> tuple[Rulebook, datetime]:
+    """Decide what goes out, and whether a human must approve that much first.
+
+    Returns the rules with the missing-value guard, for the rest of the run, and by when what goes out was due.
+    """
     with watch(NightStep.PLAN):
+        with ledger.reading() as session:
+            book = hold_missing_values(session, book)
         summary.planned = plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
         plan_adjustments(ledger, book, now=deps.clock.now())
         erase_idle(ledger, deps.sinks, now=deps.clock.now())
         decided_at = deps.clock.now()
         summary.held = hold_excess_volume(ledger, book, deps.sinks, accepted=deps.accept_volume, now=decided_at)
-    return decided_at
+    return book, decided_at
 
 
 def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> None:
@@ -260,9 +289,9 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary
 
 def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
     """Add where everything stands, and what this run saw settled otherwise than it should be."""
-    doubtful = outbox.count_in_doubt(session, ledger.account)
-    summary.in_doubt = doubtful.total()
-    summary.waiting_for_a_human = sum(count for where, count in doubtful.items() if where in book.ask_when_lost)
+    in_doubt = outbox.count_in_doubt(session, ledger.account)
+    summary.in_doubt = in_doubt.total()
+    summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in book.ask_when_lost)
     summary.unconfirmed = outbox.moved_to(session, ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
         summary.put_off = outbox.put_off_again(session, ledger)

@@ -1,28 +1,222 @@
-"""Sends anew what platforms rejected, with each lead read again first; what is out of time says so instead."""
+"""Sends what nights alone do not: changes from before their start (`backfill`) and rejected rows (`retry`)."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from connectors.errors import Misconfigured, Transient
 from connectors.records import LeadId
+from jobs.deliver.sender import deliver
+from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
-from jobs.ledger.requeue import Refusals
+from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
+from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, Adjustment, Delivery, OutboxRow, identity
-from jobs.nightly import Deps, stop_of
-from jobs.plan.planner import plan
+from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.nightly import Deps, NightStep, Watch, ask_for_outcomes, count_states, is_due, reading_source, sending_of
+from jobs.plan.planner import erase_idle, hold_missing_values, plan
 from jobs.pull.detail_fetch import DetailFetch
 from jobs.pull.ingest import Ingest
-from jobs.pull.sync import confirmed
+from jobs.pull.sync import ReadRange, read_range
+from jobs.rules.delivery_state import NOT_OUT, DeliveryState
+from jobs.rules.model import LeadFacts, Origin, Route
+from jobs.rules.status_changes import assumed_time
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
-MOST = 1000
-"""How many are sent anew at once: each costs a request to Oplead. A repetition takes the next ones."""
+EARLIER = timedelta(days=90)
+"""How long before the first change asked for a lead may have been created: Google remembers no click longer."""
 AT_ONCE = 200
-"""Moved in one transaction."""
+"""Deliveries or lines handled in one transaction."""
+MAX_RETRIED = 1000
+"""How many are sent again at once: each costs a request to Oplead. A repetition takes the next ones."""
+AGE_LIMITS = (7, 30, 60, 90)
+"""Days since the change, by which a preview groups what can still be sent."""
+
+
+def judge(ledger: Ledger, book: Rulebook, deps: Deps) -> None:
+    """Plan what is on record, as a night does."""
+    with ledger.reading() as session:
+        book = hold_missing_values(session, book)
+    plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
+
+
+def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
+    """Send what was approved in this run, after what is in doubt; `summary` says how it went."""
+    with ledger.reading() as session:
+        book = hold_missing_values(session, book)
+    with watch(NightStep.DELIVER):
+        sending = sending_of(ledger, book, deps, deps.clock.now())
+        summary.delivered = deliver(replace(sending, approved_only=True), deps.sinks)
+    ask_for_outcomes(ledger, book, deps, summary, watch)
+    erase_idle(ledger, deps.sinks, now=deps.clock.now())
+    with ledger.reading() as session:
+        count_states(session, ledger, book, summary)
+
+
+# ── backfill ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadySent:
+    """A line of a file that lists what platforms received by other means."""
+
+    lead: LeadId
+    conversion: str | None = None
+    """None for all the lead's conversions."""
+
+
+@dataclass(slots=True)
+class AlreadySentResult:
+    """What became of the lines of such a file."""
+
+    settled: int = 0
+    """Conversions that never go out from now on."""
+    before: int = 0
+    """Those that an earlier file had settled."""
+    ours: Counter[str] = field(default_factory=Counter)
+    """Conversions that stay as they are, by state: we sent them already, or they are over."""
+    nothing: int = 0
+    """Lines whose lead is on record and has no such conversion."""
+    unknown: list[str] = field(default_factory=list)
+    """Lead ids that were never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgeGroup:
+    """What becomes of changes of one age."""
+
+    conversion: str
+    destination: str
+    age: str
+    """Days since the change, as 8-30."""
+    sent: int
+    """Those that go out at once."""
+    waits: int
+    withheld: int
+    expired: int
+    left: int
+    """Those that cannot be decided yet, or that the platform received another way."""
+
+
+def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, summary: RunSummary) -> None:
+    """Read the leads of the time asked for and judge what changed, as a night does; `summary` says what stopped it."""
+    fresh = any(
+        route.uses_contact
+        for route in book.routes
+        if asked.conversion in (None, route.conversion) and asked.destination in (None, route.destination)
+    )
+    wanted = ReadRange(asked.start - EARLIER, asked.end, fresh)
+    ingest = Ingest(book, deps.sinks)
+    with reading_source(ledger, summary):
+        read_range(
+            ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, wanted=wanted, done=summary.pulled
+        )
+    judge(ledger, book, deps)
+
+
+def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> Counter[tuple[str, str]]:
+    """Have the changes of the time asked for count and judge them: they become pending, withheld or expired.
+
+    What an interrupted backfill of the same time has picked is picked again; what is settled is not touched.
+
+    Returns conversion and destination of the changes that Oplead does not date, and that stay where they are.
+    """
+    undated: Counter[tuple[str, str]] = Counter()
+    with ledger.writing() as session:
+        ledger_requeue.approve_again(session, ledger, asked)
+    last: Delivery | None = None
+    while True:
+        deps.cancel_token()
+        with ledger.writing() as session:
+            found = ledger_requeue.skipped(session, ledger.account, asked, after=last, limit=AT_ONCE)
+            facts = leads.facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
+            for row, lead in found:
+                route = book.route(row.conversion, row.destination)
+                if route is None:
+                    continue
+                at = row.at
+                if row.origin == Origin.BASELINE:
+                    at = row.assumed_at = _assumed_time(asked, row, lead, facts[LeadId(row.lead)], route)
+                    undated[row.conversion, row.destination] += at is None
+                if asked.covers(at):
+                    ledger_requeue.reopen(session, ledger, row, asked)
+        if not found:
+            break
+        last = found[-1][0]
+    judge(ledger, book, deps)
+    return +undated
+
+
+def _assumed_time(
+    asked: BackfillRequest, row: Delivery, lead: LeadRow, facts: LeadFacts, route: Route
+) -> datetime | None:
+    if not asked.assume_time or not route.limits.takes_assumed_times:
+        return None
+    undated = (one for one in facts.changes if one.origin is Origin.BASELINE and one.label == row.label)
+    return next((assumed_time(one, lead.updated_at) for one in undated), None)
+
+
+def settle_already_sent(
+    ledger: Ledger, listed: Sequence[AlreadySent], *, conversion: str | None, destination: str | None, now: datetime
+) -> AlreadySentResult:
+    """Never send what a file lists: the platforms have it by other means."""
+    done = AlreadySentResult()
+    for start in range(0, len(listed), AT_ONCE):
+        part = listed[start : start + AT_ONCE]
+        with ledger.writing() as session:
+            known = leads.on_record(session, ledger.account, [one.lead for one in part])
+            for one in part:
+                if one.lead not in known:
+                    done.unknown.append(one.lead)
+                    continue
+                if conversion is not None and one.conversion not in (None, conversion):
+                    continue
+                rows = ledger_requeue.of_lead(
+                    session, ledger.account, one.lead, conversion=one.conversion or conversion, destination=destination
+                )
+                done.nothing += not rows
+                for row in rows:
+                    if is_sent_elsewhere(row):
+                        done.before += 1
+                    elif row.state in NOT_OUT:
+                        mark_sent_elsewhere(session, ledger, row, now=now)
+                        done.settled += 1
+                    else:
+                        done.ours[row.state] += 1
+    done.unknown = list(dict.fromkeys(done.unknown))
+    return done
+
+
+def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
+    """What becomes of everything this run has picked, by conversion, destination and age."""
+    counts: dict[tuple[str, str, int], Counter[str]] = {}
+    with ledger.reading() as session:
+        for row in ledger_requeue.approved(session, ledger):
+            age = (now - (row.at or now)).days
+            band = sum(age > days for days in AGE_LIMITS)
+            counts.setdefault((row.conversion, row.destination, band), Counter())[_prospect(row, now)] += 1
+    prospects = ("sent", "waits", "withheld", "expired", "left")
+    return tuple(
+        AgeGroup(conversion, destination, _age(band), *(found[name] for name in prospects))
+        for (conversion, destination, band), found in sorted(counts.items())
+    )
+
+
+def _prospect(row: Delivery, now: datetime) -> str:
+    """The field of an `AgeGroup` that counts a delivery."""
+    if row.state == DeliveryState.PENDING:
+        return "sent" if is_due(row, now) else "waits"
+    return row.state if row.state in {DeliveryState.WITHHELD, DeliveryState.EXPIRED} else "left"
+
+
+def _age(band: int) -> str:
+    if band == len(AGE_LIMITS):
+        return f"over {AGE_LIMITS[-1]}"
+    return f"{AGE_LIMITS[band - 1] + 1 if band else 0}-{AGE_LIMITS[band]}"
+
+
+# ── retry ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +230,17 @@ class RejectedGroup:
     """Whether these are corrections of the conversion."""
     count: int
     too_late: int
-    """Those of them whose time is over: they become expired."""
+    """Those that are out of time: they become expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What would be sent anew, by number."""
+    """What would be sent again, by number."""
 
     deliveries: tuple[int, ...] = ()
     corrections: tuple[int, ...] = ()
     leads: tuple[LeadId, ...] = ()
-    """Whose they are, each once."""
+    """The leads concerned, each once."""
     alike: tuple[RejectedGroup, ...] = ()
     """The same in counts."""
     left: int = 0
@@ -73,24 +267,25 @@ class Requeued:
 
 
 def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> Chosen:
-    """What would be sent anew: conversions first, then corrections."""
+    """What would be sent again: conversions first, then corrections."""
     account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
     with ledger.reading() as session:
-        sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MOST)
-        corrected = ledger_requeue.find(session, CORRECTIONS, account, wanted, places=places, limit=MOST - len(sent))
+        sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MAX_RETRIED)
+        room = MAX_RETRIED - len(sent)
+        corrected = ledger_requeue.find(session, CORRECTIONS, account, wanted, places=places, limit=room)
         rows = [*sent, *corrected]
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
-    counts: Counter[tuple[str, str, str, bool]] = Counter()
-    late: Counter[tuple[str, str, str, bool]] = Counter()
+    alike: dict[tuple[str, str, str, bool], list[OutboxRow]] = {}
     for row in rows:
-        alike = (row.conversion, row.destination, row.code or "", isinstance(row, Adjustment))
-        counts[alike] += 1
-        late[alike] += row.expires_at is not None and row.expires_at < now
+        alike.setdefault((row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)), []).append(row)
     return Chosen(
         tuple(map(identity, sent)),
         tuple(map(identity, corrected)),
         tuple(dict.fromkeys(LeadId(row.lead) for row in rows)),
-        tuple(RejectedGroup(*alike, count, late[alike]) for alike, count in sorted(counts.items())),
+        tuple(
+            RejectedGroup(*group, len(found), sum(one.expires_at is not None and one.expires_at < now for one in found))
+            for group, found in sorted(alike.items())
+        ),
         left,
     )
 
@@ -98,51 +293,44 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
 def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary: RunSummary) -> Requeued:
     """Read each lead's own page again, and put what was rejected of it back in the queue.
 
-    Of a lead that could not be read nothing is: the platform would refuse the same again. `summary` says what was
+    A lead that could not be read is left out: the platform would refuse the same again. `summary` says what was
     read, and what stopped it.
     """
-    read = _read(ledger, book, deps, chosen.leads, summary)
+    found = _read_leads(ledger, book, deps, chosen.leads, summary)
     if summary.source_stopped is not None:
         return Requeued()
     back = Requeued(
-        _put_back(ledger, deps, Delivery, chosen.deliveries, read),
-        _put_back(ledger, deps, Adjustment, chosen.corrections, read),
+        _put_back(ledger, deps, Delivery, chosen.deliveries, found),
+        _put_back(ledger, deps, Adjustment, chosen.corrections, found),
     )
-    plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
+    judge(ledger, book, deps)
     return back
 
 
 def _put_back(
-    ledger: Ledger, deps: Deps, kind: type[OutboxRow], numbers: Sequence[int], read: Collection[LeadId]
+    ledger: Ledger, deps: Deps, kind: type[OutboxRow], numbers: Sequence[int], found: Collection[LeadId]
 ) -> int:
     count = 0
     for start in range(0, len(numbers), AT_ONCE):
         deps.cancel_token()
         with ledger.writing() as session:
             some = numbers[start : start + AT_ONCE]
-            count += ledger_requeue.requeue(session, ledger, kind, some, leads=read, now=deps.clock.now())
+            count += ledger_requeue.requeue(session, ledger, kind, some, leads=found, now=deps.clock.now())
     return count
 
 
-def _read(ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: RunSummary) -> set[LeadId]:
+def _read_leads(
+    ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: RunSummary
+) -> set[LeadId]:
     """The leads that could be read."""
-    now, done = deps.clock.now(), summary.pulled
-    detail_pages = DetailFetch(
-        ledger,
-        deps.source,
-        Ingest(book, deps.sinks),
-        deps.clock,
-        until=now + deps.sync_window.budget,
-        count=done.count_details,
-        started=now,
-        afresh=True,
+    now, done, ingest = deps.clock.now(), summary.pulled, Ingest(book, deps.sinks)
+    until = now + deps.sync_window.budget
+    fetch = DetailFetch(
+        ledger, deps.source, ingest, deps.clock, until=until, count=done.count_details, started=now, afresh=True
     )
-    try:
-        with confirmed(ledger, summary.started_at):
-            asked = detail_pages.read(wanted)
-    except (Misconfigured, Transient) as error:
-        summary.source_stopped = stop_of(error)
-        return set()
-    done.complete = len(asked.ids) == len(wanted)
-    done.deleted = len(asked.deleted)
-    return set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}
+    with reading_source(ledger, summary):
+        asked = fetch.read(wanted)
+        done.complete = len(asked.ids) == len(wanted)
+        done.deleted = len(asked.deleted)
+        return set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}
+    return set()

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol, assert_never
+from typing import Any, NamedTuple, Protocol, assert_never
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
@@ -20,17 +20,17 @@ from jobs.timetable import Firing, NightTrigger, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
 """When outcomes are asked for, counted from a night's end."""
-TRY_AGAIN = timedelta(minutes=5)
+RETRY_AFTER = timedelta(minutes=5)
 """After this long, what nothing came of is tried again; each further wait is twice as long as the one before."""
-TRY_AGAIN_AT_LONGEST = timedelta(hours=1)
-READ_AGAIN = timedelta(hours=1)
+MAX_RETRY_WAIT = timedelta(hours=1)
+REREAD_AFTER = timedelta(hours=1)
 """After this long, settings that must not run are looked at again."""
-_LONGEST_SLEEP = timedelta(minutes=5)
+_MAX_SLEEP = timedelta(minutes=5)
 """What a night leaves to be done is seen by then; it is never due sooner after it."""
-_LONGEST_SILENCE = timedelta(minutes=30)
+_MAX_SILENCE = timedelta(minutes=30)
 """Work that has not asked for so long whether to stop hangs: it asks before each request and while it waits."""
-_UNTIL_THERE_IS_ROOM = timedelta(seconds=10)
-_SET_BACK = timedelta(minutes=1)
+_RETRY_WHEN_BUSY = timedelta(seconds=10)
+_MAX_SET_BACK = timedelta(minutes=1)
 """A clock that goes back by more was wrong before; by less it is only kept right."""
 
 _log = structlog.stdlib.get_logger()
@@ -41,7 +41,7 @@ class Task(StrEnum):
 
     NIGHT = "night"
     MISSED = "missed night"
-    """Asked at the start, and when the clock was set back: what was due while nobody ran."""
+    """Checked at the start, and when the clock was set back: what was due while nobody ran."""
     AGAIN = "night again"
     """Nothing came of it: another run held the account, or it failed."""
     OUTCOMES = "outcomes"
@@ -56,18 +56,18 @@ class TaskOutcome:
     next_outcomes: datetime | None = None
     """When outcomes are to be asked for next."""
     undone: bool = False
-    """Whether nothing came of it, so that it is to be tried again."""
+    """Whether it failed, so that it is to be tried again."""
 
 
 class ScheduledAccount(Protocol):
-    """One account, as the loop knows it. Its failures are told by itself and never raised, but for a stop."""
+    """One account, as the loop knows it. It reports its failures itself and raises only a stop."""
 
     @property
     def key(self) -> str:
-        """What tells it from the others."""
+        """Its unique name."""
 
     def read(self) -> Timetable | None:
-        """Read its settings anew; None where they must not run. Called by the loop's own thread."""
+        """Read its settings again; None where they must not run. Called by the loop's own thread."""
 
     def planned(self, firing: Firing | None) -> None:
         """Its next night, when that was found out for the first time or has changed."""
@@ -82,8 +82,8 @@ class ScheduledAccount(Protocol):
         """Ask for outcomes, and send what has come due."""
 
 
-class Signs(Protocol):
-    """Whoever watches this service. Nothing it does raises."""
+class Watchdog(Protocol):
+    """What supervises this service. Nothing it does raises."""
 
     @property
     def every(self) -> timedelta | None:
@@ -99,8 +99,7 @@ class Signs(Protocol):
         """It has been asked to stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(NamedTuple):
     """What is under way for an account."""
 
     job: str
@@ -123,22 +122,22 @@ class AccountScheduler:
         stop: StopSignal,
         *,
         at_once: int,
-        signs: Signs | None = None,
+        liveness: Watchdog | None = None,
     ) -> None:
         """Nothing is due before `run`.
 
         Args:
-            accounts: whose nights.
+            accounts: the accounts to run, at most `at_once` of them at a time.
             clock: the loop's own, of the same time as the accounts'.
             stop: ends the loop.
-            at_once: how many accounts are at work at a time.
-            signs: told by this loop that it goes on, and its work with it.
+            at_once: the size of the thread pool.
+            liveness: shows a watchdog that this loop and its work go on.
         """
         self._accounts = accounts
         self._clock = clock
         self._stop = stop
         self._at_once = at_once
-        self._signs = signs
+        self._liveness = liveness
         self._pool: Any = ThreadPoolExecutor(at_once)
         self._jobs: Any = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -164,40 +163,37 @@ class AccountScheduler:
             looked = self._clock.now()
             for account in self._accounts:
                 self._enter(account, looked)
-            if self._signs:
-                self._signs.ready()
+            if self._liveness:
+                self._liveness.ready()
             while True:
                 self._stop.cancel_token()
-                self._show_life()
+                # Not while work of its own hangs.
+                if self._liveness and self._stop.quiet_for() < _MAX_SILENCE:
+                    self._liveness.beat()
                 now = self._clock.now()
-                if now < looked - _SET_BACK:
+                if now < looked - _MAX_SET_BACK:
                     self._enter_anew(looked, now)
                 looked = now
                 self._clock.sleep_until(self._do_what_is_due(now))
         except StoppedBySignal:
             pass
         finally:
-            if self._signs:
-                self._signs.stopping()
+            if self._liveness:
+                self._liveness.stopping()
             self._jobs.shutdown(wait=True)
 
-    def _show_life(self) -> None:
-        """Say that the loop goes on, unless work of its own hangs."""
-        if self._signs and self._stop.quiet_for() < _LONGEST_SILENCE:
-            self._signs.beat()
-
     def _enter(self, account: ScheduledAccount, now: datetime) -> None:
-        """Plan an account's nights, and see whether one was missed."""
+        """Plan an account's nights, and check whether one was missed."""
         table = account.read()
         if table is None:
-            self._add(account, Task.SETTINGS, now + READ_AGAIN)
+            self._add(account, Task.SETTINGS, now + REREAD_AFTER)
             return
         self._plan_nights(account, table, now)
         self._add(account, Task.MISSED, now)
 
     def _enter_anew(self, before: datetime, now: datetime) -> None:
         """Plan the nights once more that a clock which ran ahead has planned, perhaps months from now."""
-        _log.warning("the clock was set back: nights are planned anew", before=before.isoformat(), now=now.isoformat())
+        _log.warning("the clock was set back: nights are planned again", before=before.isoformat(), now=now.isoformat())
         for account in self._accounts:
             # As settings to be read: that waits until the account's work under way has ended. What else is left of
             # the wrong time, a second try or a pass, does no harm: the ledger knows what was done.
@@ -222,21 +218,21 @@ class AccountScheduler:
 
     def _do_what_is_due(self, now: datetime) -> datetime:
         """Begin what is due and has room; when to look again."""
-        every = self._signs.every if self._signs else None
-        until = now + min(_LONGEST_SLEEP, every or _LONGEST_SLEEP)
+        every = self._liveness.every if self._liveness else None
+        until = now + min(_MAX_SLEEP, every or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
             account, task = job.args
             if job.next_run_time > now:
                 until = min(until, job.next_run_time)
             elif account.key in self._at_work or len(self._at_work) >= self._at_once:
-                until = min(until, now + _UNTIL_THERE_IS_ROOM)
-                self._tell_waiting(account, task, job.next_run_time)
+                until = min(until, now + _RETRY_WHEN_BUSY)
+                self._log_waiting(account, task, job.next_run_time)
             else:
                 self._begin(job, now)
         return until
 
-    def _tell_waiting(self, account: ScheduledAccount, task: Task, due: datetime) -> None:
-        """Say once that something is due and cannot begin."""
+    def _log_waiting(self, account: ScheduledAccount, task: Task, due: datetime) -> None:
+        """Log once that something is due and cannot begin."""
         if (account.key, due) not in self._waiting:
             self._waiting.add((account.key, due))
             _log.warning("due, and waits for work under way", config=account.key, task=str(task), due=due.isoformat())
@@ -254,13 +250,13 @@ class AccountScheduler:
             return
         table = account.read()
         if table is None:
-            # Whoever mends the settings before the next night still has this one.
-            self._try_again(account, task, now)
+            # Settings that are fixed before the next night still get this one.
+            self._retry(account, task, now)
             return
         if table != self._tables[account.key]:
             self._plan_nights(account, table, now)
         elif task is Task.NIGHT:
-            self._tell_missed(account, table, was_due, now)
+            self._log_missed(account, table, was_due, now)
         stack = ExitStack()
         clock = stack.enter_context(account.open_clock())
         clock.now()  # from here on a sandbox's time stands still until the account sleeps too
@@ -269,8 +265,8 @@ class AccountScheduler:
         self._pool.submit_job(job, [was_due])
 
     @staticmethod
-    def _tell_missed(account: ScheduledAccount, table: Timetable, was_due: datetime, now: datetime) -> None:
-        """Say which nights were passed over while the machine slept: the latest of them does their work."""
+    def _log_missed(account: ScheduledAccount, table: Timetable, was_due: datetime, now: datetime) -> None:
+        """Log which nights were passed over while the machine slept: the latest of them does their work."""
         firing, latest = table.latest(was_due), table.latest(now)
         while firing is not None and latest is not None and firing.night < latest.night:
             _log.warning("night missed", config=account.key, night=firing.night.isoformat(), instead=str(latest.night))
@@ -281,19 +277,19 @@ class AccountScheduler:
         clock = self._at_work[account.key].clock
         try:
             with self._stop.at_work():
-                came = self._do(account, task, clock)
+                outcome = self._do(account, task, clock)
             now = clock.now()
         except StoppedBySignal:
             return
-        if came.undone:
-            self._try_again(account, task, now)
+        if outcome.undone:
+            self._retry(account, task, now)
             return
         self._waits.pop(account.key, None)
-        if came.next_outcomes is not None:
-            self._add(account, Task.OUTCOMES, max(came.next_outcomes, now))
+        if outcome.next_outcomes is not None:
+            self._add(account, Task.OUTCOMES, max(outcome.next_outcomes, now))
 
     def _ended(self, event: Any) -> None:
-        """Have room for the next: only now, so that a sandbox's time never goes on before that."""
+        """Make room for the next: only now, so that a sandbox's time never goes on before that."""
         for key, work in list(self._at_work.items()):
             if work.job == event.job_id:
                 del self._at_work[key]
@@ -311,17 +307,17 @@ class AccountScheduler:
             case _:
                 assert_never(task)
 
-    def _try_again(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
+    def _retry(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
         """Have a task that nothing came of done later, unless the account's next night is due by then."""
         # What may have been missed stays in question: before an account's first run nothing was.
         again = Task.AGAIN if task is Task.NIGHT else task
-        wait = self._waits.get(account.key, TRY_AGAIN)
+        wait = self._waits.get(account.key, RETRY_AFTER)
         firing = self._tables[account.key].after(now)
         if firing is not None and firing.at <= now + wait:
             self._waits.pop(account.key, None)
             _log.error("given up for now; the next night makes up for it", config=account.key, task=str(task))
             return
-        self._waits[account.key] = min(wait * 2, TRY_AGAIN_AT_LONGEST)
+        self._waits[account.key] = min(wait * 2, MAX_RETRY_WAIT)
         at = (now + wait).isoformat()
         _log.warning("nothing was done, and it is tried again", config=account.key, task=str(task), at=at)
         self._add(account, again, now + wait)

@@ -4,14 +4,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-_FARTHEST = timedelta(days=366 * 8 + 2)
-"""From one 29 February to the next it may be eight years; a date that does not come by then never does."""
+_MAX_AHEAD = 366 * 8 + 2
+"""Days: from one 29 February to the next it may be eight years; a date that does not come by then never does."""
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _ONE_NUMBER = re.compile(r"[0-9]{1,2}")
@@ -39,20 +38,20 @@ class Timetable:
     at: time
     """The time of day, by the clocks of the zone."""
     written: str
-    """What it was made of, by which it is told from another."""
+    """The expression it was made of, by which two are compared."""
     names: Callable[[date], bool] = field(compare=False)
     """Whether a date has a night."""
 
     def after(self, moment: datetime) -> Firing | None:
         """The first night due later than `moment`; None where there is none."""
         first = moment.astimezone(self.zone).date() - _DAY
-        days = (first + _DAY * ahead for ahead in range(_FARTHEST.days))
+        days = (first + _DAY * ahead for ahead in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._on(day)) and firing.at > moment), None)
 
     def latest(self, moment: datetime) -> Firing | None:
         """The last night due at `moment` or before; None where there was none."""
         last = moment.astimezone(self.zone).date()
-        days = (last - _DAY * back for back in range(_FARTHEST.days))
+        days = (last - _DAY * back for back in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._on(day)) and firing.at <= moment), None)
 
     def _on(self, day: date) -> Firing | None:
@@ -84,16 +83,15 @@ def by_cron(expression: str, zone: ZoneInfo) -> Timetable:
         raise WrongCronError(
             'one of the five parts is none: write minute, hour, day, month and weekday, as "30 5 * * mon-fri"'
         ) from None
-    table = Timetable(zone, at, expression, _dates(fields))
+    by_day = [field for field in fields if field.name in {"day", "month", "day_of_week"}]
+
+    def names(day: date) -> bool:
+        return all(field.get_next_value(day) == field.get_value(day) for field in by_day)
+
+    table = Timetable(zone, at, expression, names)
     if table.after(_ANY_MOMENT) is None:
         raise WrongCronError("no date is ever like this")
     return table
-
-
-def _dates(fields: list[Any]) -> Callable[[date], bool]:
-    """Whether a date is one that a crontab's day, month and weekday name."""
-    by_day = [field for field in fields if field.name in {"day", "month", "day_of_week"}]
-    return lambda day: all(field.get_next_value(day) == field.get_value(day) for field in by_day)
 
 
 def first_instant(day: date, at: time, zone: ZoneInfo) -> datetime:

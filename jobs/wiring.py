@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -17,10 +17,9 @@ from connectors.records import DestinationId
 from jobs.alerts.notify import NotifyAddress
 from jobs.cancellation import StopSignal, go_on
 from jobs.nightly import Deps
-from jobs.pull.sync import CLOCKS_WITHIN, SyncMode, SyncWindow
+from jobs.pull.sync import MAX_CLOCK_SKEW, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
-from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
-from jobs.settings.sections import OpleadSettings
+from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
@@ -48,38 +47,31 @@ def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: 
 def connect(
     settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = go_on
 ) -> Iterator[tuple[Rulebook, Deps]]:
-    """One account's rules and its doors to the outside, closed at the end; `cancel_token` is asked before each request.
+    """One account's rules and connectors, closed at the end; `cancel_token` is asked before each request.
 
     With `validate_only` nothing that is sent counts: platforms check it, or we do where one has no such mode.
 
     Raises:
         Misconfigured: a destination's credentials cannot be used.
     """
-    sinks = {
-        **{
-            DestinationId(google.id): _google_sink(google, validate_only=validate_only, cancel_token=cancel_token)
-            for google in settings.google_ads
-        },
-        **{
-            DestinationId(meta.id): _meta_sink(meta, validate_only=validate_only, cancel_token=cancel_token)
-            for meta in settings.meta
-        },
-    }
+    sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
-    with ExitStack() as doors:
-        deps = Deps(
-            source=doors.enter_context(_oplead(settings, book, clock, cancel_token)),
-            sinks=sinks,
-            clock=clock,
-            jitter=random.random,
-            sync_window=SyncWindow(
-                style=SyncMode(settings.oplead.pull_style),
-                overlap=settings.oplead.overlap,
-                budget=settings.oplead.budget,
+    with _oplead(settings, book, clock, cancel_token) as source:
+        yield (
+            book,
+            Deps(
+                source=source,
+                sinks=sinks,
+                clock=clock,
+                jitter=random.random,
+                sync_window=SyncWindow(
+                    style=SyncMode(settings.oplead.pull_style),
+                    overlap=settings.oplead.overlap,
+                    budget=settings.oplead.budget,
+                ),
+                cancel_token=cancel_token,
             ),
-            cancel_token=cancel_token,
         )
-        yield book, deps
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
@@ -87,12 +79,20 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
     Making it raises Misconfigured where a destination's credentials cannot be used.
     """
-    yield from ((DestinationId(google.id), partial(_google_inspector, google)) for google in settings.google_ads)
-    yield from ((DestinationId(meta.id), partial(_meta_inspector, meta)) for meta in settings.meta)
+    for google in settings.google_ads:
+        from connectors.google_ads.preflight import GoogleInspector  # noqa: PLC0415
+
+        # A person waits for it.
+        options = replace(_google_options(google, validate_only=True), timeout=60.0)
+        yield DestinationId(google.id), partial(GoogleInspector, options)
+    for meta in settings.meta:
+        from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
+
+        yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
 
 
 def rules_alone(settings: Settings) -> Rulebook:
-    """The settings compiled without any door to the outside: no key is read, no vendor library loaded."""
+    """The settings compiled without any connector: no key is read, no vendor library loaded."""
     from connectors.google_ads import limits as google_limits  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
@@ -109,10 +109,21 @@ def rules_alone(settings: Settings) -> Rulebook:
 # SDKs are heavy and slow to load: each connector is imported only where an account uses it.
 
 
-def _google_sink(google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken) -> ConversionSink:
-    from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
+def _sinks(
+    settings: Settings, *, validate_only: bool, cancel_token: CancelToken
+) -> dict[DestinationId, ConversionSink]:
+    sinks: dict[DestinationId, ConversionSink] = {}
+    for google in settings.google_ads:
+        from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
 
-    return GoogleSink(_google_options(google, validate_only=validate_only), cancel_token=cancel_token)
+        google_options = _google_options(google, validate_only=validate_only)
+        sinks[DestinationId(google.id)] = GoogleSink(google_options, cancel_token=cancel_token)
+    for meta in settings.meta:
+        from connectors.meta.sink import MetaSink  # noqa: PLC0415
+
+        meta_options = _meta_options(meta, validate_only=validate_only)
+        sinks[DestinationId(meta.id)] = MetaSink(meta_options, cancel_token=cancel_token)
+    return sinks
 
 
 def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "GoogleOptions":
@@ -129,12 +140,6 @@ def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "Googl
     )
 
 
-def _meta_sink(meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken) -> ConversionSink:
-    from connectors.meta.sink import MetaSink  # noqa: PLC0415
-
-    return MetaSink(_meta_options(meta, validate_only=validate_only), cancel_token=cancel_token)
-
-
 def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
     from connectors.meta.graph import MetaOptions  # noqa: PLC0415
 
@@ -147,29 +152,15 @@ def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
     )
 
 
-def _google_inspector(google: GoogleAdsSettings) -> Inspects:
-    from connectors.google_ads.preflight import GoogleInspector  # noqa: PLC0415
-
-    # A person waits for it.
-    return GoogleInspector(replace(_google_options(google, validate_only=True), timeout=60.0))
-
-
-def _meta_inspector(meta: MetaSettings) -> Inspects:
-    from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
-
-    return MetaInspector(_meta_options(meta, validate_only=True))
-
-
 def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
     from connectors.oplead import OpleadClient, OpleadSource  # noqa: PLC0415
 
-    told = settings.oplead
     client = OpleadClient(
-        oplead_options(told, settings.zone, settings.click_ids),
+        oplead_options(settings.oplead, settings.zone, settings.click_ids),
         clock=clock,
-        pacer=pacer_for(told, clock, folder=pace_folder(settings), cancel_token=cancel_token),
+        pacer=pacer_for(settings.oplead, clock, folder=pace_folder(settings), cancel_token=cancel_token),
         cancel_token=cancel_token,
-        clocks_within=CLOCKS_WITHIN,
+        clocks_within=MAX_CLOCK_SKEW,
     )
     return OpleadSource(client, wanted_fields=book.extraction.paths)
 
@@ -186,7 +177,7 @@ def survey_of(
 ) -> Iterator[SurveysSource]:
     """What finds out how the platform answers, and on how many leads the paths `named` are filled.
 
-    It is asked at the pace of the account whose state lies in `folder`.
+    It keeps to the pace of the account with its state in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
@@ -203,62 +194,67 @@ def survey_of(
     )
 
 
-def oplead_options(told: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
-    """What the connector is told of the platform."""
+def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
+    """What the connector needs to know of the platform."""
     from connectors import oplead as platform  # noqa: PLC0415
 
+    since = None
+    if oplead.since_filter is not None and oplead.pull_style == "since":
+        since = platform.SinceOptions(**oplead.since_filter.model_dump())
     return platform.OpleadOptions(
-        token=told.token.get_secret_value(),
+        token=oplead.token.get_secret_value(),
         zone=zone,
-        base_url=str(told.base_url).rstrip("/"),
-        path_prefix=told.path_prefix,
-        leads_path=told.leads_path,
-        lead_path=told.lead_path,
-        extra_headers=told.extra_headers,
-        extra_query=told.extra_query,
-        in_flight=told.in_flight,
-        max_requests=told.max_requests,
-        largest_page_mb=told.largest_page_mb,
-        auth=platform.AuthOptions(**told.auth.model_dump()),
-        pagination=platform.PaginationOptions(**told.pagination.model_dump()),
-        since_filter=platform.SinceOptions(**told.since_filter.model_dump())
-        if told.since_filter is not None and told.pull_style == "since"
-        else None,
-        # What changed is then told by leads' own pages, not by the list.
-        detail="always" if told.pull_style == "details" else told.detail,
-        fields=platform.FieldPaths(**told.fields.model_dump()),
+        base_url=str(oplead.base_url).rstrip("/"),
+        path_prefix=oplead.path_prefix,
+        leads_path=oplead.leads_path,
+        lead_path=oplead.lead_path,
+        extra_headers=oplead.extra_headers,
+        extra_query=oplead.extra_query,
+        in_flight=oplead.in_flight,
+        max_requests=oplead.max_requests,
+        largest_page_mb=oplead.largest_page_mb,
+        auth=platform.AuthOptions(**oplead.auth.model_dump()),
+        pagination=platform.PaginationOptions(**oplead.pagination.model_dump()),
+        since_filter=since,
+        # What changed, only leads' own pages then show.
+        detail="always" if oplead.pull_style == "details" else oplead.detail,
+        fields=platform.FieldPaths(**oplead.fields.model_dump()),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
 
 
-def pacer_for(told: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = go_on) -> "Pacer":
-    """The pace at which the platform is asked, by all processes whose account's state lies in `folder` together."""
+def pacer_for(
+    oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = go_on
+) -> "Pacer":
+    """The pace of requests to the platform, shared by all processes of the account with its state in `folder`."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
     if folder is None:
-        return Pacer(clock, told.rate, cancel_token=cancel_token)
-    file = pace_file(folder, str(told.base_url), told.token.get_secret_value())
-    return Pacer(clock, told.rate, shared=SharedPace(file), cancel_token=cancel_token)
+        return Pacer(clock, oplead.rate, cancel_token=cancel_token)
+    file = pace_file(folder, str(oplead.base_url), oplead.token.get_secret_value())
+    return Pacer(clock, oplead.rate, shared=SharedPace(file), cancel_token=cancel_token)
 
 
 def pace_folder(settings: Settings) -> Path | None:
-    """Where an account's commands tell each other how fast they ask: beside its state, also for a copy of that."""
+    """Where an account's commands share their pace: the folder of its state, also for a copy of that."""
     return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
 
 
 def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
-    """Where humans are told, each by a mark that knows it again and does not give it away."""
+    """Where notices go, each address by a fingerprint that does not give it away."""
     from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
-        sha256(url.encode()).hexdigest()[:_MARK]: NotifyAddress(f"notify.{position}", AppriseNotifier(url))
+        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: NotifyAddress(
+            f"notify.{position}", AppriseNotifier(url)
+        )
         for position, url in enumerate(urls)
     }
 
 
-_MARK = 12
-"""So few digits of a hash tell some addresses apart, and leave a guessed one unproven."""
+_FINGERPRINT_DIGITS = 12
+"""So few digits of a hash distinguish some addresses, and leave a guessed one unproven."""
 
 
 def ping_of(settings: Settings) -> Pings | None:

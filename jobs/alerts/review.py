@@ -62,11 +62,7 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
         ad_personalization=wanted.ad_personalization.path if wanted.ad_personalization else None,
         where=wanted.where,
         amounts=wanted.amounts,
-        never_seen={
-            value.path
-            for route in hold_missing_values(session, book).routes
-            if (value := route.field_value) and value.never_seen
-        },
+        never_seen={value.path for route in book.routes if (value := route.field_value) and value.never_seen},
     )
     yield from empty_fields(queries.newest(session, account), queries.entered(session, account, valued), fields)
     yield from stopped_clicks(queries.newest_clicked(session, account, since=windows(now)[1][0]))
@@ -75,7 +71,8 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
 
 
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
-    """The same, one message for each cause."""
+    """The same from what is on record now, one message for each cause."""
+    book = hold_missing_values(session, book)
     return [each.message for each in _each_once(anomalies(session, book, run=run, now=now))]
 
 

@@ -16,8 +16,7 @@ import structlog
 from connectors.http import CancelToken
 from connectors.records import LeadId
 from connectors.text import counted, number
-from jobs import backfill, requeue
-from jobs.backfill import AlreadySent
+from jobs import requeue
 from jobs.cli.accounts import heading_of, load_account, secrets_of, state_of
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import WatchedSource, at_work, print_json, say, watching
@@ -29,7 +28,7 @@ from jobs.ledger.queries import StateCount
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger, finish
 from jobs.nightly import Deps, NightStep, begin
-from jobs.plan.planner import erase_idle, plan
+from jobs.plan.planner import erase_idle
 from jobs.reporting.backfill_report import (
     Preview,
     print_preview,
@@ -40,7 +39,7 @@ from jobs.reporting.backfill_report import (
 )
 from jobs.reporting.console import facts, results
 from jobs.reporting.run_report import needs, print_needs
-from jobs.requeue import Chosen, Requeued
+from jobs.requeue import AlreadySent, Chosen, Requeued
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -199,7 +198,7 @@ def _retry(send: _Send, ledger: Ledger, refusals: Refusals) -> int:
     with watching(send.settings.account) as watcher:
         with watcher.step(NightStep.PULL):
             requeued = requeue.requeue(ledger, book, deps, chosen, summary)
-        backfill.send(ledger, book, deps, summary, watcher.step)
+        requeue.send(ledger, book, deps, summary, watcher.step)
     code = send.sent(_retry_json(chosen, requeued), summary, ledger)
     if not send.approval.json:
         if requeued.corrections:
@@ -304,7 +303,7 @@ class _Backfill:
             self._apply(ledger)
         # What an interrupted backfill may have sent was approved then, and is asked about whatever is left.
         with watching(send.settings.account) as watcher:
-            backfill.send(ledger, book, deps, summary, watcher.step)
+            requeue.send(ledger, book, deps, summary, watcher.step)
         return send.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
@@ -312,12 +311,12 @@ class _Backfill:
         book, deps = self.send.book, self.send.deps
         summary = begin(ledger, book, deps)
         if self.request is None:
-            plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
+            requeue.judge(ledger, book, deps)
             summary.pulled.complete = True
             return summary
         with watching(self.send.settings.account) as watcher, watcher.step(NightStep.PULL):
             seen = replace(deps, source=WatchedSource(deps.source, watcher.page))
-            backfill.read(ledger, book, seen, self.request, summary)
+            requeue.read(ledger, book, seen, self.request, summary)
         if not self.send.approval.json:
             results().print(facts(read_lines(summary)))
             results().print()
@@ -328,7 +327,7 @@ class _Backfill:
         options, deps = self.options, self.send.deps
         settled = None
         if self.already_sent is not None:
-            settled = backfill.settle_told(
+            settled = requeue.settle_already_sent(
                 ledger,
                 self.already_sent,
                 conversion=options.conversion,
@@ -337,8 +336,8 @@ class _Backfill:
             )
         if self.request is None:
             return Preview(already_sent=settled)
-        picked = backfill.pick(ledger, self.send.book, deps, self.request)
-        return Preview(backfill.groups(ledger, now=deps.clock.now()), self.send.standing(ledger), picked, settled)
+        undated = requeue.pick(ledger, self.send.book, deps, self.request)
+        return Preview(requeue.groups(ledger, now=deps.clock.now()), self.send.standing(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
         code = Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
@@ -357,7 +356,7 @@ class _Backfill:
             "before": self.request and self.request.end,
             "groups": preview.groups,
             "stands": preview.tallies,
-            "undated": preview.picked.undated if preview.picked else [],
+            "undated": [] if preview.undated is None else preview.undated,
             "already_sent": preview.already_sent,
         }
 

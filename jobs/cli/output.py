@@ -23,7 +23,7 @@ from connectors.clock import MachineClock, SandboxClock
 from connectors.ports import Clock, LeadSource
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from connectors.text import counted, plain
-from jobs.cancellation import StoppedBySignal, StopSignal, heard, stoppable
+from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
 from jobs.cli.exits import Failure, failure_of, places, stopped_by
 from jobs.nightly import NightStep
 from jobs.reporting import console
@@ -307,7 +307,7 @@ def guarded(command: Callable[[], int]) -> int:
         raise StoppedBySignal(number)
 
     # By an exception, so that transactions and servers are closed.
-    for each in heard():
+    for each in stop_signals():
         signal.signal(each, stop)
     start_logging(as_json=False)
     try:

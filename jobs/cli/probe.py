@@ -13,7 +13,7 @@ from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
-from jobs.settings.partial import OpleadSection, PartialSettings, partial_settings_of, sketch
+from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
 from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
 from jobs.settings.yaml_source import Tree, Written, block
@@ -29,7 +29,7 @@ _FOUND = frozenset(
 
 def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
     """Look at the platform, and print what was found; also what a file names and no lead has."""
-    look = known.look
+    look = known.settings
     named = paths_named_in(file) if file else frozenset()
     with (
         open_visible_clock(look.clock, look.oplead.rate) as clock,
@@ -58,7 +58,7 @@ def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSet
     Raises:
         UsageError: what it says of Oplead cannot be used.
     """
-    known = sketch(file, environ)
+    known = load_partial(file, environ)
     log_env_files([known.env_file])
     if isinstance(known, Invalid):
         raise UsageError(problems_of(known))
@@ -83,7 +83,7 @@ def from_options(
     except ValueError as error:
         raise UsageError(f"probe: {'--token-file' if token_file else _TOKEN}: {error}") from None
     try:
-        return partial_settings_of(base_url, token, reference, path_prefix=path_prefix, clock=clock)
+        return partial_settings(base_url, token, reference, path_prefix=path_prefix, clock=clock)
     except ValueError as error:
         raise UsageError(f"probe: {error}") from None
 

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
-from jobs.cancellation import StoppedBySignal, StopSignal, side_by_side
+from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
 from jobs.cli.accounts import Opened, clash_of, files_of, heading_of, open_account, open_accounts, state_of
 from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
 from jobs.cli.output import Redaction, Watcher, at_work, print_json, report, say, watching
@@ -53,7 +53,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
         options = replace(options, others=frozenset(account.name for account in accounts))
         tasks = [partial(_account, account, options, stop, alone=alone) for account in accounts]
         ended: list[Ended] = []
-        for one in side_by_side(tasks, at_once=at_once):
+        for one in run_in_threads(tasks, at_once=at_once):
             ended.append(one)
             _print(one, json_wanted=json_wanted)
         if not alone and not json_wanted:
@@ -137,7 +137,7 @@ def schedule_accounts(
             return worst(report(failure) for each in shared.accounts for failure in each.failures())
         shared.clock = str(first.clock) if first.clock else None
         with open_clock(first, stop, patience=_A_DAY) as clock:
-            AccountScheduler(shared.accounts, clock, stop, at_once=at_once, signs=Liveness(health)).run()
+            AccountScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
     _log.info("stopped, as asked; what was sent is on record")
     return Exit.DONE
 

@@ -25,7 +25,7 @@ from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engi
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, await_outcomes, rehearse, run_night, validate
+from jobs.nightly import Deps, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.wording import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
@@ -216,9 +216,7 @@ def do_night(
             taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, options)
-            summary = run_night(ledger, book, seen, watch=watcher.step)
-            if options.wait:
-                await_outcomes(ledger, book, seen, summary, until=opened.now() + options.wait, watch=watcher.step)
+            summary = run_night(ledger, book, seen, wait=options.wait, watch=watcher.step)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)

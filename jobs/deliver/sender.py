@@ -31,7 +31,6 @@ from jobs.ledger import leads, outbox, requests
 from jobs.ledger.outbox import Sent
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow, identity
-from jobs.plan.planner import hold_missing_values
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.rules.reasons import Reason, Scope, Stop, StopKind
@@ -58,7 +57,7 @@ class Sending:
     ledger: Ledger
     """Where intents and receipts are committed."""
     book: Rulebook
-    """The rules, asked again for each delivery at the moment of sending."""
+    """The rules that the run planned by, asked again for each delivery at the moment of sending."""
     clock: Clock
     """For the waits between attempts."""
     jitter: Callable[[], float]
@@ -81,8 +80,6 @@ class Sending:
 def deliver(sending: Sending, sinks: Sinks) -> Delivered:
     """Send every due delivery, what is in doubt first; a destination that stops, stops alone."""
     done = Delivered()
-    with sending.ledger.reading() as session:
-        sending = replace(sending, book=hold_missing_values(session, sending.book))
     for destination, sink in sinks.items():
         if Scope(destination) not in sending.stopped:
             Sender(sending, Scope(destination), sink, done).send_all()

@@ -145,9 +145,10 @@ def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
 
 
 def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_token: CancelToken = go_on) -> Planned:
-    """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line."""
-    with ledger.reading() as session:
-        book = hold_missing_values(session, book)
+    """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line.
+
+    `book` has passed `hold_missing_values` since leads were last read.
+    """
     with closing(DuplicateLeads(ledger.account, book.routes)) as duplicates:
         with ledger.writing() as session:
             leads.plan_closing(session, ledger.account, now=now)

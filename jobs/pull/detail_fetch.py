@@ -14,26 +14,26 @@ from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 
 AT_ONCE = 50
 """Leads kept in one transaction, after which the time is looked at."""
-_ANOTHERS = "its own page is another lead's, see oplead.fields.id"
+_OTHER_LEAD = "its own page is another lead's, see oplead.fields.id"
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedDetails:
-    """What came of asking for leads."""
+    """The outcome of asking for leads."""
 
     ids: list[LeadId] = field(default_factory=list)
     """Those that were asked for before time was up, in order."""
     deleted: list[LeadId] = field(default_factory=list)
-    """Those of them that are not there any more."""
+    """Those of them that do not exist any more."""
     as_asked: list[LeadId] = field(default_factory=list)
-    """Those of them that were read, each on its own page."""
+    """Those of them whose own page was read."""
     merged: dict[LeadId, LeadId] = field(default_factory=dict)
-    """Those of the gone on whose own pages another lead stands that is on record, and which."""
+    """Deleted leads whose own page shows another lead that is on record, and which."""
 
 
 @dataclass(slots=True)
 class DetailFetch:
-    """The way to single leads within one pull."""
+    """Reads single leads within one pull."""
 
     ledger: Ledger
     source: LeadSource
@@ -42,13 +42,13 @@ class DetailFetch:
     until: datetime
     """When time is up, by our clock."""
     count: Callable[[LeadPage, Ingested], None]
-    """Told of what was read and kept, each time."""
+    """Called with what was read and kept, each time."""
     started: datetime
     """The start of the pull, on the source's clock."""
     ahead: timedelta = timedelta()
     """How far the source's clock is ahead of ours."""
     afresh: bool = False
-    """Whether leads are kept anew though nothing changed, because their contact data may have been erased."""
+    """Whether unchanged leads are stored again, because their contact data may have been erased."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in this order until all are read, time is up or the source gives no more tonight.
@@ -79,7 +79,7 @@ class DetailFetch:
         with self.ledger.writing() as session:
             merged = self._merged(session, found)
             read = [
-                UnreadableLead(lead, _ANOTHERS) if isinstance(one, OtherLead) and lead not in merged else one
+                UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, OtherLead) and lead not in merged else one
                 for lead, one in found
             ]
             known = {
@@ -107,7 +107,7 @@ class DetailFetch:
         self.count(page, kept)
 
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
-        """The leads on record whose own pages are those of other leads on record; else ids may be read wrongly."""
+        """Leads on record with the page of another lead on record; with any other page, ids may be read wrongly."""
         others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
         on_record = leads.on_record(session, self.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}
@@ -116,43 +116,32 @@ class DetailFetch:
 ASKED_A_NIGHT = 200
 """How many leads that the list did not show are asked for by their own pages."""
 BELIEVED_AFTER = timedelta(hours=12)
-"""From the first time a lead is found gone to the time that is believed: two nights, not two runs of one."""
+"""From the first time a lead is found missing until that is believed: two nights, not two runs of one."""
 MANY = 5
 SHARE = 0.2
 """So many leads, and such a part of those with open deliveries, are not deleted in one night: the key sees less."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedLeads:
-    """What was concluded of leads that are not there."""
-
-    believed: int = 0
-    """Their open deliveries are cancelled."""
-    suspicious: int = 0
-    """So many that something else must be wrong; nothing is cancelled."""
-
-
 def detect_deleted(
     session: Session, account: str, asked: FetchedDetails, candidates: Collection[LeadId], *, now: datetime
-) -> DeletedLeads:
-    """Note which leads are gone; those found gone a second time are planned, which cancels what is open.
+) -> tuple[int, int]:
+    """Note which leads are missing; those found missing a second time are planned, which cancels what is open.
 
-    Args:
-        session: an open transaction.
-        account: whose.
-        asked: who was asked for, and who was not there.
-        candidates: who could have been asked for; those that were not are taken to be like those that were.
-        now: the present.
+    Of the `candidates` that were not asked for, as large a share is taken to be missing as of the others.
+
+    Returns:
+        How many deletions are believed, and how many are too suspicious for that: so many that nothing is cancelled.
     """
     if not asked.deleted:
-        return DeletedLeads()
+        return 0, 0
     leads.note_merged(session, account, asked.deleted, asked.merged)
     with_open = leads.with_open_deliveries(session, account)
     missing = len(with_open.intersection(asked.deleted))
     likely = missing * len(with_open.intersection(candidates)) / max(1, len(with_open.intersection(asked.ids)))
+    believed, suspicious = 0, 0
     if likely >= MANY and likely > SHARE * len(with_open):
-        leads.note_missing(session, account, asked.deleted, now=now)
-        return DeletedLeads(suspicious=missing)
-    believed = leads.confirm_deleted(session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now)
+        suspicious = missing
+    else:
+        believed = leads.confirm_deleted(session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now)
     leads.note_missing(session, account, asked.deleted, now=now)
-    return DeletedLeads(believed=believed)
+    return believed, suspicious

@@ -32,7 +32,7 @@ class Ingested:
     excluded: int
     """Test leads, those on record from before they were called so among them."""
     back: int
-    """Leads that were taken for gone."""
+    """Leads that were taken for deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
-"""Reads what changed in Oplead into the ledger, a transaction a page, and compares its clock with ours."""
+"""Reads leads into the ledger, a transaction a page, for a night or a backfill; compares Oplead's clock with ours."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, LeadPage, UnreadableLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger import leads, starts, status_labels
+from jobs.ledger import leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.pull.detail_fetch import ASKED_A_NIGHT, MANY, DetailFetch, FetchedDetails, detect_deleted
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
@@ -26,7 +27,7 @@ class SyncMode(StrEnum):
     SINCE = "since"
     """The source lists what changed since a time; everything, once a week."""
     LIST = "list"
-    """Every page of the list, every time; a digest tells what changed."""
+    """Every page of the list, every time; a digest shows what changed."""
     DETAILS = "details"
     """The list says which leads there are; what each is like, only its own page."""
 
@@ -44,15 +45,15 @@ class Pulled:
     excluded: int = 0
     """Test leads among those seen, left out."""
     deleted: int = 0
-    """Leads that are not there any more, tonight believed for the first time."""
+    """Leads deleted in Oplead, tonight believed for the first time."""
     back: int = 0
-    """Leads that were taken for gone and are there again."""
+    """Leads that were taken for deleted and exist again."""
     no_detail_pages: bool = False
-    """Whether a lead that is listed has no page of its own, so that nothing can be said of those that are not."""
+    """Whether a listed lead has no page of its own, so that nothing can be concluded of unlisted ones."""
     suspicious: int = 0
-    """Leads that are not there any more, too many to be believed."""
+    """Leads that seem deleted, too many to be believed."""
     unread: int = 0
-    """Leads that only their own pages tell of, where the list left no budget for any."""
+    """Leads that only their own pages show, where the list left no budget for any."""
     complete: bool = False
     """False where a budget ended the pull before its last page; the next one goes on there."""
     moved: bool = False
@@ -60,7 +61,7 @@ class Pulled:
     missing: int = 0
     """How many more leads Oplead says there are than it listed."""
     undated: bool = False
-    """Whether a page of the list told no time, so that its clock could not be compared with ours."""
+    """Whether a page of the list came without a time, so that its clock could not be compared with ours."""
 
     @property
     def attention(self) -> list[Message]:
@@ -70,16 +71,16 @@ class Pulled:
             (MessageId.UNREAD, self.unread),
             (MessageId.NO_DETAIL_PAGES, int(self.no_detail_pages)),
         )
-        return [Message(told, {"count": count}) for told, count in found if count]
+        return [Message(message, {"count": count}) for message, count in found if count]
 
     def count(self, page: LeadPage, kept: Ingested, *, before: LeadPage | None) -> None:
         """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
         self.pages += 1
         self.undated |= page.served_at is None
-        there = _ids(page)
-        new = there - _ids(before)
+        ids = _ids(page)
+        new = ids - _ids(before)
         self.seen += len(new)
-        repeats = before is not None and there and not new
+        repeats = before is not None and ids and not new
         self._count(replace(page, unreadable=()) if repeats else page, kept)
 
     def count_details(self, page: LeadPage, kept: Ingested) -> None:
@@ -112,6 +113,18 @@ class SyncWindow:
     """After this long a night's reading stops at a page's end; the next night goes on there."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadRange:
+    """What a backfill wants to read."""
+
+    reads_from: datetime
+    """Leads created since then count."""
+    reads_to: datetime
+    fresh: bool
+    """Whether leads created in that time are read whole though nothing changed: the night keeps no contact data of
+    what it does not send."""
+
+
 def pull(
     ledger: Ledger,
     source: LeadSource,
@@ -124,64 +137,98 @@ def pull(
 ) -> None:
     """Read the leads that changed since the last complete pull, and keep what the rules need of them.
 
-    Args:
-        ledger: where they are kept.
-        source: where they are read.
-        ingest: what is wanted of them.
-        clock: for the time that is left, and the start of the pull where the source does not tell its own.
-        sync_window: how far to read.
-        until: when the night's time is up.
-        done: counts what was read, also up to a failure.
+    The night's time is up at `until`; `done` counts what was read, also up to a failure.
 
     Raises:
         Misconfigured: the source refuses us. What was read until then is kept; the next pull starts over.
         Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
     """
     began = clock.now()
-    detail_pages = DetailFetch(ledger, source, ingest, clock, until=until, count=done.count_details, started=began)
-    pulling = _Pulling(ledger, source, ingest, clock, detail_pages, sync_window.style, until, done)
+    details = DetailFetch(ledger, source, ingest, clock, until=until, count=done.count_details, started=began)
+    reading = _NightReading(ledger, source, ingest, clock, details, sync_window.style, until, done)
     since, resume = _begin(ledger, style=sync_window.style, now=began)
     try:
-        if not pulling.read_list(since, resume):
-            pulling.break_off()
+        if not reading.read_list(since, resume):
+            reading.hold_merges()
             return
-    except (Transient, StoppedBySignal):
-        pulling.break_off()
-        raise
-    except Misconfigured:
-        pulling.break_off()
-        _start_over(ledger)
+    except (Transient, StoppedBySignal, Misconfigured) as error:
+        reading.hold_merges()
+        if isinstance(error, Misconfigured):
+            with ledger.writing() as session:
+                # Its place may be the very thing the source refuses.
+                leads.cursor(session, ledger.account).resume = None
         raise
     began_at, is_whole = _finish(ledger, sync_window.overlap)
     if sync_window.style is SyncMode.DETAILS:
-        done.complete = pulling.read_known()
-        pulling.settle_labels_by_detail_pages()
+        done.complete = reading.read_known()
+        reading.settle_labels_by_detail_pages()
     else:
-        pulling.look_for_unlisted(began_at if is_whole else None)
+        reading.look_for_unlisted(began_at if is_whole else None)
         done.complete = True
-        pulling.settle_labels(began_at, is_whole=is_whole)
+        reading.settle_labels(began_at, is_whole=is_whole)
+
+
+def read_range(
+    ledger: Ledger,
+    source: LeadSource,
+    ingest: Ingest,
+    clock: Clock,
+    *,
+    sync_window: SyncWindow,
+    wanted: ReadRange,
+    done: Pulled,
+) -> None:
+    """Read the leads of a time for a backfill; an interrupted reading goes on at its page, the nightly cursor stays.
+
+    Nothing is concluded from leads that are not listed: renamed statuses and deleted leads are for the night to find.
+    `done` counts what was read, also up to a failure, and is complete where all that is `wanted` was read.
+
+    Raises:
+        Misconfigured: the source refuses us; the next reading starts over.
+        Transient: the source kept failing; the next reading goes on there.
+    """
+    now = clock.now()
+    until, fresh_to = now + sync_window.budget, wanted.reads_to if wanted.fresh else None
+    place = requeue.begin_reading(ledger, wanted.reads_from, fresh_to=fresh_to, now=now)
+    details = DetailFetch(
+        ledger, source, ingest, clock, until=until, count=done.count_details, started=now, afresh=wanted.fresh
+    )
+    reading = _RangeReading(
+        ledger, source, ingest, clock, details, sync_window.style, until, done, wanted, place.started_at
+    )
+    try:
+        since = wanted.reads_from if sync_window.style is SyncMode.SINCE else None
+        done.complete = reading.read_list(since, place.resume) and reading.read_known()
+    except Misconfigured:
+        # Its place may be the very thing the source refuses.
+        requeue.end_reading(ledger)
+        raise
+    if done.complete:
+        requeue.end_reading(ledger)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pulling:
-    """One pull, from its first page to the leads asked for one by one."""
+class _Reading:
+    """One reading, from its first page to the leads read by their own pages."""
 
     ledger: Ledger
     source: LeadSource
     ingest: Ingest
     clock: Clock
-    detail_pages: DetailFetch
+    details: DetailFetch
     style: SyncMode
     until: datetime
     done: Pulled
-    listed: dict[LeadId, str] = field(default_factory=dict)
-    """The leads of the page at hand and the digests of its entries, where leads are read by their own pages."""
 
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
         """Read pages to the last; False where a budget ends it before."""
         page = before = None
         for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
-            self._set_clock(page, first=self.done.pages == 0)
+            # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
+            if page.served_at is not None:
+                self.details.ahead = page.served_at - self.clock.now()
+                if self.done.pages == 0:
+                    self.details.started = page.served_at
             if not self._keep(page, before):
                 return False
             before = page
@@ -190,7 +237,81 @@ class _Pulling:
         return page is None or page.resume is None
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
-        """Whether an entry of the list tells nothing new; where leads are read by their own pages, it never does."""
+        """Whether an entry of the list is unchanged; where leads are read by their own pages, it says nothing."""
+        raise NotImplementedError
+
+    def _note_page(self, session: Session, page: LeadPage) -> None:
+        """Have the next reading go on after this page."""
+        raise NotImplementedError
+
+    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002 - the night's
+        """Those listed that are known to be unchanged without a look at their own pages."""
+        return set()
+
+    def _check_own_pages(self, asked: FetchedDetails) -> None:
+        """Refuse to go on where leads that are listed have no page of their own."""
+
+    def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
+        """Keep a page that follows another; False where its new leads could not all be read."""
+        started, kept_page = self.details.started, page
+        if self.style is SyncMode.DETAILS:
+            # To be listed is not to be observed: an unchanged lead is observed on its own page, later tonight.
+            unchanged = self._unchanged(page.unchanged)
+            kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
+            if not self._read_new([lead for lead in page.unchanged if lead not in unchanged]):
+                return False
+        with self.ledger.writing() as session:
+            self._note_page(session, page)
+            when = ReadTimes(started, page.served_at or started, self.clock.now())
+            kept = self.ingest.store(session, self.ledger.account, kept_page, when)
+        self.done.count(page, kept, before=before)
+        return True
+
+    def _read_new(self, listed: Sequence[LeadId]) -> bool:
+        with self.ledger.reading() as session:
+            new = leads.not_on_record(session, self.ledger.account, listed)
+        asked = self.details.read(new)
+        self._check_own_pages(asked)
+        return len(asked.ids) == len(new)
+
+
+@dataclass(frozen=True, slots=True)
+class _RangeReading(_Reading):
+    wanted: ReadRange
+    began_at: datetime
+    """When this reading began, before it was interrupted."""
+
+    def read_known(self) -> bool:
+        """Where leads are read by their own pages, read those that count and were not read since this began."""
+        if self.style is not SyncMode.DETAILS:
+            return True
+        with self.ledger.reading() as session:
+            known = leads.worth_reading(
+                session, self.ledger.account, since=self.wanted.reads_from, before=self.began_at
+            )
+        return len(self.details.read(known).ids) == len(known)
+
+    def _is_known(self, lead: LeadId, digest: str) -> bool:
+        if self.style is SyncMode.DETAILS:
+            return True
+        account, wanted = self.ledger.account, self.wanted
+        with self.ledger.reading() as session:
+            if leads.is_known(session, account, lead, digest):
+                return not wanted.fresh or not leads.was_created(
+                    session, account, lead, since=wanted.reads_from, before=wanted.reads_to
+                )
+            return bool(leads.unchanged_test_leads(session, account, {lead: digest}))
+
+    def _note_page(self, session: Session, page: LeadPage) -> None:
+        requeue.note_page(session, self.ledger, page.resume)
+
+
+@dataclass(frozen=True, slots=True)
+class _NightReading(_Reading):
+    listed: dict[LeadId, str] = field(default_factory=dict)
+    """The leads of the current page and the digests of its entries, where leads are read by their own pages."""
+
+    def _is_known(self, lead: LeadId, digest: str) -> bool:
         if self.style is SyncMode.DETAILS:
             self.listed[lead] = digest
             return True
@@ -200,76 +321,48 @@ class _Pulling:
                 leads.unchanged_test_leads(session, account, {lead: digest})
             )
 
-    def _set_clock(self, page: LeadPage, *, first: bool) -> None:
-        # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
-        if page.served_at is None:
-            return
-        self.detail_pages.ahead = page.served_at - self.clock.now()
-        if first:
-            self.detail_pages.started = page.served_at
+    def _note_page(self, session: Session, page: LeadPage) -> None:
+        started = self.details.started
+        leads.update_test_leads(session, self.ledger.account, self.listed, read_since=started)
+        self.listed.clear()
+        place = leads.cursor(session, self.ledger.account)
+        place.pull_started_at = place.pull_started_at or started
+        place.resume = page.resume
+        place.moved = place.moved or page.moved
 
-    def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
-        """Keep a page that follows another, and have the next pull go on after it.
-
-        False where its new leads could not all be read.
-        """
-        started = self.detail_pages.started
-        listed = page
-        if self.style is SyncMode.DETAILS:
-            # To be listed is not to be observed: how an unchanged lead is, its own page tells later tonight.
-            tests = self._unchanged_tests(listed.unchanged)
-            page = replace(page, unchanged=tuple(sorted(tests)))
-            if not self._read_new([lead for lead in listed.unchanged if lead not in tests]):
-                return False
-        with self.ledger.writing() as session:
-            leads.update_test_leads(session, self.ledger.account, self.listed, read_since=started)
-            self.listed.clear()
-            place = leads.cursor(session, self.ledger.account)
-            place.pull_started_at = place.pull_started_at or started
-            place.resume = page.resume
-            place.moved = place.moved or page.moved
-            session.add(place)
-            when = ReadTimes(started, page.served_at or started, self.clock.now())
-            kept = self.ingest.store(session, self.ledger.account, page, when)
-        self.done.count(listed, kept, before=before)
-        return True
-
-    def _unchanged_tests(self, listed: Sequence[LeadId]) -> set[LeadId]:
+    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """Test leads that stand in the list as when they were read; each is read weekly, for a list may say little."""
         entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
-        lately = self.detail_pages.started - FULL_READ_EVERY
+        lately = self.details.started - FULL_READ_EVERY
         with self.ledger.reading() as session:
             return leads.unchanged_test_leads(session, self.ledger.account, entries, read_since=lately)
 
-    def _read_new(self, listed: Sequence[LeadId]) -> bool:
-        with self.ledger.reading() as session:
-            new = leads.not_on_record(session, self.ledger.account, listed)
-        asked = self.detail_pages.read(new)
+    def _check_own_pages(self, asked: FetchedDetails) -> None:
         if len(asked.deleted) == len(asked.ids) >= MANY:
             raise Misconfigured(
                 f"{len(asked.deleted)} leads are listed but have no page of their own: "
                 "see oplead.lead_path, oplead.fields.id"
             )
-        return len(asked.ids) == len(new)
 
     @property
-    def _longest(self) -> timedelta:
-        """How long after its creation or click something could still be sent of a lead."""
-        return max((route.remembered for route in self.ingest.book.routes), default=timedelta())
+    def _oldest_sendable(self) -> datetime:
+        """Since when a lead must have been created or clicked for something to be sent of it."""
+        longest = max((route.remembered for route in self.ingest.book.routes), default=timedelta())
+        return self.details.started - longest
 
     def read_known(self) -> bool:
         """Read the leads of which something could still be sent, the longest unread first; False where time is up.
 
         Where none stands on its own page and some show another lead, ids are read wrongly, and nothing is concluded.
         """
-        started = self.detail_pages.started
+        account, started = self.ledger.account, self.details.started
         with self.ledger.reading() as session:
-            wanted = leads.worth_reading(session, self.ledger.account, since=started - self._longest, before=started)
-        asked = self.detail_pages.read(wanted)
+            wanted = leads.worth_reading(session, account, since=self._oldest_sendable, before=started)
+        asked = self.details.read(wanted)
         if asked.merged and not asked.as_asked:
             self.done.no_detail_pages = True
         else:
-            self._conclude(asked, wanted)
+            self._detect_deleted(asked, wanted)
         is_whole = len(asked.ids) == len(wanted)
         if not is_whole and not self.done.detail_pages:
             self.done.unread = len(wanted)
@@ -277,70 +370,57 @@ class _Pulling:
 
     def settle_labels_by_detail_pages(self) -> None:
         """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
-        started = self.detail_pages.started
+        started, meanings = self.details.started, self.ingest.book.meanings
         with self.ledger.writing() as session:
-            read_since = leads.longest_unread(session, self.ledger.account, since=started - self._longest)
+            read_since = leads.longest_unread(session, self.ledger.account, since=self._oldest_sendable)
             since = started if self.done.complete else status_labels.newest_unsettled(session, self.ledger.account)
             if since is not None and read_since is not None and read_since >= since:
-                status_labels.settle(session, self.ledger, self._meanings, since=since)
+                status_labels.settle(session, self.ledger, meanings, since=since)
             else:
-                status_labels.hold_merges(session, self.ledger.account, self._meanings, since=started)
+                status_labels.hold_merges(session, self.ledger.account, meanings, since=started)
 
     def settle_labels(self, began: datetime | None, *, is_whole: bool) -> None:
         """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
         if began is None:
             return
+        meanings = self.ingest.book.meanings
         with self.ledger.writing() as session:
             if is_whole:
-                status_labels.settle(session, self.ledger, self._meanings, since=began)
+                status_labels.settle(session, self.ledger, meanings, since=began)
                 return
-            status_labels.settle_merges(session, self.ledger, self._meanings, since=began)
+            status_labels.settle_merges(session, self.ledger, meanings, since=began)
             if not status_labels.are_all_settled(session, self.ledger.account):
                 leads.cursor(session, self.ledger.account).full_read_at = None
 
-    def break_off(self) -> None:
-        """Have leads wait that only a complete reading can tell about."""
+    def hold_merges(self) -> None:
+        """Hold leads back until a complete reading tells new statuses from renamed ones."""
         with self.ledger.writing() as session:
             began = leads.cursor(session, self.ledger.account).pull_started_at
             if began is not None:
-                status_labels.hold_merges(session, self.ledger.account, self._meanings, since=began)
-
-    @property
-    def _meanings(self) -> Mapping[str, str]:
-        """Where the settings put the labels they name."""
-        return self.ingest.book.meanings
+                status_labels.hold_merges(session, self.ledger.account, self.ingest.book.meanings, since=began)
 
     def look_for_unlisted(self, whole_since: datetime | None) -> None:
         """Ask for leads with open deliveries that the whole list did not show.
 
-        Where some are not there, one that was listed is asked for too: is its own page none either, then the way to
-        own pages is wrong, and nothing is concluded of the others.
+        Where some are missing, one that was listed is asked for too: if it has no page either, then the path of own
+        pages is wrong, and nothing is concluded of the others.
         """
         with self.ledger.reading() as session:
             unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
-        asked = self.detail_pages.read(unlisted[:ASKED_A_NIGHT])
-        if asked.deleted and self._has_no_page_though_listed(unlisted):
-            self.done.no_detail_pages = True
-        else:
-            self._conclude(asked, unlisted)
+        asked = self.details.read(unlisted[:ASKED_A_NIGHT])
+        if asked.deleted:
+            with self.ledger.reading() as session:
+                listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
+            if listed is not None and self.details.read([listed]).deleted:
+                self.done.no_detail_pages = True
+                return
+        self._detect_deleted(asked, unlisted)
 
-    def _has_no_page_though_listed(self, unlisted: Sequence[LeadId]) -> bool:
-        with self.ledger.reading() as session:
-            listed = leads.lately_listed(session, self.ledger.account, but=unlisted)
-        return listed is not None and bool(self.detail_pages.read([listed]).deleted)
-
-    def _conclude(self, asked: FetchedDetails, candidates: Sequence[LeadId]) -> None:
+    def _detect_deleted(self, asked: FetchedDetails, candidates: Sequence[LeadId]) -> None:
         with self.ledger.writing() as session:
-            deleted = detect_deleted(session, self.ledger.account, asked, candidates, now=self.clock.now())
-        self.done.deleted, self.done.suspicious = deleted.believed, deleted.suspicious
-
-
-def _start_over(ledger: Ledger) -> None:
-    """Forget an interrupted pull's place: it may be the very thing the source refuses."""
-    with ledger.writing() as session:
-        place = leads.cursor(session, ledger.account)
-        place.resume = None
-        session.add(place)
+            self.done.deleted, self.done.suspicious = detect_deleted(
+                session, self.ledger.account, asked, candidates, now=self.clock.now()
+            )
 
 
 def _begin(ledger: Ledger, *, style: SyncMode, now: datetime) -> tuple[datetime | None, str | None]:
@@ -348,13 +428,10 @@ def _begin(ledger: Ledger, *, style: SyncMode, now: datetime) -> tuple[datetime 
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         if place.resume is None:
-            full = (
-                style is not SyncMode.SINCE or place.full_read_at is None or now - place.full_read_at > FULL_READ_EVERY
-            )
-            place.pull_since = None if full else place.since
+            is_fresh = place.full_read_at is not None and now - place.full_read_at <= FULL_READ_EVERY
+            place.pull_since = place.since if style is SyncMode.SINCE and is_fresh else None
             place.pull_started_at = None
             place.moved = False
-            session.add(place)
         return place.pull_since, place.resume
 
 
@@ -372,46 +449,26 @@ def _finish(ledger: Ledger, overlap: timedelta) -> tuple[datetime | None, bool]:
                 place.full_read_at = began
         place.pull_started_at = place.pull_since = place.resume = None
         place.moved = False
-        session.add(place)
     return began, is_whole
 
 
-CLOCKS_WITHIN = timedelta(hours=2)
+MAX_CLOCK_SKEW = timedelta(hours=2)
 """How far the source's clock may be from ours: a zone taken for another one is further."""
-_UNASKED_FOR = timedelta(days=14)
+_UNCONFIRMED_FOR = timedelta(days=14)
 """How long our clock is believed though the source cannot be asked: a quiet account sees no lead for a week."""
 
 
 def expect_plausible(ledger: Ledger, now: datetime) -> None:
-    """Return where a time that the source could not confirm may be right, by when leads were last read.
+    """Check a time that the source could not confirm against the last reading of leads.
 
     Raises:
         WrongClock: it lies before that, or long after it.
     """
     with ledger.reading() as session:
         last = leads.last_read(session, ledger.account)
-    if last is not None and not last - CLOCKS_WITHIN <= now <= last + _UNASKED_FOR:
+    if last is not None and not last - MAX_CLOCK_SKEW <= now <= last + _UNCONFIRMED_FOR:
         raise WrongClock(
             f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, leads were last read on {last:%Y-%m-%d %H:%M} UTC, "
             "and Oplead cannot be asked what time it is: see that the clock is right. Until Oplead answers nothing is "
             "sent, and nothing expires"
         )
-
-
-@contextmanager
-def confirmed(ledger: Ledger, began: datetime) -> Iterator[None]:
-    """Read from a source in the block, which compares its clock with ours; where it fails, be content with less.
-
-    Raises:
-        WrongClock: the time cannot be right. Starts that this run took from it at `began` are taken back.
-    """
-    try:
-        try:
-            yield
-        except (Transient, Misconfigured):
-            expect_plausible(ledger, began)
-            raise
-    except WrongClock:
-        with ledger.writing() as session:
-            starts.take_back(session, ledger.account, since=began)
-        raise

@@ -1,18 +1,18 @@
 """What a backfill or a retry would send, and what became of it: for a person and for a machine."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from connectors.text import counted, number
-from jobs.backfill import AgeGroup, AlreadySentResult, Picked
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
 from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
 from jobs.reporting.status_report import counted_reasons_table, print_pointer, print_states
 from jobs.reporting.wording import words_for
-from jobs.requeue import Chosen
+from jobs.requeue import AgeGroup, AlreadySentResult, Chosen
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary
@@ -27,7 +27,7 @@ class Preview:
 
     groups: tuple[AgeGroup, ...] = ()
     tallies: tuple[StateCount, ...] = ()
-    picked: Picked | None = None
+    undated: Counter[tuple[str, str]] | None = None
     already_sent: AlreadySentResult | None = None
     """What became of a file of what was told by other means, where one was given."""
 
@@ -77,7 +77,7 @@ def print_preview(console: Console, account: AccountHeading, preview: Preview) -
         if reasons.row_count:
             console.print()
             console.print(reasons)
-    elif preview.picked is not None:
+    elif preview.undated is not None:
         console.print("Nothing of that time is left to be sent by a backfill.")
     lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_settled_before(preview)]
     if lines:
@@ -101,7 +101,7 @@ def _left(preview: Preview) -> list[str]:
 
 
 def _undated(account: AccountHeading, preview: Preview) -> list[str]:
-    found = preview.picked.undated if preview.picked else {}
+    found = preview.undated or Counter()
     return [
         f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
         "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "

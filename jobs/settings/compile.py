@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -14,8 +14,14 @@ from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, 
 from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
 from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, normalise_label
 from jobs.rules.reasons import Scope
-from jobs.settings.schema import ConsentSignal, DestinationSettings, ExcludeSettings, Settings
-from jobs.settings.sections import ConversionSettings, FieldValue
+from jobs.settings.schema import (
+    ConsentSignal,
+    ConversionSettings,
+    DestinationSettings,
+    ExcludeSettings,
+    FieldValue,
+    Settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,9 @@ class Rulebook:
     extraction_digest: str
     rules_digest: str
     ask_when_lost: frozenset[DestinationId] = frozenset()
-    """Destinations where a human decides whether bytes whose answer was lost are sent again."""
+    """Destinations where a human decides whether bytes are sent again after their answer was lost."""
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
-    """What the settings let one night send at most, where they say."""
+    """What the settings let one night send at most, where they name a number."""
 
     @property
     def known_labels(self) -> frozenset[str]:
@@ -91,16 +97,9 @@ def rules_digest(settings: Settings) -> str:
         mode="json",
         exclude_defaults=True,
         include={
-            "timezone": True,
-            "currency": True,
-            "stages": True,
-            "ignored_statuses": True,
-            "click_ids": True,
+            **dict.fromkeys(("timezone", "currency", "stages", "ignored_statuses", "click_ids", "exclude"), True),
+            **dict.fromkeys(("google_ads", "meta", "conversions"), True),
             "consent": {"ad_user_data", "ad_personalization", "missing"},
-            "exclude": True,
-            "google_ads": True,
-            "meta": True,
-            "conversions": True,
         },
         exclude={
             "google_ads": {
@@ -116,25 +115,25 @@ def rules_digest(settings: Settings) -> str:
 def _named_fields(settings: Settings) -> dict[str, list[str]]:
     """The paths named beyond `oplead.fields`, each with the values listed for it; their order does not matter."""
     listed: defaultdict[str, set[str]] = defaultdict(set)
-    for path, values in _listed(settings):
-        listed[path].update(values)
-    return {path: sorted(listed[path]) for path in sorted(listed)}
-
-
-def _listed(settings: Settings) -> Iterator[tuple[str, tuple[str, ...]]]:
-    consent = settings.consent
-    for signal in (consent.ad_user_data, consent.ad_personalization):
+    for signal in (settings.consent.ad_user_data, settings.consent.ad_personalization):
         if signal:
-            yield signal.field, signal.granted + signal.refused
-    for destination in (*settings.google_ads, *settings.meta):
-        yield from destination.where.items()
-    for conversion in settings.conversions:
-        yield from conversion.where.items()
-        if isinstance(conversion.value, FieldValue):
-            # An amount that says otherwise of its tax cannot be read.
-            yield conversion.value.field, (f"tax {conversion.value.tax}",)
-    if settings.exclude:
-        yield from settings.exclude.fields.items()
+            listed[signal.field].update(signal.granted + signal.refused)
+    for condition in (*_conditions(settings), settings.exclude.fields if settings.exclude else {}):
+        for path, values in condition.items():
+            listed[path].update(values)
+    for value in _field_values(settings):
+        # An amount whose own words contradict its declared tax cannot be read.
+        listed[value.field].add(f"tax {value.tax}")
+    return {path: sorted(values) for path, values in listed.items()}
+
+
+def _conditions(settings: Settings) -> list[dict[str, tuple[str, ...]]]:
+    wheres = [conversion.where for conversion in settings.conversions]
+    return [*wheres, *(one.where for one in settings.google_ads), *(one.where for one in settings.meta)]
+
+
+def _field_values(settings: Settings) -> list[FieldValue]:
+    return [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
 
 
 def _sha256(value: Json) -> str:
@@ -144,9 +143,7 @@ def _sha256(value: Json) -> str:
 
 META_TRANSPORT = "conversions_api"
 _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
-"""What tells a lead of one of Meta's own forms."""
-
-
+"""What marks a lead of one of Meta's own forms."""
 IGNORED = ""
 """What a label means that `ignored_statuses` lists; no stage is called that."""
 
@@ -156,22 +153,22 @@ AllLimits = Mapping[DestinationId, Limits]
 
 def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
     """The settings as the jobs need them."""
-    routes = (
-        *_google_routes(settings, limits),
-        *_meta_routes(settings, limits),
-        *_funnel_routes(settings, limits),
-    )
+    labels = {IGNORED: settings.ignored_statuses, **settings.stages}
     return Rulebook(
         account=settings.account,
         zone=settings.zone,
         extraction=_extraction(settings),
-        routes=routes,
+        routes=(
+            *_google_routes(settings, limits),
+            *_meta_routes(settings, limits),
+            *_funnel_routes(settings, limits),
+        ),
         was={
             conversion.id: None if conversion.was == "none" else conversion.was
             for conversion in settings.conversions
             if conversion.was is not None
         },
-        meanings=dict(_meanings(settings)),
+        meanings={normalise_label(label): place for place, listed in labels.items() for label in listed},
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
@@ -183,28 +180,17 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
     )
 
 
-def _meanings(settings: Settings) -> Iterator[tuple[str, str]]:
-    for place, labels in {IGNORED: settings.ignored_statuses, **settings.stages}.items():
-        yield from ((normalise_label(label), place) for label in labels)
-
-
 def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
     for conversion in settings.conversions:
         for google in settings.google_ads:
-            if conversion.google_ads is None or conversion.google_ads.destination not in (None, google.id):
+            wanted = conversion.google_ads
+            if wanted is None or wanted.destination not in (None, google.id):
                 continue
-            action = conversion.google_ads.conversion_action
-            target = Target(
-                transport=google.transport,
-                owner=google.customer_id,
-                action=action.id,
-                source=conversion.google_ads.event_source or google.event_source,
-            )
-            taken = limits[DestinationId(google.id)]
-            route = _conversion_route(settings, conversion, destination=google, target=target, limits=taken)
+            action, source = wanted.conversion_action, wanted.event_source or google.event_source
+            target = Target(google.transport, google.customer_id, action.id, source)
+            route = _conversion_route(settings, limits, conversion, google, target)
             if action.click_window_days is not None:
-                window = timedelta(days=action.click_window_days)
-                route = replace(route, click_window=min(route.click_window, window))
+                route = replace(route, click_window=min(route.click_window, timedelta(days=action.click_window_days)))
             yield route
 
 
@@ -216,8 +202,7 @@ def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
         for meta in settings.meta:
             source = conversion.meta.action_source or meta.action_source
             target = Target(META_TRANSPORT, meta.dataset_id, conversion.meta.event, source)
-            taken = limits[DestinationId(meta.id)]
-            route = _conversion_route(settings, conversion, destination=meta, target=target, limits=taken)
+            route = _conversion_route(settings, limits, conversion, meta, target)
             yield replace(route, never_with=_FROM_A_FORM if meta.funnel else frozenset())
 
 
@@ -229,8 +214,7 @@ def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
     for meta in settings.meta:
         for stage, name in meta.funnel.items():
             target = Target(META_TRANSPORT, meta.dataset_id, name, "crm")
-            taken = limits[DestinationId(meta.id)]
-            route = _route(settings, funnel_conversion(name), (stage,), destination=meta, target=target, limits=taken)
+            route = _route(settings, limits, funnel_conversion(name), (stage,), destination=meta, target=target)
             yield replace(route, only_with=_FROM_A_FORM, since=meta.funnel_since)
 
 
@@ -241,47 +225,48 @@ def funnel_conversion(name: str) -> str:
 
 def _conversion_route(
     settings: Settings,
+    limits: AllLimits,
     conversion: ConversionSettings,
-    *,
     destination: DestinationSettings,
     target: Target,
-    limits: Limits,
 ) -> Route:
-    value = conversion.value
+    value, per = conversion.value, conversion.count_once_per
     stages = (conversion.stage, *conversion.implied_by)
-    route = _route(settings, conversion.id, stages, destination=destination, target=target, limits=limits)
-    return replace(
-        route,
-        since=conversion.since,
-        where=(*((_condition(conversion.where),) if conversion.where else ()), *route.where),
-        fixed_value=None if isinstance(value, FieldValue) else value,
-        field_value=_field_amount(value) if isinstance(value, FieldValue) else None,
-        once=None
-        if conversion.count_once_per == "lead"
-        else DedupRule(DedupScope(conversion.count_once_per), conversion.within),
-        undo=Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
-        if conversion.undo_when
-        else None,
-    )
+    route = _route(settings, limits, conversion.id, stages, destination=destination, target=target)
+    route = replace(route, since=conversion.since)
+    if conversion.where:
+        route = replace(route, where=(_condition(conversion.where), *route.where))
+    if isinstance(value, FieldValue):
+        amount = FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
+        route = replace(route, field_value=amount)
+    else:
+        route = replace(route, fixed_value=value)
+    if per != "lead":
+        route = replace(route, once=DedupRule(DedupScope(per), conversion.within))
+    if conversion.undo_when:
+        labels = _labels(settings, conversion.undo_when)
+        route = replace(route, undo=Undo(labels, conversion.undo_after, conversion.undo_via))
+    return route
 
 
 def _route(
     settings: Settings,
+    limits: AllLimits,
     conversion: str,
     stages: tuple[str, ...],
     *,
     destination: DestinationSettings,
     target: Target,
-    limits: Limits,
 ) -> Route:
     """What every conversion at a destination has: it enters by the first stage, or by those that imply it."""
+    taken = limits[DestinationId(destination.id)]
     return Route(
         account=settings.account,
         zone=settings.zone,
         conversion=conversion,
         destination=DestinationId(destination.id),
         target=target,
-        limits=limits,
+        limits=taken,
         stage=stages[0],
         on_creation=stages[0] == "created",
         labels=_labels(settings, stages),
@@ -289,8 +274,8 @@ def _route(
         fixed_value=None,
         field_value=None,
         currency=settings.currency,
-        click_window=limits.click_window,
-        event_window=limits.source_windows.get(target.source, limits.event_window),
+        click_window=taken.click_window,
+        event_window=taken.source_windows.get(target.source, taken.event_window),
         contact_only=destination.audience == "all",
         attach_contact=destination.contact_data == "attach",
         assume_consent=settings.consent.missing == "assume_granted",
@@ -298,73 +283,62 @@ def _route(
 
 
 def _labels(settings: Settings, stages: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(normalise_label(label) for stage in stages for label in settings.stages.get(stage, ()))
+    return _normalised(label for stage in stages for label in settings.stages.get(stage, ()))
 
 
 def _condition(where: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
-    return {path: frozenset(normalise_label(value) for value in values) for path, values in where.items()}
+    return {path: _normalised(values) for path, values in where.items()}
 
 
-def _field_amount(value: FieldValue) -> FieldAmount:
-    return FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
+def _normalised(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(normalise_label, texts))
 
 
 def _extraction(settings: Settings) -> Extraction:
-    consent = settings.consent
-    where: dict[str, frozenset[str]] = {}
-    owners: list[ConversionSettings | DestinationSettings] = [
-        *settings.conversions,
-        *settings.google_ads,
-        *settings.meta,
-    ]
-    for condition in (_condition(owner.where) for owner in owners):
-        for path, values in condition.items():
-            where[path] = where.get(path, frozenset()) | values
-    fields = [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
+    consent, exclude = settings.consent, settings.exclude or ExcludeSettings()
+    where: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for condition in _conditions(settings):
+        for path, values in _condition(condition).items():
+            where[path] |= values
+    taxes: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for value in _field_values(settings):
+        taxes[value.field] |= {value.tax}
     return Extraction(
         ad_user_data=_consent_field(consent.ad_user_data),
         ad_personalization=_consent_field(consent.ad_personalization) if consent.ad_personalization else None,
-        where=where,
-        amounts={path: frozenset(one.tax for one in fields if one.field == path) for path in {v.field for v in fields}},
-        exclude=_exclusion(settings.exclude) if settings.exclude else Exclusion(),
-    )
-
-
-def _exclusion(exclude: ExcludeSettings) -> Exclusion:
-    return Exclusion(
-        email_domains=frozenset(domain(name) for name in exclude.email_domains),
-        phones=frozenset(clean_phones(exclude.phones, country=None)),
-        names=frozenset(normalise_label(name) for name in exclude.names),
-        fields=_condition(exclude.fields),
+        where=dict(where),
+        amounts=dict(taxes),
+        exclude=Exclusion(
+            email_domains=frozenset(map(domain, exclude.email_domains)),
+            phones=frozenset(clean_phones(exclude.phones, country=None)),
+            names=_normalised(exclude.names),
+            fields=_condition(exclude.fields),
+        ),
     )
 
 
 def _consent_field(signal: ConsentSignal) -> ConsentField:
-    return ConsentField(
-        path=signal.field,
-        granted=frozenset(normalise_label(value) for value in signal.granted),
-        refused=frozenset(normalise_label(value) for value in signal.refused),
-    )
+    return ConsentField(signal.field, granted=_normalised(signal.granted), refused=_normalised(signal.refused))
 
 
 def expectations(settings: Settings, book: Rulebook) -> dict[DestinationId, list[Expectation]]:
     """What the settings take for granted at each destination."""
-    told = {
-        (conversion.id, google.id): timedelta(days=conversion.google_ads.conversion_action.click_window_days)
+    windows = {
+        conversion.id: conversion.google_ads.conversion_action.click_window_days
         for conversion in settings.conversions
-        for google in settings.google_ads
-        if conversion.google_ads is not None and conversion.google_ads.conversion_action.click_window_days is not None
+        if conversion.google_ads is not None
     }
+    google = {destination.id for destination in settings.google_ads}
     found: dict[DestinationId, list[Expectation]] = {}
     for route in book.routes:
-        found.setdefault(route.destination, []).append(
-            Expectation(
-                conversion=route.conversion,
-                target=route.target,
-                currency=route.currency,
-                sends_value=route.fixed_value is not None or route.field_value is not None,
-                sends_contact=route.uses_contact,
-                click_window=told.get((route.conversion, route.destination)),
-            )
+        days = windows.get(route.conversion) if route.destination in google else None
+        expectation = Expectation(
+            conversion=route.conversion,
+            target=route.target,
+            currency=route.currency,
+            sends_value=route.fixed_value is not None or route.field_value is not None,
+            sends_contact=route.uses_contact,
+            click_window=None if days is None else timedelta(days=days),
         )
+        found.setdefault(route.destination, []).append(expectation)
     return found

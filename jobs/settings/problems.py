@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in the file: `("conversions", 1, "stage")`; () is the whole."""
@@ -31,9 +32,9 @@ class SettingsFinding:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SettingsProblem:
-    """One thing to mend in the file; it sorts by place and never holds a secret.
+    """One thing to fix in the file; it sorts by place and never holds a secret.
 
-    Line and column are 0 where it has no place there, as of a file that cannot be read.
+    Line and column are 0 where it has no place there: the file cannot be read.
     """
 
     file: str
@@ -54,6 +55,24 @@ def dotted(path: Iterable[str | int]) -> str:
     """
     names = (f"<text, {len(part)} characters>" if _LIKE_A_SECRET.fullmatch(part) else part for part in map(str, path))
     return ".".join(name if name and name == name.strip() else repr(name) for name in names)
+
+
+def read_limited(path: Path, limit: int, what: str) -> bytes:
+    """The content of a plain file.
+
+    Raises:
+        ValueError: there is none, it cannot be read, or it has more bytes than `limit`; the message calls it `what`.
+    """
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise ValueError(f"{what} {'is not a plain file' if path.exists() else 'does not exist'}")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ValueError(f"{what} cannot be read ({error.strerror})") from None
+    if len(content) > limit:
+        raise ValueError(f"{what} is too long")
+    return content
 
 
 def one_line(text: str) -> str:

@@ -12,19 +12,19 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, AnyUrl, TypeAdapter, ValidationError
 
 from connectors.http import is_loopback
+from jobs.settings.problems import read_limited
 
 NAME = ".env"
-LONGEST_FILE_BYTES = 262_144
+MAX_ENV_FILE_BYTES = 262_144
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
 _ESCAPED = re.compile(r'\\(["\\$`])')
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What such a file holds; it has no values where there is none or it cannot be read."""
+    """The `.env` beside the settings; it has no values where there is none or it cannot be read."""
 
     path: Path
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -39,7 +39,7 @@ class EnvFile:
 
     @property
     def warnings(self) -> Iterator[str]:
-        """What its owner should mend, without anything of a value."""
+        """What its owner should fix, without anything of a value."""
         if self.is_shared:
             yield f"{self.path} holds secrets and others may read it: chmod 600 {self.path}"
         for line in self.unclear_lines:
@@ -48,7 +48,7 @@ class EnvFile:
     def how_to_set(self, name: str) -> str:
         """What to type so that a variable is set."""
         if self.why_unread:
-            return f"{self.path} cannot be read ({self.why_unread}); mend that, or type  export {name}=…"
+            return f"{self.why_unread}; fix that, or type  export {name}=…"
         if self.exists:
             return f"neither is it in {self.path}; add the line  {name}=…"
         return f"write the line  {name}=…  into {self.path}, or type  export {name}=…"
@@ -61,32 +61,19 @@ def read_env_file(folder: Path) -> EnvFile:
     """
     path = folder / NAME
     try:
-        mode = path.stat().st_mode
-        text = _text(path)
+        is_shared = bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+        text = read_limited(path, MAX_ENV_FILE_BYTES, str(path)).decode("utf-8-sig")
     except FileNotFoundError:
         return EnvFile(path, exists=False)
+    except UnicodeDecodeError:
+        return EnvFile(path, why_unread=f"{path} is not UTF-8 text")
     except OSError as error:
-        return EnvFile(path, why_unread=error.strerror or "no reason given")
+        return EnvFile(path, why_unread=f"{path} cannot be read ({error.strerror})")
     except ValueError as error:
         return EnvFile(path, why_unread=str(error))
-    is_shared = bool(stat.S_IMODE(mode) & _OTHERS)
     values: dict[str, str] = {}
     unclear = tuple(number for number, line in enumerate(text.split("\n"), start=1) if not _take(line, values))
     return EnvFile(path, values, unclear_lines=unclear, is_shared=is_shared)
-
-
-def _text(path: Path) -> str:
-    """The file's text. Raises ValueError where it cannot be one, OSError where it cannot be read."""
-    if not path.is_file():
-        raise ValueError("it is no plain file")  # a pipe would be waited for
-    with path.open("rb") as file:
-        content = file.read(LONGEST_FILE_BYTES + 1)
-    if len(content) > LONGEST_FILE_BYTES:
-        raise ValueError("it is too long")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
 
 
 def _take(line: str, values: dict[str, str]) -> bool:
@@ -110,7 +97,7 @@ def _value(written: str) -> str | None:
     return None if written.startswith(("'", '"')) else _COMMENT.sub("", written)
 
 
-LONGEST_SECRET_BYTES = 65_536
+MAX_SECRET_BYTES = MAX_KEY_FILE_BYTES = 65_536
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _TYPEABLE = re.compile(r"[!-~]+")
 HOW_TO_REFER = "write ${VARIABLE} for an environment variable, or file:/path for a file that holds it"
@@ -134,10 +121,14 @@ class References:
             ValueError: it is written out, missing, empty or unreadable; the message names the variable, and
                 never holds any part of the secret.
         """
+        if not self.looks_up:
+            return text
         if variable := _VARIABLE.fullmatch(text.strip()):
             found, source = self._variable(variable[1]), self._source(variable[1])
         elif text.startswith("file:"):
-            found, source = self._file(text.removeprefix("file:")), "the file named here"
+            source = "the file named here"
+            content = read_limited(self.folder / text.removeprefix("file:"), MAX_SECRET_BYTES, source)
+            found = content.decode(errors="replace").strip()
         else:
             raise ValueError(f"a secret must not stand in this file: {HOW_TO_REFER}")
         if not found:
@@ -146,6 +137,18 @@ class References:
         if not _TYPEABLE.fullmatch(found):
             raise ValueError(f"{source} holds spaces, line breaks or accents inside the secret; paste it again")
         return found
+
+    def key_file(self, text: str) -> Path:
+        """The path of a key file that can be used.
+
+        Raises:
+            ValueError: it cannot; the message says why.
+        """
+        if not self.looks_up:
+            return Path(text)
+        path = self.path(text)
+        token_address(path)
+        return path
 
     def path(self, text: str) -> Path:
         """The path written here or in `${VARIABLE}`, made absolute.
@@ -184,50 +187,35 @@ class References:
             return f"the environment variable {name}"
         return f"{name} in {self.env_file.path}"
 
-    def _file(self, name: str) -> str:
-        try:
-            path = self.folder / name
-            if not path.is_file():
-                raise ValueError("the file named here does not exist, or is not a plain file")
-            with path.open("rb") as file:
-                content = file.read(LONGEST_SECRET_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"the file named here cannot be read ({error.strerror})") from None
-        if len(content) > LONGEST_SECRET_BYTES:
-            raise ValueError("the file named here is too long for a secret")
-        return content.decode(errors="replace").strip()
-
 
 _DOCUMENTATION = frozenset(
     {"documentation", "docs", "doc", "swagger", "swagger-ui", "api-docs", "apidoc", "redoc", "openapi"}
 )
-_FILES = (".html", ".json", ".yaml", ".yml")
 _LEADS = frozenset({"leads", "lead"})
 
 
-def taken_apart(address: str) -> tuple[str, str | None]:
-    """An address as people copy it, from documentation or of the list itself: the host's, and how its paths begin.
+def split_address(address: str) -> tuple[str, str | None]:
+    """Split a copied address, of documentation or of the list itself, into host and path prefix.
 
-    None where it does not tell how they begin. Oplead's guide names a page of documentation:
+    The prefix is None where the address does not show it. Oplead's guide names a page of documentation:
     https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
     """
     try:
-        told = urlsplit(address)
+        url = urlsplit(address)
     except ValueError:
         return address, None
-    names = [name for name in told.path.split("/") if name]
-    ends = (place for place, name in enumerate(names) if _is_documented(name) or name in _LEADS)
-    end = next(ends, None)
+    names = [name for name in url.path.split("/") if name]
     if not names:
         return address, None
-    query, fragment = (told.query, told.fragment) if end is None else ("", "")
-    start = "".join(f"/{name}" for name in names[:end])
-    is_page = end is not None and names[end] not in _LEADS
-    return urlunsplit((told.scheme, told.netloc, "", query, fragment)), None if is_page and not start else start
+    end = next((place for place, name in enumerate(names) if name in _LEADS or _is_documentation(name)), None)
+    query, fragment = (url.query, url.fragment) if end is None else ("", "")
+    prefix = "".join(f"/{name}" for name in names[:end])
+    is_unknown = not prefix and (end is None or names[end] not in _LEADS)
+    return urlunsplit((url.scheme, url.netloc, "", query, fragment)), None if is_unknown else prefix
 
 
-def _is_documented(name: str) -> bool:
-    return name.casefold() in _DOCUMENTATION or name.casefold().endswith(_FILES)
+def _is_documentation(name: str) -> bool:
+    return name.casefold() in _DOCUMENTATION or name.casefold().endswith((".html", ".json", ".yaml", ".yml"))
 
 
 def is_local(url: AnyUrl) -> bool:
@@ -252,8 +240,7 @@ Address = Annotated[AnyUrl, AfterValidator(_usable)]
 
 
 _NEEDED = ("client_email", "private_key", "token_uri")
-_ADDRESS: TypeAdapter[AnyUrl] = TypeAdapter(Address)
-LONGEST_KEY_FILE_BYTES = 65_536
+ADDRESS: TypeAdapter[AnyUrl] = TypeAdapter(Address)
 
 
 def token_address(path: Path) -> AnyUrl:
@@ -262,7 +249,7 @@ def token_address(path: Path) -> AnyUrl:
     Raises:
         ValueError: this is no usable key file; the message says what is wrong and holds nothing of the file.
     """
-    fields = _fields(path)
+    fields = _key_fields(path)
     if fields.get("type") != "service_account":
         raise ValueError('the key file is not a service account\'s: its "type" must be "service_account"')
     for name in _NEEDED:
@@ -270,21 +257,15 @@ def token_address(path: Path) -> AnyUrl:
         if not isinstance(value, str) or not value:
             raise ValueError(f'the key file has no "{name}"; download a new key of the service account')
     try:
-        return _ADDRESS.validate_python(fields["token_uri"])
+        return ADDRESS.validate_python(fields["token_uri"])
     except ValidationError:
         raise ValueError('the key file\'s "token_uri" must be an https address (http only on this machine)') from None
 
 
-def _fields(path: Path) -> dict[str, object]:
+def _key_fields(path: Path) -> dict[str, object]:
+    content = read_limited(path, MAX_KEY_FILE_BYTES, "the key file")
     try:
-        if not path.is_file():
-            raise ValueError("no key file stands at the path given; check the path and who may read it")
-        with path.open("rb") as file:
-            content = file.read(LONGEST_KEY_FILE_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"the key file cannot be read ({error.strerror})") from None
-    try:
-        fields = json.loads(content) if len(content) <= LONGEST_KEY_FILE_BYTES else None
+        fields = json.loads(content)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):

@@ -1,29 +1,32 @@
-"""The configuration file as a whole, validated whole; the file itself is read by `load`."""
+"""The configuration file as a whole, validated whole, and its JSON schema for editors; `load` reads the file."""
 
-from typing import Annotated, Literal
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    SecretStr,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from jobs.settings.problems import did_you_mean
-from jobs.settings.references import Address, References
-from jobs.settings.sections import (
-    ConversionSettings,
-    FieldValue,
-    FixedValue,
-    GoogleAction,
-    GoogleConversion,
-    MetaConversion,
-    MetricsFile,
-    NotifyAddress,
-    NotifyWhen,
-    OpleadSettings,
-    PingAddress,
-    Since,
-    SinceFilter,
-    in_utc,
-)
+from jobs.settings.references import Address, References, is_local
 from jobs.settings.types import (
+    ActionId,
     Currency,
     CustomerId,
     Digits,
@@ -32,54 +35,391 @@ from jobs.settings.types import (
     Like,
     OneOrMore,
     Path_,
+    Paths,
     Phone,
     Secret,
+    Several,
     Slug,
+    Span,
+    StageNames,
     Strict,
     Text,
+    YesNo,
     one_or_many,
     state_address,
 )
 from jobs.timetable import by_cron
 
-__all__ = [
-    "ClickIds",
-    "ConsentRule",
-    "ConsentSignal",
-    "ConversionSettings",
-    "DestinationSettings",
-    "ExcludeSettings",
-    "FieldValue",
-    "FixedValue",
-    "GoogleAction",
-    "GoogleAdsSettings",
-    "GoogleConversion",
-    "MetaConversion",
-    "MetaSettings",
-    "NotifyWhen",
-    "OpleadSettings",
-    "ScheduleSettings",
-    "Settings",
-    "SinceFilter",
+# ── Oplead ───────────────────────────────────────────────────────────────────────────────────────
+
+HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+
+
+class AuthSettings(Strict):
+    """How the token is passed to Oplead, which does not publish how."""
+
+    style: Literal["bearer", "header", "query", "none"] = "bearer"
+    """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
+    name: Text | None = None
+    """The header's or query parameter's name, for `header` and `query`."""
+    prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
+    """What precedes the token in the header, including its space."""
+
+
+class PaginationSettings(Strict):
+    """How Oplead's list is paged."""
+
+    style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
+    """`auto` follows only what describes itself: a next URL of the same host, a Link header, or a cursor."""
+    items: Path_ | None = None
+    """The path of the array of leads; searched for if unset."""
+    next: Path_ | None = None
+    """The path of the next URL or cursor in an answer."""
+    page_param: Text = "page"
+    """The query parameter of the page number, for `page`."""
+    first_page: int = Field(default=1, ge=0, le=1)
+    """The first page's number."""
+    size_param: Text | None = None
+    """The query parameter of the page size, if Oplead takes one."""
+    size: PositiveInt | None = Field(default=None, le=1000)
+    """How many leads to ask for at a time."""
+    offset_param: Text = "offset"
+    """The query parameter of the offset, for `offset`."""
+    cursor_param: Text = "cursor"
+    """The query parameter of the cursor, for `cursor`, or of the id of a page's last lead, for `last_id`."""
+    total: Path_ | None = None
+    """The path of the total number of leads in an answer; searched for if unset."""
+    total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
+    """The header that holds the total number of leads; no header is trusted unless it is named here."""
+    max_pages: PositiveInt = 10_000
+    """Give up on a list that goes on for longer than this."""
+
+
+class SinceFilter(Strict):
+    """A query parameter with which Oplead lists only what has changed since a given time."""
+
+    param: Text
+    """The name of Oplead's query parameter, such as updated_after."""
+    format: Annotated[
+        str,
+        Like(
+            # Only what every machine writes alike; names of months and days would follow its language.
+            r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
+            "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
+        ),
+    ] = "iso"
+    """How the time is written: `iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern such as %d/%m/%Y."""
+    until_param: Text | None = None
+    """The parameter for the end of the period, if Oplead wants both ends; it is set to the present."""
+
+
+class FieldSettings(Strict):
+    """Where each thing stands in a lead; several paths are tried in turn.
+
+    Unset ones use what is known of Oplead.
+    """
+
+    id: Paths | None = None
+    """The lead's id."""
+    created_at: Paths | None = None
+    """When the lead was created."""
+    updated_at: Paths | None = None
+    """When anything in it last changed."""
+    status: Paths | None = None
+    """Its status label."""
+    status_at: Paths | None = None
+    """When it got that label."""
+    history: Paths | None = None
+    """The list of its past labels, with their times."""
+    click_id: Paths | None = None
+    """The click ids of the ad it came from."""
+    click_id_at: Paths | None = None
+    """When the click happened."""
+    utm_source: Paths | None = None
+    """UTM source."""
+    utm_medium: Paths | None = None
+    """UTM medium."""
+    utm_campaign: Paths | None = None
+    """UTM campaign."""
+    email: Paths | None = None
+    """E-mail address."""
+    phone: Paths | None = None
+    """Phone numbers."""
+    first_name: Paths | None = None
+    """First name."""
+    last_name: Paths | None = None
+    """Last name."""
+    postcode: Paths | None = None
+    """Postcode."""
+    city: Paths | None = None
+    """City."""
+    country: Paths | None = None
+    """Country."""
+
+
+class OpleadSettings(Strict):
+    """The source of leads."""
+
+    token: Secret
+    """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`."""
+    base_url: Address = AnyUrl("https://api.oplead.com")
+    """Oplead's address, or a local server's."""
+    path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
+    """What precedes `leads_path` and `lead_path`."""
+    leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
+    """The path of the list."""
+    lead_path: Annotated[
+        str,
+        Like(
+            r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
+            "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
+        ),
+    ] = "/leads/{id}"
+    """The path of one lead, with `{id}` for its id."""
+    extra_headers: dict[
+        Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
+        Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
+    ] = Field(default_factory=dict)
+    """Headers sent with every request, such as X-Tenant; never a key, which is `token` and passed by `auth`."""
+    extra_query: dict[Text, Text] = Field(default_factory=dict)
+    """Query parameters sent with every request, such as archived; never a key."""
+    auth: AuthSettings = AuthSettings()
+    """How the token is passed."""
+    pagination: PaginationSettings = PaginationSettings()
+    """How the list is paged."""
+    pull: Literal["since", "list", "details"] | None = None
+    """`list` reads every page and compares, `since` asks Oplead for changes, `details` reads leads one by one."""
+    since_filter: SinceFilter | None = None
+    """The filter with which `since` asks for changes."""
+    detail: Literal["auto", "always", "never"] = "auto"
+    """Whether to read each lead's own page: `auto` only if the list leaves out the click ids."""
+    fields: FieldSettings = FieldSettings()
+    """Where things are in a lead."""
+    rate: PositiveInt = Field(default=90, le=100)
+    """Requests a minute, all commands together; Oplead's published limit is 100."""
+    in_flight: PositiveInt = Field(default=4, le=16)
+    """How many leads' own pages to request at once."""
+    overlap: Span = timedelta(days=3)
+    """How far each reading reaches back before the last one."""
+    budget: Span = timedelta(hours=4)
+    """How long a night's reading may take."""
+    max_requests: PositiveInt | None = None
+    """How many requests a night's reading may make; the next one carries on from there."""
+    largest_page_mb: PositiveInt = Field(default=64, le=1024)
+    """The largest page of the list in megabytes, unpacked; a larger one is refused unread."""
+
+    @property
+    def pull_style(self) -> Literal["since", "list", "details"]:
+        """How leads are pulled: as written, else `since` where a filter is named, else `list`."""
+        return self.pull or ("since" if self.since_filter else "list")
+
+
+# ── conversions ──────────────────────────────────────────────────────────────────────────────────
+
+FixedValue = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=2)]
+
+
+class FieldValue(Strict):
+    """A conversion's value read from the lead."""
+
+    field: Path_
+    """Where the amount is in a lead, such as amount."""
+    tax: Literal["included", "excluded"]
+    """Whether that amount includes tax: included or excluded."""
+    otherwise: FixedValue | None = None
+    """The value of a conversion whose amount is still missing after `wait_for_value`."""
+    wait_for_value: Span = timedelta(days=3)
+    """How long a conversion waits for its amount."""
+    restate_above: Annotated[str, Like(r"[0-9]{1,3} ?%|off", "write a percentage, as 5 %, or off")] = "5 %"
+    """By how much an amount must change before it is corrected; `off` corrects none."""
+
+    @property
+    def restated_above(self) -> Decimal | None:
+        """The same as a share; None where no amount is corrected."""
+        if self.restate_above == "off":
+            return None
+        return Decimal(self.restate_above.removesuffix("%").strip()) / 100
+
+
+def _kind_of_value(value: object) -> str:
+    return "<field>" if isinstance(value, dict | FieldValue) else "<fixed>"
+
+
+# Distinguished by their shape, so that an error speaks of the one that was meant.
+Value = Annotated[
+    Annotated[FixedValue, Tag("<fixed>")] | Annotated[FieldValue, Tag("<field>")],
+    Discriminator(_kind_of_value),
 ]
 
 
-def _a_known_zone(name: str) -> str:
+def _day_or_time(value: object) -> object:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("write a day as 2026-09-01, or a time as 2026-09-01 08:00") from None
+    if isinstance(value, datetime) and not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+        raise ValueError(f"write a year between {EARLIEST_YEAR} and {LATEST_YEAR}")
+    return value
+
+
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
+Since = Annotated[datetime, BeforeValidator(_day_or_time, json_schema_input_type=date | datetime)]
+"""A day (its midnight) or a time; without an offset, in the account's zone."""
+
+
+EventSource = Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"]
+ActionSource = Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"]
+
+
+class GoogleAction(Strict):
+    """A conversion action of Google Ads."""
+
+    id: ActionId
+    """The conversion action's id: the number after ctId= in its address in Google Ads."""
+    click_window_days: Annotated[int, Field(ge=1, le=90)] | None = None
+    """The action's click-through window, as Google Ads shows it."""
+
+
+class GoogleConversion(Strict):
+    """What a conversion is in Google Ads."""
+
+    conversion_action: GoogleAction
+    """The conversion action: its id, or { id, click_window_days }."""
+    event_source: EventSource | None = None
+    """The source reported to Google, if not the destination's `event_source`."""
+    destination: Slug | None = None
+    """Which `google_ads` destination; all of them if unset."""
+
+    @field_validator("conversion_action", mode="before", json_schema_input_type=GoogleAction | str | int)
+    @classmethod
+    def _a_bare_id_is_an_action(cls, value: object) -> object:
+        return {"id": value} if isinstance(value, str | int) else value
+
+
+class MetaConversion(Strict):
+    """What a conversion is for Meta."""
+
+    event: Annotated[
+        str, Like(r"[A-Za-z0-9_ ]{1,50}", "an event name has letters, digits, _ and spaces only, as Purchase")
+    ]
+    """The event's name, such as Schedule or Purchase."""
+    action_source: ActionSource | None = None
+    """The source reported to Meta, if not the destination's `action_source`."""
+
+
+class ConversionSettings(Strict):
+    """One thing worth telling the platforms: a lead reaching a stage."""
+
+    id: Slug
+    """A short, permanent name, such as sale; the ledger knows by it what was sent."""
+    name: Text | None = None
+    """What reports call it."""
+    stage: Slug
+    """The stage that counts: one of `stages`, or created."""
+    since: Since | None = None
+    """Changes before it are not sent; default: the first real run that saw this conversion."""
+    where: dict[Path_, OneOrMore] = Field(default_factory=dict)
+    """Only leads whose field has one of these values."""
+    was: Slug | None = None
+    """The id this conversion had before; `none` if it is new although it looks renamed."""
+    implied_by: StageNames = ()
+    """Later stages that imply this one if it was skipped."""
+    value: Value | None = None
+    """A number, or { field, tax, otherwise }; without it no value is sent."""
+    undo_when: StageNames = ()
+    """Stages that undo the conversion."""
+    undo_after: Span = timedelta(days=3)
+    """How long a lead must stay there first."""
+    undo_via: Literal["data_manager", "google_ads_api"] | None = None
+    """The interface that undoes it."""
+    count_once_per: Literal["lead", "click", "person"] = "lead"
+    """What counts once: the lead, its click, or the person; of several leads only the first is sent."""
+    within: Span = timedelta(days=30)
+    """How long a click or person counts once, from one lead's conversion to the next."""
+    shared_action: YesNo = False
+    """Whether another conversion may use the same conversion action or event; both must say so."""
+    google_ads: GoogleConversion | None = None
+    """What it is in Google Ads."""
+    meta: MetaConversion | None = None
+    """What it is for Meta."""
+
+
+# ── notifications ────────────────────────────────────────────────────────────────────────────────
+
+_URL: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
+
+
+def _known_to_apprise(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_a_reference(info):
+        return address
+    from connectors.notifiers import is_address  # noqa: PLC0415 - it loads a hundred services
+
+    if not is_address(address.get_secret_value()):
+        raise ValueError(
+            "the address found here cannot take messages: write it as apprise does, a mailbox as "
+            "mailtos://user:password@host?to=someone@host, a webhook as jsons://host/path, Slack as slack://…; "
+            "https://github.com/caronc/apprise/wiki lists them all"
+        )
+    return address
+
+
+def _can_be_requested(address: SecretStr, info: ValidationInfo) -> SecretStr:
+    if _is_a_reference(info):
+        return address
     try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
-        raise ValueError(f"there is no such time zone{hint}") from None
-    return name
+        url = _URL.validate_python(address.get_secret_value())
+    except ValidationError:
+        url = None
+    if url is None or not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_local(url))):
+        raise ValueError(
+            "the address found here cannot be requested: write the one that your monitor shows, as "
+            "https://hc-ping.com/your-id (plain http is for this machine only)"
+        )
+    return address
 
 
-def _nights_of_a_cron(expression: str) -> str:
-    by_cron(expression, ZoneInfo("UTC"))
-    return expression
+def _is_a_reference(info: ValidationInfo) -> bool:
+    """Whether what is read is a reference still, and no address."""
+    return isinstance(info.context, References) and not info.context.looks_up
 
 
-Zone = Annotated[Text, AfterValidator(_a_known_zone)]
-"""A time zone by its name, as Europe/Paris."""
+def _metrics_file(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.endswith(".prom") or not value.isprintable():
+        raise ValueError("write the path of a file whose name ends in .prom: the node exporter reads no other")
+    return info.context.folder / value if isinstance(info.context, References) else value
+
+
+NotifyAddress = Annotated[Secret, AfterValidator(_known_to_apprise)]
+PingAddress = Annotated[Secret, AfterValidator(_can_be_requested)]
+MetricsFile = Annotated[Path, BeforeValidator(_metrics_file, json_schema_input_type=str)]
+Percentage = Annotated[str, Like(r"[0-9]{1,2} ?%", "write a percentage below 100, as 5 %")]
+
+
+class NotifyWhen(Strict):
+    """When to notify someone: thresholds, each with a default."""
+
+    rejected_above: Percentage = "5 %"
+    """More than this share of what a platform settled tonight was rejected …"""
+    rejected_at_least: PositiveInt = 5
+    """… and at least this many."""
+    silent_above: PositiveInt = 5
+    """Nothing was sent tonight, although half of the last 14 nights sent at least this many."""
+    acceptance_drop: Annotated[int, Field(ge=1, le=100)] = 20
+    """The share accepted is this many points below its usual level."""
+    expires_within: Span = timedelta(days=3)
+    """How long before they expire to warn about conversions that cannot be sent."""
+    ends_within: Span = timedelta(days=60)
+    """How long before a platform ends an API version to warn about it."""
+
+    @property
+    def rejected_share(self) -> Fraction:
+        """`rejected_above` as a share of one."""
+        return Fraction(int(self.rejected_above.removesuffix("%").strip()), 100)
 
 
 # ── what counts ──────────────────────────────────────────────────────────────────────────────────
@@ -92,9 +432,6 @@ class ClickIds(Strict):
     """How to read an id without a label: by `utm_source`, always as one kind, or not at all."""
     bare_digits: Literal["reject", "lead_id"] = "reject"
     """Whether 15 to 17 bare digits are a Meta lead id."""
-
-
-Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
 
 
 class ConsentSignal(Strict):
@@ -169,8 +506,8 @@ class GoogleAdsSettings(DestinationSettings):
     """Data Manager's address, or a local server's."""
     ads_api_endpoint: Address = AnyUrl("https://googleads.googleapis.com")
     """The Google Ads API's address, or a local server's."""
-    event_source: Literal["WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER"] = "WEB"
-    """Where Google is told conversions happened."""
+    event_source: EventSource = "WEB"
+    """The source of conversions reported to Google."""
 
 
 class MetaSettings(DestinationSettings):
@@ -195,10 +532,29 @@ class MetaSettings(DestinationSettings):
     """Stages reached before it are not sent; default: the first real run that saw them."""
     in_doubt: Literal["resend", "ask"] = "resend"
     """What to do if an answer was lost: `resend` may count twice, `ask` waits for a human."""
-    action_source: Literal["system_generated", "phone_call", "physical_store", "email", "chat", "other"] = (
-        "system_generated"
-    )
-    """Where Meta is told conversions happened."""
+    action_source: ActionSource = "system_generated"
+    """The source of conversions reported to Meta."""
+
+
+# ── the account ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _a_known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        hint = did_you_mean(name, available_timezones()) or "; for France write Europe/Paris"
+        raise ValueError(f"there is no such time zone{hint}") from None
+    return name
+
+
+def _nights_of_a_cron(expression: str) -> str:
+    by_cron(expression, ZoneInfo("UTC"))
+    return expression
+
+
+Zone = Annotated[Text, AfterValidator(_a_known_zone)]
+"""A time zone by its name, as Europe/Paris."""
 
 
 class ScheduleSettings(Strict):
@@ -280,23 +636,34 @@ class Settings(Strict):
             return state
         return state_address(state, account=info.data.get("account", "account"), folder=info.context.folder)
 
-    @field_validator("conversions")
+    @field_validator("conversions", "meta")
     @classmethod
-    def _since_in_the_accounts_zone(
-        cls, conversions: tuple[ConversionSettings, ...], info: ValidationInfo
-    ) -> tuple[ConversionSettings, ...]:
+    def _starts_in_utc(cls, sections: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """A start without an offset is a time of the account's zone."""
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
-        return tuple(conversion.since_in(zone) for conversion in conversions)
+        key = "since" if info.field_name == "conversions" else "funnel_since"
 
-    @field_validator("meta")
-    @classmethod
-    def _funnel_since_in_the_accounts_zone(
-        cls, meta: tuple[MetaSettings, ...], info: ValidationInfo
-    ) -> tuple[MetaSettings, ...]:
-        zone = ZoneInfo(info.data.get("timezone", "UTC"))
-        return tuple(one.model_copy(update={"funnel_since": in_utc(one.funnel_since, zone)}) for one in meta)
+        def in_utc(start: datetime | None) -> datetime | None:
+            return start and (start if start.tzinfo else start.replace(tzinfo=zone)).astimezone(UTC)
+
+        return tuple(one.model_copy(update={key: in_utc(getattr(one, key))}) for one in sections)
 
     @property
     def zone(self) -> ZoneInfo:
         """The account's zone."""
         return ZoneInfo(self.timezone)
+
+
+def schema_text() -> str:
+    """The schema as it is committed: JSON Schema 2020-12, which the YAML language server reads."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "Written by `make schema` from the settings' model; do not edit.",
+        **Settings.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema() -> None:
+    """Write the schema by which editors complete and check the configuration, from the project's folder."""
+    Path("config/pipeline.schema.json").write_text(schema_text(), encoding="utf-8")

@@ -20,23 +20,22 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from jobs.settings.references import References, token_address
+from jobs.settings.references import References
 
-_CODES = """
-AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
-CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ
-GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP
-LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR
-PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC
-SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF
-XPF YER ZAR ZMW ZWG
-"""
-CURRENCIES = frozenset(_CODES.split())
-
-
+CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+    CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ
+    GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP
+    LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR
+    PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC
+    SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF
+    XPF YER ZAR ZMW ZWG
+    """.split()  # noqa: SIM905 - a list would take 150 lines
+)
 _SPAN = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(d|h|min|m|s)\s*")
 _UNIT = {"d": "days", "h": "hours", "min": "minutes", "m": "minutes", "s": "seconds"}
-LONGEST_SPAN = timedelta(days=3650)
+MAX_SPAN = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def _span(value: object) -> object:
     if match is None:
         raise ValueError("write a length of time as 3 d, 4 h, 45 min or 30 s")
     span = timedelta(**{_UNIT[match[2]]: float(match[1])})
-    if span > LONGEST_SPAN:
+    if span > MAX_SPAN:
         raise ValueError("this is longer than ten years; write a shorter time")
     return span
 
@@ -96,25 +95,23 @@ def one_or_many(value: object) -> object:
 
 def true_or_false(value: object) -> object:
     """The two words of YAML 1.2, in any case; `yes` and `oui` are refused rather than guessed."""
-    words = {"true": True, "false": False}
-    word = value.casefold() if isinstance(value, str) else value
-    if isinstance(word, str) and word not in words:
+    if not isinstance(value, str):
+        return value
+    if value.casefold() not in {"true", "false"}:
         raise ValueError("write true or false")
-    return words[word] if isinstance(word, str) else word
+    return value.casefold() == "true"
 
 
-def _from_reference(value: object, info: ValidationInfo) -> object:
+def _secret(value: object, info: ValidationInfo) -> object:
     """Without references in the context (a model built without a file) a secret is taken as it is."""
-    if isinstance(info.context, References) and isinstance(value, str) and info.context.looks_up:
+    if isinstance(info.context, References) and isinstance(value, str):
         return info.context.secret(value)
     return value
 
 
 def _key_file(value: object, info: ValidationInfo) -> object:
-    if isinstance(info.context, References) and isinstance(value, str) and info.context.looks_up:
-        path = info.context.path(value)
-        token_address(path)
-        return path
+    if isinstance(info.context, References) and isinstance(value, str):
+        return info.context.key_file(value)
     return value
 
 
@@ -134,32 +131,29 @@ def _in_circulation(code: str) -> str:
 
 Secret = Annotated[
     SecretStr,
-    BeforeValidator(_from_reference),
+    BeforeValidator(_secret),
     Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
 ]
 KeyFile = Annotated[Path, BeforeValidator(_key_file, json_schema_input_type=str)]
+_Hyphened = BeforeValidator(hyphened_digits, json_schema_input_type=str | int)
 CustomerId = Annotated[
+    str, _Hyphened, Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890")
+]
+ActionId = Annotated[
     str,
-    BeforeValidator(hyphened_digits, json_schema_input_type=str | int),
-    Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890"),
+    _Hyphened,
+    Like(
+        r"[0-9]{1,20}",
+        "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",
+    ),
 ]
 Digits = Annotated[
     str,
     BeforeValidator(digits, json_schema_input_type=str | int),
     Like(r"[0-9]{1,20}", "write the id, digits only"),
 ]
-ActionId = Annotated[
-    str,
-    BeforeValidator(hyphened_digits, json_schema_input_type=str | int),
-    Like(
-        r"[0-9]{1,20}",
-        "write the number after ctId= in the conversion action's address in Google Ads; AW-… names a tag",
-    ),
-]
 Currency = Annotated[
-    str,
-    Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"),
-    AfterValidator(_in_circulation),
+    str, Like(r"[A-Z]{3}", "write the currency's three capital letters, as EUR"), AfterValidator(_in_circulation)
 ]
 Slug = Annotated[
     str,
@@ -178,17 +172,10 @@ Path_ = Annotated[
     Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"),
 ]
 """A dotted path into a lead, `leadData.consent`."""
-OneOrMore = Annotated[
-    tuple[Text, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
-    Field(min_length=1),
-]
-Paths = Annotated[
-    tuple[Path_, ...],
-    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
-    Field(min_length=1),
-]
-StageNames = Annotated[tuple[Slug, ...], BeforeValidator(one_or_many, json_schema_input_type=str | list[str])]
+Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
+OneOrMore = Annotated[tuple[Text, ...], Several, Field(min_length=1)]
+Paths = Annotated[tuple[Path_, ...], Several, Field(min_length=1)]
+StageNames = Annotated[tuple[Slug, ...], Several]
 YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bool)]
 
 

@@ -1,6 +1,6 @@
 """What the settings name and no lead has, and starts that lie in the future."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -9,14 +9,13 @@ from pathlib import Path as FilePath
 from connectors.text import counted
 from jobs.rules.model import normalise_label
 from jobs.settings.lint import CREATED, PLATFORMS
-from jobs.settings.load import file_text, placed
 from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem
 from jobs.settings.schema import Settings
-from jobs.settings.yaml_source import Tree, find, leaves, read_document, text_at, texts, value_at
+from jobs.settings.yaml_source import Tree, find, leaves, read_file, texts_at, value_at
 
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
-_PROBE = "`oplead-sync probe` shows what leads have."
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
+_PROBE = "`oplead-sync probe` shows what leads have."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,14 @@ class UnmatchedReference:
 
 def paths_named_in(file: FilePath) -> frozenset[str]:
     """Every path of a lead that a file names; none where it cannot be read."""
-    try:
-        return frozenset(path for _, path in _named(read_document(file_text(file)).tree))
-    except ValueError:
-        return frozenset()
+    return frozenset(path for _, path in _named_paths(read_file(file).tree))
 
 
-def _named(tree: Tree) -> list[tuple[KeyPath, str]]:
-    """The same, each with where it stands."""
-    named = [(at, path) for pattern in _FIELDS for place in find(tree, pattern) for at, path in texts(place)]
+def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
+    named = list(texts_at(tree, *_FIELDS))
     conditions = [place for pattern in _CONDITIONS for place in find(tree, pattern)]
     named += [((*at, path), path) for at, value in conditions if isinstance(value, dict) for path in value]
-    named += [(("oplead", "fields", *at), path) for at, path in leaves(value_at(tree, ("oplead", "fields")))]
+    named += leaves(value_at(tree, ("oplead", "fields")), ("oplead", "fields"))
     return list(dict.fromkeys(named))
 
 
@@ -65,55 +60,43 @@ def unmatched(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
 
     Nothing where the file cannot be read, or there are no leads.
     """
-    try:
-        document = read_document(file_text(file))
-    except ValueError:
-        return []
     if not seen.leads:
         return []
-    found = [*_paths(document.tree, seen), *_labels(document.tree, seen)]
+    document = read_file(file)
+    found = (*_unmatched_paths(document.tree, seen), *_unmatched_labels(document.tree, seen))
     made = [
-        UnmatchedReference(placed([finding], document, str(file))[0], stops, advice) for finding, stops, advice in found
+        UnmatchedReference(document.problems([SettingsFinding(at, message)], file)[0], stops, f"{advice}; {_PROBE}")
+        for at, message, stops, advice in found
     ]
     return sorted(made, key=lambda one: one.problem)
 
 
-def _paths(tree: Tree, seen: SeenInLeads) -> Iterator[tuple[SettingsFinding, bool, str]]:
-    named = _named(tree)
+Unmatched = Iterator[tuple[KeyPath, str, bool, str]]
+"""Place, message, whether it stops conversions, and what to do."""
+
+
+def _unmatched_paths(tree: Tree, seen: SeenInLeads) -> Unmatched:
+    named = _named_paths(tree)
     found = {path for _, path in named if seen.filled(path)}
-    holders = {one.rpartition(".")[0] for one in seen.paths}
-    leaf_paths = [one for one in seen.paths if one not in holders]
+    parents = {one.rpartition(".")[0] for one in seen.paths}
     # Of the paths that are tried in turn, one that is found is enough.
     dated = any(path in found for at, path in named if _is_status_date(at))
     for at, path in named:
         if path in found:
             continue
-        # What holds others is no answer and no amount.
-        meant = _meant(path, seen.paths if at[0] == "oplead" else leaf_paths)
-        hint = f'; did you mean "{meant}"?' if meant else ""
-        said = f'"{path}" is in none of {counted(seen.leads, "lead")}'
+        # A path that holds others is no answer and no amount.
+        hint = _hint(path, [one for one in seen.paths if at[0] == "oplead" or one not in parents])
+        message = f'"{path}" is in none of {counted(seen.leads, "lead")}'
         # What rests on a lead's answer, or on a condition, does not go out where no lead has any; without an amount it
         # goes out with `otherwise`, and without a date with that of our looking.
         if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):
-            yield SettingsFinding(at, said + hint), True, f"Mend it there; {_PROBE}"
-        elif at[0] == "conversions" and _is_reached(value_at(tree, at[:-2]), tree, seen):
-            yield (
-                SettingsFinding(at, said + hint),
-                True,
-                f"Write the path of the amount there, or a number as `value`; {_PROBE}",
-            )
-        elif at[0] == "conversions":
-            yield (
-                SettingsFinding(at, f"{said}, and none of those has reached its stage{hint}"),
-                False,
-                f"See that it is so; {_PROBE}",
-            )
+            yield at, message + hint, True, "Fix it there"
+        elif at[0] != "conversions":
+            yield at, message + hint, False, "Fix it there, unless leads may well be without it"
+        elif _is_reached(value_at(tree, at[:-2]), tree, seen):
+            yield at, message + hint, True, "Write the path of the amount there, or a number as `value`"
         else:
-            yield (
-                SettingsFinding(at, said + hint),
-                False,
-                f"Mend it there, unless leads may well be without it; {_PROBE}",
-            )
+            yield at, f"{message}, and none of those has reached its stage{hint}", False, "Check that this is so"
 
 
 def _is_status_date(at: KeyPath) -> bool:
@@ -122,39 +105,37 @@ def _is_status_date(at: KeyPath) -> bool:
 
 def _is_reached(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
     """Whether one of the leads is, or was, in the stage of a conversion."""
-    stages = {text_at(conversion, "stage"), *(name for _, name in texts(((), value_at(conversion, ("implied_by",)))))}
-    labels = {
-        normalise_label(label) for name in stages for _, label in texts(((), value_at(tree, ("stages", name or ""))))
-    }
+    stages = [stage for _, stage in texts_at(conversion, "stage", "implied_by")]
+    labels = {normalise_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
     return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
 
 
-def _labels(tree: Tree, seen: SeenInLeads) -> Iterator[tuple[SettingsFinding, bool, str]]:
-    there = {normalise_label(label): label for label in seen.labels}
+def _unmatched_labels(tree: Tree, seen: SeenInLeads) -> Unmatched:
+    in_leads = {normalise_label(label): label for label in seen.labels}
     stages = value_at(tree, ("stages",))
-    named = [one for stage in (stages if isinstance(stages, dict) else ()) for one in find(tree, f"stages.{stage}.*")]
-    named += list(find(tree, "ignored_statuses.*"))
-    written = {normalise_label(label) for _, label in named if isinstance(label, str)}
-    free = {normal: label for normal, label in there.items() if normal not in written}
+    patterns = [f"stages.{stage}" for stage in (stages if isinstance(stages, dict) else ())]
+    named = list(texts_at(tree, *patterns, "ignored_statuses"))
+    written = {normalise_label(label) for _, label in named}
+    free = {normal: label for normal, label in in_leads.items() if normal not in written}
     for at, label in named:
-        if not isinstance(label, str) or normalise_label(label) in there:
+        if normalise_label(label) in in_leads:
             continue
         close = get_close_matches(normalise_label(label), free, n=1)
         if not close and at[0] == "ignored_statuses":
             continue  # It means nothing, and so few leads may well lack it.
         hint = f'; did you mean "{free[close[0]]}"?' if close else ""
-        said = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
-        yield SettingsFinding(at, said), False, f"Nothing to do where it is a rare one; {_PROBE}"
+        message = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
+        yield at, message, False, "Nothing to do where it is a rare one"
 
 
-def _meant(path: str, paths: Iterable[str]) -> str | None:
-    """The path that somebody may have meant: the same but for one part, or close in spelling."""
+def _hint(path: str, paths: Sequence[str]) -> str:
+    """Names the path that may have been meant: the same but for one part, or close in spelling."""
     known = {loose_path(one): one for one in sorted(paths, key=len, reverse=True)}
     known.pop(loose_path(path), None)
     name = loose_path(path).rpartition(".")[2]
     alike = [one for one in known if one.rpartition(".")[2] == name]
     close = alike[-1:] or get_close_matches(loose_path(path)[:100], known, n=1)
-    return known[close[0]] if close else None
+    return f'; did you mean "{known[close[0]]}"?' if close else ""
 
 
 def loose_path(path: str) -> str:
@@ -164,30 +145,24 @@ def loose_path(path: str) -> str:
 
 def starts_in(settings: Settings) -> list[tuple[KeyPath, datetime]]:
     """Every start that the file names, with where it stands."""
-    told: list[tuple[KeyPath, datetime | None]] = [
-        (("conversions", at, "since"), one.since) for at, one in enumerate(settings.conversions)
+    starts: list[tuple[KeyPath, datetime | None]] = [
+        (("conversions", position, "since"), one.since) for position, one in enumerate(settings.conversions)
     ]
-    for at, meta in enumerate(settings.meta):
-        path: KeyPath = ("meta", "funnel_since") if len(settings.meta) == 1 else ("meta", at, "funnel_since")
-        told.append((path, meta.funnel_since))
-    return [(path, since) for path, since in told if since is not None]
+    for position, meta in enumerate(settings.meta):
+        path: KeyPath = ("meta",) if len(settings.meta) == 1 else ("meta", position)
+        starts.append(((*path, "funnel_since"), meta.funnel_since))
+    return [(path, since) for path, since in starts if since is not None]
 
 
 def future_notes(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:
-    """A note at each start that is still to come; none where the file cannot be read any more."""
-    try:
-        document = read_document(file_text(file))
-    except ValueError:
-        return ()
-    return placed(list(_findings(settings, now)), document, str(file))
-
-
-def _findings(settings: Settings, now: datetime) -> Iterator[SettingsFinding]:
-    for path, since in starts_in(settings):
-        if since > now:
-            day = f"{since.astimezone(settings.zone):%Y-%m-%d}"
-            yield SettingsFinding(
-                path,
-                f"{day} lies in the future: until then nothing is sent, and what happens before it never is; "
-                "write a day that has come, or take it out",
-            )
+    """A note at each start that is still to come."""
+    findings = [
+        SettingsFinding(
+            path,
+            f"{since.astimezone(settings.zone):%Y-%m-%d} lies in the future: until then nothing is sent, and what "
+            "happens before it never is; write a day that has come, or take it out",
+        )
+        for path, since in starts_in(settings)
+        if since > now
+    ]
+    return read_file(file).problems(findings, file)

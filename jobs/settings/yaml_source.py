@@ -3,18 +3,20 @@
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from jobs.settings.problems import KeyPath, SettingsFinding, SourceMark
+from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem, SourceMark, dotted, one_line, read_limited
 
 Tree = str | dict[str, "Tree"] | list["Tree"] | None
 
-MOST_VALUES, DEEPEST = 20_000, 50
+MAX_FILE_BYTES = 1_000_000
+MAX_VALUES, MAX_DEPTH = 20_000, 50
 _STANDARD = "tag:yaml.org,2002:"
 _START = SourceMark(1, 1)
 _SENTENCES = {
@@ -36,7 +38,32 @@ class Document:
     tree: Tree = field(repr=False)
     marks: Mapping[KeyPath, SourceMark] = field(repr=False)
     findings: tuple[SettingsFinding, ...]
-    """What is wrong with the YAML itself; with a syntax error there is no tree."""
+    """What is wrong with the file or its YAML; where it cannot be read there is no tree."""
+
+    def problems(self, findings: Iterable[SettingsFinding], file: Path) -> tuple[SettingsProblem, ...]:
+        """Findings, each once and at its place in the file, in the order of the file."""
+        found = set()
+        for finding in findings:
+            mark = finding.at or self._nearest_mark(finding.path)
+            place, message = one_line(dotted(finding.path)), one_line(finding.message)
+            found.add(SettingsProblem(str(file), mark.line, mark.column, place, message))
+        return tuple(sorted(found))
+
+    def _nearest_mark(self, path: KeyPath) -> SourceMark:
+        """The mark of the path, or of what stands around it."""
+        marks = (self.marks.get(path[:length]) for length in range(len(path), -1, -1))
+        return next((mark for mark in marks if mark), _START)
+
+
+def read_file(path: Path) -> Document:
+    """Read a configuration file; whatever it holds, nothing is raised."""
+    try:
+        return read_document(read_limited(path, MAX_FILE_BYTES, "the file").decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        message = "the file is not UTF-8 text; save it as UTF-8"
+    except ValueError as error:
+        message = str(error)
+    return Document(None, {}, (SettingsFinding((), message, SourceMark(0, 0)),))
 
 
 def read_document(text: str) -> Document:
@@ -64,12 +91,12 @@ class _Reader:
 
     def read(self, node: Node, path: KeyPath, mark: SourceMark) -> Tree:
         # Anchors can repeat a value without end, or hold themselves.
-        if len(self.marks) >= MOST_VALUES or len(path) > DEEPEST:
-            self._say((), "the file repeats or nests its values far too often: check its anchors", _START)
+        if len(self.marks) >= MAX_VALUES or len(path) > MAX_DEPTH:
+            self._report((), "the file repeats or nests its values far too often: check its anchors", _START)
             return None
         self.marks[path] = mark
         if not (node.tag or "").startswith(_STANDARD) or node.tag == f"{_STANDARD}binary":
-            self._say(path, "a value that begins with ! must stand in quotes", mark)
+            self._report(path, "a value that begins with ! must stand in quotes", mark)
         if isinstance(node, MappingNode):
             return {key: self.read(value, (*path, key), at) for key, value, at in self._pairs(node, path)}
         if isinstance(node, SequenceNode):
@@ -85,22 +112,22 @@ class _Reader:
             if key.tag == f"{_STANDARD}merge":
                 merged += value.value if isinstance(value, SequenceNode) else [value]
             elif not isinstance(key, ScalarNode):
-                self._say(path, "a key must be a plain word", mark)
+                self._report(path, "a key must be a plain word", mark)
             elif (name := str(key.value)) in seen:
-                self._say((*path, name), f"this key stands here twice, first on line {seen[name].line}", mark)
+                self._report((*path, name), f"this key stands here twice, first on line {seen[name].line}", mark)
             else:
                 seen[name] = mark
                 yield name, value, mark
         for source in merged:
             if not isinstance(source, MappingNode):
-                self._say(path, "<< takes the name of an anchored group of keys, as <<: *name", _mark(node))
+                self._report(path, "<< takes the name of an anchored group of keys, as <<: *name", _mark(node))
                 continue
             for key, value in source.value:
                 if isinstance(key, ScalarNode) and key.value not in seen:
                     seen[str(key.value)] = _mark(key)
                     yield str(key.value), value, _mark(key)
 
-    def _say(self, path: KeyPath, message: str, mark: SourceMark) -> None:
+    def _report(self, path: KeyPath, message: str, mark: SourceMark) -> None:
         self.findings[SettingsFinding(path, message, mark)] = None
 
 
@@ -154,6 +181,11 @@ def items(place: Place) -> Iterator[Place]:
 def texts(place: Place) -> Iterator[tuple[KeyPath, str]]:
     """The items that are texts."""
     yield from ((path, value) for path, value in items(place) if isinstance(value, str))
+
+
+def texts_at(tree: Tree, *patterns: str) -> Iterator[tuple[KeyPath, str]]:
+    """The texts at patterns, alone or in lists."""
+    return (found for pattern in patterns for place in find(tree, pattern) for found in texts(place))
 
 
 def text_at(tree: Tree, pattern: str) -> str | None:

@@ -454,7 +454,7 @@ def _assert_told(result, code, *words):
 
 def test_a_missing_file_is_told(account):
     """A path that is no file ends with 2."""
-    _assert_told(account("run", "--config", "nowhere.yaml", config=False), 2, "nowhere.yaml", "no such file")
+    _assert_told(account("run", "--config", "nowhere.yaml", config=False), 2, "nowhere.yaml", "does not exist")
 
 
 def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):

@@ -166,7 +166,7 @@ def test_a_first_file_of_leads_that_were_typed_by_hand_may_run(account, tmp_path
     [
         (["--token-file", "/nowhere"], "--token-file"),
         (["--base-url", "http://example.org"], "plain http"),
-        (["--config", "/nowhere.yaml"], "there is no such file"),
+        (["--config", "/nowhere.yaml"], "the file does not exist"),
     ],
 )
 def test_wrong_usage_is_told_in_a_sentence(account, arguments, said):

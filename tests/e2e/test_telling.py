@@ -202,5 +202,5 @@ def test_check_refuses_an_address_that_no_service_has(told, receiver):
 
     assert 2 == code
     assert "pipeline.yaml:1:" in out
-    assert "notify.0: the address found here is none that messages can be sent to" in out
+    assert "notify.0: the address found here cannot take messages" in out
     assert "t0ken" not in out + err

@@ -8,7 +8,7 @@ from jobs.deliver.sender import Sending, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import Deps, run_night
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, plan
+from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -49,7 +49,7 @@ class Account:
                 adopt_settings(session, self.book, now=self.clock.now())
             recover(ledger, self.clock)
             read(ledger, self.source, self.book, self.sinks, self.clock, sync_window=self.sync_window)
-            planned = plan(ledger, self.book, self.sinks, now=self.clock.now())
+            planned = plan(ledger, self._guarded_book(ledger), self.sinks, now=self.clock.now())
             plan_adjustments(ledger, self.book, now=self.clock.now())
             erase_idle(ledger, self.sinks, now=self.clock.now())
             return planned
@@ -57,11 +57,19 @@ class Account:
     def deliver(self, stopped=()):
         """Send what is due; what that changed."""
         with self.hold() as ledger:
-            now = self.clock.now()
             sending = Sending(
-                ledger=ledger, book=self.book, clock=self.clock, jitter=lambda: 0.5, due_by=now, stopped=stopped
+                ledger=ledger,
+                book=self._guarded_book(ledger),
+                clock=self.clock,
+                jitter=lambda: 0.5,
+                due_by=self.clock.now(),
+                stopped=stopped,
             )
             return deliver(sending, self.sinks)
+
+    def _guarded_book(self, ledger):
+        with ledger.reading() as session:
+            return hold_missing_values(session, self.book)
 
     def resolve(self):
         """Ask for outcomes; what that changed."""

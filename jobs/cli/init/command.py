@@ -16,7 +16,7 @@ from jobs.cli.init.template import TO_BE_FILLED_IN, environment_text, settings_t
 from jobs.cli.output import open_visible_clock, say
 from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
-from jobs.settings.partial import OpleadSection, partial_settings_of
+from jobs.settings.load import OpleadSection, partial_settings
 from jobs.wiring import survey_of
 
 _SAMPLE = 300
@@ -96,14 +96,14 @@ def _token() -> str:
 
 def _where_to_look(given: Answers) -> OpleadSection:
     try:
-        look = partial_settings_of(
+        look = partial_settings(
             given["base_url"],
             _token(),
             "${OPLEAD_TOKEN}",
             path_prefix=(given["path_prefix"] or "") if "path_prefix" in given else None,
             clock=given.get("clock"),
             auth={key: given[name] for key, name in _AUTH.items() if name in given},
-        ).look
+        ).settings
     except ValueError as error:
         raise UsageError(f"init: {error}") from None
     return look.model_copy(update={"timezone": given["timezone"]})

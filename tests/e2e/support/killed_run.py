@@ -20,7 +20,7 @@ from jobs.cli import main
 from jobs.deliver import adjustment_sender, receipt, resolve, sender
 from jobs.ledger import leads, requeue, runs
 from jobs.plan import planner
-from jobs.pull import range_read, sync
+from jobs.pull import sync
 
 
 def countdown(nth):
@@ -104,10 +104,10 @@ def table_made(die):
 POINTS = {
     "a table of the state made": table_made,
     "state up to date, not committed": lambda die: event.listen(Engine, "commit", die),
-    "in a page's commit": partial(committing, sync._Pulling, "_keep"),
-    "page committed": partial(committed, sync._Pulling, "_keep"),
-    "backfill: in a page's commit": partial(committing, range_read._Reading, "_keep"),
-    "backfill: page committed": partial(committed, range_read._Reading, "_keep"),
+    "in a page's commit": partial(committing, sync._NightReading, "_keep"),
+    "page committed": partial(committed, sync._NightReading, "_keep"),
+    "backfill: in a page's commit": partial(committing, sync._RangeReading, "_keep"),
+    "backfill: page committed": partial(committed, sync._RangeReading, "_keep"),
     "backfill: in the picks' commit": partial(committing, requeue, "reopen"),
     "backfill: picks committed": partial(committed, requeue, "reopen"),
     "a lead judged": partial(after, planner, "judge"),

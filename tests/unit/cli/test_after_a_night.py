@@ -9,7 +9,7 @@ from connectors.errors import Misconfigured
 from jobs.cli import session
 from jobs.ledger.runs import LeaseHeldError, NightDoneError
 from jobs.reporting.run_report import Night
-from jobs.settings.sections import NotifyWhen
+from jobs.settings.schema import NotifyWhen
 from tests.fakes import NIGHT, FakeClock
 
 

@@ -10,8 +10,8 @@ from jobs.cli.app import app
     ("arguments", "said"),
     [
         (("probe",), "probe: OPLEAD_TOKEN: the environment variable OPLEAD_TOKEN is not set"),
-        (("probe", "--config", "nope.yaml"), "nope.yaml: there is no such file"),
-        (("check", "--config", "nope.yaml"), "nope.yaml: there is no such file"),
+        (("probe", "--config", "nope.yaml"), "nope.yaml: the file does not exist"),
+        (("check", "--config", "nope.yaml"), "nope.yaml: the file does not exist"),
     ],
 )
 def test_no_line_is_named_where_there_is_none(monkeypatch, tmp_path, capfd, arguments, said):

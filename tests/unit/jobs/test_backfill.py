@@ -9,13 +9,13 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
-from jobs import backfill
-from jobs.backfill import AgeGroup, AlreadySent
-from jobs.ledger import requeue
+from jobs import requeue
+from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
 from jobs.nightly import Deps, begin, run_night
 from jobs.pull.sync import SyncMode
+from jobs.requeue import AgeGroup, AlreadySent
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import LIMITS, NIGHT, Crash, FakeSink
@@ -62,12 +62,12 @@ def run(account, asked=RANGE, *, told=()):
     with account.hold() as ledger:
         deps = deps_of(account)
         summary = begin(ledger, account.book, deps)
-        backfill.read(ledger, account.book, deps, asked, summary)
+        requeue.read(ledger, account.book, deps, asked, summary)
         assert summary.pulled.complete, summary.source_stopped
-        backfill.settle_told(ledger, told, conversion=None, destination=None, now=account.clock.now())
-        picked = backfill.pick(ledger, account.book, deps, asked)
-        found = backfill.groups(ledger, now=account.clock.now())
-        backfill.send(ledger, account.book, deps, summary, lambda _: nullcontext())
+        requeue.settle_already_sent(ledger, told, conversion=None, destination=None, now=account.clock.now())
+        picked = requeue.pick(ledger, account.book, deps, asked)
+        found = requeue.groups(ledger, now=account.clock.now())
+        requeue.send(ledger, account.book, deps, summary, lambda _: nullcontext())
         return picked, found, summary
 
 
@@ -214,10 +214,10 @@ def test_what_a_night_is_to_send_is_left_to_it(old):
 def test_an_undated_change_stays_where_it_is(old, created):
     """Also of a lead that was created in the time asked for."""
     account = old(undated(created=created))
-    picked, _, _ = run(account)
+    skipped, _, _ = run(account)
 
     assert {"L-1": "skipped"} == account.states
-    assert {("sale", GOOGLE): 1} == picked.undated
+    assert {("sale", GOOGLE): 1} == skipped
 
 
 def test_an_undated_change_may_be_taken_at_the_last_update(old):
@@ -244,10 +244,10 @@ def test_an_update_outside_the_time_asked_for_is_none(old):
 def test_a_lead_that_was_never_updated_tells_no_time(old, updated):
     """Its reading is not the time of anything."""
     account = old(undated(updated=updated))
-    picked, _, _ = run(account, BackfillRequest(CREATED - DAY, NIGHT + DAY, assume_time=True))
+    skipped, _, _ = run(account, BackfillRequest(CREATED - DAY, NIGHT + DAY, assume_time=True))
 
     assert {"L-1": "skipped"} == account.states
-    assert {("sale", GOOGLE): 1} == picked.undated
+    assert {("sale", GOOGLE): 1} == skipped
 
 
 def test_no_time_is_assumed_towards_a_platform_that_forbids_it(account):
@@ -257,10 +257,10 @@ def test_no_time_is_assumed_towards_a_platform_that_forbids_it(account):
     account.book = rulebook(route(limits=limits), since={})
     account.put(undated())
     account.night()
-    picked, _, _ = run(account, replace(RANGE, assume_time=True))
+    skipped, _, _ = run(account, replace(RANGE, assume_time=True))
 
     assert {"L-1": "skipped"} == account.states
-    assert {("sale", GOOGLE): 1} == picked.undated
+    assert {("sale", GOOGLE): 1} == skipped
 
 
 # ── the surge guard ──────────────────────────────────────────────────────────────────────────────
@@ -294,7 +294,7 @@ def settle(account, *listed, **only):
     """Settle what a file lists; what became of it."""
     with account.hold() as ledger:
         plain = {"conversion": None, "destination": None}
-        return backfill.settle_told(ledger, listed, now=account.clock.now(), **(plain | only))
+        return requeue.settle_already_sent(ledger, listed, now=account.clock.now(), **(plain | only))
 
 
 def test_what_was_sent_by_other_means_never_goes_out(old, account):
@@ -374,16 +374,16 @@ def test_interrupted_while_it_sends(old, step):
 def test_interrupted_while_it_picks(old, monkeypatch, nth, goes_on):
     """What was agreed to by then goes out with whatever comes next, and a repetition picks the rest."""
     account = old(*(won(f"L-{number}") for number in range(5)))
-    monkeypatch.setattr(backfill, "AT_ONCE", 2)
+    monkeypatch.setattr(requeue, "AT_ONCE", 2)
     calls = iter(range(1, 100))
-    reopen = requeue.reopen
+    reopen = ledger_requeue.reopen
 
     def dying(*args):
         if next(calls) == nth:
             raise Crash
         reopen(*args)
 
-    monkeypatch.setattr(requeue, "reopen", dying)
+    monkeypatch.setattr(ledger_requeue, "reopen", dying)
     with pytest.raises(Crash):
         run(account)
     if goes_on == "night":
@@ -399,7 +399,7 @@ def test_interrupted_between_picking_and_sending(old):
     """What is pending goes out by the next backfill, though nothing is left to pick."""
     account = old(won())
     with account.hold() as ledger:
-        backfill.pick(ledger, account.book, deps_of(account), RANGE)
+        requeue.pick(ledger, account.book, deps_of(account), RANGE)
 
     assert {"L-1": "pending"} == account.states
 
@@ -413,7 +413,7 @@ def read(account, asked=RANGE):
     with account.hold() as ledger:
         deps = deps_of(account)
         summary = begin(ledger, account.book, deps)
-        backfill.read(ledger, account.book, deps, asked, summary)
+        requeue.read(ledger, account.book, deps, asked, summary)
         return summary
 
 

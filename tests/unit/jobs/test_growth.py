@@ -13,7 +13,6 @@ from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refu
 from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import standing_anomalies, unknown_labels
-from jobs.backfill import pick
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import resolve
 from jobs.deliver.sender import Sending, deliver
@@ -25,10 +24,11 @@ from jobs.nightly import Deps, _conclude, _pull, begin, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, plan
+from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.sync import SyncMode
 from jobs.reporting.wording import incident_words
+from jobs.requeue import pick
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_summary import RunSummary
@@ -224,6 +224,8 @@ def _parts(account):
 
         summary = count("begin", lambda: begin(ledger, book, deps))
         count("pull", lambda: _pull(ledger, book, deps, summary))
+        with ledger.reading() as session:
+            book = count("guard", lambda: hold_missing_values(session, account.book))
         summary.planned = count("plan", lambda: plan(ledger, book, sinks, now=clock.now()))
         count("correct", lambda: plan_adjustments(ledger, book, now=clock.now()))
         count("erase", lambda: erase_idle(ledger, sinks, now=clock.now()))

@@ -9,7 +9,7 @@ from sqlmodel import select
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
 from jobs.ledger.schema import Run, Start
-from jobs.nightly import Deps, await_outcomes, rehearse, run_night
+from jobs.nightly import Deps, rehearse, run_night
 from jobs.plan.planner import RenamedError
 from jobs.reporting.wording import sentence
 from tests import fakes
@@ -167,8 +167,7 @@ def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
     deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = run_night(ledger, account.book, deps)
-        await_outcomes(ledger, account.book, deps, summary, until=NIGHT + timedelta(hours=1))
+        summary = run_night(ledger, account.book, deps, wait=timedelta(hours=1))
 
     assert 1 == summary.exit_code
 
@@ -270,11 +269,9 @@ def test_outcomes_may_be_waited_for(account, minutes, state):
     account.put(lead())
     deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = run_night(ledger, account.book, deps)
-        until = NIGHT + timedelta(minutes=minutes)
-        await_outcomes(ledger, account.book, deps, summary, until=until)
+        run_night(ledger, account.book, deps, wait=timedelta(minutes=minutes))
 
-    assert ({"L-1": state}, True) == (account.states, account.clock.now() <= until)
+    assert ({"L-1": state}, True) == (account.states, account.clock.now() <= NIGHT + timedelta(minutes=minutes))
 
 
 def test_every_night_is_a_run_of_its_own(account):

@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from connectors.errors import Transient
 from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
-from jobs import backfill, requeue
+from jobs import requeue
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import Deps, begin
@@ -52,7 +52,7 @@ def again(account, wanted=ALL):
         summary = begin(ledger, account.book, deps)
         chosen = requeue.look(ledger, account.book, wanted, now=account.clock.now())
         requeue.requeue(ledger, account.book, deps, chosen, summary)
-        backfill.send(ledger, account.book, deps, summary, lambda _: nullcontext())
+        requeue.send(ledger, account.book, deps, summary, lambda _: nullcontext())
         return summary
 
 
@@ -151,7 +151,7 @@ def test_only_what_is_asked_for(account):
 
 def test_it_is_bounded_and_takes_the_longest_rejected_first(refused, monkeypatch):
     """A repetition takes the next ones, also where the first were rejected again."""
-    monkeypatch.setattr(requeue, "MOST", 2)
+    monkeypatch.setattr(requeue, "MAX_RETRIED", 2)
     refused.sink.verdict = refuse_all()
 
     assert 1 == look(refused).left

@@ -141,7 +141,7 @@ def test_a_year_of_nights_is_each_local_date_once(monkeypatch, tmp_path):
     In Paris 02:30 is skipped in March, and comes twice in October.
     """
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
-    monkeypatch.setattr(scheduler, "_LONGEST_SLEEP", timedelta(days=1))
+    monkeypatch.setattr(scheduler, "_MAX_SLEEP", timedelta(days=1))
     clock, table = FakeClock(datetime(2025, 12, 31, 12, tzinfo=UTC)), daily("02:30", ZoneInfo("Europe/Paris"))
     path, nights = tmp_path / "state.db", []
     while clock.now() < datetime(2027, 1, 1, 12, tzinfo=UTC):
@@ -302,7 +302,7 @@ def watched(monkeypatch):
                 raise StoppedBySignal(15)
 
         account = Account(clock, works_from=START)
-        AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, signs=signs).run()
+        AccountScheduler([account], clock, asking(cancel_token, quiet), at_once=1, liveness=signs).run()
         return signs.heard
 
     return played

@@ -2,7 +2,7 @@
 
 import threading
 
-from jobs.cancellation import side_by_side
+from jobs.cancellation import run_in_threads
 
 PATIENCE = 30
 
@@ -23,19 +23,19 @@ def test_never_more_than_so_many_at_once():
 
     names = list(range(9))
 
-    assert names == sorted(side_by_side([lambda name=name: task(name) for name in names], at_once=3))
+    assert names == sorted(run_in_threads([lambda name=name: task(name) for name in names], at_once=3))
     assert 3 == max(most)
 
 
 def test_one_alone_stays_on_its_thread():
     """So that a terminal's bars and signals are its own."""
-    assert [threading.current_thread()] == list(side_by_side([threading.current_thread], at_once=4))
+    assert [threading.current_thread()] == list(run_in_threads([threading.current_thread], at_once=4))
 
 
 def test_what_ends_first_comes_first():
     """Nobody waits for the slowest to be told of the others."""
     slow = threading.Event()
-    results = side_by_side([lambda: slow.wait(PATIENCE) and "slow", lambda: "quick"], at_once=2)
+    results = run_in_threads([lambda: slow.wait(PATIENCE) and "slow", lambda: "quick"], at_once=2)
 
     assert "quick" == next(results)
 

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead import OpleadOptions, SinceOptions
-from jobs.settings.schema import ClickIds
-from jobs.settings.sections import OpleadSettings
+from jobs.settings.schema import ClickIds, OpleadSettings
 from jobs.wiring import oplead_options, pacer_for
 from tests.fakes import FakeClock
 

@@ -31,7 +31,8 @@ def moved(ledger, *states, name="L-1", **columns):
     for hours, state in enumerate(states):
         with ledger.writing() as session:
             kept = row if row.id is None else session.get(Delivery, row.id)
-            outbox.move(session, ledger, kept, state, PlatformCode(f"cause {hours}"), now=NIGHT + hours * HOUR)
+            at, detail = NIGHT + hours * HOUR, f"cause {hours}"
+            outbox.move(session, ledger, kept, state, Reason.NO_CLICK_ID, detail=detail, now=at)
             row = kept
     return row.id
 
@@ -40,7 +41,7 @@ def history(ledger, number):
     """The moves of a delivery: from, to, cause, when."""
     with ledger.reading() as session:
         rows = session.exec(select(Transition).where(Transition.delivery == number).order_by(col(Transition.id))).all()
-    return [(row.from_state, row.to_state, row.code, (row.at - NIGHT) / HOUR) for row in rows]
+    return [(row.from_state, row.to_state, row.detail, (row.at - NIGHT) / HOUR) for row in rows]
 
 
 def test_every_move_is_written_down(ledger):
@@ -66,7 +67,7 @@ def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
     """Re-planned every night, a withheld delivery does not fill the history."""
     number = moved(ledger, DeliveryState.WITHHELD, DeliveryState.WITHHELD)
     with ledger.reading() as session:
-        reason = session.get(Delivery, number).reason
+        reason = session.get(Delivery, number).detail
 
     assert [(None, "withheld", "cause 0", 0)] == history(ledger, number)
     assert "cause 1" == reason
@@ -184,7 +185,7 @@ def test_where_everything_stands(ledger):
         found = outbox.standing(session, ACCOUNT)
 
     assert {
-        ("sale", GOOGLE, "withheld", "cause 0"): 1,
+        ("sale", GOOGLE, "withheld", Reason.NO_CLICK_ID): 1,
         ("sale", GOOGLE, "rejected", "BAD_CLICK"): 1,
         ("sale", GOOGLE, "accepted", ""): 1,
     } == found

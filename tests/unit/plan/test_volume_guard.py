@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.nightly import Deps, await_outcomes, rehearse, run_night
+from jobs.nightly import Deps, rehearse, run_night
 from jobs.rules.reasons import Scope
 from tests import fakes
 from tests.builders import GOOGLE, WON, lead, route, rulebook
@@ -220,7 +220,6 @@ def test_waiting_for_outcomes_sends_nothing_that_comes_due_meanwhile(account):
     account.clock.time = WON + timedelta(hours=5, minutes=30)
     deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = run_night(ledger, account.book, deps)
-        await_outcomes(ledger, account.book, deps, summary, until=account.clock.time + timedelta(hours=2))
+        run_night(ledger, account.book, deps, wait=timedelta(hours=2))
 
     assert ({"L-0": "accepted", "M-0": "pending"}, 1) == (account.states, len(account.sink.calls))

@@ -14,7 +14,6 @@ import pytest
 from rich.console import Console
 
 from connectors.records import UnreadableLead
-from jobs.backfill import AgeGroup
 from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import ForecastLabel
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
@@ -36,6 +35,7 @@ from jobs.reporting.run_report import (
 )
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_states, print_status, print_which
 from jobs.reporting.texts import REASONS
+from jobs.requeue import AgeGroup
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind
 from jobs.run_summary import RunSummary

@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_read_is_told_only_where_it_is_missed(loaded, env_
     env_file(content)
 
     assert isinstance(loaded(), Valid)
-    assert "cannot be read (it is" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
+    assert "; fix that, or type  export TOKEN_BESIDE=…" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
@@ -131,9 +131,9 @@ def test_what_is_no_plain_file_is_not_waited_for(loaded, tmp_path, make):
     make(tmp_path / ".env")
 
     assert isinstance(loaded(), Valid)
-    assert "it is no plain file" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
+    assert ".env is not a plain file" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
 
 
 def test_settings_that_are_not_there_are_told_as_before(tmp_path):
     """Whatever folder they should be in."""
-    assert "there is no such file" == message(load(tmp_path / "nowhere" / "pipeline.yaml", {}))
+    assert "the file does not exist" == message(load(tmp_path / "nowhere" / "pipeline.yaml", {}))

@@ -9,9 +9,10 @@ ACTION = "google_ads: { conversion_action: 12 }"
 
 
 NEEDS_CONTACT = (
-    "conversions.0.count_once_per: a person is told by e-mail or phone, whose hashes are kept only for a destination "
-    "with contact_data: attach or audience: all; write one of them under %s, or write click here"
+    "conversions.0.count_once_per: a person is recognised by e-mail or phone, whose hashes are kept only for a "
+    "destination with contact_data: attach or audience: all; write one of them under %s, or write click here"
 )
+SHARED_EVENT = "several conversions use this event: give each its own, or all of them shared_action: true"
 GOOGLE = "{ customer_id: 123-456-7890, credentials: key.json, %s }"
 BOTH = "[{ id: sale, stage: won, value: 60, google_ads: { conversion_action: 12 }, meta: { event: Lead }, %s }]"
 
@@ -34,7 +35,7 @@ def test_a_person_is_told_only_where_contact_data_is_kept(complaints, changes, e
 @pytest.mark.parametrize("per", ["", "count_once_per: lead, "])
 def test_how_long_a_lead_counts_once_is_not_asked(complaints, per):
     """It counts once, whenever."""
-    expected = "conversions.0.within: this stands only beside count_once_per: click or person; take it out"
+    expected = "conversions.0.within: this has no effect without count_once_per: click or person; take it out"
 
     assert expected == only(complaints, conversions=f"[{{ id: sale, stage: won, {per}within: 9 d, {ACTION} }}]")
 
@@ -85,7 +86,7 @@ def test_the_unspoilt_configuration_is_valid(loaded):
         ),
         (
             {"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}', funnel_since: 2026-09-01 }"},
-            "meta.funnel_since: this stands only beside a funnel; add one, or take this out",
+            "meta.funnel_since: this has no effect without funnel; add that, or take this out",
         ),
         (
             {
@@ -100,7 +101,7 @@ def test_the_unspoilt_configuration_is_valid(loaded):
                 "conversions": "[{ id: a, stage: won, meta: { event: Lead }, shared_action: true }, "
                 "{ id: b, stage: appointment, meta: { event: Lead } }]",
             },
-            "conversions.1.meta.event: several conversions use this event; all of them need shared_action: true",
+            f"conversions.1.meta.event: {SHARED_EVENT}",
         ),
         ({"currency": "EUX"}, "currency: there is no currency of this code; for euros write EUR"),
         (
@@ -152,7 +153,7 @@ def test_the_unspoilt_configuration_is_valid(loaded):
         ),
         (
             {"consent": "{ ad_user_data: { field: c, granted: [oui], refused: [non] }, because: our lawyer agrees }"},
-            "consent.because: because stands only beside missing: assume_granted; take it out",
+            "consent.because: this has no effect without missing: assume_granted; take it out",
         ),
         (
             {"consent": "{ ad_user_data: { field: c, granted: [oui, yes], refused: [non, Oui] } }"},

@@ -94,9 +94,9 @@ def test_yaml_errors_have_the_same_form(tmp_path, text, expected):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "there is no such file"),
+        (None, "the file does not exist"),
         (b"account: Caf\xe9\n", "the file is not UTF-8 text; save it as UTF-8"),
-        (b"#" * 1_000_001, "the file is too long for a configuration"),
+        (b"#" * 1_000_001, "the file is too long"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected):
@@ -105,7 +105,9 @@ def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected
     if content is not None:
         path.write_bytes(content)
 
-    assert Invalid((SettingsProblem(str(path), 0, 0, "", expected),)) == (found := load(path, {}))
+    found = load(path, {})
+
+    assert (SettingsProblem(str(path), 0, 0, "", expected),) == found.problems
     assert f"{path}: {expected}" == str(found.problems[0])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.alerts.incidents import Thresholds
 from jobs.settings import Invalid, Valid
-from jobs.settings.sections import NotifyWhen
+from jobs.settings.schema import NotifyWhen
 
 
 def test_the_defaults_are_those_of_the_rules():
@@ -57,7 +57,7 @@ def test_a_switch_that_cannot_be_asked_for_is_refused(complaints, name):
     """Plain http leaves this machine's neighbours the key."""
     (said,) = complaints(ping=f"'${{{name}}}'")
 
-    assert said.startswith("ping: the address found here cannot be asked for")
+    assert said.startswith("ping: the address found here cannot be requested")
     assert "tok-" not in said
 
 

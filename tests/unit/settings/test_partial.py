@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.settings import Invalid
-from jobs.settings.partial import partial_settings_of, sketch
+from jobs.settings.load import load_partial, partial_settings
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def read(tmp_path):
     def write(text):
         file = tmp_path / "pipeline.yaml"
         file.write_text(text)
-        return sketch(file, {"OPLEAD_TOKEN": "tok-0123456789"})
+        return load_partial(file, {"OPLEAD_TOKEN": "tok-0123456789"})
 
     return write
 
@@ -22,7 +22,7 @@ def test_the_oplead_section_is_enough(read):
     """Nothing else has to stand there."""
     told = read("oplead: { token: '${OPLEAD_TOKEN}', rate: 30 }")
 
-    assert (30, "Europe/Paris", {}) == (told.look.oplead.rate, told.look.timezone, told.look.stages)
+    assert (30, "Europe/Paris", {}) == (told.settings.oplead.rate, told.settings.timezone, told.settings.stages)
     assert {"token": "${OPLEAD_TOKEN}", "rate": "30"} == told.section
 
 
@@ -33,7 +33,7 @@ def test_what_is_wrong_elsewhere_is_left_to_check(read):
         "consent: { missing: withhold }\nconversions: []\nnonsense: 1\n"
     )
 
-    assert ({"won": ("Gagné",)}, None) == (told.look.stages, told.look.consent)
+    assert ({"won": ("Gagné",)}, None) == (told.settings.stages, told.settings.consent)
     assert told.state_folder is not None
 
 
@@ -77,7 +77,7 @@ def test_what_looking_needs_must_be_right(read, text, path):
 )
 def test_an_address_as_it_is_documented_is_taken_apart(address, base_url, prefix):
     """Of a page of documentation, of the list or of the whole: the host is one thing, the start of the path another."""
-    oplead = partial_settings_of(address, "tok-0123456789", "${OPLEAD_TOKEN}").look.oplead
+    oplead = partial_settings(address, "tok-0123456789", "${OPLEAD_TOKEN}").settings.oplead
 
     assert (base_url, prefix) == (str(oplead.base_url), oplead.path_prefix)
 
@@ -85,7 +85,7 @@ def test_an_address_as_it_is_documented_is_taken_apart(address, base_url, prefix
 def test_the_start_of_the_path_can_be_said():
     """Then an address keeps its own path, but for that of a documented page."""
     said = [
-        partial_settings_of(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").look.oplead
+        partial_settings(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").settings.oplead
         for path in PATHS
     ]
 
@@ -99,16 +99,16 @@ PATHS = ("/crm", "/docs/index.html")
 def test_a_start_of_the_path_that_is_none_is_refused():
     """With what to write."""
     with pytest.raises(ValueError, match=r"oplead\.path_prefix: write the start of the path, as /v1"):
-        partial_settings_of(None, "tok-0123456789", "", path_prefix="v3")
+        partial_settings(None, "tok-0123456789", "", path_prefix="v3")
 
 
 def test_an_address_is_refused_as_in_a_file():
     """Plain http is for this machine only."""
     with pytest.raises(ValueError, match="plain http"):
-        partial_settings_of("http://example.org", "t", "${OPLEAD_TOKEN}")
+        partial_settings("http://example.org", "t", "${OPLEAD_TOKEN}")
 
 
 def test_a_clock_is_refused_as_in_a_file():
     """A sandbox's rules over nothing real."""
     with pytest.raises(ValueError, match=r"clock: .*not on this machine: oplead\.base_url"):
-        partial_settings_of(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")
+        partial_settings(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")

@@ -2,8 +2,8 @@
 
 import pytest
 
-KEY = "a key must not stand in this file: it is oplead.token, and oplead.auth says how it is shown"
-OURS = "this header is written by us; take it out (how the token is shown says oplead.auth)"
+KEY = "a key must not stand in this file: it is oplead.token, and oplead.auth says how it is passed"
+OURS = "oplead-sync sets this header; take it out (oplead.auth says how the token is passed)"
 TWICE = "another setting writes this parameter already; leave it to that one"
 ONE_LEAD = "write the path of one lead, with {id} once where its id goes, as /leads/{id}"
 TIME = "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken"

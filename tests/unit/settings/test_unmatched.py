@@ -74,7 +74,7 @@ def test_what_stops_is_never_said_to_be_nothing(advised):
     assert [
         "Write the path of the amount there, or a number as `value`; `oplead-sync probe` shows what leads have."
     ] == [advice for said, stops, advice in advised(text) if '"montant"' in said and stops]
-    assert ["Mend it there; `oplead-sync probe` shows what leads have."] == [
+    assert ["Fix it there; `oplead-sync probe` shows what leads have."] == [
         advice for said, stops, advice in advised(text) if '"statutDate"' in said and stops
     ]
     assert not [said for said, _, advice in advised(text) if "is in none" in said and "Nothing to do" in advice]
