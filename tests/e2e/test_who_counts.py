@@ -53,7 +53,7 @@ def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
         company.states()["L-1", "sale"],
         company.deliveries()["L-1", "sale"].reason,
     )
-    assert "By the settings' `exclude` this is a test lead" in " ".join(out.split())
+    assert "The lead matches `exclude` in the settings" in " ".join(out.split())
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
 
 
@@ -116,7 +116,7 @@ def test_a_lead_that_is_deleted_is_called_off_on_the_second_night(company):
 
     assert ("accepted", "cancelled") == (company.states()["L-1", "appointment"], company.states()["L-1", "sale"])
     assert (1, 0) == (summary.pulled.deleted, summary.exit_code)
-    assert "Oplead has not had this lead on two nights" in " ".join(out.split())
+    assert "Oplead did not have this lead on two nights" in " ".join(out.split())
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
     assert [] == company.disagreements()
 

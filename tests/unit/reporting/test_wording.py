@@ -135,7 +135,7 @@ def test_what_is_closed_is_not_said_to_be_tried_again():
     """No later attempt would get through."""
     words = words_for(DeliveryState.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
 
-    assert "tried again" not in words.short
+    assert "retried" not in words.short
     assert "transport: data_manager" in words.todo
 
 
@@ -143,7 +143,7 @@ def test_a_failed_attempt_says_that_it_is_tried_again():
     """A pending delivery whose last attempt failed is no mystery."""
     words = words_for(DeliveryState.PENDING, "RESOURCE_EXHAUSTED")
 
-    assert "to be tried again" == words.short
+    assert "will be retried" == words.short
     assert "RESOURCE_EXHAUSTED" in words.means
 
 
