@@ -148,7 +148,7 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
 def print_sent(console: Console, account: AccountHeading, summary: RunSummary, tallies: Sequence[StateCount]) -> None:
     """Print what was sent, where it stands, and what a human is needed for."""
     console.print()
-    console.print(facts([("sent", sent_line(summary)), ("heard", answers_line(summary))]))
+    console.print(facts([("sent", sent_line(summary.delivered)), ("heard", answers_line(summary))]))
     if tallies:
         console.print()
         print_states(console, account, tallies)
