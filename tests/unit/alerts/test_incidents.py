@@ -292,7 +292,7 @@ def test_every_alarm_of_silence_is_told_with_its_sentence():
     told = found(
         anomalies=(
             Anomaly(field, Message(MessageId.AMOUNT_EMPTY, {"path": "montant", "count": 9})),
-            Anomaly(share, Message(MessageId.CLICK_IDS_STOPPED, {"count": 12, "share": 80})),
+            Anomaly(share, Message(MessageId.CLICK_IDS_STOPPED, {"count": 12, "then": 80})),
         )
     )
 
