@@ -89,7 +89,7 @@ def _is_stopped(cancel_token: CancelToken) -> bool:
 
 
 def hang_up(line: socket.socket) -> None:
-    """End a connection that another thread is in the middle of using.
+    """End a connection that another thread is using.
 
     By the plain socket's own shutdown: TLS's forgets its keys first, and what the other thread sends next would go out
     unencrypted.
@@ -115,15 +115,10 @@ T = TypeVar("T")
 # stamina would be the library for this, but its synchronous retries end in tenacity's `time.sleep` and take
 # no sleep of ours (26.1.0); every wait here must go through the clock, which may be a sandbox's.
 def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], float] = random.random) -> T:
-    """Return what `read` returns, asking again while it is `Transient`, five times in all.
+    """Return what `read` returns, calling it again while it is `Transient`, five times in all.
 
-    Waits 1 s, doubling to 60 s, each shortened by up to half. A delay the platform asks for is waited for
-    instead; one longer than five minutes is not waited for here.
-
-    Args:
-        read: one attempt, free of side effects.
-        clock: the only way to wait.
-        jitter: numbers from 0 to 1, where 1 is the whole wait.
+    Waits 1 s, doubling to 60 s, each shortened by up to half (`jitter` is from 0 to 1, where 1 is the whole wait). A
+    delay the platform asks for is waited for instead; one longer than five minutes is not waited for here.
 
     Raises:
         Transient: the last one, with the platform's own delay where it named one; an UnknownHost at once.

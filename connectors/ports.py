@@ -126,7 +126,7 @@ class ConversionSink(Protocol):
 
 
 @runtime_checkable
-class Adjusts(Protocol):
+class Adjusts(ConversionSink, Protocol):
     """A sink that also corrects what it has counted; what, and by which transport, its `limits.corrects` say."""
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:

@@ -88,11 +88,11 @@ class SourceSeen:
 class Survey:
     """What was found, and what to write."""
 
-    leads: int
+    leads: int = 0
     """How many leads were looked at."""
-    total: int | None
+    total: int | None = None
     """How many there are, where the answers say so or all were read."""
-    requests: int
+    requests: int = 0
     """How many requests the look took."""
     paths: tuple[KeyPath, ...] = ()
     fields: tuple[FieldMatch, ...] = ()

@@ -1,9 +1,9 @@
 """What the settings would make of the latest leads: a rehearsal on an empty state that leaves nothing behind."""
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
@@ -12,8 +12,7 @@ from jobs.ledger.database import throwaway
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import held
 from jobs.nightly import Deps, rehearse
-from jobs.rules.extraction import ConsentField, answer
-from jobs.rules.model import ConsentAnswer, normalise_label, shape
+from jobs.rules.model import normalise_label
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 
@@ -95,22 +94,6 @@ class ForecastLabel:
     """The latest lead that is in it, else one that was."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswersSeen:
-    """The answers that leads have at one consent field."""
-
-    path: str
-    answered: int
-    """Leads with any answer there."""
-    unlisted: Mapping[str, int] = field(default_factory=dict)
-    """How many have an answer that is neither granted nor refused, by its shape: the answer itself may be anything."""
-
-    @property
-    def unlisted_count(self) -> int:
-        """How many those are."""
-        return sum(self.unlisted.values())
-
-
 def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabel, ...]:
     """Every label of the settings in their order, then those that only leads have, most frequent first.
 
@@ -137,19 +120,6 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
     known = {normalise_label(one.label) for one in named}
     others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
     return (*named, *sorted(others, key=lambda one: -one.ever))
-
-
-def answers_seen(book: Rulebook, leads: Sequence[Lead]) -> tuple[AnswersSeen, ...]:
-    """The answers that the leads have at each consent field."""
-    signals = (book.extraction.ad_user_data, book.extraction.ad_personalization)
-    return tuple(_answers(signal, leads) for signal in signals if signal)
-
-
-def _answers(signal: ConsentField, leads: Iterable[Lead]) -> AnswersSeen:
-    found = [(answer(signal, lead), str(lead.fields.get(signal.path, ""))) for lead in leads]
-    unlisted = Counter(shape(raw) for meaning, raw in found if meaning is ConsentAnswer.UNKNOWN)
-    answered = sum(meaning is not ConsentAnswer.MISSING for meaning, _ in found)
-    return AnswersSeen(signal.path, answered, dict(unlisted.most_common()))
 
 
 def _labels_of(lead: Lead) -> Iterator[str]:

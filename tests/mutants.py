@@ -46,8 +46,8 @@ FAULTS = (
     Fault(
         "an answer that was lost is not a refusal",
         "jobs/deliver/receipt.py",
-        "self._move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)",
-        "self._move(row, DeliveryState.PENDING, Reason.ANSWER_LOST, lost.reason)",
+        "self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)",
+        "self.move(row, DeliveryState.PENDING, Reason.ANSWER_LOST, lost.reason)",
         "tests/unit/deliver/test_sender.py tests/e2e/test_faults.py",
     ),
     Fault(

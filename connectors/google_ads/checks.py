@@ -57,11 +57,28 @@ def account_findings(
 ) -> Iterator[CheckFinding]:
     """Owner, tracking, auto-tagging and currency; terms and settings for contact data only where any is sent."""
     setting = customer.conversion_tracking_setting
-    yield _owner(setting.google_ads_conversion_customer.rpartition("/")[2], customer_id)
+    owner = setting.google_ads_conversion_customer.rpartition("/")[2]
+    yield _fact(
+        f"owner of the conversion actions of {customer_id}",
+        owner == customer_id if owner else None,
+        right="this account owns its conversion actions",
+        wrong=f"its conversion actions belong to account {owner}",
+        advice=f"write customer_id: {owner}, and as login_customer_id the account that gives the service account"
+        " access",
+        unknown="which account it is",
+    )
     yield _tracking(setting.conversion_tracking_status)
     yield _auto_tagging(customer)
-    for currency in sorted({each.currency for each in expected if each.sends_value}):
-        yield _currency(currency, customer.currency_code)
+    currency = customer.currency_code
+    for sent in sorted({each.currency for each in expected if each.sends_value}):
+        yield _fact(
+            "currency",
+            sent == currency if currency else None,
+            right=f"the account is in {sent}, as amounts are",
+            wrong=f"amounts are sent in {sent} and the account is in {currency}",
+            advice=f"see that amounts in Oplead are in {sent}; if not, write currency: {currency}",
+            unknown="the account's currency",
+        )
     if any(each.sends_contact for each in expected):
         yield _fact(
             "customer data terms",
@@ -79,18 +96,6 @@ def account_findings(
             advice="turn them on in the conversion settings of Google Ads, or write contact_data: none",
             unknown="whether they are on",
         )
-
-
-def _owner(owner: str, customer_id: str) -> CheckFinding:
-    return _fact(
-        f"owner of the conversion actions of {customer_id}",
-        owner == customer_id if owner else None,
-        right="this account owns its conversion actions",
-        wrong=f"its conversion actions belong to account {owner}",
-        advice=f"write customer_id: {owner}, and as login_customer_id the account that gives the service account"
-        " access",
-        unknown="which account it is",
-    )
 
 
 def _tracking(status: int) -> CheckFinding:
@@ -116,17 +121,6 @@ def _auto_tagging(customer: resources.Customer) -> CheckFinding:
         wrong="auto-tagging is off, so that ads' links carry no gclid",
         advice="turn on auto-tagging in the account settings of Google Ads",
         unknown="whether it is on",
-    )
-
-
-def _currency(sent: str, currency: str) -> CheckFinding:
-    return _fact(
-        "currency",
-        sent == currency if currency else None,
-        right=f"the account is in {sent}, as amounts are",
-        wrong=f"amounts are sent in {sent} and the account is in {currency}",
-        advice=f"see that amounts in Oplead are in {sent}; if not, write currency: {currency}",
-        unknown="the account's currency",
     )
 
 
@@ -338,15 +332,6 @@ UPLOADS = {
     "uploads by conversion action": "offline_conversion_upload_conversion_action_summary",
 }
 """The two summaries, by kind of client: of all uploads, and of those to each conversion action."""
-_UPLOAD_FIELDS = (
-    "client",
-    "status",
-    "total_event_count",
-    "successful_event_count",
-    "pending_event_count",
-    "last_upload_date_time",
-    "alerts",
-)
 _UPLOAD_STATUSES = {
     _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, "excellent"),
     _Uploads.GOOD: (CheckVerdict.VERIFIED, "good"),
@@ -357,9 +342,11 @@ _UPLOAD_STATUSES = {
 
 def uploads_query(summary: str) -> str:
     """The GAQL for one of the summaries."""
-    by_action = ("conversion_action_id",) if summary == UPLOADS["uploads by conversion action"] else ()
-    fields = ", ".join(f"{summary}.{field}" for field in (*by_action, *_UPLOAD_FIELDS))
-    return f"SELECT {fields} FROM {summary}"  # noqa: S608 - no SQL, and all of it is written in this file
+    fields = "client status total_event_count successful_event_count pending_event_count last_upload_date_time alerts"
+    if summary == UPLOADS["uploads by conversion action"]:
+        fields = f"conversion_action_id {fields}"
+    listed = ", ".join(f"{summary}.{field}" for field in fields.split())
+    return f"SELECT {listed} FROM {summary}"  # noqa: S608 - no SQL, and all of it is written in this file
 
 
 def upload_finding(

@@ -7,6 +7,7 @@ Reading Google Ads needs an access that sending by the Data Manager API does not
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
@@ -90,15 +91,12 @@ class GoogleInspector:
 
     def diagnose(self) -> Sequence[CheckFinding]:
         """What Google Ads reports of recent uploads, by kind of client and by conversion action."""
-        try:
-            reader = _GaqlReader(self._options)
-        except Misconfigured as error:
-            return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
         if not self._has_access:
             return []
-        findings = [
-            found for subject, summary in checks.UPLOADS.items() for found in _uploads(reader, subject, summary)
-        ]
+        try:
+            findings = [each for subject, summary in checks.UPLOADS.items() for each in self._uploads(subject, summary)]
+        except Misconfigured as error:
+            return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
         if self._options.transport == "data_manager":
             message = "conversions sent by the Data Manager API may not be among them"
             advice = "see the diagnostics in Google Ads"
@@ -110,13 +108,12 @@ class GoogleInspector:
         yield key
         if key.verdict is CheckVerdict.FAILED:
             return
-        reader = _GaqlReader(self._options)
         transports = list(self._transports(expected))
         has_advice = any(each.advice == _ACCESS_ADVICE for each in transports)  # once is enough
-        for each in self._account(reader, expected):
+        for each in self._account(expected):
             yield replace(each, advice="") if has_advice and each.advice == _ACCESS_ADVICE else each
         if self._has_access:
-            yield from self._actions(reader, expected)
+            yield from self._actions(expected)
         yield from transports
 
     def _key(self) -> CheckFinding:
@@ -131,22 +128,20 @@ class GoogleInspector:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
         return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
 
-    def _account(self, reader: "_GaqlReader", expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _account(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = f"Google Ads account {customer_id}"
-        try:
-            rows = reader.rows(checks.ACCOUNT_QUERY)
-        except _NotReadableError as error:
-            self._has_access = error.advice != _ACCESS_ADVICE
-            yield error.finding(subject)
-            return
-        if not rows:
+        rows = self._rows(checks.ACCOUNT_QUERY, subject)
+        if isinstance(rows, CheckFinding):
+            self._has_access = rows.advice != _ACCESS_ADVICE
+            yield rows
+        elif rows:
+            yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
+            yield from checks.account_findings(rows[0].customer, customer_id, expected)
+        else:
             yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing about it")
-            return
-        yield CheckFinding(subject, CheckVerdict.VERIFIED, "the service account has access to it")
-        yield from checks.account_findings(rows[0].customer, customer_id, expected)
 
-    def _actions(self, reader: "_GaqlReader", expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _actions(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         by_action: dict[str, list[Expectation]] = {}
         for each in expected:
             by_action.setdefault(each.target.action, []).append(each)
@@ -156,19 +151,34 @@ class GoogleInspector:
             yield CheckFinding(f"conversion action {action}", CheckVerdict.FAILED, "this is no number", advice)
         if not numbers:
             return
-        try:
-            actions = [row.conversion_action for row in reader.rows(checks.ACTIONS_QUERY)]
-        except _NotReadableError as error:
-            yield error.finding("conversion actions")
+        rows = self._rows(checks.ACTIONS_QUERY, "conversion actions")
+        if isinstance(rows, CheckFinding):
+            yield rows
             return
+        actions = [row.conversion_action for row in rows]
         found = {str(action.id): action for action in actions}
-        goals = _goals(reader)
+        goals = self._goals()
         for number in numbers:
             expects = by_action[number]
             yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
             if number in found:
                 yield checks.standing(found[number], [each.conversion for each in expects], goals)
         yield from checks.bidding_findings(actions, by_action, goals)
+
+    def _goals(self) -> checks.Goals | None:
+        """The account's goals; None where this access cannot read them."""
+        rows = self._rows(checks.GOALS_QUERY, "goals")
+        if isinstance(rows, CheckFinding):
+            return None
+        goals = [row.customer_conversion_goal for row in rows]
+        return {(goal.category, goal.origin): goal.biddable for goal in goals}
+
+    def _uploads(self, subject: str, summary: str) -> Sequence[CheckFinding]:
+        rows = self._rows(checks.uploads_query(summary), subject)
+        if isinstance(rows, CheckFinding):
+            return [rows]
+        found = [checks.upload_finding(getattr(row, summary)) for row in rows]
+        return found or [CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")]
 
     def _transports(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
@@ -182,64 +192,29 @@ class GoogleInspector:
                 receipt = _validate_one(sink, replace(target, transport=transport, source="WEB"))
                 yield transport_finding(receipt, transport, in_use=transport == self._options.transport)
 
+    @cached_property
+    def _reader(self) -> tuple[AdsClient, ServiceAccount]:
+        """What reads the account; raises Misconfigured where the key file or the endpoint cannot be used."""
+        options = self._options
+        client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
+        return client, ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
 
-class _NotReadableError(Exception):
-    """Nothing can be read with this access; why, in codes, and what to do about it."""
-
-    def __init__(self, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.advice = advice
-
-    def finding(self, subject: str) -> CheckFinding:
-        """As a finding."""
-        return CheckFinding(subject, CheckVerdict.UNREADABLE, str(self), self.advice)
-
-
-class _GaqlReader:
-    """Reads one customer's rows."""
-
-    def __init__(self, options: GoogleOptions) -> None:
-        """Read the key file; raises Misconfigured where it or the endpoint cannot be used."""
-        self._customer_id = options.customer_id
-        self._client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
-        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
-
-    def rows(self, query: str) -> list[GoogleAdsRow]:
-        """The rows a query finds.
-
-        Raises _NotReadableError where this access gives none; that says nothing of sending.
-        """
+    def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
+        """The account's rows that a query finds; a finding where this access gives none, which blocks no sending."""
+        client, account = self._reader
+        advice = ""
         try:
-            return self._client.search(self._customer_id, query, self._account.token().value)
+            return client.search(self._options.customer_id, query, account.token().value)
         except CallFailedError as error:
+            message = f"Google Ads answers {error}"
             advice = next((each.outcome.message for each in error.errors if each.outcome.message), "")
             if not _ACCESS_CODES.isdisjoint(codes_of(error.errors)):
                 advice = _ACCESS_ADVICE
-            raise _NotReadableError(f"Google Ads answers {error}", advice) from None
         except TokenRefusedError as error:
-            raise _NotReadableError(f"Google gives no token for the Google Ads API: {error}") from None
+            message = f"Google gives no token for the Google Ads API: {error}"
         except (NotConnectedError, TokenUnavailableError) as error:
-            raise _NotReadableError(str(error)) from None
-
-
-def _goals(reader: _GaqlReader) -> checks.Goals | None:
-    """The account's goals; None where this access cannot read them."""
-    try:
-        goals = [row.customer_conversion_goal for row in reader.rows(checks.GOALS_QUERY)]
-    except _NotReadableError:
-        return None
-    return {(goal.category, goal.origin): goal.biddable for goal in goals}
-
-
-def _uploads(reader: _GaqlReader, subject: str, summary: str) -> Iterator[CheckFinding]:
-    try:
-        rows = reader.rows(checks.uploads_query(summary))
-    except _NotReadableError as error:
-        yield error.finding(subject)
-        return
-    if not rows:
-        yield CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")
-    yield from (checks.upload_finding(getattr(row, summary)) for row in rows)
+            message = str(error)
+        return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 
 
 def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
@@ -268,34 +243,26 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
         case NotSent(reason) | Lost(reason):
             return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} gives no answer: {reason}")
         case Received():
-            return _open(subject, name)
+            return _judged(Outcome(OutcomeClass.DONE, ""), transport, in_use=in_use)
         case Answered((outcome,)) | Refused(outcome):
-            return _judged(outcome, subject, transport, in_use=in_use)
+            return _judged(outcome, transport, in_use=in_use)
         case Answered():
             message = "the answer is not about the one conversion that was sent"
             return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
 
 
-def _judged(outcome: Outcome, subject: str, transport: str, *, in_use: bool) -> CheckFinding:
-    name = _NAMES[transport]
+def _judged(outcome: Outcome, transport: str, *, in_use: bool) -> CheckFinding:
+    subject, name = f"transport {transport}", _NAMES[transport]
     answer = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
     if outcome.code in _CLOSED_CODES:
-        return _closed(subject, transport, in_use=in_use)
+        message = f"closed: this Cloud project may not send by the {name}"
+        if not in_use:
+            return CheckFinding(subject, CheckVerdict.VERIFIED, f"{message}, and does not")
+        other = next(each for each in _NAMES if each != transport)
+        return CheckFinding(subject, CheckVerdict.FAILED, message, f"write transport: {other}")
     if outcome.kind in _ROW_CLASSES or outcome.of_target:
-        return _open(subject, name)
+        return CheckFinding(subject, CheckVerdict.VERIFIED, f"open: this Cloud project may send by the {name}")
     if outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
         advice = _ACCESS_ADVICE if outcome.code in _ACCESS_CODES else "mend what it names, then check again"
         return CheckFinding(subject, CheckVerdict.FAILED, f"the {name} would refuse every conversion: {answer}", advice)
     return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} answers {answer}")
-
-
-def _open(subject: str, name: str) -> CheckFinding:
-    return CheckFinding(subject, CheckVerdict.VERIFIED, f"open: this Cloud project may send by the {name}")
-
-
-def _closed(subject: str, transport: str, *, in_use: bool) -> CheckFinding:
-    message = f"closed: this Cloud project may not send by the {_NAMES[transport]}"
-    if not in_use:
-        return CheckFinding(subject, CheckVerdict.VERIFIED, f"{message}, and does not")
-    other = next(each for each in _NAMES if each != transport)
-    return CheckFinding(subject, CheckVerdict.FAILED, message, f"write transport: {other}")

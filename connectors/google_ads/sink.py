@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from connectors.google_ads.auth import GoogleOptions, Transport
 from connectors.http import CancelToken
-from connectors.ports import Adjusts, ConversionSink
+from connectors.ports import Adjusts
 from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
-
-
-class _Carrier(ConversionSink, Adjusts, Protocol):
-    """One of the two interfaces."""
 
 
 class GoogleSink:
@@ -26,7 +22,7 @@ class GoogleSink:
 
         Raises Misconfigured where the key file or an address cannot be used.
         """
-        self._by: Callable[[Transport], _Carrier] = cache(lambda transport: _carrier(options, transport, cancel_token))
+        self._by: Callable[[Transport], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
         self._present = self._by(options.transport)
 
     @property
@@ -66,7 +62,7 @@ def _transport(target: Target) -> Transport:
     return "google_ads_api" if target.transport == "google_ads_api" else "data_manager"
 
 
-def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelToken | None) -> _Carrier:
+def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelToken | None) -> Adjusts:
     # Each vendor library is heavy and slow to load.
     match transport:
         case "data_manager":

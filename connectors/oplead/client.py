@@ -122,9 +122,9 @@ class OpleadClient:
         """The same without a user or password."""
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
-        self._query = [*options.extra_query.items()]
-        if auth.style == "query" and auth.name:
-            self._query.append((auth.name, options.token))
+        self.secret = auth.name if auth.style == "query" else None
+        """The query parameter that carries the token."""
+        self._query = [*options.extra_query.items(), *([(self.secret, options.token)] if self.secret else [])]
         self._connections = Connections(base, _headers(options), self.timeout, self.cancel_token)
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
@@ -139,9 +139,9 @@ class OpleadClient:
         """Close the connections."""
         self._connections.close()
 
-    def lead_path(self, lead_id: LeadId) -> str:
-        """The path of one lead, its id percent-encoded."""
-        return self.root + self.options.lead_path.replace("{id}", _quoted(lead_id))
+    def lead_path(self, lead_id: str, pattern: str = "") -> str:
+        """The path of one lead, its id percent-encoded; `pattern` instead of `oplead.lead_path`."""
+        return self.root + (pattern or self.options.lead_path).replace("{id}", _quoted(lead_id))
 
     def get(self, target: str) -> OpleadAnswer:
         """The answer at `target`, a path and query of this platform (`/v1/leads?page=2`).
@@ -321,8 +321,7 @@ def _concerns_every_page(failure: BaseException) -> bool:
     return not isinstance(failure, OpleadRefused | TooLarge)
 
 
-def _quoted(text: str) -> str:
-    return quote(text, safe="")
+_quoted = partial(quote, safe="")
 
 
 def _check(options: OpleadOptions) -> None:

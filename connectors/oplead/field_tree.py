@@ -81,38 +81,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """What each thing may be called, likeliest first; what `candidates` names already stands here too."""
 
-SEVERAL = frozenset({"phone", "email"})
-"""What a person may have more than one of."""
-MOBILE, FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
-"""What the name of a mobile or of a fixed phone has in it."""
 CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
 NEEDED = ("id", "created_at", "status", "click_id")
 """Without these nothing can be sent."""
 
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
 """What a consent's name has in it."""
-OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
-"""What a field's name has in it where yes is a refusal."""
-_YES_WORDS = frozenset(
-    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
-)
-_NO_WORDS = frozenset(
-    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
-)
-CONSENT_WORDS = _YES_WORDS | _NO_WORDS
-"""Answers that only a consent has, by their plain spelling."""
-GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
-REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
-ANSWERS = GRANTED | REFUSED
-"""Answers that may be shown as they stand."""
-CHANNELS = frozenset(
-    {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
-    | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
-)
-"""Names of fields that say where a lead came from; their values are business facts."""
 AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
 """What an amount's name has in it."""
-
 
 _DEEPEST = 6
 _MOST_PATHS = 400
@@ -293,11 +269,12 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
         return configured, find_items(body, configured)
     except Misconfigured:
         found = {
-            path: _likeness(value)
+            path: len({normalise(name) for name in value[0]} & _LEAD_WORDS)
             for path, value in _envelope(body, "", _DEEPEST_ENVELOPE)
             if isinstance(value, list) and _may_be_leads(value) and _is_setting(path, value, body)
         }
-        likely = [path for path, likeness in found.items() if likeness == max(found.values())]
+        # the one with the most of a lead's own words
+        likely = [path for path, words in found.items() if words == max(found.values())]
         if len(likely) != 1:
             raise
         return likely[0], find_items(body, likely[0])
@@ -337,9 +314,3 @@ def _is_setting(path: str, array: Sequence[object], body: object) -> bool:
 
 def _may_be_leads(array: Sequence[object]) -> bool:
     return bool(array) and all(isinstance(one, Mapping) for one in array[:20])
-
-
-def _likeness(array: Sequence[object]) -> int:
-    """How many of a lead's own words an entry has."""
-    entry = array[0]
-    return len({normalise(name) for name in entry} & _LEAD_WORDS) if isinstance(entry, Mapping) else 0

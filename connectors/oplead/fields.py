@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, DecimalException
 from zoneinfo import ZoneInfo
 
+from connectors.oplead.options import SinceOptions
 from connectors.records import Moment
 from connectors.text import counted
 
@@ -204,6 +205,12 @@ def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
             return str(int(moment.timestamp()) * 1000)
         case pattern:
             return moment.astimezone(zone).strftime(pattern)
+
+
+def since_query(wanted: SinceOptions, since: datetime, until: datetime, zone: ZoneInfo) -> dict[str, str]:
+    """The filter's parameters: from `since`, and until `until` where the platform wants both ends."""
+    ends = {wanted.param: since} | ({wanted.until_param: until} if wanted.until_param else {})
+    return {name: write_moment(moment, wanted.format, zone) for name, moment in ends.items()}
 
 
 def instant(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from connectors.contact import region_of, says_nothing
 from connectors.oplead.click_ids import read_click_ids
@@ -186,14 +187,13 @@ class LeadParser:
         """Every click id at any of the paths; a field named like one kind (`leadData.gclid`) is a label."""
         captured = self._moment(item, self.paths.click_id_at, "click_id_at")
         captured_at = captured.at if captured and isinstance(captured.at, datetime) else None
+        read = partial(read_click_ids, utm_source=utm_source, rules=self._rules, zone=self._zone)
         ids: list[ClickId] = []
         problems: list[str] = []
         for path in self.paths.click_id or ():
             label = path.rpartition(".")[2]
             for value in raw(item, path):
-                found, problem = read_click_ids(
-                    value, utm_source=utm_source, rules=self._rules, zone=self._zone, label=label
-                )
+                found, problem = read(value, label=label)
                 ids.extend(one if one.clicked_at else replace(one, clicked_at=captured_at) for one in found)
                 problems.extend([problem] if problem else [])
         return tuple(dict.fromkeys(ids)), problems[0] if problems and not ids else None

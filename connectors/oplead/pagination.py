@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadAnswer, OpleadRefused
+from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
 from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
 from connectors.text import counted
@@ -30,9 +30,9 @@ _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 _CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
 _EMPTY_PAGES = 3
-"""So many pages in a row without a lead are the end of a list that always names a next one."""
+"""This many empty pages in a row end a list that always names a next page."""
 _TOLERATED = 50
-"""One lead in so many may be missing at the end: platforms count some that they do not show."""
+"""One lead in this many may be missing at the end: platforms count some leads that they do not list."""
 _NOT_FOUND = 404
 _NAMELESS = "\0"
 """Begins the mark of an entry without an id."""
@@ -70,15 +70,10 @@ class PageWalk:
     """One way through a list's pages; it remembers where it was."""
 
     options: PaginationOptions
-    origin: str
-    """Scheme, host and port, which no next page may leave."""
-    path: str
-    query: Mapping[str, str]
-    """What every page is asked for with; a next URL is followed as it is."""
-    whole: bool = True
-    """Whether every lead is listed, not only what changed."""
-    secret: str | None = None
-    """The query parameter that carries the token, left out of every position."""
+    client: OpleadClient
+    """No next page may leave its scheme, host and port."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """The filter that lists only what changed; a next URL is followed as it is."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
     _positions: set[PagePosition] = field(default_factory=set, init=False)
@@ -93,11 +88,11 @@ class PageWalk:
 
     @property
     def missing(self) -> int:
-        """How many more leads the answers say there are than were listed, once the end is reached.
+        """How many of the leads that the platform counts were not listed, once the end is reached.
 
         0 where that cannot be known: the total changed meanwhile, or the walk did not begin at the start.
         """
-        if self._is_resumed or self.moved or not self.whole or len(set(self._totals)) != 1:
+        if self._is_resumed or self.moved or self.changes or len(set(self._totals)) != 1:
             return 0
         return max(0, self._totals[0] - self._listed)
 
@@ -135,27 +130,24 @@ class PageWalk:
         if kind is None or (kind in _NUMBERED and not _NUMBER.fullmatch(value)):
             return self.start()
         self._is_resumed = True
-        return self._target(value, self.origin) if kind == "target" else PagePosition(kind, value)
+        return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
 
     def address(self, position: PagePosition) -> str:
         """The path and query that ask for a position."""
         if position.kind == "target":
             return position.value
-        options, query = self.options, dict(self.query)
+        options, query = self.options, dict(self.changes)
         if options.size_param and options.size:
             query[options.size_param] = str(options.size)
         if position.kind != "start":
             params = {"page": options.page_param, "offset": options.offset_param, "cursor": options.cursor_param}
             query[params[position.kind]] = position.value
-        return self.path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        return self.client.list_path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
-        """The position that follows; None at the end.
+        """The position that follows a page; None at the end.
 
-        Args:
-            position: where the answer was asked for.
-            answer: the page.
-            marks: what tells the page's entries apart, one each: its id, or else `nameless`.
+        The page's entries are told apart by `marks`, one each: an id, or else `nameless`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
@@ -247,7 +239,7 @@ class PageWalk:
                 paths = self._next_paths((*_NEXT_URLS, *_CURSORS))
                 following = self._self_described(answer)
         if following is None:
-            is_first = position.kind == "start" and (self.whole or self.options.style == "auto")
+            is_first = position.kind == "start" and (not self.changes or self.options.style == "auto")
             self._refuse_if_more(answer, len(marks), is_first=is_first, paths=paths)
         return following
 
@@ -285,24 +277,21 @@ class PageWalk:
     def _target(self, written: str, base: str) -> PagePosition:
         """An address as a position, on our own scheme and host whatever it says."""
         try:
-            there, here = urlsplit(urljoin(base, written)), urlsplit(self.origin)
+            there, here = urlsplit(urljoin(base, written)), urlsplit(self.client.origin)
             is_ours = _host(there) == _host(here)
         except ValueError:
             raise Misconfigured("the next page's address is none: see oplead.pagination") from None
         if not is_ours:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
-        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self.secret)
+        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self.client.secret)
         # Two slashes before it would make a host of its first part where the position is read again.
         path = "/" + there.path.lstrip("/")
         return PagePosition("target", path + ("?" + query if query else ""))
 
 
 def nameless(item: object) -> str:
-    """The mark of an entry without an id, which gives nothing of it away.
-
-    Two that look alike are two, and neither has come again.
-    """
+    """The mark of an entry without an id: a hash, which reveals nothing; two alike count as two."""
     return _NAMELESS + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 
 

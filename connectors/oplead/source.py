@@ -12,7 +12,7 @@ from typing import Self
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
 from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import find, first, first_instant, shape, write_moment
+from connectors.oplead.fields import find, first, first_instant, shape, since_query
 from connectors.oplead.lead_parser import (
     LeadParser,
     UnreadableLeadError,
@@ -125,7 +125,9 @@ class OpleadSource:
         no longer takes, starts the list over, so that nothing is missed. Misconfigured is also raised when every
         page was given, where Oplead says that there are clearly more leads than these.
         """
-        walk = self._walk(since)
+        wanted, now = self._options.since_filter, self._client.clock.now()
+        changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
+        walk = PageWalk(self._options.pagination, self._client, changes)
         position = walk.start() if resume is None else walk.resume(resume)
         for served_at, items, following in self._list_pages(walk, position):
             page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
@@ -144,14 +146,14 @@ class OpleadSource:
         """
         paths, zone = self._parser.paths.created_at or (), self._options.zone
         latest = Latest(count, lambda entry: first_instant(entry, paths, zone))
-        walk = self._walk(None)
+        walk = PageWalk(self._options.pagination, self._client)
         for _, items, _ in self._list_pages(walk, walk.start()):
             latest.add(items)
             if latest.is_enough:
                 break
         items = latest.newest or self._newer_end(*latest.ends)
         self._shown = []
-        page = self._page(items, _nothing_is_known)
+        page = self._page(items)
         return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
 
     @property
@@ -170,7 +172,7 @@ class OpleadSource:
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
         """The newer end of a list whose entries are not dated, by the detail pages of its first and last lead."""
-        outermost = self._page([*head[:1], *tail[-1:]], _nothing_is_known).leads
+        outermost = self._page([*head[:1], *tail[-1:]]).leads
         is_ascending = len(outermost) < 2 or outermost[0].created_at <= outermost[-1].created_at  # noqa: PLR2004 - both
         return tail if is_ascending else head
 
@@ -191,28 +193,6 @@ class OpleadSource:
     def is_spent(self) -> bool:
         """Whether as many requests were made as the options allow."""
         return self._requests_left == 0
-
-    def _walk(self, since: datetime | None) -> PageWalk:
-        query = self._since_query(since)
-        auth = self._options.auth
-        return PageWalk(
-            self._options.pagination,
-            origin=self._client.origin,
-            path=self._client.list_path,
-            query=query,
-            whole=not query,
-            secret=auth.name if auth.style == "query" else None,
-        )
-
-    def _since_query(self, since: datetime | None) -> dict[str, str]:
-        """The filter's parameters: from `since`, and until now where the platform wants both ends."""
-        wanted, zone = self._options.since_filter, self._options.zone
-        if wanted is None or since is None:
-            return {}
-        query = {wanted.param: write_moment(since, wanted.format, zone)}
-        if wanted.until_param is not None:
-            query[wanted.until_param] = write_moment(self._client.clock.now(), wanted.format, zone)
-        return query
 
     def _list_pages(
         self, walk: PageWalk, position: PagePosition | None
@@ -237,7 +217,7 @@ class OpleadSource:
         except UnreadableLeadError:
             return nameless(item)
 
-    def _page(self, items: Sequence[object], is_known: IsKnown) -> LeadPage:
+    def _page(self, items: Sequence[object], is_known: IsKnown = lambda _id, _digest: False) -> LeadPage:
         # Where all that a page has is something else, it is likely to be another list.
         hint = "" if any(isinstance(item, Mapping) for item in items) else ": see oplead.pagination.items"
         entries = [self._entry(item, is_known, hint) for item in items]
@@ -261,11 +241,11 @@ class OpleadSource:
             digest = digest_of(entry)
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
-        return lead_id if is_known(lead_id, digest) else _ListEntry(entry, lead_id, digest, self._needs_details(entry))
-
-    def _needs_details(self, item: Mapping[str, object]) -> bool:
+        if is_known(lead_id, digest):
+            return lead_id
         detail = self._options.detail
-        return detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(item))
+        needs_details = detail == "always" or (detail == "auto" and self._parser.lacks_click_ids(entry))
+        return _ListEntry(entry, lead_id, digest, needs_details)
 
     def _complete(self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]) -> Lead | UnreadableLead:
         """The lead of an entry, with its detail page where the entry lacks something: the next of `pages`."""
@@ -341,7 +321,3 @@ class OpleadSource:
             return self._parser.parse(item, lead_id, digest or digest_of(item))
         except UnreadableLeadError as error:
             return UnreadableLead(lead_id, str(error))
-
-
-def _nothing_is_known(_lead: LeadId, _digest: str) -> bool:
-    return False

@@ -7,10 +7,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
+from pydantic import AwareDatetime, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from connectors.sandbox.faults import STRICT, parsed
 from connectors.sandbox.server import WireRequest, WireResponse, dispatch, json_response
 
 PATIENCE_SECONDS = 600.0
 """The longest that a sleeper waits, in real seconds."""
+
+
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
+class _Advance:
+    """Where to move the clock: `to` a time, or `by` so many seconds."""
+
+    to: AwareDatetime | None = None
+    by: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.to is None) == (self.by is None):
+            raise ValueError("name either to or by")
+
+
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
+class _Sleep:
+    until: AwareDatetime
+    within: float | None = Field(default=None, gt=0, le=PATIENCE_SECONDS)
+    """Real seconds after which to wake all the same."""
 
 
 @dataclass(slots=True)
@@ -68,16 +91,11 @@ class VirtualClock:
     def load(self, state: Mapping[str, object]) -> None:
         """Go on from a dumped state."""
         with self._lock:
-            self._now = _moment(state["now"])
+            self._now = datetime.fromisoformat(str(state["now"]))
 
     def _advance(self, request: WireRequest) -> object:
-        match request.json():
-            case {"to": to, **rest} if not rest:
-                self.advance(_moment(to))
-            case {"by": int() | float() as seconds, **rest} if not rest:
-                self.advance(self.now() + timedelta(seconds=seconds))
-            case _:
-                raise ValueError('say {"to": "an ISO 8601 time with its zone"} or {"by": seconds}')
+        asked = parsed(_Advance, request.json())
+        self.advance(asked.to or self.now() + timedelta(seconds=asked.by or 0))
         return self.dump()
 
     def _register(self, request: WireRequest) -> None:
@@ -86,26 +104,20 @@ class VirtualClock:
 
     def _sleep(self, request: WireRequest) -> object:
         connection = _connection(request)
-        match request.json():
-            case {"until": moment, **rest} if not rest.keys() - {"within"}:
-                until, within = _moment(moment), _seconds(rest.get("within"))
-            case _:
-                raise ValueError(
-                    'say {"until": "an ISO 8601 time with its zone"}, and "within": seconds to wake before'
-                )
+        asked = parsed(_Sleep, request.json())
         woken, waker = socket.socketpair()
         with woken, waker:
             with self._lock:
                 caller = self._callers.get(connection)
                 if caller is None:
                     return json_response(409, {"error": "register this connection first"})
-                caller.until, caller.waker = until, waker
+                caller.until, caller.waker = asked.until.astimezone(UTC), waker
                 self._wake()
                 self._move()
-            in_time = self._wait(woken, connection, self._patience if within is None else within)
+            in_time = self._wait(woken, connection, asked.within or self._patience)
             with self._lock:
                 caller.until = caller.waker = None
-        if not in_time and within is None:
+        if not in_time and asked.within is None:
             return json_response(503, {"error": "the clock did not get there"})
         return self.dump()
 
@@ -139,19 +151,3 @@ def _connection(request: WireRequest) -> socket.socket:
     if request.connection is None:
         raise ValueError("the clock counts connections, and this request has none")
     return request.connection
-
-
-def _seconds(value: object) -> float | None:
-    if value is not None and (
-        isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= PATIENCE_SECONDS
-    ):
-        raise ValueError(f"within is a number of real seconds, {PATIENCE_SECONDS:g} at most")
-    return value
-
-
-def _moment(text: object) -> datetime:
-    """An aware time in UTC from ISO 8601."""
-    moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError("a time is ISO 8601 with its zone")
-    return moment.astimezone(UTC)

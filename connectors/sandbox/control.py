@@ -3,9 +3,9 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote
 
 from connectors.sandbox.faults import Faults, PlannedFault, parsed
@@ -16,6 +16,7 @@ from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead.accidents import Accident, as_document
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
+from connectors.sandbox.platform import Platform
 from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch
 
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
@@ -23,36 +24,23 @@ FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
 _PAGE = Path(__file__).with_name("page.html")
 
 
-class _Switched(Protocol):
-    @property
-    def switches(self) -> Mapping[str, object]: ...
-
-    def switch(self, name: str, value: object) -> None: ...
-
-
+@dataclass(slots=True)
 class Control:
     """The control API and the page over it."""
 
-    def __init__(
-        self,
-        now: Callable[[], datetime],
-        faults: Faults,
-        *,
-        oplead: OpleadPlatform,
-        oauth: OAuth,
-        data_manager: DataManager,
-        google_ads: GoogleAdsApi,
-        meta: MetaPlatform,
-    ) -> None:
-        self.servers: Mapping[str, Server | GoogleAdsServer] = {}
-        """Every server of the sandbox by name, once they are bound."""
-        self._now = now
-        self._faults = faults
-        self._oplead = oplead
-        self._data_manager = data_manager
-        self._google_ads = google_ads
-        self._meta = meta
-        self._switched: tuple[_Switched, ...] = (oplead, oauth, data_manager, google_ads, meta)
+    now: Callable[[], datetime]
+    faults: Faults
+    oplead: OpleadPlatform
+    oauth: OAuth
+    data_manager: DataManager
+    google_ads: GoogleAdsApi
+    meta: MetaPlatform
+    servers: Mapping[str, Server | GoogleAdsServer] = field(default_factory=dict)
+    """Every server of the sandbox by name, once they are bound."""
+
+    @property
+    def _switched(self) -> tuple[OpleadPlatform | OAuth | Platform, ...]:
+        return self.oplead, self.oauth, self.data_manager, self.google_ads, self.meta
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request to the control server."""
@@ -62,46 +50,46 @@ class Control:
             ("GET", "state.json"): lambda _: self.state(),
             ("GET", "requests.json"): lambda _: {name: server.log.dump() for name, server in self.servers.items()},
             ("POST", "faults"): lambda request: self._plant_fault(parsed(PlannedFault, _object(request))),
-            ("DELETE", "faults"): lambda _: self._faults.clear(),
+            ("DELETE", "faults"): lambda _: self.faults.clear(),
             ("POST", "switches"): lambda request: self._switch(_object(request)),
-            ("POST", "accidents"): lambda request: self._oplead.accidents.append(parsed(Accident, _object(request))),
-            ("DELETE", "accidents"): lambda _: self._oplead.accidents.clear(),
-            ("PUT", "leads"): lambda request: self._oplead.put(_lead_id(request), _object(request)),
-            ("DELETE", "leads"): lambda request: self._oplead.delete(_lead_id(request)),
-            ("POST", "clicks"): lambda request: self._data_manager.register_clicks(_object(request)),
+            ("POST", "accidents"): lambda request: self.oplead.accidents.append(parsed(Accident, _object(request))),
+            ("DELETE", "accidents"): lambda _: self.oplead.accidents.clear(),
+            ("PUT", "leads"): lambda request: self.oplead.put(_lead_id(request), _object(request)),
+            ("DELETE", "leads"): lambda request: self.oplead.delete(_lead_id(request)),
+            ("POST", "clicks"): lambda request: self.data_manager.register_clicks(_object(request)),
             ("POST", "rulings"): lambda request: self._plant_rulings(_object(request)),
         }
         return dispatch(routes, request, request.path.removeprefix("/").partition("/")[0])
 
     def state(self) -> dict[str, object]:
         """The state of the whole sandbox, as JSON."""
-        hidden = frozenset() if self._oplead.shows_shape else AXES.keys()
+        hidden = frozenset() if self.oplead.shows_shape else AXES.keys()
         switches = {name: value for each in self._switched for name, value in each.switches.items()}
         return {
-            "now": self._now().isoformat(),
+            "now": self.now().isoformat(),
             "addresses": {name: server.url for name, server in self.servers.items()},
             "requests": {name: server.log.count for name, server in self.servers.items()},
-            "faults": self._faults.dump(),
+            "faults": self.faults.dump(),
             "switches": {name: value for name, value in switches.items() if name not in hidden},
             "oplead": {
-                "leads": sum(lead is not None for lead in self._oplead.leads().values()),
-                "accidents": [as_document(accident) for accident in self._oplead.accidents],
+                "leads": sum(lead is not None for lead in self.oplead.leads().values()),
+                "accidents": [as_document(accident) for accident in self.oplead.accidents],
             },
-            "data_manager": self._data_manager.state(),
-            "google_ads": self._google_ads.state(),
-            "meta": self._meta.state(),
+            "data_manager": self.data_manager.state(),
+            "google_ads": self.google_ads.state(),
+            "meta": self.meta.state(),
         }
 
     def _page(self) -> dict[str, object]:
         """The state, the lead behind each conversion, by its id, and the names of Google's conversion actions."""
-        known_by = {**self._data_manager.known_by(), **self._meta.known_by()}
-        leads = leads_behind(known_by, self._oplead.leads())
-        return {**self.state(), "leads": leads, "names": self._data_manager.names()}
+        known_by = {**self.data_manager.known_by(), **self.meta.known_by()}
+        leads = leads_behind(known_by, self.oplead.leads())
+        return {**self.state(), "leads": leads, "names": self.data_manager.names()}
 
     def _plant_fault(self, fault: PlannedFault) -> None:
         if fault.server not in FAULTY:
             raise ValueError(f"server is one of {', '.join(sorted(FAULTY))}")
-        self._faults.plant(fault)
+        self.faults.plant(fault)
 
     def _switch(self, positions: Mapping[str, object]) -> None:
         for name, value in positions.items():
@@ -116,11 +104,11 @@ class Control:
         `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
         """
         named = {
-            "data_manager": self._data_manager.plant_rulings,
-            "google_ads": self._google_ads.plant_rulings,
-            "meta": self._meta.plant_rulings,
+            "data_manager": self.data_manager.plant_rulings,
+            "google_ads": self.google_ads.plant_rulings,
+            "meta": self.meta.plant_rulings,
         }
-        self._data_manager.plant_rulings({key: each for key, each in document.items() if key not in named})
+        self.data_manager.plant_rulings({key: each for key, each in document.items() if key not in named})
         for name, plant in named.items():
             rulings = document.get(name, {})
             if not isinstance(rulings, dict):
@@ -143,12 +131,7 @@ def _object(request: WireRequest) -> dict[str, object]:
 
 
 def leads_behind(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
-    """The lead behind each conversion where it can be found, by the conversion's id.
-
-    Args:
-        known_by: click ids and hashes that each conversion was sent with.
-        leads: every lead's JSON, by its id; None where deleted.
-    """
+    """The lead behind each conversion, by the conversion's id, where a click id or hash it was sent with finds one."""
     by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
     behind = {}
     for key, ids in known_by.items():

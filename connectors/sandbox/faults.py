@@ -1,11 +1,10 @@
 """Failures planted in front of a server, each for a counted number of requests."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import StrEnum
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -60,13 +59,18 @@ class PlannedFault:
 T = TypeVar("T")
 
 
-def parsed(kind: type[T], document: Mapping[str, object]) -> T:
-    """A dataclass from its JSON form; ValueError names each field that is unknown, missing or wrong."""
+def parsed(kind: type[T], document: object) -> T:
+    """A dataclass, or a list or dict of such, from its JSON form; ValueError names each wrong field."""
     try:
         return TypeAdapter(kind).validate_json(json.dumps(document))
     except ValidationError as invalid:
         faults = ("".join(f"{name}: " for name in each["loc"]) + each["msg"] for each in invalid.errors())
         raise ValueError("; ".join(faults)) from None
+
+
+def dumped(value: object) -> Any:
+    """The JSON form that `parsed` reads."""
+    return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 class Faults:
@@ -102,4 +106,4 @@ class Faults:
     def dump(self) -> list[dict[str, object]]:
         """What is still planted, as JSON."""
         with self._lock:
-            return [asdict(fault) for fault in self._faults]
+            return list(dumped(self._faults))

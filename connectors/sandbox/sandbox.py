@@ -3,31 +3,27 @@
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from string import Template
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.control import Control
 from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
-from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer, self_signed
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
-from connectors.sandbox.google.rules import adjustment_rules, ads_api_rules, data_manager_rules
-from connectors.sandbox.meta import rules as meta_rules
+from connectors.sandbox.google.platform import GooglePlatform
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.server import OpleadPlatform
-from connectors.sandbox.population.company import Population
-from connectors.sandbox.rules import Rule
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.server import Server, generic_failure, own_page_only
 
-START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
 CERTIFICATE_FILE = "google-ads-certificate.pem"
@@ -35,25 +31,10 @@ DATASET = "1234567890"
 """The Meta dataset that the demonstration's settings send to."""
 _SETTINGS = Path(__file__).with_name("demo.yaml")
 """The settings of the demonstration: one invented company, pointed at this sandbox's `$addresses`."""
-RULES: tuple[Rule, ...] = (
-    *oplead_server.RULES,
-    *oauth.RULES,
-    *data_manager_rules,
-    *ads_api_rules,
-    *adjustment_rules,
-    *meta_rules.RULES,
-)
-"""Every rule that the sandbox enforces."""
 
 
-class Part(Protocol):
-    """A part of the sandbox that has a state."""
-
-    def dump(self) -> dict[str, Any]:
-        """Its state, as JSON."""
-
-    def load(self, dumped: Mapping[str, Any], /) -> None:
-        """Go on from an earlier `dump`."""
+_PARTS = ("clock", "oplead", "oauth", "data_manager", "google_ads", "meta")
+"""What has a state, in the order of loading: the Data Manager's holds what Google's APIs share."""
 
 
 class Sandbox:
@@ -63,7 +44,7 @@ class Sandbox:
         sandbox.addresses["oplead"]
     """
 
-    def __init__(self, directory: Path, population: Population | None = None, start: datetime = START) -> None:
+    def __init__(self, directory: Path, population: Population | None = None, start: datetime = FIRST_NIGHT) -> None:
         """Bind every port, without serving yet.
 
         Args:
@@ -135,7 +116,7 @@ class Sandbox:
 
     def save(self) -> None:
         """Write the state atomically."""
-        state = {name: part.dump() for name, part in self._parts().items()}
+        state = {name: getattr(self, name).dump() for name in _PARTS}
         ports = {name: server.port for name, server in self._servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
 
@@ -145,12 +126,7 @@ class Sandbox:
         return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport)
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
-        """Write `pipeline.yaml` and `sandbox.env` for this sandbox; the path of the first.
-
-        Args:
-            directory: beside the sandbox's own state where none is named.
-            google_transport: data_manager or google_ads_api.
-        """
+        """Write `pipeline.yaml` and `sandbox.env`, by default beside the sandbox's own state; the path of the first."""
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
@@ -163,26 +139,15 @@ class Sandbox:
         _write(directory / "sandbox.env", "".join(f"{name}={value}\n" for name, value in variables.items()))
         return settings
 
-    def _parts(self) -> Mapping[str, Part]:
-        """What has a state, in the order of loading: the Data Manager's holds what Google's APIs share."""
-        return {
-            "clock": self.clock,
-            "oplead": self.oplead,
-            "oauth": self.oauth,
-            "data_manager": self.data_manager,
-            "google_ads": self.google_ads,
-            "meta": self.meta,
-        }
-
     def _resume(self) -> Mapping[str, int]:
         """Load the saved state, if any; return its ports."""
         file = self.directory / STATE_FILE
         if not file.exists():
             return {}
         state: dict[str, Any] = json.loads(file.read_text())
-        for name, part in self._parts().items():
+        for name in _PARTS:
             if name in state:  # a platform is missing in a state that is older than it
-                part.load(state[name])
+                getattr(self, name).load(state[name])
         ports: dict[str, int] = state["ports"]
         return ports
 

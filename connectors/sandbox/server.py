@@ -134,13 +134,6 @@ def dispatch(
     return WireResponse(204) if result is None else json_response(200, result)
 
 
-def require_position(switches: Mapping[str, tuple[object, ...]], name: str, value: object) -> None:
-    """Raise ValueError where the value is none of the positions of the switch; True is not 1."""
-    positions = switches.get(name, ())
-    if not any(type(value) is type(each) and value == each for each in positions):
-        raise ValueError(f"{name} is one of {', '.join(map(repr, positions))}")
-
-
 class Server:
     """One loopback HTTP/1.1 keep-alive server on a free port, a thread a connection."""
 
@@ -155,16 +148,16 @@ class Server:
         failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
-        """Bind the port, without serving yet.
+        """Bind this port, or any free one where it is taken, without serving yet.
 
         Args:
             name: its name in faults and the log.
-            handler: answers each request; called from several threads at once.
+            handler: called from several threads at once.
             faults: asked before each request.
             now: the sandbox clock, for the Date header and the log.
             closed: called with each connection once it is closed.
             failed: builds the platform's own error for a status.
-            port: tried first; any free one where it is taken.
+            port: tried first.
         """
         self.name = name
         self.handler = handler

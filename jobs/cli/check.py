@@ -1,27 +1,26 @@
 """`check`: whether settings files may run, by themselves and by what the platforms know."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured, Transient, Unreachable
-from connectors.ports import LeadSource, ShowsLatest
+from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
 from jobs.cli.exits import Exit, Failure, worst
 from jobs.cli.output import open_visible_clock, print_json, say
 from jobs.cli.session import starts_of
-from jobs.forecast import Forecast, ForecastLabel, answers_seen, forecast, labels_seen
+from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     Conclusion,
     consent_findings,
     corrections_on,
     forecast_findings,
-    phone_findings,
     print_conclusions,
     print_findings,
     print_forecast,
@@ -38,10 +37,10 @@ Findings = Mapping[str, Sequence[CheckFinding]]
 """What was looked up, by destination."""
 OPLEAD = "oplead"
 """Where the findings at Oplead are, among the destinations'."""
-_TITLES = {OPLEAD: "Oplead"}
 LATEST = 200
 """How many of the latest leads are judged by the settings."""
 _CORRECT = "Correct it in the settings, or what they refer to."
+_PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +73,6 @@ class Checked:
         return {**({OPLEAD: self.oplead.findings} if self.oplead else {}), **(self.platforms or {})}
 
     @property
-    def corrections(self) -> Sequence[str]:
-        """What is corrected of conversions once they are accepted."""
-        return list(corrections_on(self.settings, rules_alone(self.settings)))
-
-    @property
     def conclusion(self) -> Conclusion:
         """Whether it may run, and what that was concluded from.
 
@@ -88,60 +82,53 @@ class Checked:
         readable = {
             name for name, found in findings.items() if any(one.verdict is not CheckVerdict.UNREADABLE for one in found)
         }
-        remotes = [OPLEAD, *(one.id for one in (*self.settings.google_ads, *self.settings.meta))]
+        remotes = {OPLEAD: "Oplead"} | {one.id: one.id for one in (*self.settings.google_ads, *self.settings.meta)}
         failed = sum(one.verdict is CheckVerdict.FAILED for found in findings.values() for one in found)
         return Conclusion(
             self.file,
             Exit.ATTENTION if failed else Exit.DONE,
-            checked=("the file", *(_TITLES.get(name, name) for name in remotes if name in readable)),
-            unchecked=tuple(_TITLES.get(name, name) for name in remotes if name not in readable),
+            checked=("the file", *(title for name, title in remotes.items() if name in readable)),
+            unchecked=tuple(title for name, title in remotes.items() if name not in readable),
             failed=failed,
             is_live=self.platforms is not None,
-            unconfirmed=() if self.platforms is None else tuple(_unconfirmed(self.settings, self.platforms)),
+            unconfirmed=tuple(self._unconfirmed()),
         )
 
-    @property
-    def assumed(self) -> Sequence[str]:
+    def _unconfirmed(self) -> Iterator[str]:
+        """The accounts and datasets that no look-up saw; what was verified of one ends with its number."""
+        ids = [(each.id, "Google Ads customer", each.customer_id) for each in self.settings.google_ads]
+        ids += [(each.id, "Meta dataset", each.dataset_id) for each in self.settings.meta]
+        for destination, kind, number in ids if self.platforms is not None else ():
+            found = self.findings.get(destination, ())
+            if number not in {one.subject.split()[-1] for one in found if one.verdict is CheckVerdict.VERIFIED}:
+                yield f"{kind} {number}"
+
+    def assumptions(self) -> Iterator[str]:
         """What a run takes for granted because the settings do not say it, a sentence each."""
-        found = [each for found in self.findings.values() for each in found]
-        return list(_assumptions(self.settings, found, self.starts))
+        settings = self.settings
+        found = [each for findings in self.findings.values() for each in findings]
+        read = {finding.subject for finding in found if finding.settles == "click_window_days"}
+        for conversion in settings.conversions:
+            action = conversion.google_ads.conversion_action if conversion.google_ads and settings.google_ads else None
+            if action and action.click_window_days is None and f"conversion action {action.id}" not in read:
+                # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
+                window = f"the click window of conversion action {action.id} is taken as 90 days"
+                yield f"{conversion.id}: {window}; if Google Ads shows another, write it as click_window_days"
+            if conversion.since is None:
+                start = self._start(conversion.id)
+                yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
+            if conversion.value is None:
+                yield f"{conversion.id}: is sent without a value"
+        if settings.consent.missing == "assume_granted":
+            yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
 
-
-def _unconfirmed(settings: Settings, found: Findings) -> Iterator[str]:
-    """The accounts and datasets that no look-up saw; what was verified of one ends with its number."""
-    ids = [(each.id, "Google Ads customer", each.customer_id) for each in settings.google_ads]
-    ids += [(each.id, "Meta dataset", each.dataset_id) for each in settings.meta]
-    for destination, kind, number in ids:
-        verified = (one for one in found.get(destination, ()) if one.verdict is CheckVerdict.VERIFIED)
-        if number not in {one.subject.split()[-1] for one in verified}:
-            yield f"{kind} {number}"
-
-
-def _assumptions(
-    settings: Settings, found: Iterable[CheckFinding], starts: Mapping[tuple[str, str], datetime]
-) -> Iterator[str]:
-    read = {finding.subject for finding in found if finding.settles == "click_window_days"}
-    for conversion in settings.conversions:
-        action = conversion.google_ads.conversion_action if conversion.google_ads and settings.google_ads else None
-        if action and action.click_window_days is None and f"conversion action {action.id}" not in read:
-            # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
-            yield (
-                f"{conversion.id}: the click window of conversion action {action.id} is taken as 90 days; if Google "
-                "Ads shows another, write it as click_window_days"
-            )
-        if conversion.since is None:
-            times = {at: destination for (name, destination), at in starts.items() if name == conversion.id}
-            shown = [day_and_time(at, settings.zone) for at in sorted(times)]
-            if len(times) > 1:
-                where = (f"{day} ({times[at]})" for day, at in zip(shown, sorted(times), strict=True))
-                start = f"{', '.join(where)}, when runs first saw it"
-            else:
-                start = f"{shown[0]}, when a run first saw it" if shown else "the first run that sees it"
-            yield f"{conversion.id}: counts from {start}; older changes are not sent (see `since`)"
-        if conversion.value is None:
-            yield f"{conversion.id}: is sent without a value"
-    if settings.consent.missing == "assume_granted":
-        yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
+    def _start(self, conversion: str) -> str:
+        """Since when a conversion counts; with the destination where they differ."""
+        times = {at: destination for (name, destination), at in self.starts.items() if name == conversion}
+        shown = {at: day_and_time(at, self.settings.zone) for at in sorted(times)}
+        if len(shown) > 1:
+            return f"{', '.join(f'{day} ({times[at]})' for at, day in shown.items())}, when runs first saw it"
+        return f"{', '.join(shown.values())}, when a run first saw it" if shown else "the first run that sees it"
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
@@ -176,19 +163,12 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
 
 def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
     """What there is to say of a file that may run."""
-    settings = loaded.settings
-    now = _now(settings) if starts_in(settings) else None
-    notes = sorted([*loaded.notes, *(future_notes(file, settings, now) if now else ())])
-    if not live:
-        return Checked(file, settings, notes, starts_of(settings))
-    return Checked(file, settings, notes, starts_of(settings), look_up(settings), _look_at_oplead(settings, file))
-
-
-def _now(settings: Settings) -> datetime | None:
-    """The account's present; None where its sandbox's clock has ended."""
-    with suppress(Misconfigured), open_clock(settings) as clock:
-        return clock.now()
-    return None
+    settings, notes = loaded.settings, list(loaded.notes)
+    if starts_in(settings):
+        with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may have ended
+            notes += future_notes(file, settings, clock.now())
+    checked = Checked(file, settings, sorted(notes), starts_of(settings))
+    return replace(checked, platforms=look_up(settings), oplead=_look_at_oplead(settings, file)) if live else checked
 
 
 def look_up(settings: Settings) -> Findings:
@@ -234,33 +214,27 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
     leads = [one for one in found if isinstance(one, Lead)]
     # Platforms get contact data only where the settings send it.
     contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
-    findings = [
-        *forecast_findings(made),
-        *phone_findings(lost_phones(contacts)),
-        *consent_findings(answers_seen(book, leads)),
-        *unmatched_findings(unmatched(file, _seen(deps.source, leads))),
-    ]
+    findings = [*forecast_findings(made)]
+    if lost := lost_phones(contacts):
+        findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
+    findings += consent_findings(book, leads)
+    if isinstance(deps.source, ShowsLatest):
+        seen = deps.source
+        labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
+        findings += unmatched_findings(unmatched(file, SeenInLeads(seen.shown, seen.shown_paths, labels, seen.filled)))
     return OpleadCheck(findings, made, labels_seen(settings, leads))
-
-
-def _seen(source: LeadSource, leads: Sequence[Lead]) -> SeenInLeads:
-    """What the latest leads have."""
-    if not isinstance(source, ShowsLatest):
-        return SeenInLeads(0, (), (), lambda _: 0)
-    labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
-    return SeenInLeads(source.shown, source.shown_paths, labels, source.filled)
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:
     console, account = results(), heading_of(checked.settings)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
-    say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumed))
-    say(*(f"  corrected: {each}" for each in checked.corrections))
+    say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
+    say(*(f"  corrected: {each}" for each in corrections_on(checked.settings, rules_alone(checked.settings))))
     if checked.findings:
         print_findings(console, checked.findings, verbose=verbose)
-    if checked.oplead and checked.oplead.forecast:
-        print_labels(console, checked.settings, checked.oplead.labels, leads=checked.oplead.forecast.leads)
-        print_forecast(console, account, checked.oplead.forecast)
+    if checked.oplead and (made := checked.oplead.forecast) and made.leads:
+        print_labels(console, checked.settings, checked.oplead.labels, leads=made.leads)
+        print_forecast(console, account, made)
 
 
 def _print_json(checked: Checked) -> None:
@@ -269,8 +243,8 @@ def _print_json(checked: Checked) -> None:
         "config": str(checked.file),
         "account": checked.settings.account,
         "notes": [str(note) for note in checked.notes],
-        "assumed": checked.assumed,
-        "corrections": checked.corrections,
+        "assumed": list(checked.assumptions()),
+        "corrections": list(corrections_on(checked.settings, rules_alone(checked.settings))),
         "checked": conclusion.checked,
         "unchecked": conclusion.unchecked,
         "unconfirmed": conclusion.unconfirmed,

@@ -1,8 +1,8 @@
 """`status` and `explain`: where deliveries stand, and why."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
@@ -11,7 +11,7 @@ from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, Move, OutboxRow, identity
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity
 from jobs.plan.planner import hold_missing_values, judge, was_sent
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
@@ -42,8 +42,8 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     settings = load_account(file, secrets=False)
     account = settings.account
     with looking(settings) as look:
-        session, run, known = look.session, queries.last_run(look.session, account), _known_labels(settings)
-        anomalies = run and standing_anomalies(session, rules_alone(settings), run=run.id or 0, now=run.started_at)
+        session, run, book = look.session, queries.last_run(look.session, account), rules_alone(settings)
+        anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
         status = Status(
             account=account,
             now=look.now,
@@ -51,7 +51,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             tallies=queries.tallies(session, account, now=look.now),
             awaited=queries.awaited(session, account),
             unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
-            unknown_labels=tuple(unknown_labels(session, account, frozenset(known))),
+            unknown_labels=tuple(unknown_labels(session, account, book.known_labels)),
             anomalies=tuple(anomalies or ()),
             renamed=tuple(
                 DetectedRename(
@@ -60,7 +60,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                     row.leads,
                 )
                 for row in status_labels.renames_found(session, account)
-                if row.after not in known
+                if row.after not in book.known_labels
             ),
         )
     if json_wanted:
@@ -77,7 +77,10 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
         kinds = _kinds(settings, look)
         meant = {kind for kind in kinds if name.strip().casefold() in names_of(*kind)}
         if not meant and not _is_known(name):
-            codes = ", ".join(sorted({code for kind in kinds for code in _codes(*kind)}))
+            found_codes = {
+                code for state, reason, held_for in kinds for code in (state, code_of(state, reason), held_for)
+            }
+            codes = ", ".join(sorted(code for code in found_codes if code))
             raise UsageError(f"no lead stands at {name!r}; the reasons and states there are: {codes or 'none yet'}")
         found = queries.stands(look.session, settings.account, {state for state, _, _ in meant}, now=look.now)
         deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
@@ -102,23 +105,12 @@ def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
     }
 
 
-def _codes(state: DeliveryState, reason: Cause, held_for: Reason | None) -> set[str]:
-    """Everything by which this may be asked for."""
-    return {state, code_of(state, reason), *([held_for] if held_for else [])}
-
-
 def _is_known(name: str) -> bool:
     """Whether something may stand so, though nothing does."""
     return any(
         name.strip().casefold() in names
         for names in (*(names_of(state, PlatformCode("")) for state in STATES), REASONS)
     )
-
-
-def _known_labels(settings: Settings) -> dict[str, str]:
-    """Every label in the settings as marketing writes it, by how the ledger keeps it."""
-    listed = [label for stage in settings.stages.values() for label in stage]
-    return {normalise_label(label): label for label in (*settings.ignored_statuses, *listed)}
 
 
 _NOTHING = (
@@ -153,10 +145,11 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 
 def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
     """What is known of a lead, and the verdict on each of its conversions."""
-    lead, spelt = LeadId(row.id), _known_labels(settings)
+    lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
+    in_settings = {normalise_label(label): label for labels in listed for label in labels}
 
     def as_written(label: str) -> str:
-        return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=spelt.get(label))
+        return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=in_settings.get(label))
 
     facts = leads.facts(look.session, settings.account, [lead])[lead]
     return Explanation(
@@ -210,67 +203,46 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
             yield _judged(route, NotConcerned(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
 
 
-def _standing(look: StateView, row: OutboxRow) -> tuple[DeliveryState, Cause, datetime | None]:
-    """The state on record, why, and when it is due where that is still ahead."""
-    state = DeliveryState(row.state)
+def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
+    """What the ledger has of a conversion and of a correction alike, as arguments of a `StandingReport`."""
+    state, reason = DeliveryState(row.state), queries.reason_told(row, look.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
-    return state, queries.reason_told(row, look.now), None if due_at is None or due_at <= look.now else due_at
+    return {
+        "state": state.value,
+        "stands": STATES[state].short,
+        "reason": reason,
+        "detail": row.detail,
+        "words": words_for(state, reason, row.detail),
+        "value": row.value,
+        "currency": row.currency,
+        "due_at": due_at if due_at and due_at > look.now else None,
+        "closes_at": row.expires_at if state in OPEN else None,
+        "history": tuple(
+            StateChange(move.at, move.to_state, outbox.cause_of(move.reason, move.code), move.detail)
+            for move in queries.history(look.session, row)
+        ),
+        "requests": tuple(queries.sendings(look.session, row)),
+    }
 
 
-def _history(changes: Iterable[Move]) -> tuple[StateChange, ...]:
-    return tuple(
-        StateChange(each.at, each.to_state, outbox.cause_of(each.reason, each.code), each.detail) for each in changes
-    )
-
-
-def _recorded(look: StateView, row: Delivery, made: Sequence[Adjustment]) -> ConversionReport:
+def _recorded(look: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> ConversionReport:
     """The verdict on record."""
-    state, reason, due_at = _standing(look, row)
     return ConversionReport(
+        **_on_record(look, row),
         conversion=row.conversion,
         destination=row.destination,
-        state=state.value,
-        stands=STATES[state].short,
-        reason=reason,
-        detail=row.detail,
-        words=words_for(state, reason, row.detail),
         happened_at=row.at,
         origin=row.origin,
         click_id_kind=row.click_id_kind,
         click_estimated=row.click_estimated,
-        value=row.value,
-        currency=row.currency,
         tax=row.tax,
         key=row.key,
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
-        due_at=due_at,
-        closes_at=row.expires_at if state in (DeliveryState.PENDING, DeliveryState.WITHHELD) else None,
-        history=_history(queries.history(look.session, row)),
-        requests=tuple(queries.sendings(look.session, row)),
-        corrections=tuple(_corrected(look, each) for each in made),
+        corrections=tuple(
+            AdjustmentReport(**_on_record(look, each), kind=each.kind, cause=each.cause, at=each.at, by=each.transport)
+            for each in corrections
+        ),
         held_for=Reason(row.held_for) if row.held_for else None,
-    )
-
-
-def _corrected(look: StateView, row: Adjustment) -> AdjustmentReport:
-    """A correction on record."""
-    state, reason, due_at = _standing(look, row)
-    return AdjustmentReport(
-        kind=row.kind,
-        cause=row.cause,
-        at=row.at,
-        value=row.value,
-        currency=row.currency,
-        by=row.transport,
-        state=state.value,
-        stands=STATES[state].short,
-        reason=reason,
-        detail=row.detail,
-        words=words_for(state, reason, row.detail),
-        due_at=due_at,
-        closes_at=row.expires_at if state in OPEN else None,
-        history=_history(queries.history(look.session, row)),
-        requests=tuple(queries.sendings(look.session, row)),
     )
 
 

@@ -10,7 +10,7 @@ from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import open_visible_clock
 from jobs.reporting.console import results
-from jobs.reporting.survey_report import IGNORED, Looked, looked_json, print_looked
+from jobs.reporting.survey_report import IGNORED, ProbeReport, print_report, report_json
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
@@ -36,19 +36,21 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)
-    looked = Looked(
+    # The section as it should be: what stands there and was not looked into, and what was found.
+    kept = {name: _written(value) for name, value in known.section.items() if name not in _FOUND and value is not None}
+    report = ProbeReport(
         address=str(look.oplead.base_url).rstrip("/"),
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
         unmatched=tuple(str(one.problem) for one in unmatched(file, _seen(survey))) if file else (),
         per_minute=look.oplead.rate,
-        settings="\n".join(block({"oplead": section_to_write(known.section, survey)})),
+        settings="\n".join(block({"oplead": {**kept, **survey.suggestion}})),
     )
     if json_wanted:
-        results().out(looked_json(looked), highlight=False)
+        results().out(report_json(report), highlight=False)
     else:
-        print_looked(results(), looked)
+        print_report(results(), report)
     return Exit.DONE if survey.usable else Exit.ATTENTION
 
 
@@ -88,12 +90,6 @@ def from_options(
         raise UsageError(f"probe: {error}") from None
 
 
-def section_to_write(section: Mapping[str, Tree], survey: Survey) -> dict[str, Written]:
-    """The `oplead` section as it should be: what stands there and was not looked into, and what was found."""
-    kept = {name: _written(value) for name, value in section.items() if name not in _FOUND and value is not None}
-    return {**kept, **survey.suggestion}
-
-
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     """The stage of each label seen that the settings name."""
     named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
@@ -109,12 +105,9 @@ def _seen(survey: Survey) -> SeenInLeads:
 
 def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
     """How many leads' answers each configured consent field would not know."""
-    if look.consent is None:
-        return {}
     counts: Counter[str] = Counter()
-    for signal in (look.consent.ad_user_data, look.consent.ad_personalization):
-        if signal is None:
-            continue
+    signals = (look.consent.ad_user_data, look.consent.ad_personalization) if look.consent else ()
+    for signal in filter(None, signals):
         listed = {normalise_label(answer) for answer in (*signal.granted, *signal.refused)}
         for few in survey.few_values:
             if loose_path(few.path) == loose_path(signal.field):

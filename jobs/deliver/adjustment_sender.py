@@ -1,20 +1,18 @@
 """Sends corrections of accepted conversions: as conversions are sent, after them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from typing import ClassVar
 
-from sqlmodel import Session
-
-from connectors.ports import Adjusts, ConversionSink
+from connectors.ports import Adjusts
 from connectors.records import Adjustment as Correction
 from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Target
-from jobs.deliver.intent import Intent, Preparation, freeze, is_damaged
+from jobs.deliver.intent import Preparation, freeze, is_damaged
 from jobs.deliver.receipt import Delivered, SendingStop
-from jobs.deliver.sender import UNANSWERED_IN_A_ROW, DueBatches, Sender, Sending
-from jobs.ledger import leads, outbox, starts
+from jobs.deliver.sender import UNANSWERED_IN_A_ROW, Sender, Sending
+from jobs.ledger import outbox, starts
+from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
 from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
@@ -23,7 +21,6 @@ from jobs.rules.adjustment import (
     event_anew,
     no_more_of,
     state_of,
-    tells_of_person,
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import DeliveryState
@@ -46,27 +43,20 @@ def send_adjustments(sending: Sending, sinks: Sinks, *, silent: Collection[Scope
     return done
 
 
-def _adjusting(sink: ConversionSink) -> Adjusts:
-    if not isinstance(sink, Adjusts):
-        raise TypeError("this destination corrects nothing")
-    return sink
-
-
 @dataclass(frozen=True, slots=True)
 class _AdjustmentPreparation(Preparation):
-    """One transaction, right before a wire call that corrects."""
+    """The same of corrections."""
 
-    def prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        """Ask once more whether each of them is wanted."""
-        rows = [row for row in (self.session.get(Adjustment, one) for one in batch) if row is not None]
-        ids = {LeadId(row.lead) for row in rows}
-        facts = leads.facts(self.session, self.ledger.account, ids)
-        made = outbox.adjustments_of_leads(self.session, self.ledger.account, ids)
+    sink: Adjusts
+
+    kind: ClassVar[type[OutboxRow]] = Adjustment
+
+    def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
+        """Those that are still wanted, their bytes frozen; each other is put where it belongs."""
+        made = outbox.adjustments_of_leads(self.session, self.ledger.account, facts.keys())
         renamed = starts.renamed(self.session, self.ledger.account)
-        return self.commit(
-            target,
-            [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], made[row.delivery], renamed)],
-        )
+        corrections = [row for row in rows if isinstance(row, Adjustment)]
+        return [row for row in corrections if self._is_ready(row, facts[LeadId(row.lead)], made[row.delivery], renamed)]
 
     def _is_ready(
         self, row: Adjustment, lead: LeadFacts, made: Sequence[Adjustment], renamed: Mapping[str, str]
@@ -96,9 +86,7 @@ class _AdjustmentPreparation(Preparation):
         """
         if is_damaged(row):
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
-        if not tells_of_person(self.sink.limits, row.transport):
-            return True
-        given_up = no_more_of(lead, needs_personalization=self.sink.limits.needs_personalization)
+        given_up = no_more_of(lead, self.sink.limits, row.transport)
         return given_up is None or self.leave(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
@@ -113,12 +101,12 @@ class _AdjustmentPreparation(Preparation):
         if (row.kind, row.transport) != (wanted.kind, wanted.transport):
             outbox.plan_again(self.session, row)
             return self.leave(row, DeliveryState.WITHHELD, Reason.TO_BE_READ_AGAIN)
-        row.value = None if wanted.value is None else f"{wanted.value:.2f}"
+        row.value = wanted.value_text
         row.currency = None if wanted.value is None else route.currency
         correction = self._correction(row, lead, route, sent, wanted.value)
         if isinstance(correction, Reason):
             return self.leave(row, state_of(correction), correction)
-        freeze(row, _adjusting(self.sink).encode_adjustment(correction))
+        freeze(row, self.sink.encode_adjustment(correction))
         return True
 
     def _correction(
@@ -149,31 +137,16 @@ class AdjustmentSender(Sender):
     Its stops are its own: an interface that takes no corrections may well take conversions.
     """
 
+    sink: Adjusts
     preparation: ClassVar[type[Preparation]] = _AdjustmentPreparation
     off: set[tuple[str, str]] = field(default_factory=set)
     """The transports and owners that take no more in this run."""
 
-    def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
+    def _due_by_target(self) -> Mapping[Target, Target]:
         account, now = self.sending.ledger.account, self.sending.clock.now()
         with self.sending.ledger.reading() as session:
             due = outbox.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
-        return {target: DueBatches(partial(self._next, target)).next for target in due}
-
-    def _next(self, target: Target, after: Adjustment | None) -> Sequence[Adjustment]:
-        with self.sending.ledger.reading() as session:
-            return outbox.due_adjustments(
-                session,
-                self.sending.ledger.account,
-                self.destination,
-                target,
-                now=self.sending.clock.now(),
-                new_by=self.new_by,
-                after=after,
-                limit=self._batch(target),
-            )
-
-    def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
-        return outbox.in_doubt(session, self.sending.ledger.account, Adjustment, self.destination)
+        return {target: target for target in due}
 
     def _batch(self, target: Target) -> int:
         can = self.sink.limits.corrects.get(target.transport)
@@ -197,4 +170,4 @@ class AdjustmentSender(Sender):
         return [batch]
 
     def _call(self, intent: Intent) -> Receipt:
-        return _adjusting(self.sink).adjust(intent.target, intent.events)
+        return self.sink.adjust(intent.target, intent.events)

@@ -34,7 +34,7 @@ def partition(batch: Sequence[T], keys: Mapping[T, AbstractSet[Hashable]]) -> li
     return [tuple(part) for part in parts]
 
 
-def bisect(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[Sequence[T]]]:
+def bisect(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[tuple[T, ...]]]:
     """Split a refused batch into the rows to blame and the batches to send next.
 
     Named rows are blamed and the rest goes on whole; where none is named a single row is to blame, and a larger
@@ -44,17 +44,11 @@ def bisect(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[
     blamed = {row for row in named if 0 <= row < len(batch)}
     if blamed:
         rest = [row for position, row in enumerate(batch) if position not in blamed]
-        return [batch[position] for position in sorted(blamed)], [rest] if rest else []
+        return [batch[position] for position in sorted(blamed)], [tuple(rest)] if rest else []
     if len(batch) == 1:
         return batch, []
     middle = len(batch) // 2
-    return [], [batch[:middle], batch[middle:]]
-
-
-def halves(part: Sequence[T]) -> list[tuple[T, ...]]:
-    """A part that never gets an answer, in two; nothing where it is one row, which is then the one."""
-    _, smaller = bisect(part, ())
-    return [tuple(each) for each in smaller]
+    return [], [tuple(batch[:middle]), tuple(batch[middle:])]
 
 
 def single_row_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:

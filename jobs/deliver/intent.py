@@ -2,33 +2,22 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-
-from sqlmodel import Session
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import ClassVar
 
 from connectors.ports import ConversionSink
-from connectors.records import DeliveryKey, DestinationId, EncodedEvent, LeadId, Target
+from connectors.records import DestinationId, LeadId, Target
+from jobs.deliver.receipt import Transaction
 from jobs.ledger import leads, outbox, requests, starts
-from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, OutboxRow, identity
+from jobs.ledger.requests import Intent
+from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import bring_in_line, judge
 from jobs.rules.decision import DeliveryStatus, Send, reconcile
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import is_withdrawn
 from jobs.rules.model import LeadFacts, Route, Starts
 from jobs.rules.reasons import Cause, Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A request that is committed and about to be made."""
-
-    request: int
-    target: Target
-    numbers: tuple[int, ...]
-    events: tuple[EncodedEvent, ...]
 
 
 def freeze(row: OutboxRow, event: bytes) -> None:
@@ -43,39 +32,38 @@ def is_damaged(row: OutboxRow) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation(ABC):
+class Preparation(Transaction, ABC):
     """One transaction, right before a wire call."""
 
-    session: Session
-    ledger: Ledger
     sink: ConversionSink
     destination: DestinationId
     routes: Mapping[str, Route]
     """The destination's routes, by conversion."""
-    now: datetime
-    count: Callable[[OutboxRow, Cause], None]
-    """Told of each row that is not sent after all."""
+    target: Target
+    """Where the batch goes."""
 
-    @abstractmethod
-    def prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        """The request that is to be made of a batch; None where nothing of it goes out any more."""
+    kind: ClassVar[type[OutboxRow]]
 
-    def commit(self, target: Target, ready: Sequence[OutboxRow]) -> Intent | None:
-        """Write down the request that is to be made of rows whose bytes are frozen; None where there are none."""
+    def prepare(self, batch: tuple[int, ...]) -> Intent | None:
+        """Judge each row of a batch once more, and write down the request to be made; None where nothing goes out."""
+        rows = [row for number in batch if (row := self.session.get(self.kind, number)) is not None]
+        facts = leads.facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
+        ready = self.ready(rows, facts)
         if not ready:
             return None
         for row in ready:
             again = isinstance(row, Delivery) and row.may_count_twice
             cause = Reason.MAY_COUNT_TWICE if again else Reason.SENDING
             outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
-        made = requests.begin(self.session, self.ledger, target, self.destination, ready, now=self.now)
-        events = tuple(EncodedEvent(DeliveryKey(row.key), row.event or b"") for row in ready)
-        return Intent(made, target, tuple(identity(row) for row in ready), events)
+        return requests.begin(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
 
-    def leave(self, row: OutboxRow, to: DeliveryState, cause: Reason) -> bool:
+    @abstractmethod
+    def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
+        """Those that go out now, their bytes frozen; each other is put where it belongs."""
+
+    def leave(self, row: OutboxRow, to: DeliveryState, cause: Cause) -> bool:
         """Put a row that is not sent where it belongs; False, for it is not ready."""
-        outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
-        self.count(row, cause)
+        self.move(row, to, cause)
         return False
 
 
@@ -83,23 +71,21 @@ class Preparation(ABC):
 class ConversionPreparation(Preparation):
     """The same of conversions."""
 
-    def prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        """Judge each of them once more."""
-        rows = [row for row in (self.session.get(Delivery, one) for one in batch) if row is not None]
-        facts = leads.facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
-        known = starts.load(self.session, self.ledger.account)
-        ready = [row for row in rows if self._is_ready(row, facts[LeadId(row.lead)], known, target)]
-        return self.commit(target, ready)
+    kind: ClassVar[type[OutboxRow]] = Delivery
 
-    def _is_ready(
-        self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts], target: Target
-    ) -> bool:
+    def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
+        """Those that go out now, their bytes frozen; each other is put where it belongs."""
+        known = starts.load(self.session, self.ledger.account)
+        deliveries = [row for row in rows if isinstance(row, Delivery)]
+        return [row for row in deliveries if self._is_ready(row, facts[LeadId(row.lead)], known)]
+
+    def _is_ready(self, row: Delivery, lead: LeadFacts, known: Mapping[tuple[str, str], Starts]) -> bool:
         if row.state == DeliveryState.IN_DOUBT:
             return self._may_ask_again(row, lead)
         route = self.routes.get(row.conversion)
         if row.state != DeliveryState.PENDING or route is None:
             return False
-        return self._may_send(row, lead, route, known[route.conversion, self.destination], target)
+        return self._may_send(row, lead, route, known[route.conversion, self.destination])
 
     def _may_ask_again(self, row: Delivery, lead: LeadFacts) -> bool:
         """Whether a lost answer may be asked for again.
@@ -117,21 +103,16 @@ class ConversionPreparation(Preparation):
         row.may_count_twice = row.may_count_twice or cannot_tell
         return True
 
-    def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts, target: Target) -> bool:
+    def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts) -> bool:
         """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
         state = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision)
         if isinstance(decision, Send):
             freeze(row, self.sink.encode(decision.event))
-            row.transport, row.owner, row.action, row.source = (
-                target.transport,
-                target.owner,
-                target.action,
-                target.source,
-            )
+            row.transport, row.owner, row.action, row.source = astuple(self.target)
         if state is not None:
             bring_in_line(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
         if not isinstance(decision, Send):
-            self.count(row, outbox.why(row))
+            self.done.count(row, outbox.why(row))
         return isinstance(decision, Send)

@@ -21,9 +21,8 @@ from connectors.records import (
     Refused,
 )
 from jobs.deliver.bisect import MANY, CircuitBreaker, Suspect, bisect
-from jobs.deliver.intent import Intent
 from jobs.ledger import outbox, requests
-from jobs.ledger.requests import RequestState
+from jobs.ledger.requests import Intent, RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow, Place, Request, identity
 from jobs.rules.delivery_state import DeliveryState, after_answer
@@ -47,48 +46,6 @@ OF_ROWS = frozenset(
 )
 """Refusals of a whole request that are about some of its rows."""
 
-
-def in_time(session: Session, row: OutboxRow, outcome: Outcome, *, now: datetime) -> Outcome:
-    """The answer as it counts: what a platform still does not find long after it was sent, it never will."""
-    if outcome.final_after is None or not isinstance(row, Adjustment):
-        return outcome
-    sent = requests.last_sent(session, session.get_one(Delivery, row.delivery))
-    is_final = sent is None or now - sent > outcome.final_after
-    return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
-
-
-def settle(
-    session: Session,
-    ledger: Ledger,
-    attempt: Place,
-    row: OutboxRow,
-    outcome: Outcome,
-    *,
-    asynchronous: bool,
-    now: datetime,
-) -> DeliveryState:
-    """Write down the answer to an attempt, and put its delivery where that leaves it."""
-    requests.note(session, attempt, outcome)
-    tried_before = row.in_doubt_since is not None
-    if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
-        tried_before = requests.sent_before(session, row, attempt.request)
-    if isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION:
-        # Taken back already, by whomever, is as it is wanted.
-        tried_before = tried_before or outcome.kind is OutcomeClass.DUPLICATE
-    state = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
-    row.code, row.outcome = outcome.code, outcome.kind
-    if state is DeliveryState.IN_DOUBT:
-        outbox.mark_in_doubt(row, attempt.request, since=requests.get(session, attempt.request).sent_at)
-    else:
-        row.in_doubt_since = row.in_doubt_request = None
-    if outcome.kind is OutcomeClass.DEFER:
-        row.deferred_until = now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
-    elif outcome.kind is OutcomeClass.RETRY and asynchronous:
-        row.deferred_until = now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
-    outbox.move(session, ledger, row, state, PlatformCode(outcome.code), now=now)
-    return state
-
-
 Rows = list[tuple[Place, OutboxRow]]
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
 """Answers that show that rows of ours can pass."""
@@ -111,12 +68,6 @@ class Progress:
         """Count where a delivery went, and why."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
 
-    def count_settled(self, row: OutboxRow, outcome: Outcome) -> None:
-        """Count where an answer left a delivery."""
-        self.count(row, PlatformCode(outcome.code))
-        is_expected = outcome.kind is OutcomeClass.DROP_EXPECTED
-        self.unexpected += row.state == DeliveryState.REJECTED and not is_expected
-
 
 @dataclass(slots=True)
 class Delivered(Progress):
@@ -128,6 +79,50 @@ class Delivered(Progress):
     silent: list[Scope] = field(default_factory=list)
     """What stopped and only did not answer."""
     warnings: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction in which rows move, and are counted."""
+
+    session: Session
+    ledger: Ledger
+    now: datetime
+    done: Progress
+
+    def move(self, row: OutboxRow, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
+        """Move a row and count it."""
+        outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
+        self.done.count(row, cause)
+
+    def in_time(self, row: OutboxRow, outcome: Outcome) -> Outcome:
+        """The answer as it counts: what a platform still does not find long after it was sent, it never will."""
+        if outcome.final_after is None or not isinstance(row, Adjustment):
+            return outcome
+        sent = requests.last_sent(self.session, self.session.get_one(Delivery, row.delivery))
+        is_final = sent is None or self.now - sent > outcome.final_after
+        return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
+
+    def settle(self, attempt: Place, row: OutboxRow, outcome: Outcome, *, asynchronous: bool) -> None:
+        """Write down the answer to an attempt, and put its row where that leaves it."""
+        requests.note(self.session, attempt, outcome)
+        tried_before = row.in_doubt_since is not None
+        if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
+            # A conversion that is retracted already, by whomever, is as it is wanted.
+            is_retraction = isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION
+            tried_before = is_retraction or requests.sent_before(self.session, row, attempt.request)
+        state = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
+        row.outcome = outcome.kind
+        if state is DeliveryState.IN_DOUBT:
+            outbox.mark_in_doubt(row, attempt.request, since=requests.get(self.session, attempt.request).sent_at)
+        else:
+            row.in_doubt_since = row.in_doubt_request = None
+        if outcome.kind is OutcomeClass.DEFER:
+            row.deferred_until = self.now + min(outcome.retry_after or DEFER, LONGEST_DELAY)
+        elif outcome.kind is OutcomeClass.RETRY and asynchronous:
+            row.deferred_until = self.now + min(outcome.retry_after or timedelta(), LONGEST_DELAY)
+        self.move(row, state, PlatformCode(outcome.code))
+        self.done.unexpected += state is DeliveryState.REJECTED and outcome.kind is not OutcomeClass.DROP_EXPECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +166,12 @@ def is_answered(receipt: Receipt) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptRecorder:
+class ReceiptRecorder(Transaction):
     """One transaction, right after a wire call."""
 
-    session: Session
-    ledger: Ledger
+    done: Delivered
     limits: Limits
     breaker: CircuitBreaker
-    done: Delivered
-    now: datetime
     is_silent: bool = False
     """Whether the request before this one got no answer that says anything."""
 
@@ -224,15 +216,13 @@ class ReceiptRecorder:
         request.resolve_after = self.now + self.limits.resolve_after
         self.done.warnings.update(receipt.warnings)
         for _, row in rows:
-            self._move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
+            self.move(row, DeliveryState.SUBMITTED, Reason.RECEIVED)
         self.done.sent += len(rows)
         self.reject_suspects(self.breaker.passed())
         return SendNext()
 
     def _answered(self, intent: Intent, rows: Rows, outcomes: Sequence[Outcome]) -> Follow:
-        outcomes = [
-            in_time(self.session, row, outcome, now=self.now) for (_, row), outcome in zip(rows, outcomes, strict=True)
-        ]
+        outcomes = [self.in_time(row, outcome) for (_, row), outcome in zip(rows, outcomes, strict=True)]
         again: list[tuple[int, Outcome]] = []
         stop: Outcome | None = None
         suspects: list[Suspect] = []
@@ -299,24 +289,19 @@ class ReceiptRecorder:
     def _lost(self, request: Request, intent: Intent, rows: Rows, lost: Lost) -> TryAgain:
         for _, row in rows:
             outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
-            self._move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
+            self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
         # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
     def _settle(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
-        state = settle(self.session, self.ledger, attempt, row, outcome, asynchronous=False, now=self.now)
-        self.done.count_settled(row, outcome)
-        self.done.sent += state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+        self.settle(attempt, row, outcome, asynchronous=False)
+        self.done.sent += row.state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
 
     def _back(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
         """Where a delivery returns to when nothing of its request was processed."""
         state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
         outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)
-
-    def _move(self, row: OutboxRow, to: DeliveryState, cause: Cause, detail: str | None = None) -> None:
-        outbox.move(self.session, self.ledger, row, to, cause, detail=detail, now=self.now)
-        self.done.count(row, cause)
 
 
 def code_and_message(outcome: Outcome) -> str:

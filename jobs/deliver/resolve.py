@@ -1,10 +1,8 @@
 """Asks for outcomes that come later; recovers what a dead run left in flight, without asking anybody."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
-
-from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient
 from connectors.http import CancelToken
@@ -20,7 +18,7 @@ from connectors.records import (
     StillPending,
 )
 from jobs.cancellation import go_on
-from jobs.deliver.receipt import STOPPING, Progress, Rows, in_time, refusal_of, settle
+from jobs.deliver.receipt import STOPPING, Progress, Rows, Transaction, refusal_of
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
@@ -76,7 +74,7 @@ def resolve(
         if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
             resolution = None
         with ledger.writing() as session:
-            _Settling(session, ledger, now, done).settle(identity(request), resolution)
+            _Settling(session, ledger, now, done).settle_request(identity(request), resolution)
     with ledger.writing() as session:
         _Settling(session, ledger, clock.now(), done).give_up_doubts()
 
@@ -98,15 +96,12 @@ def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Reso
 
 
 @dataclass(frozen=True, slots=True)
-class _Settling:
+class _Settling(Transaction):
     """One transaction in which outcomes become states."""
 
-    session: Session
-    ledger: Ledger
-    now: datetime
     done: Resolved
 
-    def settle(self, number: int, resolution: Resolution | None) -> None:
+    def settle_request(self, number: int, resolution: Resolution | None) -> None:
         """Put every delivery of a request where the resolution leaves it; None gives up asking."""
         request = requests.get(self.session, number)
         rows = requests.rows(self.session, number)
@@ -137,9 +132,8 @@ class _Settling:
             self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
 
     def _answered(self, attempt: Place, row: OutboxRow, outcome: Outcome) -> None:
-        outcome = in_time(self.session, row, outcome, now=self.now)
-        settle(self.session, self.ledger, attempt, row, outcome, asynchronous=True, now=self.now)
-        self.done.count_settled(row, outcome)
+        outcome = self.in_time(row, outcome)
+        self.settle(attempt, row, outcome, asynchronous=True)
         if outcome.kind in STOPPING:
             action = row.action if outcome.of_target else None
             self.done.stopped[Scope(DestinationId(row.destination), action=action or "")] = refusal_of(outcome)
@@ -153,8 +147,7 @@ class _Settling:
 
     def _give_up(self, row: OutboxRow, cause: Cause, detail: str | None) -> None:
         row.in_doubt_since = row.in_doubt_request = None
-        outbox.move(self.session, self.ledger, row, DeliveryState.UNCONFIRMED, cause, detail=detail, now=self.now)
-        self.done.count(row, cause)
+        self.move(row, DeliveryState.UNCONFIRMED, cause, detail)
 
 
 def recover(ledger: Ledger, clock: Clock) -> int:

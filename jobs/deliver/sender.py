@@ -1,11 +1,10 @@
 """Sends what is due: the intent is committed before each wire call, the receipt after it."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import ClassVar, Generic, assert_never
+from typing import ClassVar, assert_never
 
 from sqlmodel import Session
 
@@ -13,8 +12,8 @@ from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink
 from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
 from jobs.cancellation import go_on
-from jobs.deliver.bisect import CircuitBreaker, halves, partition, single_row_first
-from jobs.deliver.intent import ConversionPreparation, Intent, Preparation
+from jobs.deliver.bisect import CircuitBreaker, bisect, partition, single_row_first
+from jobs.deliver.intent import ConversionPreparation, Preparation
 from jobs.deliver.receipt import (
     DEFER,
     LONGEST_DELAY,
@@ -23,20 +22,19 @@ from jobs.deliver.receipt import (
     ReceiptRecorder,
     SendingStop,
     SendNext,
+    Transaction,
     TryAgain,
     code_and_message,
     is_answered,
 )
 from jobs.ledger import leads, outbox, requests
-from jobs.ledger.outbox import Sent
+from jobs.ledger.requests import Intent
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.rules.reasons import Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
-
-__all__ = ["Delivered", "deliver"]
 
 ATTEMPTS = 5
 """How often one batch is tried in one run."""
@@ -147,18 +145,44 @@ class Sender:
         )
         while replays and not self.unanswered:
             yield replays.popleft()
-        for target, due in self._targets().items():
-            while not self._is_off(target) and (batch := due()):
+        for target, of in self._due_by_target().items():
+            for batch in self._due_batches(target, of):
                 yield SendingTurn(target, (batch,), is_new=True)
         while self.set_aside or replays:
             yield (self.set_aside or replays).popleft()
 
-    def _targets(self) -> Mapping[Target, Callable[[], tuple[int, ...]]]:
-        """Where something goes that is due, and what is next there."""
+    def _due_by_target(self) -> Mapping[Target, Collection[str] | Target]:
+        """Where something goes that is due, and how it is found."""
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
-        return {target: DueBatches(partial(self._due, conversions)).next for target, conversions in by_target.items()}
+        return by_target
+
+    def _due_batches(self, target: Target, of: Collection[str] | Target) -> Iterator[tuple[int, ...]]:
+        """What is due a batch at a time, each after the one before; at the end, over what is due by then.
+
+        From the beginning each time, all that waits for another day would be passed over for every batch.
+        """
+        last: OutboxRow | None = None
+        while not self._is_off(target):
+            with self.sending.ledger.reading() as session:
+                rows = outbox.due(
+                    session,
+                    self.preparation.kind,
+                    self.sending.ledger.account,
+                    self.destination,
+                    of,
+                    now=self.sending.clock.now(),
+                    new_by=self.new_by,
+                    approved_in=self.sending.ledger.run if self.sending.approved_only else None,
+                    after=last,
+                    limit=self._batch(target),
+                )
+            if rows:
+                yield tuple(map(identity, rows))
+            elif last is None:
+                return
+            last = rows[-1] if rows else None
 
     def _is_off(self, target: Target) -> bool:
         """Whether nothing more goes to a target in this run."""
@@ -193,25 +217,23 @@ class Sender:
         """
         found: dict[tuple[int, Target], list[int]] = {}
         with self.sending.ledger.writing() as session:
-            for target, waiting in self._in_doubt(session).items():
+            doubtful = outbox.in_doubt(session, self.sending.ledger.account, self.preparation.kind, self.destination)
+            for target, waiting in doubtful.items():
                 for delivery in waiting:
                     asked = requests.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
-                        self._give_up(session, delivery, *given_up)
+                        moving = Transaction(session, self.sending.ledger, self.sending.clock.now(), self.done)
+                        moving.move(delivery, DeliveryState.UNCONFIRMED, *given_up)
                     elif not self._has_to_wait(delivery, asked):
                         together = requests.last_request(session, delivery), target
                         found.setdefault(together, []).append(identity(delivery))
         return [
-            (target, tuple(part))
+            (target, tuple(left[start : start + self._batch(target)]))
             for (_, target), left in sorted(found.items())
-            for part in _parts(left, self._batch(target))
+            for start in range(0, len(left), self._batch(target))
             if not self._asks_a_human
         ]
-
-    def _in_doubt(self, session: Session) -> Mapping[Target, Sequence[OutboxRow]]:
-        """What an answer was lost about, by where it was sent."""
-        return outbox.in_doubt(session, self.sending.ledger.account, Delivery, self.destination)
 
     def _batch(self, _: Target) -> int:
         """How many go in one request at most."""
@@ -242,25 +264,6 @@ class Sender:
         # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
         return len(asked) > 1 and abs(self.sending.clock.now() - asked[-1]) < REPLAYS_APART
 
-    def _give_up(self, session: Session, row: OutboxRow, cause: Reason, detail: str) -> None:
-        state, now = DeliveryState.UNCONFIRMED, self.sending.clock.now()
-        outbox.move(session, self.sending.ledger, row, state, cause, detail=detail, now=now)
-        self.done.count(row, cause)
-
-    def _due(self, conversions: Sequence[str], after: Delivery | None) -> Sequence[Delivery]:
-        with self.sending.ledger.reading() as session:
-            return outbox.due(
-                session,
-                self.sending.ledger.account,
-                self.destination,
-                conversions,
-                now=self.sending.clock.now(),
-                new_by=self.new_by,
-                approved_in=self.sending.ledger.run if self.sending.approved_only else None,
-                after=after,
-                limit=self.sink.limits.batch,
-            )
-
     def _send(self, turn: "SendingTurn") -> SendingStop | None:
         """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
         breaker = CircuitBreaker()
@@ -281,9 +284,10 @@ class Sender:
                         return self._silent()
                     # A new row alone that was tried once only is asked for once more, for a cut of a moment.
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
-                    if smaller := halves(follow.batch) or once_more:
+                    _, smaller = bisect(follow.batch, ())
+                    if smaller := smaller or once_more:
                         self.set_aside.append(SendingTurn(turn.target, tuple(smaller), tries=1))
-                    self._wait(follow)
+                    self._sleep(follow.wait)
                 case _:
                     assert_never(follow)
             if breaker.is_general:
@@ -350,7 +354,7 @@ class Sender:
             if follow.unanswered and (attempt + 1 >= tries or not follow.at_once):
                 return replace(follow, wait=wait)
             if attempt < ATTEMPTS - 1:
-                self.sending.clock.sleep_until(self.sending.clock.now() + wait)
+                self._sleep(wait)
             elif follow.answered is not None:
                 # Rows that a platform keeps putting off must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
@@ -378,9 +382,9 @@ class Sender:
         with self.sending.ledger.writing() as session:
             routes, now = self._routes(), self.sending.clock.now()
             preparation = self.preparation(
-                session, self.sending.ledger, self.sink, self.destination, routes, now, self.done.count
+                session, self.sending.ledger, now, self.done, self.sink, self.destination, routes, target
             )
-            return preparation.prepare(target, batch)
+            return preparation.prepare(batch)
 
     def _call(self, intent: Intent) -> Receipt:
         """The wire call itself."""
@@ -393,16 +397,15 @@ class Sender:
         return ReceiptRecorder(
             session,
             self.sending.ledger,
+            self.sending.clock.now(),
+            self.done,
             self.sink.limits,
             breaker,
-            self.done,
-            now=self.sending.clock.now(),
             is_silent=self.unanswered > 0,
         )
 
-    def _wait(self, again: TryAgain) -> None:
-        """Give a platform that did not answer its time."""
-        self.sending.clock.sleep_until(self.sending.clock.now() + (again.wait or timedelta()))
+    def _sleep(self, wait: timedelta | None) -> None:
+        self.sending.clock.sleep_until(self.sending.clock.now() + (wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Have deliveries wait as long as the platform asked, over this run's end."""
@@ -425,32 +428,8 @@ class SendingTurn:
     """How often each of its batches is tried while no answer comes."""
 
 
-@dataclass(slots=True)
-class DueBatches(Generic[Sent]):
-    """Goes through what is due a batch at a time, each after the one before; at the end, over what is due by then.
-
-    From the beginning each time, all that waits for another day would be passed over for every batch.
-    """
-
-    due: Callable[[Sent | None], Sequence[Sent]]
-    """The next batch, after the last of the one before, or the first."""
-    last: Sent | None = None
-
-    def next(self) -> tuple[int, ...]:
-        """The next batch, by number; empty where nothing is due."""
-        found = self.due(self.last)
-        if not found and self.last is not None:
-            found = self.due(None)
-        self.last = found[-1] if found else None
-        return tuple(map(identity, found))
-
-
 def _kept_failing(why: str) -> Stop:
     return Stop(StopKind.KEPT_FAILING, (why,), times=ATTEMPTS)
-
-
-def _parts(numbers: Sequence[int], size: int) -> Iterable[Sequence[int]]:
-    return (numbers[start : start + size] for start in range(0, len(numbers), size))
 
 
 def _second(delivery: Delivery) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
 
@@ -115,11 +116,11 @@ def _record_of(
     )
 
 
-def plan_again(session: Session, settled: OutboxRow) -> None:
-    """Have the lead checked for corrections; after a retraction it may also have to be sent anew."""
-    lead = session.get_one(LeadRow, (settled.account, settled.lead))
+def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
+    """Have the lead checked for corrections; after one, which may be a retraction, it is also judged anew."""
+    lead = session.get_one(LeadRow, (row.account, row.lead))
     lead.to_correct = True
-    lead.to_plan = lead.to_plan or isinstance(settled, Adjustment)
+    lead.to_plan = lead.to_plan or to_plan or isinstance(row, Adjustment)
     session.add(lead)
 
 
@@ -361,25 +362,38 @@ def put_off_again(session: Session, ledger: Ledger) -> list[str]:
 
 def due(
     session: Session,
+    kind: type[Sent],
     account: str,
     destination: str,
-    conversions: Collection[str],
+    of: Collection[str] | Target,
     *,
     now: datetime,
     new_by: datetime | None,
     approved_in: int | None = None,
-    after: Delivery | None = None,
+    after: OutboxRow | None = None,
     limit: int,
-) -> list[Delivery]:
-    """Pending deliveries that are due, oldest conversion first; those after one of them.
+) -> list[Sent]:
+    """What is pending and due, oldest first; what comes after one of it.
 
-    Of those that the volume guard counts, only what was due by `new_by`; where that is None, none. With `approved_in`
-    only what a human approved in that run.
+    Args:
+        session: reads the ledger.
+        kind: deliveries or corrections.
+        account: the account.
+        destination: where they go.
+        of: the conversions whose deliveries are meant, or the target of corrections.
+        now: what is due by now.
+        new_by: of what the volume guard counts, only what was due by then; None lets none of it go.
+        approved_in: only what a human approved in that run.
+        after: the row that comes before the first.
+        limit: how many at most.
     """
-    wanted = [*_due(Delivery, account, destination, conversions, now), _may_go(Delivery, new_by)]
+    place = (col(kind.at), col(kind.id))
+    wanted = [*_due(kind, account, destination, of, now), _may_go(kind, new_by)]
     if approved_in is not None:
         wanted.append(col(Delivery.approved_in) == approved_in)
-    return _page(session, Delivery, wanted, after, limit)
+    if after is not None:
+        wanted.append(tuple_(*place) > (after.at, after.id))
+    return list(session.exec(select(kind).where(*wanted).order_by(*place).limit(limit)))
 
 
 def due_adjustment_targets(
@@ -392,32 +406,6 @@ def due_adjustment_targets(
         .distinct()
     )
     return sorted(Target(*row) for row in rows)
-
-
-def due_adjustments(
-    session: Session,
-    account: str,
-    destination: str,
-    target: Target,
-    *,
-    now: datetime,
-    new_by: datetime | None,
-    after: Adjustment | None = None,
-    limit: int,
-) -> list[Adjustment]:
-    """Corrections that are due, oldest first; those after one of them.
-
-    Of those that were never tried, only what was due by `new_by`; where that is None, none.
-    """
-    wanted = [
-        *_due(Adjustment, account, destination, (), now),
-        _may_go(Adjustment, new_by),
-        col(Adjustment.transport) == target.transport,
-        col(Adjustment.owner) == target.owner,
-        col(Adjustment.action) == target.action,
-        col(Adjustment.source) == target.source,
-    ]
-    return _page(session, Adjustment, wanted, after, limit)
 
 
 def count_new(
@@ -464,23 +452,18 @@ def release(session: Session, account: str) -> None:
         session.exec(update(kind).where(*held).values(reason=Reason.DUE))
 
 
-def _page(
-    session: Session, kind: type[Sent], wanted: Sequence[ColumnElement[bool]], after: Sent | None, limit: int
-) -> list[Sent]:
-    place = (col(kind.at), col(kind.id))
-    later = () if after is None else (tuple_(*place) > (after.at, after.id),)
-    return list(session.exec(select(kind).where(*wanted, *later).order_by(*place).limit(limit)))
-
-
 def _due(
-    kind: type[OutboxRow], account: str, destination: str, conversions: Collection[str], now: datetime
+    kind: type[OutboxRow], account: str, destination: str, of: Collection[str] | Target, now: datetime
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.destination) == destination
     yield col(kind.state) == DeliveryState.PENDING
     yield from _time_has_come(kind, now)
-    if kind is Delivery:
-        yield col(Delivery.conversion).in_(conversions)
+    if isinstance(of, Target):
+        for name, value in asdict(of).items():
+            yield col(getattr(kind, name)) == value
+    elif kind is Delivery:
+        yield col(Delivery.conversion).in_(of)
         yield ~status_labels.waiting(col(Delivery.lead), account)
 
 

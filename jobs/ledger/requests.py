@@ -1,6 +1,7 @@
 """Requests and the attempts in them: what was about to be sent, what came back, and what is still unknown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -9,13 +10,11 @@ from sqlalchemy import ColumnElement, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from connectors.records import Outcome, OutcomeClass, Target
+from connectors.records import DeliveryKey, EncodedEvent, Outcome, OutcomeClass, Target
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
     CONVERSIONS,
     KINDS,
-    AdjustmentAttempt,
-    Attempt,
     Delivery,
     OutboxRow,
     Place,
@@ -54,16 +53,20 @@ def went_out(request: type[Request] = Request) -> ColumnElement[bool]:
     return col(request.state).not_in((RequestState.NOT_SENT, RequestState.REFUSED))
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A request that is committed and about to be made."""
+
+    request: int
+    target: Target
+    numbers: tuple[int, ...]
+    events: tuple[EncodedEvent, ...]
+
+
 def begin(
-    session: Session,
-    ledger: Ledger,
-    target: Target,
-    destination: str,
-    batch: Sequence[OutboxRow],
-    *,
-    now: datetime,
-) -> int:
-    """Write down a request that is about to be made, with each delivery's place in it."""
+    session: Session, ledger: Ledger, target: Target, destination: str, batch: Sequence[OutboxRow], *, now: datetime
+) -> Intent:
+    """Write down a request that is about to be made, with each row's place in it; their bytes are frozen."""
     request = Request(
         account=ledger.account,
         run=ledger.run,
@@ -77,22 +80,18 @@ def begin(
     )
     session.add(request)
     session.flush()
-    number = identity(request)
+    number, kind = identity(request), kind_of(batch[0])
+    place: Callable[..., Place] = kind.attempts
     session.add_all(
-        Attempt(request=number, position=position, delivery=identity(sent))
-        if isinstance(sent, Delivery)
-        else AdjustmentAttempt(request=number, position=position, adjustment=identity(sent))
-        for position, sent in enumerate(batch)
+        place(request=number, position=position, **{kind.name: identity(sent)}) for position, sent in enumerate(batch)
     )
-    return number
+    events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
+    return Intent(number, target, tuple(map(identity, batch)), events)
 
 
 def get(session: Session, request: int) -> Request:
     """A request on record."""
-    found = session.get(Request, request)
-    if found is None:
-        raise LookupError(f"no request {request}")
-    return found
+    return session.get_one(Request, request)
 
 
 def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:

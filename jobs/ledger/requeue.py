@@ -69,9 +69,7 @@ def requeue(
         if isinstance(row, Delivery):
             row.approved_in = ledger.run
         outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=now)
-        lead = session.get_one(LeadRow, (row.account, row.lead))
-        lead.to_plan = lead.to_correct = True
-        session.add(lead)
+        outbox.plan_again(session, row, to_plan=True)
         count += 1
     return count
 

@@ -89,54 +89,42 @@ class _Correcting:
         """Bring the corrections of one accepted delivery in line."""
         route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
+        waiting = last if last is not None and last.state in OPEN else None
         if last is not None and last.state in outbox.UNSETTLED - OPEN:
-            if route is not None and last.state == DeliveryState.IN_DOUBT:
-                self._give_up(last, lead, route)
+            self._give_up(last, lead, route)
             return
         if route is None:
-            if last is not None and last.state in OPEN:
-                self._move(last, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
+            if waiting is not None:
+                self._move(waiting, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             return
         if lead.stale:
             # What was read under older settings decides nothing.
             return
         wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
         if lead.deleted and wanted is not None and tells_of_person(route.limits, wanted.transport):
-            if last is not None and last.state in OPEN:
-                self._move(last, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
-        elif last is not None and last.state in OPEN:
-            self._follow(last, wanted, route, delivery, made[:-1])
-        elif wanted is not None:
+            if waiting is not None:
+                self._move(waiting, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
+        elif wanted is None:
+            if waiting is not None:
+                self._move(waiting, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+        elif waiting is not None:
+            self._put(waiting, wanted, route, delivery, made[:-1])
+        else:
             self._begin(wanted, route, delivery, made)
 
-    def _give_up(self, in_doubt: Adjustment, lead: LeadFacts, route: Route) -> None:
+    def _give_up(self, out: Adjustment, lead: LeadFacts, route: Route | None) -> None:
         """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
-        over = no_more_of(lead, needs_personalization=route.limits.needs_personalization)
-        if over is not None and tells_of_person(route.limits, in_doubt.transport):
-            self._move(in_doubt, DeliveryState.UNCONFIRMED, over)
-
-    def _follow(
-        self,
-        waiting: Adjustment,
-        wanted: WantedAdjustment | None,
-        route: Route,
-        delivery: Delivery,
-        before: Sequence[Adjustment],
-    ) -> None:
-        """Have a correction that was not made yet follow what is wanted now."""
-        if wanted is None:
-            self._move(waiting, DeliveryState.CANCELLED, Reason.STANDS_AGAIN)
+        if route is None or out.state != DeliveryState.IN_DOUBT:
             return
-        _describe(waiting, wanted, route, delivery, before)
-        self._put(waiting, wanted)
+        if (over := no_more_of(lead, route.limits, out.transport)) is not None:
+            self._move(out, DeliveryState.UNCONFIRMED, over)
 
     def _begin(self, wanted: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         last = made[-1] if made else None
         if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
             if last.state == DeliveryState.SKIPPED and wanted.ruled_out_by is None:
                 # The settings know a way by now.
-                _describe(last, wanted, route, delivery, made[:-1])
-                self._put(last, wanted)
+                self._put(last, wanted, route, delivery, made[:-1])
             return
         begun = Adjustment(
             account=self.ledger.account,
@@ -155,10 +143,18 @@ class _Correcting:
             source=delivery.source or "",
             state="",
         )
-        _describe(begun, wanted, route, delivery, made)
-        self._put(begun, wanted)
+        self._put(begun, wanted, route, delivery, made)
 
-    def _put(self, row: Adjustment, wanted: WantedAdjustment) -> None:
+    def _put(
+        self, row: Adjustment, wanted: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
+    ) -> None:
+        """Have a correction that was not made yet be the wanted one, and wait, or not, as that asks."""
+        sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
+        row.kind, row.cause, row.transport = wanted.kind, wanted.cause, wanted.transport
+        row.at = max(wanted.at, *(at + AFTER for at in sent))
+        row.value = wanted.value_text
+        row.currency = None if wanted.value is None else route.currency
+        row.not_before, row.expires_at = wanted.until, wanted.closes_at
         if wanted.ruled_out_by is None:
             self._move(row, DeliveryState.PENDING, Reason.DUE if wanted.until is None else Reason.MAY_COME_BACK)
             return
@@ -171,19 +167,7 @@ class _Correcting:
         outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
 
 
-def _describe(
-    row: Adjustment, wanted: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
-) -> None:
-    sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
-    row.kind, row.cause, row.transport = wanted.kind, wanted.cause, wanted.transport
-    row.at = max(wanted.at, *(at + AFTER for at in sent))
-    row.value = None if wanted.value is None else f"{wanted.value:.2f}"
-    row.currency = None if wanted.value is None else route.currency
-    row.not_before, row.expires_at = wanted.until, wanted.closes_at
-
-
 def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:
     """Whether a settled correction is the one that is wanted, so that it is not made again and again."""
-    value = None if wanted.value is None else f"{wanted.value:.2f}"
-    same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, value)
+    same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, wanted.value_text)
     return same and (wanted.cause is not AdjustmentCause.UNDONE or row.at >= wanted.at)

@@ -52,11 +52,6 @@ def excess_volume(
     return ExcessVolume(due, allowed, largest, what) if due > allowed else None
 
 
-def may_exceed_volume(due: int, *, max_per_run: int | None) -> bool:
-    """Whether so many due conversions can exceed the volume at all; fewer never do, whatever the nights before sent."""
-    return due > (WITHOUT_HISTORY if max_per_run is None else max_per_run)
-
-
 def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:
     """What each of the last nights before today sent, from the instant and the size of every request.
 
@@ -70,11 +65,6 @@ def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now:
         if 0 < age <= NIGHTS:
             counts[age] += count
     return tuple(counts.values())
-
-
-def horizon(now: datetime) -> datetime:
-    """An instant before which no send matters any more."""
-    return now - timedelta(days=NIGHTS + 2)
 
 
 def hold_excess_volume(
@@ -91,13 +81,11 @@ def hold_excess_volume(
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
             due = outbox.count_new(session, kind, ledger.account, destination, conversions, now=now)
-            # What was usual is counted from a month of requests, and only where there is enough to be held.
-            is_enough = may_exceed_volume(due, max_per_run=limit)
-            sends = (
-                requests.first_sends(session, kind, ledger.account, destination, since=horizon(now))
-                if is_enough
-                else ()
-            )
+            if due <= (WITHOUT_HISTORY if limit is None else limit):
+                # A month of requests is counted only where there is enough to be held.
+                continue
+            since = now - timedelta(days=NIGHTS + 2)
+            sends = requests.first_sends(session, kind, ledger.account, destination, since=since)
             # Corrections are counted separately: those that a platform keeps refusing hold no conversion up.
             what = "conversions" if kind is CONVERSIONS else "corrections"
             nights = nights_before(sends, book.zone, now=now)

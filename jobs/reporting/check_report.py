@@ -1,7 +1,7 @@
 """What a check found: with the platforms, on the latest leads, and what it comes to."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict
+from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict, Lead
 from connectors.text import counted, number
-from jobs.forecast import AnswersSeen, Forecast, ForecastLabel
+from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountHeading, keep_whole, table
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import Route
+from jobs.rules.extraction import answer
+from jobs.rules.model import ConsentAnswer, Route, shape
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 from jobs.settings.unmatched import UnmatchedReference
@@ -81,71 +82,64 @@ _NAMED = 3
 """Unreadable leads, and labels, that a sentence names."""
 
 
-def forecast_findings(made: Forecast) -> Sequence[CheckFinding]:
+def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
     """What the latest leads say of the settings."""
-    read = counted(made.leads, "lead")
     if not made.leads and not made.unreadable:
-        return [CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")]
-    found = [CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {read} can be read")] if made.leads else []
-    return [*found, *_unreadable(made), *_unknown_labels(made), *_nothing_goes(made)]
+        yield CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")
+    if made.leads:
+        yield CheckFinding("leads", CheckVerdict.VERIFIED, f"the latest {counted(made.leads, 'lead')} can be read")
+    if made.unreadable:
+        yield _unreadable(made)
+    if made.unknown_labels:
+        yield _unknown_labels(made)
+    held = sum(tally.count for tally in made.tallies if tally.state is DeliveryState.WITHHELD)
+    if held and not any(tally.state is DeliveryState.PENDING for tally in made.tallies):
+        message = f"{number(held)} qualify and none could be sent"
+        yield CheckFinding("conversions", CheckVerdict.FAILED, message, "The table below says why, and what to do.")
 
 
-def unmatched_findings(found: Sequence[UnmatchedReference]) -> Sequence[CheckFinding]:
+def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
     """What the settings name and none of these leads has, each at its place in the file."""
-    return [
-        CheckFinding(
-            f"{one.problem.file}:{one.problem.line}: {one.problem.path}",
-            CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL,
-            one.problem.message,
-            one.advice,
-        )
-        for one in found
-    ]
-
-
-def phone_findings(lost: str | None) -> Sequence[CheckFinding]:
-    """What is said of phones that reach no platform, though the settings send contact data."""
-    advice = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
-    return [CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, advice)] if lost else []
+    for one in found:
+        place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
+        verdict = CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL
+        yield CheckFinding(place, verdict, one.problem.message, one.advice)
 
 
 def print_forecast(console: Console, account: AccountHeading, made: Forecast) -> None:
     """Print what the settings would do to them, as if all of their past counted."""
-    if not made.leads:
-        return
-    latest = counted(made.leads, "lead")
-    console.print(f"\n[bold]The latest {latest}, if all of their past counted[/bold]")
+    console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
         print_states(console, account, made.tallies)
     else:
         console.print("None of them has reached a stage that counts.")
 
 
-def consent_findings(seen: Sequence[AnswersSeen]) -> Sequence[CheckFinding]:
-    """Where so many answers are in no list that a spelling is likely to be missing."""
-    return [
-        CheckFinding(
-            f"consent at {one.path}",
-            CheckVerdict.DOUBTFUL,
-            f"{number(one.unlisted_count)} of {counted(one.answered, 'answer')} "
-            f"{'is' if one.unlisted_count == 1 else 'are'} in neither list: {_shapes(one.unlisted)}",
-            "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
+def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
+    """Each consent field where so many answers are in no list that a spelling is likely to be missing.
+
+    An answer is shown by its shape only: it may be anything.
+    """
+    for asked in filter(None, (book.extraction.ad_user_data, book.extraction.ad_personalization)):
+        answers = [(answer(asked, lead), lead) for lead in leads]
+        answered = sum(given is not ConsentAnswer.MISSING for given, _ in answers)
+        shapes = Counter(
+            shape(str(lead.fields.get(asked.path, ""))) for given, lead in answers if given is ConsentAnswer.UNKNOWN
         )
-        for one in seen
-        if one.unlisted_count > _UNLISTED * one.answered
-    ]
-
-
-def _shapes(unlisted: Mapping[str, int]) -> str:
-    """How many answers have each shape."""
-    named = [f"<{shape}> {number(count)}" for shape, count in list(unlisted.items())[:_NAMED]]
-    return ", ".join([*named, *(["…"] if len(unlisted) > _NAMED else [])])
+        if (unlisted := shapes.total()) > _UNLISTED * answered:
+            named = [f"<{each}> {number(count)}" for each, count in shapes.most_common(_NAMED)]
+            listed = ", ".join([*named, *(["…"] if len(shapes) > _NAMED else [])])
+            are = "is" if unlisted == 1 else "are"
+            yield CheckFinding(
+                f"consent at {asked.path}",
+                CheckVerdict.DOUBTFUL,
+                f"{number(unlisted)} of {counted(answered, 'answer')} {are} in neither list: {listed}",
+                "Add those that mean yes or no to `granted` or `refused`; `oplead-sync probe` lists the answers.",
+            )
 
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
     """Print each stage with its statuses, how many leads have them, and one to look up in Oplead."""
-    if not leads:
-        return
     console.print(f"\n[bold]Statuses found in the latest {counted(leads, 'lead')}[/bold]")
     made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
     for stage, labels in groupby(seen, lambda one: one.stage):
@@ -158,20 +152,18 @@ def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLa
     console.print(made, crop=False)
 
 
-def _unreadable(made: Forecast) -> list[CheckFinding]:
-    if not made.unreadable:
-        return []
+def _unreadable(made: Forecast) -> CheckFinding:
     count = len(made.unreadable)
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
         by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
     shown = [f"{reason} ({_some(ids)})" for reason, ids in list(by_reason.items())[:_NAMED]]
-    said = f"{number(count)} cannot be read: {'; '.join(shown)}"
-    if count >= made.leads:
-        advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
-        return [CheckFinding("unreadable leads", CheckVerdict.FAILED, said, advice)]
+    verdict = CheckVerdict.DOUBTFUL
     advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
-    return [CheckFinding("unreadable leads", CheckVerdict.DOUBTFUL, said, advice)]
+    if count >= made.leads:
+        verdict = CheckVerdict.FAILED
+        advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
+    return CheckFinding("unreadable leads", verdict, f"{number(count)} cannot be read: {'; '.join(shown)}", advice)
 
 
 def _some(ids: Sequence[str]) -> str:
@@ -179,26 +171,13 @@ def _some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
-def _unknown_labels(made: Forecast) -> list[CheckFinding]:
-    if not made.unknown_labels:
-        return []
-    named = [f"{label} ({leads})" for label, leads, _ in made.unknown_labels]
+def _unknown_labels(made: Forecast) -> CheckFinding:
+    named = ", ".join(f"{label} ({leads})" for label, leads, _ in made.unknown_labels)
     with_click = sum(clicked for _, _, clicked in made.unknown_labels)
     verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
-    count = number(with_click) if with_click else "none"
-    clicked = f"{count} of these leads {'have' if with_click > 1 else 'has'} a click id"
-    said = f"in no stage and not ignored: {', '.join(named)}; {clicked}"
-    return [CheckFinding("statuses", verdict, said, "Write each under a stage, or under `ignored_statuses`.")]
-
-
-def _nothing_goes(made: Forecast) -> list[CheckFinding]:
-    """An alarm where conversions qualify and not one of them could go out."""
-    held = [tally for tally in made.tallies if tally.state is DeliveryState.WITHHELD]
-    if not held or any(tally.state is DeliveryState.PENDING for tally in made.tallies):
-        return []
-    count = number(sum(tally.count for tally in held))
-    said = f"{count} qualify and none could be sent"
-    return [CheckFinding("conversions", CheckVerdict.FAILED, said, "The table below says why, and what to do.")]
+    having = f"{number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
+    message = f"in no stage and not ignored: {named}; {having} a click id"
+    return CheckFinding("statuses", verdict, message, "Write each under a stage, or under `ignored_statuses`.")
 
 
 Word = Literal["may run", "needs a human first", "must not run"]
@@ -234,42 +213,34 @@ class Conclusion:
                 return f"{counted(self.failed, 'problem')}, named above"
             case "needs a human first":
                 return f"{self.failed} failed: mend what is named above, then check again"
+            case "may run" if not self.is_live:
+                return "no mistakes in the file"
+            case "may run" if self.unconfirmed:  # a wrong number passes where nobody could look it up
+                return f"nothing failed; nobody could confirm {', '.join(self.unconfirmed)}"
             case "may run":
-                return _nothing_failed(self.unconfirmed) if self.is_live else "no mistakes in the file"
+                return "nothing failed"
+
+    @property
+    def looked_at(self) -> str:
+        """What was checked, and what was not."""
+        text = f"checked: {', '.join(self.checked)}"
+        if not self.unchecked:
+            return text
+        why = "could not be reached" if self.is_live else "--live asks them"
+        return f"{text}; not checked: {', '.join(self.unchecked)} ({why})"
 
 
 def print_conclusions(console: Console, concluded: Sequence[Conclusion]) -> None:
     """Print each file's conclusion, and of several what they come to together."""
-    console.print()
+    lines = [""]
     for one in concluded:
-        if one.checked:
-            _print(console, f"{one.file}: {_looked_at(one)}")
-        _print(console, f"{one.file}: {one.word} ({one.because})")
+        lines += [f"{one.file}: {one.looked_at}"] if one.checked else []
+        lines.append(f"{one.file}: {one.word} ({one.because})")
     if len(concluded) > 1:
         words = Counter(one.word for one in concluded)
         shown = ", ".join(f"{words[word]} {word}" for word in reversed(_WORDS.values()) if words[word])
-        _print(console, f"{len(concluded)} files: {shown}")
-
-
-def _nothing_failed(unconfirmed: Sequence[str]) -> str:
-    """A wrong number passes where nobody could look it up, so it is named."""
-    rest = f"; nobody could confirm {', '.join(unconfirmed)}" if unconfirmed else ""
-    return f"nothing failed{rest}"
-
-
-def _looked_at(one: Conclusion) -> str:
-    rest = ""
-    if one.unchecked:
-        why = "could not be reached" if one.is_live else "--live asks them"
-        rest = f"; not checked: {', '.join(one.unchecked)} ({why})"
-    return f"checked: {', '.join(one.checked)}{rest}"
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)
-
-
-_DAY = timedelta(days=1)
+        lines.append(f"{len(concluded)} files: {shown}")
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
@@ -277,10 +248,9 @@ def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
     untouched = []
     for conversion in settings.conversions:
         routes = [route for route in book.routes if route.conversion == conversion.id]
-        shown = [
-            (route, said) for route in routes if (said := [*_amount(route), *_undoing(route, conversion.undo_when)])
-        ]
-        yield from (f"{conversion.id} → {route.destination}: {'; '.join(said)}" for route, said in shown)
+        corrected = [(one, [*_amount(one), *_undoing(one, conversion.undo_when)]) for one in routes]
+        shown = [f"{conversion.id} → {one.destination}: {'; '.join(texts)}" for one, texts in corrected if texts]
+        yield from shown
         if not shown:
             untouched.append(conversion.id)
     if untouched:
@@ -292,7 +262,7 @@ def _amount(route: Route) -> Iterator[str]:
     field = route.field_value
     if field is None:
         return
-    if not _can(route, route.target.transport, AdjustmentKind.RESTATEMENT):
+    if AdjustmentKind.RESTATEMENT not in _kinds(route, route.target.transport):
         yield "a new amount cannot be sent there"
     elif field.restate_above is None:
         yield "no new amount is sent (restate_above: off)"
@@ -304,22 +274,18 @@ def _undoing(route: Route, stages: Sequence[str]) -> Iterator[str]:
     """What becomes of a conversion whose lead is lost again."""
     if route.undo is None:
         return
-    transport = route.undo.via or route.target.transport
-    when = f"once its lead has been in {' or '.join(stages)} for {_span(route.undo.after)}"
-    if _can(route, transport, AdjustmentKind.RETRACTION):
-        yield f"it is taken back {when}{f', by {transport}' if route.undo.via else ''}"
-    elif _can(route, transport, AdjustmentKind.RESTATEMENT):
+    kinds = _kinds(route, route.undo.via or route.target.transport)
+    hours = route.undo.after / timedelta(hours=1)
+    span = f"{hours:g} h" if hours % 24 else f"{hours / 24:.0f} d"
+    when = f"once its lead has been in {' or '.join(stages)} for {span}"
+    if AdjustmentKind.RETRACTION in kinds:
+        yield f"it is taken back {when}{f', by {route.undo.via}' if route.undo.via else ''}"
+    elif AdjustmentKind.RESTATEMENT in kinds:
         yield f"its value becomes 0 {when}, and its count stays"
     else:
         yield "it cannot be taken back there (undo_when)"
 
 
-def _can(route: Route, transport: str, kind: AdjustmentKind) -> bool:
+def _kinds(route: Route, transport: str) -> Collection[AdjustmentKind]:
     correction = route.limits.corrects.get(transport)
-    return correction is not None and kind in correction.kinds
-
-
-def _span(span: timedelta) -> str:
-    """As the settings write it: 3 d, 12 h."""
-    days, rest = divmod(span, _DAY)
-    return f"{span / timedelta(hours=1):g} h" if rest else f"{days} d"
+    return correction.kinds if correction else ()

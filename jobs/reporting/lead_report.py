@@ -159,22 +159,18 @@ def print_explanation(console: Console, account: AccountHeading, lead: Explanati
     console.print(facts(_known(lead, account.zone)))
     console.print()
     console.print(_changes(lead.changes, account.zone))
-    for verdict in lead.verdicts:
-        if verdict.state is not None:
-            console.print()
-            _print_verdict(console, account, [verdict])
-    for alike in _without_delivery(lead.verdicts):
+    for alike in _grouped(lead.verdicts):
         console.print()
         _print_verdict(console, account, alike)
 
 
-def _without_delivery(verdicts: Sequence[ConversionReport]) -> list[list[ConversionReport]]:
-    """Verdicts on what is no delivery, those together that are for one reason."""
-    found: dict[str, list[ConversionReport]] = {}
+def _grouped(verdicts: Sequence[ConversionReport]) -> list[list[ConversionReport]]:
+    """Each delivery alone, then the conversions without a delivery, grouped by reason."""
+    by_reason: dict[str, list[ConversionReport]] = {}
     for verdict in verdicts:
         if verdict.state is None:
-            found.setdefault(verdict.reason, []).append(verdict)
-    return list(found.values())
+            by_reason.setdefault(verdict.reason, []).append(verdict)
+    return [*([verdict] for verdict in verdicts if verdict.state is not None), *by_reason.values()]
 
 
 def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
@@ -248,7 +244,7 @@ def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[Co
     words = verdict.words
     if words.todo and words.todo != NOTHING:
         texts.append(words.todo if words.asks_for_nothing else f"What to do: {words.todo}")
-    _print_indented(console, 2, texts)
+    console.print(_indented(2, texts))
     details = _details(verdict, account.zone)
     if details:
         console.print(facts(details))
@@ -267,14 +263,13 @@ def _print_correction(console: Console, account: AccountHeading, correction: Adj
         texts.append(f"What to do: {words.todo}")
     if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
         texts.append(ZERO_MAY_BE_FINAL)
-    _print_indented(console, 4, texts)
+    console.print(_indented(4, texts))
     details = [("by", correction.by), *_times(correction, zone), *_past(correction, zone)]
     console.print(Padding(facts(details), (0, 0, 0, 2)))
 
 
-def _print_indented(console: Console, indent: int, texts: Sequence[str]) -> None:
-    for text in texts:
-        console.print(Padding(escape(text), (0, 0, 0, indent)))
+def _indented(indent: int, texts: Sequence[str]) -> Padding:
+    return Padding(escape("\n".join(texts)), (0, 0, 0, indent))
 
 
 def _worth(report: StandingReport) -> str:
@@ -282,21 +277,18 @@ def _worth(report: StandingReport) -> str:
 
 
 def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]:
-    details = []
-    if verdict.happened_at is not None:
-        known = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
-        details.append(("happened", day_and_time(verdict.happened_at, zone) + known))
-    details += _times(verdict, zone)
-    if verdict.click_id_kind is not None:
-        estimated = ", its click's time estimated" if verdict.click_estimated else ""
-        details.append(("by", f"{verdict.click_id_kind}{estimated}"))
-    if verdict.value is not None:
-        details.append(("worth", _worth(verdict) + (f", tax {verdict.tax}" if verdict.tax else "")))
-    if verdict.target is not None:
-        details.append(("sent to", verdict.target))
-    if verdict.key is not None:
-        details.append(("key", verdict.key))
-    return details + _past(verdict, zone)
+    origin = f" ({ORIGINS[verdict.origin]})" if verdict.origin else ""
+    estimated = ", its click's time estimated" if verdict.click_estimated else ""
+    tax = f", tax {verdict.tax}" if verdict.tax else ""
+    details = [
+        ("happened", day_and_time(verdict.happened_at, zone) + origin if verdict.happened_at else None),
+        *_times(verdict, zone),
+        ("by", verdict.click_id_kind and verdict.click_id_kind + estimated),
+        ("worth", verdict.value and _worth(verdict) + tax),
+        ("sent to", verdict.target),
+        ("key", verdict.key),
+    ]
+    return [(name, text) for name, text in details if text is not None] + _past(verdict, zone)
 
 
 def _times(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:

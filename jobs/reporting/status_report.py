@@ -27,11 +27,15 @@ _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASO
 
 def print_states(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
     """Print the table, then the reasons in it that anyone could act on or wonder about."""
-    console.print(states_table(account, tallies))
-    reasons = explained_reasons(tallies)
+    console.print(_states_table(account, tallies))
+    reasons: dict[str, Words] = {}
+    for tally in tallies:
+        held_for = [] if tally.held_for is None else [REASONS[tally.held_for]]
+        found = (words_for(tally.state, tally.reason), *held_for)
+        reasons |= {words.short: words for words in found if words not in _PLAIN}
     if reasons:
         console.print()
-        console.print(reasons_table(reasons))
+        console.print(reasons_table(list(reasons.values())))
 
 
 def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
@@ -48,7 +52,7 @@ def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
         console.print(f"Which leads: `oplead-sync status --reason CODE`, as {', '.join(codes)}", markup=False)
 
 
-def states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
+def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
     """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
     made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
@@ -65,18 +69,6 @@ def states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Tabl
     return made
 
 
-def explained_reasons(tallies: Sequence[StateCount]) -> list[Words]:
-    """The words of every reason in a table, each once, in the order it has them."""
-    found = {words.short: words for tally in tallies for words in _words(tally) if words not in _PLAIN}
-    return list(found.values())
-
-
-def _words(tally: StateCount) -> list[Words]:
-    """Those of its reason, and of what it was held for."""
-    held_for = [] if tally.held_for is None else [REASONS[tally.held_for]]
-    return [words_for(tally.state, tally.reason), *held_for]
-
-
 def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
     """What each reason means and what to do; with numbers, by the reasons' short words, how many stand so."""
     numbers = () if how_many is None else ("How many",)
@@ -90,11 +82,13 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
 
 def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
     """The same with how many stand for each reason; each delivery counts once, so that the numbers add up."""
-    found = [(_in_full(tally), tally.count) for tally in tallies]
-    explained = {words.short: words for words, _ in found if words not in _PLAIN}
+    explained: dict[str, Words] = {}
     how_many: Counter[str] = Counter()
-    for words, count in found:
-        how_many[words.short] += count
+    for tally in tallies:
+        words = _in_full(tally)
+        how_many[words.short] += tally.count
+        if words not in _PLAIN:
+            explained[words.short] = words
     return reasons_table(list(explained.values()), how_many)
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.survey import FewValues, SourceSeen, Survey
+from connectors.survey import SourceSeen, Survey
 from connectors.text import counted, number
 from jobs.reporting import console
 from jobs.reporting.console import duration, table, times
@@ -20,7 +20,7 @@ _SHOWN_SHAPES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ProbeReport:
     """A survey, and what the settings make of it."""
 
     address: str
@@ -43,48 +43,48 @@ class Looked:
         return () if stages is None else tuple(label for label in shown if label not in stages)
 
 
-def looked_json(looked: Looked) -> str:
+def report_json(report: ProbeReport) -> str:
     """Everything found, as one line of JSON."""
-    survey = looked.survey
+    survey = report.survey
     document = {
-        "address": looked.address,
+        "address": report.address,
         "usable": survey.usable,
         "survey": survey,
-        "unmapped": looked.unmapped,
-        "unknown_consents": looked.unknown_consents,
-        "unmatched": looked.unmatched,
-        "settings": looked.settings,
+        "unmapped": report.unmapped,
+        "unknown_consents": report.unknown_consents,
+        "unmatched": report.unmatched,
+        "settings": report.settings,
     }
     return console.line(document)
 
 
-def print_looked(console: Console, looked: Looked) -> None:
+def print_report(console: Console, report: ProbeReport) -> None:
     """Print what was found: what needs a person first, the lines to paste last."""
-    survey = looked.survey
-    console.print(escape(_opening(looked)))
+    survey = report.survey
+    console.print(escape(_opening(report)))
     _print_sentences(console, "Could not be told; write these", survey.undecided, "bold red")
-    _print_sentences(console, "Named in your settings, and met on no lead", looked.unmatched, "yellow")
+    _print_sentences(console, "Named in your settings, and met on no lead", report.unmatched, "yellow")
     _print_sentences(console, "Looks wrong", survey.suspicions, "yellow")
-    _print_sentences(console, "How it answers", (*survey.how, *_time(looked)), "bold")
-    _print_labels(console, looked)
+    _print_sentences(console, "How it answers", (*survey.how, *_time(report)), "bold")
+    _print_labels(console, report)
     _print_sources(console, survey.sources)
-    _print_consents(console, looked)
-    _print_amounts(console, survey)
+    _print_consents(console, report)
     _print_fields(console, survey)
-    _print_paths(console, survey)
-    _print_settings(console, looked)
+    whole = "Paste this into your settings, in place of their oplead section"
+    _heading(console, whole if survey.usable else "As far as it goes; add what could not be told")
+    console.print(report.settings, markup=False, soft_wrap=True)
 
 
-def _opening(looked: Looked) -> str:
-    survey = looked.survey
+def _opening(report: ProbeReport) -> str:
+    survey = report.survey
     seen = counted(survey.leads, "lead")
     if survey.total is not None:
         seen = f"{number(survey.leads)} of {counted(survey.total, 'lead')}"
-    return f"{looked.address}: {seen} looked at, with {counted(survey.requests, 'request')}; nothing was changed there."
+    return f"{report.address}: {seen} looked at, with {counted(survey.requests, 'request')}; nothing was changed there."
 
 
-def _time(looked: Looked) -> Iterator[str]:
-    survey = looked.survey
+def _time(report: ProbeReport) -> Iterator[str]:
+    survey = report.survey
     if survey.minutes_first is None or survey.minutes_nightly is None:
         if survey.leads:
             yield "Time: not known, because nothing tells how many leads there are."
@@ -92,7 +92,7 @@ def _time(looked: Looked) -> Iterator[str]:
     first, nightly = (_span(minutes) for minutes in (survey.minutes_first, survey.minutes_nightly))
     yield (
         f"Time: {first} to read everything once, {nightly} in a usual night, at "
-        f"{counted(looked.per_minute, 'request')} a minute."
+        f"{counted(report.per_minute, 'request')} a minute."
     )
 
 
@@ -101,15 +101,18 @@ def _span(minutes: float) -> str:
 
 
 def _print_sentences(console: Console, heading: str, sentences: Sequence[str], style: str) -> None:
-    if not sentences:
-        return
-    console.print(f"\n[{style}]{escape(heading)}[/]")
-    for sentence in sentences:
-        console.print(Padding(escape(sentence), (0, 0, 0, 2)))
+    if sentences:
+        _heading(console, heading, style)
+        for sentence in sentences:
+            _print_note(console, sentence)
 
 
-def _heading(console: Console, text: str) -> None:
-    console.print(f"\n[bold]{escape(text)}[/]")
+def _heading(console: Console, text: str, style: str = "bold") -> None:
+    console.print(f"\n[{style}]{escape(text)}[/]")
+
+
+def _print_note(console: Console, text: str) -> None:
+    console.print(Padding(escape(text), (0, 0, 0, 2)))
 
 
 def _print_table(
@@ -122,29 +125,25 @@ def _print_table(
 ) -> None:
     if rows:
         _heading(console, text)
-        console.print(table(*columns, numbers=numbers, rows=rows))
+        console.print(table(*columns, numbers=numbers, rows=[[*map(escape, row)] for row in rows]))
 
 
-def _print_note(console: Console, text: str) -> None:
-    console.print(Padding(escape(text), (0, 0, 0, 2)))
-
-
-def _print_labels(console: Console, looked: Looked) -> None:
-    labels, stages = looked.survey.labels, looked.stages
+def _print_labels(console: Console, report: ProbeReport) -> None:
+    labels, stages = report.survey.labels, report.stages
     if not labels:
         return
-    rows = []
-    for seen in labels:
-        unknown = "not shown" if seen.masked else "in no stage"
-        stage = () if stages is None else (escape(stages.get(seen.label, unknown)),)
-        rows.append((escape(seen.label), number(seen.leads), number(seen.with_click_id), *stage))
-    columns = ("Status", "Leads", "With click id", *(() if stages is None else ("Stage",)))
-    _print_table(console, "Statuses", columns, rows, numbers=("Leads", "With click id"))
-    if looked.unmapped:
-        unmapped = ", ".join(looked.unmapped)
-        _print_note(console, f"Write each of these under a stage or under ignored_statuses: {unmapped}")
-    elif stages is None:
+    numbers = ("Leads", "With click id")
+    rows = [(seen.label, number(seen.leads), number(seen.with_click_id)) for seen in labels]
+    if stages is None:
+        _print_table(console, "Statuses", ("Status", *numbers), rows, numbers=numbers)
         _print_note(console, "These are the words to write under stages and ignored_statuses.")
+    else:
+        names = (stages.get(seen.label, "not shown" if seen.masked else "in no stage") for seen in labels)
+        staged = [(*row, stage) for row, stage in zip(rows, names, strict=True)]
+        _print_table(console, "Statuses", ("Status", *numbers, "Stage"), staged, numbers=numbers)
+    if report.unmapped:
+        unmapped = ", ".join(report.unmapped)
+        _print_note(console, f"Write each of these under a stage or under ignored_statuses: {unmapped}")
     if masked := sum(seen.leads for seen in labels if seen.masked):
         may_be = "whose status may be somebody's data. Read it in Oplead."
         _print_note(console, f"Not shown: {counted(masked, 'lead')} {may_be}")
@@ -154,56 +153,38 @@ def _print_sources(console: Console, sources: Sequence[SourceSeen]) -> None:
     rows = []
     for seen in sources:
         kinds = ", ".join(f"{kind} {number(count)}" for kind, count in seen.with_click_id.items())
-        row = (escape(seen.source or "(none)"), number(seen.leads), kinds or _NOWHERE, number(seen.undecided or 0))
-        rows.append(row)
+        rows.append((seen.source or "(none)", number(seen.leads), kinds or _NOWHERE, number(seen.undecided)))
     columns = ("Source", "Leads", "Click ids", "Unclear")
     _print_table(console, "Click ids by utm_source", columns, rows, numbers=("Leads", "Unclear"))
 
 
-def _print_consents(console: Console, looked: Looked) -> None:
-    few = looked.survey.few_values
-    rows = [(escape(one.path), escape(_values(one)), "consent?" if one.consent else "") for one in few]
+def _print_consents(console: Console, report: ProbeReport) -> None:
+    few = report.survey.few_values
+    rows = [
+        (
+            one.path,
+            ", ".join(times(value, count) for value, count in one.values.items()),
+            "consent?" if one.consent else "",
+        )
+        for one in few
+    ]
     _print_table(console, "Fields with few values", ("Field", "Values", ""), rows)
-    for path, count in looked.unknown_consents.items() if few else ():
+    for path, count in report.unknown_consents.items() if few else ():
         if count:
             unlisted = "with an answer that consent lists neither as granted nor as refused"
             _print_note(console, f"{path}: {counted(count, 'lead')} {unlisted}")
 
 
-def _values(few: FewValues) -> str:
-    return ", ".join(times(value, count) for value, count in few.values.items())
-
-
-def _print_amounts(console: Console, survey: Survey) -> None:
-    rows = [
-        (escape(one.path), number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts
-    ]
-    numbers = ("Read", "Not clear", "Empty")
-    _print_table(console, "Amounts", ("Field", *numbers), rows, numbers=numbers)
-
-
 def _print_fields(console: Console, survey: Survey) -> None:
+    rows = [(one.path, number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts]
+    counts = ("Read", "Not clear", "Empty")
+    _print_table(console, "Amounts", ("Field", *counts), rows, numbers=counts)
     has_history = any(match.field == "history" and match.path for match in survey.fields)
-    rows = []
+    places = []
     for match in survey.fields:
         nowhere = _UNDATED if match.field == "status_at" and not has_history else _NOWHERE
-        rows.append((match.field, escape(match.path or nowhere), number(match.filled)))
-    columns = ("oplead.fields", "Stands at", "Leads")
-    _print_table(console, "Where things stand", columns, rows, numbers=("Leads",))
-
-
-def _print_paths(console: Console, survey: Survey) -> None:
-    rows = [
-        (escape(path.path), number(path.filled), escape("; ".join(path.shapes[:_SHOWN_SHAPES])))
-        for path in survey.paths
-    ]
+        places.append((match.field, match.path or nowhere, number(match.filled)))
+    _print_table(console, "Where things stand", ("oplead.fields", "Stands at", "Leads"), places, numbers=("Leads",))
+    paths = [(one.path, number(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths]
     columns = ("Path", "Leads", "What stands there")
-    _print_table(console, "Everything a lead has", columns, rows, numbers=("Leads",))
-
-
-def _print_settings(console: Console, looked: Looked) -> None:
-    if looked.survey.usable:
-        _heading(console, "Paste this into your settings, in place of their oplead section")
-    else:
-        _heading(console, "As far as it goes; add what could not be told")
-    console.print(looked.settings, markup=False, soft_wrap=True)
+    _print_table(console, "Everything a lead has", columns, paths, numbers=("Leads",))

@@ -117,6 +117,11 @@ class WantedAdjustment:
     ruled_out_by: Reason | None = None
     """Why it cannot be made at all."""
 
+    @property
+    def value_text(self) -> str | None:
+        """The new total as the ledger has it."""
+        return None if self.value is None else f"{self.value:.2f}"
+
 
 def wanted_adjustment(
     route: Route, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
@@ -212,9 +217,11 @@ def tells_of_person(limits: Limits, transport: str) -> bool:
     return can is not None and can.by_resending
 
 
-def no_more_of(lead: LeadFacts, *, needs_personalization: bool) -> Reason | None:
-    """Why nothing that tells of the person may go out any more; None where it may."""
-    if is_withdrawn(lead, needs_personalization=needs_personalization):
+def no_more_of(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None:
+    """Why a correction by this way, if it tells of the person, may not go out any more; None where it may."""
+    if not tells_of_person(limits, transport):
+        return None
+    if is_withdrawn(lead, needs_personalization=limits.needs_personalization):
         return Reason.CONSENT_WITHDRAWN
     return Reason.LEAD_DELETED if lead.deleted else None
 

@@ -51,7 +51,7 @@ def impatient(fault, server, seconds=0.4):
     """Short timeouts towards one server, where it hangs."""
     with pytest.MonkeyPatch.context() as patch:
         if fault == HANG and server == "oplead":
-            patch.setattr(oplead, "OpleadSource", partial(oplead.OpleadSource, timeout=httpx.Timeout(seconds)))
+            patch.setattr(oplead, "OpleadClient", partial(oplead.OpleadClient, timeout=httpx.Timeout(seconds)))
         elif fault == HANG:
             patch.setattr(auth, "GoogleOptions", partial(auth.GoogleOptions, timeout=seconds))
         yield

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.sandbox.google.accounts import DEFAULT_ACCOUNTS, GoogleAccount, GoogleConversionAction
+from connectors.sandbox.google.platform import DEFAULT_ACCOUNTS, GoogleAccount, GoogleConversionAction
 from connectors.sandbox.meta.wire import TOKENS
 from tests.e2e.support.company import CUSTOMER, DATASET
 from tests.e2e.support.month import DAY, PRICE, QUIET, Month, expected, fbclid, gclid

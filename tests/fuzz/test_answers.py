@@ -3,15 +3,16 @@
 import json
 from decimal import Decimal
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadAnswer
+from connectors.oplead.client import OpleadAnswer, OpleadClient
 from connectors.oplead.fields import read_json
-from connectors.oplead.options import PaginationOptions
+from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import PageWalk, find_items
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
@@ -163,7 +164,9 @@ def test_a_page_of_another_host_is_refused(address, style):
 
 def fresh(options):
     """A walk that has not begun."""
-    return PageWalk(options, origin=ORIGIN, path="/v1/leads", query={}, secret="token")
+    auth = AuthOptions(style="query", name="token")
+    platform = OpleadOptions(token="t0ken", zone=ZoneInfo("Europe/Paris"), base_url=ORIGIN, auth=auth)
+    return PageWalk(options, OpleadClient(platform, clock=None, pacer=None))
 
 
 @pytest.mark.parametrize("content", SAMPLES)

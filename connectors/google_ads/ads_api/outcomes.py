@@ -179,20 +179,6 @@ _OTHER_FAMILIES = {
 DEFAULTS = dict.fromkeys(_ERROR_CODES.keys() - FAMILIES.keys(), OutcomeClass.BUG) | _OTHER_FAMILIES
 """The one class of each other family: most are errors of methods that are never called here, and so bugs of ours."""
 _GENERIC = {"UNKNOWN", "UNSPECIFIED"}
-_CLASSES = {
-    **{
-        (name, code.name): each.default
-        for name, each in FAMILIES.items()
-        for code in _ERROR_CODES[name].enum_type.values
-    },
-    **{(name, code): OutcomeClass.UNKNOWN for name in FAMILIES for code in _GENERIC},
-    **{
-        (name, code): kind
-        for name, family in FAMILIES.items()
-        for kind, codes in family.listed.items()
-        for code in codes
-    },
-}
 
 TOO_FRESH: Mapping[str, timedelta] = {"TOO_RECENT_CONVERSION": timedelta(hours=24)}
 """How long Google wants to be left alone, where that is longer than by a young click or action."""
@@ -246,9 +232,14 @@ GRAVITY = (
 
 def class_of(family: str, name: str) -> OutcomeClass:
     """The class of an error by its family (the name in `ErrorCode`) and its own name; unknown ones are UNKNOWN."""
-    if family in FAMILIES or name in _GENERIC:
-        return _CLASSES.get((family, name), OutcomeClass.UNKNOWN)
-    return DEFAULTS.get(family, OutcomeClass.UNKNOWN)
+    if name in _GENERIC:
+        return OutcomeClass.UNKNOWN
+    if family not in FAMILIES:
+        return DEFAULTS.get(family, OutcomeClass.UNKNOWN)
+    if name not in _ERROR_CODES[family].enum_type.values_by_name:
+        return OutcomeClass.UNKNOWN
+    of = FAMILIES[family]
+    return next((kind for kind, names in of.listed.items() if name in names), of.default)
 
 
 def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:

@@ -287,7 +287,8 @@ def read_error(response: requests.Response) -> VendorError | None:
         reason=_text(details.get("ErrorInfo", {}).get("reason"), _CODE),
         violations=tuple(_violations(details.get("BadRequest", {}).get("fieldViolations"))),
         request_id=_text(details.get("RequestInfo", {}).get("requestId"), REQUEST_ID),
-        retry_after=_delay(details.get("RetryInfo", {}).get("retryDelay")) or _header_delay(response.headers),
+        retry_after=_seconds(str(details.get("RetryInfo", {}).get("retryDelay")).removesuffix("s"))
+        or _header_delay(response.headers),
     )
 
 
@@ -301,11 +302,6 @@ def _violations(listed: object) -> Iterator[FieldViolation]:
     for each in listed if isinstance(listed, list) else []:
         if isinstance(each, dict) and (path := _text(each.get("field"), _PATH)):
             yield FieldViolation(path, _text(each.get("reason"), _CODE))
-
-
-def _delay(duration: object) -> timedelta | None:
-    """A protobuf Duration in JSON: `12.5s`."""
-    return _seconds(str(duration).removesuffix("s"))
 
 
 def _header_delay(headers: Mapping[str, str]) -> timedelta | None:

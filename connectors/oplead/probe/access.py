@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import cached_property
-from typing import Self
 from urllib.parse import quote, urlencode
 
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost
@@ -17,7 +16,7 @@ from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, P
 from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
-"""Makes a client; all of them share one pace."""
+"""Makes a client; all share one rate limit."""
 
 _FAILURES_IN_A_ROW = 2
 
@@ -33,7 +32,7 @@ class DeclinedQuestion:
     status: int | None
     """None where it failed each time it was asked (5xx, no JSON)."""
     body: bytes = field(default=b"", repr=False)
-    """What it answered, to be compared only."""
+    """The answer's body, only to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +47,23 @@ class ListedPage:
 
 @dataclass(slots=True)
 class QuestionLimit:
-    """How many questions may still be asked, by everything that asks."""
+    """How many requests may still be made, by every search together."""
 
     left: int
     failures: int = 0
-    """How many in a row failed rather than being declined."""
+    """How many in a row failed, as against being declined."""
 
 
+@dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a platform the way its options say, within a limit."""
+    """Asks a platform within a limit."""
 
-    def __init__(self, options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit) -> None:
-        self.options = options
-        self.client = open_client(options)
-        self._limit = limit
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
+    client: OpleadClient
+    limit: QuestionLimit
 
     def list(self, query: Mapping[str, str]) -> OpleadAnswer | DeclinedQuestion:
         """The list, asked for with `query`."""
         return self.ask(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
-
-    def lead(self, lead_id: str, lead_path: str) -> OpleadAnswer | DeclinedQuestion:
-        """A lead's detail page."""
-        return self.ask(self.client.root + lead_path.replace("{id}", quote(lead_id, safe="")))
 
     def ask(self, target: str) -> OpleadAnswer | DeclinedQuestion:
         """The answer at a path and query of this platform.
@@ -85,7 +73,7 @@ class Asker:
             Misconfigured: the token is refused.
             Transient: the platform is not well: two questions in a row failed, and so does the bare list.
         """
-        limit = self._limit
+        limit = self.limit
         if limit.left <= 0:
             raise QuestionLimitReached
         limit.left -= 1
@@ -109,68 +97,48 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class ListReader:
-    """Reads pages of a list whose array and ids are known; what holds no list raises Misconfigured."""
+class LeadList:
+    """The platform's list, asked for and read page by page; what holds no list or does not fit raises Misconfigured."""
 
+    asker: Asker
     items: str | None
     """`oplead.pagination.items`."""
     ids: tuple[str, ...]
     """The paths of an entry's id."""
 
-    def listed(self, answer: OpleadAnswer) -> ListedPage:
+    def read(self, answer: OpleadAnswer) -> ListedPage:
         """The answer as a page of the list."""
         items = tuple(find_items(answer.body, self.items))
-        return ListedPage(answer, items, tuple(map(self.mark, items)))
-
-    def mark(self, item: object) -> str:
-        """What tells an entry from the others."""
-        return text_of(first(item, self.ids)) or nameless(item)
-
-
-@dataclass(frozen=True, slots=True)
-class LeadList:
-    """The platform's list, asked for and read page by page; a walk that does not fit raises Misconfigured."""
-
-    asker: Asker
-    reader: ListReader
+        return ListedPage(answer, items, tuple(text_of(first(item, self.ids)) or nameless(item) for item in items))
 
     def page(self, target: str) -> ListedPage | DeclinedQuestion:
         """The page at a path and query of this platform."""
         answer = self.asker.ask(target)
-        return answer if isinstance(answer, DeclinedQuestion) else self.reader.listed(answer)
-
-    def walk(self, options: PaginationOptions) -> PageWalk:
-        """A walk through the whole list by these options."""
-        client, auth = self.asker.client, self.asker.options.auth
-        secret = auth.name if auth.style == "query" else None
-        return PageWalk(options, origin=client.origin, path=client.list_path, query={}, secret=secret)
+        return answer if isinstance(answer, DeclinedQuestion) else self.read(answer)
 
     def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
         """Every page; `known` is the bare list's answer, not asked for again."""
-        walk = self.walk(options)
+        walk = PageWalk(options, self.asker.client)
         position: PagePosition | None = walk.start()
         while position is not None:
             target = walk.address(position)
             page = known if target == self.asker.client.list_path else self.page(target)
             if isinstance(page, DeclinedQuestion):
-                try:
-                    refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
-                    position = walk.after_refusal(position, refusal)
-                except OpleadRefused as error:
-                    raise Misconfigured(str(error)) from None
+                refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
+                position = walk.after_refusal(position, refusal)
                 continue
             position = walk.after(position, page.answer, page.marks)
             yield page
 
     def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """The position after the first page; None where there is none."""
-        walk = self.walk(options)
+        walk = PageWalk(options, self.asker.client)
         return walk.after(walk.start(), first.answer, first.marks)
 
     def second(self, options: PaginationOptions, first: ListedPage) -> ListedPage | DeclinedQuestion | None:
         """The page after the first one, refused or not; None where there is none."""
         position = self.following(options, first)
-        return None if position is None else self.page(self.walk(options).address(position))
+        return None if position is None else self.page(PageWalk(options, self.asker.client).address(position))
 
     def numbered(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
         """The marks of a numbered page, by its place from 0; none past the end."""
@@ -178,7 +146,7 @@ class LeadList:
             position = PagePosition("offset", str(index * page_size))
         else:
             position = PagePosition("page", str(index + options.first_page))
-        page = self.page(self.walk(options).address(position))
+        page = self.page(PageWalk(options, self.asker.client).address(position))
         return () if isinstance(page, DeclinedQuestion) else page.marks
 
 
@@ -200,17 +168,12 @@ _REDIRECTS = range(300, 400)
 _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """A way in, and what the list answered there."""
+def find_access(
+    options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit
+) -> tuple[OpleadOptions, OpleadAnswer]:
+    """The first way in, and what the list answered there.
 
-    options: OpleadOptions
-    answer: OpleadAnswer
-    how: tuple[str, ...]
-
-
-def find_access(options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit) -> Access:
-    """The first way in: as configured, then by other usual styles (401, 403) and path prefixes (404).
+    Tried as configured, then by other usual styles (401, 403) and path prefixes (404).
 
     Raises:
         Misconfigured: none works; the message tells which were tried and what to write.
@@ -218,7 +181,9 @@ def find_access(options: OpleadOptions, open_client: OpenClient, limit: Question
         QuestionLimitReached: too many were tried.
     """
     styles = dict.fromkeys((options.auth, *_STYLES))
-    prefixes = _prefixes(options.path_prefix)
+    configured = options.path_prefix
+    below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
+    prefixes = tuple(dict.fromkeys((configured, *below, *_PREFIXES)))
     forbidden: list[AuthOptions] = []  # answered 403: the token is known there
     statuses: list[int | None] = []
     styles_left, prefixes_left = iter(styles), iter(prefixes)
@@ -227,8 +192,8 @@ def find_access(options: OpleadOptions, open_client: OpenClient, limit: Question
     while auth is not None and prefix is not None:
         way = replace(options, auth=auth, path_prefix=prefix)
         try:
-            with Asker(way, open_client, limit) as asker:
-                answer = asker.list({})
+            with open_client(way) as client:
+                answer = Asker(client, limit).list({})
         except TokenRefused as refusal:
             if refusal.status == _FORBIDDEN:
                 forbidden.append(auth)
@@ -239,7 +204,7 @@ def find_access(options: OpleadOptions, open_client: OpenClient, limit: Question
                 raise
             answer = DeclinedQuestion(None)
         if isinstance(answer, OpleadAnswer):
-            return Access(way, answer, tuple(_access_notes(way, options)))
+            return way, answer
         if answer.status is None and is_first:
             raise Transient("Oplead kept failing on the list of leads: try again later, or see oplead.base_url")
         is_first = False
@@ -254,12 +219,6 @@ def find_access(options: OpleadOptions, open_client: OpenClient, limit: Question
                 "API page, and write them as oplead.extra_query or oplead.extra_headers"
             )
     raise _no_list(options, prefixes, statuses) if prefix is None else _refused_token(styles, forbidden)
-
-
-def _prefixes(configured: str) -> Sequence[str]:
-    """As configured, then the usual ones below an unusual one, then those by themselves."""
-    below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
-    return tuple(dict.fromkeys((configured, *below, *_PREFIXES)))
 
 
 def _example(auth: AuthOptions) -> str:
@@ -297,7 +256,8 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
     )
 
 
-def _access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
+def access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
+    """How the way in differs from what was configured, a sentence each."""
     found = "as the settings say" if way.auth == configured.auth else "found by trying"
     yield f"The token goes as {_example(way.auth)} ({found})."
     if way.auth.style == "query":
@@ -345,7 +305,7 @@ class Trials:
     @cached_property
     def refusal(self) -> DeclinedQuestion | None:
         """How an unknown parameter is refused; None where it is ignored."""
-        answer = self._ask({_UNKNOWN_NAME: "1"})
+        answer = self._page({_UNKNOWN_NAME: "1"})
         return answer if isinstance(answer, DeclinedQuestion) else None
 
     def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
@@ -355,22 +315,18 @@ class Trials:
         those that made a difference; only what made one by itself is returned.
         """
         if self.refusal is not None:
-            yield from (self.one(name, value) for name in names)
+            yield from (self.ask({name: value}) for name in names)
         elif len(names) == 1:
-            if (trial := self.one(names[0], value)).effect is not Effect.SAME:
+            if (trial := self.ask({names[0]: value})).effect is not Effect.SAME:
                 yield trial
-        elif names and self.together(dict.fromkeys(names, value)).effect is not Effect.SAME:
+        elif names and self.ask(dict.fromkeys(names, value)).effect is not Effect.SAME:
             middle = len(names) // 2
             yield from self.each(names[:middle], value)
             yield from self.each(names[middle:], value)
 
-    def one(self, name: str, value: str) -> Trial:
-        """Try one parameter."""
-        return self.together({name: value})
-
-    def together(self, query: Mapping[str, str]) -> Trial:
-        """Try several parameters in one question."""
-        answer = self._ask(query)
+    def ask(self, query: Mapping[str, str]) -> Trial:
+        """Try one or more parameters in one question."""
+        answer = self._page(query)
         if isinstance(answer, ListedPage):
             return Trial("&".join(query), effect_of(self.first, answer), answer)
         return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
@@ -384,10 +340,10 @@ class Trials:
         is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
         return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
 
-    def _ask(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
+    def _page(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
         answer = self.leads.asker.list(query)
         try:
-            return answer if isinstance(answer, DeclinedQuestion) else self.leads.reader.listed(answer)
+            return answer if isinstance(answer, DeclinedQuestion) else self.leads.read(answer)
         except Misconfigured:  # an answer that is no list refuses too
             return DeclinedQuestion(200)
 

@@ -14,19 +14,10 @@ from functools import partial
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
 from connectors.oplead.field_tree import (
     AMOUNT_PARTS,
-    ANSWERS,
-    CHANNELS,
     CONSENT_PARTS,
-    CONSENT_WORDS,
     CONTACT,
-    FIXED,
-    GRANTED,
-    MOBILE,
     NAMES,
     NEEDED,
-    OTHER_WAY_ROUND,
-    REFUSED,
-    SEVERAL,
     Node,
     Tree,
     is_date,
@@ -36,10 +27,14 @@ from connectors.oplead.field_tree import (
 )
 from connectors.oplead.fields import find, first, raw, shape, text_of
 from connectors.oplead.lead_parser import CANDIDATES, LeadParser, UnreadableLeadError, with_candidates
-from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions
+from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, Paths
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
 
+_SEVERAL = frozenset({"phone", "email"})
+"""What a person may have more than one of."""
+_MOBILE, _FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
+"""What the name of a mobile or of a fixed phone has in it."""
 _TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at"})
 _OTHER_PEOPLE = frozenset(
     {"commercial", "vendeur", "user", "owner", "agent", "assignee", "assignedto", "proprietaire", "responsable"}
@@ -59,8 +54,6 @@ _SOUGHT = {
     "status": "the status",
     "click_id": "click ids",
 }
-
-Paths = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +103,13 @@ class _PlaceSearch:
         if field == "status" and configured is None and best and (label := self._label_next_to(best)):
             return (label,), label
         if best is not None:
-            every = self._every_field(field, candidates) if field in SEVERAL and configured is None else ()
+            every = self._every_field(field, candidates) if field in _SEVERAL and configured is None else ()
             return every or configured, best
         named = self._named(field)
         if not named:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
-        return tuple(_mobile_first(siblings)) if field in SEVERAL else (named[0],), named[0]
+        return tuple(_mobile_first(siblings)) if field in _SEVERAL else (named[0],), named[0]
 
     def _best(self, field: str, paths: Sequence[str]) -> str | None:
         filled = {path: self._filled(path) for path in paths}
@@ -227,7 +220,7 @@ class _PlaceSearch:
         ]
 
     def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
-        """The numbers of the leads in which a path gives click ids."""
+        """The indexes of the leads in which a path gives click ids."""
         read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
         values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
         return {number for number, value in values if read(value, utm_source=sources[number])[0]}
@@ -252,11 +245,11 @@ def _texts(values: Sequence[object], *keys: str) -> list[str]:
 
 
 def _mobile_first(paths: Sequence[str]) -> list[str]:
-    """Mobile numbers belong to one person, and the platforms know most people by them; fixed ones come last."""
+    """Mobile numbers first, which platforms match best; landlines last."""
 
     def rank(path: str) -> tuple[bool, bool]:
-        is_mobile = any(part in leaf(path) for part in MOBILE)
-        return not is_mobile, any(part in leaf(path) for part in FIXED)
+        is_mobile = any(part in leaf(path) for part in _MOBILE)
+        return not is_mobile, any(part in leaf(path) for part in _FIXED)
 
     return sorted(paths, key=rank)
 
@@ -277,6 +270,25 @@ Readable = Callable[[str | Decimal], bool]
 Fold = Callable[[str], str]
 """What a label or an answer is compared by: those that give one text count as one."""
 
+_OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
+"""What a field's name has in it where yes is a refusal."""
+_YES_WORDS = frozenset(
+    {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
+)
+_NO_WORDS = frozenset(
+    {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
+)
+_CONSENT_WORDS = _YES_WORDS | _NO_WORDS
+"""Answers that only a consent has, by their plain spelling."""
+_GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
+_REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
+_ANSWERS = _GRANTED | _REFUSED
+"""Answers that may be shown as they stand."""
+_CHANNELS = frozenset(
+    {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
+    | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
+)
+"""Names of fields that say where a lead came from; their values are business facts."""
 _FEW = 12
 _ENOUGH = 10
 _LONGEST_LABEL, _LONGEST_CHANNEL = 60, 40
@@ -286,16 +298,13 @@ _NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eu
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
 _SHARED = 2
-"""A text that only one lead has may be anything."""
+"""A text that only one lead has may be personal data."""
 
 
 def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
     """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
 
-    Args:
-        leads: the leads looked at whole, which are counted.
-        listed: these and others, of which the list alone is known: their labels are shown and not counted.
-        fold: decides which spellings are one label.
+    Only `leads` are counted; the labels of others in `listed`, whose detail pages were not read, are shown too.
     """
     counts = Counter(lead.label for lead in leads if lead.label is not None)
     with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
@@ -332,60 +341,57 @@ def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
 def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold) -> tuple[FewValues, ...]:
     """The fields with only a few different values, consents first.
 
-    Args:
-        tree: the leads taken apart.
-        leads: the same leads.
-        skipped: paths whose meaning is known, contact data above all.
-        fold: decides which spellings are one value.
+    `tree` is that of `leads`; `skipped` are the paths whose meaning is known, contact data above all.
     """
-    every = (
-        _few(path, leads, fold)
-        for path, node in tree.items()
-        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and not _is_amount_name(path)
-    )
-    return tuple(sorted((one for one in every if one), key=lambda one: not one.consent))
+    every = (_few(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path))
+    return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
 
 
 def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountSeen, ...]:
     """The fields that may hold the amount of a sale, also where none of these leads has come to one yet."""
-    every = (
-        _amount(path, leads, readable)
-        for path, node in tree.items()
-        if not node.is_listed and not node.holds_more and not _is_below(path, skipped) and _is_amount_name(path)
-    )
-    return tuple(amount for amount in every if amount)
+    every = (_amount(path, leads, readable) for path in _single_values(tree, skipped) if _is_amount_name(path))
+    return tuple(filter(None, every))
+
+
+def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
+    """The paths of plain values that are not skipped, nor stand below what is."""
+    for path, node in tree.items():
+        is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
+        if not (is_below or node.is_listed or node.holds_more):
+            yield path
 
 
 def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
-    texts = [text for lead in leads if (text := _one_text(lead, path))]
+    firsts = (next(filter(None, map(text_of, find(lead, path))), None) for lead in leads)
+    texts = [text for text in firsts if text]
     spelt, name = _spellings(Counter(texts), fold), leaf(path)
     counts = Counter(spelt[text] for text in texts)
     if not counts:
         return None
-    answers = sum(count for text, count in counts.items() if normalise(text) in CONSENT_WORDS)
+    answers = sum(count for text, count in counts.items() if normalise(text) in _CONSENT_WORDS)
     consent = any(part in name for part in CONSENT_PARTS) or answers >= counts.total() / 2
     if not consent and (len(counts) > _FEW or len(leads) < _ENOUGH or len(counts) > len(leads) / 3):
         return None
     shown: Counter[str] = Counter()
     for text, count in counts.items():
-        shown[_shown(text, count, is_channel=name in CHANNELS)] += count
+        shown[_shown(text, count, is_channel=name in _CHANNELS)] += count
     if not consent and all(text.startswith("<") for text in shown):
         return None
     if empty := len(leads) - counts.total():
         shown[""] = empty
-    proposes = consent and not any(part in name for part in OTHER_WAY_ROUND)
+    proposes = consent and not any(part in name for part in _OTHER_WAY_ROUND)
     granted, refused = (
         tuple(text for text, _ in shown.most_common() if proposes and normalise(text) in words)
-        for words in (GRANTED, REFUSED)
+        for words in (_GRANTED, _REFUSED)
     )
     return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
 
 
 def _shown(text: str, count: int, *, is_channel: bool) -> str:
     """The value, where it is one that may be shown; else its shape in angle brackets."""
-    if normalise(text) in ANSWERS or _NUMBER.fullmatch(text):
+    if normalise(text) in _ANSWERS or _NUMBER.fullmatch(text):
         return text
     if is_channel and count >= _SHARED and _may_be_shown(text, _LONGEST_CHANNEL):
         return text
@@ -394,14 +400,6 @@ def _shown(text: str, count: int, *, is_channel: bool) -> str:
 
 def _may_be_shown(text: str, longest: int) -> bool:
     return len(text) <= longest and "@" not in text and text.isprintable() and not _PERSONAL_DIGITS.search(text)
-
-
-def _one_text(lead: object, path: str) -> str:
-    return next(filter(None, map(text_of, find(lead, path))), "")
-
-
-def _is_below(path: str, skipped: frozenset[str]) -> bool:
-    return any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
 
 
 def _is_amount_name(path: str) -> bool:
@@ -434,25 +432,18 @@ _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "
 
 def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
     """The click ids by `utm_source`, commonest source first."""
-    by_source: defaultdict[str, list[Lead]] = defaultdict(list)
-    for lead in leads:
-        by_source[lead.utm.source or ""].append(lead)
+    counts = Counter(lead.utm.source or "" for lead in leads)
+    names = {one: one if _source_may_be_shown(one, count) else f"<{shape(one)}>" for one, count in counts.items()}
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
-    for source, of_source in by_source.items():
-        shown[source if _source_may_be_shown(source, len(of_source)) else f"<{shape(source)}>"].extend(of_source)
-    return tuple(
-        SourceSeen(source, len(seen), _kinds(seen), sum(lead.click_id_problem is not None for lead in seen))
-        for source, seen in sorted(shown.items(), key=lambda one: -len(one[1]))
-    )
+    for lead in leads:
+        shown[names[lead.utm.source or ""]].append(lead)
+    return tuple(_source_seen(*one) for one in sorted(shown.items(), key=lambda one: -len(one[1])))
 
 
 def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
-    """What looks as if click ids were damaged on their way, a sentence each.
+    """Signs that click ids were damaged on their way, a sentence each.
 
-    Args:
-        leads: as they were read.
-        answers: the same leads as they were answered.
-        paths: where click ids stand.
+    `answers` are the JSON of the same leads, and `paths` the paths of click ids in it.
     """
     texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
     lengths = Counter(map(len, texts))
@@ -470,8 +461,9 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
             f"{len(short)} of {len(ids)} click ids are shorter than any real one: they are cut, or somebody's test "
             "values."
         )
-    judged = [one for one in ids if _has_enough_letters(one.value)]
-    lower = [one for one in judged if one.value == one.value.lower()]
+    texts = [one.value for one in ids if len(one.value) >= _LONG_ENOUGH_TO_JUDGE]
+    judged = [text for text in texts if sum(map(str.isalpha, text)) >= _LETTERS_TO_JUDGE]
+    lower = [text for text in judged if text == text.lower()]
     if len(lower) >= _MANY_LOWER:
         yield (
             f"{len(lower)} of {len(judged)} click ids have no capital letter: something on the way writes them in "
@@ -485,13 +477,10 @@ def _is_cut(lengths: Counter[int], longest: int) -> bool:
     return longest in _ROUND and lengths[longest] >= enough
 
 
-def _has_enough_letters(text: str) -> bool:
-    letters = sum(letter.isalpha() for letter in text)
-    return len(text) >= _LONG_ENOUGH_TO_JUDGE and letters >= _LETTERS_TO_JUDGE
-
-
-def _kinds(leads: Sequence[Lead]) -> dict[str, int]:
-    return dict(Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids}).most_common())
+def _source_seen(source: str, leads: Sequence[Lead]) -> SourceSeen:
+    kinds = Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids})
+    undecided = sum(lead.click_id_problem is not None for lead in leads)
+    return SourceSeen(source, len(leads), dict(kinds.most_common()), undecided)
 
 
 def _source_may_be_shown(source: str, leads: int) -> bool:

@@ -1,6 +1,7 @@
 """How lists are paged: where the next page is, and how far they go."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
@@ -8,14 +9,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import PagePosition, is_nameless
-from connectors.oplead.probe.access import (
-    Effect,
-    LeadList,
-    ListedPage,
-    QuestionLimitReached,
-    Trials,
-    effect_of,
-)
+from connectors.oplead.probe.access import Effect, LeadList, ListedPage, QuestionLimitReached, Trials, effect_of
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -77,11 +71,11 @@ class PageSearch:
 
     def find(self) -> Paging:
         """How the list goes on; what could not be found out names the setting to write."""
-        items = self._list.reader.items
+        items = self._list.items
         bare = PaginationOptions(items=items)
         try:
             return (
-                self._configured(replace(self._list.asker.options.pagination, items=items))
+                self._configured(replace(self._list.asker.client.options.pagination, items=items))
                 or self._described(bare)
                 or self._by_number(bare)
                 or self._by_offset(bare)
@@ -162,7 +156,7 @@ class PageSearch:
     def _by_number(self, bare: PaginationOptions) -> Paging | None:
         for name in self._leading_on((*self._names_in_next(), *_NUMBERS), "2"):
             for start in (1, 0):
-                if self.trials.one(name, str(start)).effect is Effect.SAME:
+                if self.trials.ask({name: str(start)}).effect is Effect.SAME:
                     options = replace(bare, style="page", page_param=name, first_page=start)
                     return self._sized(options, f"`{name}` numbers the pages, the first is {start}")
         return None
@@ -190,7 +184,7 @@ class PageSearch:
                 yield trial.name
 
     def _is_shifted(self, name: str, value: str) -> bool:
-        page, first = self.trials.one(name, value).page, self._first.marks
+        page, first = self.trials.ask({name: value}).page, self._first.marks
         return page is not None and len(first) > 1 and page.marks[: len(first) - 1] == first[1 : len(page.marks) + 1]
 
     def _names_in_next(self) -> Iterator[str]:
@@ -210,12 +204,14 @@ class PageSearch:
             for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
                 if name is None or wanted <= self._count:
                     break
-                page = self.trials.one(name, str(wanted)).page
+                page = self.trials.ask({name: str(wanted)}).page
                 if page is not None and len(page.items) > self._count:
-                    longer = replace(options, size_param=name, size=_size_to_write(wanted, len(page.items)))
+                    served = len(page.items)
+                    cap = served if served % 5 == 0 else wanted  # what a platform caps the length at, or was asked for
+                    longer = replace(options, size_param=name, size=min(wanted, cap))
                     if self._goes_on(longer, page, described=described):
                         how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
-                        return self._found(longer, how, size=len(page.items))
+                        return self._found(longer, how, size=served)
                     break
         except QuestionLimitReached:
             pass
@@ -279,17 +275,12 @@ def _is_next(path: str) -> bool:
     return any(word in name for word in _NEXT_WORDS) and leaf(path) not in _MORE_WORDS
 
 
-def _size_to_write(asked: int, served: int) -> int:
-    """What was asked for, or what a platform caps it at."""
-    return served if served < asked and served % 5 == 0 else asked
-
-
 _FARTHEST = 1 << 16
 _NEW_MEANWHILE = 2
 
 
 def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
-    """The same with the number of leads: as a header states it, where that holds once it is tried, or by counting.
+    """The same with the number of leads: as stated, or by a header once that is verified, else by counting.
 
     `seen` is how many there are, where the list was followed to its end.
     """
@@ -297,13 +288,12 @@ def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
         return paging
     if paging.header is not None:
         paging = _with_header(leads, paging, paging.header, seen)
-    if paging.total is None and seen is None and paging.is_numbered:
-        try:
-            total = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
-        except (QuestionLimitReached, Misconfigured):
-            return paging
-        return replace(paging, total=total)
-    return paging
+    if paging.total is not None:
+        return paging
+    if seen is None and paging.is_numbered:
+        with suppress(QuestionLimitReached, Misconfigured):
+            seen = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
+    return replace(paging, total=seen)
 
 
 def _with_header(leads: LeadList, paging: Paging, header: tuple[str, int], seen: int | None) -> Paging:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -22,9 +22,9 @@ from connectors.oplead.probe.access import (
     Asker,
     LeadList,
     ListedPage,
-    ListReader,
     OpenClient,
     QuestionLimit,
+    access_notes,
     find_access,
 )
 from connectors.oplead.probe.field_survey import (
@@ -44,11 +44,8 @@ from connectors.oplead.probe.field_survey import (
 from connectors.oplead.probe.pagination import PageSearch, Paging, with_total
 from connectors.oplead.probe.sampling import (
     FIRST_DETAIL_PAGES,
-    MOST_DETAIL_PAGES,
-    SPARE_PAGES,
     Filtering,
     FilterSearch,
-    LeadDates,
     LeadSample,
     SampleDates,
     take_sample,
@@ -66,7 +63,7 @@ _CHANGED_WITHIN = timedelta(days=4)
 """A night and the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
 _AHEAD = timedelta(days=300)
-"""No lead has changed after that."""
+"""No lead was changed later than this."""
 _MOST_UNREADABLE = 0.5
 _ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
@@ -91,12 +88,7 @@ class ProbeFindings:
     sample: LeadSample
     places: Places
     filtering: Filtering
-    dates: Sequence[LeadDates]
-
-    @property
-    def total(self) -> int | None:
-        """How many leads there are, where an answer says, or the list was followed to its end."""
-        return self.sample.counted if self.paging.total is None else self.paging.total
+    dates: SampleDates
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -129,43 +121,46 @@ class OpleadProbe:
             Transient: it kept failing after bounded retries.
         """
         limit = QuestionLimit(MOST_QUESTIONS)
-        access = find_access(self.options, self._open, limit)
-        notes, options = Notes(how=[*access.how]), access.options
-        with Asker(options, self._open, limit) as asker:
-            refuse_standing_clock(asker, access.answer, self.clock)
+        options, answer = find_access(self.options, self._open, limit)
+        notes = Notes(how=[*access_notes(options, self.options)])
+        with self._open(options) as client:
+            survey = self._survey(Asker(client, limit), answer, leads, notes)
+        return replace(
+            survey,
+            requests=sum(client.requests for client in self._clients),
+            how=tuple(notes.how),
+            suspicions=tuple(notes.suspicions),
+            undecided=tuple(notes.undecided),
+        )
+
+    def _survey(self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes) -> Survey:
+        """What the leads show; only what to write, where none is found."""
+        options = asker.client.options
+        refuse_standing_clock(asker, answer, self.clock)
         try:
-            path, items = locate(access.answer.body, options.pagination.items)
+            path, items = locate(answer.body, options.pagination.items)
         except Misconfigured as error:
             notes.undecided.append(f"oplead.pagination.items: {error}")
-            return self._without_leads(options, notes)
+            return Survey(suggestion=suggestion_of(options))
         options = replace(options, pagination=replace(options.pagination, items=path))
         if not items:
             notes.undecided.append(
                 "oplead.token: the list holds no lead, so nothing can be found out; a key that is not the client "
                 "admin's may see none"
             )
-            return self._without_leads(options, notes)
-        found = self._look(options, access.answer, ListReader(path, find_id_paths(items, options)), limit, leads)
-        return self._report(options, found, notes)
+            return Survey(suggestion=suggestion_of(options))
+        listed = LeadList(asker, path, find_id_paths(items, options))
+        return self._report(options, self._look(options, listed, listed.read(answer), leads), notes)
 
-    def _look(
-        self, options: OpleadOptions, answer: OpleadAnswer, reader: ListReader, limit: QuestionLimit, leads: int
-    ) -> ProbeFindings:
+    def _look(self, options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int) -> ProbeFindings:
         """The list's pages, the leads on them, where things stand in those, and what filters them."""
-        first = reader.listed(answer)
-        with Asker(options, self._open, limit) as asker:
-            listed = LeadList(asker, reader)
-            search = PageSearch(listed, first)
-            paging = search.find()
-            enough = QuestionLimit(leads // max(1, paging.page_size) + SPARE_PAGES + MOST_DETAIL_PAGES)
-            with Asker(options, self._open, enough) as reading:
-                sample = take_sample(LeadList(reading, reader), first, paging, leads)
-            places = find_places(list(sample.complete.values()), options)
-            dates = SampleDates(sample, places.fields, options.zone)
-            filters = FilterSearch(search.trials, dates.of_page, options.zone, self._now(first) + _AHEAD)
-            filtering = filters.find(dates.seen, len(first.items), options.since_filter)
-            paging = with_total(listed, paging, sample.counted)
-        return ProbeFindings(paging, sample, places, filtering, dates.seen)
+        search = PageSearch(listed, first)
+        paging = search.find()
+        sample = take_sample(listed, first, paging, leads)
+        places = find_places(list(sample.complete.values()), options)
+        dates = SampleDates(sample, places.fields, options.zone)
+        filtering = FilterSearch(search.trials, dates, self._now(first) + _AHEAD).find(options.since_filter)
+        return ProbeFindings(with_total(listed, paging, sample.counted), sample, places, filtering, dates)
 
     def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
         places, complete = found.places, list(found.sample.complete.values())
@@ -189,8 +184,7 @@ class OpleadProbe:
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         return Survey(
             leads=len(complete),
-            total=found.total,
-            requests=sum(client.requests for client in self._clients),
+            total=found.paging.total,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
             labels=labels_of(records, everyone, self.fold),
@@ -199,34 +193,21 @@ class OpleadProbe:
             few_values=few_values_of(tree, complete, known, self.fold),
             amounts=amounts_of(tree, complete, self.readable, known),
             sources=sources_of(records),
-            how=tuple(notes.how),
-            suspicions=tuple(notes.suspicions),
-            undecided=tuple(notes.undecided),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
         )
 
-    def _without_leads(self, options: OpleadOptions, notes: Notes) -> Survey:
-        return Survey(
-            leads=0,
-            total=None,
-            requests=sum(client.requests for client in self._clients),
-            how=tuple(notes.how),
-            undecided=tuple(notes.undecided),
-            suggestion=suggestion_of(options, _usual_pull(options)),
-        )
-
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
-        if found.total is None:
+        if found.paging.total is None:
             return None
         now = self._now(found.sample.pages[0])
         is_bare = options.detail == "auto" and _mostly_lack_click_ids(options, found.sample)
         return reading_minutes(
-            found.total,
+            found.paging.total,
             page_size=found.paging.page_size,
-            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates]),
-            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates]),
+            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates.seen]),
+            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates.seen]),
             detail_pages=is_bare or options.detail == "always",
             pull=pull,
             per_minute=self.per_minute,
@@ -249,10 +230,10 @@ _LOOKS = 2
 
 
 def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> None:
-    """Where a server on this machine is far from now, see over several answers that its clock goes on.
+    """Where the clock of a server on this machine is far from now, check over several answers that it runs.
 
     Raises:
-        Misconfigured: it does not.
+        Misconfigured: it stands still.
     """
     first = answer.served_at
     if first is None or not is_loopback(asker.client.host) or abs(first - clock.now()) <= _FAR_AWAY:
@@ -269,7 +250,7 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
 
 
 def _records(options: OpleadOptions, leads: Sequence[object], notes: Notes) -> list[Lead]:
-    """The leads as a night would read them; what it could not read is reported with its commonest reason."""
+    """The leads as a night would read them; unreadable ones are counted, with the commonest reason."""
     records, reasons = [], []
     parser = LeadParser(options)
     for lead in leads:
@@ -331,7 +312,7 @@ def settle(
 
 
 def _with_detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> OpleadOptions:
-    """Detail pages are read where they hold something that counts and the list does not."""
+    """The same, with detail pages where they hold something needed that the list lacks."""
     sample = found.sample
     are_lacking = _mostly_lack_click_ids(options, sample)
     if sample.lead_path is None:
@@ -381,7 +362,7 @@ _BROKEN = 2
 
 
 def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
-    """Why the list is not read as it was seen; None where it is, as far as two pages show."""
+    """Why a night would not read the list as it was seen; None where two pages agree."""
     if sample.objection is not None:
         return sample.objection
     try:
@@ -445,43 +426,37 @@ Written = str | int | bool | list[str] | Suggestion
 _PLAIN = ("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query")
 
 
-def suggestion_of(options: OpleadOptions, pull: Pull) -> Suggestion:
+def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
     """The settings that differ from the defaults; the token, the address and the pace are left to the caller."""
     default, since = OpleadOptions(token="", zone=options.zone), options.since_filter
-    written: dict[str, Written] = _different(options, default, _PLAIN)
-    written["auth"] = _different(options.auth, default.auth)
-    written["pagination"] = _different(options.pagination, default.pagination)
-    if pull != _usual_pull(options):
+    written = _different(options, default, (*_PLAIN, "auth", "pagination"))
+    if pull not in (None, "list" if since is None else "since"):
         written["pull"] = pull
     if since is not None:
         written["since_filter"] = {"param": since.param, **_different(since, SinceOptions(since.param))}
-    written |= _different(options, default, ("detail",))
-    written["fields"] = _different(options.fields, default.fields)
-    return {name: value for name, value in written.items() if value != {}}
-
-
-def _usual_pull(options: OpleadOptions) -> Pull:
-    return "list" if options.since_filter is None else "since"
+    return written | _different(options, default, ("detail", "fields"))
 
 
 Chosen = OpleadOptions | AuthOptions | PaginationOptions | SinceOptions | FieldPaths
 
 
 def _different(chosen: Chosen, default: Chosen, names: Sequence[str] = ()) -> dict[str, Written]:
-    """The parts that differ from the default, of these names or all."""
-    values = {name: getattr(chosen, name) for name in names or [one.name for one in fields(chosen)]}
-    return {
-        name: _as_written(value)
-        for name, value in values.items()
-        if value is not None and value != getattr(default, name)
-    }
+    """The parts that differ from the default, of these names or all, as they are written."""
+    parts = (
+        (name, getattr(chosen, name), getattr(default, name)) for name in names or [one.name for one in fields(chosen)]
+    )
+    return {name: _written(value, usual) for name, value, usual in parts if value is not None and value != usual}
 
 
-def _as_written(value: str | int | tuple[str, ...] | Mapping[str, str]) -> Written:
-    """Paths are written plainly where there is one, else as a list."""
-    if isinstance(value, tuple):
-        return value[0] if len(value) == 1 else list(value)
-    return dict(value) if isinstance(value, Mapping) else value
+def _written(value: Any, default: Any) -> Any:
+    match value:
+        case tuple():
+            return value[0] if len(value) == 1 else list(value)
+        case Mapping():
+            return dict(value)
+        case AuthOptions() | PaginationOptions() | FieldPaths():
+            return _different(value, default)
+    return value
 
 
 def reading_minutes(
@@ -489,14 +464,8 @@ def reading_minutes(
 ) -> tuple[float, float]:
     """How long it takes to read everything once, and to read a usual night's changes.
 
-    Args:
-        total: how many leads there are.
-        page_size: how many the list has on a page.
-        changed: the share of leads that a usual night's pull takes for changed, its overlap included.
-        recent: the share of leads young enough to be sent still.
-        detail_pages: whether each lead takes a request of its own.
-        pull: how changes are found.
-        per_minute: how many requests are allowed.
+    `changed` is the share of leads that a usual night's pull takes for changed, its overlap included, `recent` that of
+    the leads young enough to be sent still.
     """
 
     def minutes(listed: int, details: int) -> float:

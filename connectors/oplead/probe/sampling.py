@@ -1,7 +1,7 @@
 """Leads to look at, from the list and their detail pages, and the filter that lists what changed among them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Literal
@@ -10,18 +10,27 @@ from zoneinfo import ZoneInfo
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, TokenRefused
 from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import first, first_instant, text_of, write_moment
+from connectors.oplead.fields import first, first_instant, since_query, text_of, write_moment
 from connectors.oplead.lead_parser import lead_among, objects_in, with_candidates
 from connectors.oplead.options import FieldPaths, SinceOptions
-from connectors.oplead.probe.access import Asker, Effect, LeadList, ListedPage, QuestionLimitReached, Trial, Trials
+from connectors.oplead.probe.access import (
+    Asker,
+    Effect,
+    LeadList,
+    ListedPage,
+    QuestionLimit,
+    QuestionLimitReached,
+    Trial,
+    Trials,
+)
 from connectors.oplead.probe.field_survey import find_places
 from connectors.oplead.probe.pagination import Paging
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
-MOST_DETAIL_PAGES = 60
+_MOST_DETAIL_PAGES = 60
 FIRST_DETAIL_PAGES = 3
 _FURTHER_PAGES = 30
-SPARE_PAGES = _FURTHER_PAGES + 3
+_SPARE_PAGES = _FURTHER_PAGES + 3
 """To be counted beside those whose leads are looked at."""
 
 
@@ -66,13 +75,15 @@ class LeadSample:
 
 
 def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
-    """About so many leads, from the start of the list."""
+    """About `count` leads, from the start of the list."""
+    enough = QuestionLimit(count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
+    asker = Asker(leads.asker.client, enough)
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
     counted = objection = None
     # Where nobody knows how the list goes on, there is the first page.
-    pages = (first_page,) if paging.undecided else leads.pages(paging.options, first_page)
+    pages = (first_page,) if paging.undecided else replace(leads, asker=asker).pages(paging.options, first_page)
     # The total is known, or may be asked for in another way.
     needs_no_count = paging.total is not None or paging.is_numbered
     try:
@@ -94,7 +105,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
         objection = str(error)
     if not read:
         read, items = [first_page], dict(zip(first_page.marks, first_page.items, strict=True))
-    lead_path, details, add = _detail_pages(leads.asker, leads.reader.ids, items)
+    lead_path, details, add = _detail_pages(asker, leads.ids, items)
     return LeadSample(tuple(read), items, lead_path, details, add, counted, objection)
 
 
@@ -102,7 +113,7 @@ def _detail_pages(
     asker: Asker, id_paths: tuple[str, ...], items: Mapping[str, object]
 ) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
     """The path that gives leads' detail pages, a few of these, more where they add something, and whether they do."""
-    options = asker.options
+    options = asker.client.options
     with_id = [mark for mark, item in items.items() if text_of(first(_object(item), id_paths)) == mark]
     for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
         found = _read_detail_pages(asker, _spread(with_id, FIRST_DETAIL_PAGES), id_paths, path)
@@ -114,7 +125,7 @@ def _detail_pages(
         return path, found, False
     status_paths = with_candidates(find_places(list(items.values()), options).fields).status or ()
     labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
-    rest = [mark for mark in in_turn(with_id, labels, MOST_DETAIL_PAGES) if mark not in found]
+    rest = [mark for mark in in_turn(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
     return path, {**found, **_read_detail_pages(asker, rest, id_paths, path)}, True
 
 
@@ -126,7 +137,7 @@ def _read_detail_pages(
     missed = 0
     try:
         for lead_id in ids:
-            answer = asker.lead(lead_id, lead_path)
+            answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
             objects = objects_in(answer.body) if isinstance(answer, OpleadAnswer) else []
             if (lead := lead_among(objects, lead_id, id_paths)) is not None:
                 found[lead_id] = lead
@@ -148,7 +159,7 @@ def _adds(listed: object, details: Mapping[str, object]) -> bool:
 
 
 def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
-    """So many of them, of every label in turn: what only sold leads have is on few of all leads."""
+    """`count` of them, of every label in turn: few leads have what only sold ones have."""
     groups: dict[str | None, list[str]] = {}
     for mark in marks:
         groups.setdefault(labels.get(mark), []).append(mark)
@@ -158,7 +169,7 @@ def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) 
 
 
 def _spread(marks: Sequence[str], count: int) -> list[str]:
-    """So many of them, from the start to the end."""
+    """`count` of them, evenly from start to end."""
     if len(marks) <= count:
         return list(marks)
     return [marks[index * (len(marks) - 1) // (count - 1)] for index in range(count)]
@@ -196,12 +207,8 @@ class LeadDates:
 
     def is_old_but_changed_after(self, moment: datetime) -> bool:
         """Whether it was created more than a day before a moment and changed after it."""
-        return (
-            self.created is not None
-            and self.created < moment - _DAY
-            and self.updated is not None
-            and self.updated > moment
-        )
+        created, updated = self.created, self.updated
+        return created is not None and created < moment - _DAY and updated is not None and updated > moment
 
 
 class SampleDates:
@@ -210,7 +217,7 @@ class SampleDates:
     def __init__(self, sample: LeadSample, places: FieldPaths, zone: ZoneInfo) -> None:
         paths = with_candidates(places)
         self._paths = (paths.created_at or (), paths.updated_at or ())
-        self._zone = zone
+        self.zone = zone
         self._known = {mark: self._dates(lead) for mark, lead in sample.every.items()}
         self.seen = tuple(self._known.values())
         """Those of the sample."""
@@ -221,7 +228,7 @@ class SampleDates:
         return tuple(self._known.get(mark) or self._dates(item) for mark, item in entries)
 
     def _dates(self, lead: object) -> LeadDates:
-        created, updated = (first_instant(lead, paths, self._zone) for paths in self._paths)
+        created, updated = (first_instant(lead, paths, self.zone) for paths in self._paths)
         return LeadDates(created, updated)
 
 
@@ -235,37 +242,35 @@ class Filtering:
     how: tuple[str, ...] = ()
 
 
-@dataclass(eq=False, repr=False)
 class FilterSearch:
     """Tries the usual names and formats, first with a moment to come, then with one that splits the leads seen."""
 
-    trials: Trials
-    dates_of: Callable[[ListedPage], Sequence[LeadDates]]
-    """When the leads of a page were created and last changed, as far as that is known."""
-    zone: ZoneInfo
-    ahead: datetime
-    """A moment to come, by the platform's clock."""
-    _always_wrong: list[str] = field(default_factory=list, init=False)
-    """The names that are read, and refused in every format."""
+    def __init__(self, trials: Trials, dates: SampleDates, ahead: datetime) -> None:
+        """Ask nothing yet; `ahead` is a moment to come, by the platform's clock."""
+        self._trials = trials
+        self._dates = dates
+        self._ahead = ahead
+        self._split = _split(dates.seen, len(trials.first.items))
+        self._always_wrong: list[str] = []
+        """The names that are read, and refused in every format."""
 
-    def find(self, seen: Sequence[LeadDates], page_size: int, configured: SinceOptions | None) -> Filtering:
+    def find(self, configured: SinceOptions | None) -> Filtering:
         """The filter by changes; one that may as well filter by creation is not suggested."""
         if configured is not None:
             note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
-            return Filtering(configured, self.ahead, (note,))
+            return Filtering(configured, self._ahead, (note,))
         notes: list[str] = []
-        split = _split(seen, page_size)
         try:
             for found in self._filters():
-                meaning = self._meaning(found, split, seen)
+                meaning = self._meaning(found)
                 if meaning == "changes":
                     note = f"Changes: `{found.param}` lists only what changed since a time ({_FORMATS[found.format]})."
-                    return Filtering(found, split, (*notes, note))
+                    return Filtering(found, self._split, (*notes, note))
                 notes.append(_ignored(found.param, meaning))
-            if (both := self._with_both_ends(split, seen)) is not None:
+            if (both := self._with_both_ends()) is not None:
                 names = f"`{both.param}` and `{both.until_param}`"
                 note = f"Changes: {names} list only what changed between two times ({_FORMATS[both.format]})."
-                return Filtering(both, split, (*notes, note))
+                return Filtering(both, self._split, (*notes, note))
         except QuestionLimitReached:
             notes.append("Changes: not every usual filter could be tried within the bound on questions.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
@@ -276,72 +281,67 @@ class FilterSearch:
         left = list(_NAMES)
         for form in _FORMATS:
             wrong: list[str] = []
-            for trial in self.trials.each(tuple(left), write_moment(self.ahead, form, self.zone)):
+            for trial in self._trials.each(tuple(left), write_moment(self._ahead, form, self._dates.zone)):
                 if self._leaves_out(trial):
                     left.remove(trial.name)
                     yield SinceOptions(trial.name, form)
                 elif trial.effect is Effect.WRONG:
                     wrong.append(trial.name)
             self._always_wrong = wrong
-            if self.trials.refusal is not None:  # whoever refuses unknown names has shown which are known
+            if self._trials.refusal is not None:  # whoever refuses unknown names has shown which are known
                 left = wrong
 
-    def _with_both_ends(self, split: datetime | None, seen: Sequence[LeadDates]) -> SinceOptions | None:
+    def _with_both_ends(self) -> SinceOptions | None:
         """The filter by changes that wants both ends of the time: its beginning alone is refused, or ignored."""
         refused = [name for name in self._always_wrong if name in _ENDS]
         for name in refused or self._read_in_pairs():
             for form in _FORMATS:
                 found = SinceOptions(name, form, _ENDS[name])
-                if self._leaves_out(self._ask(found, self.ahead)):
-                    if self._meaning(found, split, seen) == "changes":
+                if self._leaves_out(self._ask(found, self._ahead)):
+                    if self._meaning(found) == "changes":
                         return found
                     break
         return None
 
     def _read_in_pairs(self) -> list[str]:
         """The names that make a difference beside their ends, in one format or another; none, mostly."""
-        if self.trials.refusal is not None:
+        if self._trials.refusal is not None:
             return []
         found: dict[str, None] = {}
         for form in _FORMATS:
             every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
-            queries = [self._query(one, self.ahead) for one in every]
-            together = {name: value for query in queries for name, value in query.items()}
-            if self.trials.together(together).effect is Effect.SAME:
+            together = dict(pair for one in every for pair in self._query(one, self._ahead).items())
+            if self._trials.ask(together).effect is Effect.SAME:
                 continue
             for one in every:
-                if one.param not in found and self._ask(one, self.ahead).effect is not Effect.SAME:
+                if one.param not in found and self._ask(one, self._ahead).effect is not Effect.SAME:
                     found[one.param] = None
         return list(found)
 
     def _ask(self, found: SinceOptions, since: datetime) -> Trial:
-        return self.trials.together(self._query(found, since))
+        return self._trials.ask(self._query(found, since))
 
     def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
         """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
-        query = {found.param: write_moment(since, found.format, self.zone)}
-        if found.until_param is not None:
-            query[found.until_param] = write_moment(self.ahead + _DAY, found.format, self.zone)
-        return query
+        return since_query(found, since, self._ahead + _DAY, self._dates.zone)
 
     def _leaves_out(self, trial: Trial) -> bool:
         """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
         shown = len(trial.page.marks) if trial.page else 0
-        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self.trials.first.marks)
+        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
 
-    def _meaning(
-        self, found: SinceOptions, split: datetime | None, seen: Sequence[LeadDates]
-    ) -> Literal["changes", "creation", "unclear"]:
+    def _meaning(self, found: SinceOptions) -> Literal["changes", "creation", "unclear"]:
+        split = self._split
         page = None if split is None else self._ask(found, split).page
         if split is None or page is None:
             return "unclear"
-        dates = self.dates_of(page)
+        dates = self._dates.of_page(page)
         # A day, or a clock without its zone, may let in a little more.
         if any(one.updated is not None and one.updated < split - _DAY for one in dates):
             return "unclear"
         if any(one.is_old_but_changed_after(split) for one in dates):
             return "changes"
-        return "creation" if any(one.is_old_but_changed_after(split) for one in seen) else "unclear"
+        return "creation" if any(one.is_old_but_changed_after(split) for one in self._dates.seen) else "unclear"
 
 
 def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:

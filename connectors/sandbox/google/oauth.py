@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from connectors.sandbox.rules import Rule
+from connectors.sandbox.platform import require_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 Key = rsa.RSAPrivateKey
@@ -27,21 +27,7 @@ SCOPES = frozenset({DATA_MANAGER, ADWORDS})
 CLIENT_EMAIL = "oplead-sync@sandbox-project.iam.gserviceaccount.com"
 LIFETIME_SECONDS = 3600
 SKEW_SECONDS = 300
-
-_PAGE = "https://developers.google.com/identity/protocols/oauth2/service-account"
-RULES: tuple[Rule, ...] = (
-    Rule("oauth", "only POST /token with a form body is answered", "documented", _PAGE),
-    Rule("oauth", f"grant_type is {GRANT_TYPE}", "documented", _PAGE),
-    Rule("oauth", "the assertion is a JWT signed RS256 by the account's own key", "documented", _PAGE),
-    Rule("oauth", "iss is the account's e-mail address", "documented", _PAGE),
-    Rule("oauth", f"aud is {AUDIENCE}", "documented", _PAGE),
-    Rule("oauth", "scope names datamanager or adwords and nothing else", "assumed", "assumed"),
-    Rule("oauth", "exp lies at most an hour after iat, and neither is far from now", "documented", _PAGE),
-    Rule("oauth", "every other field of form, header or claims is refused", "assumed", "assumed"),
-    Rule("oauth", "a token works for an hour", "documented", _PAGE),
-    Rule("oauth", "a token works only with the scope it was asked for", "documented", _PAGE),
-    Rule("oauth", "a revoked account is answered 400 invalid_grant", "inferred", _PAGE),
-)
+_SWITCHES = {"revoke_tokens": (False, True), "refuse_tokens": (False, True)}
 
 
 class _RefusedError(Exception):
@@ -67,12 +53,11 @@ class OAuth:
         self._machine = machine
         self._tokens: dict[str, tuple[str, float]] = {}
         """By the token's SHA-256: its scopes, and when it expires."""
-        self.switches: dict[str, object] = {"revoke_tokens": False, "refuse_tokens": False}
+        self.switches: dict[str, object] = dict.fromkeys(_SWITCHES, False)
 
     def switch(self, name: str, value: object) -> None:
         """Turn one switch; ValueError if it has no such position."""
-        if name not in self.switches or not isinstance(value, bool):
-            raise ValueError(f"{name} is true or false")
+        require_position(_SWITCHES, name, value)
         with self._lock:
             if name == "revoke_tokens":
                 self._tokens.clear()

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.sandbox.faults import dumped, parsed
 from connectors.sandbox.meta.events import STORE
 from connectors.sandbox.meta.wire import MetaEvent
 
@@ -24,7 +25,8 @@ class MetaAcceptance:
     order_id: str
     event_time: str
     action_source: str
-    value: float | None
+    value: int | float | None
+    """As it was sent: a whole number stays one when it is loaded."""
     currency: str
     click_kind: str
     """lead_id, fbc or contact."""
@@ -87,17 +89,15 @@ class MetaBook:
     def dump(self) -> dict[str, Any]:
         """Everything, for `load`."""
         received = [[*key, at] for key, at in self._received.items()]
-        return {"lines": [asdict(line) for line in self._lines.values()], "received": received}
+        return {"lines": dumped(list(self._lines.values())), "received": received}
 
     @classmethod
-    def load(cls, dumped: Mapping[str, Any]) -> "MetaBook":
+    def load(cls, saved: Mapping[str, Any]) -> "MetaBook":
         """The book of an earlier `dump`."""
         book = cls()
-        for each in dumped["lines"]:
-            counted = MetaAcceptance(**{**each["counted"], "keys": tuple(each["counted"]["keys"])})
-            line = MetaBookLine(**{**each, "counted": counted})
-            book._lines[counted.dataset, counted.event_name, counted.event_id] = line
-        book._received = {tuple(key): at for *key, at in dumped["received"]}
+        for line in parsed(list[MetaBookLine], saved["lines"]):
+            book._lines[line.counted.dataset, line.counted.event_name, line.counted.event_id] = line
+        book._received = {tuple(key): at for *key, at in saved["received"]}
         return book
 
     def _is_twin(self, event: MetaAcceptance, *, deduplicate: bool) -> bool:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from connectors.sandbox.meta import rules
-from connectors.sandbox.meta.rules import MetaRule
 from connectors.sandbox.meta.wire import MetaEvent, MetaRefusal
+from connectors.sandbox.rules import MetaRule
+from connectors.sandbox.rules import meta_rules as rules
 
 HASHED = frozenset(
     "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - read as one line

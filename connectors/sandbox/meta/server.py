@@ -1,16 +1,19 @@
 """Meta's Conversions API, played strictly: a request is counted whole or refused whole.
 
-Rules and their evidence: `rules.RULES`.
+Rules and their evidence: `rules.csv`.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from connectors.sandbox.meta import rules
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from connectors.sandbox.faults import STRICT, dumped, parsed
 from connectors.sandbox.meta.book import MetaAcceptance, MetaBook, MetaBookLine, acceptance
 from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, violations
 from connectors.sandbox.meta.wire import (
@@ -27,10 +30,11 @@ from connectors.sandbox.meta.wire import (
     throttled_response,
     warned,
 )
-from connectors.sandbox.server import WireRequest, WireResponse, json_response, require_position
+from connectors.sandbox.platform import Platform, Positions
+from connectors.sandbox.rules import meta_rules as rules
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
-REFUSALS_KEPT = 1_000
-SWITCHES: Mapping[str, tuple[object, ...]] = {
+SWITCHES: Positions = {
     "meta_deduplication": (True, False),
     "meta_error_index": (False, True),
     "meta_language": ("en", "fr"),
@@ -39,13 +43,13 @@ SWITCHES: Mapping[str, tuple[object, ...]] = {
     "meta_ascii_names": (False, True),
     "meta_readable": (True, False),
     "meta_received": ("all", "none"),
-    "meta_throttle_minutes": (0,),
+    "meta_throttle_minutes": (0, int),
     "meta_version_ends": (False, True),
 }
 """What could change a state and is not certain: the positions, default first.
 
-`meta_received` falls back to "all" after one upload. `meta_throttle_minutes` takes any number of minutes: the next
-upload is refused for so long, then it falls back to 0.
+`meta_received` falls back to "all" after one upload. `meta_throttle_minutes` refuses the next upload for so long,
+then it falls back to 0.
 """
 _PARAMETERS = frozenset(
     {"data", "test_event_code", "partner_agent", "upload_tag", "upload_id", "upload_source", "namespace_id"}
@@ -56,28 +60,27 @@ _PARAMETERS = frozenset(
 _Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
 
 
-class MetaPlatform:
-    """The platform behind one address.
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
+class MetaRuling:
+    """The error planted on an event."""
 
-    Args:
-        now: the sandbox clock, aware UTC.
-    """
+    subcode: int = Field(ge=0)
+    code: int = Field(default=100, gt=0)
+
+
+class MetaPlatform(Platform):
+    """The platform behind one address."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self.switches: dict[str, object] = {name: positions[0] for name, positions in SWITCHES.items()}
+        super().__init__(now, SWITCHES, RLock())
         self._book = MetaBook()
-        self._rulings: dict[str, tuple[int, int]] = {}
-        """Code and subcode by event id, fbc, click id or lead id."""
-        self._refused: deque[dict[str, object]] = deque(maxlen=REFUSALS_KEPT)
-        self._counts: Counter[str] = Counter()
+        self._rulings: dict[str, MetaRuling] = {}
         self._throttled = 0
-        self._lock = RLock()
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
-        with self._lock:
-            self._counts["requests"] += 1
+        with self.lock:
+            self.counts["requests"] += 1
             try:
                 answer = self._answer(read(request))
             except RefusedError as error:
@@ -86,77 +89,57 @@ class MetaPlatform:
 
     def switch(self, name: str, value: object) -> None:
         """Turn one switch; ValueError where it has no such position."""
+        super().switch(name, value)
         if name == "meta_throttle_minutes":
-            if type(value) is not int or value < 0:
-                raise ValueError(f"{name} is a number of minutes")
-            self.throttle(value, count=1 if value else 0)
-            return
-        require_position(SWITCHES, name, value)
-        with self._lock:
-            self.switches[name] = value
+            self._throttled = 1 if value else 0
 
     def throttle(self, minutes: int, count: int = 1) -> None:
         """Refuse the next `count` uploads, telling each to come back in so many minutes."""
-        with self._lock:
+        with self.lock:
             self.switches["meta_throttle_minutes"] = minutes
             self._throttled = count
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Refuse every request that holds one of these events from now on.
+        """Refuse every request that holds one of these events: by event id, fbc, the click id in it, or lead id.
 
-        Args:
-            rulings: by event id, fbc, the click id in it, or lead id: `{"subcode": 2804…}`, with a `"code"` other
-                than 100 where wished.
-
-        Raises:
-            ValueError: one has another shape; none is planted then.
+        ValueError if one is no `MetaRuling`; none is planted then.
         """
-        planted = {key: _ruling(each) for key, each in rulings.items()}
-        with self._lock:
+        planted = parsed(dict[str, MetaRuling], rulings)
+        with self.lock:
             self._rulings.update(planted)
 
     def book(self) -> list[dict[str, object]]:
         """Every event counted, one line for each dataset, name and id, in the order of first acceptance, as JSON."""
-        with self._lock:
+        with self.lock:
             return self._book.lines()
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
         """The click ids and hashes of every event in the book, by event id."""
-        with self._lock:
+        with self.lock:
             return self._book.known_by()
-
-    def state(self) -> dict[str, object]:
-        """Book, counts and latest refusals, as JSON."""
-        with self._lock:
-            return {"book": self.book(), "requests": dict(self._counts), "refused": list(self._refused)}
 
     def dump(self) -> dict[str, Any]:
         """Its state as JSON, for `load`."""
-        with self._lock:
+        with self.lock:
             return {
+                **super().dump(),
                 "book": self._book.dump(),
-                "rulings": {key: {"code": code, "subcode": subcode} for key, (code, subcode) in self._rulings.items()},
-                "refused": list(self._refused),
-                "counts": dict(self._counts),
-                "switches": dict(self.switches),
+                "rulings": dumped(self._rulings),
                 "throttled": self._throttled,
             }
 
-    def load(self, dumped: Mapping[str, Any]) -> None:
+    def load(self, saved: Mapping[str, Any]) -> None:
         """Go on from an earlier `dump`."""
-        with self._lock:
-            self._book = MetaBook.load(dumped["book"])
-            self._rulings = {key: _ruling(each) for key, each in dumped["rulings"].items()}
-            self._refused = deque(dumped["refused"], maxlen=REFUSALS_KEPT)
-            self._counts = Counter(dumped["counts"])
-            for name, value in dumped["switches"].items():
-                self.switch(name, value)
-            self._throttled = dumped["throttled"]
+        with self.lock:
+            super().load(saved)
+            self._book = MetaBook.load(saved["book"])
+            self._rulings = parsed(dict[str, MetaRuling], saved["rulings"])
+            self._throttled = saved["throttled"]
 
     def _answer(self, call: GraphCall) -> WireResponse:
         match call.method, call.path:
             case "POST", (dataset, "events"):
-                self._counts["uploads"] += 1
+                self.counts["uploads"] += 1
                 return self._upload(call, dataset)
             case "GET", ("debug_token",):
                 return self._read(call, call.dataset, _token_fields)
@@ -172,7 +155,7 @@ class MetaPlatform:
         if not self.switches["meta_readable"]:
             raise refused(rules.READABLE)
         body = answer(call, self._book.of(dataset))
-        self._counts["reads"] += 1
+        self.counts["reads"] += 1
         return json_response(200, body)
 
     def _upload(self, call: GraphCall, dataset: str) -> WireResponse:
@@ -207,8 +190,7 @@ class MetaPlatform:
         """The refusal planted for this event."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
             if name in self._rulings:
-                code, subcode = self._rulings[name]
-                return MetaRefusal(replace(rules.PLANTED, code=code, subcode=subcode), row)
+                return MetaRefusal(replace(rules.PLANTED, **asdict(self._rulings[name])), row)
         return None
 
     def _accept(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:
@@ -217,7 +199,7 @@ class MetaPlatform:
         now, deduplicate = self._now(), bool(self.switches["meta_deduplication"])
         for event in accepted:
             self._book.accept(acceptance(event, dataset, now), deduplicate=deduplicate)
-        self._counts["events"] += len(accepted)
+        self.counts["events"] += len(accepted)
         return json_response(200, {"events_received": len(accepted), "messages": [], "fbtrace_id": self._trace()})
 
     def _throttle(self) -> WireResponse:
@@ -225,38 +207,27 @@ class MetaPlatform:
         minutes = int(str(self.switches["meta_throttle_minutes"]))
         if not self._throttled:
             self.switches["meta_throttle_minutes"] = 0
-        self._note(MetaRefusal(rules.THROTTLED))
+        self._note_refusal(MetaRefusal(rules.THROTTLED))
         return throttled_response(minutes, self._trace())
 
     def _refuse(self, refusal: MetaRefusal) -> WireResponse:
-        self._note(refusal)
+        self._note_refusal(refusal)
         language, indexed = self.switches["meta_language"], self.switches["meta_error_index"]
         return refusal_response(refusal, self._trace(), language=language, indexed=indexed)
 
-    def _note(self, refusal: MetaRefusal) -> None:
-        self._counts["refused"] += 1
+    def _note_refusal(self, refusal: MetaRefusal) -> None:
+        self.counts["refused"] += 1
         code, subcode = refusal.rule.code, refusal.rule.subcode
-        at = self._now().isoformat()
-        self._refused.append({"at": at, "code": code, "subcode": subcode, "field": refusal.path})
+        self.note(self._now(), code=code, subcode=subcode, field=refusal.path)
 
     def _trace(self) -> str:
         """A trace id: the same in every rehearsal."""
-        return f"Asandbox{self._counts['requests']:015d}"
+        return f"Asandbox{self.counts['requests']:015d}"
 
 
 def _require_own(call: GraphCall, dataset: str) -> None:
     if dataset != call.dataset:
         raise refused(rules.OWN_DATASET)
-
-
-def _ruling(document: object) -> tuple[int, int]:
-    """Code and subcode of a planted refusal; ValueError where it is none."""
-    match document:
-        case {"subcode": int(subcode), **rest} if not rest.keys() - {"code"} and type(subcode) is int:
-            code = rest.get("code", rules.INVALID)
-            if type(code) is int and code > 0 and subcode >= 0:
-                return code, subcode
-    raise ValueError('a ruling is {"subcode": a number, "code": a number, 100 where it is left out}')
 
 
 _BUSINESS = {"id": "900100200300400", "name": "Sandbox"}

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import NoReturn
 from urllib.parse import parse_qs
 
-from connectors.sandbox.meta import rules
-from connectors.sandbox.meta.rules import FAILING, OWN_DATASET, PROOF, SHAPE, THROTTLED, TOKEN_KNOWN, MetaRule
+from connectors.sandbox.rules import MetaRule
+from connectors.sandbox.rules import meta_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 TOKENS: Mapping[str, str] = {
@@ -32,9 +32,9 @@ NAMES: Mapping[str, str] = {"1234567890": "Maison Démo", "2345678901": "Autre M
 
 _BUSINESS = "900100200300400"
 _VENDOR_WORDS = {
-    TOKEN_KNOWN: "Invalid OAuth access token - Cannot parse access token",
-    PROOF: "Invalid appsecret_proof provided in the API argument",
-    OWN_DATASET: "Unsupported request. Object does not exist, cannot be loaded due to missing permissions, "
+    rules.TOKEN_KNOWN: "Invalid OAuth access token - Cannot parse access token",
+    rules.PROOF: "Invalid appsecret_proof provided in the API argument",
+    rules.OWN_DATASET: "Unsupported request. Object does not exist, cannot be loaded due to missing permissions, "
     "or does not support this operation",
 }
 """Messages of Meta's that others published, where a caller might read them."""
@@ -74,13 +74,9 @@ def refused(rule: MetaRule, field: str = "") -> RefusedError:
 
 
 def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, indexed: object) -> WireResponse:
-    """The answer to a refused request.
+    """The answer to a refused request; words for people are in this language, "en" or "fr".
 
-    Args:
-        refusal: what was broken.
-        trace: the answer's `fbtrace_id`.
-        language: "en" or "fr", of the words for people; words for developers are English always.
-        indexed: whether every refusal of an event names it; else only 2804019 does.
+    `indexed` says whether every refusal of an event names it; else only 2804019 does.
     """
     rule = refusal.rule
     details: dict[str, object] = {"error_subcode": rule.subcode} if rule.subcode else {}
@@ -97,7 +93,7 @@ def throttled_response(minutes: int, trace: str) -> WireResponse:
     usage = {"call_count": 100, "total_cputime": 25, "total_time": 25}
     row = {"type": "ads_management", **usage, "estimated_time_to_regain_access": minutes}
     headers = {"X-Business-Use-Case-Usage": json.dumps({_BUSINESS: [row]}), "X-App-Usage": json.dumps(usage)}
-    throttled = _error(THROTTLED, _message(MetaRefusal(THROTTLED)), trace)
+    throttled = _error(rules.THROTTLED, _message(MetaRefusal(rules.THROTTLED)), trace)
     return replace(throttled, headers={**throttled.headers, **headers})
 
 
@@ -112,7 +108,7 @@ def warned(response: WireResponse) -> WireResponse:
 
 def failed_response(status: int) -> WireResponse:
     """The answer of a Meta that failed, perhaps after it counted the events."""
-    return _error(replace(FAILING, status=status), FAILING.title, "Asandboxfailed", {"is_transient": True})
+    return _error(replace(rules.FAILING, status=status), rules.FAILING.title, "Asandboxfailed", {"is_transient": True})
 
 
 def _error(rule: MetaRule, message: str, trace: str, details: Mapping[str, object] = _NO_DETAILS) -> WireResponse:
@@ -130,7 +126,7 @@ def _message(refusal: MetaRefusal) -> str:
 
 def _for_people(refusal: MetaRefusal, *, language: object, indexed: object) -> dict[str, str]:
     rule, english = refusal.rule, language == "en"
-    if rule.subcode == SHAPE.subcode:
+    if rule.subcode == rules.SHAPE.subcode:
         template = refusal.complaint if english and refusal.complaint else "{path}"
         message = template.replace("{path}", refusal.path)
     else:
@@ -247,7 +243,7 @@ def _token(request: WireRequest, *places: dict[str, object]) -> str:
     return texts.pop()
 
 
-def _json(text: str | bytes, rule: rules.MetaRule = rules.DATA) -> object:
+def _json(text: str | bytes, rule: MetaRule = rules.DATA) -> object:
     """Strict JSON: no NaN, no key twice."""
     try:
         return json.loads(text, parse_constant=_refuse, object_pairs_hook=_without_repeats)

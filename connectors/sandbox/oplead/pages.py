@@ -37,12 +37,7 @@ class Page:
 
 
 def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
-    """The page that a query asks for; None among the leads marks a deleted one.
-
-    Args:
-        leads: by id, oldest first.
-        query: as `parameters` read it.
-        shape: how the list speaks.
+    """The page that a query asks for, of leads by id, oldest first; None marks a deleted one.
 
     Raises:
         BadQueryError: a parameter is unreadable.

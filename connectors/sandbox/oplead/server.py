@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
-from pathlib import Path
 from threading import Lock
 from typing import Any, assert_never
 from urllib.parse import unquote
@@ -15,8 +14,8 @@ from connectors.sandbox.oplead.accidents import Accident, applied, as_document
 from connectors.sandbox.oplead.leads import in_list, on_wire, wire_id
 from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, positions_of, shape_of
-from connectors.sandbox.rules import Rule, read_rules
-from connectors.sandbox.server import WireRequest, WireResponse, json_response, require_position
+from connectors.sandbox.platform import require_position
+from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead as Oplead would serve it at an instant, by id, in the list's order."""
@@ -30,8 +29,6 @@ RATE_WINDOW = timedelta(seconds=60)
 
 SWITCHES: Mapping[str, tuple[Position, ...]] = {**AXES, "retry_after": (True, False)}
 """What Oplead documents nowhere and could change what is sent: the positions, the default first."""
-
-RULES = tuple(read_rules(Path(__file__).with_name("rules.csv"), Rule, "oplead").values())
 
 
 class OpleadPlatform:
@@ -102,16 +99,12 @@ class OpleadPlatform:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a dumped state."""
-        match state:
-            case {"put": dict(put), "taken": list(taken), "switches": dict(switches)}:
-                with self._lock:
-                    self._put = dict(put)
-                    self._answered = deque(datetime.fromisoformat(moment) for moment in taken)
-                self.accidents = [parsed(Accident, each) for each in state.get("accidents", ())]
-                for name, value in switches.items():
-                    self.switch(name, value)
-            case _:
-                raise ValueError("this is no state of Oplead")
+        with self._lock:
+            self._put = dict(state["put"])
+            self._answered = deque(map(datetime.fromisoformat, state["taken"]))
+        self.accidents = parsed(list[Accident], state.get("accidents", []))
+        for name, value in state["switches"].items():
+            self.switch(name, value)
 
     def _gate(self, request: WireRequest) -> WireResponse | None:
         """The refusals that come before any page is looked at."""

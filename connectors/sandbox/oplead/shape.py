@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from itertools import product
 from typing import Final, Literal, get_args, get_type_hints
 
+from connectors.sandbox.platform import require_position
 from connectors.sandbox.population.lives import Dice
-from connectors.sandbox.server import require_position
 
 
 @dataclass(frozen=True, slots=True)

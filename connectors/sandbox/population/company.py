@@ -162,7 +162,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
     truth = Truth(
         kinds=kinds,
         created=created,
-        changes=_in_order(changes),
+        changes=tuple(sorted(changes, key=lambda change: change.at)),
         click=trace.click,
         readable=trace.readable,
         knows_google_click=kinds["click"] in GOOGLE_KINDS,
@@ -171,7 +171,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
         phones=person.phones,
         deleted=deleted,
     )
-    return Life(_id(number), arrival.channel, agency, person, lead_data, truth)
+    return Life(f"L-{10_000 + number}", arrival.channel, agency, person, lead_data, truth)
 
 
 def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life:
@@ -181,12 +181,13 @@ def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life
     if won and typed:
         changes.append(LeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
     changes += _withdraw(dice, arrival)
-    truth = replace(first.truth, created=arrival.created, changes=_in_order(changes), repeats=first.id)
-    return replace(first, id=_id(number), truth=truth)
-
-
-def _id(number: int) -> str:
-    return f"L-{10_000 + number}"
+    truth = replace(
+        first.truth,
+        created=arrival.created,
+        changes=tuple(sorted(changes, key=lambda change: change.at)),
+        repeats=first.id,
+    )
+    return replace(first, id=f"L-{10_000 + number}", truth=truth)
 
 
 def _won(changes: Sequence[LeadChange]) -> datetime | None:
@@ -197,10 +198,6 @@ def _withdraw(dice: Dice, arrival: _Arrival) -> list[LeadChange]:
     if arrival.kinds["consent"] != "withdrawn":
         return []
     return [LeadChange(office_time(dice, arrival.created, dice.between(5, 30)), consent="non")]
-
-
-def _in_order(changes: Sequence[LeadChange]) -> tuple[LeadChange, ...]:
-    return tuple(sorted(changes, key=lambda change: change.at))
 
 
 def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[str, str | None]:

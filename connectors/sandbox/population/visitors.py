@@ -18,6 +18,7 @@ from json import dumps
 from typing import Final, Literal
 
 from connectors.sandbox.population.lives import Dice
+from connectors.sandbox.rules import read_table
 
 Form = Literal["NFC", "NFD"]
 
@@ -41,57 +42,23 @@ class Town:
     postcode: str
     city: str
     numbers: tuple[str, ...]
-    calling_code: str = "33"
-    country: str = ""
+    calling_code: str
+    country: str
     """As the CRM writes it; one of a few ways of writing France where empty."""
 
 
-TOWNS: Final = (
-    Town("75011", "Paris", ("19900",)),
-    Town("78000", "Versailles", ("19900",)),
-    Town("92100", "Boulogne-Billancourt", ("19900",)),
-    Town("94000", "Créteil", ("19900",)),
-    Town("35000", "Rennes", ("26191",)),
-    Town("44000", "Nantes", ("26191",)),
-    Town("76000", "Rouen", ("26191",)),
-    Town("45000", "Orléans", ("26191",)),
-    Town("59000", "Lille", ("35301",)),
-    Town("67000", "Strasbourg", ("35301",)),
-    Town("51100", "Reims", ("35301",)),
-    Town("21000", "Dijon", ("35301",)),
-    Town("69003", "Lyon", ("46571",)),
-    Town("13008", "Marseille", ("46571",)),
-    Town("06000", "Nice", ("46571",)),
-    Town("01000", "Bourg-en-Bresse", ("46571",)),
-    Town("33000", "Bordeaux", ("53649",)),
-    Town("31000", "Toulouse", ("53649",)),
-    Town("64100", "Bayonne", ("53649",)),
-    Town("86000", "Poitiers", ("53649",)),
-)
-"""Mainland towns; the numbers are the fiction block of their region, four digits to come."""
+def _towns(place: str) -> tuple[Town, ...]:
+    return tuple(
+        Town(row["postcode"], row["city"], tuple(row["numbers"].split()), row["calling_code"], row["country"])
+        for row in read_table("population/towns.csv")
+        if row["place"] == place
+    )
 
-OVERSEAS: Final = (
-    Town("97400", "Saint-Denis", ("262161234", "692123456"), "262"),
-    Town("97110", "Pointe-à-Pitre", ("590201234", "690001234"), "590"),
-    Town("97200", "Fort-de-France", ("596301234", "696201234"), "596"),
-    Town("97300", "Cayenne", ("594101234", "694201234"), "594"),
-    Town("97600", "Mamoudzou", ("269601234", "639012345"), "262"),
-)
-"""Overseas towns with whole example numbers."""
 
-ABROAD: Final = (
-    Town("1000", "Bruxelles", ("450001234",), "32", "BE"),
-    Town("5000", "Namur", ("450001234",), "32", "Belgique"),
-    Town("1201", "Genève", ("781234567",), "41", "CH"),
-    Town("1003", "Lausanne", ("781234567",), "41", "Suisse"),
-    Town("08001", "Barcelona", ("612345678",), "34", "ES"),
-    Town("17600", "Figueres", ("612345678",), "34", "Espagne"),
-)
-"""Towns just over the border, with whole example numbers."""
-
-FICTION_MOBILE: Final = "63998"
-_PLACES: Final = {"overseas": OVERSEAS, "foreign": ABROAD, "foreign_national": ABROAD}
+TOWNS: Final = _towns("mainland")
+_PLACES: Final = {"overseas": _towns("overseas"), "foreign": _towns("abroad"), "foreign_national": _towns("abroad")}
 """Where people with phones of some kinds live; all others live in the TOWNS."""
+FICTION_MOBILE: Final = "63998"
 COUNTRIES: Final = ("FR", "FR", "FR", "France")
 DOMAINS: Final = ("example.org", "example.net", "example.com", "courriel.example", "maison.example")
 UNUSABLE_EMAILS: Final = ("pas de mail", "aucun", "nc@", "@example.org", "voir fiche", "n/a")
@@ -211,23 +178,6 @@ def _plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.lower())
     return "".join(letter for letter in letters if letter.isascii() and (letter.isalpha() or letter == "-"))
 
-
-GOOGLE_KINDS: Final = frozenset(
-    {
-        "gclid_bare",
-        "gclid_label",
-        "gclid_query",
-        "gclid_fragment",
-        "gclid_json",
-        "gclid_and_fbclid",
-        "gbraid_label",
-        "wbraid_label",
-    }
-)
-"""The kinds a careful reader gets an id from that Google knows."""
-
-META_KINDS: Final = frozenset({"fbclid_bare", "fbclid_label", "fbc", "lead_id"})
-"""The kinds a careful reader gets an id from that Meta knows."""
 
 BASE64URL: Final = string.ascii_letters + string.digits + "-_"
 HEX: Final = "0123456789abcdef"
@@ -382,6 +332,13 @@ _FORMS: Final[Mapping[str, tuple[str, _Form]]] = {
     "gclid_lower": ("gclid", lambda _dice, click, _utm: f"{click.kind}={click.value}".lower()),
 }
 """The click behind each kind, and how it is written in `externalID`."""
+
+
+META_KINDS: Final = frozenset({"fbclid_bare", "fbclid_label", "fbc", "lead_id"})
+"""The kinds a careful reader gets an id from that Meta knows."""
+_UNREADABLE: Final = {"bare_ambiguous", "gclid_truncated", "gclid_lower"}
+GOOGLE_KINDS: Final = frozenset(_FORMS) - META_KINDS - _UNREADABLE
+"""The kinds a careful reader gets an id from that Google knows."""
 
 
 def _found(kind: str, click: PlatformClick, text: str) -> tuple[tuple[str, str], ...]:

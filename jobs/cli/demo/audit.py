@@ -1,8 +1,8 @@
 """Compares what the platforms have counted with what the ledger says, delivery by delivery."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -33,6 +33,7 @@ _META_KEYS = ("event_id", "dataset", "event_name")
 class AuditEntry:
     """One counted conversion, as both sides record it."""
 
+    key: str
     owner: str
     action: str
     at: datetime
@@ -44,15 +45,8 @@ class AuditEntry:
     digest: str
     """Of the last event that carried it whole."""
     retracted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformCount:
-    """What a platform has under one key."""
-
-    key: str
-    entry: AuditEntry
-    times: int
+    times: int = field(default=1, compare=False)
+    """How often the platform counted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +79,13 @@ class Comparison:
         return not (self.differing or self.missing_there or self.missing_here or self.twice)
 
 
-def counted_by_platform(lines: Iterable[Line]) -> Iterator[PlatformCount]:
+def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
     """What a platform has counted, Google by either of its APIs."""
     for line in lines:
         key, owner, action = _GOOGLE_KEYS if "customer" in line else _META_KEYS
         value = line["value"]
-        entry = AuditEntry(
+        yield AuditEntry(
+            key=str(line[key]),
             owner=str(line[owner]),
             action=str(line[action]),
             at=_to_the_second(datetime.fromisoformat(str(line["event_time"]))),
@@ -99,19 +94,19 @@ def counted_by_platform(lines: Iterable[Line]) -> Iterator[PlatformCount]:
             click_id_kind=str(line["click_kind"]),
             digest=str(line["digest"]),
             retracted=bool(line.get("retracted")),
+            times=int(str(line["accepted"])),
         )
-        yield PlatformCount(str(line[key]), entry, int(str(line["accepted"])))
 
 
-def compare(book: Iterable[PlatformCount], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
+def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
     """Compare what platforms have counted with the deliveries that were sent and settled, and their corrections."""
     lines = list(book)
-    there = {line.key: line.entry for line in lines}
+    there = {line.key: line for line in lines}
     rows = {row.key: row for row in sent}
-    made: dict[str | None, list[Adjustment]] = {}
+    made: defaultdict[str | None, list[Adjustment]] = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
-        made.setdefault(each.key, []).append(each)
-    accepted = {key: _entry(row, made.get(key, ())) for key, row in rows.items() if row.state == DeliveryState.ACCEPTED}
+        made[each.key].append(each)
+    accepted = {key: _entry(row, made[key]) for key, row in rows.items() if row.state == DeliveryState.ACCEPTED}
     both = accepted.keys() & there.keys()
     alike = {key for key in both if accepted[key] == there[key]}
     # Without a reason, `unconfirmed` does not excuse what the platform has counted.
@@ -119,13 +114,13 @@ def compare(book: Iterable[PlatformCount], sent: Iterable[Delivery], corrections
         key: outbox.why(row) for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and outbox.why(row)
     }
     undecided: dict[str, str] = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
-    undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made.get(key, ()), there[key]))}
-    at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made.get(key, ()), there[key])}
+    undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made[key], there[key]))}
+    at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made[key], there[key])}
     flagged = {key for key, row in rows.items() if row.may_count_twice}
     repeated = [line.key for line in lines if line.times > 1]
     return Comparison(
         alike=len(alike),
-        corrected=sum(any(_is_accepted(each) for each in made.get(key, ())) for key in alike),
+        corrected=sum(any(_is_accepted(each) for each in made[key]) for key in alike),
         differing=tuple(sorted(both - alike - undecided.keys() - at_zero)),
         missing_there=tuple(sorted(accepted.keys() - there.keys())),
         missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed.keys())),
@@ -166,6 +161,7 @@ def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None
     anew = [each.event_sha256 for each in taken if each.transport == "data_manager"]
     kind = row.click_id_kind or "contact"
     return AuditEntry(
+        key=row.key,
         owner=row.owner or "",
         action=row.action or "",
         at=_to_the_second(row.at),

@@ -146,8 +146,17 @@ class _Show:
         self.stage.sandbox.faults.plant(PlannedFault(server, kind, path=path, status=status))
 
     def refuse_one(self, conversion: str, label: str) -> None:
-        """Have Google refuse one of tonight's conversions."""
-        for lead in self._entering(label)[:1]:
+        """Have Google refuse the conversion of one lead that came from an ad, consented, and got this status today."""
+        lead = next(
+            (
+                lead
+                for lead, truth in self.stage.population.truth().items()
+                if truth.knows_google_click and truth.kinds["consent"] == "granted" and truth.kinds["shape"] == "sound"
+                if any(each.status == label and self.since < each.at <= self.until for each in truth.changes)
+            ),
+            None,
+        )
+        if lead is not None:
             key = delivery_key(self.settings.account, LeadId(lead), conversion, DestinationId("google_ads"), 1)
             sandbox = self.stage.sandbox
             server = sandbox.data_manager if self.transport == "data_manager" else sandbox.google_ads
@@ -157,16 +166,6 @@ class _Show:
         """The same, and have Google not say which."""
         self.stage.sandbox.data_manager.switch("record_indices", False)
         self.refuse_one(conversion, label)
-
-    def _entering(self, label: str) -> list[str]:
-        """Leads that came from an ad, consented, and got this status since the previous night."""
-        return [
-            lead
-            for lead, truth in self.stage.population.truth().items()
-            if truth.knows_google_click and truth.kinds["consent"] == "granted" and truth.kinds["shape"] == "sound"
-            for change in truth.changes
-            if change.status == label and self.since < change.at <= self.until
-        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from ruamel.yaml.error import YAMLError
 
 from connectors.sandbox.oplead.shape import Shape, drawn_shape, shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
-from connectors.sandbox.sandbox import RULES, STATE_FILE, Sandbox
+from connectors.sandbox.rules import RULES
+from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import say

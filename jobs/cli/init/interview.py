@@ -1,6 +1,7 @@
 """Has the questions answered: by an option, by what Oplead shows, or by a person, who can go back."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, product
 from string import ascii_lowercase
@@ -11,14 +12,7 @@ import typer
 from connectors.survey import FewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
 from jobs.cli.exits import UsageError
-from jobs.cli.init.questions import (
-    CONVERSIONS,
-    NONE,
-    QUESTIONS,
-    STAGES,
-    Answers,
-    Question,
-)
+from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
 from jobs.cli.output import say
 from jobs.reporting.console import times
 from jobs.rules.model import normalise_label
@@ -71,7 +65,8 @@ class Dialogue:
         """
         while self.asks:
             is_known = self.place < len(self._typed)
-            answer = self._typed[self.place] if is_known else _prompt(question, default)
+            typed = self._typed[self.place] if is_known else typer.prompt(question, default, show_default=bool(default))
+            answer = str(typed).strip()
             if answer == BACK:
                 if self._typed:
                     self.back_to(len(self._typed) - 1)
@@ -103,10 +98,6 @@ class Dialogue:
         raise _WentBack
 
 
-def _prompt(question: str, default: str | None) -> str:
-    return str(typer.prompt(question, default=default, show_default=bool(default))).strip()
-
-
 def _yes_or_no(text: str) -> bool:
     if text.casefold() not in _YES | _NO:
         raise ValueError("write y or n")
@@ -130,13 +121,9 @@ class Menu:
 
     def usual(self, stage: str, taken: Mapping[str, str]) -> str:
         """The proposal for a stage: the letters of statuses that commonly mean it."""
+        left = ((letter, each.label) for letter, each in self._by_letter.items() if each.label not in taken)
         usual = STAGES[stage].usual_labels
-        letters = [
-            letter
-            for letter, each in self._by_letter.items()
-            if normalise_label(each.label) in usual and each.label not in taken
-        ]
-        return ", ".join(letters) or NONE
+        return ", ".join(letter for letter, label in left if normalise_label(label) in usual) or NONE
 
     def read(self, text: str, taken: Mapping[str, str]) -> tuple[SurveyedLabel, ...]:
         """The statuses that were typed, letters or labels with commas between, each once.
@@ -164,15 +151,16 @@ class Menu:
         return found
 
 
+@dataclass(eq=False, repr=False)
 class Interview:
     """Goes through the questions of one first settings file."""
 
-    def __init__(self, given: Answers, survey: Survey | None, dialogue: Dialogue) -> None:
-        """Ask nothing yet; `given` is what the options answer, `survey` what Oplead showed, where it was read."""
-        self._given = given
-        self._survey = survey
-        self._dialogue = dialogue
-        self._platforms_from = 0
+    given: Answers
+    """What the options answer."""
+    survey: Survey | None
+    """What Oplead showed, where it was read."""
+    dialogue: Dialogue
+    _platforms_from: int = field(default=0, init=False)
 
     def answers(self) -> Answers:
         """An answer to every question, perhaps None.
@@ -180,11 +168,11 @@ class Interview:
         Raises:
             UsageError: nobody is there, and an answer is missing without which there is nothing to write.
         """
-        return self._dialogue.hold(self._answers)
+        return self.dialogue.hold(self._answers)
 
     def _answers(self) -> Answers:
-        if self._dialogue.asks:
-            self._dialogue.say(_HOW)
+        if self.dialogue.asks:
+            self.dialogue.say(_HOW)
         answers: Answers = {}
         for question in QUESTIONS:
             if question.needs and not answers[question.needs]:
@@ -206,38 +194,38 @@ class Interview:
             case "action":
                 return {question.name: self._actions(question, answers["stage"])}
             case "google_customer_id":
-                self._platforms_from = self._dialogue.place
+                self._platforms_from = self.dialogue.place
         answer = self._field(question, answers) if question.field_of else self._plain(question)
         if question.name == "meta_dataset_id" and not answer and not answers["google_customer_id"]:
             self._ask_for_a_platform_again()
         return {question.name: answer}
 
     def _plain(self, question: Question) -> Any:
-        if question.name in self._given:
-            return self._given[question.name]
+        if question.name in self.given:
+            return self.given[question.name]
         if not question.is_asked:
             return question.proposal
-        if self._dialogue.asks:
-            self._dialogue.say(*question.explanation)
+        if self.dialogue.asks:
+            self.dialogue.say(*question.explanation)
         return self._ask(question, question.proposal)
 
     def _ask(self, question: Question, proposal: str | None) -> Any:
         default = proposal or ("" if question.optional else None)
-        return self._dialogue.text(question.text, question.option, question.answer, default)
+        return self.dialogue.text(question.text, question.option, question.answer, default)
 
     def _ask_for_a_platform_again(self) -> None:
         lacking = "neither Google Ads nor Meta is named: conversions would go nowhere"
-        if not self._dialogue.asks or self._dialogue.place == self._platforms_from:
+        if not self.dialogue.asks or self.dialogue.place == self._platforms_from:
             raise UsageError(f"{lacking}; write --google-customer-id or --meta-dataset-id")
-        self._dialogue.say(f"  {lacking}; name one of them")
-        self._dialogue.back_to(self._platforms_from)
+        self.dialogue.say(f"  {lacking}; name one of them")
+        self.dialogue.back_to(self._platforms_from)
 
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────
 
     def _stages(self, question: Question) -> Answers:
         """The labels of each stage that has any, and what the other statuses are."""
-        dialogue, start, given = self._dialogue, self._dialogue.place, self._given.get("stage")
-        seen = self._survey.labels if self._survey else ()
+        dialogue, start, given = self.dialogue, self.dialogue.place, self.given.get("stage")
+        seen = self.survey.labels if self.survey else ()
         shown = [each for each in seen if not each.masked and normalise_label(each.label)]
         masked = [each for each in seen if each not in shown]
         if given is not None:
@@ -260,7 +248,7 @@ class Interview:
     def _choose_stages(
         self, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
     ) -> dict[str, tuple[str, ...]]:
-        menu, dialogue, start = Menu(shown), self._dialogue, self._dialogue.place
+        menu, dialogue, start = Menu(shown), self.dialogue, self.dialogue.place
         if dialogue.asks:
             dialogue.say("These are the statuses that leads have:", *menu.lines())
             if masked:
@@ -289,19 +277,19 @@ class Interview:
         typed: dict[str, tuple[str, ...]] = {}
         for name, stage in STAGES.items():
             text = question.text.format(meaning=stage.meaning)
-            typed[name] = self._dialogue.text(text, f"{question.option} {name}=", question.reader(name, typed))
+            typed[name] = self.dialogue.text(text, f"{question.option} {name}=", question.reader(name, typed))
         return typed
 
     def _actions(self, question: Question, stages: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """The conversion action of each stage that has one yet."""
-        given = self._given.get(question.name, {})
+        given = self.given.get(question.name, {})
         actions: dict[str, str] = {}
         for stage in (stage for stage in stages if stage in CONVERSIONS):
             if stage in given:
                 actions[stage] = given[stage]
             else:
                 text = question.text.format(stage=stage)
-                actions[stage] = self._dialogue.text(text, "", question.reader(stage, actions), "")
+                actions[stage] = self.dialogue.text(text, "", question.reader(stage, actions), "")
         return {stage: action for stage, action in actions.items() if action}
 
     # ── fields and what they hold ────────────────────────────────────────────────────────────────
@@ -309,18 +297,18 @@ class Interview:
     def _field(self, question: Question, answers: Answers) -> str | None:
         """A path into leads, with how many hold something there; one that none does is asked about again."""
         likely = self._likely(question, answers)
-        is_given = question.name in self._given
+        is_given = question.name in self.given
         few = self._few(likely) if likely and question.name == "consent_field" else None
-        if few and self._dialogue.asks and not is_given:
-            self._dialogue.say(f"{likely} looks like a consent: {_counts(few.values.items())}")
-        path: str | None = self._given[question.name] if is_given else self._ask(question, likely)
+        if few and self.dialogue.asks and not is_given:
+            self.dialogue.say(f"{likely} looks like a consent: {_counts(few.values.items())}")
+        path: str | None = self.given[question.name] if is_given else self._ask(question, likely)
         while path and not self._is_held(question.field_of, path):
             path = self._ask(question, likely)
         return path
 
     def _likely(self, question: Question, answers: Answers) -> str | None:
         """The field that Oplead shows as the likely answer; where Oplead was not read, the usual one."""
-        survey = self._survey
+        survey = self.survey
         if survey is None:
             return question.proposal
         paths = [each.path for each in survey.few_values if each.consent]
@@ -332,7 +320,7 @@ class Interview:
 
     def _is_held(self, what: str, path: str) -> bool:
         """Whether a path may stay: some lead holds something there, or a person says so."""
-        survey = self._survey
+        survey = self.survey
         if survey is None:
             return True
         held = next((one.filled for one in survey.paths if loose_path(one.path) == loose_path(path)), 0)
@@ -341,11 +329,11 @@ class Interview:
         if not held:
             hint = did_you_mean(path, [one.path for one in survey.paths])
         verb = "holds" if held == 1 else "hold"
-        self._dialogue.say(f"  {what}: {held} of {counted(survey.leads, 'lead')} {verb} something at {path}{hint}")
-        return bool(held) or self._dialogue.agrees("Keep it all the same?", default=False)
+        self.dialogue.say(f"  {what}: {held} of {counted(survey.leads, 'lead')} {verb} something at {path}{hint}")
+        return bool(held) or self.dialogue.agrees("Keep it all the same?", default=False)
 
     def _few(self, path: str) -> FewValues | None:
-        seen = self._survey.few_values if self._survey else ()
+        seen = self.survey.few_values if self.survey else ()
         return next((each for each in seen if loose_path(each.path) == loose_path(path)), None)
 
     def _signal(self, prefix: str, answers: Answers, usual: tuple[Sequence[str], Sequence[str]] | None) -> Answers:
@@ -355,15 +343,16 @@ class Interview:
         """
         names = (f"{prefix}granted", f"{prefix}refused")
         yes, no = (question for question in QUESTIONS if question.name in names)
-        few, given = self._few(answers[f"{prefix or 'consent_'}field"]), self._given
+        few, given = self._few(answers[f"{prefix or 'consent_'}field"]), self.given
         if few is not None:
             usual = (few.granted, few.refused)
         elif usual is None:
-            usual = ((), ()) if self._survey else (("oui",), ("non",))
+            usual = ((), ()) if self.survey else (("oui",), ("non",))
         proposed = (", ".join(usual[0]) or None, ", ".join(usual[1]) or NONE)
         while True:
             granted = given.get(yes.name) or self._ask(yes, proposed[0])
-            refused = given.get(no.name) or self._dialogue.text(no.text, no.option, _refused(no, granted), proposed[1])
+            read = no.reader("no", {"yes": granted})
+            refused = given.get(no.name) or self.dialogue.text(no.text, no.option, read, proposed[1])
             if few is None or self._is_right(few, granted, refused):
                 return {yes.name: granted, no.name: refused}
             given = {}
@@ -373,10 +362,10 @@ class Interview:
         leads = {normalise_label(value): leads for value, leads in few.values.items() if value}
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))
         others = [(value, count) for value, count in few.values.items() if not value or normalise_label(value) in leads]
-        self._dialogue.say(
+        self.dialogue.say(
             f"  yes: {_counts(yes)}", f"  no: {_counts(no)}", f"  in neither list, so not sent: {_counts(others)}"
         )
-        return self._dialogue.agrees("Is that right?", default=all(leads for _, leads in (*yes, *no)))
+        return self.dialogue.agrees("Is that right?", default=all(leads for _, leads in (*yes, *no)))
 
 
 def _name_of(seen: SurveyedLabel) -> str:
@@ -390,16 +379,3 @@ def _label_line(chosen: Sequence[SurveyedLabel]) -> str:
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:
     return ", ".join(times(answer, leads) for answer, leads in answers) or "none"
-
-
-def _refused(question: Question, granted: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """Reads the answers that mean no: none means yes already."""
-    yes = {normalise_label(answer) for answer in granted}
-
-    def read(text: str) -> tuple[str, ...]:
-        answers: tuple[str, ...] = question.answer(text)
-        if both := [answer for answer in answers if normalise_label(answer) in yes]:
-            raise ValueError(f"{both[0]} means yes already")
-        return answers
-
-    return read

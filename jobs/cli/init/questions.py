@@ -1,7 +1,7 @@
 """What `init` needs to know: each question once, for the command line, for a person and for the file it is about."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -168,13 +168,10 @@ class Question:
     """Printed before it is asked."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
+    by_stage: bool = False
+    """Whether each stage has an answer of its own, as in `--name won=ANSWER`."""
     complaint: str = ""
-    """For a question with an answer for each stage: the message about one that two stages share."""
-
-    @property
-    def by_stage(self) -> bool:
-        """Whether each stage has an answer of its own, as in `--name won=ANSWER`."""
-        return bool(self.complaint)
+    """The message about an answer that two stages share, or that means yes and no."""
 
     @property
     def option(self) -> str:
@@ -188,7 +185,7 @@ class Question:
         return None if self.optional and text in ("", NONE) else self.read(text)
 
     def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
-        """Reads the answer for one more stage, which none of the others may share."""
+        """Reads the answer for one more stage, or one more list of answers, which none of the others may share."""
 
         def read(text: str) -> Any:
             answer = self.answer(text)
@@ -232,6 +229,13 @@ def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return answer if isinstance(answer, tuple) else (answer,) if answer else ()
 
 
+def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]:
+    no = "Its answers that mean no (- if there are none)"
+    yield Question(f"{prefix}granted", "Its answers that mean yes", labels_of, needs=needs, metavar="ANSWER,…")
+    both = "{} means yes already"
+    yield Question(f"{prefix}refused", no, labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
+
+
 QUESTIONS = (
     Question("timezone", "The zone of Oplead's times", is_asked=False, proposal="Europe/Paris"),
     Question("currency", "The currency of all values", is_asked=False, proposal="EUR"),
@@ -256,6 +260,7 @@ QUESTIONS = (
         "Oplead's labels for: {meaning} (with commas between; - for none)",
         distinct_labels,
         help="A stage's labels, as won=Gagné,Vendu; repeat it",
+        by_stage=True,
         metavar="STAGE=LABEL,LABEL",
         complaint="{} is under {} already: a lead has one stage",
     ),
@@ -268,8 +273,7 @@ QUESTIONS = (
         field_of="consent",
         metavar="PATH",
     ),
-    Question("granted", "Its answers that mean yes", labels_of, metavar="ANSWER,…"),
-    Question("refused", "Its answers that mean no (- if there are none)", labels_or_none, metavar="ANSWER,…"),
+    *_answers_of_consent(),
     Question(
         "personalization_field",
         "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
@@ -278,20 +282,7 @@ QUESTIONS = (
         field_of="consent to personalized ads",
         metavar="PATH",
     ),
-    Question(
-        "personalization_granted",
-        "Its answers that mean yes",
-        labels_of,
-        needs="personalization_field",
-        metavar="ANSWER,…",
-    ),
-    Question(
-        "personalization_refused",
-        "Its answers that mean no (- if there are none)",
-        labels_or_none,
-        needs="personalization_field",
-        metavar="ANSWER,…",
-    ),
+    *_answers_of_consent("personalization_", needs="personalization_field"),
     Question(
         "amount_field",
         "The field with the amount of a sale (- for none)",
@@ -336,6 +327,7 @@ QUESTIONS = (
         help="A stage's Google conversion action, as won=987654322; repeat it",
         optional=True,
         needs="google_customer_id",
+        by_stage=True,
         metavar="STAGE=ID",
         complaint="{} is the action for {} already: each stage needs one of its own",
     ),

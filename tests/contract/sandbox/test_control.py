@@ -15,7 +15,8 @@ from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES, Shape
 from connectors.sandbox.population.company import Population
-from connectors.sandbox.sandbox import RULES, Sandbox
+from connectors.sandbox.rules import RULES
+from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -240,7 +241,7 @@ def test_rulings_under_a_platforms_name_are_for_it(control, sandbox, ask):
 
     assert control("POST /rulings", planted).status == 204
     assert ingest(sandbox, ask, token(sandbox)).status == 400
-    assert planted["google_ads"] == sandbox.google_ads.dump()["rulings"]
+    assert ["CLICK_NOT_FOUND"] == [each["reason"] for each in sandbox.google_ads.dump()["rulings"]["k-1"]]
     assert planted["meta"]["k-1"]["subcode"] == sandbox.meta.dump()["rulings"]["k-1"]["subcode"]
 
 

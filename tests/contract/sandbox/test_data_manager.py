@@ -148,7 +148,7 @@ def test_an_impossible_ruling_is_a_value_error(sandbox, ruling):
 @pytest.mark.parametrize("click", [{"clicked_at": "2026-07-18T08:00:00", "customer": "1"}, {}, 5])
 def test_an_impossible_click_is_a_value_error(sandbox, click):
     """A click without zone, or of another shape, is refused at once."""
-    with pytest.raises(ValueError, match="a click is"):
+    with pytest.raises(ValueError, match="click: "):
         sandbox.platform.register_clicks({"click": click})
 
 

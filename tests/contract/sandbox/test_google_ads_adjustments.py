@@ -9,11 +9,16 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.book import GoogleAcceptance, GoogleBook
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
-from connectors.sandbox.google.rules import adjustment_rules, ads_api_rules
+from connectors.sandbox.google.platform import (
+    GoogleAcceptance,
+    GoogleAccount,
+    GoogleBook,
+    GoogleConversionAction,
+    GooglePlatform,
+)
+from connectors.sandbox.rules import adjustment_rules, ads_api_rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 PATH = "/google.ads.googleads.v26.services.ConversionAdjustmentUploadService/UploadConversionAdjustments"

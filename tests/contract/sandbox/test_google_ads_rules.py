@@ -10,10 +10,10 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as uploads
 from google.ads.googleads.v26.services.types import google_ads_service as questions
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.accounts import GoogleAccount, GoogleConversionAction, GooglePlatform
+from connectors.sandbox.faults import FaultKind, Faults, PlannedFault, parsed
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import GoogleAccount, GoogleClick, GoogleConversionAction, GooglePlatform
+from connectors.sandbox.rules import ads_api_rules as rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
 SERVICES = "/google.ads.googleads.v26.services"
@@ -120,9 +120,8 @@ class Wire:
         self.now = NOON
         self.google = GooglePlatform(ACCOUNTS)
         self.platform = GoogleAdsApi(lambda: self.now, scopes, self.google)
-        self.google.register_clicks(
-            {key: {"clicked_at": at, "customer": customer} for key, (at, customer) in CLICKS.items()}, self.now
-        )
+        clicks = {key: {"clicked_at": at, "customer": customer} for key, (at, customer) in CLICKS.items()}
+        self.google.clicks.update(parsed(dict[str, GoogleClick], clicks))
         self.faults = server.faults
         server.handler = self.platform.handle
 

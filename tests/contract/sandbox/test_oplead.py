@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox.faults import Faults
-from connectors.sandbox.oplead.server import ADMIN_KEY, RULES, SUPPLIER_KEY, SWITCHES, OpleadPlatform
+from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, SWITCHES, OpleadPlatform
+from connectors.sandbox.rules import oplead_rules
 from connectors.sandbox.server import Server
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -389,7 +390,7 @@ def test_it_goes_on_where_it_was_saved(ask, oplead, clock):
 
 def test_every_rule_rests_on_something():
     """A rule names a page of Oplead's, or is assumed."""
-    assumed = [rule for rule in RULES if rule.evidence == "assumed"]
-    rested = [rule for rule in RULES if rule.source.startswith("https://")]
+    assumed = [rule for rule in oplead_rules if rule.evidence == "assumed"]
+    rested = [rule for rule in oplead_rules if rule.source.startswith("https://")]
 
-    assert len(RULES) == len(assumed) + len(rested)
+    assert len(list(oplead_rules)) == len(assumed) + len(rested)

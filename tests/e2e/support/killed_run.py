@@ -132,7 +132,7 @@ POINTS = {
     "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "adjust"),
     "correction: answer read": partial(of_sink, *GOOGLE, after, "adjust"),
     "outcome read": partial(of_sink, *DATA_MANAGER, after, "resolve"),
-    "in the outcome's commit": partial(committing, resolve._Settling, "settle"),
+    "in the outcome's commit": partial(committing, resolve._Settling, "settle_request"),
 }
 
 if __name__ == "__main__":

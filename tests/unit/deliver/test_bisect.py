@@ -77,7 +77,7 @@ def test_rows_without_marks_stay_together():
 
 def test_rows_named_together_leave_together():
     """One answer may blame several."""
-    assert ([1, 3], [[0, 2]]) == bisect([0, 1, 2, 3], [3, 1, 1])
+    assert ([1, 3], [(0, 2)]) == bisect([0, 1, 2, 3], [3, 1, 1])
 
 
 def test_a_batch_of_nothing_but_bad_rows_leaves_nothing_to_send():
@@ -88,7 +88,7 @@ def test_a_batch_of_nothing_but_bad_rows_leaves_nothing_to_send():
 @pytest.mark.parametrize("named", [[], [7], [-1]])
 def test_a_row_outside_the_batch_names_nothing(named):
     """The batch is halved instead; an answer about rows we did not send blames none of ours."""
-    assert ([], [[0, 1], [2, 3, 4]]) == bisect([0, 1, 2, 3, 4], named)
+    assert ([], [(0, 1), (2, 3, 4)]) == bisect([0, 1, 2, 3, 4], named)
 
 
 def test_a_single_row_is_to_blame_itself():

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from connectors.records import CheckVerdict, Moment, StatusEntry
-from jobs.forecast import AnswersSeen, ForecastLabel, answers_seen, labels_seen
+from jobs.forecast import ForecastLabel, labels_seen
 from jobs.reporting.check_report import consent_findings, print_labels
 from tests.builders import CREATED, WON, lead, rulebook
 
@@ -62,27 +62,29 @@ def test_people_see_which_conversion_a_status_counts_as():
     assert ["in", "no", "stage", "Chaud", "1", "1", "L-1"] in rows
 
 
+def answering(*answers):
+    """Leads with these answers; None where there is none."""
+    return [lead(f"L-{at}", fields={} if each is None else {"consent": each}) for at, each in enumerate(answers)]
+
+
 def test_answers_in_no_list_are_counted_by_their_shape():
     """What stands there may be anything, so it is not shown; who did not answer is not counted."""
-    answers = ["oui", "NON", "peut-être", "Jean Martin", "", None]
-    leads = [lead(f"L-{at}", fields={} if said is None else {"consent": said}) for at, said in enumerate(answers)]
-    (seen,) = answers_seen(rulebook(), leads)
+    (found,) = consent_findings(rulebook(), answering("oui", "NON", "peut-être", "Jean Martin", "", None))
 
-    assert AnswersSeen("consent", 4, {"text, 9 characters": 1, "text, 11 characters": 1}) == seen
+    assert (CheckVerdict.DOUBTFUL, "consent at consent") == (found.verdict, found.subject)
+    assert "2 of 4 answers are in neither list: <text, 9 characters> 1, <text, 11 characters> 1" == found.said
 
 
-@pytest.mark.parametrize(("unlisted", "is_told"), [(0, False), (20, False), (21, True), (100, True)])
-def test_more_than_a_fifth_of_the_answers_in_no_list_is_told(unlisted, is_told):
+@pytest.mark.parametrize(("unlisted", "is_found"), [(0, False), (20, False), (21, True), (100, True)])
+def test_more_than_a_fifth_of_the_answers_in_no_list_is_a_finding(unlisted, is_found):
     """One in five is a slip of the form's; more is a spelling that the settings lack."""
-    shapes = {"letters, 3 characters": unlisted} if unlisted else {}
-    found = consent_findings([AnswersSeen("leadData.consent", 100, shapes)])
+    found = list(consent_findings(rulebook(), answering(*["peut-être"] * unlisted, *["oui"] * (100 - unlisted))))
 
-    assert is_told == bool(found)
+    assert is_found == bool(found)
     for each in found:
-        assert (CheckVerdict.DOUBTFUL, "consent at leadData.consent") == (each.verdict, each.subject)
-        assert f"{unlisted} of 100 answers are in neither list: <letters, 3 characters> {unlisted}" == each.said
+        assert f"{unlisted} of 100 answers are in neither list: <text, 9 characters> {unlisted}" == each.said
 
 
 def test_nobody_answering_is_no_answer_in_no_list():
     """Another finding tells of an empty field."""
-    assert [] == consent_findings([AnswersSeen("leadData.consent", 0)])
+    assert [] == list(consent_findings(rulebook(), answering(None, "")))

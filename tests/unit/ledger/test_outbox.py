@@ -125,7 +125,7 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads whose delivery is due."""
     with ledger.reading() as session:
-        rows = outbox.due(session, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+        rows = outbox.due(session, Delivery, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
 

@@ -2,13 +2,20 @@
 
 import pytest
 
+from connectors.oplead.client import OpleadAnswer
 from connectors.oplead.pagination import is_nameless, nameless
-from connectors.oplead.probe.access import ListReader
+from connectors.oplead.probe.access import LeadList
 
+LISTED = LeadList(None, None, ("id",))
 ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}
 
 
-@pytest.mark.parametrize("mark", [nameless, ListReader(None, ("id",)).mark], ids=["a night's", "the probe's"])
+def mark_of_listed(entry):
+    """The mark that the probe gives an entry of a page."""
+    return LISTED.read(OpleadAnswer([entry], "", None, None)).marks[0]
+
+
+@pytest.mark.parametrize("mark", [nameless, mark_of_listed], ids=["a night's", "the probe's"])
 def test_the_mark_of_an_entry_without_an_id_carries_nothing_of_it(mark):
     """Only whether it looks like another one."""
     marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}

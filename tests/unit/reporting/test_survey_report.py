@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from connectors.survey import AmountSeen, FewValues, FieldMatch, KeyPath, SourceSeen, Survey, SurveyedLabel
-from jobs.reporting.survey_report import Looked, looked_json, print_looked
+from jobs.reporting.survey_report import ProbeReport, print_report, report_json
 
 SURVEY = Survey(
     leads=300,
@@ -28,7 +28,7 @@ SURVEY = Survey(
 )
 
 
-def looked(**more):
+def report(**more):
     """What was found, and what the settings make of it."""
     given = {
         "address": "https://api.example.org",
@@ -38,19 +38,19 @@ def looked(**more):
         "per_minute": 90,
         "settings": "oplead:\n  token: x",
     }
-    return Looked(**{**given, **more})
+    return ProbeReport(**{**given, **more})
 
 
 def printed(what, width=80):
     """The text a person reads."""
     text = StringIO()
-    print_looked(Console(file=text, width=width, highlight=False), what)
+    print_report(Console(file=text, width=width, highlight=False), what)
     return text.getvalue()
 
 
 def test_everything_found_is_told_in_eighty_columns():
     """Nothing is broken off, and what could not be told comes before everything else."""
-    text = printed(looked())
+    text = printed(report())
 
     assert max(map(len, text.splitlines())) <= 80
     told = ["300 of 3,450 leads", "oplead.pagination.style", "look cut short", "`page` numbers", "38 min 0 s", "Gagné"]
@@ -61,16 +61,16 @@ def test_everything_found_is_told_in_eighty_columns():
 
 def test_unmapped_statuses_are_named():
     """Where the settings have stages."""
-    assert ("À requalifier",) == looked().unmapped
-    assert "ignored_statuses: À requalifier" in " ".join(printed(looked()).split())
-    assert () == looked(stages=None).unmapped
-    assert "the words to write under stages" in printed(looked(stages=None))
+    assert ("À requalifier",) == report().unmapped
+    assert "ignored_statuses: À requalifier" in " ".join(printed(report()).split())
+    assert () == report(stages=None).unmapped
+    assert "the words to write under stages" in printed(report(stages=None))
 
 
 def test_what_stands_for_a_status_is_not_told_to_be_written():
     """A shape in the settings would be a label that no lead has."""
     seen = (*SURVEY.labels, SurveyedLabel("<text, 27 characters>", 3, 1, masked=True))
-    one = looked(survey=replace(SURVEY, labels=seen))
+    one = report(survey=replace(SURVEY, labels=seen))
     text = " ".join(printed(one, 120).split())
 
     assert ("À requalifier",) == one.unmapped
@@ -80,7 +80,7 @@ def test_what_stands_for_a_status_is_not_told_to_be_written():
 
 def test_one_is_told_as_one():
     """Not as several."""
-    text = printed(looked(survey=replace(SURVEY, leads=1, total=1, requests=1)), 120)
+    text = printed(report(survey=replace(SURVEY, leads=1, total=1, requests=1)), 120)
 
     assert "1 of 1 lead looked at, with 1 request;" in text
 
@@ -90,25 +90,25 @@ def test_a_status_without_a_date_is_said_to_be_dated_by_observation():
     undated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", None, 0)))
     dated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", "histo", 9)))
 
-    assert "changes will be dated by observation" in " ".join(printed(looked(survey=undated), 120).split())
-    assert "dated by observation" not in printed(looked(survey=dated), 120)
+    assert "changes will be dated by observation" in " ".join(printed(report(survey=undated), 120).split())
+    assert "dated by observation" not in printed(report(survey=dated), 120)
 
 
 def test_what_the_settings_name_in_vain_comes_early():
     """Each with its place in the file."""
-    text = printed(looked(unmatched=('a.yaml:7:3: consent: "x" is in none of 30 leads',)), 120)
+    text = printed(report(unmatched=('a.yaml:7:3: consent: "x" is in none of 30 leads',)), 120)
 
     assert text.index("a.yaml:7:3") < text.index("Looks wrong")
 
 
 def test_answers_that_the_settings_do_not_list_are_counted():
     """A consent in neither list is withheld each night."""
-    assert "10 leads with an answer that consent lists neither as granted" in " ".join(printed(looked()).split())
+    assert "10 leads with an answer that consent lists neither as granted" in " ".join(printed(report()).split())
 
 
 def test_json_holds_everything():
     """For a machine: the survey, what is unmapped, and the lines to paste."""
-    told = json.loads(looked_json(looked()))
+    told = json.loads(report_json(report()))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])
     assert {"label": "Gagné", "leads": 60, "with_click_id": 54, "masked": False} == told["survey"]["labels"][0]

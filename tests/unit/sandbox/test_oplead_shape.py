@@ -1,10 +1,7 @@
 """Shapes are strict about their positions, drawn alike everywhere, and meet in pairs in a short list."""
 
-from pathlib import Path
-
 import pytest
 
-from connectors.sandbox.oplead import shape
 from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
@@ -14,7 +11,7 @@ from connectors.sandbox.oplead.shape import (
     positions_of,
     shape_of,
 )
-from connectors.sandbox.rules import Rule, read_rules
+from connectors.sandbox.rules import oplead_rules
 from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
 
 
@@ -25,8 +22,7 @@ def test_the_first_position_of_every_axis_is_the_default():
 
 def test_every_position_is_a_rule():
     """And no rule is about a position that there is not."""
-    told = read_rules(Path(shape.__file__).with_name("rules.csv"), Rule, "oplead")
-    about_positions = {name: rule.rule for name, rule in told.items() if "=" in name}
+    about_positions = {name: rule.rule for name, rule in oplead_rules.by_id.items() if "=" in name}
 
     assert [f"{axis}={position}" for axis in AXES for position in AXES[axis]] == list(about_positions)
     assert len(set(about_positions.values())) == len(about_positions)

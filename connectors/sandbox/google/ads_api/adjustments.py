@@ -8,8 +8,6 @@ from typing import Any
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.book import GoogleBookLine
-from connectors.sandbox.google.ads_api.state import AdsApiState
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     Target,
@@ -19,8 +17,9 @@ from connectors.sandbox.google.ads_api.uploads import (
     instant,
     is_time,
 )
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, unreadable_failure
-from connectors.sandbox.google.rules import adjustment_rules as rules
+from connectors.sandbox.google.ads_api.wire import CallRefusal, unreadable_failure
+from connectors.sandbox.google.platform import GoogleBookLine
+from connectors.sandbox.rules import adjustment_rules as rules
 
 ADJUSTABLE = timedelta(days=54)
 """How long after a conversion it can be adjusted."""
@@ -30,7 +29,7 @@ _TYPES = (_Type.RETRACTION, _Type.RESTATEMENT, _Type.ENHANCEMENT)
 _Result = service.ConversionAdjustmentResult.pb()
 
 
-class AdjustmentUpload(Upload):
+class AdjustmentUpload(Upload[GoogleBookLine]):
     """One call of UploadConversionAdjustments."""
 
     rule_table = rules
@@ -41,11 +40,6 @@ class AdjustmentUpload(Upload):
     rows_counter = "adjustments"
     ruling_stage = "adjust"
     time_field = "adjustment_date_time"
-
-    def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
-        super().__init__(call, api, now)
-        self._adjusted: dict[tuple[str, str], GoogleBookLine] = {}
-        """The adjusted conversions as the last row left them, by action and key."""
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
         if not row.adjustment_type:
@@ -81,17 +75,14 @@ class AdjustmentUpload(Upload):
         if isinstance(found, tuple):
             return found
         key = target.id, _conversion_key(row)
-        line = self._adjusted.get(key, found)
+        line = self.applied.get(key, found)
         violation = self._conversion_violation(row, line)
         if violation is None:
-            self._adjusted[key] = self._adjust(row, line, target)
+            self.applied[key] = self._adjust(row, line, target)
         return violation
 
-    def _discard(self) -> None:
-        self._adjusted.clear()
-
     def _record(self) -> None:
-        for line in self._adjusted.values():
+        for line in self.applied.values():
             self.google.book.put(line)
 
     def _response(self) -> bytes | CallRefusal:

@@ -9,12 +9,11 @@ from typing import Any
 
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.book import GoogleAcceptance
-from connectors.sandbox.google.accounts import CLICK_ID_KINDS, CONTACT_LIFE, GoogleClick, is_click_id
 from connectors.sandbox.google.ads_api.state import AdsApiState, Job
 from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
 from connectors.sandbox.google.ads_api.wire import GrpcCall
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick, is_click_id
+from connectors.sandbox.rules import ads_api_rules as rules
 
 _Result = service.ClickConversionResult.pb()
 _HASHED = ("hashed_email", "hashed_phone_number")
@@ -30,7 +29,7 @@ _ENHANCED = {
 }
 
 
-class ConversionUpload(Upload):
+class ConversionUpload(Upload[GoogleAcceptance]):
     """One call of UploadClickConversions."""
 
     rule_table = rules
@@ -44,7 +43,6 @@ class ConversionUpload(Upload):
 
     def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
         super().__init__(call, api, now)
-        self._accepted: list[GoogleAcceptance] = []
         self._click_dedup_always = api.switches["ads_api_click_dedup"] == "always"
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
@@ -82,16 +80,13 @@ class ConversionUpload(Upload):
             or self._click_violation(row, event, target)
         )
         if violation is None:
-            self._accepted.append(event)
+            self.applied[len(self.applied)] = event
         return violation
-
-    def _discard(self) -> None:
-        self._accepted.clear()
 
     def _record(self) -> None:
         """Count what was accepted, and keep the upload's job for the summaries."""
         self.api.counts["taken"] += 1
-        for event in self._accepted:
+        for event in self.applied.values():
             self.google.book.accept(event, across=self.google.across_apis)
         errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for index, row in enumerate(self.rows):
@@ -128,7 +123,7 @@ class ConversionUpload(Upload):
             request=self.call.id,
             at=self.now.isoformat(),
             api="google_ads",
-            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {len(self._accepted)}",
+            key="" if row.order_id else f"{click} {time}" if click else f"{self.call.id} {len(self.applied)}",
             click=click,
             known_by=(*_clicks(row).values(), *_hashes(row)),
         )
@@ -153,7 +148,7 @@ class ConversionUpload(Upload):
             return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
         if not is_click_id(event.click):
-            return rules[f"{kind.upper()}_READABLE"], kind
+            return rules.by_id[f"{kind.upper()}_READABLE"], kind
         if click is None:
             return rules.CLICK_KNOWN, kind
         if click.customer not in self.google.accounts:
@@ -173,7 +168,7 @@ class ConversionUpload(Upload):
 
     def _timing_violation(self, row: Any, click: GoogleClick, target: Target) -> Violation | None:
         broken = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
-        return (rules[broken], "conversion_date_time") if broken else None
+        return (rules.by_id[broken], "conversion_date_time") if broken else None
 
 
 def _clicks(row: Any) -> dict[str, str]:

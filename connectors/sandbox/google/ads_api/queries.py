@@ -13,16 +13,16 @@ from google.ads.googleads.v26.resources.types import offline_conversion_upload_c
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.accounts import GoogleAccount
 from connectors.sandbox.google.ads_api.state import AdsApiState, Job
 from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, error_number, parsed
-from connectors.sandbox.google.rules import AdsApiRule
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import GoogleAccount
+from connectors.sandbox.rules import AdsApiRule
+from connectors.sandbox.rules import ads_api_rules as rules
 
 _TOKEN = re.compile(r"""\s*(?:([A-Za-z0-9_.]+)|('[^'\n]*'|"[^"\n]*")|(\S))""")
-_FIELD = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+")
-_RESOURCE = re.compile(r"[a-z][a-z0-9_]*")
-_VALUE = re.compile(r"""[A-Za-z0-9_.]+|'[^']*'|"[^"]*\"""")
+_FIELD = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+"
+_RESOURCE = "[a-z][a-z0-9_]*"
+_VALUE = r"""[A-Za-z0-9_.]+|'[^']*'|"[^"]*\""""
 
 
 class QueryRefusedError(Exception):
@@ -46,15 +46,14 @@ class Query:
 def parse_query(text: str) -> Query:
     """Read a query, or raise `QueryRefusedError` with the rule that it breaks."""
     tokens = _Tokens(text)
-    tokens.demand("SELECT", rules.GAQL_SELECT)
+    tokens.take("(?i)SELECT", rules.GAQL_SELECT)
     fields = tokens.take_list(_FIELD, rules.GAQL_SELECT)
-    tokens.demand("FROM", rules.GAQL_FROM)
+    tokens.take("(?i)FROM", rules.GAQL_FROM)
     resource = tokens.take(_RESOURCE, rules.GAQL_FROM)
-    conditions = []
-    if tokens.skip("WHERE"):
+    conditions, joint = [], "WHERE"
+    while tokens.skip(joint):
         conditions.append(_condition(tokens))
-        while tokens.skip("AND"):
-            conditions.append(_condition(tokens))
+        joint = "AND"
     if tokens.left:
         raise QueryRefusedError(rules.GAQL_END)
     return Query(tuple(dict.fromkeys(fields)), resource, tuple(conditions))
@@ -73,18 +72,13 @@ class _Tokens:
         del self.left[0]
         return True
 
-    def demand(self, word: str, rule: AdsApiRule) -> None:
-        """Take this keyword or sign."""
-        if not self.skip(word):
-            raise QueryRefusedError(rule)
-
-    def take(self, shape: re.Pattern[str], rule: AdsApiRule) -> str:
+    def take(self, shape: str, rule: AdsApiRule) -> str:
         """Take a token of this shape."""
-        if not self.left or not shape.fullmatch(self.left[0]):
+        if not self.left or not re.fullmatch(shape, self.left[0]):
             raise QueryRefusedError(rule)
         return self.left.pop(0)
 
-    def take_list(self, shape: re.Pattern[str], rule: AdsApiRule) -> tuple[str, ...]:
+    def take_list(self, shape: str, rule: AdsApiRule) -> tuple[str, ...]:
         """Take tokens of this shape, with commas between them."""
         taken = [self.take(shape, rule)]
         while self.skip(","):
@@ -97,10 +91,10 @@ def _condition(tokens: _Tokens) -> tuple[str, tuple[str, ...]]:
     if tokens.skip("="):
         values: tuple[str, ...] = (tokens.take(_VALUE, rules.GAQL_VALUE),)
     else:
-        tokens.demand("IN", rules.GAQL_WHERE)
-        tokens.demand("(", rules.GAQL_WHERE)
+        tokens.take("(?i)IN", rules.GAQL_WHERE)
+        tokens.take("[(]", rules.GAQL_WHERE)
         values = tokens.take_list(_VALUE, rules.GAQL_VALUE)
-        tokens.demand(")", rules.GAQL_WHERE)
+        tokens.take("[)]", rules.GAQL_WHERE)
     return field, tuple(value.strip("'\"") for value in values)
 
 

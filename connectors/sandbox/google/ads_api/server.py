@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.accounts import GooglePlatform
 from connectors.sandbox.google.ads_api.state import AdsApiState
 from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, failure
 from connectors.sandbox.google.oauth import ADWORDS
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import GooglePlatform
+from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log, LogEntry
 
 LIFETIME = timedelta(days=365)
@@ -130,14 +130,9 @@ class GoogleAdsServer:
         certificate: Certificate | None = None,
         port: int = 0,
     ) -> None:
-        """Bind the port, without serving yet.
+        """Bind this port, or any free one if it is taken, without serving yet; plain text without a certificate.
 
-        Args:
-            handler: answers each call; called from several threads at once.
-            faults: asked before each call.
-            now: the sandbox clock, for the log.
-            certificate: what TLS shows; plain text without one.
-            port: tried first; any free one if it is taken.
+        The handler is called from several threads at once.
         """
         self.log = Log()
         self.handler = handler
@@ -146,7 +141,7 @@ class GoogleAdsServer:
         self._secure = certificate is not None
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="sandbox-google-ads")
         self._server = grpc.server(self._pool, handlers=(_Calls(self._respond),), options=_OPTIONS)
-        self.port = self._bind(certificate, port)
+        self.port = self._listen(certificate, port)
         """The port it is bound to."""
 
     @property
@@ -170,18 +165,15 @@ class GoogleAdsServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _bind(self, certificate: Certificate | None, port: int) -> int:
-        try:
-            return self._listen(certificate, port)
-        except RuntimeError:  # taken
-            return self._listen(certificate, 0)
-
     def _listen(self, certificate: Certificate | None, port: int) -> int:
         address = f"127.0.0.1:{port}"
-        if certificate is None:
-            return int(self._server.add_insecure_port(address))
-        credentials = grpc.ssl_server_credentials([(certificate.key, certificate.certificate)])
-        return int(self._server.add_secure_port(address, credentials))
+        try:
+            if certificate is None:
+                return int(self._server.add_insecure_port(address))
+            credentials = grpc.ssl_server_credentials([(certificate.key, certificate.certificate)])
+            return int(self._server.add_secure_port(address, credentials))
+        except RuntimeError:  # taken
+            return self._listen(certificate, 0)
 
     def _respond(self, path: str, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         """Answer one call, or let it fail as planted; each call is logged once."""
@@ -191,8 +183,7 @@ class GoogleAdsServer:
         unseen = self._before(fault, context) if fault else None
         answer = unseen or self._handle(call)
         status = None if unseen else CODES[answer.status if isinstance(answer, CallRefusal) else "OK"]
-        kind = fault.kind if fault else None
-        self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), status, kind))
+        self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), status, fault.kind if fault else None))
         answer = (_after(fault) if fault else None) or answer
         context.set_trailing_metadata((("request-id", call.id),))
         if isinstance(answer, CallRefusal):
@@ -260,10 +251,7 @@ _SERVICES = "/google.ads.googleads.v26.services."
 class GoogleAdsApi(AdsApiState):
     """The platform behind a `GoogleAdsServer`.
 
-    Args:
-        now: the sandbox clock, aware UTC.
-        scopes: the scopes of an Authorization header's token; None if it is unknown, expired or revoked.
-        google: what it shares with the Data Manager; its own if None.
+    `scopes` gives those of an Authorization header's token; None if it is unknown, expired or revoked.
     """
 
     def __init__(
@@ -277,7 +265,7 @@ class GoogleAdsApi(AdsApiState):
 
     def handle(self, call: GrpcCall) -> bytes | CallRefusal:
         """Answer one call: the method's response, or the refusal of the call."""
-        with self.google.lock:
+        with self.lock:
             now = self.settled()
             answer = self._token_refusal(call) or self._answer(call, now)
             if isinstance(answer, CallRefusal):

@@ -1,16 +1,21 @@
 """What the Google Ads API remembers between calls."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from connectors.sandbox.google.accounts import GoogleAccount, GoogleApi, GooglePlatform
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from connectors.sandbox.faults import STRICT, dumped, parsed
 from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, error_number
-from connectors.sandbox.google.rules import ads_api_rules as rules
+from connectors.sandbox.google.platform import GoogleAccount, GoogleApi, GooglePlatform
+from connectors.sandbox.platform import Positions
+from connectors.sandbox.rules import ads_api_rules as rules
 
-SWITCHES: Mapping[str, tuple[object, ...]] = {
+SWITCHES: Positions = {
     "ads_api_allowlisted": (True, False),
     "ads_api_enhanced": ("on", "off", "terms_not_accepted", "prohibited"),
     "ads_api_cross_dedup": (False, True),
@@ -29,62 +34,36 @@ _FAMILIES = {"submit": "conversion_upload_error", "adjust": "conversion_adjustme
 _CUSTOMER_ID = re.compile(r"\d{10}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class AdsApiRuling:
-    """One planted error, on conversions (submit) or adjustments (adjust)."""
+    """Errors planted on conversions (submit) or adjustments (adjust)."""
 
-    when: str
-    family: str
-    code: str | int
-    indexed: bool
+    when: Literal["submit", "adjust"] = "submit"
+    family: str | None = None
+    """The field of `ErrorCode`; by default the upload's own."""
+    reason: str | list[str] = ""
+    """One name in the family, or several."""
+    number: int | None = Field(default=None, gt=0)
+    """An error that the family does not know yet, in place of a name."""
+    index: bool = True
+    """Whether the errors name their row."""
 
-    def error(self, row: int) -> RowError:
-        """The error of the row at this index."""
-        place = ((ROW_LISTS[self.when], row),) if self.indexed else ()
-        return RowError(self.family, self.code, "Planted by hand.", place)
+    def __post_init__(self) -> None:
+        """Refuse what names no error."""
+        if bool(self.reason) == bool(self.number):
+            raise ValueError("a ruling has either a reason or a number")
+        for each in self.errors(0):
+            error_number(each.family, each.code)
 
-
-RULING_SHAPE = (
-    'a ruling is {"when": "submit" or "adjust", "family": a field of ErrorCode (default conversion_upload_error, '
-    "or conversion_adjustment_upload_error), "
-    '"reason": a name or names in it, or "number": one it does not know yet, "index": false for an error '
-    "that names no row}, or a list of such"
-)
-
-
-def read_rulings(document: object) -> tuple[AdsApiRuling, ...]:
-    """The rulings on one row from their JSON; ValueError if it is not of `RULING_SHAPE`."""
-    documents = document if isinstance(document, list) else [document]
-    rulings = tuple(ruling for each in documents for ruling in _read_ruling(each))
-    if not rulings:
-        raise ValueError(RULING_SHAPE)
-    return rulings
+    def errors(self, row: int) -> list[RowError]:
+        """The errors of the row at this index."""
+        codes = [self.reason] if isinstance(self.reason, str) else self.reason
+        family = self.family or _FAMILIES[self.when]
+        place = ((ROW_LISTS[self.when], row),) if self.index else ()
+        return [RowError(family, self.number or code, "Planted by hand.", place) for code in codes or [""]]
 
 
-def _read_ruling(document: object) -> Iterator[AdsApiRuling]:
-    if not isinstance(document, dict) or document.keys() - {"when", "family", "reason", "number", "index"}:
-        raise ValueError(RULING_SHAPE)
-    when, indexed = document.get("when", "submit"), document.get("index", True)
-    codes = _codes(document)
-    if when not in _FAMILIES or not isinstance(indexed, bool):
-        raise ValueError(RULING_SHAPE)
-    family = document.get("family", _FAMILIES[when])
-    if not isinstance(family, str):
-        raise ValueError(RULING_SHAPE)  # noqa: TRY004 - one answer for every bad body
-    for code in codes:
-        error_number(family, code)
-        yield AdsApiRuling(when, family, code, indexed)
-
-
-def _codes(document: Mapping[object, object]) -> list[str | int]:
-    match document.get("reason"), document.get("number"):
-        case str(reason), None:
-            return [reason]
-        case [*reasons], None if all(isinstance(each, str) for each in reasons):
-            return [str(each) for each in reasons]
-        case None, int(number) if number > 0 and number is not True:
-            return [number]
-    raise ValueError(RULING_SHAPE)
+_Rulings = Annotated[list[AdsApiRuling], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +83,25 @@ class AdsApiState(GoogleApi):
     def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None) -> None:
         super().__init__(now, google, SWITCHES)
         self.jobs: list[Job] = []
-        self.rulings: dict[str, object] = {}
-        """As JSON, by order id or click id."""
+        self.rulings: dict[str, list[AdsApiRuling]] = {}
+        """By order id or click id."""
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Plant errors on rows, by order id or click id; ValueError if one is not of `RULING_SHAPE`.
+        """Plant errors on rows, by order id or click id: one `AdsApiRuling` each, or a list.
 
-        None is planted then.
+        ValueError if one has another shape or no such error exists; none is planted then.
         """
-        for each in rulings.values():
-            read_rulings(each)
-        with self.google.lock:
-            self.rulings.update(rulings)
+        listed = {key: each if isinstance(each, list) else [each] for key, each in rulings.items()}
+        planted: dict[str, list[AdsApiRuling]] = parsed(dict[str, _Rulings], listed)
+        with self.lock:
+            self.rulings.update(planted)
 
     def planted_errors(self, names: Iterable[str], when: str, row: int) -> list[RowError]:
         """The errors planted on a row under the first of its names that has any: order id, then click ids."""
         for name in names:
-            rulings = read_rulings(self.rulings[name]) if name in self.rulings else ()
-            if errors := [each.error(row) for each in rulings if each.when == when]:
-                return errors
+            rulings = [each for each in self.rulings.get(name, ()) if each.when == when]
+            if rulings:
+                return [error for each in rulings for error in each.errors(row)]
         return []
 
     def switch(self, name: str, value: object) -> None:
@@ -158,17 +137,16 @@ class AdsApiState(GoogleApi):
         """Remember errors, for the control page."""
         for each in errors:
             field = ".".join(name for name, _ in each.place if name not in ROW_LISTS.values())
-            self.note(at, "submit", str(each.code), field=field, **where)
+            self.note(at, when="submit", reason=str(each.code), field=field, **where)
 
     def dump(self) -> dict[str, Any]:
         """Its own state, as JSON; clicks and book are with the Data Manager."""
-        with self.google.lock:
-            jobs = [{**asdict(job), "at": job.at.isoformat()} for job in self.jobs]
-            return {**super().dump(), "rulings": dict(self.rulings), "jobs": jobs}
+        with self.lock:
+            return {**super().dump(), "rulings": dumped(self.rulings), "jobs": dumped(self.jobs)}
 
-    def load(self, dumped: Mapping[str, Any]) -> None:
+    def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
-        with self.google.lock:
-            super().load(dumped)
-            self.plant_rulings(dumped["rulings"])
-            self.jobs = [Job(**{**each, "at": datetime.fromisoformat(each["at"])}) for each in dumped["jobs"]]
+        with self.lock:
+            super().load(saved)
+            self.plant_rulings(saved["rulings"])
+            self.jobs = parsed(list[Job], saved["jobs"])

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from connectors.sandbox.google.accounts import (
+from connectors.sandbox.google.ads_api.state import ROW_LISTS, AdsApiState
+from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, parsed, partial_failure
+from connectors.sandbox.google.platform import (
     AHEAD,
     MAX_ID_LENGTH,
     MAX_ROWS,
@@ -17,9 +19,7 @@ from connectors.sandbox.google.accounts import (
     is_amount,
     is_currency,
 )
-from connectors.sandbox.google.ads_api.state import ROW_LISTS, AdsApiState
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, parsed, partial_failure
-from connectors.sandbox.google.rules import AdsApiRule, RuleTable
+from connectors.sandbox.rules import AdsApiRule, RuleTable
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31
@@ -52,6 +52,9 @@ def instant(text: str) -> datetime | None:
         return None
 
 
+Applied = TypeVar("Applied")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The action that a row goes to."""
@@ -62,7 +65,7 @@ class Target:
     action: GoogleConversionAction
 
 
-class Upload(ABC):
+class Upload(ABC, Generic[Applied]):
     """One call that uploads rows.
 
     A subclass names its messages, rules and switches, checks its own kind of row, and applies those that pass.
@@ -89,6 +92,8 @@ class Upload(ABC):
         self.request = parsed(self.request_type, call.message)
         self.rows_field = ROW_LISTS[self.ruling_stage]
         self.rows: Sequence[Any] = getattr(self.request, self.rows_field)
+        self.applied: dict[Hashable, Applied] = {}
+        """What the rows do, until it is recorded."""
         self.problems: Mapping[int, Sequence[RowError]] = {}
         """The errors of each failed row, by index, once the rows are judged."""
 
@@ -140,15 +145,11 @@ class Upload(ABC):
 
     @abstractmethod
     def _apply(self, row: Any, target: Target) -> Violation | None:
-        """Keep what the row does until `_record`, or the first rule that it breaks once everything is looked up."""
-
-    @abstractmethod
-    def _discard(self) -> None:
-        """Forget what was applied: the whole request fails."""
+        """Put what the row does into `applied`, or return the first rule that it breaks."""
 
     @abstractmethod
     def _record(self) -> None:
-        """Put what was applied into the book."""
+        """Put `applied` into the book."""
 
     @abstractmethod
     def _result(self, row: Any, *, failed: bool) -> Any:
@@ -210,7 +211,7 @@ class Upload(ABC):
                 problems[index] = [self._error(violation, index)] if violation else ()
         unplaced = [each for row in problems.values() for each in row if not each.place]
         if unplaced:
-            self._discard()
+            self.applied.clear()
         self.problems = {index: own or unplaced for index, own in problems.items() if own or unplaced}
 
     def _error(self, violation: Violation, index: int) -> RowError:

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import any_pb2, message  # type: ignore[import-untyped]  # the vendor ships no types
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.rules import AdsApiRule
+from connectors.sandbox.rules import AdsApiRule
 
 FAILURE = "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure"
 _INVALID_ARGUMENT = 3

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.sandbox.google.accounts import (
+from connectors.sandbox.google.data_manager.wire import (
+    BASE64,
+    DENIED,
+    EVENT_SOURCES,
+    GOOGLE_ADS,
+    GRANTED,
+    HEX,
+    RuleViolation,
+    click_ids,
+    identifiers,
+)
+from connectors.sandbox.google.platform import (
     AHEAD,
     CLICK_LIFE_DAYS,
     CONTACT_LIFE,
@@ -20,19 +31,8 @@ from connectors.sandbox.google.accounts import (
     is_click_id,
     is_currency,
 )
-from connectors.sandbox.google.data_manager.wire import (
-    BASE64,
-    DENIED,
-    EVENT_SOURCES,
-    GOOGLE_ADS,
-    GRANTED,
-    HEX,
-    RuleViolation,
-    click_ids,
-    identifiers,
-)
-from connectors.sandbox.google.rules import DataManagerRule
-from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.rules import DataManagerRule
+from connectors.sandbox.rules import data_manager_rules as rules
 
 MAX_DESTINATIONS = 10
 MAX_IDENTIFIERS = 10
@@ -100,12 +100,12 @@ def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolat
     """The violations of one event."""
     event = request.events[row]
     for rule, field in _event_violations(event, now):
-        yield RuleViolation.of(rule, field, row)
+        yield RuleViolation(rule, field, row)
     for position, value in enumerate(identifiers(event)):
         if broken := _broken_hash_rule(value, request.encoding):
-            yield RuleViolation.of(broken, f"user_data.user_identifiers[{position}]", row)
+            yield RuleViolation(broken, f"user_data.user_identifiers[{position}]", row)
     if set(event.destination_references) - {each.reference for each in request.destinations}:
-        yield RuleViolation.of(rules.REFERENCE_KNOWN, "destination_references", row)
+        yield RuleViolation(rules.REFERENCE_KNOWN, "destination_references", row)
 
 
 def _has_contact(request: Any) -> bool:
@@ -227,14 +227,14 @@ def broken_rule(event: Any, context: EventContext) -> DataManagerRule | None:
 def _broken_by_click(kind: str, click_id: str, happened: datetime, context: EventContext) -> DataManagerRule | None:
     click = context.clicks.get(click_id)
     if not is_click_id(click_id):
-        return rules[f"{kind.upper()}_READABLE"]
+        return rules.by_id[f"{kind.upper()}_READABLE"]
     if kind != "gclid" and context.action.one_per_click:
         return rules.EVERY_WITH_BRAID
     if click is None:
         return rules.CLICK_KNOWN
     if click.customer != context.customer:
         return rules.CLICK_OF_ACCOUNT
-    return _broken_by_timing(click, happened, context, context.action.click_window_days)
+    return rules.by_id.get(click.broken_timing(happened, context.at, context.action.click_window_days))
 
 
 def _broken_by_contact(event: Any, happened: datetime, context: EventContext) -> DataManagerRule | None:
@@ -243,11 +243,4 @@ def _broken_by_contact(event: Any, happened: datetime, context: EventContext) ->
     if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW
     # contact data has a lifetime of its own; the action's window is for click ids
-    return _broken_by_timing(click, happened, context, CLICK_LIFE_DAYS) if click else None
-
-
-def _broken_by_timing(
-    click: GoogleClick, happened: datetime, context: EventContext, window_days: int
-) -> DataManagerRule | None:
-    broken = click.broken_timing(happened, context.at, window_days)
-    return rules[broken] if broken else None
+    return rules.by_id.get(click.broken_timing(happened, context.at, CLICK_LIFE_DAYS)) if click else None

@@ -2,14 +2,13 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from connectors.sandbox.book import GoogleAcceptance, GoogleBook
-from connectors.sandbox.google.accounts import GoogleApi, GooglePlatform, read_click
+from connectors.sandbox.faults import dumped, parsed
 from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
@@ -34,7 +33,10 @@ from connectors.sandbox.google.data_manager.wire import (
     refusal,
     unreadable,
 )
-from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleBook, GoogleClick, GooglePlatform
+from connectors.sandbox.platform import Positions
+from connectors.sandbox.rules import DataManagerRule
+from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 _LIMITS = (
@@ -60,14 +62,11 @@ class Quota:
         return ""
 
 
-When = Literal["submit", "processing"]
-
-
 @dataclass(frozen=True, slots=True)
 class DataManagerRuling:
     """A planted verdict on any event with a certain transaction id or click id."""
 
-    when: When
+    when: Literal["submit", "processing"]
     reason: str
 
 
@@ -93,40 +92,18 @@ class TakenRequest:
     request: Any = field(repr=False)
     outcomes: list[DestinationOutcome] | None = None
 
-    def json(self) -> dict[str, Any]:
-        """The JSON that `read_taken` reads."""
-        return {
-            "id": self.id,
-            "at": self.at.isoformat(),
-            "due": self.due.isoformat(),
-            "request": as_json(self.request),
-            "outcomes": self.outcomes and [asdict(each) for each in self.outcomes],
-        }
-
-
-def read_taken(document: Mapping[str, Any]) -> TakenRequest:
-    """The request that `TakenRequest.json` wrote."""
-    outcomes = document["outcomes"]
-    return TakenRequest(
-        id=document["id"],
-        at=datetime.fromisoformat(document["at"]),
-        due=datetime.fromisoformat(document["due"]),
-        request=from_json(document["request"]),
-        outcomes=outcomes and [DestinationOutcome(**each) for each in outcomes],
-    )
-
 
 STATUS_KEPT = timedelta(days=50)
-SWITCHES: Mapping[str, tuple[object, ...]] = {
+SWITCHES: Positions = {
     "record_indices": (True, False, "strings"),
     "violation_index": (True, False),
     "violations_named": ("first", "all"),
-    "processing_minutes": (20,),
+    "processing_minutes": (20, int),
     "zero_is_final": (True, False),
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
 }
-"""Positions of what is uncertain and could change a state, default first; `processing_minutes` takes any number."""
+"""Positions of what is uncertain and could change a state, default first."""
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
 _BAD_REQUEST = 400
@@ -146,11 +123,7 @@ class DataManager(GoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
 
     A request is processed with the clicks registered by the time it fell due, even if that is noticed later.
-
-    Args:
-        now: the sandbox clock, aware UTC.
-        authorised: whether a request carries a token that is valid now.
-        google: what it shares with the Google Ads API; its own if None.
+    `authorised` says whether a request carries a token that is valid now.
     """
 
     def __init__(
@@ -170,7 +143,7 @@ class DataManager(GoogleApi):
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
-        with self.google.lock:
+        with self.lock:
             self.settled()
             match request.method, request.path.replace("%3A", ":"):
                 case "POST", "/v1/events:ingest":
@@ -183,8 +156,14 @@ class DataManager(GoogleApi):
                     return self._refuse(404, "NOT_FOUND", "There is no such method.")
 
     def register_clicks(self, clicks: Mapping[str, object]) -> None:
-        """Register clicks as `GooglePlatform.register_clicks` does."""
-        self.google.register_clicks(clicks, self._now())
+        """Register clicks, by click id or by hash of contact data: `{"clicked_at": ISO 8601, "customer"}`.
+
+        ValueError if one has another shape; none is registered then.
+        """
+        known = parsed(dict[str, GoogleClick], clicks)
+        with self.lock:
+            self.settled()
+            self.google.clicks.update(known)
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
         """Fix the verdict on events, by transaction id or click id: `{"when", "reason"}`.
@@ -192,7 +171,7 @@ class DataManager(GoogleApi):
         ValueError if one has another shape or no such reason exists; none is planted then.
         """
         planted = {key: read_ruling(each) for key, each in rulings.items()}
-        with self.google.lock:
+        with self.lock:
             self.settled()
             self._rulings.update(planted)
 
@@ -201,15 +180,9 @@ class DataManager(GoogleApi):
         super().switch(name, value)
         self.google.zero_is_final = bool(self.switches["zero_is_final"])
 
-    def has_position(self, name: str, value: object) -> bool:
-        """Whether a switch can be turned to this value."""
-        if name == "processing_minutes":
-            return type(value) is int and value >= 0
-        return super().has_position(name, value)
-
     def known_by(self) -> dict[str, tuple[str, ...]]:
         """The click ids and hashes of every conversion in the book, by transaction id."""
-        with self.google.lock:
+        with self.lock:
             self.settled()
             return self.google.book.known_by()
 
@@ -219,30 +192,30 @@ class DataManager(GoogleApi):
 
     def state(self) -> dict[str, object]:
         """Counters, book, latest refusals and how many requests wait, as of now, as JSON."""
-        with self.google.lock:
+        with self.lock:
             return {**super().state(), "processing": len(self._waiting)}
 
     def dump(self) -> dict[str, Any]:
         """What both APIs share and its own requests, as JSON; quotas are not kept."""
-        with self.google.lock:
+        with self.lock:
             return {
                 **super().dump(),
-                "clicks": {key: each.json() for key, each in self.google.clicks.items()},
+                "clicks": dumped(self.google.clicks),
                 "book": self.google.book.dump(),
                 "rulings": {key: asdict(each) for key, each in self._rulings.items()},
                 "numbered": self._numbered,
-                "taken": [each.json() for each in self._taken.values()],
+                "taken": [_saved(each) for each in self._taken.values()],
             }
 
-    def load(self, dumped: Mapping[str, Any]) -> None:
+    def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
-        with self.google.lock:
-            super().load(dumped)
-            self.google.clicks = {key: read_click(each) for key, each in dumped["clicks"].items()}
-            self.google.book = GoogleBook.load(dumped["book"])
-            self._rulings = {key: read_ruling(each) for key, each in dumped["rulings"].items()}
-            self._numbered = dumped["numbered"]
-            self._taken = {each["id"]: read_taken(each) for each in dumped["taken"]}
+        with self.lock:
+            super().load(saved)
+            self.google.clicks = parsed(dict[str, GoogleClick], saved["clicks"])
+            self.google.book = GoogleBook.load(saved["book"])
+            self._rulings = {key: read_ruling(each) for key, each in saved["rulings"].items()}
+            self._numbered = saved["numbered"]
+            self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
     def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
@@ -276,18 +249,20 @@ class DataManager(GoogleApi):
 
     def _violations(self, ingest: Any) -> list[RuleViolation]:
         """Why the request is refused; later checks run only if earlier ones find nothing."""
-        if found := list(malformed(ingest)):
-            return [RuleViolation.of(*each) for each in found]
-        if not is_permitted(ingest, self.google.accounts):
-            return [RuleViolation.of(rules.LOGIN_ACCOUNT, "destinations")]
-        now = self._now()
-        if found := list(misdirected(ingest, self.google.accounts, now)):
-            return [RuleViolation.of(*each) for each in found]
+        now, found = self._now(), list(malformed(ingest))
+        if not found and not is_permitted(ingest, self.google.accounts):
+            found = [(rules.LOGIN_ACCOUNT, "destinations")]
+        if found := found or list(misdirected(ingest, self.google.accounts, now)):
+            return [RuleViolation(*each) for each in found]
         violations: list[RuleViolation] = []
         for row, event in enumerate(ingest.events):
             violations += row_violations(ingest, row, now)
             if planted := self._planted(event, "submit"):
-                violations.append(RuleViolation(planted, "Planted by hand.", "", row))
+                violations.append(
+                    RuleViolation(
+                        DataManagerRule("data_manager", "Planted by hand.", "assumed", "assumed", planted), "", row
+                    )
+                )
             if violations and self.switches["violations_named"] == "first":
                 break
         return violations
@@ -296,9 +271,9 @@ class DataManager(GoogleApi):
         ids = [value for name in _REQUEST_ID for value in request.query.get(name, ()) if value]
         taken = self._taken.get(ids[0]) if ids else None
         if taken is None:
-            return self._violated([RuleViolation.of(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")])
+            return self._violated([RuleViolation(rules.REQUEST_KNOWN if ids else rules.REQUEST_NAMED, "request_id")])
         if self._now() - taken.at > STATUS_KEPT:
-            return self._violated([RuleViolation.of(rules.REQUEST_AGE, "request_id")])
+            return self._violated([RuleViolation(rules.REQUEST_AGE, "request_id")])
         numeric = any("enum-encoding=int" in value for value in request.query.get("$alt", ()))
         outcomes: Iterable[DestinationOutcome | None] = taken.outcomes or repeat(None)
         statuses = [
@@ -332,7 +307,7 @@ class DataManager(GoogleApi):
             if reason:
                 failed[reason].append(row)
                 where = {"customer": customer, "action": action_id, "request": taken.id}
-                self.note(taken.due, "processing", reason, transaction_id=event.transaction_id, **where)
+                self.note(taken.due, when="processing", reason=reason, transaction_id=event.transaction_id, **where)
             else:
                 self.google.book.accept(
                     self._acceptance(event, taken, context, action_id),
@@ -358,17 +333,17 @@ class DataManager(GoogleApi):
             known_by=known_by,
         )
 
-    def _planted(self, event: Any, when: When) -> str | None:
+    def _planted(self, event: Any, when: str) -> str | None:
         """The reason planted on this event at this stage."""
         rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
         return next((each.reason for each in rulings if each and each.when == when), None)
 
     def _violated(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]
-        status = _HTTP_STATUSES.get(first.reason, _BAD_REQUEST)
+        status = _HTTP_STATUSES.get(first.rule.answer, _BAD_REQUEST)
         if status != _BAD_REQUEST:
-            return self._refuse(status, first.reason, first.description)
-        self._note_refusal(first.reason, first.field)
+            return self._refuse(status, first.rule.answer, first.rule.rule)
+        self._note_refusal(first.rule.answer, first.field)
         message = "There was a problem with the request."
         indexed = bool(self.switches["violation_index"])
         return refusal(status, "INVALID_ARGUMENT", message, self._error_id(), violations, indexed=indexed)
@@ -383,7 +358,7 @@ class DataManager(GoogleApi):
 
     def _note_refusal(self, reason: str, field: str) -> None:
         self.counts["refused"] += 1
-        self.note(self._now(), "submit", reason, field=field)
+        self.note(self._now(), when="submit", reason=reason, field=field)
 
     def _request_id(self) -> str:
         """A new request id: as long as the vendor's, and the same in every rehearsal."""
@@ -392,3 +367,11 @@ class DataManager(GoogleApi):
 
     def _error_id(self) -> str:
         return f"t-{self._request_id()}"
+
+
+def _saved(taken: TakenRequest) -> dict[str, Any]:
+    return {**dumped(replace(taken, request=None)), "request": as_json(taken.request)}
+
+
+def _restored(saved: Mapping[str, Any]) -> TakenRequest:
+    return replace(parsed(TakenRequest, {**saved, "request": None}), request=from_json(saved["request"]))

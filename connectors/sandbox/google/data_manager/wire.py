@@ -13,9 +13,9 @@ from typing import Any
 from google.ads.datamanager_v1 import types
 from google.protobuf import json_format  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.accounts import CLICK_ID_KINDS
-from connectors.sandbox.google.rules import DataManagerRule
-from connectors.sandbox.google.rules import data_manager_rules as rules
+from connectors.sandbox.google.platform import CLICK_ID_KINDS
+from connectors.sandbox.rules import DataManagerRule
+from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireResponse, json_response
 
 GOOGLE_ADS = 1
@@ -114,23 +114,20 @@ _STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class RuleViolation:
-    """A field that breaks a rule; `field` is a path from the request, or from the event at index `row`."""
+    """A field that breaks a rule; `field` is a path from the request, or from the event at index `row`.
 
-    reason: str
-    description: str
+    It never quotes the value, which may be personal data.
+    """
+
+    rule: DataManagerRule
     field: str
     row: int | None = None
-
-    @classmethod
-    def of(cls, rule: DataManagerRule, field: str, row: int | None = None) -> "RuleViolation":
-        """A violation of this rule; it never quotes the value, which may be personal data."""
-        return cls(rule.answer, rule.rule, field, row)
 
     def json(self, *, indexed: bool) -> dict[str, str]:
         """The violation as Google writes it: events are at `events.events[3]`, all else at its plain path."""
         path = self.field if self.row is None else f"events.events[{self.row}].{self.field}".rstrip(".")
         path = path if indexed else _INDEX.sub("", path)
-        return {"field": path, "description": self.description, "reason": self.reason}
+        return {"field": path, "description": self.rule.rule, "reason": self.rule.answer}
 
 
 def refusal(
@@ -202,13 +199,9 @@ class DestinationOutcome:
 def destination_status(
     destination: Any, outcome: DestinationOutcome | None, switches: Mapping[str, object], *, numeric: bool
 ) -> dict[str, object]:
-    """One entry of the answer to a status request.
+    """One destination, as it was sent, in the answer to a status request; without an outcome it is processing.
 
-    Args:
-        destination: echoed as it was sent.
-        outcome: what became of its rows; None while the request is processing.
-        switches: `record_indices`, `failed_word` and `records_counted` shape it.
-        numeric: enums as numbers.
+    The switches `record_indices`, `failed_word` and `records_counted` shape it; `numeric` writes enums as numbers.
     """
     status = outcome.status if outcome else "PROCESSING"
     word = switches["failed_word"] if status == "FAILED" else status

@@ -1,0 +1,304 @@
+"""What both of Google's APIs know: accounts, actions, clicks, and the conversions that were counted."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+from pydantic import AwareDatetime
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from connectors.sandbox.faults import STRICT, dumped, parsed
+from connectors.sandbox.platform import Platform, Positions
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleConversionAction:
+    """A conversion action, in the words of the Google Ads API; `created_at` is None for long ago."""
+
+    kind: str = "UPLOAD_CLICKS"
+    name: str = "Conversion"
+    category: str = "QUALIFIED_LEAD"
+    origin: str = "WEBSITE"
+    primary: bool = True
+    status: str = "ENABLED"
+    click_window_days: int = 90
+    one_per_click: bool = False
+    always_default_value: bool = False
+    created_at: datetime | None = None
+
+    def is_too_new(self, now: datetime) -> bool:
+        """Whether it takes no uploads yet, which begin 6 hours after its creation."""
+        return self.created_at is not None and now - self.created_at < timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleAccount:
+    """A customer with its actions by id; callers get access through the `managers` only."""
+
+    managers: frozenset[str]
+    actions: Mapping[str, GoogleConversionAction]
+    enhanced_conversions: bool = True
+    enabled: bool = True
+    currency: str = "EUR"
+    time_zone: str = "Europe/Paris"
+    no_default_goals: frozenset[str] = frozenset()
+    """The categories with a goal that is not one of the account's defaults."""
+
+
+DEFAULT_ACCOUNTS: Mapping[str, GoogleAccount] = {
+    "1234567890": GoogleAccount(
+        managers=frozenset({"1112223333"}),
+        actions={
+            "987654321": GoogleConversionAction(name="Rendez-vous pris"),
+            "987654322": GoogleConversionAction(name="Vente signée", category="CONVERTED_LEAD"),
+            "987654323": GoogleConversionAction(name="Devis envoyé"),
+            "987654399": GoogleConversionAction(name="Formulaire", kind="WEBPAGE", category="SUBMIT_LEAD_FORM"),
+        },
+    ),
+}
+"""One customer with its appointment, sale and quote actions, and one action of the wrong type."""
+
+CLICK_ID_KINDS = ("gclid", "gbraid", "wbraid")
+MAX_ROWS = 2_000
+"""How many conversions one request may hold."""
+MAX_ID_LENGTH = 64
+"""How long a transaction id or order id may be."""
+AHEAD = timedelta(minutes=5)
+"""How far ahead of the platform's clock an event may lie."""
+CLICK_LIFE_DAYS = 90
+CONTACT_LIFE = timedelta(days=63)
+"""How long hashed contact data matches; a click id does for `CLICK_LIFE_DAYS`."""
+
+
+def is_amount(value: float) -> bool:
+    """Whether a number can be a conversion's value: finite and not negative."""
+    return math.isfinite(value) and value >= 0
+
+
+def is_currency(text: str) -> bool:
+    """Whether the text has the form of a currency code."""
+    return re.fullmatch("[A-Z]{3}", text) is not None
+
+
+def is_click_id(text: str) -> bool:
+    """Whether the text can be decoded as a click id."""
+    return re.fullmatch("[A-Za-z0-9_-]+", text) is not None
+
+
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
+class GoogleClick:
+    """A click on an ad of `customer`, known by a click id or by the hash of the person's e-mail or phone."""
+
+    clicked_at: AwareDatetime
+    customer: str
+
+    def broken_timing(self, happened: datetime, arrived: datetime, window_days: int) -> str:
+        """The name of the rule that an event of this click breaks by its times; empty if none, else the gravest.
+
+        https://support.google.com/google-ads/answer/3123169 https://support.google.com/google-ads/answer/10029210
+        """
+        window = timedelta(days=min(CLICK_LIFE_DAYS, window_days))
+        if happened - self.clicked_at > window or arrived - self.clicked_at > timedelta(days=CLICK_LIFE_DAYS):
+            return "CLICK_WINDOW"
+        if happened < self.clicked_at:
+            return "AFTER_CLICK"
+        return "CLICK_SETTLED" if arrived - self.clicked_at < timedelta(hours=6) else ""
+
+
+_APIS = ("data_manager", "google_ads")
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleAcceptance:
+    """An event at the moment its processing found no error; times are ISO 8601."""
+
+    customer: str
+    action: str
+    transaction_id: str
+    event_time: str
+    value: float | None
+    currency: str
+    click_kind: str
+    """gclid, gbraid, wbraid, or contact."""
+    matched: bool
+    """Whether a registered click stands behind it."""
+    digest: str
+    request: str
+    at: str
+    api: str = "data_manager"
+    """Which API took it: data_manager or google_ads."""
+    key: str = ""
+    """Its identity, where that is not its transaction id."""
+    click: str = ""
+    """The click id behind it, kept only where the API identifies events by it."""
+    known_by: tuple[str, ...] = ()
+    """The click ids and hashes it came with."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleBookLine:
+    """A counted conversion. Its first event stays; value, currency and digest are the latest."""
+
+    first: GoogleAcceptance
+    value: float | None
+    currency: str
+    digest: str
+    restatements: int = 0
+    """How often another value replaced the one before."""
+    replays: int = 0
+    """How often it came again with the same value."""
+    changed_replays: int = 0
+    """How many of those replays were not the same event to the byte."""
+    retracted: bool = False
+    """Whether it counts no more, and is worth nothing."""
+    adjusted_at: str = ""
+    """The latest adjustment time that a correction named, ISO 8601."""
+    ignored: int = 0
+    """How many corrections changed nothing, as no more of them are taken."""
+
+    def is_final(self, *, at_zero: bool) -> bool:
+        """Whether nothing more changes it: it is retracted, or restated to 0 where that is final too."""
+        return self.retracted or (at_zero and self.restatements > 0 and self.value == 0)
+
+
+class GoogleBook:
+    """Every conversion once, by customer, action, key and the API that took it."""
+
+    def __init__(self, lines: Iterable[GoogleBookLine] = ()) -> None:
+        self._lines = {_identity(line.first): line for line in lines}
+        self._moments = {_moment(line.first) for line in self._lines.values()}
+
+    def accept(self, event: GoogleAcceptance, *, across: bool = False, zero_is_final: bool = False) -> None:
+        """Count the event, or let it adjust the conversion it repeats.
+
+        The same transaction id on the same action is an adjustment: value and currency replace the first,
+        all else is kept; it never counts twice. With `across`, it may repeat a conversion that the other API took.
+        https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+        """
+        line = self.find(event, across=across)
+        if line is None:
+            self.put(GoogleBookLine(event, event.value, event.currency, event.digest))
+            self._moments.add(_moment(event))
+        else:
+            self.put(_adjusted(line, event, zero_is_final=zero_is_final))
+
+    def find(self, event: GoogleAcceptance, *, across: bool) -> GoogleBookLine | None:
+        """The conversion that this event repeats."""
+        apis = (event.api, *_APIS) if across else (event.api,)
+        return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
+
+    def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> GoogleBookLine | None:
+        """The conversion that a correction names by its key, of the first of these APIs that took one."""
+        known = (self._lines.get((customer, action, key, api)) for api in apis)
+        return next((line for line in known if line), None)
+
+    def put(self, line: GoogleBookLine) -> None:
+        """Add a conversion, or replace the line it had."""
+        self._lines[_identity(line.first)] = line
+
+    def holds_moment(self, event: GoogleAcceptance) -> bool:
+        """Whether the same API counted the same click at the same second on the same action before."""
+        return bool(event.click) and _moment(event) in self._moments
+
+    def lines(self) -> list[dict[str, object]]:
+        """The book as JSON, in the order of first acceptance."""
+        return [_json(line) for line in self._lines.values()]
+
+    def known_by(self) -> dict[str, tuple[str, ...]]:
+        """What each conversion came with, by its transaction id."""
+        return {line.first.transaction_id: tuple(line.first.known_by) for line in self._lines.values()}
+
+    def dump(self) -> list[dict[str, Any]]:
+        """Everything, for `load`."""
+        return list(dumped(list(self._lines.values())))
+
+    @classmethod
+    def load(cls, saved: list[dict[str, Any]]) -> "GoogleBook":
+        """The book of an earlier `dump`."""
+        return cls(parsed(list[GoogleBookLine], saved))
+
+
+def _identity(event: GoogleAcceptance) -> tuple[str, str, str, str]:
+    return event.customer, event.action, event.key or event.transaction_id, event.api
+
+
+def _moment(event: GoogleAcceptance) -> tuple[str, str, str, str, str]:
+    return event.customer, event.action, event.click, event.event_time, event.api
+
+
+def _adjusted(line: GoogleBookLine, event: GoogleAcceptance, *, zero_is_final: bool) -> GoogleBookLine:
+    if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
+        if line.is_final(at_zero=zero_is_final):
+            return replace(line, ignored=line.ignored + 1)
+        times = line.restatements + 1
+        return replace(line, value=event.value, currency=event.currency, digest=event.digest, restatements=times)
+    changed = line.changed_replays + (event.digest != line.digest)
+    return replace(line, replays=line.replays + 1, changed_replays=changed)
+
+
+_SHOWN = ("api", "customer", "action", "transaction_id", "event_time", "click_kind", "matched")
+"""What is shown of a conversion's first event under the same name."""
+
+
+def _json(line: GoogleBookLine) -> dict[str, object]:
+    latest = asdict(line)
+    first = latest.pop("first")
+    return (
+        latest
+        | {name: first[name] for name in _SHOWN}
+        | {
+            "accepted": 1,
+            "count": 0 if line.retracted else 1,
+            "first_value": first["value"],
+            "first_digest": first["digest"],
+            "first_request": first["request"],
+            "accepted_at": first["at"],
+        }
+    )
+
+
+class GooglePlatform:
+    """The state that the Data Manager and the Google Ads API share. Access it only while holding `lock`.
+
+    Attributes:
+        accounts: the customers, by id.
+        clicks: by click id, and by the hash of contact data.
+        book: every conversion that either API counted.
+        across_apis: whether each API deduplicates against what the other one counted; not documented.
+        zero_is_final: whether a conversion that was restated to 0 can no longer be corrected.
+        settle: processes whatever is due by a time; called before anything changes.
+    """
+
+    def __init__(self, accounts: Mapping[str, GoogleAccount] = DEFAULT_ACCOUNTS) -> None:
+        self.lock = RLock()
+        self.accounts = accounts
+        self.clicks: dict[str, GoogleClick] = {}
+        self.book = GoogleBook()
+        self.across_apis = False
+        self.zero_is_final = True
+        self.settle: Callable[[datetime], None] = lambda _: None
+
+
+class GoogleApi(Platform):
+    """What both APIs have: switches, counters, the latest refusals, and the book they share."""
+
+    def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None, switches: Positions) -> None:
+        """Start empty, with its own accounts, clicks and book if `google` is None."""
+        self.google = google or GooglePlatform()
+        super().__init__(now, switches, self.google.lock)
+
+    def settled(self) -> datetime:
+        """The present, once everything due by then is processed. The lock is held."""
+        now = self._now()
+        self.google.settle(now)
+        return now
+
+    def book(self) -> list[dict[str, object]]:
+        """Every conversion that either API counted by now, in the order of acceptance, as JSON."""
+        with self.lock:
+            self.settled()
+            return self.google.book.lines()
