@@ -9,16 +9,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from string import Formatter
 from types import MappingProxyType
 from typing import Literal, get_args, get_origin
 
-from annotations import DEFAULTS, EXAMPLES, NOTIFICATIONS
+from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
 from connectors.oplead.lead_parser import CANDIDATES
-from jobs.alerts.incidents import IncidentKind
-from jobs.reporting import wording
+from jobs.ledger.incidents import IncidentKind
+from jobs.reporting import texts
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import schema
 from jobs.settings.schema import DestinationSettings, FieldSettings
@@ -69,7 +70,7 @@ def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
             default = DEFAULTS.get(place) or _default(field)
             if model is FieldSettings:
                 default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key) or ()) or "none"
-            yield f"`{key}`", default, f"{field.description}{_choices(field)}", f"`{EXAMPLES[place]}`"
+            yield f"`{key}`", default, f"{field.description}{_choices(field)}", f"`{EXAMPLES[model.__name__][key]}`"
 
 
 def _choices(field: FieldInfo) -> str:
@@ -110,33 +111,80 @@ def _span(span: timedelta) -> str:
 
 def _states(_: str) -> Part:
     header = ("state", "on screen", "what it means", "what to do")
-    return header, ((f"`{state}`", *_said(wording.STATES[state])) for state in DeliveryState)
+    return header, ((f"`{state}`", *_columns(texts.STATES[state])) for state in DeliveryState)
 
 
 def _reasons(_: str) -> Part:
     header = ("reason", "on screen", "what it means", "what to do")
-    return header, ((f"`{code}`", *_said(words)) for code, words in wording.REASONS.items())
+    return header, ((f"`{code}`", *_columns(words)) for code, words in texts.REASONS.items())
 
 
 def _codes(_: str) -> Part:
-    alike: dict[wording.Words, list[str]] = {}
-    for code, words in {**wording._PLATFORM, **wording._CLOSED}.items():  # noqa: SLF001 - nobody else needs them all
-        alike.setdefault(words, []).append(f"`{code}`")
+    rows = {**texts.PLATFORM_CODES, **{(code,): words for code, words in texts.SETTINGS_CODES.items()}}
     header = ("code", "on screen", "what it means", "what to do")
-    return header, ((", ".join(codes), *_said(words)) for words, codes in alike.items())
+    return header, ((", ".join(f"`{code}`" for code in codes), *_columns(words)) for codes, words in rows.items())
 
 
-def _said(words: wording.Words) -> tuple[str, str, str]:
+def _columns(words: texts.Words) -> tuple[str, str, str]:
     return words.short, words.means, words.todo or "See its reason."
 
 
+_SHOWN: Mapping[int | str, str] = {
+    **dict.fromkeys(
+        ("accepted", "rejected", "count", "damaged", "days", "length", "nights", "now", "sends", "then"), "N"
+    ),
+    "about": "X",
+    "where": "X",
+    "what": "conversion",
+    "share": "N %",
+    "usual": "N %",
+}
+
+
+class _Placeholders(Formatter):
+    """Fills in a sentence with placeholders for its values, in the plural; what may be left out is."""
+
+    def get_value(self, key: int | str, *_: object) -> str:
+        return _SHOWN.get(key, "…")
+
+    def format_field(self, value: str, spec: str) -> str:
+        if "%s" in spec:
+            return ""
+        if "|" in spec:
+            return spec.split("|")[1]
+        return f"N {spec}s" if spec.isalpha() and len(spec) > 1 else value
+
+    def convert_field(self, value: str, _: str | None) -> str:
+        return value
+
+
+_show = _Placeholders().format
+
+
 def _notifications(_: str) -> Part:
-    rows = ((f"*{title}*", when, todo) for kind in IncidentKind for title, when, todo in NOTIFICATIONS[kind])
-    return ("notification", "when", "what to do"), rows
+    rows = (
+        (f"*{_show(notice.title)}*", NOTIFIED_WHEN[kind], _show(notice.text).replace("\n", " "))
+        for kind, notice in texts.INCIDENTS.items()
+        if kind is not IncidentKind.ANOMALY
+    )
+    return ("notification", "when", "what it says"), rows
+
+
+def _anomalies(_: str) -> Part:
+    return ("notification", "what it says"), (
+        (f"*{notice.title}*", _show(notice.text)) for notice in texts.ANOMALIES.values()
+    )
 
 
 _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
-    {"keys": _keys, "states": _states, "reasons": _reasons, "codes": _codes, "notifications": _notifications}
+    {
+        "keys": _keys,
+        "states": _states,
+        "reasons": _reasons,
+        "codes": _codes,
+        "notifications": _notifications,
+        "anomalies": _anomalies,
+    }
 )
 
 

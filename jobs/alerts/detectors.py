@@ -208,8 +208,8 @@ def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
         return
     chance = (earlier.count(False) + 1) / (len(earlier) + 2)
     if chance**without < BY_CHANCE:
-        share = round(100 * earlier.count(True) / len(earlier))
-        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.CLICK_IDS_STOPPED, {}, count=without, share=share)
+        then = round(100 * earlier.count(True) / len(earlier))
+        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.CLICK_IDS_STOPPED, {}, count=without, then=then)
 
 
 def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:

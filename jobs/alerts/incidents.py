@@ -3,19 +3,17 @@
 An incident is found, cleared, or unknown: a night on which nothing was tried says nothing of what stopped.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from fractions import Fraction
 from statistics import median
-from types import MappingProxyType
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
 from jobs.alerts.detectors import FEWEST
-from jobs.ledger.incidents import Incident, IncidentAction, IncidentId, IncidentKind, IncidentRecord, NightNumbers
+from jobs.ledger.incidents import Incident, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Scope, Stop
@@ -179,7 +177,7 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> 
         for scope in (*facts.stopped, *facts.held)
     )
     if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops:
-        values = {"nights": len(found.before), "usual": float(sends)}
+        values = {"nights": len(found.before), "sends": float(sends)}
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
 
 
@@ -234,37 +232,6 @@ def _has_anomaly_cleared(cause: AnomalyCause, facts: NightFacts) -> bool:
         is_configured = any(scope.destination == destination for scope in facts.configured)
         return (conversion, destination) in facts.let_in or not is_configured
     return True
-
-
-# ── what is done about it ────────────────────────────────────────────────────────────────────────
-
-
-class IncidentSighting(StrEnum):
-    """What tonight saw of an incident."""
-
-    FOUND = "found"
-    CLEARED = "cleared"
-    UNKNOWN = "unknown"
-
-
-ACTS: Mapping[tuple[IncidentRecord, IncidentSighting], IncidentAction] = MappingProxyType(
-    {
-        (IncidentRecord.NONE, IncidentSighting.FOUND): IncidentAction.OPEN,
-        (IncidentRecord.OPEN, IncidentSighting.FOUND): IncidentAction.KEEP,
-        (IncidentRecord.OPEN, IncidentSighting.UNKNOWN): IncidentAction.KEEP,
-        (IncidentRecord.OPEN, IncidentSighting.CLEARED): IncidentAction.CLEAR,
-        (IncidentRecord.CLEARED, IncidentSighting.FOUND): IncidentAction.OPEN,
-        (IncidentRecord.CLEARED, IncidentSighting.UNKNOWN): IncidentAction.LEAVE,
-        (IncidentRecord.CLEARED, IncidentSighting.CLEARED): IncidentAction.LEAVE,
-    }
-)
-
-
-def seen(cause: IncidentId, found: Collection[IncidentId], facts: NightFacts, when: Thresholds) -> IncidentSighting:
-    """What tonight saw of an incident."""
-    if cause in found:
-        return IncidentSighting.FOUND
-    return IncidentSighting.CLEARED if has_cleared(cause, facts, when) else IncidentSighting.UNKNOWN
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────

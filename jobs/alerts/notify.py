@@ -11,18 +11,17 @@ from connectors.ports import Notifies
 from connectors.records import DestinationId
 from connectors.text import plain
 from jobs.alerts.incidents import (
-    ACTS,
     NIGHTS,
     DestinationHistory,
     NightFacts,
     Thresholds,
     WaitingDelivery,
     causes,
-    seen,
+    has_cleared,
 )
 from jobs.alerts.incidents import nights as by_night
 from jobs.ledger import incidents, outbox, queries
-from jobs.ledger.incidents import Incident, IncidentAction, IncidentId, NightNumbers, Notice
+from jobs.ledger.incidents import Incident, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import CORRECTIONS, KINDS, IncidentRow
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
@@ -90,13 +89,15 @@ def update_incidents(
         facts = gather(session, ledger, book, sinks, summary, now=now)
         found = {cause.id: cause for cause in causes(facts, when)}
         on_record = incidents.on_record(session, ledger.account)
-        new = set()
-        for each in (*found, *(known for known in on_record if known not in found)):
-            row = on_record.get(each)
-            act = ACTS[incidents.record_of(row), seen(each, found.keys(), facts, when)]
-            notice = words(found[each]) if each in found else None
-            incidents.act(session, ledger.account, act, each, row, notice=notice, now=now)
-            new |= {each} if act is IncidentAction.OPEN else set()
+        new = {
+            each
+            for each, incident in found.items()
+            if incidents.note_found(session, ledger.account, each, on_record.get(each), words(incident), now=now)
+        }
+        for each, row in on_record.items():
+            if each not in found and row.cleared_at is None and has_cleared(each, facts, when):
+                row.cleared_at = now
+                session.add(row)
         session.flush()
         return tuple(
             OpenIncident(cause, row.title, row.text, row.first_seen_at, cause in new)

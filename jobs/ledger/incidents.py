@@ -120,26 +120,6 @@ class NightNumbers:
         )
 
 
-class IncidentRecord(StrEnum):
-    """What is on record of a cause."""
-
-    NONE = "none"
-    OPEN = "open"
-    CLEARED = "cleared"
-
-
-class IncidentAction(StrEnum):
-    """What becomes of its record."""
-
-    OPEN = "open"
-    """A message is owed to every address."""
-    KEEP = "keep"
-    """It is in the report; a message is owed only where one did not arrive."""
-    CLEAR = "clear"
-    """The next time it is found it opens anew."""
-    LEAVE = "leave"
-
-
 _ENDED = (0, 1, 3)
 """Exit codes of a run that did what it could; one that was refused, or broke, is no night."""
 
@@ -252,36 +232,17 @@ def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     return {_read(row.cause): row for row in rows}
 
 
-def record_of(row: IncidentRow | None) -> IncidentRecord:
-    """The state of a cause's record."""
-    if row is None:
-        return IncidentRecord.NONE
-    return IncidentRecord.OPEN if row.cleared_at is None else IncidentRecord.CLEARED
-
-
-def act(
-    session: Session,
-    account: str,
-    act: IncidentAction,
-    cause: IncidentId,
-    row: IncidentRow | None,
-    *,
-    notice: Notice | None,
-    now: datetime,
-) -> None:
-    """Update the record of a cause; `notice` words it, where it was found tonight."""
-    match act:
-        case IncidentAction.OPEN if notice is not None:
-            row = row or IncidentRow(account=account, cause=_written(cause), title="", text="", first_seen_at=now)
-            row.title, row.text = notice.title, notice.text
-            row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"
-        case IncidentAction.KEEP if row is not None and notice is not None:
-            row.title, row.text = notice.title, notice.text
-        case IncidentAction.CLEAR if row is not None:
-            row.cleared_at = now
-        case _:
-            return
+def note_found(
+    session: Session, account: str, cause: IncidentId, row: IncidentRow | None, notice: Notice, *, now: datetime
+) -> bool:
+    """Record that an incident was found; whether it opens, so that every address is owed a notice."""
+    opens = row is None or row.cleared_at is not None
+    row = row or IncidentRow(account=account, cause=_written(cause), title="", text="", first_seen_at=now)
+    row.title, row.text = notice.title, notice.text
+    if opens:
+        row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"
     session.add(row)
+    return opens
 
 
 def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:

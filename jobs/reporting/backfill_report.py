@@ -50,7 +50,7 @@ class Preview:
                 f"{number(later)} later, once they may go out" if now else f"send {number(later)} once they may"
             )
         if self.settled:
-            parts.append(f"never send {number(self.settled)} that were told by other means")
+            parts.append(f"never send {number(self.settled)} that were sent by other means")
         asked = " and ".join(parts)
         return f"{asked[0].upper()}{asked[1:]}?" if asked else None
 
@@ -114,7 +114,7 @@ def _settled_before(preview: Preview) -> list[str]:
     result = preview.already_sent
     if result is None:
         return []
-    text = [f"told by other means: {counted(result.settled, 'conversion')} never go out from now on"]
+    text = [f"sent by other means: {counted(result.settled, 'conversion')} never go out from now on"]
     if result.before:
         text.append(f"{number(result.before)} were settled before")
     if result.ours:
@@ -148,7 +148,7 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
 def print_sent(console: Console, account: AccountHeading, summary: RunSummary, tallies: Sequence[StateCount]) -> None:
     """Print what was sent, where it stands, and what a human is needed for."""
     console.print()
-    console.print(facts([("sent", sent_line(summary)), ("heard", answers_line(summary))]))
+    console.print(facts([("sent", sent_line(summary.delivered)), ("heard", answers_line(summary))]))
     if tallies:
         console.print()
         print_states(console, account, tallies)

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
+from jobs.deliver.receipt import Delivered
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
 from jobs.reporting.status_report import print_pointer, print_states
@@ -117,7 +118,7 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
         console.print(_nothing(night))
     if summary.review.standing:
         console.print()
-        console.print(facts([("told before", sentence(each)) for each in summary.review.standing]))
+        console.print(facts([("still open", sentence(each)) for each in summary.review.standing]))
     print_needs(console, _needs(night))
     if night.notices:
         console.print()
@@ -156,9 +157,9 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
     if summary.recovered:
         recovered = counted(summary.recovered, "delivery", "deliveries")
         lines.append(("recovered", f"{recovered} of a run that died: asked again"))
-    lines.append(("sent", sent_line(summary)))
+    lines.append(("sent", sent_line(summary.delivered)))
     if summary.corrected.requests:
-        lines.append(("corrected", _corrected(summary)))
+        lines.append(("corrected", f"{sent_line(summary.corrected)}: `explain` shows each"))
     lines.append(("heard", answers_line(summary)))
     if summary.delivered.warnings:
         warnings = sorted(summary.delivered.warnings.items())
@@ -222,15 +223,9 @@ def _read(summary: RunSummary) -> str:
     return text if pulled.complete else f"{text}; time or requests are used up, the next run goes on there"
 
 
-def sent_line(summary: RunSummary) -> str:
+def sent_line(done: Delivered) -> str:
     """How many went out, in how many requests."""
-    count, requests = summary.delivered.sent, summary.delivered.requests
-    return f"{counted(count, 'conversion')} in {counted(requests, 'request')}" if requests else "nothing"
-
-
-def _corrected(summary: RunSummary) -> str:
-    done = summary.corrected
-    return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}: `explain` shows each"
+    return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}" if done.requests else "nothing"
 
 
 def answers_line(summary: RunSummary) -> str:

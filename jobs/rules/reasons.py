@@ -133,7 +133,7 @@ class Stop:
 
 
 class MessageId(StrEnum):
-    """What a person is told; `reporting.wording` has its words."""
+    """What a person is told; `reporting.texts` has its words."""
 
     # anomalies
     NONE_CAN_BE_SENT = auto()

@@ -285,7 +285,7 @@ def test_the_google_ads_api_has_what_the_state_knows_nothing_of(robbed):
     assert 1 == night.exit_code
     assert {("L-1", "sale"): "accepted", ("L-2", "sale"): "rejected"} == robbed.states()
     assert [1, 1] == [line.times for line in robbed.counted()]
-    assert "where the state was restored from a backup" in type_in(robbed, "explain", "L-2").lines
+    assert "If the state was restored from a backup" in type_in(robbed, "explain", "L-2").lines
 
 
 def test_meta_may_count_twice_what_the_state_knows_nothing_of(robbed):

@@ -40,7 +40,7 @@ def test_explain_says_whose_lead_it_is(company):
     verdict = next(each for each in found["verdicts"] if each["destination"] == "meta")
 
     assert "→ meta: not applicable" in told.lines
-    assert "The lead came by another platform's ad. Found: only gclid." in told.lines
+    assert "The lead came from another platform's ad. Found: only gclid." in told.lines
     assert ("another_platform", "only gclid", None) == (verdict["reason"], verdict["detail"], verdict["state"])
 
 

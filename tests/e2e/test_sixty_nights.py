@@ -166,7 +166,7 @@ def test_what_will_expire_is_told_three_days_before(years):
         for at in closing:
             assert years.at(night) <= max(at - TOLD_BEFORE, years.at(DOWN[destination][0]))
         assert "conversions will expire" in title
-        assert f"by {max(closing).astimezone(PARIS):%Y-%m-%d} unless it is mended" in text
+        assert f"by {max(closing).astimezone(PARIS):%Y-%m-%d} unless this is fixed" in text
         assert f"the first at {min(closing).astimezone(PARIS):%Y-%m-%d %H:%M}" in text
         assert "Why nothing goes there: no connection" in text
     (meta,) = [night for night, title, _ in years.told if title.startswith("meta:")]

@@ -192,7 +192,7 @@ def test_what_will_expire_is_told_three_days_before_it_does(told, receiver):
 
     assert [STOPPED] == early
     assert 3 * DAY <= row.expires_at - (told.START + number * DAY) < 5 * DAY
-    assert f"1 conversion at google_ads expires by {row.expires_at:%Y-%m-%d} unless it is mended" in text
+    assert f"1 conversion at google_ads expires by {row.expires_at:%Y-%m-%d} unless this is fixed" in text
 
 
 def test_check_refuses_an_address_that_no_service_has(told, receiver):

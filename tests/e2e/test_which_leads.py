@@ -159,7 +159,7 @@ def test_explain_tells_what_an_expired_one_was_held_for(late):
     (told,) = type_in(company, "explain", "L-1", "--json").objects
 
     assert "meta: expired, held for: consent refused" in held.lines
-    assert "The lead said no to the use of its data for advertising." in held.lines
+    assert "The lead refused the use of its data for advertising." in held.lines
     assert "meta: expired " in came_late.lines
     assert ["consent_refused"] == [each["held_for"] for each in told["verdicts"] if each["state"] == "expired"]
 

@@ -391,7 +391,7 @@ def test_a_correction_in_doubt_or_given_up_is_told_as_such(told):
     titles = [title for title in told.inbox.titles if "stopped" not in title]
 
     assert ["google_ads: 1 correction in doubt", "google_ads: 1 correction unconfirmed"] == titles
-    assert "1 correction sent to google_ads, and the answer was lost" in told.inbox.messages[0][1]
+    assert "1 correction was sent to google_ads, and the answer was lost" in told.inbox.messages[0][1]
     assert IncidentId(IncidentKind.UNCONFIRMED, CORRECTIONS) in {one.cause for one in told.standing}
 
     told.night()

@@ -93,7 +93,7 @@ def test_outcomes_that_cannot_be_told_apart_end_with_1(account):
     summary = account.night()
 
     assert 1 == summary.exit_code
-    assert "some of it refused (1 of 2: BAD)" in attention(summary)[0]
+    assert "partly refused (1 of 2: BAD)" in attention(summary)[0]
 
 
 def test_a_rejection_alarms_in_the_night_it_happens_and_not_for_ever(account):
@@ -132,7 +132,7 @@ def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
         codes.append((summary.exit_code, summary.review.unreadable, summary.review.unreadable_before))
 
     assert [(1, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 2)] == codes
-    assert ["2 leads still cannot be read: `status` names them"] == list(map(sentence, summary.review.standing))
+    assert ["2 leads still cannot be read: `status` lists them"] == list(map(sentence, summary.review.standing))
 
 
 def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):

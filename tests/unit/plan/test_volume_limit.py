@@ -56,7 +56,7 @@ def test_what_is_told_names_how_many_the_usual_number_and_what_to_type():
 
     assert sentence(found.message) == (
         "620 conversions are due and one night may send 50 (the largest of the last 28 nights sent 7): "
-        "they are held until someone agrees by `run --accept-volume`"
+        "they are held until someone approves them with `run --accept-volume`"
     )
 
 

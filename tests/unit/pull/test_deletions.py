@@ -175,7 +175,7 @@ def test_when_many_are_gone_at_once_something_else_is_wrong(account, deleted, of
     account.source.delete(*names[:deleted])
     told = nights(account, 12 * HOUR, 12 * HOUR)
     cancelled = sum(state == "cancelled" for state in account.states.values())
-    sentence = f"{deleted} leads are not there any more: does the key still see every lead?"
+    sentence = f"{deleted} leads are no longer there: does the key still see every lead?"
 
     assert deleted * believed == cancelled
     assert [not believed] * 2 == [sentence in attention(summary) for summary in told]

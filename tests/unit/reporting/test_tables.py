@@ -34,7 +34,7 @@ from jobs.reporting.run_report import (
     report_lines,
 )
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_states, print_status, print_which
-from jobs.reporting.wording import REASONS
+from jobs.reporting.texts import REASONS
 from jobs.requeue import AgeGroup
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind
@@ -163,7 +163,7 @@ def test_the_reasons_of_a_preview_add_up_to_its_numbers():
 
     assert {
         "no usable click id": 34,
-        "waits for its amount": 3,
+        "waiting for its amount": 3,
         "too late, held for: no usable click id": 6,
         "too late": 7,
     } == counts

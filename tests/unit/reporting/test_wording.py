@@ -8,8 +8,9 @@ import pytest
 
 import jobs
 from jobs.ledger.incidents import IncidentKind
-from jobs.reporting import wording
-from jobs.reporting.wording import REASONS, STATES, sentence, stop_lines, words_for
+from jobs.reporting import texts
+from jobs.reporting.texts import REASONS, STATES
+from jobs.reporting.wording import sentence, stop_lines, words_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
 
@@ -24,7 +25,7 @@ def test_every_reason_has_words():
 @pytest.mark.parametrize("values", [Reason, MessageId, StopKind, AnomalyKind])
 def test_every_value_is_given_somewhere(values):
     """No enum holds anything dead."""
-    sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "wording.py")]
+    sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "texts.py", "wording.py")]
     given = {
         node.attr
         for source in sources
@@ -134,7 +135,7 @@ def test_what_is_closed_is_not_said_to_be_tried_again():
     """No later attempt would get through."""
     words = words_for(DeliveryState.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
 
-    assert "tried again" not in words.short
+    assert "retried" not in words.short
     assert "transport: data_manager" in words.todo
 
 
@@ -142,7 +143,7 @@ def test_a_failed_attempt_says_that_it_is_tried_again():
     """A pending delivery whose last attempt failed is no mystery."""
     words = words_for(DeliveryState.PENDING, "RESOURCE_EXHAUSTED")
 
-    assert "to be tried again" == words.short
+    assert "will be retried" == words.short
     assert "RESOURCE_EXHAUSTED" in words.means
 
 
@@ -151,7 +152,7 @@ def test_a_failed_attempt_says_that_it_is_tried_again():
 
 @pytest.mark.parametrize(
     ("values", "table"),
-    [(MessageId, wording._MESSAGES), (StopKind, wording._STOPS), (IncidentKind, wording._INCIDENTS)],
+    [(MessageId, texts.MESSAGES), (StopKind, texts.STOPS), (IncidentKind, texts.INCIDENTS)],
 )
 def test_every_message_stop_and_incident_has_words(values, table):
     """The tables are complete."""
