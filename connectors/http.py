@@ -88,7 +88,7 @@ def _is_stopped(cancel_token: CancelToken) -> bool:
     return False
 
 
-def hang_up(line: socket.socket) -> None:
+def shut_down_socket(line: socket.socket) -> None:
     """End a connection that another thread is using.
 
     By the plain socket's own shutdown: TLS's forgets its keys first, and what the other thread sends next would go out

@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
-from connectors.http import WAITS, CancelToken, bounded, causes, hang_up, is_loopback, is_unknown_host
+from connectors.http import WAITS, CancelToken, bounded, causes, is_loopback, is_unknown_host, shut_down_socket
 from connectors.records import Lost, NotSent
 
 Answer = TypeVar("Answer")
@@ -142,7 +142,7 @@ class _Connections(HTTPAdapter):
         """End every connection there is, and make no other."""
         self._is_cut = True
         for line in self._sockets:
-            hang_up(line)
+            shut_down_socket(line)
 
     @property
     def has_connected(self) -> bool:

@@ -6,11 +6,11 @@ from typing import Protocol, runtime_checkable
 
 from connectors.records import (
     Adjustment,
+    AssumedTarget,
     CheckFinding,
     Contact,
     EncodedEvent,
     Event,
-    Expectation,
     Found,
     Identifier,
     Lead,
@@ -147,7 +147,7 @@ class Adjusts(ConversionSink, Protocol):
 class Inspects(Protocol):
     """What can be looked up with a platform; it changes nothing there and never raises."""
 
-    def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
+    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
         """Whether access, accounts and targets are as the settings take them to be."""
 
     def diagnose(self) -> Sequence[CheckFinding]:

@@ -491,7 +491,7 @@ class CheckFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class AssumedTarget:
     """What the settings take for granted about one conversion's target."""
 
     conversion: str

@@ -7,7 +7,7 @@ from google.ads.googleads.v26.enums import types as enums
 from google.ads.googleads.v26.resources import types as resources
 
 from connectors.google_ads.ads_api.outcomes import member_of
-from connectors.records import CheckFinding, CheckVerdict, Expectation
+from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 from connectors.text import counted
 
 _Tracking = enums.ConversionTrackingStatusEnum.ConversionTrackingStatus
@@ -53,7 +53,7 @@ _TRACKED = {
 
 
 def account_findings(
-    customer: resources.Customer, customer_id: str, expected: Sequence[Expectation]
+    customer: resources.Customer, customer_id: str, expected: Sequence[AssumedTarget]
 ) -> Iterator[CheckFinding]:
     """Owner, tracking, auto-tagging and currency; terms and settings for contact data only where any is sent."""
     setting = customer.conversion_tracking_setting
@@ -145,7 +145,7 @@ _WINDOW_KEY = "click_window_days"
 
 
 def action_findings(
-    found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[Expectation]
+    found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[AssumedTarget]
 ) -> Iterator[CheckFinding]:
     """Whether one action is as these conversions need it; None where the account shows no such action."""
     subject = f"conversion action {action}"
@@ -278,7 +278,7 @@ def standing(action: resources.ConversionAction, conversions: Sequence[str], goa
 
 
 def bidding_findings(
-    actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[Expectation]], goals: Goals | None
+    actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[AssumedTarget]], goals: Goals | None
 ) -> Iterator[CheckFinding]:
     """Where bidding learns from several actions of one lead, or from none of ours.
 

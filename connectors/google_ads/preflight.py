@@ -28,6 +28,7 @@ from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.ports import ConversionSink
 from connectors.records import (
     Answered,
+    AssumedTarget,
     CheckFinding,
     CheckVerdict,
     ClickId,
@@ -36,7 +37,6 @@ from connectors.records import (
     DeliveryKey,
     EncodedEvent,
     Event,
-    Expectation,
     Lost,
     NotSent,
     Outcome,
@@ -81,7 +81,7 @@ class GoogleInspector:
         self._has_access = True
         """False once Google answers that the account does not exist, or is closed to this service account."""
 
-    def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
+    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
         """Whether key, account, conversion actions and transports are as the settings take them to be."""
         try:
             return list(self._findings(expected))
@@ -103,7 +103,7 @@ class GoogleInspector:
             findings.append(CheckFinding("upload summaries", CheckVerdict.UNREADABLE, message, advice))
         return findings
 
-    def _findings(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _findings(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
         key = self._key()
         yield key
         if key.verdict is CheckVerdict.FAILED:
@@ -128,7 +128,7 @@ class GoogleInspector:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
         return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
 
-    def _account(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _account(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
         customer_id = self._options.customer_id
         subject = f"Google Ads account {customer_id}"
         rows = self._rows(checks.ACCOUNT_QUERY, subject)
@@ -141,8 +141,8 @@ class GoogleInspector:
         else:
             yield CheckFinding(subject, CheckVerdict.UNREADABLE, "Google Ads shows nothing about it")
 
-    def _actions(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
-        by_action: dict[str, list[Expectation]] = {}
+    def _actions(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
+        by_action: dict[str, list[AssumedTarget]] = {}
         for each in expected:
             by_action.setdefault(each.target.action, []).append(each)
         numbers = [action for action in by_action if action.isascii() and action.isdigit()]
@@ -180,7 +180,7 @@ class GoogleInspector:
         found = [checks.upload_finding(getattr(row, summary)) for row in rows]
         return found or [CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")]
 
-    def _transports(self, expected: Sequence[Expectation]) -> Iterator[CheckFinding]:
+    def _transports(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
         """Try both with the first conversion's action; without any there is nothing to name."""
         options = replace(self._options, validate_only=True)
         for target in [each.target for each in expected[:1]]:

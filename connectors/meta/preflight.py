@@ -22,7 +22,7 @@ from connectors.meta.outcomes import (
     warns_of_its_end,
 )
 from connectors.one_call import nobody_answers
-from connectors.records import CheckFinding, CheckVerdict, Expectation
+from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 
 _TOKEN = "Meta access token"  # noqa: S105 - what is looked at
 _HOW_TO_RENEW = (
@@ -64,7 +64,7 @@ class MetaInspector:
         self._version_ends = False
         """Whether an answer warns that this version of the API is near its end."""
 
-    def preflight(self, expected: Sequence[Expectation]) -> Sequence[CheckFinding]:
+    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
         """Whether the token is good and sees the dataset, and conversions have what Meta demands of their event.
 
         A token made in Events Manager may send without being allowed to read: that is not held against it.

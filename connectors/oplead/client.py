@@ -24,10 +24,10 @@ from connectors.http import (
     TooLargeError,
     authorities,
     bounded,
-    hang_up,
     is_loopback,
     is_unknown_host,
     retry_read,
+    shut_down_socket,
     unpacked,
 )
 from connectors.oplead.fields import read_json
@@ -443,7 +443,7 @@ class _Connection:
         """End the request that runs in another thread."""
         self.is_aborted = True
         if self._stream is not None:
-            hang_up(self._stream.get_extra_info("socket"))
+            shut_down_socket(self._stream.get_extra_info("socket"))
 
     def _trace(self, event: str, info: Mapping[str, object]) -> None:
         """https://www.python-httpx.org/advanced/extensions/#trace."""

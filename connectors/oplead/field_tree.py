@@ -211,15 +211,15 @@ def _is_shared_name(path: str, node: Node, leads: int) -> bool:
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
-    kinds = Counter(kind_of(value, zone) for value in node.every())
-    texts = (value for value in node.every() if isinstance(value, str) and kind_of(value, zone) == "text")
+    kinds = Counter(value_kind(value, zone) for value in node.every())
+    texts = (value for value in node.every() if isinstance(value, str) and value_kind(value, zone) == "text")
     lengths = sorted(map(len, texts)) or [0]
     longest = counted(lengths[-1], "character")
     text = f"text, {longest}" if lengths[0] == lengths[-1] else f"text, {lengths[0]} to {longest}"
     return tuple(text if kind == "text" else kind for kind, _ in kinds.most_common(3)) or ("nothing",)
 
 
-def kind_of(value: object, zone: ZoneInfo) -> str:
+def value_kind(value: object, zone: ZoneInfo) -> str:
     """What a value is, in a word or two that reveal nothing of it."""
     match value:
         case bool():

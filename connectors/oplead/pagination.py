@@ -34,7 +34,7 @@ _EMPTY_PAGES = 3
 _TOLERATED = 50
 """One lead in this many may be missing at the end: platforms count some leads that they do not list."""
 _NOT_FOUND = 404
-_NAMELESS = "\0"
+_WITHOUT_ID = "\0"
 """Begins the mark of an entry without an id."""
 _LONGEST_POSITION = 4_000  # characters of an address that servers take
 
@@ -195,11 +195,11 @@ class PageWalk:
         return is_repeated
 
     def _count(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str], *, is_new: bool) -> None:
-        named = frozenset(mark for mark in marks if not is_nameless(mark))
+        named = frozenset(mark for mark in marks if not lacks_id(mark))
         recent = frozenset[str]().union(*self._recent)
         self._recent.append(frozenset(marks))
         if is_new:
-            self._listed += len(named - recent) + sum(map(is_nameless, marks))
+            self._listed += len(named - recent) + sum(map(lacks_id, marks))
             self.moved |= not recent.isdisjoint(named)
         total = self._total(answer)
         # What is smaller than what was listed is no total: some platforms state a page's own number.
@@ -292,12 +292,12 @@ class PageWalk:
 
 def nameless(item: object) -> str:
     """The mark of an entry without an id: a hash, which reveals nothing; two alike count as two."""
-    return _NAMELESS + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
+    return _WITHOUT_ID + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 
 
-def is_nameless(mark: str) -> bool:
+def lacks_id(mark: str) -> bool:
     """Whether a mark is that of an entry without an id."""
-    return mark.startswith(_NAMELESS)
+    return mark.startswith(_WITHOUT_ID)
 
 
 def _stated(body: object, paths: Sequence[str]) -> object:
@@ -310,7 +310,7 @@ def _after_last_id(marks: Sequence[str]) -> PagePosition | None:
     """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
     if not marks:
         return None
-    last = next((mark for mark in reversed(marks) if not is_nameless(mark)), None)
+    last = next((mark for mark in reversed(marks) if not lacks_id(mark)), None)
     if last is None:
         raise Misconfigured(f"no id to go on after, on a page of {counted(len(marks), 'lead')}: see oplead.fields.id")
     return PagePosition("cursor", last)

@@ -119,7 +119,7 @@ def send_undelivered(
     for mark, address in addresses.items():
         is_down = False
         for row in owed:
-            if mark not in incidents.undelivered(row):
+            if mark not in incidents.undelivered_addresses(row):
                 continue
             is_down = is_down or not address.by.send(
                 plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")

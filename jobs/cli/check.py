@@ -17,11 +17,11 @@ from jobs.cli.session import starts_of
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.nightly import Deps
 from jobs.reporting.check_report import (
-    Conclusion,
+    CheckedFile,
     consent_findings,
     corrections_on,
     forecast_findings,
-    print_conclusions,
+    print_checked_files,
     print_findings,
     print_forecast,
     print_labels,
@@ -29,7 +29,7 @@ from jobs.reporting.check_report import (
 )
 from jobs.reporting.console import day_and_time, results
 from jobs.settings import Settings, SettingsProblem, Valid
-from jobs.settings.compile import Rulebook, expectations
+from jobs.settings.compile import Rulebook, assumed_targets
 from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmatched
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
@@ -73,7 +73,7 @@ class Checked:
         return {**({OPLEAD: self.oplead.findings} if self.oplead else {}), **(self.platforms or {})}
 
     @property
-    def conclusion(self) -> Conclusion:
+    def summary(self) -> CheckedFile:
         """Whether it may run, and what that was concluded from.
 
         A failed look-up needs a human; one that this access cannot make does not.
@@ -84,7 +84,7 @@ class Checked:
         }
         remotes = {OPLEAD: "Oplead"} | {one.id: one.id for one in (*self.settings.google_ads, *self.settings.meta)}
         failed = sum(one.verdict is CheckVerdict.FAILED for found in findings.values() for one in found)
-        return Conclusion(
+        return CheckedFile(
             self.file,
             Exit.ATTENTION if failed else Exit.DONE,
             checked=("the file", *(title for name, title in remotes.items() if name in readable)),
@@ -140,25 +140,25 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
         json_wanted: whether a machine reads it.
         verbose: whether a person wants to see what is well, too.
     """
-    conclusions = []
+    checked_files = []
     for opened in open_accounts(files):
         if isinstance(opened.found, Failure):
             problems = opened.found.message.splitlines()
-            conclusions.append(Conclusion(opened.file, Exit.CONFIGURATION, failed=len(problems)))
+            checked_files.append(CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems)))
             if json_wanted:
                 print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
             else:
                 say(*problems)
             continue
         checked = check_account(opened.file, opened.found, live=live)
-        conclusions.append(checked.conclusion)
+        checked_files.append(checked.summary)
         if json_wanted:
             _print_json(checked)
         else:
             _print(checked, verbose=verbose)
     if not json_wanted:
-        print_conclusions(results(), conclusions)
-    return worst(one.exit_code for one in conclusions)
+        print_checked_files(results(), checked_files)
+    return worst(one.exit_code for one in checked_files)
 
 
 def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
@@ -173,7 +173,7 @@ def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
 
 def look_up(settings: Settings) -> Findings:
     """What each destination's platform knows of what the settings take for granted; nothing is changed there."""
-    expected = expectations(settings, rules_alone(settings))
+    expected = assumed_targets(settings, rules_alone(settings))
     found: dict[str, Sequence[CheckFinding]] = {}
     for name, make in inspectors(settings):
         try:
@@ -238,18 +238,18 @@ def _print(checked: Checked, *, verbose: bool) -> None:
 
 
 def _print_json(checked: Checked) -> None:
-    conclusion = checked.conclusion
+    summary = checked.summary
     document = {
         "config": str(checked.file),
         "account": checked.settings.account,
         "notes": [str(note) for note in checked.notes],
         "assumed": list(checked.assumptions()),
         "corrections": list(corrections_on(checked.settings, rules_alone(checked.settings))),
-        "checked": conclusion.checked,
-        "unchecked": conclusion.unchecked,
-        "unconfirmed": conclusion.unconfirmed,
+        "checked": summary.checked,
+        "unchecked": summary.unchecked,
+        "unconfirmed": summary.unconfirmed,
         **({} if checked.platforms is None else {"findings": checked.platforms}),
         **({} if checked.oplead is None else {"oplead": checked.oplead}),
-        "exit_code": conclusion.exit_code,
+        "exit_code": summary.exit_code,
     }
     print_json(document)

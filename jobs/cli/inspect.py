@@ -221,7 +221,7 @@ def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
             StateChange(move.at, move.to_state, outbox.cause_of(move.reason, move.code), move.detail)
             for move in queries.history(look.session, row)
         ),
-        "requests": tuple(queries.sendings(look.session, row)),
+        "requests": tuple(queries.requests_containing(look.session, row)),
     }
 
 

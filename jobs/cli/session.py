@@ -23,7 +23,7 @@ from jobs.cli.output import WatchedSource, Watcher
 from jobs.ledger import queries, starts
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
-from jobs.ledger.starts import Neighbour, UnreadableNeighbour, neighbours
+from jobs.ledger.starts import NeighbouringLedger, UnreadableLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import Deps, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
@@ -70,8 +70,8 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
         LedgerError: one is; the message says what to do.
     """
     path = state_of(settings)
-    for one in neighbours(path):
-        if isinstance(one, UnreadableNeighbour):
+    for one in neighbouring_ledgers(path):
+        if isinstance(one, UnreadableLedger):
             # No reason to refuse: it may be anybody's, and stay unreadable for good.
             sent_again = "if it is this account's, what it has on record goes out again"
             _log.warning(f"a file beside the state cannot be read: {sent_again}", why=one.why)
@@ -79,7 +79,7 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
             raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {kinship}")
 
 
-def _kinship(one: Neighbour, settings: Settings, others: frozenset[str]) -> str | None:
+def _kinship(one: NeighbouringLedger, settings: Settings, others: frozenset[str]) -> str | None:
     """Why another state is probably this account's; None where it is not."""
     if one.account == settings.account:
         return (

@@ -15,7 +15,7 @@ from jobs.ledger.schema import Delivery, OutboxRow
 from jobs.plan.planner import bring_in_line, judge
 from jobs.rules.decision import DeliveryStatus, NotConcerned, reconcile
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import is_withdrawn
+from jobs.rules.eligibility import consent_is_withdrawn
 from jobs.rules.model import LeadFacts, Route, Starts
 from jobs.rules.reasons import Cause, Reason
 
@@ -94,7 +94,7 @@ class ConversionPreparation(Preparation):
         as too old: that says nothing of the first time. Nor where the bytes that were sent are damaged.
         """
         cannot_tell = self.sink.limits.replay_within is not None
-        if is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
+        if consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
         if cannot_tell and row.expires_at is not None and self.now > row.expires_at:
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.TOO_OLD_TO_REPLAY)
@@ -106,7 +106,7 @@ class ConversionPreparation(Preparation):
     def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts) -> bool:
         """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
         decision = judge(route, lead, start, row, now=self.now)
-        withdrawn = is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
+        withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
         state = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision)
         event = None if isinstance(decision, NotConcerned) else decision.event
         if event is not None:

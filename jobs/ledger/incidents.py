@@ -257,10 +257,10 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Inci
         .order_by(col(IncidentRow.first_seen_at), col(IncidentRow.cause))
     )
     for row in rows:
-        if row.notified_at is None and (row.cleared_at is None or undelivered(row)):
+        if row.notified_at is None and (row.cleared_at is None or undelivered_addresses(row)):
             marks = sorted(addresses)
         else:
-            marks = [mark for mark in undelivered(row) if mark in addresses]
+            marks = [mark for mark in undelivered_addresses(row) if mark in addresses]
         row.undelivered = json.dumps(marks)
         session.add(row)
         if marks:
@@ -268,7 +268,7 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Inci
     return owed
 
 
-def undelivered(row: IncidentRow) -> Sequence[str]:
+def undelivered_addresses(row: IncidentRow) -> Sequence[str]:
     """The marks of the addresses that still get a notice."""
     marks: list[str] = json.loads(row.undelivered)
     return marks
@@ -277,6 +277,6 @@ def undelivered(row: IncidentRow) -> Sequence[str]:
 def delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
     """Note that an address accepted a notice."""
     row = session.get_one(IncidentRow, (account, cause))
-    row.undelivered = json.dumps([mark for mark in undelivered(row) if mark != address])
+    row.undelivered = json.dumps([mark for mark in undelivered_addresses(row) if mark != address])
     row.notified_at = row.notified_at or now
     session.add(row)

@@ -440,7 +440,7 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
             seen_at=row.seen_at,
             fresh=row.fresh,
             stale=not row.digest,
-            changes=tuple(labels_seen.entries_of(changes[row.id])),
+            changes=tuple(labels_seen.status_entries(changes[row.id])),
             click_ids=tuple(clicks[row.id]),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),

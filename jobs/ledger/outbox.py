@@ -28,7 +28,7 @@ from jobs.ledger.schema import (
     RowKind,
     Transition,
     identity,
-    kind_of,
+    row_kind,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
 from jobs.rules.model import delivery_key
@@ -102,7 +102,7 @@ def _record_of(
     now: datetime,
     detail: str | None = None,
 ) -> Move:
-    kind, is_ours = kind_of(moved), isinstance(cause, Reason)
+    kind, is_ours = row_kind(moved), isinstance(cause, Reason)
     return kind.moves(
         account=moved.account,
         run=ledger.run,

@@ -33,7 +33,7 @@ from jobs.ledger.schema import (
     StatusChange,
     Transition,
     UnreadableLeadRow,
-    kind_of,
+    row_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer
@@ -261,13 +261,13 @@ def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
 
 def history(session: Session, sent: OutboxRow) -> list[Move]:
     """Every move of a delivery, or correction, oldest first."""
-    moves = kind_of(sent).moves
-    return list(session.exec(select(moves).where(kind_of(sent).moved == sent.id).order_by(col(moves.id))))
+    moves = row_kind(sent).moves
+    return list(session.exec(select(moves).where(row_kind(sent).moved == sent.id).order_by(col(moves.id))))
 
 
-def sendings(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
+def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
     """Every request a delivery, or correction, was in, oldest first."""
-    kind = kind_of(sent)
+    kind = row_kind(sent)
     rows = session.exec(
         select(kind.attempts.code, Request)
         .join(Request, col(Request.id) == col(kind.attempts.request))

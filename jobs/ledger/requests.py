@@ -21,7 +21,7 @@ from jobs.ledger.schema import (
     Request,
     RowKind,
     identity,
-    kind_of,
+    row_kind,
 )
 
 
@@ -80,7 +80,7 @@ def begin(
     )
     session.add(request)
     session.flush()
-    number, kind = identity(request), kind_of(batch[0])
+    number, kind = identity(request), row_kind(batch[0])
     place: Callable[..., Place] = kind.attempts
     session.add_all(
         place(request=number, position=position, **{kind.name: identity(sent)}) for position, sent in enumerate(batch)
@@ -106,7 +106,7 @@ def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
 def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
     """Whether an earlier request may have brought the delivery, or adjustment, to the platform."""
     arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
-    kind = kind_of(sent)
+    kind = row_kind(sent)
     outcome = col(kind.attempts.outcome)
     earlier = (
         select(kind.attempts.request)
@@ -123,20 +123,20 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
 
 def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
     """When the last request was made that may have brought it to the platform; None where none did."""
-    kind = kind_of(sent)
+    kind = row_kind(sent)
     times = select(func.max(Request.sent_at)).join(kind.attempts, col(kind.attempts.request) == col(Request.id))
     return session.exec(times.where(kind.attempted == sent.id, went_out())).one()
 
 
 def last_request(session: Session, sent: OutboxRow) -> int:
     """The request it was last sent in; 0 where it never was."""
-    kind = kind_of(sent)
+    kind = row_kind(sent)
     return session.exec(select(func.max(kind.attempts.request)).where(kind.attempted == sent.id)).one() or 0
 
 
 def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
     """When each run that sent it without ever learning the outcome last did so; the first run first."""
-    kind = kind_of(sent)
+    kind = row_kind(sent)
     lost = (
         select(Request.run, Request.sent_at)
         .join(kind.attempts, col(kind.attempts.request) == col(Request.id))

@@ -486,7 +486,7 @@ CORRECTIONS = RowKind("adjustment", Adjustment, AdjustmentTransition, Adjustment
 KINDS = (CONVERSIONS, CORRECTIONS)
 
 
-def kind_of(sent: OutboxRow) -> RowKind:
+def row_kind(sent: OutboxRow) -> RowKind:
     """The tables that a row belongs to."""
     return CONVERSIONS if isinstance(sent, Delivery) else CORRECTIONS
 

@@ -119,7 +119,7 @@ def _place(route: Route) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class NeighbouringLedger:
     """Another ledger in the same folder."""
 
     path: Path
@@ -129,27 +129,27 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableNeighbour:
+class UnreadableLedger:
     """A file or folder that may be, or hold, a ledger but cannot be read."""
 
     why: str
     """A sentence that names it."""
 
 
-def neighbours(path: Path) -> Iterator[Neighbour | UnreadableNeighbour]:
+def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | UnreadableLedger]:
     """The other ledgers in the folder of this one, by name, and what cannot be read there."""
     try:
         with explained(path.parent):
             files = sorted(path.parent.iterdir()) if path.parent.exists() else []
     except LedgerError as error:
-        yield UnreadableNeighbour(str(error))
+        yield UnreadableLedger(str(error))
         return
     for file in files:
         if file != path:
             yield from _in(file)
 
 
-def _in(file: Path) -> list[Neighbour] | list[UnreadableNeighbour]:
+def _in(file: Path) -> list[NeighbouringLedger] | list[UnreadableLedger]:
     try:
         with explained(file):
             if not file.is_file() or look(file) is not FileKind.LEDGER:
@@ -160,6 +160,6 @@ def _in(file: Path) -> list[Neighbour] | list[UnreadableNeighbour]:
             owners: defaultdict[str, set[str]] = defaultdict(set)
             for account, target in starts:
                 owners[account].add(target.partition("/")[0])
-            return [Neighbour(file, account, frozenset(owners[account])) for (account,) in accounts]
+            return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]
     except LedgerError as error:
-        return [UnreadableNeighbour(str(error))]
+        return [UnreadableLedger(str(error))]

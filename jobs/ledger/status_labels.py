@@ -276,7 +276,7 @@ def _silent_moves(
         if len(movers) < FEWEST or move.before in in_use or are_two(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
-        dated = {lead: how_dated(entries_of(entries.get(lead, ())), move, since=since) for lead in movers}
+        dated = {lead: how_dated(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
@@ -323,7 +323,7 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
     leads = session.exec(had.where(StatusChange.label == move.before)).all()
     elsewhere = session.exec(had.where(col(StatusChange.label).in_(others))).all()
     for rows in _entries(session, account, move, {*leads} - {*elsewhere}).values():
-        changes = entries_of(rows)
+        changes = status_entries(rows)
         for row, change in zip(rows, changes, strict=True):
             if row.label == move.after and change.origin is Origin.RELABEL:
                 observed = as_observed(change, changes, move)
@@ -343,7 +343,7 @@ def _rename_entries(session: Session, account: str, relabel: LabelChange) -> Non
 def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
     """The same for these leads; `moved` says whether each went straight from the old name to the new one."""
     for lead, rows in _entries(session, account, relabel, moved).items():
-        for position in renamed(entries_of(rows), relabel, moved=moved[lead]):
+        for position in renamed(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL
             session.add(rows[position])
 
@@ -363,6 +363,6 @@ def _entries(
     return found
 
 
-def entries_of(rows: Iterable[StatusChange]) -> list[StatusEntered]:
+def status_entries(rows: Iterable[StatusChange]) -> list[StatusEntered]:
     """What the rows record."""
     return [StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

@@ -19,7 +19,7 @@ from jobs.plan.deduplication import DuplicateLeads
 from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
 from jobs.rules.deduplication import dedup_keys
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import is_alternative, is_other_way, is_withdrawn
+from jobs.rules.eligibility import consent_is_withdrawn, is_alternative, is_other_way
 from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
@@ -265,7 +265,7 @@ class _Planner:
             state=DeliveryState(delivery.state),
             outcome=OutcomeClass(delivery.outcome) if delivery.outcome else None,
             mended=delivery.state == DeliveryState.REJECTED and self._is_mended(delivery, decision, route, lead),
-            withdrawn=is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
+            withdrawn=consent_is_withdrawn(lead, needs_personalization=route.limits.needs_personalization),
             deleted=lead.deleted,
             was_deleted=delivery.state == DeliveryState.CANCELLED and delivery.reason == Reason.LEAD_DELETED,
             closed=delivery.expires_at is not None and delivery.expires_at < self.now,
@@ -285,7 +285,7 @@ class _Planner:
 
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
-        if orphan.state == DeliveryState.IN_DOUBT and is_withdrawn(lead, needs_personalization=False):
+        if orphan.state == DeliveryState.IN_DOUBT and consent_is_withdrawn(lead, needs_personalization=False):
             outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN, now=self.now)
         elif orphan.state in OPEN:
             state, cause = (

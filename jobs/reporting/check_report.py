@@ -186,7 +186,7 @@ _WORDS: dict[int, Word] = {0: "may run", 1: "needs a human first", 2: "must not 
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class CheckedFile:
     """What became of one file."""
 
     file: Path
@@ -230,7 +230,7 @@ class Conclusion:
         return f"{text}; not checked: {', '.join(self.unchecked)} ({why})"
 
 
-def print_conclusions(console: Console, concluded: Sequence[Conclusion]) -> None:
+def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> None:
     """Print each file's conclusion, and of several what they come to together."""
     lines = [""]
     for one in concluded:

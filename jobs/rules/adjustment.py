@@ -18,7 +18,7 @@ from connectors.records import (
     Target,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.eligibility import click_for, consent_to_send, identifiers_for, is_withdrawn
+from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, identifiers_for
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_order
@@ -221,7 +221,7 @@ def no_more_of(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None
     """Why a correction by this way, if it tells of the person, may not go out any more; None where it may."""
     if not tells_of_person(limits, transport):
         return None
-    if is_withdrawn(lead, needs_personalization=limits.needs_personalization):
+    if consent_is_withdrawn(lead, needs_personalization=limits.needs_personalization):
         return Reason.CONSENT_WITHDRAWN
     return Reason.LEAD_DELETED if lead.deleted else None
 

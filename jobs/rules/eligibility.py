@@ -28,7 +28,7 @@ def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Reason:
     return Consent(user_data, personalization)
 
 
-def is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
+def consent_is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
     """Whether the lead says no to a destination, whatever else would keep a conversion back."""
     refused_ads = needs_personalization and lead.ad_personalization is ConsentAnswer.REFUSED
     return lead.ad_user_data is ConsentAnswer.REFUSED or refused_ads

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.contact import clean_phones
 from connectors.ports import ConversionSink
-from connectors.records import ClickIdKind, DestinationId, Expectation, Limits, Target
+from connectors.records import AssumedTarget, ClickIdKind, DestinationId, Limits, Target
 from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
 from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, normalise_label
 from jobs.rules.reasons import Scope
@@ -321,7 +321,7 @@ def _consent_field(signal: ConsentSignal) -> ConsentField:
     return ConsentField(signal.field, granted=_normalised(signal.granted), refused=_normalised(signal.refused))
 
 
-def expectations(settings: Settings, book: Rulebook) -> dict[DestinationId, list[Expectation]]:
+def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, list[AssumedTarget]]:
     """What the settings take for granted at each destination."""
     windows = {
         conversion.id: conversion.google_ads.conversion_action.click_window_days
@@ -329,10 +329,10 @@ def expectations(settings: Settings, book: Rulebook) -> dict[DestinationId, list
         if conversion.google_ads is not None
     }
     google = {destination.id for destination in settings.google_ads}
-    found: dict[DestinationId, list[Expectation]] = {}
+    found: dict[DestinationId, list[AssumedTarget]] = {}
     for route in book.routes:
         days = windows.get(route.conversion) if route.destination in google else None
-        expectation = Expectation(
+        expectation = AssumedTarget(
             conversion=route.conversion,
             target=route.target,
             currency=route.currency,

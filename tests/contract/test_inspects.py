@@ -13,7 +13,7 @@ from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
 from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
-from connectors.records import CheckFinding, CheckVerdict, Expectation, Target
+from connectors.records import AssumedTarget, CheckFinding, CheckVerdict, Target
 from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google import oauth
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
@@ -49,7 +49,7 @@ class Inspected:
     """Makes it: `open(addresses, key_file=…, token=…)`."""
     servers: tuple[str, ...]
     """Those of the platform itself."""
-    expected: tuple[Expectation, ...]
+    expected: tuple[AssumedTarget, ...]
 
 
 def _google(transport, addresses, *, key_file, **_):
@@ -67,7 +67,7 @@ def _meta(addresses, *, token=TOKENS[DATASET], **_):
 
 def _sales(target):
     window = timedelta(days=90)
-    sale = Expectation("sale", target, "EUR", sends_value=True, sends_contact=True, click_window=window)
+    sale = AssumedTarget("sale", target, "EUR", sends_value=True, sends_contact=True, click_window=window)
     return (sale, replace(sale, conversion="quote", sends_contact=False, click_window=None))
 
 

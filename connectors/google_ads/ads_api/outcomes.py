@@ -230,7 +230,7 @@ GRAVITY = (
 """The classes an error can have, gravest first: a row with several errors has the gravest one's class and code."""
 
 
-def class_of(family: str, name: str) -> OutcomeClass:
+def outcome_class(family: str, name: str) -> OutcomeClass:
     """The class of an error by its family (the name in `ErrorCode`) and its own name; unknown ones are UNKNOWN."""
     if name in _GENERIC:
         return OutcomeClass.UNKNOWN
@@ -244,7 +244,7 @@ def class_of(family: str, name: str) -> OutcomeClass:
 
 def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
     """The outcome of an error by its family and name."""
-    kind = class_of(family, name)
+    kind = outcome_class(family, name)
     if kind is OutcomeClass.DEFER:
         least = TOO_FRESH.get(name, SHORTEST_DEFERRAL)
         retry_after = max(least, retry_after or least)

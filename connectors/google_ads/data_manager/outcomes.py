@@ -134,14 +134,14 @@ _CLASSES = {
 }
 
 
-def class_of(code: str) -> OutcomeClass | None:
+def outcome_class(code: str) -> OutcomeClass | None:
     """The class of a reason by its name; None for one this library does not know."""
     return _CLASSES.get(code)
 
 
 def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = None) -> Outcome:
     """The outcome of a reason by its name, unknown where the API is newer than this library."""
-    kind = class_of(code) or OutcomeClass.UNKNOWN
+    kind = outcome_class(code) or OutcomeClass.UNKNOWN
     if kind is OutcomeClass.DEFER:
         retry_after = max(SHORTEST_DEFERRAL, retry_after or SHORTEST_DEFERRAL)
     return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in ACTION_REASONS)
@@ -216,14 +216,14 @@ class VendorError:
     def code(self) -> str:
         """The most telling reason: a field's own, else the answer's, else its status."""
         own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
-        of_request = [reason for reason in own if class_of(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
+        of_request = [reason for reason in own if outcome_class(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
         return next(iter(of_request + own), None) or self.reason or self.status
 
     @property
     def outcome(self) -> Outcome:
         """What it means for the whole request, or for the rows it blames."""
         outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
-        if class_of(self.code) is None or self.code in _GENERIC:
+        if outcome_class(self.code) is None or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
         blamed = self._blamed
         if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):

@@ -328,7 +328,7 @@ class Trials:
         """Try one or more parameters in one question."""
         answer = self._page(query)
         if isinstance(answer, ListedPage):
-            return Trial("&".join(query), effect_of(self.first, answer), answer)
+            return Trial("&".join(query), filter_effect(self.first, answer), answer)
         return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
 
     def _refused(self, answer: DeclinedQuestion, query: Mapping[str, str]) -> Effect:
@@ -348,7 +348,7 @@ class Trials:
             return DeclinedQuestion(200)
 
 
-def effect_of(first: ListedPage, page: ListedPage) -> Effect:
+def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
     """How a page differs from the first one; a lead that comes or goes meanwhile makes no difference."""
     if not page.marks:
         return Effect.EMPTY if first.marks else Effect.SAME

@@ -301,7 +301,7 @@ _SHARED = 2
 """A text that only one lead has may be personal data."""
 
 
-def labels_of(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
+def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
     """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
 
     Only `leads` are counted; the labels of others in `listed`, whose detail pages were not read, are shown too.

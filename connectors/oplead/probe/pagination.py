@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 from connectors.errors import Misconfigured
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import PagePosition, is_nameless
-from connectors.oplead.probe.access import Effect, LeadList, ListedPage, QuestionLimitReached, Trials, effect_of
+from connectors.oplead.pagination import PagePosition, lacks_id
+from connectors.oplead.probe.access import Effect, LeadList, ListedPage, QuestionLimitReached, Trials, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -102,7 +102,7 @@ class PageSearch:
             page = self._list.second(options, self._first)
         except Misconfigured:
             return None
-        return effect_of(self._first, page) if isinstance(page, ListedPage) else Effect.SAME
+        return filter_effect(self._first, page) if isinstance(page, ListedPage) else Effect.SAME
 
     # ── what the first page states itself ────────────────────────────────────────────────────────
 
@@ -169,7 +169,7 @@ class PageSearch:
 
     def _by_last_id(self, bare: PaginationOptions) -> Paging | None:
         """Pages that begin after the lead whose id is given."""
-        marks = [mark for mark in self._first.marks if not is_nameless(mark)]
+        marks = [mark for mark in self._first.marks if not lacks_id(mark)]
         if len(marks) < _FEW:
             return None
         for name in self._leading_on(_LAST_IDS, marks[-1], by_one=marks[0]):
@@ -237,7 +237,7 @@ class PageSearch:
             return False
         if not isinstance(following, ListedPage):
             return True
-        effect = effect_of(page, following)
+        effect = filter_effect(page, following)
         if not described:
             return effect in _ELSEWHERE
         keeps_size = position is not None and position.kind == "cursor"

@@ -35,10 +35,10 @@ from connectors.oplead.probe.field_survey import (
     few_values_of,
     find_id_paths,
     find_places,
-    labels_of,
     normalise_path,
     past_labels_of,
     sources_of,
+    surveyed_labels,
     suspicions_of,
 )
 from connectors.oplead.probe.pagination import PageSearch, Paging, with_total
@@ -187,7 +187,7 @@ class OpleadProbe:
             total=found.paging.total,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=labels_of(records, everyone, self.fold),
+            labels=surveyed_labels(records, everyone, self.fold),
             past_labels=past_labels_of(everyone, self.fold),
             named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self.named)},
             few_values=few_values_of(tree, complete, known, self.fold),

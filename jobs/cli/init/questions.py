@@ -86,7 +86,7 @@ path_of = _like(r"[^\s\[\]<>]+", "write the field's place in a lead, with dots, 
 dataset_of = _like(r"[0-9]{1,20}", "write digits only")
 
 
-def labels_of(text: str) -> tuple[str, ...]:
+def parse_labels(text: str) -> tuple[str, ...]:
     """`Gagné, Vendu`: one label at least."""
     if _MASK.search(text):
         raise ValueError(f"{text} only shows how long a text is: write the text itself, as Oplead shows it")
@@ -98,7 +98,7 @@ def labels_of(text: str) -> tuple[str, ...]:
 
 def labels_or_none(text: str) -> tuple[str, ...]:
     """The same, or none."""
-    return () if text in ("", NONE) else labels_of(text)
+    return () if text in ("", NONE) else parse_labels(text)
 
 
 def distinct_labels(text: str) -> tuple[str, ...]:
@@ -231,7 +231,7 @@ def _several(answer: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _answers_of_consent(prefix: str = "", needs: str = "") -> Iterator[Question]:
     no = "Its answers that mean no (- if there are none)"
-    yield Question(f"{prefix}granted", "Its answers that mean yes", labels_of, needs=needs, metavar="ANSWER,…")
+    yield Question(f"{prefix}granted", "Its answers that mean yes", parse_labels, needs=needs, metavar="ANSWER,…")
     both = "{} means yes already"
     yield Question(f"{prefix}refused", no, labels_or_none, needs=needs, metavar="ANSWER,…", complaint=both)
 

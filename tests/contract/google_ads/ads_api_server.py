@@ -123,7 +123,7 @@ class AdsApiServer:
         """Keep the caller waiting from now on."""
         self._answer = lambda request, _context: (self._over.wait(10), _response(request))[1]
 
-    def hang_up(self) -> None:
+    def shut_down_socket(self) -> None:
         """Take conversions in and break the connection before answering, from now on."""
 
         def answer(request: UploadClickConversionsRequest, _context: grpc.ServicerContext) -> object:

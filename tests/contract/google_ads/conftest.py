@@ -69,7 +69,7 @@ class Server:
         """Answer with these bytes from now on."""
         self._answer = lambda handler: _write(handler, body, status, headers or {})
 
-    def hang_up(self) -> None:
+    def shut_down_socket(self) -> None:
         """End the connection without a word from now on."""
         self._answer = lambda _handler: None
 

@@ -324,7 +324,7 @@ def test_no_answer_in_time_is_in_doubt(ads):
 
 def test_a_cut_after_processing_is_in_doubt(ads):
     """Once connected, no status proves that nothing was recorded."""
-    ads.api.hang_up()
+    ads.api.shut_down_socket()
 
     assert isinstance(ads.submit(), Lost)
     assert 1 == len(ads.api.calls)

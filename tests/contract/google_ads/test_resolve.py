@@ -270,7 +270,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(google, body, status):
 
 def test_a_cut_connection_is_asked_again(google):
     """Asking twice does no harm."""
-    google.api.hang_up()
+    google.api.shut_down_socket()
 
     with pytest.raises(Transient):
         google.resolve()
@@ -308,7 +308,7 @@ def test_a_refused_key_is_misconfigured(google):
 
 def test_a_token_server_out_of_reach_is_asked_later(google):
     """Nothing is known of the request meanwhile."""
-    google.tokens.hang_up()
+    google.tokens.shut_down_socket()
 
     with pytest.raises(Transient):
         google.resolve()

@@ -322,7 +322,7 @@ def test_a_redirect_is_not_followed(google):
 
 def test_a_cut_connection_is_lost(google):
     """The request went out; what became of it is not known."""
-    google.api.hang_up()
+    google.api.shut_down_socket()
 
     assert isinstance(google.submit(), Lost)
     assert 1 == len(google.api.calls)

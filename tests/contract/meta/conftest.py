@@ -128,7 +128,7 @@ class Meta:
         }
         self.say({"error": error}, http, headers)
 
-    def hang_up(self) -> None:
+    def shut_down_socket(self) -> None:
         """End the connection without a word."""
         self._answer = lambda _handler: None
 

@@ -5,7 +5,7 @@ https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 
 import pytest
 
-from connectors.records import CheckFinding, CheckVerdict, Expectation, Target
+from connectors.records import AssumedTarget, CheckFinding, CheckVerdict, Target
 
 DATASET = {
     "id": "1234567890",
@@ -16,9 +16,9 @@ DATASET = {
 }
 
 
-def _expected(action: str, *, sends_value: bool) -> Expectation:
+def _expected(action: str, *, sends_value: bool) -> AssumedTarget:
     target = Target("conversions_api", "1234567890", action, "system_generated")
-    return Expectation("sale", target, "EUR", sends_value=sends_value, sends_contact=False, click_window=None)
+    return AssumedTarget("sale", target, "EUR", sends_value=sends_value, sends_contact=False, click_window=None)
 
 
 def _token(**about: object) -> dict[str, object]:

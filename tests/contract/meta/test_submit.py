@@ -106,7 +106,7 @@ def test_an_answer_that_is_not_metas_is_lost(meta, status, body):
 
 def test_a_connection_ended_without_a_word_is_lost(meta):
     """Meta may have taken everything."""
-    meta.hang_up()
+    meta.shut_down_socket()
 
     assert Lost("ConnectionError") == meta.submit()
 

@@ -208,7 +208,7 @@ def test_nothing_is_logged_of_token_events_or_addresses(meta, caplog, capfd):
     meta.inspector.preflight([])
     meta.refuse(190, 463, http=400)
     meta.submit()
-    meta.hang_up()
+    meta.shut_down_socket()
     meta.submit()
     meta.inspector.preflight([])
     meta.say_bytes(b"{}", 200, {"bad header line \x00": ""})

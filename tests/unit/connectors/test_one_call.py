@@ -11,7 +11,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as TransportSSLError
 
-from connectors.http import bounded, hang_up
+from connectors.http import bounded, shut_down_socket
 from connectors.one_call import exchange, never_connected, restrain
 
 
@@ -84,7 +84,7 @@ def test_a_connection_that_is_hung_up_keeps_its_keys():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         line = context.wrap_socket(ours, do_handshake_on_connect=False, server_hostname="nowhere.example")
         with line:
-            hang_up(line)
+            shut_down_socket(line)
 
             assert line._sslobj is not None
             assert theirs.recv(1) == b""

@@ -12,8 +12,8 @@ from connectors.google_ads.ads_api.outcomes import (
     FAMILIES,
     GRAVITY,
     WORDS,
-    class_of,
     gravest,
+    outcome_class,
     outcome_of,
 )
 from connectors.records import Outcome, OutcomeClass
@@ -29,7 +29,9 @@ def test_every_member_of_a_family_that_uploads_meet_has_the_class_that_was_writt
     """A library upgrade with a new or lost member fails here by name, until somebody says what it means."""
     written = dict(line.split() for line in GOLDEN.read_text().splitlines())
 
-    assert written == {f"{family}.{name}": class_of(family, name) for family in FAMILIES for name in VENDOR[family]}
+    assert written == {
+        f"{family}.{name}": outcome_class(family, name) for family in FAMILIES for name in VENDOR[family]
+    }
 
 
 def test_every_other_family_has_one_class():
@@ -91,7 +93,7 @@ def test_conversion_upload_errors_are_those_of_the_reference():
 )
 def test_some_classes_by_hand(family, name, kind):
     """The rules that a table's author could have mixed up."""
-    assert kind is class_of(family, name)
+    assert kind is outcome_class(family, name)
 
 
 @pytest.mark.parametrize("name", ["TOO_RECENT_EVENT", "TOO_RECENT_CONVERSION_ACTION"])

@@ -7,7 +7,7 @@ from google.ads.googleads.v26.enums.types import ConversionTrackingStatusEnum, E
 from google.ads.googleads.v26.resources.types import ConversionTrackingSetting, Customer
 
 from connectors.google_ads.checks import account_findings
-from connectors.records import CheckVerdict, Expectation, Target
+from connectors.records import AssumedTarget, CheckVerdict, Target
 
 TRACKED = ConversionTrackingStatusEnum.ConversionTrackingStatus
 ENHANCED = EnhancedConversionsConfigEnum.EnhancedConversionsConfig
@@ -34,9 +34,9 @@ def _customer(*, manager: bool = False, currency: str = "EUR", **changed: object
     return Customer(fields if auto_tagging is None else fields | {"auto_tagging_enabled": auto_tagging})
 
 
-def _expected(*, contact: bool = True, value: bool = True) -> Expectation:
+def _expected(*, contact: bool = True, value: bool = True) -> AssumedTarget:
     target = Target("data_manager", "1234567890", "987654321", "WEB")
-    return Expectation("sale", target, "EUR", value, contact, timedelta(days=90))
+    return AssumedTarget("sale", target, "EUR", value, contact, timedelta(days=90))
 
 
 def _findings(customer: Customer, **expected: bool):

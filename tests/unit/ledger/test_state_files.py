@@ -23,7 +23,7 @@ from jobs.ledger.database import (
 )
 from jobs.ledger.runs import held, lock_of
 from jobs.ledger.schema import ConfigDigest
-from jobs.ledger.starts import neighbours
+from jobs.ledger.starts import neighbouring_ledgers
 from tests.builders import ACCOUNT, hold
 
 
@@ -243,7 +243,7 @@ def test_neighbours_are_ledgers_alone(path, clock):
     path.with_name("letter.db").write_bytes(b"dear grandmother" * 100)
     before = everything(path.parent)
 
-    assert [(path.with_name("other.db"), ACCOUNT)] == [(one.path, one.account) for one in neighbours(path)]
+    assert [(path.with_name("other.db"), ACCOUNT)] == [(one.path, one.account) for one in neighbouring_ledgers(path)]
     assert before == everything(path.parent)
 
 
@@ -253,10 +253,10 @@ def test_a_folder_that_cannot_be_listed_is_reported(path, monkeypatch):
     def refuse(folder):
         raise PermissionError(errno.EACCES, "Permission denied", str(folder))
 
-    assert [] == list(neighbours(path.parent / "none" / "state.db"))
+    assert [] == list(neighbouring_ledgers(path.parent / "none" / "state.db"))
 
     monkeypatch.setattr(type(path), "iterdir", refuse)
-    (found,) = neighbours(path)
+    (found,) = neighbouring_ledgers(path)
 
     assert f"{path.parent}: cannot use the state: Permission denied" in found.why
 
@@ -272,7 +272,7 @@ def test_a_neighbour_with_damaged_rows_is_reported(path, clock, value):
             "INSERT INTO start (account, conversion, destination, label, target, since) VALUES (?, 'a', 'b', '', ?, 0)",
             (ACCOUNT, value),
         )
-    (found,) = neighbours(path)
+    (found,) = neighbouring_ledgers(path)
 
     assert str(other) in found.why
     assert "damaged" in found.why

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.oplead.client import OpleadAnswer
-from connectors.oplead.pagination import is_nameless, nameless
+from connectors.oplead.pagination import lacks_id, nameless
 from connectors.oplead.probe.access import LeadList
 
 LISTED = LeadList(None, None, ("id",))
@@ -21,10 +21,10 @@ def test_the_mark_of_an_entry_without_an_id_carries_nothing_of_it(mark):
     marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}
 
     assert 2 == len(marks)
-    assert all(is_nameless(one) for one in marks)
+    assert all(lacks_id(one) for one in marks)
     assert not any(value in one for one in marks for value in ENTRY.values())
 
 
 def test_an_id_is_not_taken_for_a_nameless_mark():
     """Nor one for an id."""
-    assert not is_nameless("L-1")
+    assert not lacks_id("L-1")

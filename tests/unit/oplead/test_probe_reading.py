@@ -6,14 +6,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.field_tree import key_paths, kind_of, locate, stated_total, tree_of
+from connectors.oplead.field_tree import key_paths, locate, stated_total, tree_of, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.field_survey import (
     amounts_of,
     few_values_of,
     find_places,
-    labels_of,
     sources_of,
+    surveyed_labels,
     suspicions_of,
 )
 from connectors.oplead.probe.pagination import count_leads
@@ -85,7 +85,7 @@ def test_paths_are_told_with_how_often_they_are_filled():
 )
 def test_a_value_is_told_by_its_kind(value, kind):
     """Nothing of the value itself is shown."""
-    assert kind == kind_of(value, PARIS)
+    assert kind == value_kind(value, PARIS)
 
 
 def test_names_that_few_leads_have_are_not_shown():
@@ -205,7 +205,7 @@ def test_a_missing_field_names_the_setting_and_what_there_is():
 
 def labels(leads, listed=()):
     """The status labels, told alike as the rules tell them."""
-    return labels_of(leads, listed, normalise_label)
+    return surveyed_labels(leads, listed, normalise_label)
 
 
 def test_labels_are_counted_with_their_click_ids():

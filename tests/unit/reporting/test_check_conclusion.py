@@ -7,21 +7,21 @@ import pytest
 from rich.console import Console
 
 from jobs.cli.exits import Exit
-from jobs.reporting.check_report import Conclusion, print_conclusions
+from jobs.reporting.check_report import CheckedFile, print_checked_files
 
 FILE = Path("config/a.yaml")
-OFFLINE = Conclusion(FILE, Exit.DONE, ("the file",), ("Oplead", "meta"))
-LIVE = Conclusion(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True)
-BLIND = Conclusion(FILE, Exit.DONE, ("the file", "Oplead"), ("meta",), is_live=True)
-UNSEEN = Conclusion(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True, unconfirmed=("Meta dataset 123",))
-FAILED = Conclusion(FILE, Exit.ATTENTION, ("the file", "Oplead", "meta"), failed=2, is_live=True)
-WRONG = Conclusion(Path("config/b.yaml"), Exit.CONFIGURATION, failed=1)
+OFFLINE = CheckedFile(FILE, Exit.DONE, ("the file",), ("Oplead", "meta"))
+LIVE = CheckedFile(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True)
+BLIND = CheckedFile(FILE, Exit.DONE, ("the file", "Oplead"), ("meta",), is_live=True)
+UNSEEN = CheckedFile(FILE, Exit.DONE, ("the file", "Oplead", "meta"), is_live=True, unconfirmed=("Meta dataset 123",))
+FAILED = CheckedFile(FILE, Exit.ATTENTION, ("the file", "Oplead", "meta"), failed=2, is_live=True)
+WRONG = CheckedFile(Path("config/b.yaml"), Exit.CONFIGURATION, failed=1)
 
 
 def printed(*concluded):
     """The lines."""
     text = StringIO()
-    print_conclusions(Console(file=text, width=40), concluded)
+    print_checked_files(Console(file=text, width=40), concluded)
     return text.getvalue().strip().splitlines()
 
 
