@@ -141,7 +141,7 @@ def test_the_books_agree_after_bad_nights(companies, way):
     assert refused
     for key, reason in refused.items():
         assert by_key[key].state in ("rejected", "expired", *way.unanswered)
-        assert reason in by_key[key].code
+        assert reason in (by_key[key].code or by_key[key].detail)
 
     most = max(Counter(company.taken("meta")).values())
     assert (("meta", "meta_deduplication", False) in way.switches) == (most > 1)
