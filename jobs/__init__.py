@@ -1,1 +1,1 @@
-"""Decides and runs: what a night does with the leads, and the ledger that remembers it."""
+"""Decides and runs: the nightly processing of leads, and the ledger that records it."""

@@ -1,4 +1,4 @@
-"""Cooperative shutdown on a signal, and a pool of threads that it reaches."""
+"""Cooperative shutdown on a signal, and a thread pool that supports it."""
 
 import os
 import select
@@ -18,40 +18,40 @@ _HINT = b"stopping: an upload under way has five seconds to be answered; once mo
 
 
 class StoppedBySignal(KeyboardInterrupt):
-    """A person or the system asked the command to stop."""
+    """Raised after a user or the system has asked the command to stop."""
 
     def __init__(self, number: int) -> None:
-        """Keep which signal it was."""
+        """Store the signal number."""
         super().__init__()
         self.number = number
 
 
 class StopSignal:
-    """Whether the command was asked to stop, for all its threads."""
+    """A stop request, shared by all threads of a command."""
 
     def __init__(self) -> None:
-        """Nobody has asked yet."""
+        """Start with no stop requested."""
         self.number: int | None = None
-        # A pipe that nobody empties: a signal's handler may write to it whatever locks the main thread holds, and it
-        # wakes every thread that waits.
+        # A pipe that is never drained: a signal handler may write to it whatever locks the main thread holds, and one
+        # write wakes every waiting thread.
         self._wake, self._waker = os.pipe()
         self._last_checks: dict[int, float] = {}
 
     def close(self) -> None:
-        """Close the pipe, once no thread naps any more."""
+        """Close the pipe, once no thread naps any longer."""
         os.close(self._wake)
         os.close(self._waker)
 
     def ask(self, number: int) -> None:
-        """Have everything stop at its next chance; for a signal's handler."""
+        """Request a stop at the next check; safe to call from a signal handler."""
         self.number = number
         os.write(self._waker, b"!")
 
     def cancel_token(self) -> None:
-        """Return where work may go on.
+        """Return if work may continue.
 
         Raises:
-            StoppedBySignal: it must not.
+            StoppedBySignal: a stop was requested.
         """
         me = threading.get_ident()
         if me in self._last_checks:
@@ -61,7 +61,7 @@ class StopSignal:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Count this thread among those at work while the block runs; its checks for a stop show that it goes on."""
+        """Register this thread as working while the block runs; its stop checks then show that it makes progress."""
         me = threading.get_ident()
         self._last_checks[me] = time.monotonic()
         try:
@@ -70,17 +70,17 @@ class StopSignal:
             del self._last_checks[me]
 
     def quiet_for(self) -> timedelta:
-        """For how long the quietest thread at work has not checked for a stop; zero where none is at work."""
+        """Return the longest time since a working thread last checked for a stop; zero if none is working."""
         last = min(list(self._last_checks.values()), default=None)
         return timedelta() if last is None else timedelta(seconds=time.monotonic() - last)
 
     def nap(self, seconds: float) -> None:
-        """Sleep, but no longer than until somebody asks to stop.
+        """Sleep, waking early if a stop is requested.
 
         Raises:
-            StoppedBySignal: somebody did.
+            StoppedBySignal: a stop was requested.
         """
-        # Not `select`, which refuses descriptors beyond 1023.
+        # Not `select`, which rejects descriptors above 1023.
         waiting = select.poll()
         waiting.register(self._wake, select.POLLIN)
         waiting.poll(seconds * 1000)
@@ -88,19 +88,19 @@ class StopSignal:
 
 
 def go_on() -> None:
-    """Nobody asks to stop."""
+    """A cancel token that never stops anything."""
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """The signals that ask for a stop; not SIGHUP where whoever started the command said `nohup`."""
+    """Return the signals that request a stop; SIGHUP is left out if the command was started with `nohup`."""
     return tuple(each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN)
 
 
 @contextmanager
 def stoppable() -> Iterator[StopSignal]:
-    """Have the first Ctrl-C, SIGTERM or SIGHUP ask for a stop while the block runs, and the next one leave at once.
+    """Treat the first Ctrl-C, SIGTERM or SIGHUP in the block as a stop request, and the next one as an immediate exit.
 
-    Leaving at once is as safe as being killed: what was about to be sent is on record, and is replayed.
+    An immediate exit is as safe as being killed: whatever was about to be sent is on record and is replayed.
     """
     stop = StopSignal()
 
@@ -108,7 +108,7 @@ def stoppable() -> Iterator[StopSignal]:
         if stop.number is not None:
             os._exit(128 + number)
         stop.ask(number)
-        # A terminal that has hung up takes no hint.
+        # Writing to a terminal that has hung up fails.
         with suppress(OSError):
             if sys.stderr.isatty():
                 os.write(2, _HINT)
@@ -125,13 +125,12 @@ def stoppable() -> Iterator[StopSignal]:
 T = TypeVar("T")
 
 
-# Threads and not processes: the night waits for the wire, every connector holds what it needs by itself (Meta's
-# library is never initialised for the whole process, Google's clients and sessions are made for each call), and one
-# process hears one signal.
+# Threads rather than processes: a night is I/O-bound, connectors share no state (Meta's library is never initialised
+# globally, Google's clients and sessions are created per call), and a single process receives the signal.
 def run_in_threads(tasks: Sequence[Callable[[], T]], *, at_once: int) -> Iterator[T]:
-    """Each task's result, as they end; a single one runs on the calling thread.
+    """Yield each task's result as it completes; a single task runs on the calling thread.
 
-    A task that raises ends them all, once those under way have ended; so it should return its failure instead.
+    If a task raises, pending tasks are cancelled and running ones finish first; so a task should return its failure.
     """
     if len(tasks) == 1:
         yield tasks[0]()

@@ -1,4 +1,4 @@
-"""A run's numbers for Prometheus, as a textfile for its node exporter."""
+"""Exports a run's metrics for Prometheus, as a textfile for the node exporter."""
 
 import errno
 import os
@@ -25,21 +25,21 @@ _FILE_START = f"# HELP {_PREFIX}_".encode()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """An account's numbers after a run."""
+    """One account's metrics after a run."""
 
     account: str
     ended_at: datetime
     exit_code: int
     last_success: datetime | None
     deliveries: Counter[tuple[str, str, str]]
-    """Conversion, destination, state of what moved in it."""
+    """Deliveries that moved in the run, by conversion, destination and state."""
     open: int
-    """Deliveries that will still move by themselves."""
+    """Deliveries that will still move without human action."""
     oldest_due: datetime | None
-    """Since when the oldest one that is due could have gone out."""
+    """When the oldest due delivery became due."""
 
     def collect(self) -> Iterator["GaugeMetricFamily"]:
-        """Each number under its name, as prometheus_client asks; its own gauges would follow environment variables."""
+        """Yield each metric, as a collector does; prometheus_client's own gauges depend on environment variables."""
         from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
 
         age = 0.0 if self.oldest_due is None else (self.ended_at - self.oldest_due).total_seconds()
@@ -67,7 +67,7 @@ class Measured:
 
 
 def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, now: datetime) -> Measured:
-    """The numbers of a run that is on record with its end."""
+    """Return the metrics of a run whose end is on record."""
     moved: Counter[tuple[str, str, str]] = Counter()
     for tally in tallies:
         moved[tally.conversion, tally.destination, tally.state] += tally.count
@@ -84,11 +84,12 @@ def measure(ledger: Ledger, tallies: Iterable[StateCount], *, exit_code: int, no
 
 
 def write_metrics(measured: Measured, path: Path) -> None:
-    """Replace the numbers of the run before, atomically.
+    """Replace the previous run's metrics atomically.
 
-    The file is its owner's alone until somebody gives it other rights, which it then keeps.
+    A new file is readable by its owner only; permissions set on an existing file are kept.
 
-    Raises OSError where the file cannot be written, or is not one of these.
+    Raises:
+        OSError: the file cannot be written, or holds something other than these metrics.
     """
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - only for those who want it
 
@@ -107,9 +108,9 @@ def write_metrics(measured: Measured, path: Path) -> None:
 
 
 def _set_permissions(descriptor: int, permissions: os.stat_result | None) -> None:
-    """Give a file these permissions and their group; its owner's alone where there are none, or the group is not ours.
+    """Copy permissions and group to a file; without any, restrict it to its owner. An unassignable group loses access.
 
-    A group that we are not in cannot be given, and ours must not get what was meant for it.
+    We cannot assign a group that we aren't in, and our own group must not get the access meant for that one.
     """
     if permissions is None:
         os.fchmod(descriptor, 0o600)
@@ -124,7 +125,7 @@ def _set_permissions(descriptor: int, permissions: os.stat_result | None) -> Non
 
 
 def _permissions_of(path: Path) -> os.stat_result | None:
-    """Those of the existing file; None where there is none."""
+    """Return the existing file's stat result; None if there is no file."""
     try:
         with path.open("rb") as file:
             if file.read(len(_FILE_START)) not in (_FILE_START, b""):

@@ -1,4 +1,4 @@
-"""One night: recover, pull, resolve, plan, deliver, resolve; one direction."""
+"""Runs one night: recover, pull, resolve, plan, deliver, resolve; data flows one way."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -32,11 +32,11 @@ from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
 ASK_AGAIN_AFTER = timedelta(minutes=5)
-"""A platform that has not finished is left alone this long."""
+"""Minimum wait before asking a platform again for outcomes that weren't ready."""
 
 
 class NightStep(StrEnum):
-    """The parts of a night, as a person may watch them."""
+    """The steps of a night, as shown to a user."""
 
     PULL = "reading leads"
     RESOLVE = "asking for outcomes"
@@ -47,12 +47,12 @@ class NightStep(StrEnum):
 
 
 Watch = Callable[[NightStep], AbstractContextManager[object]]
-"""Called at the start of each step, so that a terminal can show what goes on."""
+"""Returns a context manager that is active during a step, so that a terminal can show progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """The outside world of one account's night."""
+    """The external dependencies of one account's night."""
 
     source: LeadSource
     sinks: Sinks
@@ -60,9 +60,9 @@ class Deps:
     jitter: Callable[[], float]
     sync_window: SyncWindow
     accept_volume: bool = False
-    """Whether a human approved that more goes out tonight than usual."""
+    """Whether a human approved tonight's excess volume."""
     cancel_token: CancelToken = go_on
-    """Asked before each request and each intent, so that a night may be ended between two."""
+    """Called before each request and each intent, so that a night can be stopped between two of them."""
 
 
 def run_night(
@@ -74,16 +74,16 @@ def run_night(
     wait: timedelta = timedelta(),
     watch: Watch = nullcontext,
 ) -> RunSummary:
-    """Do one night for one account and say what it did.
+    """Run one night for one account and return its summary.
 
-    A source that fails still lets due deliveries go out; a destination that stops, stops alone. Without `reading` no
-    lead is read, and what is in doubt is left to the next night: outcomes are asked for, and what has come due is sent.
-    In the end outcomes are awaited, for as long as `wait`.
+    If the source fails, due deliveries still go out; a destination that stops doesn't affect the others. Without
+    `reading`, no lead is read and nothing in doubt is replayed (the next night does that): the run only asks for
+    outcomes and sends what has come due. Finally it waits up to `wait` for outcomes.
 
     Raises:
-        StoppedBySignal: somebody asked to stop; what was sent is on record.
-        RenamedError: a conversion seems renamed; nothing was done.
-        WrongClock: the time, and so what is too late, is unknown; nothing was judged or sent.
+        StoppedBySignal: a stop was requested; everything sent is on record.
+        RenamedError: a conversion seems to have been renamed; nothing was done.
+        WrongClock: the time is unknown, and so is what is too late; nothing was judged or sent.
         LedgerError: the state cannot be written; what was committed is safe.
     """
     if reading:
@@ -112,7 +112,7 @@ def run_night(
 
 
 def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> Sending:
-    """How a run sends what was due by then."""
+    """Return the sender's configuration for deliveries due by `due_by`."""
     return Sending(
         ledger=ledger,
         book=book,
@@ -124,16 +124,16 @@ def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> 
 
 
 def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
-    """A night that asks no platform and sends nothing; made on a copy of the ledger, it leaves nothing behind."""
+    """Run a night that contacts no platform and sends nothing; on a copy of the ledger, it leaves no trace."""
     summary = _read(ledger, book, deps, watch)
     book, _ = _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
 def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
-    """A night whose platforms only check what they are sent; made on a copy of the ledger, it leaves nothing behind.
+    """Run a night in which platforms only validate what they receive; on a copy of the ledger, it leaves no trace.
 
-    `deps.sinks` must have been made to validate only.
+    `deps.sinks` must have been created with `validate_only`.
     """
     summary = _read(ledger, book, deps, watch)
     summary.only_validated = True
@@ -148,19 +148,19 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullc
 
 
 def _unsent(ledger: Ledger) -> Iterator[Delivery]:
-    """Every delivery that this run or a later one sends."""
+    """Yield every delivery that this run or a later one would send."""
     with ledger.reading() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
             yield from outbox.by_state(session, ledger.account, Delivery, state)
 
 
 def is_due(row: Delivery, at: datetime) -> bool:
-    """Whether nothing postpones a delivery any longer."""
+    """Return whether a delivery is no longer postponed."""
     return all(time is None or time <= at for time in (row.not_before, row.deferred_until))
 
 
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Scope | None:
-    """The stop that kept a delivery from being checked; None where no reported one did."""
+    """Return the scope of the stop that kept a delivery from being checked; None if no reported stop did."""
     route = book.route(row.conversion, row.destination)
     if row.state == DeliveryState.IN_DOUBT:
         target = outbox.target_of(row)
@@ -177,7 +177,7 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Sc
 def _await_outcomes(
     ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch
 ) -> None:
-    """Sleep until outcomes are due and ask for them, until none is awaited or `until` has come."""
+    """Sleep until outcomes are due and ask for them, until none are pending or `until` is reached."""
     while summary.resolved.pending and (now := deps.clock.now()) < until:
         with ledger.reading() as session:
             waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
@@ -189,10 +189,10 @@ def _await_outcomes(
 
 
 def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
-    """Bring the state in line with the settings and with what a dead run left; what a run counts by.
+    """Reconcile the ledger with the settings, recover what a dead run left, and return an empty summary for this run.
 
     Raises:
-        RenamedError: a conversion seems renamed; nothing was done.
+        RenamedError: a conversion seems to have been renamed; nothing was done.
     """
     now = deps.clock.now()
     summary = RunSummary(ledger.account, ledger.run, now)
@@ -204,12 +204,12 @@ def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
 
 @contextmanager
 def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
-    """Read in the block from a source, which compares its clock with ours.
+    """Guard a block that reads from the source, which compares its clock with ours.
 
-    Where it fails, the run goes on and `summary` says why, as long as our clock is plausible.
+    If the source fails, the run continues and `summary` records why, provided our clock is plausible.
 
     Raises:
-        WrongClock: the time cannot be right. Starts that this run took from it are taken back.
+        WrongClock: the time cannot be right. Starts that this run recorded with it are rolled back.
     """
     try:
         try:
@@ -231,21 +231,22 @@ def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummar
 
 
 def stop_of(error: Misconfigured | Transient) -> Stop:
-    """The stop that an error of the source makes."""
+    """Return the stop for an error from the source."""
     kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
     return Stop(kind, (str(error),))
 
 
 def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
-    """Ask platforms what became of what they received; `summary` counts."""
+    """Ask platforms for the outcomes of received requests; results are added to `summary.resolved`."""
     with watch(NightStep.RESOLVE):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
 
 
 def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> tuple[Rulebook, datetime]:
-    """Decide what goes out, and whether a human must approve that much first.
+    """Plan deliveries and hold those over the volume guard's limit.
 
-    Returns the rules with the missing-value guard, for the rest of the run, and by when what goes out was due.
+    Returns the rules with the missing-value guard applied, for the rest of the run, and the time by which deliveries
+    had to be due.
     """
     with watch(NightStep.PLAN):
         with ledger.reading() as session:
@@ -259,11 +260,11 @@ def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch
 
 
 def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> None:
-    """Read what changed; everything once more where a label came up that this reading could not understand.
+    """Read changed leads; read everything a second time if a label appeared that the first reading couldn't resolve.
 
-    Both readings spend one night's time and requests. Where leads are read by their own pages there is no second one:
-    every lead that counts was read, and one that had its old label when its turn came is as old as that. The leads
-    that took the new one wait for the next night's reading.
+    Both readings share one night's time and request budget. In `details` mode there is no second reading: every lead
+    that counts was already read from its own page, and a lead that still had its old label at that point is as old as
+    the label. Leads that took the new label afterwards wait for the next night's reading.
     """
     until = deps.clock.now() + deps.sync_window.budget
     ingest, done = Ingest(book, deps.sinks), summary.pulled
@@ -278,7 +279,7 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> No
 
 
 def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary:
-    """Add where everything stands."""
+    """Add the review, unknown labels and current state counts to the summary."""
     with ledger.writing() as session:
         summary.review = review(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
@@ -288,7 +289,7 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary
 
 
 def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
-    """Add where everything stands, and what this run saw settled otherwise than it should be."""
+    """Add current state counts, and the deliveries that this run saw end up other than expected."""
     in_doubt = outbox.count_in_doubt(session, ledger.account)
     summary.in_doubt = in_doubt.total()
     summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in book.ask_when_lost)

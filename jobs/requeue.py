@@ -1,4 +1,4 @@
-"""Sends what nights alone do not: changes from before their start (`backfill`) and rejected rows (`retry`)."""
+"""Sends what nights alone don't: changes from before their start (`backfill`) and rejected rows (`retry`)."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -25,24 +25,24 @@ from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
 EARLIER = timedelta(days=90)
-"""How long before the first change asked for a lead may have been created: Google remembers no click longer."""
+"""How long before the first requested change a lead may have been created: Google keeps no click longer."""
 AT_ONCE = 200
-"""Deliveries or lines handled in one transaction."""
+"""Deliveries or lines per transaction."""
 MAX_RETRIED = 1000
-"""How many are sent again at once: each costs a request to Oplead. A repetition takes the next ones."""
+"""Maximum rows per retry, because each costs a request to Oplead. Running it again takes the next ones."""
 AGE_LIMITS = (7, 30, 60, 90)
-"""Days since the change, by which a preview groups what can still be sent."""
+"""Upper bounds, in days since the change, of a preview's age groups."""
 
 
 def judge(ledger: Ledger, book: Rulebook, deps: Deps) -> None:
-    """Plan what is on record, as a night does."""
+    """Plan the deliveries on record, as a night does."""
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
     plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
 
 
 def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
-    """Send what was approved in this run, after what is in doubt; `summary` says how it went."""
+    """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
     with watch(NightStep.DELIVER):
@@ -59,48 +59,48 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch:
 
 @dataclass(frozen=True, slots=True)
 class AlreadySent:
-    """A line of a file that lists what platforms received by other means."""
+    """One line of a file listing what platforms received by other means."""
 
     lead: LeadId
     conversion: str | None = None
-    """None for all the lead's conversions."""
+    """None means all of the lead's conversions."""
 
 
 @dataclass(slots=True)
 class AlreadySentResult:
-    """What became of the lines of such a file."""
+    """Result of applying such a file."""
 
     settled: int = 0
-    """Conversions that never go out from now on."""
+    """Conversions that will now never be sent."""
     before: int = 0
-    """Those that an earlier file had settled."""
+    """Conversions that an earlier file had already settled."""
     ours: Counter[str] = field(default_factory=Counter)
-    """Conversions that stay as they are, by state: we sent them already, or they are over."""
+    """Unchanged conversions by state: already sent by us, or final."""
     nothing: int = 0
-    """Lines whose lead is on record and has no such conversion."""
+    """Lines whose lead is on record but has no such conversion."""
     unknown: list[str] = field(default_factory=list)
-    """Lead ids that were never read."""
+    """Ids of leads that were never read."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgeGroup:
-    """What becomes of changes of one age."""
+    """Outcome counts for changes in one age group."""
 
     conversion: str
     destination: str
     age: str
-    """Days since the change, as 8-30."""
+    """Days since the change, e.g. `8-30`."""
     sent: int
-    """Those that go out at once."""
+    """Due now."""
     waits: int
     withheld: int
     expired: int
     left: int
-    """Those that cannot be decided yet, or that the platform received another way."""
+    """Not decidable yet, or received by the platform through another route."""
 
 
 def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, summary: RunSummary) -> None:
-    """Read the leads of the time asked for and judge what changed, as a night does; `summary` says what stopped it."""
+    """Read the leads of the requested period and judge their changes as a night does; `summary` records any stop."""
     fresh = any(
         route.uses_contact
         for route in book.routes
@@ -116,11 +116,11 @@ def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, sum
 
 
 def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> Counter[tuple[str, str]]:
-    """Have the changes of the time asked for count and judge them: they become pending, withheld or expired.
+    """Make the requested period's changes count and judge them; they become pending, withheld or expired.
 
-    What an interrupted backfill of the same time has picked is picked again; what is settled is not touched.
+    Changes picked by an interrupted backfill of the same period are picked again; settled ones are left alone.
 
-    Returns conversion and destination of the changes that Oplead does not date, and that stay where they are.
+    Returns how many changes Oplead doesn't date, which stay as they are, by conversion and destination.
     """
     undated: Counter[tuple[str, str]] = Counter()
     with ledger.writing() as session:
@@ -160,7 +160,7 @@ def _assumed_time(
 def settle_already_sent(
     ledger: Ledger, listed: Sequence[AlreadySent], *, conversion: str | None, destination: str | None, now: datetime
 ) -> AlreadySentResult:
-    """Never send what a file lists: the platforms have it by other means."""
+    """Mark what a file lists as sent by other means, so that it is never sent."""
     done = AlreadySentResult()
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
@@ -189,7 +189,7 @@ def settle_already_sent(
 
 
 def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
-    """What becomes of everything this run has picked, by conversion, destination and age."""
+    """Return what would become of everything this run picked, by conversion, destination and age."""
     counts: dict[tuple[str, str, int], Counter[str]] = {}
     with ledger.reading() as session:
         for row in ledger_requeue.approved(session, ledger):
@@ -204,7 +204,7 @@ def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
 
 
 def _prospect(row: Delivery, now: datetime) -> str:
-    """The field of an `AgeGroup` that counts a delivery."""
+    """Return the `AgeGroup` field that counts a delivery."""
     if row.state == DeliveryState.PENDING:
         return "sent" if is_due(row, now) else "waits"
     return row.state if row.state in {DeliveryState.WITHHELD, DeliveryState.EXPIRED} else "left"
@@ -221,53 +221,52 @@ def _age(band: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RejectedGroup:
-    """Rejected deliveries, or corrections, that are alike."""
+    """Rejected deliveries, or corrections, with the same conversion, destination and code."""
 
     conversion: str
     destination: str
     code: str
     corrections: bool
-    """Whether these are corrections of the conversion."""
     count: int
     too_late: int
-    """Those that are out of time: they become expired."""
+    """Rows past their deadline, which become expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What would be sent again, by number."""
+    """The rows to send again, by id."""
 
     deliveries: tuple[int, ...] = ()
     corrections: tuple[int, ...] = ()
     leads: tuple[LeadId, ...] = ()
-    """The leads concerned, each once."""
+    """Distinct leads of these rows."""
     alike: tuple[RejectedGroup, ...] = ()
-    """The same in counts."""
+    """The same rows, grouped and counted."""
     left: int = 0
-    """How many are left for another time."""
+    """Matching rows beyond the limit, left for the next retry."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Return the total number of rows."""
         return len(self.deliveries) + len(self.corrections)
 
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """How many were put back in the queue."""
+    """Numbers of rows put back in the queue."""
 
     deliveries: int = 0
     corrections: int = 0
-    """These go out with the next night."""
+    """Sent by the next night."""
 
     @property
     def count(self) -> int:
-        """Both together."""
+        """Return the sum of both."""
         return self.deliveries + self.corrections
 
 
 def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> Chosen:
-    """What would be sent again: conversions first, then corrections."""
+    """Return what would be sent again: conversions first, then corrections."""
     account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
     with ledger.reading() as session:
         sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MAX_RETRIED)
@@ -291,10 +290,10 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
 
 
 def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary: RunSummary) -> Requeued:
-    """Read each lead's own page again, and put what was rejected of it back in the queue.
+    """Read each lead's own page again and requeue its rejected rows.
 
-    A lead that could not be read is left out: the platform would refuse the same again. `summary` says what was
-    read, and what stopped it.
+    A lead that cannot be read is left out: the platform would refuse the same data again. `summary` records what was
+    read and any stop.
     """
     found = _read_leads(ledger, book, deps, chosen.leads, summary)
     if summary.source_stopped is not None:
@@ -322,7 +321,7 @@ def _put_back(
 def _read_leads(
     ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: RunSummary
 ) -> set[LeadId]:
-    """The leads that could be read."""
+    """Return the leads that could be read."""
     now, done, ingest = deps.clock.now(), summary.pulled, Ingest(book, deps.sinks)
     until = now + deps.sync_window.budget
     fetch = DetailFetch(

@@ -1,4 +1,4 @@
-"""What a run did, in numbers, what a human is needed for, and the exit code that says so."""
+"""What a run did, in numbers; what needs a human; and the matching exit code."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,29 +12,29 @@ from jobs.pull.sync import Pulled
 from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
 Labels = list[tuple[str, int, int]]
-"""Labels as Oplead writes them, how many leads have each, and how many of those a click id."""
+"""Labels as Oplead writes them, with the number of leads that have each, and how many of those have a click id."""
 
 
 @dataclass(slots=True)
 class Review:
-    """What is told tonight, and what was told before and still stands."""
+    """What this run reports, and what was reported before and still holds."""
 
     renames: list[Message] = field(default_factory=list)
-    """Statuses found tonight to have another name now."""
+    """Status renames detected tonight."""
     anomalies: list[Message] = field(default_factory=list)
-    """What keeps conversions from being sent, one for each cause; told as long as it lasts."""
+    """What keeps conversions from being sent, one message per cause; repeated for as long as it lasts."""
     alarms: list[Anomaly] = field(default_factory=list)
-    """The same with the cause of each."""
+    """The same anomalies with their causes."""
     unreadable: int = 0
-    """Leads that cannot be read, told of for the first time."""
+    """Unreadable leads reported for the first time."""
     unreadable_before: int = 0
     labels: Labels = field(default_factory=list)
-    """Labels no setting names, new on leads with a click id, or on more of them than when last told."""
+    """Labels no setting names that are new on leads with a click id, or on more of them than last reported."""
     labels_before: Labels = field(default_factory=list)
 
     @property
     def attention(self) -> list[Message]:
-        """What a human should look at."""
+        """Return what needs a human's attention."""
         clicks = sum(clicks for _, _, clicks in self.labels)
         return [
             *self.renames,
@@ -45,20 +45,20 @@ class Review:
 
     @property
     def standing(self) -> list[Message]:
-        """What was told on a night before and still is so."""
+        """Return what was reported on an earlier night and still holds."""
         names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
         still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
         return [*_counted(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
 
 
 def _counted(told: MessageId, count: int, **values: object) -> list[Message]:
-    """A message about so many; none where there are none."""
+    """Return a message with a count; empty if the count is zero."""
     return [Message(told, {"count": count, **values})] if count else []
 
 
 @dataclass(slots=True)
 class RunSummary:
-    """What a night did, in numbers, and what a human is needed for."""
+    """What a night did, in numbers, and what needs a human."""
 
     account: str
     run: int
@@ -68,48 +68,47 @@ class RunSummary:
     planned: Planned = field(default_factory=Planned)
     delivered: Delivered = field(default_factory=Delivered)
     corrected: Delivered = field(default_factory=Delivered)
-    """What sending corrections changed."""
+    """Results of sending corrections."""
     resolved: Resolved = field(default_factory=Resolved)
     review: Review = field(default_factory=Review)
-    """What could not be made sense of, new tonight or not."""
     held: dict[Scope, ExcessVolume] = field(default_factory=dict)
-    """Where nothing new goes until a human agrees."""
+    """Destinations that get nothing new until a human approves the volume."""
     source_stopped: Stop | None = None
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
-    """Labels no stage and no `ignored_statuses` names: how many leads have them, how many with a click id."""
+    """Labels in no stage and not in `ignored_statuses`."""
     in_doubt: int = 0
     waiting_for_a_human: int = 0
-    """How many of those are not sent again until someone decides it (`in_doubt: ask`)."""
+    """How many of those are not replayed until a human decides (`in_doubt: ask`)."""
     unconfirmed: int = 0
-    """Deliveries given up tonight."""
+    """Deliveries and corrections given up tonight."""
     rejected: list[tuple[str, str, Scope, str]] = field(default_factory=list)
-    """Lead, conversion, destination (or its corrections) and the platform's code of each rejection nobody expected."""
+    """Lead, conversion, destination (or its corrections) and platform code of each unexpected rejection."""
     put_off: list[str] = field(default_factory=list)
-    """The lead of each delivery that its platform put off tonight, and in a run before."""
+    """The lead of each delivery that its platform put off tonight and in an earlier run."""
     only_outcomes: bool = False
-    """Whether no lead was read: outcomes were asked for, and what had come due was sent."""
+    """Whether the run read no leads, and only asked for outcomes and sent what had come due."""
     only_validated: bool = False
-    """Whether platforms were only asked, so that nothing is kept of what they said."""
+    """Whether platforms only validated, so that no answer is recorded."""
     not_checked: Counter[tuple[str, str, str, Scope]] = field(default_factory=Counter)
-    """Conversion, destination, state, and what stopped: what was due for a check and had none."""
+    """Deliveries due for a check but not checked, by conversion, destination, state and stopped scope."""
     standing: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
-    """Conversion, destination, state, reason: where everything stands after the night."""
+    """All deliveries after the night, by conversion, destination, state and reason."""
 
     @property
     def stopped(self) -> dict[Scope, Stop]:
-        """What waits for a human, and why."""
+        """Return the stopped scopes, and why each stopped."""
         return {**self.resolved.stopped, **self.delivered.stopped, **self.corrected.stopped}
 
     @property
     def rejections(self) -> list[Message]:
-        """What was rejected though nobody expected it."""
+        """Return a message about unexpected rejections."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
         told = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
         return _counted(told, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:
-        """What is held as far more than usual."""
+        """Return a message for each volume-guard hold."""
         return [
             Message(MessageId.HELD_THERE, {"scope": scope, "excess": excess.message})
             for scope, excess in self.held.items()
@@ -117,7 +116,7 @@ class RunSummary:
 
     @property
     def attention(self) -> list[Message]:
-        """What a human should look at."""
+        """Return what needs a human's attention."""
         requests = tuple(
             Message(
                 MessageId.UNRESOLVED_REQUEST,
@@ -139,7 +138,7 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 done; 1 done, and a human is needed; 3 the source or a destination stopped."""
+        """Return 0 if done, 1 if done but a human is needed, 3 if the source or a destination stopped."""
         if self.source_stopped or self.stopped:
             return 3
         return 1 if self.attention else 0

@@ -1,4 +1,4 @@
-"""Joins one account's settings with the connectors they name; the only module that knows them all."""
+"""Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
-    """The machine's clock, or the sandbox's where the settings name one; whoever asks to stop ends every sleep.
+    """Yield the machine's clock, or the sandbox's if the settings name one; a stop request ends every sleep.
 
-    `patience` bounds how long a sandbox's may stand still, in real seconds.
+    `patience` is how long a sandbox clock may stand still, in real seconds.
     """
     if settings.clock is None:
         yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
@@ -47,9 +47,9 @@ def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: 
 def connect(
     settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = go_on
 ) -> Iterator[tuple[Rulebook, Deps]]:
-    """One account's rules and connectors, closed at the end; `cancel_token` is asked before each request.
+    """Yield one account's rules and connectors, and close them on exit; `cancel_token` is called before each request.
 
-    With `validate_only` nothing that is sent counts: platforms check it, or we do where one has no such mode.
+    With `validate_only`, nothing sent counts: the platform validates it, or we do if the platform has no such mode.
 
     Raises:
         Misconfigured: a destination's credentials cannot be used.
@@ -75,14 +75,14 @@ def connect(
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
-    """What can be looked up with each destination's platform, once it is made.
+    """Yield a factory for each destination's platform inspector.
 
-    Making it raises Misconfigured where a destination's credentials cannot be used.
+    A factory raises `Misconfigured` if the destination's credentials cannot be used.
     """
     for google in settings.google_ads:
         from connectors.google_ads.preflight import GoogleInspector  # noqa: PLC0415
 
-        # A person waits for it.
+        # A user is waiting for it.
         options = replace(_google_options(google, validate_only=True), timeout=60.0)
         yield DestinationId(google.id), partial(GoogleInspector, options)
     for meta in settings.meta:
@@ -92,7 +92,7 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
 
 def rules_alone(settings: Settings) -> Rulebook:
-    """The settings compiled without any connector: no key is read, no vendor library loaded."""
+    """Compile the settings without any connector: no key is read and no vendor library is loaded."""
     from connectors.google_ads import limits as google_limits  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
@@ -106,7 +106,7 @@ def rules_alone(settings: Settings) -> Rulebook:
     )
 
 
-# SDKs are heavy and slow to load: each connector is imported only where an account uses it.
+# SDKs are slow to load: import a connector only if an account uses it.
 
 
 def _sinks(
@@ -175,9 +175,9 @@ def survey_of(
     folder: Path | None = None,
     named: frozenset[str] = frozenset(),
 ) -> Iterator[SurveysSource]:
-    """What finds out how the platform answers, and on how many leads the paths `named` are filled.
+    """Yield a probe of how the platform answers and of how many leads have a value at each path in `named`.
 
-    It keeps to the pace of the account with its state in `folder`.
+    It shares the request pace of the account whose state is in `folder`.
     """
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
@@ -195,7 +195,7 @@ def survey_of(
 
 
 def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
-    """What the connector needs to know of the platform."""
+    """Return the Oplead connector's options."""
     from connectors import oplead as platform  # noqa: PLC0415
 
     since = None
@@ -216,7 +216,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
         auth=platform.AuthOptions(**oplead.auth.model_dump()),
         pagination=platform.PaginationOptions(**oplead.pagination.model_dump()),
         since_filter=since,
-        # What changed, only leads' own pages then show.
+        # In this mode only a lead's own page shows what changed.
         detail="always" if oplead.pull_style == "details" else oplead.detail,
         fields=platform.FieldPaths(**oplead.fields.model_dump()),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
@@ -226,7 +226,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
 def pacer_for(
     oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = go_on
 ) -> "Pacer":
-    """The pace of requests to the platform, shared by all processes of the account with its state in `folder`."""
+    """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
     if folder is None:
@@ -236,12 +236,12 @@ def pacer_for(
 
 
 def pace_folder(settings: Settings) -> Path | None:
-    """Where an account's commands share their pace: the folder of its state, also for a copy of that."""
+    """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
     return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
 
 
 def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
-    """Where notices go, each address by a fingerprint that does not give it away."""
+    """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
     from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
@@ -254,11 +254,11 @@ def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
 
 
 _FINGERPRINT_DIGITS = 12
-"""So few digits of a hash distinguish some addresses, and leave a guessed one unproven."""
+"""Enough digits to tell a few addresses apart, too few to confirm a guessed one."""
 
 
 def ping_of(settings: Settings) -> Pings | None:
-    """The dead man's switch, where there is one."""
+    """Return the dead man's switch, if one is configured."""
     if settings.ping is None:
         return None
     from connectors.notifiers import DeadMansSwitch  # noqa: PLC0415
