@@ -1,4 +1,4 @@
-"""What the settings would make of the latest leads: a rehearsal on an empty state that leaves nothing behind."""
+"""Forecasts what the settings would do with the latest leads: a rehearsal on an empty, throwaway state."""
 
 import os
 from collections import defaultdict
@@ -21,23 +21,23 @@ _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What would become of some leads, if all of their past counted."""
+    """What would become of some leads if their whole past counted."""
 
     leads: int
     unreadable: tuple[UnreadableLead, ...]
     unknown_labels: tuple[tuple[str, int, int], ...]
-    """Labels the settings do not name: how many leads have each, how many with a click id."""
+    """Labels the settings don't name, with the number of leads that have each and how many have a click id."""
     tallies: tuple[StateCount, ...]
 
 
 def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead]) -> Forecast:
-    """Judge leads as a night would, from the beginning: no start holds anything back, nothing is sent."""
+    """Judge leads as a night would, but with their whole past counting; nothing is sent."""
     leads = tuple(one for one in found if isinstance(one, Lead))
     unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
     always = replace(
         book,
         routes=tuple(replace(route, since=_ALWAYS) for route in book.routes),
-        # So much of the past is never one night's: the volume guard has nothing to say here.
+        # A whole past exceeds any night's volume: keep the volume guard from holding it.
         max_per_run={route.destination: len(found) * len(book.routes) + 1 for route in book.routes},
     )
     with (
@@ -52,7 +52,7 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
 
 @dataclass(frozen=True, slots=True)
 class _ListedSource:
-    """A source of leads that were read before."""
+    """A source that serves leads read earlier."""
 
     leads: tuple[Lead, ...]
     unreadable: tuple[UnreadableLead, ...]
@@ -65,41 +65,41 @@ class _ListedSource:
         resume: str | None,  # noqa: ARG002
         is_known: Callable[[LeadId, str], bool],  # noqa: ARG002
     ) -> Iterator[LeadPage]:
-        """All of it, on one page."""
+        """Yield all leads on one page."""
         yield LeadPage(self.leads, (), self.unreadable, served_at=None, resume=None)
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """None is asked for."""
+        """Yield the listed lead for each id; None if it isn't listed."""
         by_id = {lead.id: lead for lead in self.leads}
         yield from ((lead_id, by_id.get(lead_id)) for lead_id in ids)
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """The first so many of them."""
+        """Return the first `count` leads."""
         return self.leads[:count]
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastLabel:
-    """A status label of the settings or of the leads, and how many leads have it."""
+    """A status label found in the settings or on leads, and how many leads have it."""
 
     stage: str | None
-    """The stage that names it, `IGNORED` where it means nothing; None where the settings do not name it."""
+    """The stage that names it, or `IGNORED`; None if the settings don't name it."""
     label: str
-    """As Oplead writes it, or the settings where no lead has it."""
+    """Spelled as in Oplead, or as in the settings if no lead has it."""
     now: int = 0
-    """Leads that are in it."""
+    """Leads that have it now."""
     ever: int = 0
-    """Leads that are or were in it."""
+    """Leads that have or had it."""
     example: LeadId | None = None
-    """The latest lead that is in it, else one that was."""
+    """The latest lead that has it, or else the latest that had it."""
 
 
 def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabel, ...]:
-    """Every label of the settings in their order, then those that only leads have, most frequent first.
+    """Return every label of the settings in their order, then labels found only on leads, most frequent first.
 
     Args:
-        settings: the account's.
-        leads: the latest first.
+        settings: the account's settings.
+        leads: latest first.
     """
     now, ever = defaultdict[str, list[Lead]](list), defaultdict[str, list[Lead]](list)
     spelled: dict[str, str] = {}
@@ -123,6 +123,6 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
 
 
 def _labels_of(lead: Lead) -> Iterator[str]:
-    """The labels a lead has or had, each once."""
+    """Yield the distinct labels a lead has or had."""
     found = [lead.label, *(entry.label for entry in lead.history)]
     yield from {normalise_label(label): label for label in found if label and normalise_label(label)}.values()

@@ -1,4 +1,4 @@
-"""The loop that has each account's night done when it is due, and its outcomes asked for afterwards."""
+"""Runs each account's night when it is due, and asks for its outcomes afterwards."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -19,88 +19,88 @@ from jobs.cancellation import StoppedBySignal, StopSignal
 from jobs.timetable import Firing, NightTrigger, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
-"""When outcomes are asked for, counted from a night's end."""
+"""When to ask for outcomes, measured from the end of a night."""
 RETRY_AFTER = timedelta(minutes=5)
-"""After this long, what nothing came of is tried again; each further wait is twice as long as the one before."""
+"""Delay before a failed task is retried; each further delay is twice as long."""
 MAX_RETRY_WAIT = timedelta(hours=1)
 REREAD_AFTER = timedelta(hours=1)
-"""After this long, settings that must not run are looked at again."""
+"""Delay before settings that must not run are read again."""
 _MAX_SLEEP = timedelta(minutes=5)
-"""What a night leaves to be done is seen by then; it is never due sooner after it."""
+"""The loop wakes at least this often, so it picks up the jobs a night adds; none of them is due sooner."""
 _MAX_SILENCE = timedelta(minutes=30)
-"""Work that has not asked for so long whether to stop hangs: it asks before each request and while it waits."""
+"""Work that hasn't checked for a stop in this long hangs: it checks before each request and while it waits."""
 _RETRY_WHEN_BUSY = timedelta(seconds=10)
 _MAX_SET_BACK = timedelta(minutes=1)
-"""A clock that goes back by more was wrong before; by less it is only kept right."""
+"""A clock set back by more than this was wrong before; a smaller step is an ordinary adjustment."""
 
 _log = structlog.stdlib.get_logger()
 
 
 class Task(StrEnum):
-    """What may be due for an account."""
+    """The kinds of task that can be due for an account."""
 
     NIGHT = "night"
     MISSED = "missed night"
-    """Checked at the start, and when the clock was set back: what was due while nobody ran."""
+    """A night that came due while the service wasn't running; checked at startup and when the clock was set back."""
     AGAIN = "night again"
-    """Nothing came of it: another run held the account, or it failed."""
+    """A retry: another run held the account, or the night failed."""
     OUTCOMES = "outcomes"
     SETTINGS = "settings"
-    """Whether they may run by now; if so, the account is entered."""
+    """Read settings that must not run again; if they may run by now, the account is scheduled."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskOutcome:
-    """What came of a task, as far as it concerns what is due next."""
+    """A task's outcome, as far as it affects scheduling."""
 
     next_outcomes: datetime | None = None
-    """When outcomes are to be asked for next."""
+    """When to ask for outcomes next."""
     undone: bool = False
-    """Whether it failed, so that it is to be tried again."""
+    """Whether the task failed and must be retried."""
 
 
 class ScheduledAccount(Protocol):
-    """One account, as the loop knows it. It reports its failures itself and raises only a stop."""
+    """One account as the scheduler sees it. It reports its own failures; the only exception it raises is a stop."""
 
     @property
     def key(self) -> str:
-        """Its unique name."""
+        """Return the account's unique name."""
 
     def read(self) -> Timetable | None:
-        """Read its settings again; None where they must not run. Called by the loop's own thread."""
+        """Read the settings again; return None if they must not run. Called on the loop's own thread."""
 
     def planned(self, firing: Firing | None) -> None:
-        """Its next night, when that was found out for the first time or has changed."""
+        """Receive the next night, once it is first known or has changed."""
 
     def open_clock(self) -> AbstractContextManager[Clock]:
-        """A clock of its own."""
+        """Open a clock for this account alone."""
 
     def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
-        """Do a date's night unless it is done; with `if_missed`, only where the account ran before."""
+        """Run a date's night unless it is done; with `if_missed`, only if the account has run before."""
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
-        """Ask for outcomes, and send what has come due."""
+        """Ask for outcomes and send what has come due."""
 
 
 class Watchdog(Protocol):
-    """What supervises this service. Nothing it does raises."""
+    """Supervises this service. None of its methods raises."""
 
     @property
     def every(self) -> timedelta | None:
-        """How often it wants a sign of life; None where it wants none."""
+        """Return the interval at which it expects a heartbeat; None if it expects none."""
 
     def ready(self) -> None:
-        """The loop has begun."""
+        """Signal that the loop has started."""
 
     def beat(self) -> None:
-        """It goes on."""
+        """Signal that the loop is alive."""
 
     def stopping(self) -> None:
-        """It has been asked to stop."""
+        """Signal that the loop is stopping."""
 
 
 class _Work(NamedTuple):
-    """What is under way for an account."""
+    """A job in progress for an account."""
 
     job: str
     clock_open: ExitStack
@@ -108,11 +108,10 @@ class _Work(NamedTuple):
 
 
 class AccountScheduler:
-    """Several accounts' nights, by one clock.
+    """Schedules several accounts' nights by one clock.
 
-    APScheduler keeps the jobs, their triggers and the threads they run on. It never waits by itself: it knows the
-    machine's time only, and nights must be rehearsable on a sandbox's. So it is paused, and this loop submits what is
-    due.
+    APScheduler keeps the jobs, their triggers and the thread pool. Its own wait loop only knows the machine's time, and
+    nights must be rehearsable by a sandbox clock; so it stays paused, and this loop submits what is due.
     """
 
     def __init__(
@@ -124,14 +123,14 @@ class AccountScheduler:
         at_once: int,
         liveness: Watchdog | None = None,
     ) -> None:
-        """Nothing is due before `run`.
+        """Schedule nothing until `run`.
 
         Args:
             accounts: the accounts to run, at most `at_once` of them at a time.
-            clock: the loop's own, of the same time as the accounts'.
+            clock: the loop's own clock, showing the same time as the accounts' clocks.
             stop: ends the loop.
             at_once: the size of the thread pool.
-            liveness: shows a watchdog that this loop and its work go on.
+            liveness: the watchdog that receives heartbeats while the loop and its work make progress.
         """
         self._accounts = accounts
         self._clock = clock
@@ -142,7 +141,7 @@ class AccountScheduler:
         self._jobs: Any = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
             executors={"default": self._pool},
-            # However late, a night is done: one of those that were missed, the latest.
+            # A night runs however late it is; of several missed nights, only the latest.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )
@@ -153,7 +152,7 @@ class AccountScheduler:
         self._waits: dict[str, timedelta] = {}
 
     def run(self) -> None:
-        """Do what is due when it is due, until somebody asks to stop; returns once nothing is under way any more.
+        """Run tasks as they come due until a stop is requested; return once no work is in progress.
 
         Raises:
             Misconfigured: the clock does not answer.
@@ -167,7 +166,7 @@ class AccountScheduler:
                 self._liveness.ready()
             while True:
                 self._stop.cancel_token()
-                # Not while work of its own hangs.
+                # No heartbeat while work hangs.
                 if self._liveness and self._stop.quiet_for() < _MAX_SILENCE:
                     self._liveness.beat()
                 now = self._clock.now()
@@ -183,7 +182,7 @@ class AccountScheduler:
             self._jobs.shutdown(wait=True)
 
     def _enter(self, account: ScheduledAccount, now: datetime) -> None:
-        """Plan an account's nights, and check whether one was missed."""
+        """Schedule an account's nights, and check for a missed one."""
         table = account.read()
         if table is None:
             self._add(account, Task.SETTINGS, now + REREAD_AFTER)
@@ -192,11 +191,11 @@ class AccountScheduler:
         self._add(account, Task.MISSED, now)
 
     def _enter_anew(self, before: datetime, now: datetime) -> None:
-        """Plan the nights once more that a clock which ran ahead has planned, perhaps months from now."""
+        """Reschedule the nights that a clock running ahead scheduled, perhaps months from now."""
         _log.warning("the clock was set back: nights are planned again", before=before.isoformat(), now=now.isoformat())
         for account in self._accounts:
-            # As settings to be read: that waits until the account's work under way has ended. What else is left of
-            # the wrong time, a second try or a pass, does no harm: the ledger knows what was done.
+            # As a settings task, this waits for the account's work in progress. Other leftovers of the wrong time, a
+            # retry or an outcomes pass, do no harm: the ledger knows what was done.
             self._add(account, Task.SETTINGS, now)
 
     def _plan_nights(self, account: ScheduledAccount, table: Timetable, now: datetime) -> None:
@@ -217,7 +216,7 @@ class AccountScheduler:
         )
 
     def _do_what_is_due(self, now: datetime) -> datetime:
-        """Begin what is due and has room; when to look again."""
+        """Start due jobs while there is room; return when to look again."""
         every = self._liveness.every if self._liveness else None
         until = now + min(_MAX_SLEEP, every or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
@@ -232,7 +231,7 @@ class AccountScheduler:
         return until
 
     def _log_waiting(self, account: ScheduledAccount, task: Task, due: datetime) -> None:
-        """Log once that something is due and cannot begin."""
+        """Log once that a due task cannot start yet."""
         if (account.key, due) not in self._waiting:
             self._waiting.add((account.key, due))
             _log.warning("due, and waits for work under way", config=account.key, task=str(task), due=due.isoformat())
@@ -250,7 +249,7 @@ class AccountScheduler:
             return
         table = account.read()
         if table is None:
-            # Settings that are fixed before the next night still get this one.
+            # If the settings are fixed before the next night, this one still runs.
             self._retry(account, task, now)
             return
         if table != self._tables[account.key]:
@@ -259,21 +258,21 @@ class AccountScheduler:
             self._log_missed(account, table, was_due, now)
         stack = ExitStack()
         clock = stack.enter_context(account.open_clock())
-        clock.now()  # from here on a sandbox's time stands still until the account sleeps too
+        clock.now()  # from here on, a sandbox's time stands still until the account sleeps too
         self._waiting.discard((account.key, was_due))
         self._at_work[account.key] = _Work(job.id, stack, clock)
         self._pool.submit_job(job, [was_due])
 
     @staticmethod
     def _log_missed(account: ScheduledAccount, table: Timetable, was_due: datetime, now: datetime) -> None:
-        """Log which nights were passed over while the machine slept: the latest of them does their work."""
+        """Log the nights missed while the machine slept: the latest one does their work."""
         firing, latest = table.latest(was_due), table.latest(now)
         while firing is not None and latest is not None and firing.night < latest.night:
             _log.warning("night missed", config=account.key, night=firing.night.isoformat(), instead=str(latest.night))
             firing = table.after(firing.at)
 
     def _work(self, account: ScheduledAccount, task: Task) -> None:
-        """Do one task, on a thread of the pool."""
+        """Run one task on a pool thread."""
         clock = self._at_work[account.key].clock
         try:
             with self._stop.at_work():
@@ -289,7 +288,7 @@ class AccountScheduler:
             self._add(account, Task.OUTCOMES, max(outcome.next_outcomes, now))
 
     def _ended(self, event: Any) -> None:
-        """Make room for the next: only now, so that a sandbox's time never goes on before that."""
+        """Free the account's slot. Not earlier, or a sandbox's time would move on before the job has ended."""
         for key, work in list(self._at_work.items()):
             if work.job == event.job_id:
                 del self._at_work[key]
@@ -308,8 +307,8 @@ class AccountScheduler:
                 assert_never(task)
 
     def _retry(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
-        """Have a task that nothing came of done later, unless the account's next night is due by then."""
-        # What may have been missed stays in question: before an account's first run nothing was.
+        """Reschedule a failed task with backoff, unless the account's next night is due by then."""
+        # A missed-night check stays one when retried: before an account's first run, no night was missed.
         again = Task.AGAIN if task is Task.NIGHT else task
         wait = self._waits.get(account.key, RETRY_AFTER)
         firing = self._tables[account.key].after(now)

@@ -1,4 +1,4 @@
-"""When nights are due: every local date that an expression names, once, whatever the clocks do on it."""
+"""Computes when nights are due: once on every local date that an expression names, whatever clock changes occur."""
 
 import re
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 _MAX_AHEAD = 366 * 8 + 2
-"""Days: from one 29 February to the next it may be eight years; a date that does not come by then never does."""
+"""Days to search: one 29 February can be eight years from the next, and a date not found by then never comes."""
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _ONE_NUMBER = re.compile(r"[0-9]{1,2}")
 
 
 class WrongCronError(ValueError):
-    """An expression that names no night, or may be read in two ways; the message says what to write."""
+    """Raised if an expression names no night or is ambiguous; the message says what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +25,31 @@ class Firing:
     """A night that is due."""
 
     night: date
-    """Its local date, by which the ledger knows it."""
+    """Local date, which identifies the night in the ledger."""
     at: datetime
-    """When it is due, aware UTC."""
+    """Aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The nights of one account, one for each local date it names."""
+    """The nights of one account, one per local date it names."""
 
     zone: ZoneInfo
     at: time
-    """The time of day, by the clocks of the zone."""
+    """Local time of day."""
     written: str
-    """The expression it was made of, by which two are compared."""
+    """The source expression, which makes two timetables comparable."""
     names: Callable[[date], bool] = field(compare=False)
-    """Whether a date has a night."""
+    """Returns whether a date has a night."""
 
     def after(self, moment: datetime) -> Firing | None:
-        """The first night due later than `moment`; None where there is none."""
+        """Return the first night due after `moment`; None if there is none."""
         first = moment.astimezone(self.zone).date() - _DAY
         days = (first + _DAY * ahead for ahead in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._on(day)) and firing.at > moment), None)
 
     def latest(self, moment: datetime) -> Firing | None:
-        """The last night due at `moment` or before; None where there was none."""
+        """Return the last night due at or before `moment`; None if there was none."""
         last = moment.astimezone(self.zone).date()
         days = (last - _DAY * back for back in range(_MAX_AHEAD))
         return next((firing for day in days if (firing := self._on(day)) and firing.at <= moment), None)
@@ -59,15 +59,15 @@ class Timetable:
 
 
 def daily(written: str, zone: ZoneInfo) -> Timetable:
-    """Every night at a time of day, as 05:30."""
+    """Return a timetable of every night at a time of day, e.g. `05:30`."""
     return Timetable(zone, time.fromisoformat(written), written, lambda _: True)
 
 
 def by_cron(expression: str, zone: ZoneInfo) -> Timetable:
-    """The nights of a crontab line: minute, hour, day, month, weekday.
+    """Return the timetable of a crontab line: minute, hour, day, month, weekday.
 
     Raises:
-        WrongCronError: it names no night, more than one a day, or days that programs read in different ways.
+        WrongCronError: it names no night, more than one a day, or days that programs interpret differently.
     """
     minute, hour, day, _, weekday = expression.split()
     if re.search("[0-9]", weekday):
@@ -95,8 +95,8 @@ def by_cron(expression: str, zone: ZoneInfo) -> Timetable:
 
 
 def first_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """When the clocks of a zone first show a time on a date, or have passed it where they skip it; aware UTC."""
-    # Where a time comes twice, the first of the two; where it is skipped, these stand around the change.
+    """Return when a zone's clocks first show a time on a date, or pass it if they skip it; aware UTC."""
+    # If the time occurs twice, `one` is the first; if it is skipped, the two lie on either side of the change.
     one, other = (datetime.combine(day, at, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
     if one <= other:
         return one
@@ -109,18 +109,18 @@ def first_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 
 class NightTrigger(BaseTrigger):
-    """Has APScheduler fire at the nights of a timetable.
+    """Makes APScheduler fire at the nights of a timetable.
 
-    Its own CronTrigger runs a 02:30 twice in October, and passes over a midnight that a clock change skips.
+    Its own CronTrigger runs 02:30 twice in October, and misses a midnight that a clock change skips.
     """
 
     __slots__ = ("timetable",)
 
     def __init__(self, timetable: Timetable) -> None:
-        """Fire by this timetable."""
+        """Store the timetable."""
         self.timetable = timetable
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """The first night later than the previous one, else later than now."""
+        """Return the first night after the previous one, or else after now."""
         firing = self.timetable.after(previous_fire_time or now)
         return None if firing is None else firing.at

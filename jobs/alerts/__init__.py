@@ -1,1 +1,1 @@
-"""Finds what needs a human, and tells one."""
+"""Finds what needs a human, and sends notices about it."""

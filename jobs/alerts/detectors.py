@@ -1,4 +1,4 @@
-"""What quietly starves bidding: nothing can be sent, a field is empty, click ids stop or arrive damaged. Pure."""
+"""Detects what quietly starves bidding: nothing can be sent, a field is empty, click ids stop or are damaged. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, Mess
 FEWEST = 5
 """Fewer conversions than this may be stopped by chance."""
 RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
-"""The leads whose share of click ids is looked at, and those it is compared with."""
+"""The recent window whose share of click ids is checked, and the window before it, which it is compared with."""
 COLLAPSED = 3
-"""The share is under a third of what it was."""
+"""The share has collapsed when it is under a third of what it was."""
 FEWEST_EXPECTED = 5
-"""So many leads should have had an id, by the share before: with fewer, none may be chance."""
+"""Minimum number of leads expected to have an id at the earlier share; with fewer, none at all may be chance."""
 IN_A_ROW = 10
-"""So many of the newest leads without an id may be the end of ids; fewer, a day without an advertisement."""
+"""This many newest leads without an id may mean ids have stopped; fewer may be a day without an ad."""
 IDS_IN_A_ROW = 12
-"""The same of ids that look damaged."""
+"""The same for ids that look damaged."""
 BY_CHANCE = 1 / 10_000
-"""What happens less often than this by chance is told: a false alarm in many years of nights."""
+"""Report what is less likely than this by chance: one false alarm in many years of nights."""
 FEWEST_SOLD = 5
-"""Leads that had a conversion with a value, each of them without an amount, say that the path is wrong."""
+"""This many leads with a valued conversion, none of them with an amount, suggest that the path is wrong."""
 CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 255, 256, 500, 512})
-"""How long the columns and form fields are that cut ids off. Whole ids have other lengths."""
+"""Lengths of the columns and form fields that truncate ids. Whole ids have other lengths."""
 _WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
-"""Ids long enough that one without a single capital has lost them."""
+"""Kinds with ids so long that one without a capital must have been lowercased."""
 _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONSENT_REFUSED})
-"""Reasons that stop many a healthy account's leads, every night: they alarm where they do more than usual."""
+"""Reasons that stop some leads of healthy accounts every night: they alarm only when they stop more than usual."""
 
 
 # ── tonight's conversions ────────────────────────────────────────────────────────────────────────
@@ -40,16 +40,15 @@ _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONS
 
 @dataclass(slots=True)
 class _Qualified:
-    """What qualified for one destination, counted: there may be too many to keep each."""
+    """Counts of what qualified for one destination: there may be too many conversions to keep."""
 
     count: int = 0
     stopped: Counter[Reason] = field(default_factory=Counter)
-    """How many each reason stopped."""
     in_a_row: int = 0
-    """How many were stopped since the last one that could be sent."""
+    """Conversions stopped since the last one that could be sent."""
 
     def add(self, one: QualifiedConversion) -> None:
-        """Count the next one."""
+        """Count the next conversion."""
         self.count += 1
         self.in_a_row = 0 if one.reason is None else self.in_a_row + 1
         if one.reason is not None:
@@ -64,11 +63,11 @@ def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Q
 
 
 def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion]) -> Iterator[Anomaly]:
-    """Where no conversion that qualified can be sent, or one reason stops half of them.
+    """Yield an anomaly where none of the qualifying conversions can be sent, or one reason stops half of them.
 
     Args:
-        tonight: what qualified tonight, in the order it did.
-        before: what qualified on the nights before, oldest first; not looked at where nothing is stopped.
+        tonight: what qualified tonight, in order.
+        before: what qualified on earlier nights, oldest first; only consumed if something is stopped tonight.
     """
     ours = _by_destination(tonight)
     if not any(here.stopped for here in ours.values()):
@@ -90,10 +89,10 @@ def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **
 
 
 def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
-    """The reason that stops one destination's conversions, and whether it stops all of them or half.
+    """Return the reason that stops one destination's conversions, and whether it stops all of them or half.
 
-    Leads that came without an ad may be all that one destination has on a night, while another gets its own; only
-    where no destination gets any they are a silence.
+    All of one destination's leads on a night may have come without an ad while another destination gets its own; this
+    only counts as silence if no destination gets any.
     """
     if not here.stopped:
         return None
@@ -108,15 +107,15 @@ def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple
 
 
 def _is_usual(reason: Reason, earlier: _Qualified) -> bool:
-    """Whether a reason stopped many before, too: a third of them or more."""
+    """Return whether a reason already stopped a third or more before."""
     return earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
 
 
 def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Anomaly]:
-    """Where `where` keeps out every lead that reached a stage, and never let one in.
+    """Yield an anomaly where `where` excludes every lead that reached a stage, and has never let one in.
 
     Args:
-        counts: how many leads each conversion's `where` kept out at each destination tonight.
+        counts: leads excluded tonight, by conversion and destination.
         let_in: the conversions and destinations that ever had a delivery.
     """
     for (conversion, destination), count in sorted(counts.items()):
@@ -130,25 +129,25 @@ def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredFields:
-    """What the settings read of a lead, by path."""
+    """The lead fields that the settings read, by path."""
 
     ad_user_data: str
     ad_personalization: str | None
     where: Collection[str]
     amounts: Collection[str]
     never_seen: Collection[str] = ()
-    """Those of the amounts' paths at which no lead has anything, though so many should."""
+    """Amount paths at which no lead has anything, although enough leads should."""
 
 
 def empty_fields(
     newest: Sequence[SampledLead], entered: Sequence[SampledLead], fields: ConfiguredFields
 ) -> Iterator[Anomaly]:
-    """Configured fields that are empty on every lead read lately, or hold nothing that the settings list.
+    """Yield configured fields that are empty on every recent lead, or hold no value that the settings list.
 
     Args:
-        newest: the leads created last, the newest first.
-        entered: the leads that had a conversion with a value last, and were not waiting for it any more.
-        fields: what is read of them.
+        newest: the leads created last, newest first.
+        entered: the leads that last had a valued conversion and no longer wait for its amount.
+        fields: the fields to check.
     """
     latest = newest[:FEWEST_LEADS]
     if len(latest) == FEWEST_LEADS:
@@ -174,7 +173,7 @@ def _field(path: str, message: MessageId, count: int = 0) -> Anomaly:
 
 
 def _is_listed(value: str | None) -> bool:
-    """Whether a value is one that the settings list: others are kept by their shape alone."""
+    """Return whether the settings list a value: others are kept only as a shape."""
     return value is not None and not value.startswith("<")
 
 
@@ -182,7 +181,7 @@ def _is_listed(value: str | None) -> bool:
 
 
 def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anomaly]:
-    """Whether click ids arrive on under a third of the share of leads that they arrived on before."""
+    """Yield an anomaly if the share of leads with a click id fell below a third of what it was."""
     if min(recent.leads, before.leads) < FEWEST_LEADS:
         return
     expected = recent.leads * before.with_click / before.leads
@@ -194,13 +193,13 @@ def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anom
 
 
 def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
-    """Whether so many of the newest leads have no click id that, by the share before, it is next to impossible.
+    """Yield an anomaly if the run of newest leads without a click id is next to impossible, given the share before.
 
-    A lead comes without one by chance as often as earlier leads did, p; so many in a row do p ** count often. One
-    lead without and one with are added to what was seen: of few leads nobody knows the share that well.
+    If a fraction p of earlier leads had no id, a run of n without one has probability p ** n. One lead with and one
+    without an id are added to the observed counts, since a share of few leads is uncertain.
 
     Args:
-        newest: whether each lead has a click id, the newest first.
+        newest: whether each lead has a click id, newest first.
     """
     without = sum(1 for _ in takewhile(lambda has_one: not has_one, newest))
     earlier = newest[without:]
@@ -213,10 +212,10 @@ def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
 
 
 def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
-    """Whether at least half of the latest ids of a kind, or all of the newest, look cut off or lost their capitals.
+    """Yield an anomaly if at least half of a kind's latest ids, or all of its newest, look truncated or lowercased.
 
     Args:
-        ids: the latest, the newest of each kind first.
+        ids: the latest ids, newest of each kind first.
     """
     by_kind: dict[ClickIdKind, list[str]] = {}
     for kind, value in ids:
@@ -234,7 +233,7 @@ def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
 
 
 def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
-    """How many ids look cut off, of how many, and how long those are; None where none do."""
+    """Return how many ids look truncated, out of how many, and their length; None if none do."""
     if len(values) < FEWEST_LEADS:
         return None
     longest = max(map(len, values))
@@ -246,7 +245,7 @@ def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
     as_long = sum(len(value) == length for value in earlier)
     by_chance = ((as_long + 1) / (len(earlier) + 2)) ** IDS_IN_A_ROW
     shorter = 2 * sum(len(value) > length for value in earlier) > len(earlier)
-    # Whole ids of one make may be of one length, but they end alike; cut ones end anywhere.
+    # Whole ids of one format may share a length, but then they end alike; truncated ones end anywhere.
     endings = {value[-3:] for value in newest}
     if {length} == set(map(len, newest)) and shorter and by_chance < BY_CHANCE and 2 * len(endings) > len(newest):
         return len(newest), len(newest), length
@@ -254,7 +253,7 @@ def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
 
 
 def _lowered(values: Sequence[str]) -> tuple[int, int] | None:
-    """How many ids have lost their capitals, and of how many; None where it is not all of the newest nor half."""
+    """Return how many ids are lowercased, out of how many; None unless half of all or all of the newest are."""
     small = [any(map(str.isalpha, value)) and value == value.lower() for value in values]
     if len(small) >= FEWEST_LEADS and 2 * sum(small) >= len(small):
         return sum(small), len(small)
@@ -263,5 +262,5 @@ def _lowered(values: Sequence[str]) -> tuple[int, int] | None:
 
 
 def windows(now: datetime) -> tuple[tuple[datetime, datetime], tuple[datetime, datetime]]:
-    """The time whose leads are looked at, and the time before it that they are compared with."""
+    """Return the recent window, and the window before it that it is compared with."""
     return (now - RECENT, now), (now - RECENT - BEFORE, now - RECENT)

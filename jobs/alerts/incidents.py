@@ -1,6 +1,6 @@
-"""Finds a night's incidents, and says which of those on record have cleared. Pure.
+"""Finds a night's incidents, and decides which of those on record have cleared. Pure.
 
-An incident is found, cleared, or unknown: a night on which nothing was tried says nothing of what stopped.
+An incident is found, cleared or unknown: a night that tried nothing gives no evidence about what had stopped.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,22 +19,22 @@ from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Scope, Stop
 
 NIGHTS = 14
-"""What is usual is the median of so many nights before tonight."""
+""""Usual" is the median of up to this many nights before tonight."""
 FEWEST_NIGHTS = 7
-"""Of fewer nights nobody knows what is usual."""
+"""With fewer nights, there is no usual value."""
 UNTIL_TOMORROW = timedelta(hours=25)
-"""The longest from one night to the next: whoever must know three days ahead is told tonight, or too late."""
+"""Longest time between nights, added to `expires_within`: a notice left for tomorrow would come too late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From when on an incident opens."""
+    """Thresholds at which incidents open."""
 
     rejected_above: Fraction = Fraction(5, 100)
     rejected_at_least: int = 5
     silent_above: int = 5
     acceptance_drop: int = 20
-    """Points."""
+    """Percentage points."""
     expires_within: timedelta = timedelta(days=3)
     ends_within: timedelta = timedelta(days=60)
 
@@ -44,32 +44,32 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class DestinationHistory:
-    """A destination's conversions or its corrections: tonight, and on the nights before on which a run took place."""
+    """The numbers of a destination's conversions or corrections: tonight's, and those of earlier nights with a run."""
 
     scope: Scope
     tonight: NightNumbers = field(default_factory=NightNumbers)
     before: tuple[NightNumbers, ...] = ()
     in_doubt: int = 0
     asks_a_human: bool = False
-    """Whether a human decides what becomes of lost answers."""
+    """Whether a human decides what happens after a lost answer."""
     rejected_leads: tuple[str, ...] = ()
     rejected_codes: tuple[str, ...] = ()
 
     @property
     def usual_sends(self) -> float | None:
-        """How many a night sends; None where nobody knows."""
+        """Return how many a night usually sends; None if there are too few nights."""
         return median(night.sent for night in self.before) if len(self.before) >= FEWEST_NIGHTS else None
 
     @property
     def usual_acceptance(self) -> Fraction | None:
-        """The share that a night accepts; None where nobody knows."""
+        """Return the share usually accepted; None if there are too few nights."""
         shares = [night.acceptance for night in self.before if night.settled]
         return median(shares) if len(shares) >= FEWEST_NIGHTS else None
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingDelivery:
-    """One delivery that waits in a scope in which nothing is sent."""
+    """A delivery waiting in a scope where nothing is being sent."""
 
     scope: Scope
     expires_at: datetime
@@ -77,26 +77,25 @@ class WaitingDelivery:
 
 @dataclass(frozen=True, slots=True)
 class NightFacts:
-    """All that incidents are found in."""
+    """Everything that incidents are derived from."""
 
     now: datetime
     zone: ZoneInfo
     source_stopped: Stop | None = None
     was_read: bool = True
-    """Whether the source gave anything; a run that only asks for outcomes does not ask it."""
+    """Whether the source returned anything; a run that only asks for outcomes doesn't read it."""
     stopped: Mapping[Scope, Stop] = field(default_factory=dict)
     reached: frozenset[Scope] = frozenset()
-    """Where something was taken tonight."""
+    """Scopes whose platform received or accepted something tonight."""
     configured: frozenset[Scope] = frozenset()
-    """The destinations of the settings, and their actions."""
+    """The configured destinations and their actions."""
     held: Mapping[Scope, ExcessVolume] = field(default_factory=dict)
-    """Where nothing new is sent until a human agrees."""
+    """Scopes held by the volume guard until a human approves."""
     destinations: tuple[DestinationHistory, ...] = ()
     waiting: tuple[WaitingDelivery, ...] = ()
-    """What is pending where something stopped or is held."""
+    """Pending deliveries in stopped or held scopes."""
     anomalies: tuple[Anomaly, ...] = ()
     begun: tuple[QualifiedConversion, ...] = ()
-    """What qualified tonight."""
     let_in: frozenset[tuple[str, str]] = frozenset()
     """The conversions and destinations that ever had a delivery."""
     versions: frozenset[ApiVersion] = frozenset()
@@ -106,7 +105,7 @@ class NightFacts:
 
 
 def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
-    """Everything a human is needed for tonight."""
+    """Yield every incident that needs a human tonight."""
     if facts.source_stopped:
         yield Incident(IncidentId(IncidentKind.SOURCE), {"why": facts.source_stopped})
     for scope, stop in facts.stopped.items():
@@ -116,7 +115,7 @@ def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
         yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
     for found in facts.destinations:
         yield from _unsettled(found, when)
-        # How many corrections a night makes, and how they fare, says nothing of the next one.
+        # The number of corrections in a night, and how they fare, predict nothing about the next night.
         if not found.scope.corrections:
             yield from _unusual(found, facts, when)
     for anomaly in facts.anomalies:
@@ -182,7 +181,7 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> 
 
 
 def _has_dropped(tonight: NightNumbers, usual: Fraction, when: Thresholds) -> bool:
-    """Whether a night settled enough to tell, and accepted so many points less than usual."""
+    """Return whether a night settled enough to judge, and its acceptance fell by the threshold."""
     is_enough = tonight.settled >= when.rejected_at_least
     return is_enough and usual - tonight.acceptance >= Fraction(when.acceptance_drop, 100)
 
@@ -195,13 +194,13 @@ def _is_above(tonight: NightNumbers, when: Thresholds) -> bool:
 
 
 def has_cleared(cause: IncidentId, facts: NightFacts, when: Thresholds) -> bool:
-    """Whether an incident that was not found tonight is known to be over; else nothing was seen of it either way."""
+    """Return whether an incident not found tonight is known to be over; False if there is no evidence either way."""
     tonight = next((each.tonight for each in facts.destinations if each.scope == cause.about), None)
     match cause.kind:
         case IncidentKind.SOURCE:
             return facts.was_read
         case IncidentKind.STOPPED:
-            # A former way is not configured, so its stop ends with what was sent by it.
+            # A former owner and transport aren't configured: their stop ends when nothing sent that way is left open.
             return cause.about in facts.reached or cause.about not in facts.configured
         case IncidentKind.REJECTED:
             return tonight is None or (tonight.settled > 0 and not _is_above(tonight, when))
@@ -240,12 +239,12 @@ def _has_anomaly_cleared(cause: AnomalyCause, facts: NightFacts) -> bool:
 def nights(
     runs: Mapping[int, date], numbers: Mapping[int, NightNumbers], tonight: date
 ) -> tuple[NightNumbers, tuple[NightNumbers, ...]]:
-    """What tonight did, and each of the nights before on which a run took place, oldest first.
+    """Return tonight's numbers, and those of each earlier night with a run, oldest first.
 
     Args:
-        runs: the date of every run whose date had a night, and of the present one; those of one date are one night.
-        numbers: what each run did; one that did nothing may be left out.
-        tonight: the present run's date.
+        runs: the date of each run on a date that had a night, including this run; runs of one date form one night.
+        numbers: each run's numbers; runs that did nothing may be omitted.
+        tonight: this run's date.
     """
     by_date: dict[date, NightNumbers] = {}
     for run, day in sorted(runs.items()):

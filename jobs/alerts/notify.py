@@ -1,4 +1,4 @@
-"""Opens and resolves incidents, and notifies each address of each one once; what was not delivered is kept."""
+"""Opens and clears incidents, and notifies each address of each incident once; undelivered notices are kept."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -29,20 +29,20 @@ from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
 
 _CODES = 3
-"""How many of a platform's codes a notice names."""
+"""Maximum number of platform codes in a notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotifyAddress:
-    """Somewhere a human is told."""
+    """An address that receives notices."""
 
     place: str
-    """Where it stands in the settings, for sentences about it: the address itself is a secret."""
+    """Its path in the settings, for messages: the address itself is a secret."""
     by: Notifies
 
 
 Addresses = Mapping[str, NotifyAddress]
-"""By a mark that knows an address again and does not give it away."""
+"""Keyed by a fingerprint that identifies an address without revealing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class OpenIncident:
 
 @dataclass(frozen=True, slots=True)
 class UndeliveredNotice:
-    """A notice that an address did not take."""
+    """A notice that could not be delivered to an address."""
 
     place: str
     title: str
@@ -74,16 +74,16 @@ def update_incidents(
     words: Callable[[Incident], Notice],
     now: datetime,
 ) -> tuple[OpenIncident, ...]:
-    """Open and resolve incidents by what tonight did; those that are open now.
+    """Open and clear incidents according to what tonight did; return those now open.
 
     Args:
-        ledger: where they are on record.
-        book: the rules of the account.
-        sinks: its destinations.
+        ledger: holds the incidents on record.
+        book: the account's rules.
+        sinks: the account's destinations.
         summary: what tonight did.
-        when: from when on one opens.
-        words: says an incident.
-        now: the present instant.
+        when: the thresholds at which incidents open.
+        words: renders an incident as a notice.
+        now: the current time.
     """
     with ledger.writing() as session:
         facts = gather(session, ledger, book, sinks, summary, now=now)
@@ -109,9 +109,9 @@ def update_incidents(
 def send_undelivered(
     ledger: Ledger, addresses: Addresses, *, text_of: Callable[[IncidentRow], str], now: datetime
 ) -> tuple[UndeliveredNotice, ...]:
-    """Send each address the notices it is owed; those that did not arrive, which stay owed.
+    """Send each address its undelivered notices; return those that failed, which are retried on later runs.
 
-    An address that does not take one is left alone for the rest of the run, so that a night waits for each only once.
+    After one failure, an address is skipped for the rest of the run, so that a night waits for it only once.
     """
     with ledger.writing() as session:
         owed = incidents.owe(session, ledger.account, addresses.keys())
@@ -135,7 +135,7 @@ def send_undelivered(
 def gather(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
 ) -> NightFacts:
-    """What tonight did, and the nights before it, as the rules of notices look at it."""
+    """Collect what tonight and earlier nights did, as input for finding incidents."""
     tonight = queries.begun(session, run=ledger.run, since=summary.started_at)
     return NightFacts(
         now=now,
@@ -156,7 +156,7 @@ def gather(
 
 
 def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]:
-    """The conversions and destinations on record as letting nobody in: others are not asked about."""
+    """Return conversions and destinations recorded as excluding every lead; `let_in` is only queried for these."""
     return {
         (cause.about.about[0], cause.about.about[1])
         for cause in incidents.on_record(session, account)
@@ -167,7 +167,7 @@ def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]
 def _destinations(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary
 ) -> Iterator[DestinationHistory]:
-    # Two days more than are looked at: dates begin and end elsewhere than the present instant.
+    # Two extra days, because local dates don't start and end at the current time of day.
     since = summary.started_at - timedelta(days=NIGHTS + 2)
     dates = incidents.dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
@@ -190,7 +190,7 @@ def _destinations(
 
 
 def _configured(book: Rulebook, sinks: Sinks) -> Iterator[Scope]:
-    """Each destination and each action of it, and so for its corrections."""
+    """Yield each destination and action, and the same for corrections if it has any."""
     for destination in sinks:
         yield Scope(destination)
         for route in book.routes_to(destination):
@@ -208,7 +208,7 @@ def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
 
 
 def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]) -> Iterator[WaitingDelivery]:
-    """What waits where nothing is sent, each delivery in one scope."""
+    """Yield what waits in blocked scopes, each delivery in one scope."""
     for destination in sorted({scope.destination for scope in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
         for conversion, expires_at in incidents.pending(session, ledger.account, destination):

@@ -1,4 +1,4 @@
-"""What a human is told of: what starves bidding, statuses that were renamed, leads and statuses nobody understands."""
+"""Collects what to report to a human: what starves bidding, renamed statuses, unreadable leads, unknown statuses."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -26,7 +26,7 @@ from jobs.settings.compile import Rulebook
 
 
 def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
-    """What this run tells; what needs telling only once is noted, so that the next run does not tell it again."""
+    """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it."""
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.known_labels)
@@ -34,7 +34,7 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     new = status_labels.take_unreported(
         session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
     )
-    # A new name is told as one, not as a status nobody knows.
+    # A new name is reported as a rename, not as an unknown status.
     new -= {each.after for each in tonight}
     stopped = list(anomalies(session, book, run=ledger.run, now=now))
     out = filtered_out(planned.filtered_out, queries.let_in(session, ledger.account, planned.filtered_out))
@@ -51,7 +51,7 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
 
 
 def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
-    """What the ledger shows of causes that keep conversions from being sent, up to a run's end."""
+    """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
     account, wanted = book.account, book.extraction
     tonight = queries.begun(session, run=run, since=now - BEFORE)
     before = queries.begun_before(session, account, run=run, since=now - BEFORE)
@@ -71,7 +71,7 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
 
 
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
-    """The same from what is on record now, one message for each cause."""
+    """Return the same from the current record, one message per cause."""
     book = hold_missing_values(session, book)
     return [each.message for each in _each_once(anomalies(session, book, run=run, now=now))]
 
@@ -81,7 +81,7 @@ def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
 
 
 def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Labels:
-    """Labels that leads have now and no setting names; an old name that Oplead has no more is none."""
+    """Return labels that leads have now and no setting names, except names replaced by a rename."""
     return _as_written(session, account, _unknown(session, account, known))
 
 
@@ -90,7 +90,7 @@ def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, 
 
 
 def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
-    """The same, the labels as they are compared."""
+    """Return the same, with normalised labels."""
     old = {row.before for row in status_labels.renames_found(session, account)}
     return leads.labels(session, account, but=known | old)
 
@@ -109,4 +109,4 @@ _RENAMED = {
     (True, False): MessageId.RENAMED_TO_UNKNOWN,
     (False, False): MessageId.RENAMED_BETWEEN_UNKNOWN,
 }
-"""By whether the settings name the old label, and the new one."""
+"""Keyed by whether the settings name the old label, and the new one."""
