@@ -1,1 +1,1 @@
-"""What a person reads: reasons in words, tables, and the same as JSON."""
+"""Renders results for people, as sentences and tables, and as JSON."""

@@ -1,4 +1,4 @@
-"""What a backfill or a retry would send, and what became of it: for a person and for a machine."""
+"""Reports what a backfill or retry would send, and what it did: as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,31 +18,31 @@ from jobs.rules.reasons import PlatformCode
 from jobs.run_summary import RunSummary
 
 _NAMED = 10
-"""Unknown ids named one by one."""
+"""Maximum number of unknown ids listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would become of what is asked for."""
+    """The expected effect of a backfill."""
 
     groups: tuple[AgeGroup, ...] = ()
     tallies: tuple[StateCount, ...] = ()
     undated: Counter[tuple[str, str]] | None = None
     already_sent: AlreadySentResult | None = None
-    """What became of a file of what was told by other means, where one was given."""
+    """Result of applying a file of conversions sent by other means, if one was given."""
 
     def sum_of(self, stand: str) -> int:
-        """How many would stand so: sent, waits, withheld or expired."""
+        """Return the total of one column: sent, waits, withheld, expired or left."""
         return sum(int(getattr(group, stand)) for group in self.groups)
 
     @property
     def settled(self) -> int:
-        """How many would never go out from now on."""
+        """Return how many would now never be sent."""
         return self.already_sent.settled if self.already_sent else 0
 
     @property
     def question(self) -> str | None:
-        """What a human is asked; None where nothing would be done."""
+        """Return the question to confirm; None if nothing would be done."""
         now, later = self.sum_of("sent"), self.sum_of("waits") + self.sum_of("withheld")
         parts = [f"send {counted(now, 'conversion')} now"] if now else []
         if later:
@@ -56,7 +56,7 @@ class Preview:
 
 
 def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
-    """What was read, a line each."""
+    """Return what was read, one line each."""
     pulled = summary.pulled
     text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
     if pulled.detail_pages:
@@ -65,7 +65,7 @@ def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
 
 
 def print_preview(console: Console, account: AccountHeading, preview: Preview) -> None:
-    """Print what would be sent, waited for, held back and too late, by conversion, destination and age."""
+    """Print what would be sent, wait, be held back or be too late, by conversion, destination and age."""
     if preview.groups:
         made = table("Conversion", "Destination", "Days since", *_COLUMNS, numbers=tuple(_COLUMNS))
         for group in preview.groups:
@@ -129,7 +129,7 @@ def _settled_before(preview: Preview) -> list[str]:
 
 
 def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:
-    """Print what would be sent anew, by conversion, destination and the platform's code."""
+    """Print what would be sent again, by conversion, destination and platform code."""
     if not chosen.count:
         console.print("Nothing was rejected that fits.")
         return
@@ -146,7 +146,7 @@ def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) ->
 
 
 def print_sent(console: Console, account: AccountHeading, summary: RunSummary, tallies: Sequence[StateCount]) -> None:
-    """Print what was sent, where it stands, and what a human is needed for."""
+    """Print what was sent, its state, and what needs a human."""
     console.print()
     console.print(facts([("sent", sent_line(summary.delivered)), ("heard", answers_line(summary))]))
     if tallies:
@@ -157,7 +157,7 @@ def print_sent(console: Console, account: AccountHeading, summary: RunSummary, t
 
 
 def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
-    """What was read, sent and heard, as one JSON object's keys."""
+    """Return what was read, sent and answered, as the keys of one JSON object."""
     return {
         "account": summary.account,
         "run": summary.run,

@@ -1,4 +1,4 @@
-"""What a check found: with the platforms, on the latest leads, and what it comes to."""
+"""Reports what a check found: on the platforms, in the latest leads, and its conclusion."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,15 +31,15 @@ _STYLES = {
     CheckVerdict.UNREADABLE: "yellow",
     CheckVerdict.VERIFIED: "green",
 }
-"""What needs a human stands first."""
+"""In display order: what needs a human comes first."""
 _COUNTED = {CheckVerdict.DOUBTFUL: "to look at"}
-"""How several are called, where that is not the verdict itself."""
+"""Label for a verdict in the counts, if not the verdict itself."""
 
 
 def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]], *, verbose: bool = False) -> None:
-    """Print what was found by destination: all failed ones first, each with what to do about it, what is well last.
+    """Print the findings of all destinations: failed ones first, each with its advice, and verified ones last.
 
-    What is well, and asks for nothing, is one line unless all is wanted.
+    Verified findings that need no attention are summarised in one line unless `verbose`.
     """
     every = [(destination, finding) for destination, findings in found.items() for finding in findings]
     counted = Counter(finding.verdict for _, finding in every)
@@ -70,20 +70,20 @@ def _is_well(finding: CheckFinding) -> bool:
 
 
 def _finding(destination: str, finding: CheckFinding) -> str:
-    """What was found, and below it what to do."""
+    """Return what was found, with the advice on a second line."""
     shown = f"{destination}: {finding.subject}: {finding.said}"
     return f"{shown}\n→ {finding.advice}" if finding.advice else shown
 
 
 _UNLISTED = Fraction(1, 5)
-"""More than this share of answers in no list is told."""
+"""Report unlisted answers above this share."""
 _STAGES = {None: "in no stage", IGNORED: "ignored"}
 _NAMED = 3
-"""Unreadable leads, and labels, that a sentence names."""
+"""Maximum number of reasons, leads or answers named in a sentence."""
 
 
 def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
-    """What the latest leads say of the settings."""
+    """Yield what the latest leads reveal about the settings."""
     if not made.leads and not made.unreadable:
         yield CheckFinding("leads", CheckVerdict.FAILED, "there are none", "See that the key is the client admin's.")
     if made.leads:
@@ -99,7 +99,7 @@ def forecast_findings(made: Forecast) -> Iterator[CheckFinding]:
 
 
 def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFinding]:
-    """What the settings name and none of these leads has, each at its place in the file."""
+    """Yield what the settings name and none of these leads has, each with its place in the file."""
     for one in found:
         place = f"{one.problem.file}:{one.problem.line}: {one.problem.path}"
         verdict = CheckVerdict.FAILED if one.stops else CheckVerdict.DOUBTFUL
@@ -107,7 +107,7 @@ def unmatched_findings(found: Sequence[UnmatchedReference]) -> Iterator[CheckFin
 
 
 def print_forecast(console: Console, account: AccountHeading, made: Forecast) -> None:
-    """Print what the settings would do to them, as if all of their past counted."""
+    """Print what the settings would do to the latest leads if their whole past counted."""
     console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
         print_states(console, account, made.tallies)
@@ -116,9 +116,9 @@ def print_forecast(console: Console, account: AccountHeading, made: Forecast) ->
 
 
 def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFinding]:
-    """Each consent field where so many answers are in no list that a spelling is likely to be missing.
+    """Yield each consent field with so many unlisted answers that a spelling is probably missing.
 
-    An answer is shown by its shape only: it may be anything.
+    Answers are shown only by shape: they may contain anything.
     """
     for asked in filter(None, (book.extraction.ad_user_data, book.extraction.ad_personalization)):
         answers = [(answer(asked, lead), lead) for lead in leads]
@@ -139,7 +139,7 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
 
 
 def print_labels(console: Console, settings: Settings, seen: Sequence[ForecastLabel], *, leads: int) -> None:
-    """Print each stage with its statuses, how many leads have them, and one to look up in Oplead."""
+    """Print each stage with its statuses, how many leads have them, and an example to look up in Oplead."""
     console.print(f"\n[bold]Statuses found in the latest {counted(leads, 'lead')}[/bold]")
     made = table("Stage", "Counts as", "Status in Oplead", "Now", "Ever", "For example", numbers=("Now", "Ever"))
     for stage, labels in groupby(seen, lambda one: one.stage):
@@ -167,7 +167,7 @@ def _unreadable(made: Forecast) -> CheckFinding:
 
 
 def _some(ids: Sequence[str]) -> str:
-    """The first few leads, by id."""
+    """Return the first few lead ids."""
     return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
@@ -182,32 +182,32 @@ def _unknown_labels(made: Forecast) -> CheckFinding:
 
 Word = Literal["may run", "needs a human first", "must not run"]
 _WORDS: dict[int, Word] = {0: "may run", 1: "needs a human first", 2: "must not run"}
-"""What each exit code of `check` means for a file."""
+"""The meaning of `check`'s exit codes for a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """What became of one file."""
+    """The result of checking one file."""
 
     file: Path
     exit_code: int
     checked: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     failed: int = 0
-    """Problems of a file that must not run, else look-ups that failed."""
+    """Problems if the file must not run, else failed look-ups."""
     is_live: bool = False
-    """Whether the platforms were asked."""
+    """Whether the platforms were queried."""
     unconfirmed: tuple[str, ...] = ()
-    """Accounts and datasets of which nothing showed, where the platforms were asked, that they are there."""
+    """Accounts and datasets that the queried platforms didn't confirm to exist."""
 
     @property
     def word(self) -> Word:
-        """The conclusion itself; it agrees with the exit code."""
+        """Return the conclusion, which agrees with the exit code."""
         return _WORDS[self.exit_code]
 
     @property
     def because(self) -> str:
-        """What it rests on."""
+        """Return the reason for the conclusion."""
         match self.word:
             case "must not run":
                 return f"{counted(self.failed, 'problem')}, named above"
@@ -222,7 +222,7 @@ class CheckedFile:
 
     @property
     def looked_at(self) -> str:
-        """What was checked, and what was not."""
+        """Return what was checked, and what was not."""
         text = f"checked: {', '.join(self.checked)}"
         if not self.unchecked:
             return text
@@ -231,7 +231,7 @@ class CheckedFile:
 
 
 def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> None:
-    """Print each file's conclusion, and of several what they come to together."""
+    """Print each file's conclusion, and the totals if there are several."""
     lines = [""]
     for one in concluded:
         lines += [f"{one.file}: {one.looked_at}"] if one.checked else []
@@ -244,7 +244,7 @@ def print_checked_files(console: Console, concluded: Sequence[CheckedFile]) -> N
 
 
 def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
-    """What is corrected of each conversion once a platform has accepted it, a sentence a destination."""
+    """Yield what is corrected for each accepted conversion, one sentence per destination."""
     untouched = []
     for conversion in settings.conversions:
         routes = [route for route in book.routes if route.conversion == conversion.id]
@@ -258,7 +258,7 @@ def corrections_on(settings: Settings, book: Rulebook) -> Iterator[str]:
 
 
 def _amount(route: Route) -> Iterator[str]:
-    """What becomes of a value that was read from the lead."""
+    """Yield what happens to a value that was read from the lead."""
     field = route.field_value
     if field is None:
         return
@@ -271,7 +271,7 @@ def _amount(route: Route) -> Iterator[str]:
 
 
 def _undoing(route: Route, stages: Sequence[str]) -> Iterator[str]:
-    """What becomes of a conversion whose lead is lost again."""
+    """Yield what happens to a conversion whose lead is lost again."""
     if route.undo is None:
         return
     kinds = _kinds(route, route.undo.via or route.target.transport)

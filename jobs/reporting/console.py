@@ -1,4 +1,4 @@
-"""How results look: at a terminal, in a file or mail, and as JSON."""
+"""Formats results: for a terminal, a file or mail, and as JSON."""
 
 import json
 import os
@@ -23,26 +23,26 @@ from jobs.reporting.wording import anomaly_title, in_words, sentence
 from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120
-"""Columns where nobody's terminal says how many there are."""
+"""Width in columns when there is no terminal."""
 
 
 class _PlainConsole(Console):
-    """A console that writes no control character but its own: platforms' words may hold some."""
+    """A console that strips control characters from text, such as those in platforms' messages, but emits its own."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """What is printed, in pieces."""
+        """Yield the output's segments."""
         for piece in super().render(renderable, options):
             yield piece if piece.control else Segment(plain(piece.text, keep="\n"), piece.style)
 
 
 def results() -> Console:
-    """Where results are printed: stdout, and nothing else goes there."""
+    """Return the console for results: stdout, which receives nothing else."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
     return _PlainConsole(width=width, highlight=False)
 
 
 def table(*columns: str, numbers: tuple[str, ...] = (), rows: Iterable[Sequence[str]] = ()) -> Table:
-    """A table; the columns named in `numbers` are set flush right and never wrapped."""
+    """Return a table; columns named in `numbers` are right-aligned and never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         is_number = column in numbers
@@ -53,9 +53,9 @@ def table(*columns: str, numbers: tuple[str, ...] = (), rows: Iterable[Sequence[
 
 
 def keep_whole(made: Table, name: str) -> None:
-    """Break no cell of a column, whatever the others need: ids are there to be copied and searched for.
+    """Never wrap a column, whatever space the others need: ids must stay easy to copy and search for.
 
-    The table may become wider than a narrow terminal, which it must be printed for without cropping.
+    The table may become wider than a narrow terminal, so print it without cropping.
     """
     column = next(each for each in made.columns if each.header == name)
     column.no_wrap = True
@@ -63,7 +63,7 @@ def keep_whole(made: Table, name: str) -> None:
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> Table:
-    """Names and what is to be said of each, a line of its own or more; an empty name goes on with the one above."""
+    """Return a grid of names and texts, a row each; an empty name continues the one above."""
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True, style="dim")
     made.add_column(overflow="fold")
@@ -73,24 +73,24 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """12,500.00 EUR; nothing where there is nothing."""
+    """Return e.g. `12,500.00 EUR`; an empty string for zero."""
     return f"{amount:,.2f} {currency}" if amount else ""
 
 
 def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
-    """Tue 1 Sep 2026 05:30, in the account's zone."""
+    """Return e.g. `Tue 1 Sep 2026 05:30`, in the account's zone."""
     local = moment.astimezone(zone)
     return f"{local:%a} {local.day} {local:%b %Y %H:%M}"
 
 
 def times(value: str, count: int) -> str:
-    """`"oui" ×47`; an empty value is no answer, and the shape of a text that is not shown stands as it is."""
+    """Return e.g. `"oui" ×47`; an empty value shows as no answer, and the shape of a hidden text is left unquoted."""
     shown = value if value.startswith("<") else f'"{value}"'
     return f"{shown if value else 'no answer'} ×{number(count)}"
 
 
 def duration(span: timedelta) -> str:
-    """42 s, 3 min 20 s, 1 h 5 min."""
+    """Return e.g. `42 s`, `3 min 20 s` or `1 h 5 min`."""
     seconds = round(span.total_seconds())
     hours, minutes = seconds // 3600, seconds % 3600 // 60
     if hours:
@@ -102,13 +102,13 @@ _PLACE = ("conversion", "destination", "state", "reason")
 
 
 def line(value: object) -> str:
-    """One JSON object on one line."""
-    # JSON escapes neither C1 nor bidi characters, and this may be read at a terminal.
+    """Return one JSON object on one line."""
+    # JSON escapes neither C1 nor bidi characters, and the line may be read at a terminal.
     return plain(json.dumps(as_plain(value), ensure_ascii=False))
 
 
 def as_plain(value: object) -> object:
-    """Records as objects, counts by place as lists of objects, what has words in words, the rest as JSON has it."""
+    """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text."""
     match value:
         case Anomaly():
             title = anomaly_title(value.message)
@@ -142,25 +142,25 @@ def _scalar(value: object) -> object:
 
 
 def _count(key: object, count: int) -> dict[str, object]:
-    """`{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
+    """Return e.g. `{"conversion": …, "destination": …, "state": …, "reason": …, "count": 3}`."""
     named = dict(zip(_PLACE, map(as_plain, key), strict=False)) if isinstance(key, tuple) else {"what": as_plain(key)}
     return {**named, "count": count}
 
 
 @dataclass(frozen=True, slots=True)
 class AccountHeading:
-    """How one account wants its results told."""
+    """How to present one account's results."""
 
     name: str
     zone: ZoneInfo
     currency: str
     conversions: Mapping[str, str]
-    """What marketing calls each conversion, by its id."""
+    """Display names of the conversions, by id."""
 
     def conversion(self, conversion: str) -> str:
-        """A conversion's name; its id where the settings have none, or no longer have it.
+        """Return a conversion's display name; its id if the settings have none, or no longer have it.
 
-        A funnel's stage (`funnel:sale`) is told as Meta has it: sale (funnel).
+        A funnel stage (`funnel:sale`) is shown with Meta's name for it: `sale (funnel)`.
         """
         kind, of_a_kind, name = conversion.partition(":")
         return f"{name} ({kind})" if of_a_kind else self.conversions.get(conversion, conversion)

@@ -1,4 +1,4 @@
-"""Everything known of one lead, and why each of its conversions was sent or not."""
+"""Reports everything known about one lead, and why each of its conversions was sent or not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ CAUSES: Mapping[str, str] = {
     "value_changed": "another amount was read",
     "won_again": "the lead is back, which was read",
 }
-"""Why a conversion is corrected, before the time."""
+"""Why a conversion is corrected; followed by the time."""
 _SAYS_NO_MORE = (Reason.DUE, Reason.SENDING, Reason.RECEIVED, "SUCCESS")
 
 
@@ -49,7 +49,7 @@ class SeenClickId:
 
     kind: str
     shown: str
-    """Its two ends, enough to find it again."""
+    """Its two ends, enough to recognise it."""
     clicked_at: datetime
     estimated: bool
 
@@ -66,7 +66,7 @@ class SeenChange:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """One move of a delivery."""
+    """One state transition of a delivery."""
 
     at: datetime
     state: str
@@ -76,14 +76,13 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingReport:
-    """Where a conversion or a correction stands, and how it came there."""
+    """The state of a conversion or correction, and its history."""
 
     state: str | None
-    """None where there is no such delivery: the rules were asked just now."""
+    """None if there is no such delivery: the result comes from judging the rules just now."""
     stands: str
     reason: Cause
     detail: str | None = None
-    """What the reason was found in."""
     words: Words
     value: str | None = None
     currency: str | None = None
@@ -100,7 +99,7 @@ class AdjustmentReport(StandingReport):
     kind: str
     cause: str
     at: datetime
-    """When what it tells of happened, or was seen."""
+    """When the cause occurred, or was first seen."""
     by: str
     """The transport that carries it."""
 
@@ -120,12 +119,12 @@ class ConversionReport(StandingReport):
     target: str | None = None
     corrections: tuple[AdjustmentReport, ...] = ()
     held_for: Reason | None = None
-    """What it was held for until its time ran out."""
+    """What it was held for until it expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What `explain` tells: no contact data, and click ids only by their ends."""
+    """What `explain` reports: no contact data, and only the ends of click ids."""
 
     account: str
     lead: str
@@ -134,27 +133,27 @@ class Explanation:
     label: str | None
     seen_at: datetime
     missing_since: datetime | None
-    """When Oplead was first found to have it no more."""
+    """When the lead was first not found in Oplead."""
     deleted_at: datetime | None
-    """When that was found a second time, and so believed."""
+    """When it was not found a second time, and so taken for deleted."""
     merged_into: str | None
-    """The lead that Oplead shows where this one was."""
+    """The lead that Oplead shows in its place."""
     ad_user_data: str
     ad_personalization: str
     consent_fields: tuple[str, str]
-    """Where the two answers stand in Oplead; empty where none is asked for."""
+    """Paths of the two answers in Oplead; empty if the settings name no field."""
     click_ids: tuple[SeenClickId, ...]
     click_id_problem: str | None
     where: Mapping[str, str]
     amounts: Mapping[str, str]
     hashes: Mapping[str, tuple[str, ...]]
-    """Which kinds of hashed contact data are kept, by destination."""
+    """The kinds of hashed contact data kept, by destination."""
     changes: tuple[SeenChange, ...]
     verdicts: tuple[ConversionReport, ...]
 
 
 def print_explanation(console: Console, account: AccountHeading, lead: Explanation) -> None:
-    """Print it for a person, the verdicts last, where the eye is."""
+    """Print the explanation, ending with the verdicts, which users look for first."""
     console.print(f"[bold]Lead {escape(lead.lead)}[/bold] · {account.name} · times in {account.zone.key}")
     console.print(facts(_known(lead, account.zone)))
     console.print()
@@ -165,7 +164,7 @@ def print_explanation(console: Console, account: AccountHeading, lead: Explanati
 
 
 def _grouped(verdicts: Sequence[ConversionReport]) -> list[list[ConversionReport]]:
-    """Each delivery alone, then the conversions without a delivery, grouped by reason."""
+    """Return each delivery alone, then the conversions without a delivery, grouped by reason."""
     by_reason: dict[str, list[ConversionReport]] = {}
     for verdict in verdicts:
         if verdict.state is None:
@@ -196,12 +195,12 @@ def _known(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
 
 
 def _listed(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Lines under one name."""
+    """Return lines under one name."""
     return [(name if position == 0 else "", text) for position, text in enumerate(texts)]
 
 
 def _presence(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Whether Oplead still has the lead."""
+    """Return a line if Oplead no longer has the lead."""
     missing = lead.missing_since or lead.deleted_at
     if missing is None:
         return []
@@ -214,7 +213,7 @@ def _presence(lead: Explanation, zone: ZoneInfo) -> list[tuple[str, str]]:
 
 
 def _consent(answer: str, field: str) -> str:
-    """An answer in words; where nobody listed it, which field of the lead to read, for it is kept nowhere else."""
+    """Return an answer in words; for an unlisted one, also which field to read in Oplead, as its text isn't stored."""
     read_it = f": read {field} of this lead in Oplead" if answer == ConsentAnswer.UNKNOWN else ""
     return CONSENTS[answer] + read_it
 
@@ -234,7 +233,7 @@ def _changes(changes: Sequence[SeenChange], zone: ZoneInfo) -> Table:
 
 
 def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[ConversionReport]) -> None:
-    """Print what is said of one conversion, or of several that are for one reason."""
+    """Print one conversion's verdict, or that of several conversions with the same reason."""
     verdict = alike[0]
     places = ", ".join(f"{account.conversion(each.conversion)} → {each.destination}" for each in alike)
     held_for = None if verdict.held_for is None else REASONS[verdict.held_for]
@@ -292,20 +291,20 @@ def _details(verdict: ConversionReport, zone: ZoneInfo) -> list[tuple[str, str]]
 
 
 def _times(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """From when until when it can go out."""
+    """Return from when, and until when, it can be sent."""
     due = [] if report.due_at is None else [("goes out", f"not before {day_and_time(report.due_at, zone)}")]
     closes = [] if report.closes_at is None else [("in time", f"until {day_and_time(report.closes_at, zone)}")]
     return due + closes
 
 
 def _past(report: StandingReport, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Its moves, and the requests it was in."""
+    """Return its transitions, and the requests it was part of."""
     moves = [f"{day_and_time(move.at, zone)}  {_move(move)}" for move in report.history]
     return _listed("history", moves) + [("request", _request(request, zone)) for request in report.requests]
 
 
 def _move(move: StateChange) -> str:
-    """`held back: no usable click id`; the state alone where its cause says no more."""
+    """Return e.g. `held back: no usable click id`; the state alone if the cause adds nothing."""
     state = STATES[DeliveryState(move.state)].short
     if move.cause in _SAYS_NO_MORE:
         return state

@@ -1,4 +1,4 @@
-"""What one run did, for a person and for a machine; several accounts a line each."""
+"""Reports what one run did, as text and as JSON; several accounts take a line each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ _OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
 
 
 def print_verdicts(console: Console, account: AccountHeading, summary: RunSummary) -> None:
-    """Print one line for conversions that were told the same."""
+    """Print one line for conversions with the same verdict."""
     console.print("[bold]What would be sent, checked[/bold]")
     moved = {place: count for place, count in sorted(summary.delivered.moved.items()) if count > 0}
-    # What waits where something stopped has no verdict, whatever the request said that it was in.
+    # What waits in a stopped scope has no verdict, whatever its request returned.
     left = {place[:2] for place in summary.not_checked}
     moved = {
         place: count for place, count in moved.items() if place[:2] not in left or DeliveryState(place[2]) not in _OPEN
@@ -54,7 +54,7 @@ def print_verdicts(console: Console, account: AccountHeading, summary: RunSummar
 
 
 def _verdict(state: DeliveryState, code: Cause) -> str:
-    """In words; the platform's own code beside them where it refuses."""
+    """Return a verdict in words, with the platform's own code for a refusal."""
     if state is DeliveryState.ACCEPTED:
         return _VALID.get(code, "valid")
     words = words_for(state, code)
@@ -62,13 +62,13 @@ def _verdict(state: DeliveryState, code: Cause) -> str:
 
 
 class Mode(StrEnum):
-    """What kind of night it was."""
+    """The kinds of night."""
 
     RUN = "run"
     REHEARSAL = "rehearsal"
     """Nothing was sent or changed."""
     VALIDATION = "validation"
-    """Platforms checked what would be sent; nothing counted or changed."""
+    """Platforms validated what would be sent; nothing counted or changed."""
 
 
 _TRIED = {
@@ -76,28 +76,28 @@ _TRIED = {
     Mode.VALIDATION: "validation, nothing counts or changes",
 }
 MOVED = "What moved tonight: new, sent now, or sent before and heard of now"
-"""The heading of rows that are more than what was sent: outcomes of other nights are learnt in this one."""
+"""Heading for rows that cover more than what was sent: they include other nights' outcomes, received in this one."""
 _BEFORE = (Reason.BEFORE_SINCE, Reason.BASELINE)
-"""Reasons of what stands before its conversion's start."""
+"""Reasons for changes that precede their conversion's start."""
 _SHOWN = 10
-"""Unreadable leads named one by one."""
+"""Maximum number of unreadable leads listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A night that has ended, or one that was only tried."""
+    """A night that has ended, or was only tried."""
 
     summary: RunSummary
     ended_at: datetime
     tallies: tuple[StateCount, ...]
-    """The deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
+    """Deliveries that moved in it; for a rehearsal, those that wait, are held back or would go out."""
     mode: Mode = Mode.RUN
     notices: tuple[OpenIncident, ...] = ()
-    """What a human is told of, once; it stands here as long as it lasts."""
+    """The open incidents. Each is sent as a notice once, but listed here as long as it lasts."""
 
 
 def print_night(console: Console, account: AccountHeading, night: Night) -> None:
-    """Print what was done, where tonight's deliveries stand, and what a human is needed for."""
+    """Print what was done, the state of tonight's deliveries, and what needs a human."""
     summary = night.summary
     what = _TRIED.get(night.mode, f"run {summary.run}{', outcomes only' if summary.only_outcomes else ''}")
     began = day_and_time(summary.started_at, account.zone)
@@ -131,7 +131,7 @@ def _since(notice: OpenIncident, account: AccountHeading) -> str:
 
 
 def _nothing(night: Night) -> str:
-    """What to say where no delivery moves; a first rehearsal should not look broken."""
+    """Return the sentence for when no delivery moved; a first rehearsal should not look broken."""
     if night.mode is Mode.RUN:
         return "No delivery moved."
     standing = night.summary.standing
@@ -145,7 +145,7 @@ def _nothing(night: Night) -> str:
 
 
 def report_lines(night: Night) -> list[tuple[str, str]]:
-    """What was read, decided, sent and heard, a line each."""
+    """Return what was read, decided, sent and answered, one line each."""
     summary = night.summary
     lines = [] if summary.only_outcomes else [("read", _read(summary))]
     lines += [("judged", counted(summary.planned.leads, "lead"))]
@@ -168,7 +168,7 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
 
 
 def night_json(night: Night, currency: str) -> dict[str, object]:
-    """The whole summary as one JSON object."""
+    """Return the whole summary as one JSON object."""
     summary = night.summary
     document = as_plain(summary)
     if not isinstance(document, dict):
@@ -192,7 +192,7 @@ def night_json(night: Night, currency: str) -> dict[str, object]:
 
 
 def count_moved(summary: RunSummary, state: DeliveryState) -> int:
-    """How many deliveries an answer put somewhere, counting sending and asking."""
+    """Return how many deliveries reached a state through sending or asking for outcomes."""
     return sum(
         count
         for moves in (summary.delivered.moved, summary.corrected.moved, summary.resolved.moved)
@@ -224,12 +224,12 @@ def _read(summary: RunSummary) -> str:
 
 
 def sent_line(done: Delivered) -> str:
-    """How many went out, in how many requests."""
+    """Return how many went out, in how many requests."""
     return f"{counted(done.sent, 'conversion')} in {counted(done.requests, 'request')}" if done.requests else "nothing"
 
 
 def answers_line(summary: RunSummary) -> str:
-    """What platforms answered."""
+    """Return what platforms answered."""
     text = [
         f"{number(count)} {state.replace('_', ' ')}"
         + (_expected(summary, count) if state is DeliveryState.REJECTED else "")
@@ -239,7 +239,7 @@ def answers_line(summary: RunSummary) -> str:
     if summary.in_doubt:
         text.append(f"{number(summary.in_doubt)} still in doubt")
     elif count_moved(summary, DeliveryState.IN_DOUBT):
-        # Without a number, for one that was lost twice has moved twice.
+        # No number here: a delivery whose answer was lost twice has moved twice.
         text.append("some in doubt for a while, all settled since")
     pending = summary.resolved.pending
     if pending:
@@ -248,7 +248,7 @@ def answers_line(summary: RunSummary) -> str:
 
 
 def _expected(summary: RunSummary, rejected: int) -> str:
-    """How many of these rejections need nobody; nothing where each needs someone."""
+    """Return how many of these rejections were expected; an empty string if none were."""
     unexpected = summary.delivered.unexpected + summary.corrected.unexpected + summary.resolved.unexpected
     if unexpected >= rejected:
         return ""
@@ -257,20 +257,20 @@ def _expected(summary: RunSummary, rejected: int) -> str:
 
 
 def _unreadable(summary: RunSummary) -> list[str]:
-    """Leads that could not be read, by name, where one is new: a tried night leaves nothing `status` could list."""
-    # A night that reads the list twice meets each twice.
+    """Return unreadable leads by name if any is new: a night only tried leaves nothing for `status` to list."""
+    # A night that reads the list twice meets each of them twice.
     found = list(dict.fromkeys(summary.pulled.unreadable)) if summary.review.unreadable else []
     text = [f"lead {lead.id or 'without an id'} could not be read: {lead.reason}" for lead in found[:_SHOWN]]
     return text + ([f"and {counted(len(found) - _SHOWN, 'lead')} more"] if len(found) > _SHOWN else [])
 
 
 def needs(summary: RunSummary) -> list[str]:
-    """What a human is needed for, a sentence each: what stopped comes first."""
+    """Return what needs a human, one sentence each, starting with what stopped."""
     return [*stop_lines(summary.source_stopped, summary.stopped), *map(sentence, summary.attention)]
 
 
 def print_needs(console: Console, lines: Sequence[str]) -> None:
-    """Print what a human is needed for."""
+    """Print what needs a human."""
     if lines:
         console.print()
         console.print("[bold yellow]A human is needed[/bold yellow]")
@@ -278,7 +278,7 @@ def print_needs(console: Console, lines: Sequence[str]) -> None:
 
 
 def _needs(night: Night) -> list[str]:
-    """The same of a night, with the statuses that nobody names; a tried one tells nothing that is not its own."""
+    """Return the same for a night, plus unknown statuses; a night that was only tried reports only its own findings."""
     summary, review = night.summary, night.summary.review
     lines = needs(summary)
     if night.mode is not Mode.RUN:
@@ -302,17 +302,17 @@ class Ended:
     """How one account's night ended."""
 
     name: str
-    """The account's, or its file's where that cannot be read."""
+    """The account's name, or its file's if that cannot be read."""
     exit_code: int
     night: Night | None = None
-    """What it did; None where there was none."""
+    """None if there was no night."""
     account: AccountHeading | None = None
     why: str = ""
-    """Why there was none, in a sentence."""
+    """Why there was no night, in a sentence."""
 
 
 def print_accounts(console: Console, ended: Sequence[Ended]) -> None:
-    """Print one line an account, by name: its exit code, its numbers, and what is first to be looked at."""
+    """Print one line per account, sorted by name: exit code, numbers, and the first thing to look at."""
     made = table("Account", "Exit", *_COUNTS, "Look at", numbers=("Exit", *_COUNTS))
     for one in sorted(ended, key=lambda each: each.name):
         made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *_counts(one.night), escape(_look_at(one)))

@@ -1,4 +1,4 @@
-"""Where deliveries stand, and why: as a table, between nights, and lead by lead."""
+"""Reports where deliveries stand, and why: as a table between nights, and lead by lead."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import DetectedRename
 
 _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
-"""They say all there is to say in the table itself."""
+"""Words that need no explanation below the table."""
 
 
 def print_states(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
-    """Print the table, then the reasons in it that anyone could act on or wonder about."""
+    """Print the table, then explain the reasons in it that a user may act on or wonder about."""
     console.print(_states_table(account, tallies))
     reasons: dict[str, Words] = {}
     for tally in tallies:
@@ -39,7 +39,7 @@ def print_states(console: Console, account: AccountHeading, tallies: Sequence[St
 
 
 def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
-    """Print how to have the leads behind the numbers named; nothing where no one would wonder."""
+    """Print how to list the leads behind the numbers; nothing if no reason needs explaining."""
     codes = dict.fromkeys(
         code
         for tally in tallies
@@ -53,7 +53,7 @@ def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
 
 
 def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
-    """One row for deliveries that stand alike; what they are and where they go stands on the first rows only."""
+    """Return a table with a row for like deliveries; only a group's first rows name its conversion and destination."""
     made = table("Conversion", "Stands", "How many", "Worth", "Why", numbers=("How many", "Worth"))
     for (conversion, destination), found in groupby(tallies, lambda tally: (tally.conversion, tally.destination)):
         made.add_section()
@@ -70,7 +70,7 @@ def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Tab
 
 
 def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None = None) -> Table:
-    """What each reason means and what to do; with numbers, by the reasons' short words, how many stand so."""
+    """Return a table of what each reason means and what to do; `how_many` adds counts, by the reasons' short words."""
     numbers = () if how_many is None else ("How many",)
     made = table("Why", *numbers, "What it means", "What to do", numbers=numbers)
     made.columns[0].min_width = 16
@@ -81,7 +81,7 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
 
 
 def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
-    """The same with how many stand for each reason; each delivery counts once, so that the numbers add up."""
+    """Return the same table with counts; each delivery counts once, so that the numbers add up."""
     explained: dict[str, Words] = {}
     how_many: Counter[str] = Counter()
     for tally in tallies:
@@ -93,7 +93,7 @@ def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
 
 
 def _in_full(tally: StateCount) -> Words:
-    """The words of its reason together with those of what it was held for."""
+    """Combine the words of its reason with those of what it was held for."""
     words = words_for(tally.state, tally.reason)
     if tally.held_for is None:
         return words
@@ -112,12 +112,12 @@ def _stands(tally: StateCount, zone: ZoneInfo) -> str:
 
 
 SHOWN = 50
-"""Unreadable leads named one by one."""
+"""Maximum number of unreadable leads or deliveries listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The latest run, ended or not."""
+    """The latest run, whether or not it has ended."""
 
     number: int
     command: str
@@ -128,7 +128,7 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything `status` tells."""
+    """Everything `status` reports."""
 
     account: str
     now: datetime
@@ -136,13 +136,13 @@ class Status:
     tallies: tuple[StateCount, ...]
     awaited: AwaitedOutcomes
     unreadable: Mapping[str, str]
-    """Why each lead could not be read, by its id."""
+    """The reason for each unreadable lead, by lead id."""
     unknown_labels: tuple[tuple[str, int, int], ...]
-    """A label no setting names, how many leads have it, how many of them with a click id."""
+    """Labels no setting names, with the number of leads that have each and how many have a click id."""
     anomalies: tuple[Message, ...] = ()
-    """What keeps conversions from being sent, one for each cause."""
+    """What keeps conversions from being sent, one message per cause."""
     renamed: tuple[DetectedRename, ...] = ()
-    """Statuses that were renamed in Oplead, and whose new names no setting has."""
+    """Statuses renamed in Oplead whose new names no setting has."""
 
 
 _ENDED = {
@@ -155,7 +155,7 @@ _ENDED = {
 
 
 def print_status(console: Console, account: AccountHeading, status: Status) -> None:
-    """Print it for a person."""
+    """Print the status."""
     now = day_and_time(status.now, account.zone)
     console.print(f"[bold]{account.name}[/bold] · {now} ({account.zone.key})")
     lines = [("last run", _run(account, status.run)), ("next", _next(account, status))]
@@ -178,7 +178,7 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
 
 
 def status_json(status: Status) -> object:
-    """The same as one JSON object."""
+    """Return the same as one JSON object."""
     document = as_plain(status)
     if not isinstance(document, dict):
         raise TypeError("a status is an object")
@@ -219,7 +219,7 @@ def _next(account: AccountHeading, status: Status) -> str:
 
 
 def _do(count: int, one: str, several: str) -> str:
-    """`1 waits`, `1,269 wait`."""
+    """Return e.g. `1 waits` or `1,269 wait`."""
     return f"{number(count)} {one if count == 1 else several}"
 
 
@@ -236,7 +236,7 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
     console.print()
     console.print(f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead")
     shown = list(unreadable.items())[:SHOWN]
-    # One without an id is on record under its reason.
+    # A lead without an id is recorded under its reason.
     console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
     if len(unreadable) > SHOWN:
         console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
@@ -263,17 +263,17 @@ def _print_labels(console: Console, status: Status) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryList:
-    """Everything that is called by one name."""
+    """All deliveries that match one name."""
 
     account: str
     now: datetime
     called: str
-    """The state or reason as it was asked for."""
+    """The state or reason, as the user wrote it."""
     stands: tuple[DeliveryStanding, ...]
 
 
 def print_which(console: Console, account: AccountHeading, which: DeliveryList) -> None:
-    """Print it for a person, with what the reasons among it mean."""
+    """Print the list, and what its reasons mean."""
     leads = len({each.lead for each in which.stands})
     console.print(f"[bold]{account.name}[/bold] · {escape(which.called)}: {counted(leads, 'lead')}")
     if not which.stands:

@@ -1,4 +1,4 @@
-"""What a look at Oplead found, for a person who then writes a few lines of settings."""
+"""Reports what a survey of Oplead found, to help a user write a few lines of settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ _SHOWN_SHAPES = 2
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """A survey, and what the settings make of it."""
+    """A survey, and how the settings apply to it."""
 
     address: str
     survey: Survey
     stages: Mapping[str, str] | None
-    """The stage of each label seen that has one; None where the settings have no stages yet."""
+    """The stage of each label seen that has one; None if the settings have no stages yet."""
     unknown_consents: Mapping[str, int]
-    """By consent field, how many leads hold an answer that the settings list neither as yes nor as no."""
+    """Number of leads with an answer the settings list neither as granted nor as refused, by consent field."""
     per_minute: int
     unmatched: tuple[str, ...] = ()
     """What the settings name and no lead has, each with its place in the file."""
@@ -37,14 +37,14 @@ class ProbeReport:
 
     @property
     def unmapped(self) -> tuple[str, ...]:
-        """The labels that no stage and no ignored status names."""
+        """Return the labels in no stage and not in `ignored_statuses`."""
         stages = self.stages
         shown = [one.label for one in self.survey.labels if not one.masked]
         return () if stages is None else tuple(label for label in shown if label not in stages)
 
 
 def report_json(report: ProbeReport) -> str:
-    """Everything found, as one line of JSON."""
+    """Return everything found, as one line of JSON."""
     survey = report.survey
     document = {
         "address": report.address,
@@ -59,7 +59,7 @@ def report_json(report: ProbeReport) -> str:
 
 
 def print_report(console: Console, report: ProbeReport) -> None:
-    """Print what was found: what needs a person first, the lines to paste last."""
+    """Print what was found: what needs a human first, the lines to paste last."""
     survey = report.survey
     console.print(escape(_opening(report)))
     _print_sentences(console, "Could not be told; write these", survey.undecided, "bold red")

@@ -1,6 +1,6 @@
-"""The texts people read: of states, reasons, platforms' codes, messages, stops, anomalies and incidents.
+"""User-facing texts: for states, reasons, platform codes, messages, stops, anomalies and incidents.
 
-`wording` fills in their values. What follows a value's name is a format that is described there.
+`wording` fills in their values; it also describes the format after a value's name.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ NOTHING = "Nothing to do."
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The texts for a state, a reason or a platform's code."""
+    """The texts for a state, a reason or a platform code."""
 
     short: str
     """A few words, for a table."""
     means: str
     """A sentence."""
     todo: str = NOTHING
-    """What to do; empty where that depends on the reason."""
+    """What to do; empty if that depends on the reason."""
 
     @property
     def asks_for_nothing(self) -> bool:
-        """Whether nobody has to do anything, at least as things stand."""
+        """Return whether there is nothing to do, at least for now."""
         return self.todo.startswith(NOTHING.rstrip("."))
 
 
 ZERO_MAY_BE_FINAL = "Google's help calls a value of 0 final: check in Google Ads whether this one rose again."
-"""Of a value that was taken away and is given back: https://support.google.com/google-ads/answer/7686447."""
+"""For a value that was set to 0 and then restored: https://support.google.com/google-ads/answer/7686447."""
 
 _LOOK_IT_UP = "Look the request up in the platform's diagnostics; it is not sent again."
 
@@ -271,11 +271,11 @@ STATES: Mapping[DeliveryState, Words] = {
 }
 
 DATA_MANAGER = "PROCESSING_ERROR_REASON_"
-"""Begins the codes of the Data Manager API."""
+"""Prefix of the Data Manager API's codes."""
 LOCAL = "LOCAL_"
-"""Begins the code of a refusal of our own, made before anything was sent."""
+"""Prefix of the codes of our own refusals, made before anything was sent."""
 _IN_TIME = "though it was in time by your settings."
-"""Our own windows call nothing too late that was sent, so a platform that does knows of a narrower one."""
+"""We send nothing that is too late by our own windows, so a platform that says so has a narrower one."""
 
 PLATFORM_CODES: Mapping[tuple[str, ...], Words] = {
     (f"{DATA_MANAGER}CLICK_NOT_FOUND", "EVENT_NOT_FOUND"): Words(
@@ -355,7 +355,7 @@ PLATFORM_CODES: Mapping[tuple[str, ...], Words] = {
         "Have the form ask for an e-mail address or a phone.",
     ),
 }
-"""By the codes as the platform writes them. Meta's subcodes are listed nowhere: as others have met them.
+"""Keyed by the platforms' codes. Meta doesn't document its subcodes; these come from others' reports.
 
 https://developers.google.com/data-manager/api/reference/rest/v1/ProcessingErrorReason
 https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
@@ -373,7 +373,7 @@ SETTINGS_CODES: Mapping[str, Words] = {
         "Have the Google Ads account's manager give that consent in its settings; then it goes out by itself.",
     ),
 }
-"""Codes that no retry changes, of deliveries that wait: they go out once the settings are fixed."""
+"""Codes of waiting deliveries that no retry can change: they go out once the settings are fixed."""
 
 STOPS: Mapping[StopKind, str] = {
     StopKind.REFUSED: "{answers}",
@@ -439,7 +439,7 @@ ANOMALIES: Mapping[MessageId, Notice] = {
         "their way into Oplead",
     ),
 }
-"""Title and sentence."""
+"""Title and sentence of each anomaly."""
 
 _RENAMED = "status {before!r} seems to be called {after!r} now on {leads:lead}"
 MESSAGES: Mapping[MessageId, str] = {

@@ -1,4 +1,4 @@
-"""Says reasons, states, stops, anomalies and incidents in the words of `texts`."""
+"""Renders reasons, states, stops, anomalies and incidents with the texts in `texts`."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -28,9 +28,9 @@ _BY_CODE = {code: words for codes, words in PLATFORM_CODES.items() for code in c
 
 
 def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
-    """Everything a person may call a state and its reason by, in lowercase: the codes, and the words of a table.
+    """Return every name for a state and its reason, in lowercase: the codes, and the words shown in tables.
 
-    What expired is called by what it was held for, too.
+    What expired also goes by what it was held for.
     """
     words = words_for(state, reason)
     names = {state, STATES[state].short, reason, reason.removeprefix(DATA_MANAGER), words.short}
@@ -40,12 +40,12 @@ def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None
 
 
 def code_of(state: DeliveryState, reason: Cause) -> str:
-    """The shortest of them that says both: the reason's code, or the state's where it has none."""
+    """Return the shortest name that identifies both: the reason's code, or the state if there is no reason."""
     return reason.removeprefix(DATA_MANAGER) or state
 
 
 def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) -> Words:
-    """How a state and its reason are said, perhaps with what the reason was found in."""
+    """Return the words for a state and its reason, with the detail behind the reason if given."""
     if isinstance(reason, Reason):
         words, found = REASONS[reason], f" Found: {detail}." if detail else ""
         if state is DeliveryState.UNCONFIRMED:
@@ -62,7 +62,7 @@ def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) ->
 
 
 def stands_why(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> str:
-    """Why something stands where it does, in a few words; nothing where its state says it all."""
+    """Return a few words on why it has this state; empty if the state says it all."""
     words = words_for(state, reason)
     short = "" if words is STATES[state] else words.short
     return short if held_for is None else f"{short}, held for: {REASONS[held_for].short}"
@@ -86,18 +86,18 @@ def _by_platform(state: DeliveryState, code: str) -> Words:
 # ── messages, stops and incidents ────────────────────────────────────────────────────────────────
 
 _NAMED = 5
-"""Leads that a sentence names."""
+"""Maximum number of leads named in a sentence."""
 
 
 class _Sentence(Formatter):
-    """Fills in a sentence's values; what follows a value's name says how it stands there.
+    """Fills in a sentence's values; the spec after a value's name says how to render it.
 
-    `{n:lead}` is `2 leads`, `{n:is|are}` one of the two words, `{yes:this|that}` likewise, and `{x: (%s)}` is left out
-    where there is no x.
+    `{n:lead}` becomes `2 leads`; `{n:is|are}` and `{yes:this|that}` become one of the two; `{x: (%s)}` is omitted if x
+    is empty.
     """
 
     def format_field(self, value: object, spec: str) -> str:
-        """One value as it is said."""
+        """Return a value rendered by its spec."""
         if "%s" in spec:
             return spec.replace("%s", in_words(value, most=_NAMED)) if value else ""
         if isinstance(value, int):
@@ -109,7 +109,7 @@ class _Sentence(Formatter):
 
 
 def in_words(value: object, *, most: int | None = None) -> str:
-    """A value in words; of a long list `most` items at most."""
+    """Return a value in words; a tuple is cut off after `most` items."""
     match value:
         case Message():
             return sentence(value)
@@ -128,29 +128,29 @@ _fill = _Sentence().vformat
 
 
 def sentence(message: Message) -> str:
-    """A message in words; it begins small, as what follows a name does."""
+    """Return a message in words; it starts in lowercase, as after a name."""
     return _fill(MESSAGES[message.id], (), message.values)
 
 
 def stop_sentence(stop: Stop) -> str:
-    """Why nothing more is read or sent."""
+    """Return why nothing more is read or sent."""
     values = {"answers": "; ".join(stop.answers), "wait": stop.wait, "times": stop.times}
     return _fill(STOPS[stop.kind], (), values)
 
 
 def stop_lines(source: Stop | None, stopped: Mapping[Scope, Stop]) -> list[str]:
-    """What stopped in a run, a sentence each."""
+    """Return what stopped in a run, one sentence each."""
     reading = [f"reading stopped: {stop_sentence(source)}"] if source else []
     return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
 
 
 def anomaly_title(message: Message) -> str:
-    """What a notice of an anomaly is headed by."""
+    """Return the title of an anomaly's notice."""
     return ANOMALIES[message.id].title
 
 
 def incident_words(incident: Incident) -> Notice:
-    """The notice of an incident."""
+    """Return the notice of an incident."""
     about, anomaly = incident.id.about, incident.values.get("anomaly")
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
@@ -167,6 +167,6 @@ def _capitalised(text: str) -> str:
 
 
 def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:
-    """A notice's text: where it is over by now, also when it was found."""
+    """Return a notice's text; if the incident is over by now, also when it was found."""
     over = f"\nFound on {row.first_seen_at.astimezone(zone):%Y-%m-%d}; it is over by now."
     return row.text if row.cleared_at is None else row.text + over
