@@ -243,7 +243,7 @@ def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSum
 
 
 def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> tuple[Rulebook, datetime]:
-    """Plan deliveries and hold those over the volume guard's limit.
+    """Plan deliveries, and hold new ones where a human must approve the volume first.
 
     Returns the rules with the missing-value guard applied, for the rest of the run, and the time by which deliveries
     had to be due.
@@ -263,8 +263,8 @@ def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> No
     """Read changed leads; read everything a second time if a label appeared that the first reading couldn't resolve.
 
     Both readings share one night's time and request budget. In `details` mode there is no second reading: every lead
-    that counts was already read from its own page, and a lead that still had its old label at that point is as old as
-    the label. Leads that took the new label afterwards wait for the next night's reading.
+    that counts was read from its own page, and one read with its old label was current at that moment. Leads that took
+    the new label later wait for the next night's reading.
     """
     until = deps.clock.now() + deps.sync_window.budget
     ingest, done = Ingest(book, deps.sinks), summary.pulled

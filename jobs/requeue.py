@@ -68,7 +68,7 @@ class AlreadySent:
 
 @dataclass(slots=True)
 class AlreadySentResult:
-    """Result of applying such a file."""
+    """Result of applying a file of conversions sent by other means."""
 
     settled: int = 0
     """Conversions that will now never be sent."""

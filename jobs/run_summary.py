@@ -72,7 +72,7 @@ class RunSummary:
     resolved: Resolved = field(default_factory=Resolved)
     review: Review = field(default_factory=Review)
     held: dict[Scope, ExcessVolume] = field(default_factory=dict)
-    """Destinations that get nothing new until a human approves the volume."""
+    """Scopes that the volume guard holds until a human approves."""
     source_stopped: Stop | None = None
     unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""

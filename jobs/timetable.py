@@ -38,7 +38,7 @@ class Timetable:
     at: time
     """Local time of day."""
     written: str
-    """The source expression, which makes two timetables comparable."""
+    """The source expression, which stands in for `names` when timetables are compared."""
     names: Callable[[date], bool] = field(compare=False)
     """Returns whether a date has a night."""
 

@@ -91,8 +91,8 @@ def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **
 def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
     """Return the reason that stops one destination's conversions, and whether it stops all of them or half.
 
-    All of one destination's leads on a night may have come without an ad while another destination gets its own; this
-    only counts as silence if no destination gets any.
+    All of one destination's leads on a night may have come without an ad while another destination gets its own, so
+    such a reason counts as stopping everything only if no destination can send anything.
     """
     if not here.stopped:
         return None

@@ -19,7 +19,7 @@ from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Scope, Stop
 
 NIGHTS = 14
-""""Usual" is the median of up to this many nights before tonight."""
+"""Number of nights before tonight whose median counts as usual."""
 FEWEST_NIGHTS = 7
 """With fewer nights, there is no usual value."""
 UNTIL_TOMORROW = timedelta(hours=25)

@@ -71,7 +71,7 @@ def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> I
 
 
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
-    """Return the same from the current record, one message per cause."""
+    """Return the anomalies on record now, one message per cause."""
     book = hold_missing_values(session, book)
     return [each.message for each in _each_once(anomalies(session, book, run=run, now=now))]
 
@@ -90,7 +90,7 @@ def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, 
 
 
 def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
-    """Return the same, with normalised labels."""
+    """Return the same labels, normalised."""
     old = {row.before for row in status_labels.renames_found(session, account)}
     return leads.labels(session, account, but=known | old)
 

@@ -215,7 +215,7 @@ class CheckedFile:
                 return f"{self.failed} failed: mend what is named above, then check again"
             case "may run" if not self.is_live:
                 return "no mistakes in the file"
-            case "may run" if self.unconfirmed:  # a wrong number passes where nobody could look it up
+            case "may run" if self.unconfirmed:  # a wrong account number passes if no platform could confirm it
                 return f"nothing failed; nobody could confirm {', '.join(self.unconfirmed)}"
             case "may run":
                 return "nothing failed"

@@ -83,6 +83,7 @@ class StandingReport:
     stands: str
     reason: Cause
     detail: str | None = None
+    """The data behind the reason."""
     words: Words
     value: str | None = None
     currency: str | None = None
@@ -99,7 +100,7 @@ class AdjustmentReport(StandingReport):
     kind: str
     cause: str
     at: datetime
-    """When the cause occurred, or was first seen."""
+    """When the cause occurred, or was seen."""
     by: str
     """The transport that carries it."""
 
@@ -133,9 +134,9 @@ class Explanation:
     label: str | None
     seen_at: datetime
     missing_since: datetime | None
-    """When the lead was first not found in Oplead."""
+    """When the lead was first missing from Oplead."""
     deleted_at: datetime | None
-    """When it was not found a second time, and so taken for deleted."""
+    """When it was missing a second time, and so taken for deleted."""
     merged_into: str | None
     """The lead that Oplead shows in its place."""
     ad_user_data: str

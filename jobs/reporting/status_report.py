@@ -1,4 +1,4 @@
-"""Reports where deliveries stand, and why: as a table between nights, and lead by lead."""
+"""Reports where deliveries stand, and why: as a table, as the status between nights, and lead by lead."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def reasons_table(reasons: Sequence[Words], how_many: Mapping[str, int] | None =
 
 
 def counted_reasons_table(tallies: Sequence[StateCount]) -> Table:
-    """Return the same table with counts; each delivery counts once, so that the numbers add up."""
+    """Return the same table with a count per reason; each delivery counts once, so that the counts add up."""
     explained: dict[str, Words] = {}
     how_many: Counter[str] = Counter()
     for tally in tallies:
@@ -236,7 +236,7 @@ def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
     console.print()
     console.print(f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead")
     shown = list(unreadable.items())[:SHOWN]
-    # A lead without an id is recorded under its reason.
+    # A lead without an id is on record under its reason.
     console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
     if len(unreadable) > SHOWN:
         console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
