@@ -90,7 +90,8 @@ class PageWalk:
     def missing(self) -> int:
         """How many of the leads counted by the platform were not listed, once the end is reached.
 
-        0 if unknown: no total was stated, the list shifted, a change filter is set, or the walk was resumed.
+        0 if unknown: no total or a changing one was stated, the list shifted, a change filter is set, or the walk was
+        resumed.
         """
         if self._is_resumed or self.moved or self.changes or len(set(self._totals)) != 1:
             return 0
@@ -292,7 +293,7 @@ class PageWalk:
 
 
 def nameless(item: object) -> str:
-    """Return the mark of an entry without an id: a hash of its content, which reveals nothing."""
+    """Return the mark of an entry without an id: a hash, which reveals nothing; identical entries each count."""
     return _WITHOUT_ID + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 
 
@@ -339,7 +340,7 @@ def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, 
     if first(body, _MORE) is True:
         return True
     if not is_first or any(raw(body, path) for path in paths):
-        return False  # the response has a field for the next page, and it is empty
+        return False  # a later page, or one whose next-page field is empty
     return count in _PAGE_SIZES if total is None else total > count
 
 

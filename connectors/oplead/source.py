@@ -277,8 +277,8 @@ class OpleadSource:
     def _detail_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _DetailPage], None, None]:
         """Yield each lead's detail page, in order.
 
-        A page that always fails must not stop every night, so one failure makes its lead unreadable; a second failure
-        of the same type in a row is treated as the platform's and raised.
+        A page that always fails must not stop every night, so a single failure only makes its lead unreadable. A second
+        consecutive failure of the same type, or one with a requested delay, affects the platform and is raised.
         """
         with closing(self._client.get_leads(ids)) as answers:
             for lead_id, answer in answers:
