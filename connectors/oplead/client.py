@@ -41,7 +41,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _MB = 1024 * 1024
 _LARGEST_REFUSAL = 65_536  # bytes; a longer error body is dropped
 _READ_AHEAD = 4  # limit on queued detail pages, as a multiple of `in_flight`
-_WAITING_PAGES = 16  # detail pages assumed in memory at once; each may take this share of the page limit
+_WAITING_PAGES = 16  # detail pages assumed in memory at once; divides the page size limit
 _LONG_WAIT = timedelta(seconds=5)
 _BAD_QUESTION = frozenset({400, 422})
 """Statuses for a parameter the platform does not accept."""

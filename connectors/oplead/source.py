@@ -278,7 +278,7 @@ class OpleadSource:
         """Yield each lead's detail page, in order.
 
         A page that always fails must not stop every night, so a single failure only makes its lead unreadable. A second
-        consecutive failure of the same type, or one with a requested delay, affects the platform and is raised.
+        consecutive failure of the same type, or one with a requested delay, counts as the platform's and is raised.
         """
         with closing(self._client.get_leads(ids)) as answers:
             for lead_id, answer in answers:

@@ -41,7 +41,7 @@ _OTHER_PEOPLE = frozenset(
     | {"provider", "fournisseur", "agency", "agence", "apporteur", "company", "societe", "createdby", "updatedby"}
     | {"channel", "canal", "campaign", "campagne", "product", "produit", "status", "statut"}
 )
-"""Parents whose fields do not describe the lead's own person."""
+"""Parents whose fields do not belong to the lead itself."""
 _MOST = 0.5
 _NEARLY_ALL = 0.9
 _SELDOM = 0.1

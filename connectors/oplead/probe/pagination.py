@@ -61,7 +61,6 @@ class PageSearch:
         self._list = leads
         self._first = first
         self.trials = Trials(leads, first)
-        """Tries parameters against the first page."""
         self._count = len(first.items)
         self._around = envelope_values(first.answer.body)
         self._stated = stated_total(first.answer.body, self._count)
@@ -198,7 +197,7 @@ class PageSearch:
                 yield from (name for name, number in pairs if number.isdecimal() and name not in _SIZES)
 
     def _sized(self, options: PaginationOptions, how: str, *, described: bool = False) -> Paging:
-        """Return the way found, with longer pages if the platform serves them."""
+        """Return the way found, with longer pages if the platform serves them and they save requests."""
         try:
             name = self._size_param() if self._count < _WANTED_SIZE and self._count > _FEW else None
             for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
@@ -207,9 +206,7 @@ class PageSearch:
                 page = self.trials.ask({name: str(wanted)}).page
                 if page is not None and len(page.items) > self._count:
                     served = len(page.items)
-                    cap = (
-                        served if served % 5 == 0 else wanted
-                    )  # the platform's own cap if round, else the size requested
+                    cap = served if served % 5 == 0 else wanted  # the platform's cap if round, else what was requested
                     longer = replace(options, size_param=name, size=min(wanted, cap))
                     if self._goes_on(longer, page, described=described):
                         how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
@@ -227,10 +224,10 @@ class PageSearch:
         return None
 
     def _goes_on(self, options: PaginationOptions, page: ListedPage, *, described: bool) -> bool:
-        """Whether longer pages can be followed to the end.
+        """Whether longer pages can be followed: the next one has other leads, and the end can be detected.
 
         A next URL may drop the page size, whereas a cursor is sent along with it. A list that repeats its last page
-        past the end must have more than one page, or its end cannot be detected.
+        past the end must have more than one page.
         """
         try:
             position = self._list.following(options, page)
@@ -282,7 +279,7 @@ _NEW_MEANWHILE = 2
 
 
 def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
-    """Return `paging` with the total: from a header once verified, else as stated, else by counting.
+    """Return `paging` with the total: as stated, from a verified header, or by counting.
 
     `seen` is the number of leads, if the list was followed to its end.
     """

@@ -58,7 +58,7 @@ from connectors.survey import Suggestion, Survey
 from connectors.text import counted
 
 MOST_QUESTIONS = 100
-"""The request limit for finding access, pagination and filters; sampling leads is extra."""
+"""The request limit for finding access, pagination and filters; sampling and verification are extra."""
 _CHANGED_WITHIN = timedelta(days=4)
 """One night plus the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
@@ -103,9 +103,7 @@ class OpleadProbe:
     per_minute: int
     """The allowed request rate, used to estimate how long a night takes."""
     readable: Readable
-    """Returns whether an amount would be read."""
     fold: Fold
-    """Folds labels and answers for comparison."""
     named: frozenset[str] = frozenset()
     """Paths named in the settings, whose filled leads are counted."""
     timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
@@ -358,7 +356,7 @@ def _fields_in_list(options: OpleadOptions, sample: LeadSample) -> set[str]:
 _MOSTLY = 0.8
 _PAGES = 2
 _BROKEN = 2
-"""Entries of a page that may not be leads at all."""
+"""Allowance for entries of a page that are not leads."""
 
 
 def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
