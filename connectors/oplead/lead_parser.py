@@ -65,7 +65,7 @@ _DEEPEST = 100  # levels; Python itself fails at a few hundred
 
 
 class UnreadableLeadError(Exception):
-    """A lead that cannot be read; the message gives shapes and the setting to fix, never a value."""
+    """The lead cannot be read; the message gives shapes and the setting to fix, never a value."""
 
 
 def digest_of(item: Mapping[str, object]) -> str:

@@ -39,7 +39,7 @@ class PaginationOptions:
     total: str | None = None
     """The path of the total number of leads; found automatically if unset."""
     total_header: str | None = None
-    """The header with the total number of leads; no header is read if unset."""
+    """The header with the total number of leads; none is used if unset."""
     max_pages: int = 10_000
 
 
