@@ -76,15 +76,13 @@ class TooLarge(Misconfigured):
 
 @dataclass(frozen=True, slots=True)
 class OpleadAnswer:
-    """A decoded response from Oplead."""
+    """A decoded response, its URL (without the token), and when it was served by Oplead's own clock (aware UTC)."""
 
     body: object
     url: str
-    """The requested URL, without the token."""
     next_link: str | None
     """The URL in the `Link: <…>; rel="next"` header."""
     served_at: datetime | None
-    """The `Date` header, by Oplead's own clock; aware UTC."""
     totals: Mapping[str, int] = field(default_factory=dict)
     """The total number of leads, by the name of each header that states one."""
 
@@ -112,8 +110,7 @@ class OpleadClient:
         """Check the options; no connection is opened yet.
 
         Raises:
-            Misconfigured: `lead_path` lacks `{id}`, `extra_headers` sets the authentication header, or the token
-                cannot be sent as `auth` requires.
+            Misconfigured: `lead_path` lacks `{id}`, `extra_headers` carries a key, or the token cannot be sent.
         """
         _check(self.options)
         options, auth, base = self.options, self.options.auth, httpx.URL(self.options.base_url)
@@ -319,7 +316,6 @@ def _failures(queue: Iterable[tuple[LeadId, Future[OpleadAnswer]]]) -> Iterator[
 
 
 def _concerns_every_page(failure: BaseException) -> bool:
-    """Whether every other page would fail the same way."""
     if isinstance(failure, UnknownHost):
         return True
     if isinstance(failure, Transient):

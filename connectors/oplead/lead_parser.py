@@ -114,8 +114,7 @@ class LeadParser:
         """Parse a lead from JSON whose numbers are Decimals.
 
         Raises:
-            UnreadableLeadError: it has no creation time, an unreadable time, too many levels or too many status
-                changes.
+            UnreadableLeadError: no creation time, an unreadable time, or too many levels or status changes.
         """
         _check_depth(item)
         created_at = self._moment(item, self.paths.created_at, "created_at")

@@ -90,8 +90,7 @@ class PageWalk:
     def missing(self) -> int:
         """How many of the leads counted by the platform were not listed, once the end is reached.
 
-        0 if unknown: no total or a changing one was stated, the list shifted, a change filter is set, or the walk was
-        resumed.
+        0 if unknown: the total is missing or varies, the list shifted, a change filter is set, or the walk was resumed.
         """
         if self._is_resumed or self.moved or self.changes or len(set(self._totals)) != 1:
             return 0
@@ -151,8 +150,7 @@ class PageWalk:
         `marks` identifies the page's entries, one mark each: the id, or the result of `nameless`.
 
         Raises:
-            Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or has too many
-                pages.
+            Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
         self._positions.add(position)
         is_repeated = self._is_repeated(marks)

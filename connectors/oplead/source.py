@@ -259,11 +259,7 @@ class OpleadSource:
         return self._parsed(item, entry.id, entry.digest)
 
     def _listed(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
-        """Check the detail page of a listed lead, which must exist and belong to that lead.
-
-        Raises:
-            Misconfigured: too many in a row are not found, so `oplead.lead_path` is probably wrong.
-        """
+        """Return a listed lead's detail page, or why it is unreadable; raise if too many in a row do not exist."""
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)

@@ -173,8 +173,7 @@ def find_access(
 ) -> tuple[OpleadOptions, OpleadAnswer]:
     """Return the first options that give access, and the list's response with them.
 
-    Tries the configured options first, then other common auth styles (after 401 or 403) and path prefixes (after 404,
-    405, 410, a redirect or a failure).
+    Tries the configured options, then other common auth styles (after 401, 403) and path prefixes (after 404 etc.).
 
     Raises:
         Misconfigured: none works; the message lists what was tried and which setting to write.
@@ -270,7 +269,6 @@ def access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]
 # ── the effect of a parameter ────────────────────────────────────────────────────────────────────
 
 _UNKNOWN_NAME = "oplead_sync_probe"
-"""A parameter no platform knows."""
 _MOSTLY, _HARDLY = 0.8, 0.2
 _DIGITS = re.compile(rb"\d+")
 

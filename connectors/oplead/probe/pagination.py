@@ -167,7 +167,6 @@ class PageSearch:
         return None
 
     def _by_last_id(self, bare: PaginationOptions) -> Paging | None:
-        """Find pages that start after the lead with a given id."""
         marks = [mark for mark in self._first.marks if not lacks_id(mark)]
         if len(marks) < _FEW:
             return None
