@@ -1,6 +1,7 @@
-"""Reads leads from Oplead over its REST API, whose shape is not published: tolerant, and loud when lost.
+"""Read leads from Oplead's REST API.
 
-Known of it: the API guide, https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
+The response format is unpublished, so parsing is tolerant and raises when it cannot make sense of a response. The only
+public reference is the API guide, https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
 """
 
 from connectors.oplead.client import OpleadClient

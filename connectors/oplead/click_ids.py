@@ -1,8 +1,7 @@
-"""Reads click ids from the one field Oplead keeps them in, `leadData.externalID`; their case stays.
+"""Read click ids, case preserved, from the one field Oplead stores them in, `leadData.externalID`.
 
-The field is for "l'identifiant de click (Gclid, fbclid, etc.)", says
-https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead, and leaves open how a value tells which kind
-it is: by a label, by its own form, or not at all.
+https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead describes the field as "l'identifiant de click (Gclid,
+fbclid, etc.)" but not how to identify the kind: a value may have a label, a distinctive format, or neither.
 """
 
 import re
@@ -45,11 +44,11 @@ _FBC = re.compile(r"fb\.[0-2]\.(?P<ms>\d{13})\.(?!\d+$)[A-Za-z0-9_.-]{5,511}[A-Z
 _FBP = re.compile(r"fb\.[0-2]\.\d{13}\.\d{1,20}", re.ASCII)
 _META_LEAD = re.compile(r"(?P<prefix>l:)?(?P<digits>\d{15,17})", re.ASCII)
 _METAS_START = re.compile(r"fb\.\d", re.ASCII | re.IGNORECASE)
-# A point at the end is somebody's "…", or a sentence's.
+# A trailing dot is an ellipsis or ends a sentence.
 _PLAUSIBLE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]{5,511}[A-Za-z0-9_-]", re.ASCII)
 _PLAUSIBLE_BARE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.-]{15,511}[A-Za-z0-9_-]", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id that a spreadsheet has damaged
+_NUMBER = re.compile(r"\d+(?:\.\d+)?e\+?\d+", re.ASCII | re.IGNORECASE)  # an id damaged by a spreadsheet
 _PLACEHOLDERS = frozenset({"undefined", "unknown", "inconnu", "aucun", "not-set", "not_set"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(2010, 2100)
@@ -59,7 +58,7 @@ _DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class _LabelledText:
-    """One text and the label it stands under: None for no label, `_UNKNOWN` where nothing that is one leads to it."""
+    """A text and its label: None if it has none, `_UNKNOWN` if its name is not a known label."""
 
     label: str | None
     text: str
@@ -68,18 +67,18 @@ class _LabelledText:
 def read_click_ids(
     value: object, *, utm_source: str | None, rules: ClickIdRules, zone: ZoneInfo, label: str | None = None
 ) -> tuple[tuple[ClickId, ...], str | None]:
-    """Every click id in `value`, in order, and why there is none where it holds something else.
+    """Return every click id in `value`, in order, and the reason if a non-empty value yields none.
 
-    Labelled forms come first (`gclid=…`, `fbclid:…`, a query string, a whole address, a JSON object, name and
-    value pairs), then forms that show their kind (`fb.1.<ms>.<fbclid>`, `l:<digits>`), then a bare
-    value, by the settings. What is plainly no click id (a UUID, an e-mail, a number, `CNL_…`) is left out.
+    Recognises labelled forms (`gclid=…`, `fbclid:…`, a query string, a full URL, a JSON object, name/value pairs),
+    self-identifying formats (`fb.1.<ms>.<fbclid>`, `l:<digits>`) and, depending on `rules`, bare values. Anything that
+    is clearly not a click id (a UUID, an e-mail address, a number, `CNL_…`) is skipped.
 
     Args:
-        value: what stands in the field: text, a number, an object or a list.
-        utm_source: the lead's, by which `bare="by_utm"` decides.
-        rules: how values without a label are read.
-        zone: the zone of capture times (`gclid_ts`) written without one.
-        label: the field's name, which counts where it is one for a single kind.
+        value: the field's content: text, a number, an object or a list.
+        utm_source: the lead's `utm_source`, used by `bare="by_utm"`.
+        rules: how to read values without a label.
+        zone: the time zone of capture times (`gclid_ts`) that lack one.
+        label: the field's name; ignored unless it names one kind of click id.
     """
     entries = tuple(_entries(value, loose(label) if label and is_click_id_label(label) else None, _DEPTH))
     found = [_read(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
@@ -90,11 +89,11 @@ def read_click_ids(
 
 
 def is_click_id_label(name: str) -> bool:
-    """Whether a field's name says which kind of click id it holds."""
+    """Whether a field name identifies one kind of click id."""
     return loose(name) in _LABELS
 
 
-# ── taking the value apart ───────────────────────────────────────────────────────────────────────
+# ── splitting the value ──────────────────────────────────────────────────────────────────────────
 
 
 def _entries(value: object, label: str | None, depth: int) -> Iterator[_LabelledText]:
@@ -115,7 +114,7 @@ def _entries(value: object, label: str | None, depth: int) -> Iterator[_Labelled
 
 
 def _pairs(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """An object's names and values; `{"type": "gclid", "value": …}` is one such pair."""
+    """Yield an object's names and values; `{"type": "gclid", "value": …}` is a single pair."""
     if "value" in value:
         names = (value.get(key) for key in ("name", "key", "code", "label", "type"))
         yield next((name for name in names if isinstance(name, str)), _UNKNOWN), value["value"]
@@ -137,7 +136,7 @@ def _entries_in_text(text: str, label: str | None, depth: int) -> Iterator[_Labe
 
 
 def _labelled(text: str) -> tuple[_LabelledText, ...]:
-    """The labelled pairs in a text; an address inside an address is decoded until some appear."""
+    """Return the labelled pairs in a text, percent-decoding nested URLs until some appear."""
     for _ in range(3):
         if found := tuple(_LABELLED.finditer(text)):
             return tuple(_LabelledText(loose(one["label"]), unquote(_whole(one))) for one in found if one["value"])
@@ -146,9 +145,10 @@ def _labelled(text: str) -> tuple[_LabelledText, ...]:
 
 
 def _whole(labelled: re.Match[str]) -> str:
-    """The value, with a quote that makes it unfit where the text is cut before the closing one, or goes on after it.
+    """Return the matched value, made invalid by a leading quote if its own quoting is broken.
 
-    `gclid=o'connor@…` is an e-mail address, and no click id before its apostrophe.
+    That is the case if the closing quote is missing or text follows it, and for an address such as
+    `gclid=o'connor@…`, whose part before the apostrophe is not a click id.
     """
     rest = labelled.string[labelled.end() : labelled.end() + 2]
     is_cut, goes_on = labelled["quote"] and not rest, rest[:1] in {"'", '"'} and rest[1:].isalnum()
@@ -156,11 +156,11 @@ def _whole(labelled: re.Match[str]) -> str:
     return "'" + labelled["value"] if is_cut or goes_on or is_address else labelled["value"]
 
 
-# ── judging each part ────────────────────────────────────────────────────────────────────────────
+# ── classifying each part ────────────────────────────────────────────────────────────────────────
 
 
 def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> ClickId | str:
-    """The click id an entry is, or why it is none."""
+    """Return the entry as a click id, or the reason it is not one."""
     if (own := _by_its_form(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
@@ -171,7 +171,7 @@ def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> 
 
 
 def _by_its_form(entry: _LabelledText) -> ClickId | None:
-    """Meta's own formats show their kind, whichever of its labels they stand under."""
+    """Read Meta's self-identifying formats, whichever Meta label they have."""
     if entry.label is not None and _LABELS.get(entry.label) not in _META:
         return None
     if match := _FBC.fullmatch(entry.text):
@@ -210,7 +210,7 @@ def _as_bare(text: str, utm_source: str | None, rules: ClickIdRules) -> ClickId 
 
 
 def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
-    """Why a text plainly is something else, else None."""
+    """Return why a text is clearly not a click id, else None."""
     if "@" in text:
         return "an e-mail address"
     if _UUID.fullmatch(text) and not allow_uuid:
@@ -227,7 +227,7 @@ def _no_click_id(text: str, *, allow_uuid: bool = False) -> str | None:
 
 
 def _kind_by_utm(utm_source: str | None) -> ClickIdKind | None:
-    """Google's or Meta's, where the source names exactly one of them: `google`, `facebook.com`, `fb_ads`."""
+    """Return the kind for a source that names only Google or only Meta: `google`, `facebook.com`, `fb_ads`."""
     words = set(re.split(r"[^a-z0-9]+", (utm_source or "").lower()))
     google, meta = bool(words & _GOOGLE_SOURCES), bool(words & _META_SOURCES)
     if google == meta:
@@ -235,11 +235,11 @@ def _kind_by_utm(utm_source: str | None) -> ClickIdKind | None:
     return ClickIdKind.GCLID if google else ClickIdKind.FBCLID
 
 
-# ── when the click was ───────────────────────────────────────────────────────────────────────────
+# ── click times ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[ClickIdKind, datetime]:
-    """The click times captured beside the ids; what cannot be read as an instant is as good as absent."""
+    """Return the click times captured next to the ids, ignoring any that is not a readable instant."""
     times: dict[ClickIdKind, datetime] = {}
     for entry in entries:
         if entry.label in _CAPTURE_TIMES:

@@ -1,4 +1,4 @@
-"""Asks Oplead over HTTP: authentication, rate limit, retries, and several requests at a time."""
+"""HTTP client for Oplead: authentication, rate limiting, retries and concurrent requests."""
 
 import logging
 import random
@@ -37,14 +37,14 @@ from connectors.rate_limit import Pacer
 from connectors.records import LeadId
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-"""Real seconds: to connect, and for each part of an answer."""
+"""Real seconds, whatever the sandbox clock: to connect, and per read or write."""
 _MB = 1024 * 1024
-_LARGEST_REFUSAL = 65_536  # bytes of an error's body that are worth reading
-_READ_AHEAD = 4  # times as many detail pages as are in flight may wait for one before them
-_WAITING_PAGES = 16  # so many detail pages may be in memory at once
+_LARGEST_REFUSAL = 65_536  # bytes; a longer error body is dropped
+_READ_AHEAD = 4  # limit on queued detail pages, as a multiple of `in_flight`
+_WAITING_PAGES = 16  # detail pages assumed in memory at once; divides the page size limit
 _LONG_WAIT = timedelta(seconds=5)
 _BAD_QUESTION = frozenset({400, 422})
-"""What a platform answers to a parameter that it does not take."""
+"""Statuses for a parameter the platform does not accept."""
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
@@ -52,78 +52,78 @@ _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 
 
 class OpleadRefused(Misconfigured):
-    """Oplead answered with a status that asking again will not change."""
+    """Oplead returned a status that a retry will not change."""
 
     def __init__(self, message: str, status: int, body: bytes = b"") -> None:
-        """Keep the HTTP status, and the body to compare it with others: it may repeat what was asked."""
+        """Keep the HTTP status and the body; the body is for comparison only, since it may echo the request."""
         super().__init__(message)
         self.status = status
         self.body = body
 
 
 class TokenRefused(KeyRefused):
-    """Oplead refuses the token, or the way it is sent."""
+    """Oplead rejected the token or the way it was sent."""
 
     def __init__(self, message: str, status: int) -> None:
-        """Keep the HTTP status: 401 does not know the token, 403 knows it and says no."""
+        """Keep the HTTP status: 401 for an unknown token, 403 for a known one without access."""
         super().__init__(message)
         self.status = status
 
 
 class TooLarge(Misconfigured):
-    """An answer is larger than the settings allow."""
+    """A response exceeds the configured size."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpleadAnswer:
-    """What Oplead answered, at which address (without the token), and when, by its own clock."""
+    """A decoded response, its URL (without the token), and when it was served by Oplead's own clock (aware UTC)."""
 
     body: object
     url: str
     next_link: str | None
-    """The `Link: <…>; rel="next"` header's address."""
+    """The URL in the `Link: <…>; rel="next"` header."""
     served_at: datetime | None
     totals: Mapping[str, int] = field(default_factory=dict)
-    """The number of all leads, by each header that states one."""
+    """The total number of leads, by the name of each header that states one."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class OpleadClient:
-    """GETs from one Oplead platform, at its pace, asking again where that may help."""
+    """A rate-limited, retrying, GET-only client for one Oplead platform."""
 
     options: OpleadOptions = field(kw_only=False)
     clock: Clock
-    """Ours, and the only way to wait."""
+    """Our clock, used for every sleep."""
     pacer: Pacer
-    """Shared by everything that asks this platform."""
+    """The rate limiter, shared by everything that queries this platform."""
     timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
     jitter: Callable[[], float] = random.random
-    """Numbers from 0 to 1 that spread the retries."""
+    """Returns a number from 0 to 1 that spreads out retries."""
     cancel_token: CancelToken | None = None
-    """Asked while waiting for an answer; what it raises ends the wait."""
+    """Polled while waiting for a response; raising ends the wait."""
     clocks_within: timedelta | None = None
-    """How far Oplead's clock may be from ours; None where it may be anything."""
+    """The allowed difference between Oplead's clock and ours; None disables the check."""
     requests: int = field(default=0, init=False)
-    """How many were made, retries included."""
+    """Requests made so far, retries included."""
 
     def __post_init__(self) -> None:
-        """Open nothing yet.
+        """Check the options; no connection is opened yet.
 
         Raises:
-            Misconfigured: the token cannot be sent the way the settings say.
+            Misconfigured: `lead_path` lacks `{id}`, `extra_headers` carries a key, or the token cannot be sent.
         """
         _check(self.options)
         options, auth, base = self.options, self.options.auth, httpx.URL(self.options.base_url)
-        # httpx logs whole addresses at INFO, and some platforms want the token in them.
+        # httpx logs full URLs at INFO, and some platforms take the token in the query.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.host = base.host
         self.origin = str(base.copy_with(raw_path=b"/")).rstrip("/")
         self._server = f"{base.scheme}://{base.netloc.decode()}"
-        """The same without a user or password."""
+        """The origin without user and password, for messages."""
         self.root = base.path.rstrip("/") + options.path_prefix
         self.list_path = self.root + options.leads_path
         self.secret = auth.name if auth.style == "query" else None
-        """The query parameter that carries the token."""
+        """The query parameter that carries the token, if one does."""
         self._query = [*options.extra_query.items(), *([(self.secret, options.token)] if self.secret else [])]
         self._connections = Connections(base, _headers(options), self.timeout, self.cancel_token)
         self._largest_page = options.largest_page_mb * _MB
@@ -136,32 +136,33 @@ class OpleadClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the idle connections."""
         self._connections.close()
 
     def lead_path(self, lead_id: str, pattern: str = "") -> str:
-        """The path of one lead, its id percent-encoded; `pattern` instead of `oplead.lead_path`."""
+        """Return the path of one lead, its id percent-encoded; `pattern` overrides `oplead.lead_path`."""
         return self.root + (pattern or self.options.lead_path).replace("{id}", _quoted(lead_id))
 
     def get(self, target: str) -> OpleadAnswer:
-        """The answer at `target`, a path and query of this platform (`/v1/leads?page=2`).
+        """Return the response at `target`, a path and query on this platform (`/v1/leads?page=2`).
 
-        What the settings send with every request is added, except where `target` has it already.
+        Configured query parameters are added unless `target` already has them.
 
         Raises:
-            OpleadRefused: a 4xx that is an answer about what was asked (404), or a redirect.
-            Misconfigured: the token is refused (401, 403), or the address is none.
+            OpleadRefused: a redirect, or a 4xx that a retry will not change (404).
+            Misconfigured: the token is refused (401, 403), the URL is invalid, or the response is too large.
+            WrongClock: Oplead's clock and ours differ by more than `clocks_within`.
             Transient: it kept failing after bounded retries.
         """
         return self._with_retries(target, self._largest_page)
 
     def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], OpleadAnswer]], None, None]:
-        """Each lead's detail page in order, several in flight: a call that gives the answer, or raises as `get` does.
+        """Yield each lead id, in order, with a callable that returns its detail page or raises as `get` does.
 
-        A page that failed is asked for again when its turn has come, and no new one until then. A failure that
-        concerns every page (the token is refused, the platform wants to be left alone for long) is raised at once.
-        Only the calling thread waits for slots and takes ids. Close the generator, or run it to its end: it then
-        returns when every answer has come.
+        Several requests are in flight at once. After a transient failure no new request starts until the failed page
+        reaches the head of the queue, where the callable retries it. A failure that affects every page (the token is
+        refused, the platform asks for a long delay) is raised at once. Only the calling thread waits for slots and
+        consumes `ids`. Close or exhaust the generator; both wait for the requests in flight.
         """
         at_once, largest = self.options.in_flight, self._largest_detail_page
         queue: deque[tuple[LeadId, Future[OpleadAnswer]]] = deque()
@@ -183,7 +184,7 @@ class OpleadClient:
     def _finished(
         self, queue: deque[tuple[LeadId, Future[OpleadAnswer]]]
     ) -> Iterator[tuple[LeadId, Callable[[], OpleadAnswer]]]:
-        """What has come at the head of the queue, unless anything in it failed for every page."""
+        """Yield the finished pages at the head of the queue; raise any failure that affects every page."""
         for failure in _failures(queue):
             if _concerns_every_page(failure):
                 raise failure
@@ -192,7 +193,7 @@ class OpleadClient:
             yield lead_id, partial(self._with_retries, self.lead_path(lead_id), self._largest_detail_page, future)
 
     def _with_retries(self, target: str, most: int, first: Future[OpleadAnswer] | None = None) -> OpleadAnswer:
-        """The answer, asked for again where that may help; the first attempt may have been made already."""
+        """Return the response, retrying transient failures; `first` is an attempt already made."""
         made = [first] if first else []
 
         def attempt() -> OpleadAnswer:
@@ -204,9 +205,9 @@ class OpleadClient:
         return retry_read(attempt, clock=self.clock, jitter=self.jitter)
 
     def _take_slot(self, in_flight: int) -> bool:
-        """Take a slot for one request, waiting for it; a long wait only with nothing in flight."""
+        """Wait for a slot and take it; return False rather than wait long with requests in flight."""
         while (free_at := self.pacer.take()) is not None:
-            # A sandbox's time stands still until we sleep: what is in flight is to be counted before that.
+            # A sandbox clock stands still until we sleep: requests in flight must be counted before that.
             if in_flight and free_at - self.clock.now() > _LONG_WAIT:
                 return False
             self.clock.sleep_until(free_at)
@@ -214,7 +215,7 @@ class OpleadClient:
         return True
 
     def _request(self, target: str, most: int) -> OpleadAnswer:
-        """One request, its slot taken before; its answer has `most` bytes at most."""
+        """Send one request, whose slot is already taken; the response may have at most `most` bytes."""
         path = target.partition("?")[0]
         try:
             response, content = self._exchange(target, path, most)
@@ -238,7 +239,7 @@ class OpleadClient:
     def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:
         try:
             return self._connections.get(self._address(target), most=most)
-        # httpx's errors carry the request, with the address and the token: only their kind goes on.
+        # httpx errors carry the request, including the URL and the token: keep only their type.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
         except httpx.ConnectError as error:
@@ -262,10 +263,12 @@ class OpleadClient:
             raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
 
     def _check_clock(self, response: httpx.Response) -> None:
-        """Any answer is dated, a refusal too (RFC 9110, 6.6.1); one out of a cache has an age (RFC 9111, 5.1).
+        """Compare the response's `Date` with our clock.
+
+        Error responses have a `Date` too (RFC 9110, 6.6.1); a cached response also has an `Age` (RFC 9111, 5.1).
 
         Raises:
-            WrongClock: its time is not ours.
+            WrongClock: they differ by more than `clocks_within`.
         """
         dated = _date(response)
         if dated is None or self.clocks_within is None:
@@ -313,7 +316,6 @@ def _failures(queue: Iterable[tuple[LeadId, Future[OpleadAnswer]]]) -> Iterator[
 
 
 def _concerns_every_page(failure: BaseException) -> bool:
-    """Whether every other page would fail alike."""
     if isinstance(failure, UnknownHost):
         return True
     if isinstance(failure, Transient):
@@ -348,7 +350,7 @@ def _headers(options: OpleadOptions) -> httpx.Headers:
 
 
 def _totals(response: httpx.Response, configured: str | None) -> dict[str, int]:
-    """The number of all leads, by the header that the settings name and by the usual ones."""
+    """Return the total number of leads by header name, from the configured header and the usual ones."""
     names = (*([configured] if configured else []), *_TOTAL_HEADERS)
     return {name: total for name in names if (total := _count_in(response, name)) is not None}
 
@@ -367,7 +369,7 @@ def _date(response: httpx.Response, header: str = "Date") -> datetime | None:
 
 
 def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
-    """The delay asked for, in seconds or as a date by the platform's own clock."""
+    """Return the requested delay, given in seconds or as a date by the platform's own clock."""
     if (seconds := _count_in(response, "Retry-After")) is not None:
         return timedelta(seconds=seconds)
     until = _date(response, "Retry-After")
@@ -375,16 +377,16 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
 
 
 class Connections:
-    """As many connections as are used at once, each kept for the next request."""
+    """A pool that grows to the number of concurrent requests and reuses its connections."""
 
     def __init__(
         self, base: httpx.URL, headers: httpx.Headers, timeout: httpx.Timeout, cancel_token: CancelToken | None
     ) -> None:
-        """Open nothing yet; `cancel_token` is asked while waiting for an answer."""
+        """Open nothing yet; `cancel_token` is polled while waiting for a response."""
         self.seconds = (timeout.read or 30.0) * WAITS
-        """How long one exchange may take, from connecting to the last byte of the answer."""
+        """The deadline of one exchange, from connecting to the last byte of the response."""
         self._cancel_token = cancel_token
-        # Redirects are refused: the token would follow them.
+        # Redirects are not followed: the token would go along.
         self._new_client = partial(
             httpx.Client,
             headers=headers,
@@ -396,17 +398,17 @@ class Connections:
         self._idle: deque[_Connection] = deque()
 
     def close(self) -> None:
-        """Close the connections that nothing uses."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().client.close()
 
     def get(self, address: str, *, most: int) -> tuple[httpx.Response, bytes]:
-        """The answer at an address, and its body unpacked; of an error's body only what is short.
+        """Return the response at `address` and its unpacked body; a long error body comes back empty.
 
         Raises:
-            TimeoutError: no whole answer came in time, or before a stop.
-            TooLargeError: its body has more than `most` bytes.
-            ValueError: its body cannot be unpacked.
+            TimeoutError: the response was not complete in time or before cancellation.
+            TooLargeError: the body has more than `most` bytes.
+            ValueError: the body cannot be unpacked.
             httpx.HTTPError: the connection failed.
         """
         try:
@@ -417,18 +419,18 @@ class Connections:
         try:
             return bounded(request, self.seconds, cancel_token=self._cancel_token, abort=connection.abort)
         finally:
-            if not connection.is_aborted:  # else its request may still be ending in the other thread
+            if not connection.is_aborted:  # an aborted request may still be ending in its thread
                 self._idle.append(connection)
 
 
 @dataclass(slots=True)
 class _Connection:
-    """One connection at most."""
+    """A client that holds at most one connection, abortable from another thread."""
 
     client: httpx.Client
     is_aborted: bool = field(default=False, init=False)
     _stream: Any = field(default=None, init=False)
-    """httpcore's, of the connection made last."""
+    """The httpcore stream of the latest connection."""
 
     def get(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
         with self.client.stream("GET", address, extensions={"trace": self._trace}) as response:
@@ -440,13 +442,13 @@ class _Connection:
                 return response, b""
 
     def abort(self) -> None:
-        """End the request that runs in another thread."""
+        """End the request running in another thread."""
         self.is_aborted = True
         if self._stream is not None:
             shut_down_socket(self._stream.get_extra_info("socket"))
 
     def _trace(self, event: str, info: Mapping[str, object]) -> None:
-        """https://www.python-httpx.org/advanced/extensions/#trace."""
+        """Keep the stream of a new connection: https://www.python-httpx.org/advanced/extensions/#trace."""
         if event.endswith(_CONNECTED):
             self._stream = info["return_value"]
             if self.is_aborted:

@@ -1,4 +1,4 @@
-"""The fields of many leads as one tree, and what their names suggest."""
+"""Merge the fields of many leads into one tree, and recognise them by name."""
 
 import re
 import unicodedata
@@ -19,13 +19,13 @@ from connectors.text import counted
 
 
 def normalise(name: str) -> str:
-    """A name by which names are compared: no case, accents, `_`, `-` or points."""
+    """Return a name for comparison: only its letters and digits, without case or accents."""
     decomposed = unicodedata.normalize("NFKD", name)
     return "".join(letter for letter in decomposed if letter.isalnum()).casefold()
 
 
 def leaf(path: str) -> str:
-    """The last name of a dotted path, by which names are compared."""
+    """Return the last name of a dotted path, normalised."""
     return normalise(path.rpartition(".")[2])
 
 
@@ -79,16 +79,16 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "city": _words("city ville town commune ctccity"),
     "country": _words("country countrycode pays codepays ctccountry"),
 }
-"""What each thing may be called, likeliest first; what `candidates` names already stands here too."""
+"""Normalised names for each field, likeliest first, including those in `lead_parser.CANDIDATES`."""
 
 CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
 NEEDED = ("id", "created_at", "status", "click_id")
-"""Without these nothing can be sent."""
+"""Fields without which nothing can be sent."""
 
 CONSENT_PARTS = ("consent", "optin", "rgpd", "gdpr", "aduserdata", "adpersonalization", "personnalisation")
-"""What a consent's name has in it."""
+"""Substrings of a consent field's name."""
 AMOUNT_PARTS = ("amount", "montant", "prix", "price", "total", "budget", "chiffreaffaires", "revenue", "valeur")
-"""What an amount's name has in it."""
+"""Substrings of an amount field's name."""
 
 _DEEPEST = 6
 _MOST_PATHS = 400
@@ -96,7 +96,7 @@ _NAME = re.compile(r"[^\W\d][\w@$:-]{0,60}|_[\w-]{1,60}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE = re.compile(r"(?:\+|00)?[\d\s().-]{9,20}")
 _NUMBER = re.compile(
-    # As French people type amounts, too: 1 231, 3 780,00 €, 900 EUR HT; the spaces may be no-break ones.
+    # Also as typed in French: 1 231, 3 780,00 €, 900 EUR HT; the spaces may be non-breaking.
     r"-?(?:\d+|\d{1,3}(?:[ \u00a0\u2007\u2009\u202f]\d{3})+)(?:[.,]\d+)?(?:\s?(?:€|eur(?:os?)?))?(?:\s?(?:ttc|ht))?",
     re.IGNORECASE,
 )
@@ -112,26 +112,26 @@ class Node:
     """What leads hold at one path."""
 
     values: dict[int, list[object]] = field(default_factory=dict)
-    """By the lead's number, what is not empty there."""
+    """The non-empty values at the path, by the lead's index."""
     leads: set[int] = field(default_factory=set)
-    """The leads that have the path at all."""
+    """The indexes of the leads that have the path, even empty."""
     is_pair: bool = False
-    """Whether the path's last name was written as data, in a list of names and values."""
+    """Whether the path's last name came from a list of name/value pairs."""
     is_listed: bool = False
-    """Whether it stands in entries of a list, as past statuses do."""
+    """Whether the path lies inside the entries of a list, as past statuses do."""
 
     @property
     def filled(self) -> int:
-        """How many leads hold something there."""
+        """The number of leads with a non-empty value."""
         return len(self.values)
 
     @property
     def holds_more(self) -> bool:
-        """Whether it is a container: an object or a list."""
+        """Whether any value is a container: an object or a list."""
         return any(isinstance(value, Mapping | list) for value in self.every())
 
     def every(self) -> Iterator[object]:
-        """Every value."""
+        """Iterate over the values of all leads."""
         return chain.from_iterable(self.values.values())
 
 
@@ -139,9 +139,9 @@ Tree = Mapping[str, Node]
 
 
 def tree_of(leads: Sequence[object]) -> Tree:
-    """Every dotted path that many leads share, in the order it was met, containers among them.
+    """Return every dotted path that many leads share, containers included, in order of first appearance.
 
-    A name that few leads have may be somebody's data (an object kept by people's names), unless we know it.
+    An unknown name that few leads have is left out: it may be personal data, as in an object keyed by people's names.
     """
     nodes: dict[str, Node] = {}
     for number, lead in enumerate(leads):
@@ -165,7 +165,7 @@ def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[
         for one in value:
             yield from _walk(one, path, depth - 1, is_listed=True)
     for name, inner in value.items() if isinstance(value, Mapping) else pairs:
-        if _NAME.fullmatch(name):  # else neither to be written in the settings nor to be shown: it may be anything
+        if _NAME.fullmatch(name):  # any other name may be data: neither shown nor usable in the settings
             below = _join(path, name)
             yield below, inner, bool(pairs), is_listed
             yield from _walk(inner, below, depth - 1, is_listed=is_listed)
@@ -176,12 +176,12 @@ def _join(path: str, name: str) -> str:
 
 
 def is_php_date(value: object) -> bool:
-    """Whether an object is what PHP makes of a date."""
+    """Whether a value is a serialised PHP DateTime."""
     return isinstance(value, Mapping) and "date" in value and {normalise(name) for name in value} <= _PHP_DATE
 
 
 def is_date(value: object, zone: ZoneInfo) -> bool:
-    """Whether a value reads as a time, as text, as PHP's object or as a number since 1970."""
+    """Whether a value reads as a time: text, a PHP DateTime or a number since 1970."""
     return _moment(value, zone) is not None
 
 
@@ -195,7 +195,7 @@ def _moment(value: object, zone: ZoneInfo) -> Moment | None:
 
 
 def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
-    """The paths, how many leads fill each, and with what."""
+    """Return each path with how many leads fill it and the shapes of its values."""
     return tuple(KeyPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
 
 
@@ -220,7 +220,7 @@ def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
 
 
 def value_kind(value: object, zone: ZoneInfo) -> str:
-    """What a value is, in a word or two that reveal nothing of it."""
+    """Return the kind of a value in a few words that do not reveal it."""
     match value:
         case bool():
             return "true or false"
@@ -260,10 +260,10 @@ _LEAD_WORDS = frozenset(name for field in NEEDED for name in NAMES[field])
 
 
 def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[object]]:
-    """The setting that finds the leads, None where none is needed, and the leads it finds.
+    """Return `oplead.pagination.items`, None if it can stay unset, and the leads found with it.
 
     Raises:
-        Misconfigured: there is no array of leads, or several might be it.
+        Misconfigured: there is no array of leads, or more than one candidate.
     """
     try:
         return configured, find_items(body, configured)
@@ -273,7 +273,7 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
             for path, value in _envelope(body, "", _DEEPEST_ENVELOPE)
             if isinstance(value, list) and _may_be_leads(value) and _is_setting(path, value, body)
         }
-        # the one with the most of a lead's own words
+        # the array whose first entry has the most names typical of a lead
         likely = [path for path, words in found.items() if words == max(found.values())]
         if len(likely) != 1:
             raise
@@ -281,17 +281,17 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
 
 
 def envelope_values(body: object) -> list[tuple[str, object]]:
-    """The single values in an answer around its lists, by path."""
+    """Return the scalar values of a response outside its lists, with their paths."""
     around = _envelope(body, "", _DEEPEST_ENVELOPE)
     return [(path, value) for path, value in around if path and not isinstance(value, list)]
 
 
 def stated_total(body: object, shown: int) -> int | None:
-    """How many leads there are, where an answer has a number that can be it."""
+    """Return the total number of leads, if the response has a number that can be it: at least `shown`."""
     for path, value in envelope_values(body):
         name = leaf(path)
         if name in _TOTALS and isinstance(value, Decimal) and value == value.to_integral_value() and value >= shown:
-            # `count` is more often the length of this page
+            # `count` is usually the length of this page
             if name == "count" and value == shown:
                 continue
             return int(value)
@@ -299,7 +299,7 @@ def stated_total(body: object, shown: int) -> int | None:
 
 
 def _envelope(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
-    """The lists and single values of an answer, by path."""
+    """Yield the lists and scalar values of a response with their paths."""
     if not isinstance(value, Mapping):
         yield path, value
     elif depth:
@@ -308,7 +308,7 @@ def _envelope(value: object, path: str, depth: int) -> Iterator[tuple[str, objec
 
 
 def _is_setting(path: str, array: Sequence[object], body: object) -> bool:
-    """Whether a path can be written and leads to the array: a name with a point in it does not."""
+    """Whether a path can be written in the settings and leads to the array; a name with a dot cannot."""
     return not any(map(str.isspace, path)) and any(value is array for value in raw(body, path))
 
 

@@ -1,4 +1,4 @@
-"""Exact JSON, values at paths in a lead, and dates in the forms that Oplead writes."""
+"""Lossless JSON, values at dotted paths in a lead, and dates in the formats Oplead uses."""
 
 import json
 import re
@@ -11,29 +11,29 @@ from connectors.oplead.options import SinceOptions
 from connectors.records import Moment
 from connectors.text import counted
 
-_LONGEST_NUMBER = 100  # characters; no amount or id has more
-_MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of it
-_FLOAT_DIGITS = 14  # a number this long in exponent form has been through floating point and lost digits
+_LONGEST_NUMBER = 100  # characters; no amount or id is longer
+_MOST_VALUES = 2_000_000  # a page of 1,000 leads with 500 fields each has a quarter of that
+_FLOAT_DIGITS = 14  # an exponent-form number this long has lost digits to floating point
 _ESCAPE = re.compile(
-    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"  # both halves of a character
+    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}"  # a surrogate pair
     r"|(?P<half>\\u[Dd][89A-Fa-f][0-9A-Fa-f]{2})"
-    r"|\\.",  # any other, its second character with it: a backslash may itself be escaped
+    r"|\\.",  # any other escape, both characters: a backslash may itself be escaped
 )
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
 def read_json(content: bytes | str) -> object:
-    """The value of a JSON text, numbers as Decimal.
+    """Parse a JSON text, with numbers as Decimal.
 
-    A number in exponent form that is long enough to be an id (`1.2345678901235E+16`, as spreadsheets write
-    it) stays text, so that nobody takes it for one. Half a character (an emoji cut in two) becomes U+FFFD:
-    it can be neither hashed nor stored.
+    A number in exponent form that is long enough to be an id (`1.2345678901235E+16`, as spreadsheets write it) stays
+    text so that it is not mistaken for one. A lone surrogate (half of a truncated emoji) becomes U+FFFD, since it
+    can be neither hashed nor stored.
 
     Raises:
-        ValueError: it is no JSON, cut short, or without end.
+        ValueError: the text is not JSON, is truncated, has too many values or is nested too deeply.
     """
     text = content if isinstance(content, str) else content.decode(json.detect_encoding(content), "surrogatepass")
-    if sum(map(text.count, ",[{")) > _MOST_VALUES:  # before any is made: a value takes far more memory than its text
+    if sum(map(text.count, ",[{")) > _MOST_VALUES:  # checked before parsing: values take far more memory than text
         raise ValueError("more values than any page of leads has")
     text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], _HALF.sub("\ufffd", text))
     try:
@@ -47,7 +47,7 @@ def _number(literal: str) -> Decimal | str:
         return literal
     try:
         number = Decimal(literal)
-    except DecimalException:  # an exponent beyond any number
+    except DecimalException:  # the exponent is out of range
         return literal
     return literal if "e" in literal.casefold() and number.adjusted() >= _FLOAT_DIGITS else number
 
@@ -58,17 +58,16 @@ _LONG_NUMBER = 40
 
 
 def find(container: object, path: str) -> tuple[object, ...]:
-    """Every non-empty value at a dotted path, in order; one value where no list is on the way.
+    """Return every non-empty value at a dotted path, in order, with lists flattened.
 
-    A name matches exactly or else ignoring case, `_` and `-` (`externalID` = `external_id`). A list on the
-    way is read as name/value pairs where it holds any (`[{"name": "externalID", "value": …}]`), else every
-    element is entered.
+    A name matches exactly, or else ignoring case, `_` and `-` (`externalID` = `external_id`). A list along the path is
+    read as name/value pairs if it holds any (`[{"name": "externalID", "value": …}]`), otherwise element by element.
     """
     return tuple(value for value in _flat(raw(container, path)) if not is_empty(value))
 
 
 def raw(container: object, path: str) -> tuple[object, ...]:
-    """Every value at a dotted path as it stands: lists whole, empty ones too."""
+    """Return every value at a dotted path unchanged: lists whole, empty values included."""
     found: tuple[object, ...] = (container,)
     for name in path.split("."):
         found = tuple(value for inside in found for value in _named(inside, name))
@@ -76,19 +75,19 @@ def raw(container: object, path: str) -> tuple[object, ...]:
 
 
 def first(container: object, paths: Sequence[str]) -> object:
-    """The first non-empty value at the first path that has one, else None."""
+    """Return the first non-empty value at the first path that has one, else None."""
     return next((value for path in paths for value in find(container, path)), None)
 
 
 def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
-    """A value as text: itself, a number's digits, `true` or `false`, or an object's label, else None."""
+    """Return a value as text: itself, a number's digits, `true` or `false`, or an object's label; else None."""
     if isinstance(value, Mapping):
         inner = (text_of(one, keys) for key in keys for one in _named(value, key))
         return next((text for text in inner if text is not None), None)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        # 1E+999999 must not be spelt out in digits; no number of ours is longer than this.
+        # Never expand 1E+999999 into digits; no number we handle is longer than _LONG_NUMBER.
         return format(value, "f") if value.is_finite() and abs(value.adjusted()) < _LONG_NUMBER else str(value)
     if isinstance(value, str):
         return value.strip() or None
@@ -96,20 +95,20 @@ def text_of(value: object, keys: Sequence[str] = _TEXT_KEYS) -> str | None:
 
 
 def texts(container: object, paths: Sequence[str], keys: Sequence[str] = _TEXT_KEYS) -> tuple[str, ...]:
-    """Every distinct text at any of the paths, in order."""
+    """Return every distinct text at any of the paths, in order."""
     every = (text_of(value, keys) for path in paths for value in find(container, path))
     return tuple(dict.fromkeys(text for text in every if text is not None))
 
 
 def is_empty(value: object) -> bool:
-    """Whether a value says nothing: null, blank text, an empty list or object. 0 and false say something."""
+    """Whether a value is null, blank text, or an empty list or object; 0 and false are not empty."""
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, Mapping | list) and not value)
 
 
 def shape(value: object) -> str:
-    """What a value looks like, without showing it: `text, 18 characters`."""
+    """Describe a value without revealing it: `text, 18 characters`."""
     if isinstance(value, str):
         return f"text, {counted(len(value), 'character')}"
     if isinstance(value, Mapping):
@@ -140,7 +139,7 @@ def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object
 
 
 def pairs_in(entries: Sequence[object]) -> list[tuple[str, object]]:
-    """The names and values of the entries that are name/value pairs."""
+    """Return the names and values of the entries that are name/value pairs."""
     return [pair for entry in entries if isinstance(entry, Mapping) and (pair := _pair(entry)) is not None]
 
 
@@ -156,7 +155,7 @@ def _flat(values: Iterable[object]) -> Iterator[object]:
 
 
 def loose(name: str) -> str:
-    """A name without case, `_` and `-`, by which names are compared."""
+    """Return a name without case, `_` and `-`, for comparison."""
     return name.replace("_", "").replace("-", "").casefold()
 
 
@@ -166,24 +165,24 @@ _ISO = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})(?:[Tt
 _FRENCH = re.compile(
     rf"(?P<day>\d{{1,2}})/(?P<month>\d{{1,2}})/(?P<year>\d{{4}})(?:\s+(?:à\s+)?{_TIME})?(?P<zone>)", re.ASCII
 )
-_EPOCH = re.compile(r"[1-9]\d{8,12}(?:\.\d+)?", re.ASCII)  # with a 0 before it, it is a phone number
-_MILLISECONDS_FROM = 10**11  # as seconds this would be the year 5138, as milliseconds it is 1973
+_EPOCH = re.compile(r"[1-9]\d{8,12}(?:\.\d+)?", re.ASCII)  # with a leading 0 it is a phone number
+_MILLISECONDS_FROM = 10**11  # as seconds the year 5138, as milliseconds 1973
 _YEARS = range(1990, 2100)
 
 
 def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
-    """The time in `value`, an instant in UTC or only a day; None where it is empty.
+    """Return the time in `value`, an instant in UTC or a bare day; None if it is empty.
 
-    Reads ISO 8601 with or without zone, `2026-07-20 17:05:01`, `20/07/2026 17:05` (day first), seconds or
-    milliseconds since 1970, and the object PHP makes of a date. A time without a zone is `zone`'s wall clock.
+    Reads ISO 8601 with or without an offset, `2026-07-20 17:05:01`, `20/07/2026 17:05` (day first), seconds or
+    milliseconds since 1970, and PHP's serialised DateTime. A time without an offset is wall-clock time in `zone`.
 
     Raises:
-        ValueError: it holds something else; the message gives its shape, never the value.
+        ValueError: it is something else; the message gives its shape, never the value.
     """
     if isinstance(value, Mapping):
         return _read_php(value, zone)
     text = text_of(value) or ""
-    if is_empty(value) or text.startswith("0000-00-00"):  # how MySQL writes no date
+    if is_empty(value) or text.startswith("0000-00-00"):  # MySQL's zero date
         return None
     if match := _ISO.fullmatch(text) or _FRENCH.fullmatch(text):
         return _from_parts(match, value, zone)
@@ -193,7 +192,7 @@ def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
 
 
 def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
-    """A time as the platform wants it, rounded down to the format."""
+    """Format a time as `SinceOptions.format` requires, rounding down."""
     match form:
         case "iso":
             return moment.astimezone(UTC).isoformat(timespec="seconds")
@@ -208,30 +207,29 @@ def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
 
 
 def since_query(wanted: SinceOptions, since: datetime, until: datetime, zone: ZoneInfo) -> dict[str, str]:
-    """The filter's parameters: from `since`, and until `until` where the platform wants both ends."""
+    """Return the filter's query parameters: `since`, and `until` if the platform requires both ends."""
     ends = {wanted.param: since} | ({wanted.until_param: until} if wanted.until_param else {})
     return {name: write_moment(moment, wanted.format, zone) for name, moment in ends.items()}
 
 
 def instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The instant, in UTC, at which `zone`'s wall clock showed `wall`.
+    """Return the instant, in UTC, at which the wall clock in `zone` showed `wall`.
 
-    In spring's gap the time is moved on as the wall clock was (02:30 is 03:30). In autumn's overlap the
-    earlier of the two is meant: a change is then never dated after it happened, which platforms refuse as
-    being in the future.
+    A time in the spring gap moves forward as the wall clock did (02:30 is 03:30). In the autumn overlap the earlier
+    instant is used, so that a change is never dated after it happened: platforms reject times in the future.
     """
     return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
 def start_of(moment: Moment, zone: ZoneInfo) -> datetime:
-    """The first instant a moment can mean, in UTC: itself, or the start of its day in `zone`."""
+    """Return the earliest instant a moment can mean, in UTC: itself, or the start of its day in `zone`."""
     if isinstance(moment.at, datetime):
         return moment.at
     return instant(datetime.combine(moment.at, time()), zone)
 
 
 def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
-    """The start of the first time at the paths; None where there is none that can be read."""
+    """Return the start of the first time at the paths; None if there is none or it cannot be read."""
     try:
         moment = read_moment(first(container, paths), zone)
     except ValueError:
@@ -272,7 +270,7 @@ def _from_epoch(number: Decimal, value: object) -> Moment:
 
 
 def _read_php(value: Mapping[str, object], zone: ZoneInfo) -> Moment | None:
-    """`{"date": "2026-07-20 17:05:01.000000", "timezone_type": 3, "timezone": "Europe/Paris"}`."""
+    """Read `{"date": "2026-07-20 17:05:01.000000", "timezone_type": 3, "timezone": "Europe/Paris"}`."""
     text, name = value.get("date"), value.get("timezone")
     if not isinstance(text, str):
         if not value:

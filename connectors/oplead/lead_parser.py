@@ -1,4 +1,4 @@
-"""One lead's JSON, read into a record or refused with its reason."""
+"""Parse one lead's JSON into a record, or reject it with a reason."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ CANDIDATES = FieldPaths(
 
 
 def with_candidates(paths: FieldPaths) -> FieldPaths:
-    """The settings' paths, and the known candidates where they name none."""
+    """Return the configured paths, with the known candidates in place of None."""
     chosen = {one.name: getattr(paths, one.name) for one in fields(FieldPaths)}
     return FieldPaths(**{name: getattr(CANDIDATES, name) if path is None else path for name, path in chosen.items()})
 
@@ -59,20 +59,20 @@ _CONTACT_TEXT = ("value", "email", "number", "phone", "address", "label")
 _COUNTRY_TEXT = ("code", "iso", "value", "name", "label")
 _LONGEST_ID = 200
 _LONGEST_LABEL = 200
-_LONGEST_HISTORY = 1_000  # status changes: what is done with them is done for each stage of each conversion
-_LARGEST_LEAD = 1024 * 1024  # characters of its JSON
-_DEEPEST = 100  # levels; Python itself gives up at some hundreds
+_LONGEST_HISTORY = 1_000  # status changes; each is processed for every stage of every conversion
+_LARGEST_LEAD = 1024 * 1024  # characters of JSON
+_DEEPEST = 100  # levels; Python itself fails at a few hundred
 
 
 class UnreadableLeadError(Exception):
-    """This lead cannot be read: the message says why by shape, naming the setting to mend, never a value."""
+    """The lead cannot be read; the message gives shapes and the setting to fix, never a value."""
 
 
 def digest_of(item: Mapping[str, object]) -> str:
-    """SHA-256, lower-case hex, of a lead's canonical JSON: the same for the same content in any order.
+    """Return the SHA-256 (lower-case hex) of a lead's canonical JSON, independent of key order.
 
     Raises:
-        UnreadableLeadError: it is nested too deeply, or larger than any lead.
+        UnreadableLeadError: it is nested too deeply or too large.
     """
     _check_depth(item)
     canonical = json.dumps(item, default=str, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
@@ -82,20 +82,20 @@ def digest_of(item: Mapping[str, object]) -> str:
 
 
 class LeadParser:
-    """Reads the leads of one platform."""
+    """Parser for the leads of one platform."""
 
     def __init__(self, options: OpleadOptions, wanted: frozenset[str] = frozenset()) -> None:
-        """Read by the options' paths and rules; `wanted` are the paths whose values go into `Lead.fields`."""
+        """Use the options' paths and rules; `wanted` are the paths copied into `Lead.fields`."""
         self.paths = with_candidates(options.fields)
         self._rules = options.click_ids
         self._zone = options.zone
         self._wanted = sorted(wanted)
 
     def read_id(self, item: Mapping[str, object]) -> LeadId:
-        """The lead's id, as opaque text.
+        """Return the lead's id, as opaque text.
 
         Raises:
-            UnreadableLeadError: there is none, or it can be none.
+            UnreadableLeadError: the id is missing or unusable.
         """
         try:
             value = first(item, self.paths.id or ())
@@ -107,15 +107,14 @@ class LeadParser:
         return LeadId(text)
 
     def lacks_click_ids(self, item: Mapping[str, object]) -> bool:
-        """Whether the part of a lead that holds click ids is left out, so that its detail page must be read."""
+        """Whether the object that holds click ids is absent, so that the detail page must be fetched."""
         return not any(_has_container(item, path) for path in self.paths.click_id or ())
 
     def parse(self, item: Mapping[str, object], id: LeadId, digest: str) -> Lead:  # noqa: A002 the record's word
-        """The record of a lead, given as JSON with numbers as Decimal.
+        """Parse a lead from JSON whose numbers are Decimals.
 
         Raises:
-            UnreadableLeadError: it has no creation time, holds a time that cannot be read, is nested too deeply, or
-                has too much of a history.
+            UnreadableLeadError: no creation time, an unreadable time, or too many levels or status changes.
         """
         _check_depth(item)
         created_at = self._moment(item, self.paths.created_at, "created_at")
@@ -129,7 +128,7 @@ class LeadParser:
         return Lead(
             id=id,
             created_at=start_of(created_at, self._zone),
-            # A day alone bounds nothing: the pull that sees a change bounds it closer.
+            # A bare day is no useful bound: the pull that sees the change gives a tighter one.
             updated_at=updated_at.at if updated_at and isinstance(updated_at.at, datetime) else None,
             label=label,
             history=self._history(item, label),
@@ -142,7 +141,7 @@ class LeadParser:
         )
 
     def status_changes(self, item: Mapping[str, object]) -> list[StatusEntry]:
-        """The dated entries of a lead's history, as they stand there.
+        """Return the dated entries of a lead's history, in their original order.
 
         Raises:
             UnreadableLeadError: a time cannot be read, or there are too many entries.
@@ -151,7 +150,7 @@ class LeadParser:
         path = next((path for path in histories if find(item, path)), None)
         if path is None:
             return []
-        # A lead's general history tells of documents and calls too: there, only what names a status is one.
+        # A general `history` also covers documents and calls: only entries that name a status count there.
         names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
         read = (
             (_label(text_of(first(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
@@ -164,10 +163,10 @@ class LeadParser:
         return entries
 
     def _history(self, item: Mapping[str, object], label: str | None) -> tuple[StatusEntry, ...]:
-        """The dated changes, oldest first, and the current status's own date where they end on another label."""
+        """Return the dated changes, oldest first, plus the current status at its date if they end on another label."""
         entries = self.status_changes(item)
         if entries and self._start(entries[0]) > self._start(entries[-1]):
-            entries.reverse()  # newest first; the sort below keeps the order of equal days
+            entries.reverse()  # it was newest first; the stable sort below keeps the order within a day
         entries.sort(key=self._start)
         at = self._moment(item, self.paths.status_at, "status_at")
         if label and at and (not entries or entries[-1].label != label):
@@ -184,7 +183,7 @@ class LeadParser:
             raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
 
     def _click_ids(self, item: Mapping[str, object], utm_source: str | None) -> tuple[tuple[ClickId, ...], str | None]:
-        """Every click id at any of the paths; a field named like one kind (`leadData.gclid`) is a label."""
+        """Return every click id at the paths; a field named after one kind (`leadData.gclid`) acts as a label."""
         captured = self._moment(item, self.paths.click_id_at, "click_id_at")
         captured_at = captured.at if captured and isinstance(captured.at, datetime) else None
         read = partial(read_click_ids, utm_source=utm_source, rules=self._rules, zone=self._zone)
@@ -212,14 +211,14 @@ class LeadParser:
 
 
 def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
-    """An entry of the list as the object that it must be; anything else raises UnreadableLeadError."""
+    """Return a list entry, or raise UnreadableLeadError if it is not an object."""
     if not isinstance(entry, Mapping):
         raise UnreadableLeadError(f"an entry of the list is no object ({shape(entry)}){hint}")
     return entry
 
 
 def objects_in(body: object) -> list[Mapping[str, object]]:
-    """The objects in an answer about one lead that may be the lead: the answer itself, and what it wraps."""
+    """Return the objects that may be the lead: the response body and what it wraps as `data` or `lead`."""
     inside = (body, *raw(body, "data"), *raw(body, "lead"))
     return [one for one in inside if isinstance(one, Mapping)]
 
@@ -227,7 +226,7 @@ def objects_in(body: object) -> list[Mapping[str, object]]:
 def lead_among(
     objects: Iterable[Mapping[str, object]], lead_id: str, id_paths: Sequence[str]
 ) -> Mapping[str, object] | None:
-    """The object that has the lead's id."""
+    """Return the object that has the lead's id, else None."""
     return next((one for one in objects if text_of(first(one, id_paths)) == lead_id), None)
 
 
@@ -250,7 +249,7 @@ def _text(item: Mapping[str, object], paths: tuple[str, ...] | None) -> str | No
 
 
 def _label(text: str | None) -> str | None:
-    """A status as it may be kept and shown: without control characters, and cut where it is longer than any."""
+    """Return a status fit to store and display: without control characters, and truncated."""
     if text is None:
         return None
     label = plain(text).strip()
@@ -258,7 +257,7 @@ def _label(text: str | None) -> str | None:
 
 
 def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
-    """The first spelling that names a country, else the first: a code of Oplead's own may stand beside the name."""
+    """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
     by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
     spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
     return next(filter(_names_a_country, spellings), next(iter(spellings), None))
@@ -269,7 +268,7 @@ def _names_a_country(text: str) -> bool:
 
 
 def _wanted_value(item: Mapping[str, object], path: str) -> str | Decimal | None:
-    """The value at a path; several different ones joined by ` | `, so that none is taken for the only one."""
+    """Return the value at a path; distinct values are joined by ` | ` so that none passes for the only one."""
     found = (value if isinstance(value, str | Decimal) else text_of(value) for value in find(item, path))
     values = dict.fromkeys(value for value in found if value is not None)
     if len(values) > 1:

@@ -1,4 +1,4 @@
-"""The options of one Oplead platform."""
+"""Options for one Oplead platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,24 +12,24 @@ PaginationStyle = Literal["auto", "none", "page", "offset", "cursor", "last_id",
 
 @dataclass(frozen=True, slots=True)
 class AuthOptions:
-    """How the token is sent to Oplead, which publishes no rule for it."""
+    """How the token is sent; Oplead does not document it."""
 
     style: Literal["bearer", "header", "query", "none"] = "bearer"
     name: str | None = None
-    """The header's or query parameter's name; required by `header` and `query`."""
+    """The name of the header or query parameter; required for `header` and `query`."""
     prefix: str = ""
-    """What stands before the token in the header, its space included."""
+    """Text before the token in the header, including any space."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaginationOptions:
-    """How the list goes on to its next page."""
+    """How the list is paginated."""
 
     style: PaginationStyle = "auto"
     items: str | None = None
-    """Where the array of leads is; searched for where unset."""
+    """The path of the array of leads; found automatically if unset."""
     next: str | None = None
-    """Where the next URL or cursor stands; searched for where unset."""
+    """The path of the next URL or cursor; found automatically if unset."""
     page_param: str = "page"
     first_page: int = 1
     size_param: str | None = None
@@ -37,21 +37,21 @@ class PaginationOptions:
     offset_param: str = "offset"
     cursor_param: str = "cursor"
     total: str | None = None
-    """Where the number of all leads stands; searched for where unset."""
+    """The path of the total number of leads; found automatically if unset."""
     total_header: str | None = None
-    """The header with the number of all leads; read only where it is named."""
+    """The header with the total number of leads; none is used if unset."""
     max_pages: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SinceOptions:
-    """The query parameter by which the platform lists only what changed since a time."""
+    """The query parameters that restrict the list to leads changed since a given time."""
 
     param: str
     format: str = "iso"
-    """`iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern of `strftime` (`%d/%m/%Y`), in the account's zone."""
+    """`iso` (in UTC), `epoch_s`, `epoch_ms`, or in the account's zone `date` or a `strftime` pattern (`%d/%m/%Y`)."""
     until_param: str | None = None
-    """The parameter for the end of the time, where the platform wants both."""
+    """The parameter for the end of the period, if the platform requires both ends."""
 
 
 Paths = tuple[str, ...] | None
@@ -59,7 +59,7 @@ Paths = tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class FieldPaths:
-    """Where each thing stands in a lead, as dotted paths tried in turn; None uses the known candidates."""
+    """Where each field is in a lead, as dotted paths tried in order; None uses the known candidates."""
 
     id: Paths = None
     created_at: Paths = None
@@ -83,7 +83,7 @@ class FieldPaths:
 
 @dataclass(frozen=True, slots=True)
 class ClickIdRules:
-    """How click ids without a label are read."""
+    """How to read click ids without a label."""
 
     bare: BareRule = "by_utm"
     bare_digits: BareDigitsRule = "reject"
@@ -91,11 +91,11 @@ class ClickIdRules:
 
 @dataclass(frozen=True, slots=True)
 class OpleadOptions:
-    """One Oplead platform: where it is, how it is asked, and where things stand in its leads."""
+    """One Oplead platform: its address, how to query it, and where fields are in its leads."""
 
     token: str = field(repr=False)
     zone: ZoneInfo
-    """The zone of times written without one, and of calendar days."""
+    """The time zone of calendar days and of times that lack one."""
     base_url: str = "https://api.oplead.com"
     path_prefix: str = "/v1"
     leads_path: str = "/leads"
@@ -103,17 +103,17 @@ class OpleadOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     extra_query: Mapping[str, str] = field(default_factory=dict)
     in_flight: int = 4
-    """How many of leads' own pages may be asked for at once."""
+    """The maximum number of concurrent detail fetches."""
     max_requests: int | None = None
-    """After so many requests a night's reading stops at a page's end, as it does when its time is up."""
+    """The number of requests after which a night's reading stops at the end of a page, as when its time is up."""
     largest_page_mb: int = 64
-    """A page with more is refused unread; of a lead's own page a sixteenth, for so many may wait at once."""
+    """The largest list page; a larger one is refused unread. A detail page may have a sixteenth: many may be queued."""
     auth: AuthOptions = AuthOptions()
     pagination: PaginationOptions = PaginationOptions()
     since_filter: SinceOptions | None = None
-    """None lists everything: `since` is then left to the caller's digests."""
+    """None lists everything and leaves change detection to the caller's digests."""
     detail: Literal["auto", "always", "never"] = "auto"
-    """Whether a lead's own page is read: `auto` only where the list leaves out the click ids' container."""
+    """Whether to fetch a lead's detail page; `auto` does if the list omits the object that holds the click ids."""
     fields: FieldPaths = FieldPaths()
     click_ids: ClickIdRules = ClickIdRules()
 
@@ -122,4 +122,4 @@ PUT_THE_KEY = (
     "put the client admin's API key into the variable that oplead.token names, as OPLEAD_TOKEN in .env, "
     "never into the settings themselves"
 )
-"""What to do about a refused key, so that nobody pastes it into a file that is shared."""
+"""Advice for a refused key, worded to keep the key out of a shared file."""

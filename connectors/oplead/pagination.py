@@ -1,4 +1,4 @@
-"""Lists page by page: where the leads are in an answer, and how one gets to the next page."""
+"""Walk a paginated list: find the leads in a response and the position of the next page."""
 
 import hashlib
 import re
@@ -30,13 +30,13 @@ _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 _CIRCLE = "the list's pages repeat: see oplead.pagination (style, first_page, and the parameter's name)"
 _EMPTY_PAGES = 3
-"""This many empty pages in a row end a list that always names a next page."""
+"""Consecutive empty pages that end a list which always names a next page."""
 _TOLERATED = 50
-"""One lead in this many may be missing at the end: platforms count some leads that they do not list."""
+"""One lead in this many may be missing at the end: platforms count some leads they do not list."""
 _NOT_FOUND = 404
 _WITHOUT_ID = "\0"
-"""Begins the mark of an entry without an id."""
-_LONGEST_POSITION = 4_000  # characters of an address that servers take
+"""The prefix of the mark of an entry without an id."""
+_LONGEST_POSITION = 4_000  # characters; servers reject longer URLs
 
 Kind = Literal["start", "page", "offset", "cursor", "target"]
 _NUMBERED = frozenset({"page", "offset"})
@@ -54,53 +54,53 @@ _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Where a page of the list is asked for: a number, a cursor, or a path and query (`target`)."""
+    """The position of a page in the list: a number, a cursor, or a path and query (`target`)."""
 
     kind: Kind
     value: str = ""
 
     @property
     def token(self) -> str:
-        """The position as one text, to be kept and read again by `PageWalk.resume`."""
+        """The position as a string that `PageWalk.resume` accepts."""
         return f"{self.kind}:{self.value}"
 
 
 @dataclass(eq=False, repr=False)
 class PageWalk:
-    """One way through a list's pages; it remembers where it was."""
+    """One traversal of a list's pages; it detects cycles, repeated pages and missing leads."""
 
     options: PaginationOptions
     client: OpleadClient
-    """No next page may leave its scheme, host and port."""
+    """Next pages must stay on its scheme, host and port."""
     changes: Mapping[str, str] = field(default_factory=dict)
-    """The filter that lists only what changed; a next URL is followed as it is."""
+    """The query parameters of the change filter; they are not added to a next URL."""
     moved: bool = field(default=False, init=False)
-    """Whether the list is known to have moved while it was read: an entry came twice, or the total changed."""
+    """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
     _positions: set[PagePosition] = field(default_factory=set, init=False)
     _pages: set[bytes] = field(default_factory=set, init=False)
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=2), init=False)
-    """The marks of the last pages: a list that moves hands its entries on to the next page."""
+    """The marks of the last two pages: when a list shifts, entries reappear on the next page."""
     _listed: int = field(default=0, init=False)
     _totals: list[int] = field(default_factory=list, init=False)
-    """The first total stated, and the latest."""
+    """The first and the latest stated total."""
     _empty_in_a_row: int = field(default=0, init=False)
     _is_resumed: bool = field(default=False, init=False)
 
     @property
     def missing(self) -> int:
-        """How many of the leads that the platform counts were not listed, once the end is reached.
+        """How many of the leads counted by the platform were not listed, once the end is reached.
 
-        0 where that cannot be known: the total changed meanwhile, or the walk did not begin at the start.
+        0 if unknown: the total is missing or varies, the list shifted, a change filter is set, or the walk was resumed.
         """
         if self._is_resumed or self.moved or self.changes or len(set(self._totals)) != 1:
             return 0
         return max(0, self._totals[0] - self._listed)
 
     def refuse_if_cut(self) -> None:
-        """At the end: compare what was listed with the total that was stated, if any.
+        """Compare the leads listed with the stated total, if any; call this at the end.
 
         Raises:
-            Misconfigured: clearly fewer leads were listed than there are.
+            Misconfigured: clearly fewer leads were listed than the platform states.
         """
         if self.missing * _TOLERATED > sum(self._totals[:1]):
             raise Misconfigured(
@@ -110,7 +110,7 @@ class PageWalk:
             )
 
     def start(self) -> PagePosition:
-        """The first page."""
+        """Return the position of the first page."""
         match self.options.style:
             case "page":
                 return PagePosition("page", str(self.options.first_page))
@@ -120,7 +120,7 @@ class PageWalk:
                 return PagePosition("start")
 
     def resume(self, token: str) -> PagePosition:
-        """The position of an earlier walk's token; the first page where the settings have changed since.
+        """Return the position for an earlier walk's token, or the first page if the token does not fit the settings.
 
         Raises:
             Misconfigured: it leads to another host.
@@ -133,7 +133,7 @@ class PageWalk:
         return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
 
     def address(self, position: PagePosition) -> str:
-        """The path and query that ask for a position."""
+        """Return the path and query that request a position."""
         if position.kind == "target":
             return position.value
         options, query = self.options, dict(self.changes)
@@ -145,19 +145,19 @@ class PageWalk:
         return self.client.list_path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
-        """The position that follows a page; None at the end.
+        """Return the position that follows a page; None at the end.
 
-        The page's entries are told apart by `marks`, one each: an id, or else `nameless`.
+        `marks` identifies the page's entries, one mark each: the id, or the result of `nameless`.
 
         Raises:
-            Misconfigured: the list cannot be followed, may be cut, leaves the host or runs in circles.
+            Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
         self._positions.add(position)
         is_repeated = self._is_repeated(marks)
         self._count(position, answer, marks, is_new=not is_repeated)
         following = self._following(position, answer, marks) if self._goes_on(position, marks) else None
         if is_repeated:
-            # A list that is numbered may serve its last page again and again.
+            # A numbered list may repeat its last page past the end.
             is_known_to_go_on = self._is_resumed or len(self._pages) > 1
             if position.kind in _NUMBERED and (is_known_to_go_on or self._totals[-1:] == [self._listed]):
                 return None
@@ -169,10 +169,10 @@ class PageWalk:
         return following
 
     def after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
-        """Where to go when a page is refused: nowhere past the end, to the start from a position grown stale.
+        """Return where to go after a refused page: None past the end, the start if a resumed position is stale.
 
         Raises:
-            OpleadRefused: it means neither.
+            OpleadRefused: neither applies.
         """
         if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.start():
             return None
@@ -182,7 +182,7 @@ class PageWalk:
         raise refusal
 
     def _goes_on(self, position: PagePosition, marks: Sequence[str]) -> bool:
-        """Whether there may be more: a platform may leave leads out of a page until none is on it."""
+        """Whether more pages may follow: a platform may filter leads out of a page until it is empty."""
         self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
         return self._empty_in_a_row < (1 if position.kind in _NUMBERED else _EMPTY_PAGES)
 
@@ -202,9 +202,9 @@ class PageWalk:
             self._listed += len(named - recent) + sum(map(lacks_id, marks))
             self.moved |= not recent.isdisjoint(named)
         total = self._total(answer)
-        # What is smaller than what was listed is no total: some platforms state a page's own number.
+        # A number below the leads listed is no total: some platforms state the size of the page.
         if total is not None and total >= self._listed:
-            # By a cursor nothing is passed over, whatever comes and goes.
+            # A cursor skips nothing, whatever is added or removed meanwhile.
             self.moved |= position.kind != "cursor" and self._totals[-1:] not in ([], [total])
             self._totals = [*self._totals[:1], total]
 
@@ -220,7 +220,7 @@ class PageWalk:
         match self.options.style:
             case "none":
                 return None
-            # A page's length proves nothing: the platform may leave leads out after it has cut.
+            # A short page proves nothing: the platform may filter leads after slicing the page.
             case "page":
                 return PagePosition("page", str(int(position.value) + 1))
             case "offset":
@@ -244,7 +244,7 @@ class PageWalk:
         return following
 
     def _self_described(self, answer: OpleadAnswer) -> PagePosition | None:
-        """Only what an answer states itself: a next URL, a Link header, a cursor."""
+        """Return the next position if the response states it: a next URL, a Link header or a cursor."""
         value = _stated(answer.body, self._next_paths(_NEXT_URLS))
         if isinstance(value, str) and value.startswith(("http://", "https://", "/", "?")):
             return self._linked(value, answer)
@@ -258,7 +258,7 @@ class PageWalk:
         return candidates if self.options.next is None else (self.options.next,)
 
     def _refuse_if_more(self, answer: OpleadAnswer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
-        """Refuse a list that may go on after an answer that names no next page."""
+        """Raise Misconfigured if the list may continue after a response that names no next page."""
         if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
             style = self.options.style
             way = (
@@ -275,7 +275,7 @@ class PageWalk:
         return None if value is None else self._target(_position_text(value), answer.url)
 
     def _target(self, written: str, base: str) -> PagePosition:
-        """An address as a position, on our own scheme and host whatever it says."""
+        """Return a URL as a position on our own scheme and host, without the token; raise if it names another host."""
         try:
             there, here = urlsplit(urljoin(base, written)), urlsplit(self.client.origin)
             is_ours = _host(there) == _host(here)
@@ -285,29 +285,29 @@ class PageWalk:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
         query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != self.client.secret)
-        # Two slashes before it would make a host of its first part where the position is read again.
+        # With two leading slashes, resuming would parse the first segment as a host.
         path = "/" + there.path.lstrip("/")
         return PagePosition("target", path + ("?" + query if query else ""))
 
 
 def nameless(item: object) -> str:
-    """The mark of an entry without an id: a hash, which reveals nothing; two alike count as two."""
+    """Return the mark of an entry without an id: a hash, which reveals nothing; identical entries each count."""
     return _WITHOUT_ID + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 
 
 def lacks_id(mark: str) -> bool:
-    """Whether a mark is that of an entry without an id."""
+    """Whether a mark stands for an entry without an id."""
     return mark.startswith(_WITHOUT_ID)
 
 
 def _stated(body: object, paths: Sequence[str]) -> object:
-    """The first value that an answer has at the paths; `false` states nothing."""
+    """Return the first value at the paths of a response; `false` counts as none."""
     value = first(body, paths) if isinstance(body, Mapping) else None
     return None if value is False else value
 
 
 def _after_last_id(marks: Sequence[str]) -> PagePosition | None:
-    """After the last entry that has an id: nothing else of an entry may be kept, or stand in an address."""
+    """Return the position after the last entry with an id, the only part fit to store or put in a URL."""
     if not marks:
         return None
     last = next((mark for mark in reversed(marks) if not lacks_id(mark)), None)
@@ -332,13 +332,13 @@ def _position_text(value: object) -> str:
 
 
 def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, paths: Sequence[str]) -> bool:
-    """Whether there may be more than an answer holds that names no next page."""
+    """Whether there may be more leads after a response that names no next page."""
     if not isinstance(body, Mapping):
         return is_first and count in _PAGE_SIZES
     if first(body, _MORE) is True:
         return True
     if not is_first or any(raw(body, path) for path in paths):
-        return False  # an answer with a place for the next page would name it there
+        return False  # a later page, or one whose next-page field is empty
     return count in _PAGE_SIZES if total is None else total > count
 
 
@@ -352,10 +352,10 @@ _KEY = re.compile(r"[A-Za-z_@$][\w.:-]{0,40}", re.ASCII)
 
 
 def find_items(body: object, path: str | None) -> list[object]:
-    """The one array of leads in an answer: at `path`, else the answer itself, else under a usual name.
+    """Return the only array of leads in a response: at `path`, or else the body itself or under a usual name.
 
     Raises:
-        Misconfigured: there is none, or more than one.
+        Misconfigured: there is no such array, or more than one.
     """
     if path is not None:
         candidates = list(raw(body, path))
@@ -386,7 +386,7 @@ def _under_usual_names(body: object) -> list[object]:
 
 
 def _is_keyed(value: object) -> bool:
-    """Whether an object holds only objects, each under a name that reads as an id."""
+    """Whether a value is an object of objects, each under a key that looks like an id."""
     return (
         isinstance(value, Mapping)
         and bool(value)

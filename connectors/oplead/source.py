@@ -1,4 +1,4 @@
-"""Leads and their changes, read from Oplead: the port `LeadSource`."""
+"""The `LeadSource` port for Oplead: reads leads and their changes."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, Unreada
 
 
 class Latest:
-    """Keeps the `count` entries of a list that were created last, page by page; its memory does not grow."""
+    """Collects the `count` most recently created entries of a list, page by page, in bounded memory."""
 
     def __init__(self, count: int, created: Callable[[object], datetime | None]) -> None:
         self._count = count
@@ -39,13 +39,13 @@ class Latest:
         self._seen = 0
 
     def add(self, entries: Iterable[object]) -> None:
-        """Look at the entries of one more page."""
+        """Add the entries of another page."""
         for entry in entries:
             self._seen += 1
             if (at := self._created(entry)) is not None:
                 self._is_descending &= self._last is None or at <= self._last
                 self._last = at
-                # Of two created at once, the one that the list has last wins; entries themselves have no order.
+                # The index breaks ties in favour of the later entry; entries themselves cannot be compared.
                 self._dated.append((at, self._seen, entry))
             if len(self._head) < self._count:
                 self._head.append(entry)
@@ -54,17 +54,17 @@ class Latest:
 
     @property
     def is_enough(self) -> bool:
-        """Whether what follows is older: the list runs from the newest, and all are there."""
+        """Whether the rest can be skipped: the list runs newest first and `count` entries are collected."""
         return self._is_descending and len(self._dated) == self._count
 
     @property
     def newest(self) -> list[object]:
-        """The entries with a creation time, newest first; none where no entry has one."""
+        """The collected entries, newest first; empty if no entry has a creation time."""
         return [entry for _, _, entry in self._dated]
 
     @property
     def ends(self) -> tuple[list[object], list[object]]:
-        """The first and the last entries of the list, in its order."""
+        """The first and the last `count` entries, in list order."""
         return self._head, list(self._tail)
 
 
@@ -74,12 +74,12 @@ _TOO_MANY_NOT_FOUND = 5
 
 
 class _NoLeadError(Misconfigured):
-    """A detail page holds no lead at all."""
+    """A detail page holds no lead."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ListEntry:
-    """A list's entry of a lead that is to be read."""
+    """A list entry whose lead must be read."""
 
     item: Mapping[str, object]
     id: LeadId
@@ -88,16 +88,16 @@ class _ListEntry:
 
 
 _DetailPage = Mapping[str, object] | OtherLead | UnreadableLead | None
-"""The lead on its detail page, None where Oplead has no such page, or why it cannot be read."""
+"""The lead on a detail page, another lead found there, why it is unreadable, or None if the page is gone."""
 
 
 class OpleadSource:
-    """Reads leads from one Oplead platform, for one night; only GETs ever go out. Errors are those of the port."""
+    """Reads leads from one Oplead platform for one night, with GET requests only; raises what the port declares."""
 
     def __init__(self, client: OpleadClient, *, wanted_fields: frozenset[str] = frozenset()) -> None:
-        """Ask nothing yet; `wanted_fields` are the dotted paths whose values go into `Lead.fields`.
+        """Send nothing yet; `wanted_fields` are the dotted paths copied into `Lead.fields`.
 
-        Every method raises what the client does: WrongClock, where Oplead's clock is too far from ours.
+        Every method that reads also raises WrongClock if Oplead's clock is too far from ours.
         """
         self._client = client
         self._options = client.options
@@ -118,12 +118,12 @@ class OpleadSource:
         self._client.close()
 
     def fetch_changes(self, since: datetime | None, *, resume: str | None, is_known: IsKnown) -> Iterator[LeadPage]:
-        """Yield the leads changed since `since`, a page at a time; all of them where the options have no filter.
+        """Yield the leads changed since `since`, a page at a time; all leads if no filter is configured.
 
-        `Lead.digest` is that of a lead's entry in the list, even where its detail page is read too: `is_known`
-        must be able to decide before that page is read. A resume token from other settings, or one that Oplead
-        no longer takes, starts the list over, so that nothing is missed. Misconfigured is also raised when every
-        page was given, where Oplead says that there are clearly more leads than these.
+        `Lead.digest` covers the list entry only, even if the detail page is read too, so that `is_known` can decide
+        before the detail fetch. A resume token from other settings, or one that Oplead no longer accepts, restarts
+        the list so that nothing is missed. Misconfigured is also raised after the last page if Oplead states clearly
+        more leads than it listed.
         """
         wanted, now = self._options.since_filter, self._client.clock.now()
         changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
@@ -140,9 +140,10 @@ class OpleadSource:
         walk.refuse_if_cut()
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """The leads that were created last, `count` of them at most, newest first.
+        """Return up to `count` of the most recently created leads, newest first, then the unreadable ones.
 
-        The whole list is looked through, unless it runs from the newest; detail pages are read of these leads alone.
+        Scans the whole list unless it runs newest first. Fetches detail pages for these leads only, plus the list's
+        first and last lead if entries have no creation time.
         """
         paths, zone = self._parser.paths.created_at or (), self._options.zone
         latest = Latest(count, lambda entry: first_instant(entry, paths, zone))
@@ -158,26 +159,26 @@ class OpleadSource:
 
     @property
     def shown(self) -> int:
-        """How many leads `fetch_latest` read, those that cannot be read among them."""
+        """How many leads `fetch_latest` read, unreadable ones included."""
         return len(self._shown or ())
 
     @property
     def shown_paths(self) -> Sequence[str]:
-        """Every dotted path that these share."""
+        """The dotted paths that the leads read by `fetch_latest` share."""
         return list(tree_of(self._shown or ()))
 
     def filled(self, path: str) -> int:
-        """How many of these hold something at a dotted path."""
+        """Return how many of the leads read by `fetch_latest` have a value at a dotted path."""
         return sum(bool(find(lead, path)) for lead in self._shown or ())
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
-        """The newer end of a list whose entries are not dated, by the detail pages of its first and last lead."""
+        """Return the newer end of a list of undated entries, judged by the details of its first and last lead."""
         outermost = self._page([*head[:1], *tail[-1:]]).leads
         is_ascending = len(outermost) < 2 or outermost[0].created_at <= outermost[-1].created_at  # noqa: PLR2004 - both
         return tail if is_ascending else head
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Each lead by its id, in the order asked for, while requests are left; None where it is deleted (404, 410)."""
+        """Yield each lead by id, in order, while requests are left; None for a deleted lead (404, 410)."""
         affordable = takewhile(lambda _: not self.is_spent, islice(ids, self._requests_left))
         with closing(self._detail_pages(affordable)) as pages:
             for lead_id, page in pages:
@@ -185,19 +186,19 @@ class OpleadSource:
 
     @property
     def _requests_left(self) -> int | None:
-        """None where they are not limited."""
+        """Requests left for this night; None if unlimited."""
         allowed = self._options.max_requests
         return None if allowed is None else max(0, allowed - self._client.requests)
 
     @property
     def is_spent(self) -> bool:
-        """Whether as many requests were made as the options allow."""
+        """Whether the request limit is used up."""
         return self._requests_left == 0
 
     def _list_pages(
         self, walk: PageWalk, position: PagePosition | None
     ) -> Iterator[tuple[datetime | None, Sequence[object], PagePosition | None]]:
-        """The entries of each page from a position on, when they were served, and the position that follows."""
+        """Yield, for each page from `position` on, when it was served, its entries and the next position."""
         while position is not None:
             try:
                 answer = self._client.get(walk.address(position))
@@ -211,14 +212,14 @@ class OpleadSource:
             yield answer.served_at, items, position
 
     def _mark(self, item: object) -> str:
-        """What tells an entry of a page from the others: its id, where it has one."""
+        """Return what identifies an entry: its id, or else a hash of its content."""
         try:
             return self._parser.read_id(object_in_list(item))
         except UnreadableLeadError:
             return nameless(item)
 
     def _page(self, items: Sequence[object], is_known: IsKnown = lambda _id, _digest: False) -> LeadPage:
-        # Where all that a page has is something else, it is likely to be another list.
+        # If no item is an object, this is probably not the list of leads.
         hint = "" if any(isinstance(item, Mapping) for item in items) else ": see oplead.pagination.items"
         entries = [self._entry(item, is_known, hint) for item in items]
         bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
@@ -233,7 +234,7 @@ class OpleadSource:
         )
 
     def _entry(self, item: object, is_known: IsKnown, hint: str) -> _ListEntry | LeadId | UnreadableLead:
-        """A list's entry to be read, its id where it is known already, or why it cannot be read."""
+        """Return the entry to read, only its id if it is already known, or why it cannot be read."""
         lead_id = None
         try:
             entry = object_in_list(item, hint)
@@ -248,7 +249,7 @@ class OpleadSource:
         return _ListEntry(entry, lead_id, digest, needs_details)
 
     def _complete(self, entry: _ListEntry, pages: Iterator[tuple[LeadId, _DetailPage]]) -> Lead | UnreadableLead:
-        """The lead of an entry, with its detail page where the entry lacks something: the next of `pages`."""
+        """Parse an entry, merged with the next of `pages` if it needs details."""
         item = entry.item
         if entry.needs_details:
             details = self._listed(*next(pages))
@@ -258,7 +259,7 @@ class OpleadSource:
         return self._parsed(item, entry.id, entry.digest)
 
     def _listed(self, lead_id: LeadId, page: _DetailPage) -> Mapping[str, object] | UnreadableLead:
-        """The detail page of a lead that is in the list, and so must have one."""
+        """Return a listed lead's detail page, or why it is unreadable; raise if too many in a row do not exist."""
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)
@@ -270,9 +271,10 @@ class OpleadSource:
         return page
 
     def _detail_pages(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, _DetailPage], None, None]:
-        """Each lead's detail page in order.
+        """Yield each lead's detail page, in order.
 
-        One lead whose page always fails must not stop every night; two in a row are the platform's.
+        A page that always fails must not stop every night, so a single failure only makes its lead unreadable. A second
+        consecutive failure of the same type, or one with a requested delay, counts as the platform's and is raised.
         """
         with closing(self._client.get_leads(ids)) as answers:
             for lead_id, answer in answers:
@@ -299,13 +301,11 @@ class OpleadSource:
             raise
 
     def _unwrapped(self, body: object, lead_id: LeadId) -> Mapping[str, object] | OtherLead:
-        """The lead in an answer about one lead: the answer, or what it wraps, whichever has the lead's id.
-
-        Whatever has an id there may have another one.
+        """Return the object with the lead's id, the body or what it wraps; else the other lead found there.
 
         Raises:
-            UnreadableLeadError: the id there cannot be one.
-            _NoLeadError: nothing there has any.
+            UnreadableLeadError: the only id there is unusable.
+            _NoLeadError: nothing there has an id.
         """
         named = [one for one in objects_in(body) if first(one, self._id_paths) is not None]
         if not named:

@@ -1,7 +1,7 @@
-"""Finds out how an Oplead platform answers, since nobody has published it: asks a little, reads the answers.
+"""Discover how an Oplead platform responds, since its API is undocumented, with a bounded number of requests.
 
-`access`, `pagination` and `sampling` ask, all within bounds, and `probe` asks once more before it suggests;
-`field_survey` and `field_tree` read the answers and are pure.
+`access`, `pagination` and `sampling` send requests; `probe` verifies the findings with a few more before suggesting
+settings. `field_survey` and `field_tree` analyse the responses and are pure.
 """
 
 from connectors.oplead.probe.probe import OpleadProbe

@@ -1,4 +1,4 @@
-"""Which address, header and parameters give access, and the bounded requests that find out."""
+"""Find the URL, header and parameters that give access, within a request limit."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,23 +16,23 @@ from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, P
 from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
-"""Makes a client; all share one rate limit."""
+"""Opens a client; all clients share one rate limit."""
 
 _FAILURES_IN_A_ROW = 2
 
 
 class QuestionLimitReached(Exception):
-    """The limit on questions is reached: what is not known by now stays undecided."""
+    """The request limit is reached; whatever is unknown stays undecided."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclinedQuestion:
-    """A question the platform did not take."""
+    """A request the platform declined."""
 
     status: int | None
-    """None where it failed each time it was asked (5xx, no JSON)."""
+    """None if every attempt failed (5xx, not JSON)."""
     body: bytes = field(default=b"", repr=False)
-    """The answer's body, only to be compared."""
+    """The response body, for comparison only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +42,36 @@ class ListedPage:
     answer: OpleadAnswer
     items: tuple[object, ...] = field(repr=False)
     marks: tuple[str, ...] = field(repr=False)
-    """What tells the entries apart, one each: their ids, or else `nameless`."""
+    """One mark per entry that identifies it: its id, or else the result of `nameless`."""
 
 
 @dataclass(slots=True)
 class QuestionLimit:
-    """How many requests may still be made, by every search together."""
+    """The number of requests left, shared by every search."""
 
     left: int
     failures: int = 0
-    """How many in a row failed, as against being declined."""
+    """Consecutive failures; a declined request is not one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a platform within a limit."""
+    """Sends requests to a platform within a limit."""
 
     client: OpleadClient
     limit: QuestionLimit
 
     def list(self, query: Mapping[str, str]) -> OpleadAnswer | DeclinedQuestion:
-        """The list, asked for with `query`."""
+        """Request the list with `query`."""
         return self.ask(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
     def ask(self, target: str) -> OpleadAnswer | DeclinedQuestion:
-        """The answer at a path and query of this platform.
+        """Request a path and query on this platform.
 
         Raises:
-            QuestionLimitReached: nothing was asked.
+            QuestionLimitReached: the limit is used up; nothing was sent.
             Misconfigured: the token is refused.
-            Transient: the platform is not well: two questions in a row failed, and so does the bare list.
+            Transient: the platform is down: two requests in a row failed, and so did the bare list.
         """
         limit = self.limit
         if limit.left <= 0:
@@ -88,7 +88,7 @@ class Asker:
             limit.left -= ATTEMPTS - 1
             limit.failures += 1
             if limit.failures % _FAILURES_IN_A_ROW == 0:
-                # Some platforms break (500) on what they do not know: only one that fails at its bare list is ill.
+                # Some platforms return 500 for unknown parameters: only a failing bare list means an outage.
                 with suppress(OpleadRefused):
                     self.client.get(self.client.list_path)
             return DeclinedQuestion(None)
@@ -98,26 +98,26 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class LeadList:
-    """The platform's list, asked for and read page by page; what holds no list or does not fit raises Misconfigured."""
+    """The platform's list, read page by page; a response without a list, or an unusable one, raises Misconfigured."""
 
     asker: Asker
     items: str | None
     """`oplead.pagination.items`."""
     ids: tuple[str, ...]
-    """The paths of an entry's id."""
+    """The candidate paths of an entry's id."""
 
     def read(self, answer: OpleadAnswer) -> ListedPage:
-        """The answer as a page of the list."""
+        """Parse a response as a page of the list."""
         items = tuple(find_items(answer.body, self.items))
         return ListedPage(answer, items, tuple(text_of(first(item, self.ids)) or nameless(item) for item in items))
 
     def page(self, target: str) -> ListedPage | DeclinedQuestion:
-        """The page at a path and query of this platform."""
+        """Request the page at a path and query on this platform."""
         answer = self.asker.ask(target)
         return answer if isinstance(answer, DeclinedQuestion) else self.read(answer)
 
     def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
-        """Every page; `known` is the bare list's answer, not asked for again."""
+        """Yield every page; `known` is the bare list, which is not requested again."""
         walk = PageWalk(options, self.asker.client)
         position: PagePosition | None = walk.start()
         while position is not None:
@@ -131,17 +131,17 @@ class LeadList:
             yield page
 
     def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
-        """The position after the first page; None where there is none."""
+        """Return the position after the first page, or None."""
         walk = PageWalk(options, self.asker.client)
         return walk.after(walk.start(), first.answer, first.marks)
 
     def second(self, options: PaginationOptions, first: ListedPage) -> ListedPage | DeclinedQuestion | None:
-        """The page after the first one, refused or not; None where there is none."""
+        """Request the page after the first one, or return None if there is none."""
         position = self.following(options, first)
         return None if position is None else self.page(PageWalk(options, self.asker.client).address(position))
 
     def numbered(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
-        """The marks of a numbered page, by its place from 0; none past the end."""
+        """Return the marks of a numbered page by its zero-based index; empty past the end."""
         if options.style == "offset":
             position = PagePosition("offset", str(index * page_size))
         else:
@@ -150,9 +150,9 @@ class LeadList:
         return () if isinstance(page, DeclinedQuestion) else page.marks
 
 
-# ── the way in ───────────────────────────────────────────────────────────────────────────────────
+# ── access ───────────────────────────────────────────────────────────────────────────────────────
 
-# The query comes last: servers and proxies write addresses into their logs.
+# The query comes last: servers and proxies log URLs.
 _STYLES = (
     AuthOptions(),
     AuthOptions(style="header", name="X-API-KEY"),
@@ -171,20 +171,20 @@ _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 def find_access(
     options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit
 ) -> tuple[OpleadOptions, OpleadAnswer]:
-    """The first way in, and what the list answered there.
+    """Return the first options that give access, and the list's response with them.
 
-    Tried as configured, then by other usual styles (401, 403) and path prefixes (404).
+    Tries the configured options, then other common auth styles (after 401, 403) and path prefixes (after 404 etc.).
 
     Raises:
-        Misconfigured: none works; the message tells which were tried and what to write.
+        Misconfigured: none works; the message lists what was tried and which setting to write.
         Transient: it kept failing.
-        QuestionLimitReached: too many were tried.
+        QuestionLimitReached: the request limit is used up.
     """
     styles = dict.fromkeys((options.auth, *_STYLES))
     configured = options.path_prefix
     below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
     prefixes = tuple(dict.fromkeys((configured, *below, *_PREFIXES)))
-    forbidden: list[AuthOptions] = []  # answered 403: the token is known there
+    forbidden: list[AuthOptions] = []  # returned 403: the token is known there
     statuses: list[int | None] = []
     styles_left, prefixes_left = iter(styles), iter(prefixes)
     auth, prefix = next(styles_left, None), next(prefixes_left, None)
@@ -212,7 +212,7 @@ def find_access(
             statuses.append(answer.status)
             prefix = next(prefixes_left, None)
         elif auth.style == "query" and auth != options.auth:
-            auth = next(styles_left, None)  # a platform that takes no unknown parameter
+            auth = next(styles_left, None)  # the platform rejects unknown parameters
         else:
             raise Misconfigured(
                 f"Oplead answered {answer.status} to the bare list of leads: it may want parameters; see Oplead's "
@@ -257,7 +257,7 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
 
 
 def access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
-    """How the way in differs from what was configured, a sentence each."""
+    """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""
     found = "as the settings say" if way.auth == configured.auth else "found by trying"
     yield f"The token goes as {_example(way.auth)} ({found})."
     if way.auth.style == "query":
@@ -266,29 +266,28 @@ def access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]
         yield f"The list of leads is at {way.path_prefix}{way.leads_path}, not at {configured.path_prefix}."
 
 
-# ── what a parameter does to the list ────────────────────────────────────────────────────────────
+# ── the effect of a parameter ────────────────────────────────────────────────────────────────────
 
 _UNKNOWN_NAME = "oplead_sync_probe"
-"""A parameter that no platform has."""
 _MOSTLY, _HARDLY = 0.8, 0.2
 _DIGITS = re.compile(rb"\d+")
 
 
 class Effect(Enum):
-    """What a parameter did to the first page."""
+    """The effect of a parameter on the first page."""
 
-    SAME = auto()  # the first page again: it is not read, or changes nothing
+    SAME = auto()  # the first page again: the parameter is ignored or changes nothing
     OTHER = auto()  # other leads
     FEWER = auto()  # some of the same leads
-    EMPTY = auto()  # no lead at all
-    PAST = auto()  # not found (404), where an unknown parameter would not be answered so
-    WRONG = auto()  # the parameter is read, but not with this value
-    UNKNOWN = auto()  # refused as any unknown parameter is
+    EMPTY = auto()  # no leads
+    PAST = auto()  # not found (404), unlike the response to an unknown parameter
+    WRONG = auto()  # the parameter is known, but the value is rejected
+    UNKNOWN = auto()  # refused like any unknown parameter
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of asking with a parameter, or with several of them."""
+    """The result of a request with one or more parameters."""
 
     name: str
     effect: Effect
@@ -297,22 +296,22 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trials:
-    """Tries parameters on one list, each against the same first page."""
+    """Tries parameters on a list and compares each result with the same first page."""
 
     leads: LeadList
     first: ListedPage
 
     @cached_property
     def refusal(self) -> DeclinedQuestion | None:
-        """How an unknown parameter is refused; None where it is ignored."""
+        """How an unknown parameter is refused; None if it is ignored."""
         answer = self._page({_UNKNOWN_NAME: "1"})
         return answer if isinstance(answer, DeclinedQuestion) else None
 
     def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
-        """Try names with a value until the caller has seen enough.
+        """Yield the trials of `names` with a value, lazily, so that the caller can stop early.
 
-        A platform that ignores what it does not know is asked with many of them at once, then with halves of
-        those that made a difference; only what made one by itself is returned.
+        If the platform ignores unknown parameters, bisect: try all names at once, then halve each group that has an
+        effect, and yield only names that have one alone. Otherwise yield a trial for every name.
         """
         if self.refusal is not None:
             yield from (self.ask({name: value}) for name in names)
@@ -325,7 +324,7 @@ class Trials:
             yield from self.each(names[middle:], value)
 
     def ask(self, query: Mapping[str, str]) -> Trial:
-        """Try one or more parameters in one question."""
+        """Try one or more parameters in one request."""
         answer = self._page(query)
         if isinstance(answer, ListedPage):
             return Trial("&".join(query), filter_effect(self.first, answer), answer)
@@ -344,12 +343,12 @@ class Trials:
         answer = self.leads.asker.list(query)
         try:
             return answer if isinstance(answer, DeclinedQuestion) else self.leads.read(answer)
-        except Misconfigured:  # an answer that is no list refuses too
+        except Misconfigured:  # a response without a list counts as a refusal
             return DeclinedQuestion(200)
 
 
 def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
-    """How a page differs from the first one; a lead that comes or goes meanwhile makes no difference."""
+    """Classify how a page differs from the first one, tolerating a few leads added or removed meanwhile."""
     if not page.marks:
         return Effect.EMPTY if first.marks else Effect.SAME
     shared = len({*page.marks} & {*first.marks})
@@ -361,7 +360,7 @@ def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
 
 
 def _comparable(answer: DeclinedQuestion, query: Mapping[str, str]) -> tuple[int | None, bytes]:
-    """A refusal without what it repeats of the question."""
+    """Return a refusal's status and body without digits and whatever echoes the request."""
     body = answer.body
     for text in {repeated for pair in query.items() for one in pair for repeated in (one, quote(one, safe=""))}:
         body = body.replace(text.encode(), b"")

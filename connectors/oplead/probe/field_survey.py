@@ -1,6 +1,6 @@
-"""Where in leads their id, status, dates, click ids and contact data are, and what fields hold, by form and count.
+"""Locate the id, status, dates, click ids and contact data in leads, and summarise field values by shape and count.
 
-No value of a person is kept.
+No personal value is kept.
 """
 
 import re
@@ -32,22 +32,22 @@ from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
 
 _SEVERAL = frozenset({"phone", "email"})
-"""What a person may have more than one of."""
+"""Fields of which a person may have more than one."""
 _MOBILE, _FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
-"""What the name of a mobile or of a fixed phone has in it."""
+"""Substrings of the names of mobile and landline fields."""
 _TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at"})
 _OTHER_PEOPLE = frozenset(
     {"commercial", "vendeur", "user", "owner", "agent", "assignee", "assignedto", "proprietaire", "responsable"}
     | {"provider", "fournisseur", "agency", "agence", "apporteur", "company", "societe", "createdby", "updatedby"}
     | {"channel", "canal", "campaign", "campagne", "product", "produit", "status", "statut"}
 )
-"""Whatever stands below these is not the lead's own."""
+"""Parents whose fields do not belong to the lead itself."""
 _MOST = 0.5
 _NEARLY_ALL = 0.9
 _SELDOM = 0.1
-"""What hardly any lead has is not where every lead's status stands."""
+"""A path filled on a smaller share of the leads cannot be the id, creation time or status."""
 _ADDED = 3
-"""Click ids at another place too count from so many leads on: fewer may be a stray."""
+"""Leads with click ids at a further path from which it counts; fewer may be strays."""
 _SOUGHT = {
     "id": "a lead's id",
     "created_at": "the time when a lead was created",
@@ -58,21 +58,21 @@ _SOUGHT = {
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things stand, and what to report about it."""
+    """Where fields are, with the details for the report."""
 
     fields: FieldPaths
-    """None where the known candidates find it."""
+    """The paths to write; None for a field the known candidates find."""
     matches: tuple[FieldMatch, ...]
     undecided: tuple[str, ...]
 
 
 def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
-    """Where each of `oplead.fields` stands, as configured where that finds it."""
+    """Locate each of `oplead.fields`, keeping a configured path that works."""
     return _PlaceSearch(leads, options).find()
 
 
 def find_id_paths(items: Sequence[object], options: OpleadOptions) -> tuple[str, ...]:
-    """Where the leads' ids stand."""
+    """Return the paths of the leads' ids."""
     paths, _ = _PlaceSearch(items, options).place("id")
     return paths or options.fields.id or CANDIDATES.id or ()
 
@@ -96,7 +96,7 @@ class _PlaceSearch:
         return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
     def place(self, field: str) -> tuple[Paths, str | None]:
-        """The paths to write, None for the candidates, and the one that holds the field on most leads."""
+        """Return the paths to write (None for the candidates) and the one that holds the field on most leads."""
         configured: Paths = getattr(self._options.fields, field)
         candidates = configured or getattr(CANDIDATES, field)
         best = self._best(field, candidates)
@@ -120,16 +120,16 @@ class _PlaceSearch:
         return 0 if path is None else sum(bool(find(lead, path)) for lead in self._leads)
 
     def _as_spelt(self, path: str | None) -> str | None:
-        """A path in the spelling that leads have, the commonest where they have several."""
+        """Return a path as most leads spell it."""
         if path is None:
             return None
         alike = [one for one in self._tree if normalise_path(one) == normalise_path(path)]
         return max(alike, key=lambda one: self._tree[one].filled, default=path)
 
     def _every_field(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
-        """The filled candidates and their siblings that mean the same; nothing where the candidates are all.
+        """Return the filled candidates and their siblings of the same meaning; empty if there are no such siblings.
 
-        Only siblings: elsewhere it may be somebody else's.
+        Only siblings count: elsewhere the field may belong to another person.
         """
         found = [self._as_spelt(path) or path for path in candidates if self._filled(path)]
         parents = set(map(_parent, found))
@@ -165,7 +165,7 @@ class _PlaceSearch:
             return False
 
     def _named(self, field: str) -> list[str]:
-        """The paths whose last name means the field, likeliest first."""
+        """Return the paths whose last name means the field, likeliest first."""
         ranked = []
         for path, node in self._tree.items():
             if leaf(path) not in NAMES[field] or not node.filled or node.is_listed or not self._fits(field, path):
@@ -178,14 +178,14 @@ class _PlaceSearch:
         return [path for *_, path in sorted(ranked)]
 
     def _label_next_to(self, status: str) -> str | None:
-        """The path of the status labels, where the status itself is only a number and its label is another field."""
+        """Return the path of the status label if the status itself is only a number, else None."""
         if not all(text.isdecimal() for text in _texts([first(lead, (status,)) for lead in self._leads])):
             return None
         endings = ("label", "libelle", "libellestatut")
         return next((path for path in self._named("status") if normalise(path).endswith(endings)), None)
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
-        """As `place` does, by the click ids that can be read at each path."""
+        """Do what `place` does, judging paths by the click ids that can be read there."""
         utm = with_candidates(known).utm_source or ()
         sources = [text_of(first(lead, utm)) for lead in self._leads]
 
@@ -210,7 +210,7 @@ class _PlaceSearch:
         return known.click_id, best if any(raw(lead, best) for lead in self._leads) else None
 
     def _click_id_paths(self, configured: Sequence[str]) -> list[str]:
-        """Further paths whose last name is one of a click id's."""
+        """Return further paths whose last name is that of a click id."""
         taken = set(map(normalise, configured))
         return [
             path
@@ -220,7 +220,7 @@ class _PlaceSearch:
         ]
 
     def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
-        """The indexes of the leads in which a path gives click ids."""
+        """Return the indexes of the leads in which a path yields click ids."""
         read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
         values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
         return {number for number, value in values if read(value, utm_source=sources[number])[0]}
@@ -239,13 +239,13 @@ def _parent(path: str) -> str:
 
 
 def _texts(values: Sequence[object], *keys: str) -> list[str]:
-    """The values as texts; those of objects under one of the keys, the usual ones where none is given."""
+    """Return the values as texts, reading objects by the given keys or the usual ones."""
     read = (text_of(value, keys) if keys else text_of(value) for value in values)
     return [text for text in read if text is not None]
 
 
 def _mobile_first(paths: Sequence[str]) -> list[str]:
-    """Mobile numbers first, which platforms match best; landlines last."""
+    """Sort mobile numbers first, since platforms match them best, and landlines last."""
 
     def rank(path: str) -> tuple[bool, bool]:
         is_mobile = any(part in leaf(path) for part in _MOBILE)
@@ -259,19 +259,19 @@ def _is_text(node: Node) -> bool:
 
 
 def normalise_path(path: str) -> str:
-    """A path by the normalised spelling of its names."""
+    """Return a path with each of its names normalised."""
     return ".".join(map(normalise, path.split(".")))
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────
 
 Readable = Callable[[str | Decimal], bool]
-"""Whether an amount can be read without taking it for another."""
+"""Returns whether an amount can be read unambiguously."""
 Fold = Callable[[str], str]
-"""What a label or an answer is compared by: those that give one text count as one."""
+"""Folds a label or an answer for comparison: those that fold alike are the same."""
 
 _OTHER_WAY_ROUND = ("optout", "refus", "oppos", "desabonn", "desinscri", "unsubscri")
-"""What a field's name has in it where yes is a refusal."""
+"""Substrings of the name of a field in which yes means refusal."""
 _YES_WORDS = frozenset(
     {"accepte", "acceptee", "accepted", "accept", "daccord", "jaccepte", "consenti", "consent", "granted", "optin"}
 )
@@ -279,16 +279,16 @@ _NO_WORDS = frozenset(
     {"refuse", "refusee", "refused", "refus", "jerefuse", "denied", "declined", "noconsent", "optout"}
 )
 _CONSENT_WORDS = _YES_WORDS | _NO_WORDS
-"""Answers that only a consent has, by their plain spelling."""
+"""Normalised answers that occur only in consent fields."""
 _GRANTED = _YES_WORDS | {"oui", "o", "yes", "y", "true", "vrai", "1"}
 _REFUSED = _NO_WORDS | {"non", "n", "no", "false", "faux", "0"}
 _ANSWERS = _GRANTED | _REFUSED
-"""Answers that may be shown as they stand."""
+"""Answers that may be shown verbatim."""
 _CHANNELS = frozenset(
     {"channel", "canal", "subchannel", "souscanal", "source", "medium", "origin", "origine", "provenance"}
     | {"utmsource", "utmmedium", "channelcategory", "categoriecanal", "leadsource", "sourcelead"}
 )
-"""Names of fields that say where a lead came from; their values are business facts."""
+"""Names of fields for the origin of a lead; their values are business data, not personal data."""
 _FEW = 12
 _ENOUGH = 10
 _LONGEST_LABEL, _LONGEST_CHANNEL = 60, 40
@@ -298,13 +298,13 @@ _NUMBER = re.compile(r"-?(?:\d{1,6}|\d{1,3} \d{3})(?:[.,]\d{1,4})?(?: ?(?:€|eu
 _HAS_AMOUNT = re.compile(r"\d")
 _NOT_AMOUNTS = frozenset({"id", "date", "at", "currency", "devise", "tax", "tva", "count", "page"})
 _SHARED = 2
-"""A text that only one lead has may be personal data."""
+"""Leads that must share a text before it may be shown: one unique to a lead may be personal data."""
 
 
 def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -> tuple[SurveyedLabel, ...]:
-    """The status labels, commonest first; where there are far too many, or one is no label, only its shape.
+    """Return the status labels, commonest first; mask one that may be personal data, and all if there are too many.
 
-    Only `leads` are counted; the labels of others in `listed`, whose detail pages were not read, are shown too.
+    Only `leads` are counted; labels found only in `listed`, whose detail pages may be unread, appear with a count of 0.
     """
     counts = Counter(lead.label for lead in leads if lead.label is not None)
     with_ids = Counter(lead.label for lead in leads if lead.label is not None and lead.click_ids)
@@ -323,7 +323,7 @@ def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -
 
 
 def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
-    """The labels of histories that no lead has now and that may be shown."""
+    """Return the labels that occur only in histories and may be shown; none if there are too many."""
     present = {fold(lead.label) for lead in leads if lead.label is not None}
     past = Counter(entry.label for lead in leads for entry in lead.history if fold(entry.label) not in present)
     shown = sorted(label for label in {*_spellings(past, fold).values()} if _may_be_shown(label, _LONGEST_LABEL))
@@ -331,7 +331,7 @@ def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
 
 
 def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
-    """Each text in the spelling that most leads have of it, with plain spaces and whole accents."""
+    """Map each text to the commonest spelling of its fold, with whitespace collapsed and in NFC."""
     best: dict[str, str] = {}
     for text in sorted(counts, key=lambda text: -counts[text]):
         best.setdefault(fold(text), unicodedata.normalize("NFC", " ".join(text.split())))
@@ -339,9 +339,9 @@ def _spellings(counts: Mapping[str, int], fold: Fold) -> dict[str, str]:
 
 
 def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], fold: Fold) -> tuple[FewValues, ...]:
-    """The fields with only a few different values, consents first.
+    """Return the fields with only a few distinct values, consents first.
 
-    `tree` is that of `leads`; `skipped` are the paths whose meaning is known, contact data above all.
+    `tree` is the tree of `leads`; `skipped` holds the normalised paths whose meaning is known, such as contact data.
     """
     every = (_few(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path))
     return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
@@ -350,13 +350,13 @@ def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], 
 def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountSeen, ...]:
-    """The fields that may hold the amount of a sale, also where none of these leads has come to one yet."""
+    """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
     every = (_amount(path, leads, readable) for path in _single_values(tree, skipped) if _is_amount_name(path))
     return tuple(filter(None, every))
 
 
 def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
-    """The paths of plain values that are not skipped, nor stand below what is."""
+    """Yield the paths of scalar values outside every skipped path."""
     for path, node in tree.items():
         is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
         if not (is_below or node.is_listed or node.holds_more):
@@ -390,7 +390,7 @@ def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
 
 
 def _shown(text: str, count: int, *, is_channel: bool) -> str:
-    """The value, where it is one that may be shown; else its shape in angle brackets."""
+    """Return a value that may be shown, else its shape in angle brackets."""
     if normalise(text) in _ANSWERS or _NUMBER.fullmatch(text):
         return text
     if is_channel and count >= _SHARED and _may_be_shown(text, _LONGEST_CHANNEL):
@@ -419,19 +419,19 @@ def _amount(path: str, leads: Sequence[object], readable: Readable) -> AmountSee
 
 
 _ROUND = (32, 40, 45, 50, 60, 63, 64, 80, 99, 100, 120, 127, 128, 150, 191, 200, 250, 254, 255, 256)
-"""Lengths at which columns and forms cut a text."""
+"""Lengths to which database columns and forms commonly truncate."""
 _MANY_CUT, _SHARE_CUT = 3, 0.1
 _LONG_ENOUGH_TO_JUDGE, _LETTERS_TO_JUDGE = 24, 15
 _MANY_LOWER = 2
 _SHORTEST = {ClickIdKind.GCLID: 30, ClickIdKind.FBCLID: 30, ClickIdKind.GBRAID: 20, ClickIdKind.WBRAID: 20}
-"""Real ones are longer than this by far."""
+"""Real click ids are far longer than this."""
 _SOURCE = re.compile(r"[A-Za-z0-9_. -]{1,30}")
 _DIGITS = re.compile(r"\d{5,}")
 _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "tiktok", "linkedin", "fb", "ig"})
 
 
 def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
-    """The click ids by `utm_source`, commonest source first."""
+    """Return the kinds of click ids by `utm_source`, commonest source first."""
     counts = Counter(lead.utm.source or "" for lead in leads)
     names = {one: one if _source_may_be_shown(one, count) else f"<{shape(one)}>" for one, count in counts.items()}
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
@@ -441,9 +441,9 @@ def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
 
 
 def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
-    """Signs that click ids were damaged on their way, a sentence each.
+    """Yield a sentence for each sign that click ids were damaged in transit.
 
-    `answers` are the JSON of the same leads, and `paths` the paths of click ids in it.
+    `answers` is the JSON of the same leads, and `paths` the paths of click ids in it.
     """
     texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
     lengths = Counter(map(len, texts))
@@ -472,7 +472,7 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
 
 
 def _is_cut(lengths: Counter[int], longest: int) -> bool:
-    """Whether many texts end at the same round length, and not just one of many."""
+    """Whether the longest length is a round one shared by enough texts to suggest truncation."""
     enough = _MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * lengths.total())
     return longest in _ROUND and lengths[longest] >= enough
 

@@ -1,4 +1,4 @@
-"""How lists are paged: where the next page is, and how far they go."""
+"""Find out how a list is paginated: how to reach the next page, and how many leads there are."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -28,7 +28,7 @@ _MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresul
 _PAGE_SIZES = frozenset(
     {*range(5, 105, 5), *range(150, 10_050, 50), 12, 16, 24, 32, 36, 48, 64, 96, 120, 125, 128, 256}
 )
-"""Lengths that a page may have been cut to; a list of just so many leads is not taken for whole."""
+"""Plausible page sizes; a list of exactly this length is not assumed to be complete."""
 _WANTED_SIZE, _SMALLER_SIZE = 100, 50
 _FEW = 2
 _ELSEWHERE = frozenset({Effect.OTHER, Effect.EMPTY, Effect.PAST})
@@ -37,31 +37,30 @@ _ADDRESS = ("http://", "https://", "/", "?")
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How the list goes on, as far as it could be found out."""
+    """How the list is paginated, as far as known."""
 
     options: PaginationOptions
     page_size: int
-    """How many leads a page holds, as asked for by the options."""
+    """The number of leads on a page requested with these options."""
     total: int | None = None
     header: tuple[str, int] | None = None
-    """A header that may state how many leads there are, and its number; to be tried."""
+    """A header that may state the total, with its number; still to be verified."""
     how: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
 
     @property
     def is_numbered(self) -> bool:
-        """Whether any page can be asked for by its number."""
+        """Whether any page can be requested directly by number or offset."""
         return self.options.style in {"page", "offset"}
 
 
 class PageSearch:
-    """Looks for the way from a list's first page to its second."""
+    """Finds the way from a list's first page to its second."""
 
     def __init__(self, leads: LeadList, first: ListedPage) -> None:
         self._list = leads
         self._first = first
         self.trials = Trials(leads, first)
-        """The parameters tried so far, and how an unknown one is refused."""
         self._count = len(first.items)
         self._around = envelope_values(first.answer.body)
         self._stated = stated_total(first.answer.body, self._count)
@@ -70,7 +69,7 @@ class PageSearch:
         self._total = self._header[1] if self._header else self._stated
 
     def find(self) -> Paging:
-        """How the list goes on; what could not be found out names the setting to write."""
+        """Return how the list is paginated; `undecided` names the setting to write if that is unknown."""
         items = self._list.items
         bare = PaginationOptions(items=items)
         try:
@@ -86,7 +85,7 @@ class PageSearch:
             return self._unpaged(bare, reason=" (the bound on questions was reached before)")
 
     def _configured(self, options: PaginationOptions) -> Paging | None:
-        """What the settings say already, where the answers do not contradict it."""
+        """Return the configured pagination, unless the responses contradict it."""
         if options.style == "auto" and options.next is None:
             return None
         effect = self._effect_of_following(options)
@@ -97,14 +96,14 @@ class PageSearch:
         return self._found(options, "as the settings say") if effect in {Effect.OTHER, Effect.EMPTY} else None
 
     def _effect_of_following(self, options: PaginationOptions) -> Effect | None:
-        """What the second page shows; SAME where there is none, None where the options do not fit the first."""
+        """Return the second page's effect: SAME if there is none, None if the options do not fit the first page."""
         try:
             page = self._list.second(options, self._first)
         except Misconfigured:
             return None
         return filter_effect(self._first, page) if isinstance(page, ListedPage) else Effect.SAME
 
-    # ── what the first page states itself ────────────────────────────────────────────────────────
+    # ── what the first page states ───────────────────────────────────────────────────────────────
 
     def _described(self, bare: PaginationOptions) -> Paging | None:
         for options in self._descriptions(bare):
@@ -115,7 +114,7 @@ class PageSearch:
         return None
 
     def _descriptions(self, bare: PaginationOptions) -> Iterator[PaginationOptions]:
-        """What might follow the first page's own words: by itself, else by a path and parameter written out."""
+        """Yield options based on what the first page states: automatic, else with explicit paths and parameters."""
         yield bare
         for path, value in self._around:
             if not isinstance(value, str) or not value or not _is_next(path):
@@ -126,12 +125,12 @@ class PageSearch:
             for trial in self.trials.each(_CURSORS, value):
                 if trial.effect is Effect.OTHER:
                     options = replace(bare, style="cursor", cursor_param=trial.name)
-                    # The path needs no writing where the cursor is found without it.
+                    # No explicit path is needed if the cursor is found without it.
                     is_found = self._leads_to(options, PagePosition("cursor", value))
                     yield options if is_found else replace(options, next=path)
 
     def _leads_to(self, options: PaginationOptions, position: PagePosition | None) -> bool:
-        """Whether this position follows the first page by these options; None is the end."""
+        """Whether `position` (None for the end) follows the first page with these options."""
         try:
             return self._list.following(options, self._first) == position
         except Misconfigured:
@@ -168,7 +167,6 @@ class PageSearch:
         return None
 
     def _by_last_id(self, bare: PaginationOptions) -> Paging | None:
-        """Pages that begin after the lead whose id is given."""
         marks = [mark for mark in self._first.marks if not lacks_id(mark)]
         if len(marks) < _FEW:
             return None
@@ -178,7 +176,7 @@ class PageSearch:
         return None
 
     def _leading_on(self, names: Iterable[str], value: str, *, by_one: str | None = None) -> Iterator[str]:
-        """The parameters that lead to other leads with this value, and with `by_one` past the first lead alone."""
+        """Yield the parameters that give other leads with `value`, and skip only the first lead with `by_one`."""
         for trial in self.trials.each(tuple(dict.fromkeys(names)), value):
             if trial.effect in _ELSEWHERE and (by_one is None or self._is_shifted(trial.name, by_one)):
                 yield trial.name
@@ -188,7 +186,7 @@ class PageSearch:
         return page is not None and len(first) > 1 and page.marks[: len(first) - 1] == first[1 : len(page.marks) + 1]
 
     def _names_in_next(self) -> Iterator[str]:
-        """The parameters of a next address that could not be followed, as one on a host behind this one."""
+        """Yield the numeric parameters of a next URL that could not be followed, such as one on an internal host."""
         for path, value in self._around:
             if isinstance(value, str) and _is_next(path) and "?" in value:
                 try:
@@ -198,7 +196,7 @@ class PageSearch:
                 yield from (name for name, number in pairs if number.isdecimal() and name not in _SIZES)
 
     def _sized(self, options: PaginationOptions, how: str, *, described: bool = False) -> Paging:
-        """The way found, with longer pages where the platform serves them and they save requests."""
+        """Return the way found, with longer pages if the platform serves them and they save requests."""
         try:
             name = self._size_param() if self._count < _WANTED_SIZE and self._count > _FEW else None
             for wanted in (_WANTED_SIZE, _SMALLER_SIZE):
@@ -207,7 +205,7 @@ class PageSearch:
                 page = self.trials.ask({name: str(wanted)}).page
                 if page is not None and len(page.items) > self._count:
                     served = len(page.items)
-                    cap = served if served % 5 == 0 else wanted  # what a platform caps the length at, or was asked for
+                    cap = served if served % 5 == 0 else wanted  # the platform's cap if round, else what was requested
                     longer = replace(options, size_param=name, size=min(wanted, cap))
                     if self._goes_on(longer, page, described=described):
                         how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
@@ -225,10 +223,10 @@ class PageSearch:
         return None
 
     def _goes_on(self, options: PaginationOptions, page: ListedPage, *, described: bool) -> bool:
-        """Whether longer pages can be followed: the next begins where the first one ends, and the end can be seen.
+        """Whether longer pages can be followed: the next one has other leads, and the end can be detected.
 
-        A next address may drop the length, while beside a cursor it is written again; a list that serves its last page
-        again must not have only one.
+        A next URL may drop the page size, whereas a cursor is sent along with it. A list that repeats its last page
+        past the end must have more than one page.
         """
         try:
             position = self._list.following(options, page)
@@ -252,7 +250,7 @@ class PageSearch:
         return Paging(options, size or self._count, total, self._header, (f"Pages: {how}.",))
 
     def _unpaged(self, bare: PaginationOptions, reason: str = "") -> Paging:
-        """No second page was found: the first is all there is, or nobody can know."""
+        """Return the result without a second page: the first page is everything, or pagination is undecided."""
         count, leads = self._count, counted(self._count, "lead")
         if self._total is not None and self._total > count:
             there_are = f"there are {counted(self._total, 'lead')}, the first page holds {count}"
@@ -280,9 +278,9 @@ _NEW_MEANWHILE = 2
 
 
 def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
-    """The same with the number of leads: as stated, or by a header once that is verified, else by counting.
+    """Return `paging` with the total: as stated, from a verified header, or by counting.
 
-    `seen` is how many there are, where the list was followed to its end.
+    `seen` is the number of leads, if the list was followed to its end.
     """
     if paging.undecided:
         return paging
@@ -307,12 +305,12 @@ def _with_header(leads: LeadList, paging: Paging, header: tuple[str, int], seen:
 
 
 def _is_near(seen: int, total: int) -> bool:
-    """New leads come while a list is read."""
+    """Whether two counts agree, allowing for leads added while the list is read."""
     return abs(seen - total) <= max(_NEW_MEANWHILE, total // 50)
 
 
 def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
-    """Whether the last page, by that number, is there, and holds what is left."""
+    """Whether the last page implied by `total` exists and holds the remaining leads."""
     if not paging.is_numbered or total <= 0:
         return False
     index = (total - 1) // paging.page_size
@@ -324,15 +322,15 @@ def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
 
 
 def count_leads(page: Callable[[int], tuple[str, ...]], page_size: int) -> int | None:
-    """How many leads there are on numbered pages; None where that would take too many questions.
+    """Count the leads on numbered pages; return None if there are too many pages.
 
-    Doubles the step until the pages stay the same, then halves it down to the first of those.
+    Doubles the index until it passes the end, where pages are empty or repeat the last one, then bisects.
     """
     before, ahead = 0, 1
     tail = page(ahead)
     while tail and ahead < _FARTHEST:
         farther = page(2 * ahead)
-        if farther == tail:  # the last page, again and again
+        if farther == tail:  # past the end, the last page repeats
             break
         before, ahead, tail = ahead, 2 * ahead, farther
     else:

@@ -1,4 +1,4 @@
-"""Finds out how an Oplead platform answers, with as few requests as that takes, and what to write in the settings."""
+"""Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,12 +58,12 @@ from connectors.survey import Suggestion, Survey
 from connectors.text import counted
 
 MOST_QUESTIONS = 100
-"""To find the way in, the pages and the filters; the leads to look at are read beside these."""
+"""The request limit for finding access, pagination and filters; sampling and verification are extra."""
 _CHANGED_WITHIN = timedelta(days=4)
-"""A night and the usual overlap."""
+"""One night plus the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
 _AHEAD = timedelta(days=300)
-"""No lead was changed later than this."""
+"""Far enough ahead that no lead has changed later."""
 _MOST_UNREADABLE = 0.5
 _ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
@@ -73,7 +73,7 @@ Pull = Literal["since", "list", "details"]
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What to report, as it is found."""
+    """Notes for the report, collected along the way."""
 
     how: list[str] = field(default_factory=list)
     suspicions: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class ProbeFindings:
-    """Everything that was found."""
+    """Everything found."""
 
     paging: Paging
     sample: LeadSample
@@ -93,30 +93,28 @@ class ProbeFindings:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class OpleadProbe:
-    """Finds out how one Oplead platform answers; only GETs go out, to the configured host alone."""
+    """Finds out how one Oplead platform responds, with GET requests to the configured host only."""
 
     options: OpleadOptions = field(kw_only=False)
-    """What is known of the platform; tried first."""
+    """The configured options; tried first."""
     clock: Clock
     pacer: Pacer
-    """Shared by everything that asks this platform."""
+    """The rate limiter, shared by everything that queries this platform."""
     per_minute: int
-    """The allowed rate, from which the duration of a night follows."""
+    """The allowed request rate, used to estimate how long a night takes."""
     readable: Readable
-    """Whether an amount would be read."""
     fold: Fold
-    """What labels and answers are compared by."""
     named: frozenset[str] = frozenset()
-    """Paths that the settings name, to be counted."""
+    """Paths named in the settings, whose filled leads are counted."""
     timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
     jitter: Callable[[], float] = random.random
     _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
     def survey(self, *, leads: int) -> Survey:
-        """Find out how the platform answers and where things stand, from about so many leads.
+        """Find out how the platform responds and where fields are, from a sample of about `leads` leads.
 
         Raises:
-            Misconfigured: it refuses us, whichever way the token is sent, no list of leads is found, or it is a
+            Misconfigured: the token is refused however it is sent, no list of leads is found, or the platform is a
                 sandbox whose clock stands still.
             Transient: it kept failing after bounded retries.
         """
@@ -134,7 +132,7 @@ class OpleadProbe:
         )
 
     def _survey(self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes) -> Survey:
-        """What the leads show; only what to write, where none is found."""
+        """Survey the leads; if none is found, return only the suggestion."""
         options = asker.client.options
         refuse_standing_clock(asker, answer, self.clock)
         try:
@@ -153,7 +151,7 @@ class OpleadProbe:
         return self._report(options, self._look(options, listed, listed.read(answer), leads), notes)
 
     def _look(self, options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int) -> ProbeFindings:
-        """The list's pages, the leads on them, where things stand in those, and what filters them."""
+        """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
         search = PageSearch(listed, first)
         paging = search.find()
         sample = take_sample(listed, first, paging, leads)
@@ -223,17 +221,17 @@ class OpleadProbe:
 
 
 _FAR_AWAY = timedelta(minutes=10)
-"""No platform's clock is as wrong as that by accident."""
+"""No real clock is off by this much by accident."""
 _PAUSE = timedelta(seconds=2)
-"""A Date header has whole seconds: one that ticks has changed by then."""
+"""Long enough for a running clock to change a Date header, which has whole seconds."""
 _LOOKS = 2
 
 
 def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> None:
-    """Where the clock of a server on this machine is far from now, check over several answers that it runs.
+    """Check over several responses that a loopback server's clock runs, if it is far from ours.
 
     Raises:
-        Misconfigured: it stands still.
+        Misconfigured: the clock stands still.
     """
     first = answer.served_at
     if first is None or not is_loopback(asker.client.host) or abs(first - clock.now()) <= _FAR_AWAY:
@@ -250,7 +248,7 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
 
 
 def _records(options: OpleadOptions, leads: Sequence[object], notes: Notes) -> list[Lead]:
-    """The leads as a night would read them; unreadable ones are counted, with the commonest reason."""
+    """Parse the leads as a night would; note how many are unreadable, with the commonest reason."""
     records, reasons = [], []
     parser = LeadParser(options)
     for lead in leads:
@@ -278,7 +276,7 @@ def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
 def settle(
     options: OpleadOptions, found: ProbeFindings, notes: Notes, open_client: OpenClient
 ) -> tuple[OpleadOptions, Pull]:
-    """The options to suggest, and how to pull; what does not hold when tried is left out and reported."""
+    """Return the options to suggest and how to pull; leave out and report whatever fails verification."""
     sample = found.sample
     options = replace(
         options,
@@ -312,7 +310,7 @@ def settle(
 
 
 def _with_detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> OpleadOptions:
-    """The same, with detail pages where they hold something needed that the list lacks."""
+    """Return the options with detail pages enabled if they hold something needed that the list lacks."""
     sample = found.sample
     are_lacking = _mostly_lack_click_ids(options, sample)
     if sample.lead_path is None:
@@ -341,7 +339,7 @@ def _mostly_lack_click_ids(options: OpleadOptions, sample: LeadSample) -> bool:
 
 
 def _missing_in_list(options: OpleadOptions, found: ProbeFindings) -> Iterator[str]:
-    """What only detail pages hold, of the fields we look for, of amounts and of consents."""
+    """Yield the fields, amounts and consents that only detail pages hold."""
     sample = found.sample
     in_list = _fields_in_list(options, sample)
     yield from (match.field for match in found.places.matches if match.path and match.field not in in_list)
@@ -358,11 +356,11 @@ def _fields_in_list(options: OpleadOptions, sample: LeadSample) -> set[str]:
 _MOSTLY = 0.8
 _PAGES = 2
 _BROKEN = 2
-"""Entries of a page that are no leads at all."""
+"""Allowance for entries of a page that are not leads."""
 
 
 def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
-    """Why a night would not read the list as it was seen; None where two pages agree."""
+    """Return why a night would read a different list from the sample; None if the pages read again agree."""
     if sample.objection is not None:
         return sample.objection
     try:
@@ -379,7 +377,7 @@ def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client:
 def _objection_to_filter(
     options: OpleadOptions, since: datetime, first: ListedPage, open_client: OpenClient
 ) -> str | None:
-    """Why the filter does not filter; None where it does."""
+    """Return why the filter does not work; None if it does."""
     try:
         pages = _read_again(options, since, open_client, 1)
     except Misconfigured as error:
@@ -396,7 +394,7 @@ def _read_again(
 
 
 def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
-    """Why leads cannot be read by their detail pages; None where one can."""
+    """Return why no lead can be read by its detail page; None if one can."""
     reason = "no lead was asked for"
     try:
         for lead_id, lead in source.fetch_each([LeadId(one) for one in ids]):
@@ -427,7 +425,7 @@ _PLAIN = ("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_quer
 
 
 def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
-    """The settings that differ from the defaults; the token, the address and the pace are left to the caller."""
+    """Return the settings that differ from the defaults, without the token, the base URL and the rate."""
     default, since = OpleadOptions(token="", zone=options.zone), options.since_filter
     written = _different(options, default, (*_PLAIN, "auth", "pagination"))
     if pull not in (None, "list" if since is None else "since"):
@@ -441,7 +439,7 @@ Chosen = OpleadOptions | AuthOptions | PaginationOptions | SinceOptions | FieldP
 
 
 def _different(chosen: Chosen, default: Chosen, names: Sequence[str] = ()) -> dict[str, Written]:
-    """The parts that differ from the default, of these names or all, as they are written."""
+    """Return the attributes (`names`, or all) that differ from the default, as they are written in the settings."""
     parts = (
         (name, getattr(chosen, name), getattr(default, name)) for name in names or [one.name for one in fields(chosen)]
     )
@@ -462,10 +460,10 @@ def _written(value: Any, default: Any) -> Any:
 def reading_minutes(
     total: int, *, page_size: int, changed: float, recent: float, detail_pages: bool, pull: Pull, per_minute: int
 ) -> tuple[float, float]:
-    """How long it takes to read everything once, and to read a usual night's changes.
+    """Return the minutes it takes to read everything once, and to read a usual night's changes.
 
-    `changed` is the share of leads that a usual night's pull takes for changed, its overlap included, `recent` that of
-    the leads young enough to be sent still.
+    `changed` is the share of leads that a usual night treats as changed, including the overlap; `recent` is the share
+    young enough to be sent.
     """
 
     def minutes(listed: int, details: int) -> float:

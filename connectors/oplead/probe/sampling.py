@@ -1,4 +1,4 @@
-"""Leads to look at, from the list and their detail pages, and the filter that lists what changed among them."""
+"""Sample leads from the list and their detail pages, and find the filter that lists changed leads."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,30 +31,30 @@ _MOST_DETAIL_PAGES = 60
 FIRST_DETAIL_PAGES = 3
 _FURTHER_PAGES = 30
 _SPARE_PAGES = _FURTHER_PAGES + 3
-"""To be counted beside those whose leads are looked at."""
+"""Extra pages allowed for counting, beyond those whose leads are sampled."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadSample:
-    """The leads looked at."""
+    """The sampled leads."""
 
     pages: tuple[ListedPage, ...]
     items: Mapping[str, object]
-    """As the list has them, by their marks."""
+    """The list entries, by mark."""
     lead_path: str | None
-    """`oplead.lead_path`; None where no detail page was found."""
+    """The working `oplead.lead_path`; None if no detail page was found."""
     detail_pages: Mapping[str, Mapping[str, object]]
-    """A few leads' detail pages, by the lead's id."""
+    """Some leads' detail pages, by lead id."""
     detail_pages_add: bool
-    """Whether they hold more than the list does."""
+    """Whether detail pages hold more than the list."""
     counted: int | None
-    """How many leads there are, where the list was followed to its end."""
+    """The total number of leads, if the list was followed to its end."""
     objection: str | None
-    """Why the list could not be followed."""
+    """Why the list could not be followed, if it could not."""
 
     @property
     def complete(self) -> dict[str, object]:
-        """The leads with their detail pages; where those add something, only the leads whose page was read."""
+        """The list entries, or, if detail pages add something, only the leads whose page was read, merged with it."""
         if not self.detail_pages_add:
             return dict(self.items)
         every = self.every
@@ -62,7 +62,7 @@ class LeadSample:
 
     @property
     def every(self) -> dict[str, object]:
-        """All leads of the pages read, each as far as it was."""
+        """All leads of the pages read, merged with their detail page if it was read."""
         return {
             mark: {**_object(item), **self.detail_pages[mark]} if mark in self.detail_pages else item
             for mark, item in self.items.items()
@@ -70,21 +70,21 @@ class LeadSample:
 
     @property
     def listed(self) -> list[object]:
-        """What the list alone has of the leads whose detail pages were read."""
+        """The list entries of the leads whose detail pages were read."""
         return [self.items[mark] for mark in self.detail_pages]
 
 
 def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
-    """About `count` leads, from the start of the list."""
+    """Read about `count` leads from the start of the list."""
     enough = QuestionLimit(count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
     asker = Asker(leads.asker.client, enough)
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
     counted = objection = None
-    # Where nobody knows how the list goes on, there is the first page.
+    # If pagination is undecided, only the first page is known.
     pages = (first_page,) if paging.undecided else replace(leads, asker=asker).pages(paging.options, first_page)
-    # The total is known, or may be asked for in another way.
+    # The total is known, or can be found by numbered pages.
     needs_no_count = paging.total is not None or paging.is_numbered
     try:
         for number, page in enumerate(pages):
@@ -93,7 +93,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
                 items |= dict(zip(page.marks, page.items, strict=True))
             elif needs_no_count or number >= len(read) + _FURTHER_PAGES:
                 break
-            else:  # the pages after those looked at are only counted
+            else:  # pages after the sample are only counted
                 further += len(page.items)
         else:
             counted = None if paging.undecided else len(items) + further
@@ -112,7 +112,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
 def _detail_pages(
     asker: Asker, id_paths: tuple[str, ...], items: Mapping[str, object]
 ) -> tuple[str | None, dict[str, Mapping[str, object]], bool]:
-    """The path that gives leads' detail pages, a few of these, more where they add something, and whether they do."""
+    """Return the detail path, the detail pages read (more if they add to the list), and whether they do."""
     options = asker.client.options
     with_id = [mark for mark, item in items.items() if text_of(first(_object(item), id_paths)) == mark]
     for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
@@ -132,7 +132,7 @@ def _detail_pages(
 def _read_detail_pages(
     asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
-    """The leads' detail pages by id, those that are found; given up after two that are not, or that fail."""
+    """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
     found: dict[str, Mapping[str, object]] = {}
     missed = 0
     try:
@@ -153,13 +153,13 @@ def _object(item: object) -> Mapping[str, object]:
 
 
 def _adds(listed: object, details: Mapping[str, object]) -> bool:
-    """Whether a lead's detail page fills a path that its entry in the list does not."""
+    """Whether a detail page fills a path that the list entry does not."""
     before = {path for path, node in tree_of([listed]).items() if node.filled}
     return any(node.filled and path not in before for path, node in tree_of([details]).items())
 
 
 def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) -> list[str]:
-    """`count` of them, of every label in turn: few leads have what only sold ones have."""
+    """Return `count` marks, taking each label in turn: some fields exist only on the few sold leads."""
     groups: dict[str | None, list[str]] = {}
     for mark in marks:
         groups.setdefault(labels.get(mark), []).append(mark)
@@ -169,13 +169,13 @@ def in_turn(marks: Sequence[str], labels: Mapping[str, str | None], count: int) 
 
 
 def _spread(marks: Sequence[str], count: int) -> list[str]:
-    """`count` of them, evenly from start to end."""
+    """Return `count` marks, evenly spaced from start to end."""
     if len(marks) <= count:
         return list(marks)
     return [marks[index * (len(marks) - 1) // (count - 1)] for index in range(count)]
 
 
-# ── when leads changed, and the filter by it ─────────────────────────────────────────────────────
+# ── lead dates and the change filter ─────────────────────────────────────────────────────────────
 
 _BEGINNINGS = (
     *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),
@@ -192,7 +192,7 @@ _OPPOSITES = (
     *(("From", "To"), ("gte", "lte"), ("min", "max"), ("start", "end"), ("depuis", "jusque")),
 )
 _ENDS = {name: name.replace(begin, end) for name in _BEGINNINGS for begin, end in _OPPOSITES if begin in name}
-"""What the end of the time is called beside the name of its beginning, where a platform wants both."""
+"""The parameter for the end of a period, by the parameter for its start, if a platform requires both."""
 _FORMATS = {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}
 _FEW = 0.2
 _DAY = timedelta(days=1)
@@ -206,13 +206,13 @@ class LeadDates:
     updated: datetime | None
 
     def is_old_but_changed_after(self, moment: datetime) -> bool:
-        """Whether it was created more than a day before a moment and changed after it."""
+        """Whether the lead was created more than a day before `moment` and changed after it."""
         created, updated = self.created, self.updated
         return created is not None and created < moment - _DAY and updated is not None and updated > moment
 
 
 class SampleDates:
-    """When leads were created and last changed."""
+    """The dates of the sampled leads and of those on other pages."""
 
     def __init__(self, sample: LeadSample, places: FieldPaths, zone: ZoneInfo) -> None:
         paths = with_candidates(places)
@@ -220,10 +220,10 @@ class SampleDates:
         self.zone = zone
         self._known = {mark: self._dates(lead) for mark, lead in sample.every.items()}
         self.seen = tuple(self._known.values())
-        """Those of the sample."""
+        """The dates of the sampled leads."""
 
     def of_page(self, page: ListedPage) -> Sequence[LeadDates]:
-        """Those of a page, by what its entries hold or by what is known of them."""
+        """Return the dates of a page's leads, from the sample if they are in it, else from the entries."""
         entries = zip(page.marks, page.items, strict=True)
         return tuple(self._known.get(mark) or self._dates(item) for mark, item in entries)
 
@@ -234,28 +234,28 @@ class SampleDates:
 
 @dataclass(frozen=True, slots=True)
 class Filtering:
-    """The filter found, if any, and what to report."""
+    """The filter found, if any, with notes for the report."""
 
     since_filter: SinceOptions | None
     split: datetime | None = None
-    """The moment by which it was verified."""
+    """The moment used to verify the filter."""
     how: tuple[str, ...] = ()
 
 
 class FilterSearch:
-    """Tries the usual names and formats, first with a moment to come, then with one that splits the leads seen."""
+    """Tries the usual names and formats, first with a future moment, then with one that splits the sampled leads."""
 
     def __init__(self, trials: Trials, dates: SampleDates, ahead: datetime) -> None:
-        """Ask nothing yet; `ahead` is a moment to come, by the platform's clock."""
+        """Send nothing yet; `ahead` is a future moment by the platform's clock."""
         self._trials = trials
         self._dates = dates
         self._ahead = ahead
         self._split = _split(dates.seen, len(trials.first.items))
         self._always_wrong: list[str] = []
-        """The names that are read, and refused in every format."""
+        """The names that are known but refused in every format."""
 
     def find(self, configured: SinceOptions | None) -> Filtering:
-        """The filter by changes; one that may as well filter by creation is not suggested."""
+        """Return the filter by change; never suggest one that may filter by creation."""
         if configured is not None:
             note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
             return Filtering(configured, self._ahead, (note,))
@@ -277,7 +277,7 @@ class FilterSearch:
         return Filtering(None, None, tuple(notes or [none]))
 
     def _filters(self) -> Iterator[SinceOptions]:
-        """The parameters that leave out what is there, each with its format."""
+        """Yield the parameters that filter out existing leads, each with its format."""
         left = list(_NAMES)
         for form in _FORMATS:
             wrong: list[str] = []
@@ -288,11 +288,11 @@ class FilterSearch:
                 elif trial.effect is Effect.WRONG:
                     wrong.append(trial.name)
             self._always_wrong = wrong
-            if self._trials.refusal is not None:  # whoever refuses unknown names has shown which are known
+            if self._trials.refusal is not None:  # unknown names were refused as such: retry only those whose value was
                 left = wrong
 
     def _with_both_ends(self) -> SinceOptions | None:
-        """The filter by changes that wants both ends of the time: its beginning alone is refused, or ignored."""
+        """Return a filter by change that needs both ends of the period: its start alone is refused or ignored."""
         refused = [name for name in self._always_wrong if name in _ENDS]
         for name in refused or self._read_in_pairs():
             for form in _FORMATS:
@@ -304,7 +304,7 @@ class FilterSearch:
         return None
 
     def _read_in_pairs(self) -> list[str]:
-        """The names that make a difference beside their ends, in one format or another; none, mostly."""
+        """Return the names that have an effect in some format when sent with their end; usually none."""
         if self._trials.refusal is not None:
             return []
         found: dict[str, None] = {}
@@ -322,11 +322,11 @@ class FilterSearch:
         return self._trials.ask(self._query(found, since))
 
     def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
-        """What is asked for with a filter: everything since a moment, where both ends are wanted long enough."""
+        """Return the query for everything since a moment; an end, if required, lies a day beyond `ahead`."""
         return since_query(found, since, self._ahead + _DAY, self._dates.zone)
 
     def _leaves_out(self, trial: Trial) -> bool:
-        """Whether next to nothing is left: a platform may serve leads without a readable date all the same."""
+        """Whether almost nothing is left; a platform may still list leads without a readable date."""
         shown = len(trial.page.marks) if trial.page else 0
         return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
 
@@ -336,7 +336,7 @@ class FilterSearch:
         if split is None or page is None:
             return "unclear"
         dates = self._dates.of_page(page)
-        # A day, or a clock without its zone, may let in a little more.
+        # Day precision, or a time read in another zone, may let in a few older leads.
         if any(one.updated is not None and one.updated < split - _DAY for one in dates):
             return "unclear"
         if any(one.is_old_but_changed_after(split) for one in dates):
@@ -345,9 +345,9 @@ class FilterSearch:
 
 
 def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
-    """A moment that few of the leads seen changed after, some of them created long before, so that they fit a page.
+    """Return a moment that splits the leads seen, or None if their dates do not allow it.
 
-    None where their times split nothing.
+    Few leads changed after it, so that they should fit on a page; at least one of them was created over a day before.
     """
     updates = sorted((one.updated for one in seen if one.updated), reverse=True)
     for count in (max(2, page_size // 2), max(2, page_size // 4), page_size, len(updates) // 2):
