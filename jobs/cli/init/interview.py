@@ -166,7 +166,7 @@ class Interview:
         """Return an answer, possibly None, to every question.
 
         Raises:
-            UsageError: a required answer is missing and the dialogue asks nothing, or the options are unusable.
+            UsageError: a required answer is missing and nobody is asked, or the options leave nothing to send.
         """
         return self.dialogue.hold(self._answers)
 
