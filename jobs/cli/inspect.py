@@ -97,7 +97,7 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
 
 
 _Kind = tuple[DeliveryState, Cause, Reason | None]
-"""A state, its reason, and for an expired delivery the reason it was withheld before."""
+"""A state, its reason, and for an expired delivery the reason it was, or would have been, withheld."""
 
 
 def _kinds(settings: Settings, look: StateView) -> set[_Kind]:

@@ -221,7 +221,7 @@ class _ServedAccount:
         return []
 
     def _makes_state(self) -> bool:
-        """Whether to create the account's state; a state that existed once and is now missing is lost."""
+        """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
         self._first_run = self._first_run and not has_state(state_of(self.settings))
         return self._first_run
 

@@ -187,7 +187,7 @@ def _with_environment(settings: Path) -> str:
 
 
 def typed() -> str:
-    """Return how to type this command: its name if it is on the PATH, else its path."""
+    """Return how to type this command here: its path if the PATH finds another or none, else its name."""
     path = Path(sys.argv[0])
     is_elsewhere = path.name == NAME and shutil.which(NAME) != str(path)
     return shlex.quote(str(path)) if is_elsewhere else NAME

@@ -319,7 +319,7 @@ class Interview:
         return next(iter(paths), None)
 
     def _is_held(self, what: str, path: str) -> bool:
-        """Print how many leads have a value at a path; whether any does, or the person keeps it anyway."""
+        """Print how many leads have a value at a path; return whether any has, or the person keeps the path anyway."""
         survey = self.survey
         if survey is None:
             return True
@@ -358,7 +358,7 @@ class Interview:
             given = {}
 
     def _is_right(self, few: FewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
-        """Print how many leads have each answer, and ask whether that is right."""
+        """Print how many leads have each answer, and return whether the person confirms."""
         leads = {normalise_label(value): leads for value, leads in few.values.items() if value}
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))
         others = [(value, count) for value, count in few.values.items() if not value or normalise_label(value) in leads]
