@@ -1,4 +1,4 @@
-"""The command `oplead-sync`: what it takes, what it prints, and the exit code it ends with."""
+"""The `oplead-sync` command: arguments, output and exit codes."""
 
 from jobs.cli.app import main
 

@@ -1,4 +1,4 @@
-"""Reads the accounts that a command is pointed at."""
+"""Load the accounts that a command names."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,27 +19,27 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A settings file, and what was found in it."""
+    """A settings file that was loaded, or that failed to load."""
 
     file: Path
     found: Valid | Failure
 
     @property
     def name(self) -> str:
-        """The account's, or the file's where it must not run."""
+        """The account's name, or the file's path if it must not run."""
         return self.found.settings.account if isinstance(self.found, Valid) else str(self.file)
 
     @property
     def secrets(self) -> Iterator[str]:
-        """Every secret in it."""
+        """Every secret in the settings."""
         return secrets_of(self.found.settings) if isinstance(self.found, Valid) else iter(())
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """The settings files that are meant: files as they are, and for a folder every account's in it, by name.
+    """Expand paths into settings files: a folder stands for every settings file in it, sorted by name.
 
     Raises:
-        UsageError: a folder holds none.
+        UsageError: a folder holds no settings file.
     """
     files: list[Path] = []
     for path in paths:
@@ -51,19 +51,19 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def _is_settings(file: Path) -> bool:
-    """Whether a file in a folder is an account's: hidden files are editors' own, and an example would send like any."""
+    """Whether a file is an account's settings; excludes editors' hidden files, and examples, which would send too."""
     is_other = file.name.startswith(".") or file.stem.endswith(".example")
     return file.suffix in {".yaml", ".yml"} and not is_other and file.is_file()
 
 
 def open_accounts(files: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Opened]:
-    """What is in each file; of accounts that would interfere with each other none may run."""
+    """Load each file; accounts that would interfere with each other all become failures."""
     opened = _opened(files, environ)
     return [replace(each, found=clash_of(each, opened) or each.found) for each in opened]
 
 
 def open_account(file: Path, environ: Mapping[str, str] = os.environ) -> Opened:
-    """What is in a file."""
+    """Load one file."""
     return _opened([file], environ)[0]
 
 
@@ -77,10 +77,10 @@ def _opened(files: Sequence[Path], environ: Mapping[str, str]) -> list[Opened]:
 
 
 def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Settings:
-    """The account in a settings file; without `secrets` only to look at its state.
+    """Load one account's settings; without `secrets`, they serve only to read its state.
 
     Raises:
-        UsageError: it must not run.
+        UsageError: the settings are invalid.
     """
     loaded = load(file, environ, secrets=secrets)
     log_env_files([loaded.env_file])
@@ -90,12 +90,12 @@ def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets
 
 
 def problems_of(invalid: Invalid) -> str:
-    """Everything that is wrong, a line each."""
+    """List the problems, one a line."""
     return "\n".join(map(str, invalid.problems))
 
 
 def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
-    """Why an account cannot run beside the others, itself among them; None where it can."""
+    """Return why an account cannot run beside the others, or None; `others` may include the account itself."""
     for other in others:
         if other is one or not isinstance(one.found, Valid) or not isinstance(other.found, Valid):
             continue
@@ -105,7 +105,7 @@ def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
 
 
 def _shared_by(one: Settings, other: Settings) -> str | None:
-    """What two accounts would overwrite for each other."""
+    """Return what two accounts share and would overwrite, or None."""
     if one.account == other.account:
         return f"account {one.account!r}, which needs a name of its own in each"
     if state_of(one).resolve() == state_of(other).resolve():
@@ -116,9 +116,9 @@ def _shared_by(one: Settings, other: Settings) -> str | None:
 
 
 def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
-    """Log, by name, which variables come from the `.env` beside the settings, and what is wrong with that file.
+    """Log the names of the variables taken from each `.env`, and any problems with the file.
 
-    Accounts in one folder share one, which is logged once.
+    An `.env` shared by several accounts is logged once.
     """
     found: dict[Path, EnvFile] = {}
     taken: dict[Path, set[str]] = {}
@@ -134,20 +134,20 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
 
 
 def heading_of(settings: Settings) -> AccountHeading:
-    """How the account's results are shown."""
+    """Return what reports need to present an account's results."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
     return AccountHeading(settings.account, settings.zone, settings.currency, names)
 
 
 def state_of(settings: Settings) -> Path:
-    """Where the account's state is."""
+    """Return the path of the account's state."""
     if settings.state is None:
         raise ValueError("settings read from a file always name their state")
     return Path(settings.state.removeprefix(_SQLITE))
 
 
 def secrets_of(settings: BaseModel) -> Iterator[str]:
-    """Every secret the settings hold, for logs to leave out."""
+    """Yield every secret in the settings, so that logs can redact them."""
     for _, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):

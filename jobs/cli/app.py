@@ -1,4 +1,4 @@
-"""The command line: each command's arguments, and nothing else, so that `--help` has nothing heavy to load."""
+"""Command-line arguments only; commands import their code when they run, so that `--help` stays fast."""
 
 import inspect
 from collections.abc import Callable
@@ -47,13 +47,13 @@ GoogleTransport = Annotated[
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its code."""
     with unfailing_output():
         app()
 
 
 def _command(epilog: str | None = None) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Register a command that returns its exit code; a failure is one sentence on stderr."""
+    """Register a command that returns its exit code; a failure prints one sentence to stderr."""
 
     def register(command: Callable[P, int]) -> Callable[P, int]:
         @app.command(epilog=epilog)
@@ -195,7 +195,7 @@ def _with_options_for_questions(command: Callable[..., int]) -> inspect.Signatur
     return inspect.Signature([*own, *map(_option_of, QUESTIONS)])
 
 
-# Typer makes a command's options from its signature: each question of the interview is one.
+# Typer derives options from the signature; this adds one for each question of the interview.
 init.__signature__ = _with_options_for_questions(init)  # type: ignore[attr-defined]
 
 

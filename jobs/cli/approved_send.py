@@ -1,4 +1,4 @@
-"""`backfill` and `retry`: sends outside the nights that a human has approved."""
+"""`backfill` and `retry`: sends outside the nightly run that need a human's approval."""
 
 import re
 import select
@@ -46,7 +46,7 @@ from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, open_clock
 
 PATIENCE_SECONDS = 600
-"""How long an answer is waited for: meanwhile the account is held, and no night can run."""
+"""How long to wait for an answer; the account is held meanwhile, and no night can run."""
 _LOOK_EVERY = 0.5
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
 
@@ -60,10 +60,10 @@ class Approval:
     json: bool = False
 
     def expect_somebody(self) -> None:
-        """Return where somebody can approve, or need not.
+        """Check that somebody can approve, or that no approval is needed.
 
         Raises:
-            UsageError: nobody is there, and neither `--yes` nor `--dry-run` is written.
+            UsageError: approval is needed and nobody is at the terminal, or `--json` is given.
         """
         if self.yes or self.dry_run:
             return
@@ -73,10 +73,10 @@ class Approval:
             raise UsageError("nobody is there to agree: write --yes to agree, or --dry-run to look only")
 
     def agrees(self, question: str, cancel_token: CancelToken) -> bool:
-        """Whether somebody says yes, now or beforehand; any other answer is no.
+        """Whether somebody agrees, now or beforehand with `--yes`; any other answer means no.
 
         Raises:
-            UsageError: nobody answered for ten minutes.
+            UsageError: nobody answered within `PATIENCE_SECONDS`.
         """
         if self.yes:
             return True
@@ -93,7 +93,7 @@ class Approval:
 
 @dataclass(slots=True)
 class _Send:
-    """One approved send of one account, by what was typed."""
+    """One approved send for one account."""
 
     command: str
     settings: Settings
@@ -102,7 +102,7 @@ class _Send:
     deps: Deps
 
     def on_record(self, do: Callable[[Ledger], int]) -> int:
-        """Do it as a run of its own; with `--dry-run` on a copy of the state."""
+        """Call `do` in a run of its own and record its exit code; with `--dry-run`, on a copy of the state."""
         path, clock = state_of(self.settings), self.deps.clock
         if not self.approval.dry_run:
             expect_state(self.settings)
@@ -115,10 +115,10 @@ class _Send:
             return code
 
     def expect_names(self, conversion: str | None, destination: str | None) -> None:
-        """Return where the settings have this conversion and destination.
+        """Check that the settings have this conversion and destination; None passes.
 
         Raises:
-            UsageError: they have others.
+            UsageError: the settings don't have one of them.
         """
         for option, name, known in (
             ("--conversion", conversion, {route.conversion for route in self.book.routes}),
@@ -128,12 +128,12 @@ class _Send:
                 raise UsageError(f"{option} {name}: the settings have {', '.join(sorted(known))}")
 
     def standing(self, ledger: Ledger) -> tuple[StateCount, ...]:
-        """Where everything is that was approved in this run."""
+        """Return the delivery states of everything approved in this run."""
         with ledger.reading() as session:
             return queries.tallies(session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run)
 
     def nothing_sent(self, document: Mapping[str, object], summary: RunSummary) -> int:
-        """Report that nothing was to be sent."""
+        """Report that there was nothing to send."""
         if self.approval.json:
             self.print_json(document, sending_json(summary, (), Exit.DONE), approved=False)
         elif self.approval.dry_run:
@@ -152,7 +152,7 @@ class _Send:
         return summary.exit_code
 
     def print_json(self, document: Mapping[str, object], sending: Mapping[str, object], *, approved: bool) -> None:
-        """Report for a machine."""
+        """Print the report as JSON."""
         head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": approved}
         print_json({**head, **document, **sending})
 
@@ -175,7 +175,7 @@ def _opened(command: str, file: Path, approval: Approval) -> Iterator[_Send]:
 
 
 def retry_account(file: Path, refusals: Refusals, approval: Approval) -> int:
-    """Show what was rejected, ask, and send it again; the exit code."""
+    """Show what was rejected, ask, send it again, and return the exit code."""
     with _opened("retry", file, approval) as send:
         return send.on_record(lambda ledger: _retry(send, ledger, refusals))
 
@@ -225,7 +225,7 @@ def _retry_json(chosen: Chosen, requeued: Requeued) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class BackfillOptions:
-    """What is typed."""
+    """The options of `backfill`."""
 
     first: date | None = None
     last: date | None = None
@@ -236,7 +236,7 @@ class BackfillOptions:
 
 
 def backfill_account(file: Path, options: BackfillOptions, approval: Approval) -> int:
-    """Show what would be sent, ask, and send it; the exit code."""
+    """Show what would be sent, ask, send it, and return the exit code."""
     with _opened("backfill", file, approval) as send:
         already_sent = None if options.already_sent is None else list(listed_in(options.already_sent))
         work = _Backfill(send, options, already_sent, _request(options, send.settings))
@@ -245,7 +245,7 @@ def backfill_account(file: Path, options: BackfillOptions, approval: Approval) -
 
 
 def _request(options: BackfillOptions, settings: Settings) -> BackfillRequest | None:
-    """The period asked for: both days from their beginning to their end, in the account's zone."""
+    """Build the requested period, both days inclusive, in the account's zone."""
     if options.first is None or options.last is None:
         return None
     start, end = (
@@ -257,7 +257,7 @@ def _request(options: BackfillOptions, settings: Settings) -> BackfillRequest | 
 
 @dataclass(slots=True)
 class _Backfill:
-    """One backfill of one account."""
+    """One backfill for one account."""
 
     send: _Send
     options: BackfillOptions
@@ -265,7 +265,7 @@ class _Backfill:
     request: BackfillRequest | None
 
     def check(self) -> None:
-        """Refuse what does not fit the settings or the present."""
+        """Reject names that the settings lack, and a period that starts in the future."""
         options, now = self.options, self.send.deps.clock.now()
         self.send.expect_names(options.conversion, options.destination)
         if self.request is not None and self.request.start > now:
@@ -283,7 +283,7 @@ class _Backfill:
             )
 
     def do(self, ledger: Ledger) -> int:
-        """Read, show, ask and send."""
+        """Read, preview, ask and send."""
         send, book, deps = self.send, self.send.book, self.send.deps
         summary = self._read(ledger)
         if not summary.pulled.complete:
@@ -301,13 +301,13 @@ class _Backfill:
                 say("Nothing was sent.")
                 return Exit.DONE
             self._apply(ledger)
-        # What an interrupted backfill may have sent was approved then, and is asked about whatever is left.
+        # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
         with watching(send.settings.account) as watcher:
             requeue.send(ledger, book, deps, summary, watcher.step)
         return send.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
-        """Read from Oplead what the request needs, and judge it; without a request, judge what is on record."""
+        """Read the leads that the request needs and judge them; without a request, judge those on record."""
         book, deps = self.send.book, self.send.deps
         summary = begin(ledger, book, deps)
         if self.request is None:
@@ -323,7 +323,7 @@ class _Backfill:
         return summary
 
     def _apply(self, ledger: Ledger) -> Preview:
-        """Settle what is listed and pick what is asked for; on a copy this shows what would become of it."""
+        """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
         options, deps = self.options, self.send.deps
         settled = None
         if self.already_sent is not None:
@@ -362,10 +362,12 @@ class _Backfill:
 
 
 def listed_in(file: Path) -> Iterator[AlreadySent]:
-    """What a file lists: a lead's id a line, perhaps followed by a comma and a conversion's id.
+    """Read a list of conversions already sent: one `LEAD` or `LEAD,CONVERSION` a line.
+
+    Semicolons and tabs separate too; a heading line, `#` comments and blank lines are skipped.
 
     Raises:
-        UsageError: a line holds more than that, or the file is no text.
+        UsageError: a line has another form, or the file is not UTF-8 text.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()

@@ -1,4 +1,4 @@
-"""`check`: whether settings files may run, by themselves and by what the platforms know."""
+"""`check`: validates settings files, on their own or against what the platforms know."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,49 +34,49 @@ from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmatc
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
 Findings = Mapping[str, Sequence[CheckFinding]]
-"""What was looked up, by destination."""
+"""The findings by destination."""
 OPLEAD = "oplead"
-"""Where the findings at Oplead are, among the destinations'."""
+"""The key of Oplead's findings, beside the destinations'."""
 LATEST = 200
-"""How many of the latest leads are judged by the settings."""
+"""How many of the latest leads to judge."""
 _CORRECT = "Correct it in the settings, or what they refer to."
 _PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
 
 
 @dataclass(frozen=True, slots=True)
 class OpleadCheck:
-    """What was found at Oplead, and what would become of its latest leads."""
+    """The findings at Oplead, and a forecast for its latest leads."""
 
     findings: Sequence[CheckFinding]
     forecast: Forecast | None = None
     labels: Sequence[ForecastLabel] = ()
-    """The statuses of each stage that the leads have."""
+    """The statuses found in the leads, by stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found about one file that may run."""
+    """The result of checking one file that can run."""
 
     file: Path
     settings: Settings
     notes: Sequence[SettingsProblem]
-    """What the file may not have been meant to say."""
+    """Likely slips in the file."""
     starts: Mapping[tuple[str, str], datetime]
-    """Since when each conversion counts at each destination, where a run has settled it."""
+    """The start of each conversion at each destination, as settled by earlier runs."""
     platforms: Findings | None = None
-    """What the platforms know, by destination; None where they were not asked."""
+    """The platforms' findings by destination; None without `--live`."""
     oplead: OpleadCheck | None = None
 
     @property
     def findings(self) -> Findings:
-        """Everything that was found, Oplead's too."""
+        """All findings, including Oplead's."""
         return {**({OPLEAD: self.oplead.findings} if self.oplead else {}), **(self.platforms or {})}
 
     @property
     def summary(self) -> CheckedFile:
-        """Whether it may run, and what that was concluded from.
+        """The verdict on the file, and which look-ups it rests on.
 
-        A failed look-up needs a human; one that this access cannot make does not.
+        A failed look-up needs a human; one that these credentials don't permit does not.
         """
         findings = self.findings
         readable = {
@@ -95,7 +95,7 @@ class Checked:
         )
 
     def _unconfirmed(self) -> Iterator[str]:
-        """The accounts and datasets that no look-up saw; what was verified of one ends with its number."""
+        """Yield the accounts and datasets without a verified finding; a finding's subject ends with their id."""
         ids = [(each.id, "Google Ads customer", each.customer_id) for each in self.settings.google_ads]
         ids += [(each.id, "Meta dataset", each.dataset_id) for each in self.settings.meta]
         for destination, kind, number in ids if self.platforms is not None else ():
@@ -104,14 +104,14 @@ class Checked:
                 yield f"{kind} {number}"
 
     def assumptions(self) -> Iterator[str]:
-        """What a run takes for granted because the settings do not say it, a sentence each."""
+        """Yield a sentence for each assumption a run makes because the settings leave it open."""
         settings = self.settings
         found = [each for findings in self.findings.values() for each in findings]
         read = {finding.subject for finding in found if finding.settles == "click_window_days"}
         for conversion in settings.conversions:
             action = conversion.google_ads.conversion_action if conversion.google_ads and settings.google_ads else None
             if action and action.click_window_days is None and f"conversion action {action.id}" not in read:
-                # https://support.google.com/google-ads/answer/3123169: 1 to 90 days, chosen per conversion action
+                # 1 to 90 days, set per conversion action: https://support.google.com/google-ads/answer/3123169
                 window = f"the click window of conversion action {action.id} is taken as 90 days"
                 yield f"{conversion.id}: {window}; if Google Ads shows another, write it as click_window_days"
             if conversion.since is None:
@@ -123,7 +123,7 @@ class Checked:
             yield f"a lead without a consent answer is taken as consenting, because: {settings.consent.because}"
 
     def _start(self, conversion: str) -> str:
-        """Since when a conversion counts; with the destination where they differ."""
+        """Describe when a conversion starts to count, by destination if they differ."""
         times = {at: destination for (name, destination), at in self.starts.items() if name == conversion}
         shown = {at: day_and_time(at, self.settings.zone) for at in sorted(times)}
         if len(shown) > 1:
@@ -132,13 +132,13 @@ class Checked:
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
-    """Print what is wrong with each file, or what it will do without saying so; live, what the platforms know.
+    """Print each file's problems, or its notes and assumptions, and return the worst exit code.
 
     Args:
-        files: each account's.
-        live: whether the platforms are asked.
-        json_wanted: whether a machine reads it.
-        verbose: whether a person wants to see what is well, too.
+        files: the settings files.
+        live: whether to ask the platforms too.
+        json_wanted: whether to print JSON.
+        verbose: whether to list findings without a problem too.
     """
     checked_files = []
     for opened in open_accounts(files):
@@ -162,17 +162,17 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
 
 
 def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
-    """What there is to say of a file that may run."""
+    """Check a file that can run."""
     settings, notes = loaded.settings, list(loaded.notes)
     if starts_in(settings):
-        with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may have ended
+        with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += future_notes(file, settings, clock.now())
     checked = Checked(file, settings, sorted(notes), starts_of(settings))
     return replace(checked, platforms=look_up(settings), oplead=_look_at_oplead(settings, file)) if live else checked
 
 
 def look_up(settings: Settings) -> Findings:
-    """What each destination's platform knows of what the settings take for granted; nothing is changed there."""
+    """Compare the settings' assumptions with what each destination's platform reports; changes nothing there."""
     expected = assumed_targets(settings, rules_alone(settings))
     found: dict[str, Sequence[CheckFinding]] = {}
     for name, make in inspectors(settings):
@@ -186,7 +186,7 @@ def look_up(settings: Settings) -> Findings:
 
 
 def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
-    """Whether leads can be read, and what the settings would do to the latest of them; nothing is sent or kept."""
+    """Read the latest leads and forecast what the settings would do with them; sends and stores nothing."""
     try:
         with (
             open_visible_clock(settings.clock, settings.oplead.rate) as clock,
@@ -212,7 +212,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
         return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)])
     made = forecast(book, deps, found)
     leads = [one for one in found if isinstance(one, Lead)]
-    # Platforms get contact data only where the settings send it.
+    # Contact data matters only if a route sends it.
     contacts = [lead.contact for lead in leads] if any(route.uses_contact for route in book.routes) else []
     findings = [*forecast_findings(made)]
     if lost := lost_phones(contacts):

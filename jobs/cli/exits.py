@@ -1,4 +1,4 @@
-"""How the command ends: its exit codes, and what each failure means in a sentence."""
+"""Exit codes, and the one-sentence message for each failure."""
 
 import signal
 import traceback
@@ -17,17 +17,17 @@ from jobs.plan.planner import RenamedError
 
 
 class UsageError(Exception):
-    """What was typed, or a file that it names, cannot be used as it is; the message says what to do."""
+    """The command line, or a file it names, cannot be used; the message says what to do."""
 
 
 class Exit(IntEnum):
-    """The exit codes; a signal's number is added to 128, as shells do."""
+    """Exit codes; a signal exits with 128 plus its number, as in shells."""
 
     DONE = 0
     ATTENTION = 1
-    """Done, and a human is needed."""
+    """Done, but a human is needed."""
     CONFIGURATION = 2
-    """Wrong usage, settings, credentials or state: nothing works until someone corrects them."""
+    """Wrong usage, settings, credentials or state; nothing works until someone corrects them."""
     STOPPED = 3
     """The source or a destination stopped."""
     BUG = 70
@@ -40,30 +40,30 @@ _WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTE
 
 
 def worst(codes: Iterable[int]) -> Exit:
-    """The code to end with after several accounts: the one that needs a human soonest.
+    """Return the exit code for several accounts: that of the one that needs a human soonest.
 
-    Work that stopped in the middle comes before work that never began.
+    Work that stopped halfway outranks work that never began.
     """
     return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
 
 
 def stopped_by(signal_number: int) -> int:
-    """The code of a command that a signal stopped, as shells write it."""
+    """Return the exit code of a command stopped by a signal."""
     return 128 + signal_number
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a command could not do its work, in a sentence without anyone's data."""
+    """Why a command failed, in a sentence without personal data."""
 
     message: str
     exit_code: int
     trace: tuple[str, ...] = ()
-    """Where an unexpected failure occurred: places in the code, no values."""
+    """The code locations of an unexpected failure, without values."""
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What to say of an error, and the code to end with."""
+    """Return the message and exit code for an error."""
     match error:
         case StoppedBySignal():
             message = "stopped; what was sent is on record, and the next run goes on from here"
@@ -87,7 +87,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def places(error: BaseException) -> tuple[str, ...]:
-    """The way to the error by file, line and function; neither its message nor a variable, which may hold data."""
+    """Return an error's traceback as file, line and function, without messages or variables, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)
     own = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -95,7 +95,7 @@ def places(error: BaseException) -> tuple[str, ...]:
 
 
 def _short(file: str) -> str:
-    """The file's place below its package folder."""
+    """Return a file's path relative to `site-packages` or the project."""
     parts = Path(file).parts
     root = next((index for index, part in enumerate(parts) if part == "site-packages"), None)
     if root is not None:

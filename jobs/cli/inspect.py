@@ -1,4 +1,4 @@
-"""`status` and `explain`: where deliveries stand, and why."""
+"""`status` and `explain`: show delivery states and the reasons for them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ from jobs.wiring import rules_alone
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
-    """Print where everything stands, what comes next, and what a human should look at."""
+    """Print delivery states, what comes next, and what needs a human's attention."""
     settings = load_account(file, secrets=False)
     account = settings.account
     with looking(settings) as look:
@@ -71,7 +71,11 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
 
 
 def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
-    """Print which leads are in a state, or have a reason; a name that there is not ends with exit code 2."""
+    """Print the leads with a given state or reason.
+
+    Raises:
+        UsageError: there is no such state or reason.
+    """
     settings = load_account(file, secrets=False)
     with looking(settings) as look:
         kinds = _kinds(settings, look)
@@ -93,11 +97,11 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
 
 
 _Kind = tuple[DeliveryState, Cause, Reason | None]
-"""A state, its reason, and what something was held for until it expired."""
+"""A state, its reason, and for an expired delivery the reason it was, or would have been, withheld."""
 
 
 def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
-    """Every state and reason at which a delivery or a correction stands."""
+    """Return every combination of state and reason that a delivery or correction has now."""
     tallies = queries.tallies(look.session, settings.account, now=look.now)
     corrections = queries.corrections(look.session, settings.account)
     return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
@@ -106,7 +110,7 @@ def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
 
 
 def _is_known(name: str) -> bool:
-    """Whether something may stand so, though nothing does."""
+    """Whether a name is a possible state or reason, even if nothing has it now."""
     return any(
         name.strip().casefold() in names
         for names in (*(names_of(state, PlatformCode("")) for state in STATES), REASONS)
@@ -122,14 +126,18 @@ _NOTHING = (
     Reason.LEAD_DELETED,
 )
 _NO_DELIVERY = {**dict.fromkeys(_NOTHING, "nothing to send"), Reason.ANOTHER_PLATFORM: "not applicable"}
-"""Reasons for which there is no delivery, and how that is shown."""
+"""What to show for reasons that leave a lead without a delivery."""
 _ENDS = 6
 _SHORTEST = 16
-"""A click id of fewer characters shows only its beginning."""
+"""Click ids with fewer characters show only their beginning."""
 
 
 def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
-    """Print everything known of a lead; an unknown one ends with exit code 2."""
+    """Print everything known about a lead.
+
+    Raises:
+        UsageError: no such lead has been read.
+    """
     settings = load_account(file, secrets=False)
     with looking(settings) as look:
         row = queries.lead(look.session, settings.account, lead_id)
@@ -144,7 +152,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 
 
 def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
-    """What is known of a lead, and the verdict on each of its conversions."""
+    """Collect what is known about a lead, and the verdict on each of its conversions."""
     lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
     in_settings = {normalise_label(label): label for labels in listed for label in labels}
 
@@ -196,7 +204,7 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
         yield _recorded(look, row, made.get(identity(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
-            # A route no run has seen yet would start with the next one.
+            # A route that no run has seen yet would start with the next run.
             start = begun.get((route.conversion, route.destination), Starts(look.now))
             sent_elsewhere = was_sent(route, lead, existing, book.routes)
             decision = judge(route, lead, start, None, now=look.now)
@@ -204,7 +212,7 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
 
 
 def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
-    """What the ledger has of a conversion and of a correction alike, as arguments of a `StandingReport`."""
+    """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
     state, reason = DeliveryState(row.state), queries.reason_told(row, look.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     return {
@@ -226,7 +234,7 @@ def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
 
 
 def _recorded(look: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> ConversionReport:
-    """The verdict on record."""
+    """Build the report of a recorded delivery and its corrections."""
     return ConversionReport(
         **_on_record(look, row),
         conversion=row.conversion,
@@ -247,7 +255,7 @@ def _recorded(look: StateView, row: Delivery, corrections: Sequence[Adjustment])
 
 
 def _judged(route: Route, decision: Decision | NotConcerned) -> ConversionReport:
-    """The rules' verdict now, where there is no delivery."""
+    """Build the report of the rules' current verdict for a route without a delivery."""
     reason, detail = decision.reason, decision.detail
     return ConversionReport(
         conversion=route.conversion,

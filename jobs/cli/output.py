@@ -1,4 +1,4 @@
-"""What a command says while it works: results, logs, progress bars, waits, and errors as one sentence."""
+"""The output of a command: results, logs, progress bars, waits, and errors as one sentence."""
 
 import logging
 import signal
@@ -32,35 +32,35 @@ from jobs.reporting.console import results
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
 _LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "requests", "sqlalchemy", "urllib3")
-"""They log addresses, headers or bodies below WARNING."""
+"""Libraries that log addresses, headers or bodies below WARNING."""
 _SHOWN_TO_PEOPLE = "jobs.cli.accounts"
-"""It says where the settings' secrets were found, which a person at a terminal wants to know, too."""
+"""The logger that reports where secrets were found, which is shown at a terminal too."""
 
 
 def say(*lines: str) -> None:
-    """Print results to stdout as they are, a line each."""
+    """Print each line to stdout as is, without markup or wrapping."""
     for line in lines:
         results().print(line, markup=False, soft_wrap=True)
 
 
 def print_json(document: object) -> None:
-    """Print results to stdout as one JSON object on one line."""
+    """Print results to stdout as JSON on one line."""
     results().out(console.line(document), highlight=False)
 
 
 class Redaction:
-    """A structlog processor that takes known secrets and control characters out of every text of an event."""
+    """A structlog processor that removes known secrets and control characters from an event's texts."""
 
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Hide these from now on."""
-        # Replaced, never changed: another thread may be iterating over it.
+        """Redact these secrets from now on."""
+        # Rebound, never mutated: another thread may be iterating over the set.
         self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
-        """The event without them; our own sentences keep their line ends."""
+        """Return the redacted event; line breaks are kept."""
         return {key: self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: object) -> object:
@@ -77,7 +77,7 @@ class Redaction:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment: a progress bar stands in for it while it is drawn."""
+    """Writes to the current `sys.stderr`, which a progress bar replaces while it is drawn."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -85,10 +85,10 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 def start_logging(*, as_json: bool) -> Redaction:
-    """Send every log record of ours and of the libraries to stderr, without secrets.
+    """Send all log records, including the libraries', to stderr without secrets.
 
     Args:
-        as_json: one JSON object a line, from INFO on; else sentences for a person, from WARNING on.
+        as_json: write one JSON object a line from INFO up; otherwise sentences for a person from WARNING up.
     """
     redaction = Redaction()
     shared: list[Processor] = [
@@ -128,7 +128,7 @@ def start_logging(*, as_json: bool) -> Redaction:
 
 
 def _without_exception_data(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Leave an exception's kind and place: its message and variables may hold anyone's data."""
+    """Reduce an exception to its type and code locations: its message and variables may hold personal data."""
     info = event.pop("exc_info", None)
     error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
@@ -137,13 +137,13 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
 
 
 def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """When, how grave and what: the order in which a line is read."""
+    """Put timestamp, level, event and account first."""
     first = ("timestamp", "level", "event", "account")
     return {key: event[key] for key in (*(key for key in first if key in event), *event)}
 
 
 def _sentence(_logger: object, _method: str, event: MutableMapping[str, object]) -> str:
-    """How a person reads an event: what it says, line by line."""
+    """Render an event as text for a person, with its trace on indented lines."""
     account = f"{event['account']}: " if "account" in event else ""
     trace = event.get("trace")
     lines = [f"  {line}" for line in trace] if isinstance(trace, list) else []
@@ -155,7 +155,7 @@ _log = structlog.stdlib.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Watches a night: its steps, and the pages of leads as they arrive."""
+    """Callbacks for a night's steps and for each page of leads."""
 
     step: Callable[[NightStep], AbstractContextManager[object]]
     page: Callable[[LeadPage], None]
@@ -163,38 +163,38 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSource:
-    """A source that shows each page it gives."""
+    """A lead source that reports each page to a callback."""
 
     source: LeadSource
     page: Callable[[LeadPage], None]
 
     @property
     def is_spent(self) -> bool:
-        """Whether the source is."""
+        """Whether the wrapped source is spent."""
         return self.source.is_spent
 
     def fetch_changes(
         self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
     ) -> Iterator[LeadPage]:
-        """The source's pages, each shown before it is given."""
+        """Yield the source's pages, reporting each one first."""
         for page in self.source.fetch_changes(since, resume=resume, is_known=is_known):
             self.page(page)
             yield page
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """The source's leads."""
+        """Return the source's leads."""
         return self.source.fetch_each(ids)
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """The source's latest."""
+        """Return the source's latest leads."""
         return self.source.fetch_latest(count)
 
 
 @contextmanager
 def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
-    """Watch one account's night: bars that go away with the block at a terminal, else log lines.
+    """Show one account's progress: transient bars at a terminal, otherwise log lines.
 
-    Accounts side by side have lines only: their bars would be drawn over one another.
+    Accounts that run side by side get log lines only, as their bars would overwrite each other.
     """
     if not (alone and sys.stderr.isatty()):
         yield Watcher(_logged, lambda _: None)
@@ -212,7 +212,7 @@ def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
 
 
 def unwatched() -> Watcher:
-    """Nobody watches."""
+    """Return a watcher that shows nothing."""
     return Watcher(lambda _: nullcontext(), lambda _: None)
 
 
@@ -226,7 +226,7 @@ def _logged(step: NightStep) -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Bars:
-    """One bar a step."""
+    """Progress bars, one a step."""
 
     progress: Progress
     account: str
@@ -235,21 +235,21 @@ class _Bars:
 
     @contextmanager
     def step(self, step: NightStep) -> Iterator[None]:
-        """Draw the step's bar while it lasts, and tick it off."""
-        # How much there is to do is known only once it is done, so the bar pulses until then.
+        """Show a bar while the step runs, then mark it finished."""
+        # The total is unknown until the step ends, so the bar pulses.
         self.current = self.progress.add_task(f"{self.account}: {step.value}", total=None, done="")
         yield
         self.progress.update(self.current, total=1, completed=1)
 
     def page(self, page: LeadPage) -> None:
-        """Count the leads of a page on the bar."""
+        """Add a page's leads to the bar's count."""
         self.leads += len(page.leads) + len(page.unchanged)
         if self.current is not None:
             self.progress.update(self.current, done=counted(self.leads, "lead"))
 
 
 _SHORT = timedelta(seconds=2)
-"""A wait that is not worth a line."""
+"""The longest wait that is not shown."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -259,14 +259,14 @@ class VisibleClock:
 
     clock: Clock
     per_minute: int
-    """The allowed rate, which most waits are for."""
+    """The allowed request rate, the cause of most waits."""
 
     def now(self) -> datetime:
-        """The clock's present instant."""
+        """Return the clock's current time."""
         return self.clock.now()
 
     def sleep_until(self, moment: datetime) -> None:
-        """Sleep as the clock does, and show it."""
+        """Sleep until a moment, showing a long wait."""
         left = moment - self.clock.now()
         if left <= _SHORT:
             self.clock.sleep_until(moment)
@@ -278,7 +278,7 @@ class VisibleClock:
 
     def _count_down(self, moment: datetime, left: timedelta) -> None:
         with Console(stderr=True).status(self._sentence(left)) as shown:
-            # Bounded: a machine's clock may be set back meanwhile.
+            # Bounded, as the machine's clock may be set back meanwhile.
             for _ in range(ceil(left / _SECOND)):
                 shown.update(self._sentence(moment - self.clock.now()))
                 self.clock.sleep_until(min(moment, self.clock.now() + _SECOND))
@@ -292,7 +292,7 @@ class VisibleClock:
 
 @contextmanager
 def open_visible_clock(sandbox: AnyUrl | None, per_minute: int) -> Iterator[Clock]:
-    """The machine's clock, its long waits shown; or that of the sandbox at an address, which nobody waits for."""
+    """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display."""
     if sandbox is None:
         yield VisibleClock(MachineClock(), per_minute)
         return
@@ -301,12 +301,12 @@ def open_visible_clock(sandbox: AnyUrl | None, per_minute: int) -> Iterator[Cloc
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """The command's exit code, or that of its failure, which is reported on stderr."""
+    """Run a command and return its exit code; report a failure on stderr and return the failure's code."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedBySignal(number)
 
-    # By an exception, so that transactions and servers are closed.
+    # Signals raise an exception, so that transactions and servers are closed.
     for each in stop_signals():
         signal.signal(each, stop)
     start_logging(as_json=False)
@@ -322,7 +322,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 @contextmanager
 def at_work() -> Iterator[tuple[StopSignal, Redaction]]:
-    """Let signals ask a run to stop while the block lasts, and log for whoever reads stderr: a person or a machine."""
+    """Let signals request a stop while the block runs; log sentences to a terminal, JSON to anything else."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with stoppable() as stop:
         try:
@@ -332,7 +332,7 @@ def at_work() -> Iterator[tuple[StopSignal, Redaction]]:
 
 
 def report(failure: Failure) -> int:
-    """Say why a command could not do its work; its exit code."""
+    """Log a failure and return its exit code."""
     more = {"trace": list(failure.trace)} if failure.trace else {}
     _log.error(failure.message, exit_code=int(failure.exit_code), **more)
     return failure.exit_code

@@ -1,4 +1,4 @@
-"""Keeps output that cannot be written, by a closed pipe or a full disk, from changing a command or its exit code."""
+"""Prevent output errors, such as a closed pipe or a full disk, from changing a command or its exit code."""
 
 import errno
 import os
@@ -15,19 +15,19 @@ _STDOUT, _STDERR = 1, 2
 
 
 class _Unfailing(FileIO):
-    """A descriptor to which every write succeeds: what cannot be written is dropped."""
+    """A file on which every write succeeds; output that cannot be written is dropped."""
 
     lost: int | None = None
-    """The system's number of why something was."""
+    """The errno of the last dropped write."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write, or drop it."""
+        """Write the data, or drop it."""
         try:
             written: int | None = super().write(data)
         except OSError as error:
             self.lost = error.errno
             return memoryview(data).nbytes
-        if written is None:  # nobody reads from a pipe that does not wait
+        if written is None:  # a non-blocking pipe is full
             self.lost = errno.EAGAIN
             return memoryview(data).nbytes
         return written
@@ -35,9 +35,9 @@ class _Unfailing(FileIO):
 
 @contextmanager
 def unfailing_output() -> Iterator[None]:
-    """Have stdout and stderr take everything while the block runs; lost results are reported on stderr at the end.
+    """Make writes to stdout and stderr succeed inside the block, and report lost results on stderr at its end.
 
-    A conversion's name must not end the night because a mail's encoding has no é, nor may `| head`.
+    Neither `| head` nor an é missing from the encoding of cron's mail may end the night.
     """
     _open_standard_descriptors()
     results = _Unfailing(_STDOUT, "w", closefd=False)
@@ -53,14 +53,14 @@ def unfailing_output() -> Iterator[None]:
 
 
 def _text(raw: _Unfailing, replaced: TextIO | None) -> TextIOWrapper:
-    """A stream like the one it takes the place of, which is None where its descriptor was closed."""
+    """Build a stream like the one it replaces, which is None if its descriptor was closed."""
     encoding = "utf-8" if replaced is None else replaced.encoding
     is_by_line = raw.isatty() or raw.fileno() == _STDERR
     return TextIOWrapper(BufferedWriter(raw), encoding, errors="replace", line_buffering=is_by_line)
 
 
 def _open_standard_descriptors() -> None:
-    """Open those that are closed: else the next file, perhaps a lock, would get their number and what is printed."""
+    """Open closed ones: otherwise the next file opened, perhaps a lock, would get their number and the output."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""`probe`: finds out how Oplead answers, and what to write so that a night reads everything."""
+"""`probe`: finds out how Oplead answers, and suggests the settings with which a night reads everything."""
 
 import os
 from collections import Counter
@@ -24,11 +24,11 @@ _FOUND = frozenset(
     {"path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination", "pull"}
     | {"since_filter", "detail", "fields"}
 )
-"""What a survey suggests as a whole: a value from the file is part of it, or did not work."""
+"""Keys that a survey's suggestion replaces: it includes the file's values unless they did not work."""
 
 
 def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
-    """Look at the platform, and print what was found; also what a file names and no lead has."""
+    """Survey Oplead and print the report, including what the file names and no lead has."""
     look = known.settings
     named = paths_named_in(file) if file else frozenset()
     with (
@@ -36,7 +36,7 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)
-    # The section as it should be: what stands there and was not looked into, and what was found.
+    # The suggested section: the file's keys that a survey doesn't cover, and what it found.
     kept = {name: _written(value) for name, value in known.section.items() if name not in _FOUND and value is not None}
     report = ProbeReport(
         address=str(look.oplead.base_url).rstrip("/"),
@@ -55,10 +55,10 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
 
 
 def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSettings:
-    """What a settings file says so far.
+    """Load partial settings from a file.
 
     Raises:
-        UsageError: what it says of Oplead cannot be used.
+        UsageError: the file or its settings for Oplead are invalid.
     """
     known = load_partial(file, environ)
     log_env_files([known.env_file])
@@ -74,10 +74,10 @@ def from_options(
     clock: str | None,
     environ: Mapping[str, str] = os.environ,
 ) -> PartialSettings:
-    """What the command line says.
+    """Build partial settings from the command line.
 
     Raises:
-        UsageError: no token is found, or an address is none, or none that may be used.
+        UsageError: no token is found, or an address is invalid or not allowed.
     """
     reference = f"file:{token_file.absolute()}" if token_file else f"${{{_TOKEN}}}"
     try:
@@ -91,7 +91,7 @@ def from_options(
 
 
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
-    """The stage of each label seen that the settings name."""
+    """Map each label found in leads to its stage, leaving out those that the settings don't name."""
     named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
     named |= {normalise_label(label): IGNORED for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
@@ -104,7 +104,7 @@ def _seen(survey: Survey) -> SeenInLeads:
 
 
 def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
-    """How many leads' answers each configured consent field would not know."""
+    """Count, for each configured consent field, the leads whose answer the settings don't list."""
     counts: Counter[str] = Counter()
     signals = (look.consent.ad_user_data, look.consent.ad_personalization) if look.consent else ()
     for signal in filter(None, signals):
@@ -118,7 +118,7 @@ def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
 
 
 def _written(value: Tree) -> Written:
-    """A part of the file as it is written again; numbers lose the quotes that a tree of texts would give them."""
+    """Convert part of the file for writing; numbers become ints, as the tree's texts would be quoted."""
     match value:
         case dict():
             return {name: _written(one) for name, one in value.items() if one is not None}

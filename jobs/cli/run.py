@@ -1,4 +1,4 @@
-"""`run` and `schedule`: nights of one or more accounts, now or when due."""
+"""`run` and `schedule`: run the nights of one or more accounts, now or when due."""
 
 import sys
 import threading
@@ -41,9 +41,9 @@ _log = structlog.stdlib.get_logger()
 
 
 def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, json_wanted: bool) -> int:
-    """Do the night of each account and print what it did; the exit code of the one that needs a human soonest.
+    """Run each account's night, print the results, and return the worst exit code.
 
-    An account that fails does not keep the others from their night; a signal ends them all.
+    One account's failure does not affect the others; a signal stops them all.
     """
     with at_work() as (stop, redaction):
         accounts = open_accounts(files_of(paths))
@@ -64,7 +64,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
 
 
 def _account(account: Opened, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
-    """One account's night, or why there was none; whatever happens, the others' nights go on."""
+    """Run one account's night and return its result or failure; never raises, so that the other nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound):
         if isinstance(account.found, Failure):
@@ -74,7 +74,7 @@ def _account(account: Opened, options: RunOptions, stop: StopSignal, *, alone: b
             return _night(account.found, options, stop, alone=alone)
         except StoppedBySignal as signal:
             return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
-        except Exception as error:  # noqa: BLE001 - the next account's night must not depend on this one's
+        except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
             return _failed(account, failure_of(error))
 
 
@@ -112,20 +112,22 @@ def _print_night(night: Night, account: AccountHeading, *, json_wanted: bool) ->
 
 # ── schedule ─────────────────────────────────────────────────────────────────────────────────────
 
-_A_DAY = 86_400.0  # seconds; the loop may wait for a night's work as long as that
+_A_DAY = 86_400.0  # seconds; the loop may have to wait that long for a night's work
 
 
 def schedule_accounts(
     paths: Sequence[Path], *, at_once: int, json_wanted: bool, first_run: bool, health: Path | None
 ) -> int:
-    """Do every account's nights until a signal asks to stop, then 0; an account that fails keeps no other from its own.
+    """Run every account's nights until a signal requests a stop, then return 0.
+
+    One account's failure does not affect the others; if none of them can run, return their worst exit code at once.
 
     Args:
         paths: settings files, or folders of them.
-        at_once: how many accounts are at work at a time.
-        json_wanted: whether results are printed as JSON.
-        first_run: whether none of the accounts ran before, so that their states are made.
-        health: a file whose age shows when the service was last alive.
+        at_once: how many accounts may run at the same time.
+        json_wanted: whether to print results as JSON.
+        first_run: whether the accounts have never run, so that their state is created.
+        health: a file touched regularly while the service is alive.
     """
     with at_work() as (stop, redaction), suppress(StoppedBySignal):
         shared = _Shared(stop, redaction, json_wanted=json_wanted)
@@ -143,7 +145,7 @@ def schedule_accounts(
 
 
 def timetable_of(settings: Settings) -> Timetable | None:
-    """When the settings want a night; None where they do not say."""
+    """Return the timetable in the settings, or None."""
     when = settings.schedule
     if when is None:
         return None
@@ -154,24 +156,24 @@ def timetable_of(settings: Settings) -> Timetable | None:
 
 @dataclass(slots=True)
 class _Shared:
-    """What the accounts of one process have in common."""
+    """State shared by the accounts of one process."""
 
     stop: StopSignal
     redaction: Redaction
     json_wanted: bool
     accounts: "list[_ServedAccount]" = field(default_factory=list)
     clock: str | None = None
-    """The address of the sandbox's clock that all of them use; None for the machine's."""
+    """The address of the sandbox clock that all accounts use; None means the machine's clock."""
     printing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> frozenset[str]:
-        """What the accounts are called."""
+        """The accounts' names."""
         return frozenset(each.opened.name for each in self.accounts)
 
 
 class _ServedAccount:
-    """A settings file and its nights, as the loop has them done; failures are reported here."""
+    """One settings file and its nights, as the scheduler runs them; reports its own failures."""
 
     def __init__(self, opened: Opened, shared: _Shared, *, first_run: bool) -> None:
         self.opened = opened
@@ -180,23 +182,27 @@ class _ServedAccount:
 
     @property
     def key(self) -> str:
-        """The file: an account's name may be corrected."""
+        """The settings file's path, since the account's name may change."""
         return str(self.opened.file)
 
     @property
     def may_run(self) -> bool:
-        """Whether the settings may."""
+        """Whether the settings are usable."""
         return not isinstance(self.opened.found, Failure)
 
     @property
     def settings(self) -> Settings:
-        """The settings, which may run."""
+        """The usable settings.
+
+        Raises:
+            TypeError: the settings must not run.
+        """
         if isinstance(self.opened.found, Failure):
             raise TypeError("these settings may not run")
         return self.opened.found.settings
 
     def failures(self) -> list[Failure]:
-        """Why there can be no nights; nothing where there can."""
+        """Return why this account's nights cannot run; empty if they can."""
         if isinstance(self.opened.found, Failure):
             return [self.opened.found]
         if clash := clash_of(self.opened, [each.opened for each in self._shared.accounts]):
@@ -215,12 +221,12 @@ class _ServedAccount:
         return []
 
     def _makes_state(self) -> bool:
-        """Whether the account's state is to be made: one that existed once and is missing is lost."""
+        """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
         self._first_run = self._first_run and not has_state(state_of(self.settings))
         return self._first_run
 
     def read(self) -> Timetable | None:
-        """Read the file again, as marketing may have changed it; None where it must not run, which is reported."""
+        """Reload the settings, which may have changed; if they must not run, report why and return None."""
         self.opened = open_account(self.opened.file)
         self._shared.redaction.learn(self.opened.secrets)
         with self._bound():
@@ -229,7 +235,7 @@ class _ServedAccount:
         return None if failures else timetable_of(self.settings)
 
     def planned(self, firing: Firing | None) -> None:
-        """Say when the next night is due."""
+        """Log and print when the next night is due."""
         if firing is None:
             return
         with self._bound():
@@ -240,11 +246,11 @@ class _ServedAccount:
                 say(f"{self.opened.name} · next night {at} ({self.settings.timezone})")
 
     def open_clock(self) -> AbstractContextManager[Clock]:
-        """A clock of the account's own."""
+        """Open a clock for this account."""
         return open_clock(self.settings, self._shared.stop)
 
     def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
-        """Do a date's night unless it is done."""
+        """Run a date's night unless it is done."""
         settings = self.settings
 
         def unless(session: Session) -> None:
@@ -267,11 +273,11 @@ class _ServedAccount:
         return self._outcome(do)
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
-        """Ask for outcomes, and send what has come due."""
+        """Ask for outcomes, and send what is due by now."""
         return self._outcome(lambda watcher: ask_for_outcomes(self.settings, watcher, clock, stop=self._shared.stop))
 
     def _outcome(self, do: Callable[[Watcher], Night]) -> TaskOutcome:
-        """Do a task, print what it did, and look up what is due next."""
+        """Run a task, print its result, and look up what is due next."""
         settings = self.settings
         with self._bound():
             try:

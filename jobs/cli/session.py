@@ -1,4 +1,4 @@
-"""One run of an account from the command line: state opened, night run, people notified, exit code recorded."""
+"""Run one account from the command line: open its state, run the night, notify people, record the exit code."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -43,15 +43,15 @@ _log = structlog.stdlib.get_logger()
 
 
 def expect_state(settings: Settings, *, first_run: bool = False, others: frozenset[str] = frozenset()) -> None:
-    """Return where the account's state exists, or with `first_run` where it may be made.
+    """Check that the account's state exists, or with `first_run` that it may be created.
 
     Args:
         settings: the account.
-        first_run: whether a human says that it never ran before.
-        others: accounts that are known to be others, so that their states are not taken for this one's.
+        first_run: whether a human states that the account has never run.
+        others: names of other accounts, whose states are not mistaken for this one's.
 
     Raises:
-        LedgerError: it is lost, or has another name; the message says what to do.
+        LedgerError: the state is missing, has another name, or exists despite `first_run`; the message says what to do.
     """
     path = state_of(settings)
     if has_state(path):
@@ -64,15 +64,15 @@ def expect_state(settings: Settings, *, first_run: bool = False, others: frozens
 
 
 def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
-    """Return where no other state in the folder of the missing one is probably this account's.
+    """Check that no other state in the missing one's folder is probably this account's.
 
     Raises:
-        LedgerError: one is; the message says what to do.
+        LedgerError: one probably is; the message says what to do.
     """
     path = state_of(settings)
     for one in neighbouring_ledgers(path):
         if isinstance(one, UnreadableLedger):
-            # No reason to refuse: it may be anybody's, and stay unreadable for good.
+            # Don't refuse to run: the file may be unrelated, and unreadable for good.
             sent_again = "if it is this account's, what it has on record goes out again"
             _log.warning(f"a file beside the state cannot be read: {sent_again}", why=one.why)
         elif kinship := _kinship(one, settings, others):
@@ -80,7 +80,7 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
 
 
 def _kinship(one: NeighbouringLedger, settings: Settings, others: frozenset[str]) -> str | None:
-    """Why another state is probably this account's; None where it is not."""
+    """Return why another state is probably this account's, or None."""
     if one.account == settings.account:
         return (
             "one of this account. Name it under `state:`, or move it here; a backup that is not to be used belongs "
@@ -98,7 +98,7 @@ def _kinship(one: NeighbouringLedger, settings: Settings, others: frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """A consistent view of an account's state, and the instant it is looked at."""
+    """A consistent view of an account's state at one instant."""
 
     session: Session
     now: datetime
@@ -106,10 +106,11 @@ class StateView:
 
 @contextmanager
 def looking(settings: Settings) -> Iterator[StateView]:
-    """The account's state as it is now; where its clock was a sandbox's that has ended, as of the end of the last run.
+    """Open a view of the account's state as of now, or as of the last run's end if its sandbox clock is closed.
 
     Raises:
-        LedgerError: there is none, or it cannot be read.
+        LedgerError: the state is missing or unreadable.
+        Misconfigured: the sandbox's clock is closed and there is no run on record.
     """
     with reading_state(settings) as session:
         try:
@@ -124,8 +125,8 @@ def looking(settings: Settings) -> Iterator[StateView]:
 
 
 def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
-    """Since when each conversion counts at each destination, as runs have settled it; empty where none has."""
-    # A state that is missing has settled nothing; one that cannot be read is reported by a run.
+    """Return the start of each conversion at each destination, as settled by earlier runs; may be empty."""
+    # A missing state has no starts; a run reports an unreadable one.
     with suppress(LedgerError), reading_state(settings) as session:
         return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
     return {}
@@ -133,10 +134,10 @@ def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
 
 @contextmanager
 def reading_state(settings: Settings) -> Iterator[Session]:
-    """The account's state, read only.
+    """Open the account's state read-only.
 
     Raises:
-        LedgerError: there is none, or it cannot be read.
+        LedgerError: the state is missing or unreadable.
     """
     path = state_of(settings)
     engine = open_engine(path, for_writing=False)
@@ -157,13 +158,13 @@ def taken(
     *,
     first_run: bool = False,
 ) -> Iterator[Ledger]:
-    """The account, held for one run; a run that breaks is on record with the exit code it ends with."""
+    """Hold the account for one run; if the block raises, record the run's exit code."""
     now = clock.now()
     with held(state, settings.account, command, pid=os.getpid(), now=now, first_run=first_run, unless=unless) as ledger:
         try:
             yield ledger
         except BaseException as error:
-            # Where even that cannot be written, the error itself is still reported.
+            # If even that fails, still raise the original error.
             with suppress(LedgerError, ConnectorError):
                 finish(ledger, failure_of(error).exit_code, now=clock.now())
             raise
@@ -174,17 +175,17 @@ def taken(
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What kind of night is asked for."""
+    """Options of a night."""
 
     mode: Mode = Mode.RUN
     wait: timedelta = timedelta()
     """How long to wait for outcomes."""
     accept_volume: bool = False
-    """Whether more may go out than usual."""
+    """Whether to override the volume guard."""
     first_run: bool = False
-    """Whether the account never ran before, so that its state is made."""
+    """Whether the account has never run, so that its state is created."""
     others: frozenset[str] = frozenset()
-    """Accounts known to be others: their states are not taken for this one's under an older name."""
+    """Names of other accounts, whose states are not mistaken for this one's under an older name."""
 
 
 def do_night(
@@ -197,16 +198,16 @@ def do_night(
     night: date | None = None,
     unless: Callable[[Session], None] | None = None,
 ) -> Night:
-    """One night for one account; `failure_of` explains what it raises.
+    """Run one account's night; `failure_of` explains any exception.
 
     Args:
         settings: the account.
-        watcher: sees the steps and the pages.
-        options: what kind of night.
-        stop: asked before each request and each intent.
-        clock: the account's own; None opens it.
-        night: which date's night it is; by default that of the local date on which it begins.
-        unless: called with the account in hand; where it raises, the run leaves no trace.
+        watcher: shows the steps and pages.
+        options: the night's options.
+        stop: checked before each request and each intent.
+        clock: the account's clock; None opens it.
+        night: the date of the night; the default is the local date on which it begins.
+        unless: called once the account is held; if it raises, the run is not recorded.
     """
     with nullcontext(clock) if clock else open_clock(settings, stop) as opened, watched(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
@@ -224,7 +225,7 @@ def do_night(
 
 
 def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop: StopSignal) -> Night:
-    """Ask what became of what was sent, and send what has come due, reading no lead; a run of its own, and no night."""
+    """Ask for outcomes and send what is due, without reading leads; recorded as its own run, not as a night."""
     with (
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         taken(settings, state_of(settings), RESOLVING, clock) as ledger,
@@ -238,7 +239,7 @@ def _cancel_token(stop: StopSignal | None) -> CancelToken:
 
 
 def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
-    """What the night would do, found out on a copy of the state that is thrown away afterwards."""
+    """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
     state = state_of(settings)
     if not has_state(state):
@@ -266,7 +267,7 @@ def _seen(deps: Deps, watcher: Watcher, options: RunOptions) -> Deps:
 
 
 def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
-    """Put a run's end on record; what it did."""
+    """Record a run's end and return its result."""
     now = clock.now()
     finish(ledger, summary.exit_code, night=night, now=now)
     with ledger.reading() as session:
@@ -278,9 +279,9 @@ def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None
 
 
 def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night: Night) -> Night:
-    """Notify people and the monitoring of a night that is on record; the night, with its incidents.
+    """Notify people and write metrics about a recorded night; return the night with its incidents.
 
-    Nothing raises: the night has ended as it has.
+    Never raises, so that a failed notification does not change the night's outcome.
     """
     try:
         now, when = deps.clock.now(), settings.notify_when
@@ -307,12 +308,12 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
 
 @contextmanager
 def watched(settings: Settings) -> Iterator[list[int]]:
-    """Ping a dead man's switch with how the block ends; the block adds its exit code to the list it is given."""
+    """Ping the dead man's switch with the block's outcome; the block appends its exit code to the yielded list."""
     codes: list[int] = []
     try:
         yield codes
     except NightDoneError:
-        raise  # whoever did that night has pinged
+        raise  # the run that did that night has pinged
     except Exception as error:
         _ping(settings, failure_of(error).exit_code)
         raise
@@ -321,7 +322,7 @@ def watched(settings: Settings) -> Iterator[list[int]]:
 
 
 def _ping(settings: Settings, code: int) -> None:
-    """All is well after 0 and 1; after 75 the run that holds the account pings."""
+    """Ping success for exit codes 0 and 1, failure for others; skip 75, as the run that holds the account pings."""
     switch = ping_of(settings)
     if switch is None or code == Exit.HELD:
         return
@@ -330,7 +331,7 @@ def _ping(settings: Settings, code: int) -> None:
 
 
 def log_night(night: Night) -> None:
-    """Log what a night did on one line, and why a human is needed on others."""
+    """Log a summary line for a night, and a line for each stop and each reason a human is needed."""
     summary = night.summary
     if summary.source_stopped:
         _log.error("reading stopped", why=stop_sentence(summary.source_stopped))

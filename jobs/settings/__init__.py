@@ -1,4 +1,4 @@
-"""What marketing's YAML says: its shape, how it is read, and what it means for a run."""
+"""The account's YAML settings: schema, loading and validation, and compilation into rules."""
 
 from jobs.settings.load import Invalid, Loaded, Valid, load
 from jobs.settings.problems import SettingsProblem

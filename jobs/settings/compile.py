@@ -1,4 +1,4 @@
-"""Compiles settings into rules: what to read, what counts, and by which routes it goes where."""
+"""Compile settings into rules: what to read, what counts, and the routes to each destination."""
 
 import hashlib
 import json
@@ -26,42 +26,42 @@ from jobs.settings.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """One account's rules, compiled from its settings."""
+    """The compiled rules of one account."""
 
     account: str
     zone: ZoneInfo
     extraction: Extraction
     routes: tuple[Route, ...]
     was: Mapping[str, str | None]
-    """Conversions that name the id they had before; None declares one new."""
+    """Maps a conversion to its previous id; None declares the conversion new."""
     meanings: Mapping[str, str]
-    """Normalised labels that a stage or `ignored_statuses` lists, and which of them that is."""
+    """Maps each normalised label to its stage, or to `IGNORED`."""
     extraction_digest: str
     rules_digest: str
     ask_when_lost: frozenset[DestinationId] = frozenset()
-    """Destinations where a human decides whether bytes are sent again after their answer was lost."""
+    """Destinations where a human decides whether to resend a request whose response was lost."""
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
-    """What the settings let one night send at most, where they name a number."""
+    """The configured maximum of conversions a night, for destinations that set one."""
 
     @property
     def known_labels(self) -> frozenset[str]:
-        """The labels that the settings name."""
+        """The normalised labels that the settings name."""
         return frozenset(self.meanings)
 
     def way(self, destination: DestinationId, transport: str, owner: str) -> Scope:
-        """The scope of a way to a destination: all of it, unless the settings take that way no longer."""
+        """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
         targets = [route.target for route in self.routes_to(destination)]
         if any((target.transport, target.owner) == (transport, owner) for target in targets):
             return Scope(destination)
         return Scope(destination, former=(owner, transport))
 
     def route(self, conversion: str, destination: str) -> Route | None:
-        """The route of a conversion to a destination; None where the settings have none."""
+        """Return the route of a conversion to a destination, or None."""
         place = (conversion, destination)
         return next((route for route in self.routes if (route.conversion, route.destination) == place), None)
 
     def routes_to(self, destination: DestinationId) -> tuple[Route, ...]:
-        """The routes that end at a destination."""
+        """Return the routes to a destination."""
         return tuple(route for route in self.routes if route.destination == destination)
 
 
@@ -69,20 +69,20 @@ Sinks = Mapping[DestinationId, ConversionSink]
 
 
 RULES = 3
-"""Raised by a release that judges leads otherwise than the one before, so that all are judged again."""
+"""The version of the judging rules; increment it when they change, so that every lead is judged again."""
 
 Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
 
 
 def extraction_digest(settings: Settings) -> str:
-    """SHA-256, in hex, over the settings that say what is read from a lead."""
+    """Return the hex SHA-256 of the settings that decide what is read from a lead."""
     read = settings.model_dump(
         mode="json",
         exclude_defaults=True,
         include={
             "timezone": True,
             "click_ids": True,
-            # A lead keeps what its answer means, not the answer: one that moves between the lists is read again.
+            # A stored lead holds the meaning of its answer, not the answer: moving one between lists needs a re-read.
             "consent": {"ad_user_data", "ad_personalization"},
             "exclude": True,
             "oplead": {"fields", "detail", "base_url", "path_prefix"},
@@ -92,7 +92,7 @@ def extraction_digest(settings: Settings) -> str:
 
 
 def rules_digest(settings: Settings) -> str:
-    """SHA-256, in hex, over the settings that say what a lead's story means and what goes out of it."""
+    """Return the hex SHA-256 of the settings that decide what a lead's history means and what is sent for it."""
     decides = settings.model_dump(
         mode="json",
         exclude_defaults=True,
@@ -113,7 +113,7 @@ def rules_digest(settings: Settings) -> str:
 
 
 def _named_fields(settings: Settings) -> dict[str, list[str]]:
-    """The paths named beyond `oplead.fields`, each with the values listed for it; their order does not matter."""
+    """Return the paths named outside `oplead.fields`, each with its listed values in sorted order."""
     listed: defaultdict[str, set[str]] = defaultdict(set)
     for signal in (settings.consent.ad_user_data, settings.consent.ad_personalization):
         if signal:
@@ -122,7 +122,7 @@ def _named_fields(settings: Settings) -> dict[str, list[str]]:
         for path, values in condition.items():
             listed[path].update(values)
     for value in _field_values(settings):
-        # An amount whose own words contradict its declared tax cannot be read.
+        # The declared tax affects extraction: an amount whose text contradicts it is unreadable.
         listed[value.field].add(f"tax {value.tax}")
     return {path: sorted(values) for path, values in listed.items()}
 
@@ -143,16 +143,15 @@ def _sha256(value: Json) -> str:
 
 META_TRANSPORT = "conversions_api"
 _FROM_A_FORM = frozenset({ClickIdKind.LEAD_ID})
-"""What marks a lead of one of Meta's own forms."""
+"""The click ids that mark a lead from one of Meta's own forms."""
 IGNORED = ""
-"""What a label means that `ignored_statuses` lists; no stage is called that."""
+"""The meaning of a label in `ignored_statuses`; no stage can have this name."""
 
 AllLimits = Mapping[DestinationId, Limits]
-"""What each destination can take."""
 
 
 def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
-    """The settings as the jobs need them."""
+    """Compile the settings of one account, applying each destination's limits."""
     labels = {IGNORED: settings.ignored_statuses, **settings.stages}
     return Rulebook(
         account=settings.account,
@@ -195,7 +194,7 @@ def _google_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
 
 
 def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
-    """Conversions as ordinary events; where there is a funnel, leads of Meta's own forms go by that."""
+    """Yield routes for ordinary events; with a funnel, leads from Meta's own forms take its routes instead."""
     for conversion in settings.conversions:
         if conversion.meta is None:
             continue
@@ -207,7 +206,7 @@ def _meta_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
 
 
 def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
-    """The stages of Meta's Conversion Leads, for leads of Meta's own forms alone.
+    """Yield routes for Meta's Conversion Leads stages, limited to leads from Meta's own forms.
 
     https://developers.facebook.com/docs/marketing-api/conversions-api/conversion-leads-integration
     """
@@ -219,7 +218,7 @@ def _funnel_routes(settings: Settings, limits: AllLimits) -> Iterator[Route]:
 
 
 def funnel_conversion(name: str) -> str:
-    """The id of a funnel's stage as a conversion: by Meta's name for it, which stays when a stage is renamed here."""
+    """Return a funnel stage's conversion id, built from Meta's name, which survives a rename of the stage here."""
     return f"funnel:{name}"
 
 
@@ -258,7 +257,7 @@ def _route(
     destination: DestinationSettings,
     target: Target,
 ) -> Route:
-    """What every conversion at a destination has: it enters by the first stage, or by those that imply it."""
+    """Build the part of a route that all conversions share; the first stage counts, the others imply it."""
     taken = limits[DestinationId(destination.id)]
     return Route(
         account=settings.account,
@@ -322,7 +321,7 @@ def _consent_field(signal: ConsentSignal) -> ConsentField:
 
 
 def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, list[AssumedTarget]]:
-    """What the settings take for granted at each destination."""
+    """Return what the settings assume about each destination's targets, for the live check to verify."""
     windows = {
         conversion.id: conversion.google_ads.conversion_action.click_window_days
         for conversion in settings.conversions

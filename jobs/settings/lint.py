@@ -1,4 +1,4 @@
-"""What must fit together across a configuration, and warnings of what may not be meant."""
+"""Cross-field checks of a configuration, and warnings about likely slips."""
 
 import re
 from collections import defaultdict
@@ -15,15 +15,15 @@ from jobs.settings.schema import HEADER_NAME, GoogleAdsSettings, MetaSettings, O
 from jobs.settings.yaml_source import Tree, find, items, leaves, text_at, texts_at, value_at
 
 CREATED = "created"
-"""The stage every lead enters by its creation; built in."""
+"""The built-in stage that every lead enters on creation."""
 PLATFORMS = ("google_ads", "meta")
 REFERENCES = (
     *("oplead.token", "google_ads.*.credentials", "meta.*.access_token", "meta.*.app_secret"),
     *("notify.*", "ping"),
 )
-"""Where `${VARIABLE}` is read; anywhere else it would be taken as text."""
+"""Where `${VARIABLE}` is resolved; anywhere else it would be taken literally."""
 Found = Iterator[tuple[KeyPath, str]]
-"""Places and what is wrong there, or places and the texts that stand there."""
+"""Pairs of a path and either the problem or the text found there."""
 
 _CONSENT = ("consent.ad_user_data", "consent.ad_personalization")
 _RESERVED_HEADERS = frozenset(
@@ -38,7 +38,7 @@ _QUERY_NAMES = (
 
 
 def fitting_findings(tree: Tree, references: References) -> Iterator[SettingsFinding]:
-    """Everything in the file that does not fit the rest of it."""
+    """Yield a finding for everything that is inconsistent with the rest of the file."""
     for check in _CHECKS:
         yield from (SettingsFinding(*found) for found in check(tree))
     yield from (SettingsFinding(*found) for found in _a_clock_is_for_local_servers(tree, references))
@@ -152,7 +152,7 @@ def _events_suit_meta(tree: Tree) -> Found:
         event = text_at(conversion, "meta.event")
         if event in funnel_names:
             yield (*path, "meta", "event"), "a stage of the funnel has this name; give the event another"
-        # https://developers.facebook.com/docs/marketing-api/conversions-api/parameters: required for purchase events
+        # Required for purchase events: https://developers.facebook.com/docs/marketing-api/conversions-api/parameters
         if event == "Purchase" and value_at(conversion, ("value",)) is None:
             yield path, "Meta takes a Purchase only with a value: add value, or name another event"
 
@@ -183,7 +183,7 @@ _NEEDS = (
     ("conversions.*", "undo_after", "undo_when"),
     ("conversions.*", "undo_via", "undo_when"),
 )
-"""Sections, and keys of theirs that mean something only with another one."""
+"""Section, key, and the key of the same section without which it has no effect."""
 
 
 def _keys_have_the_key_they_need(tree: Tree) -> Found:
@@ -259,7 +259,7 @@ def _a_schedule_is_daily_or_cron(tree: Tree) -> Found:
 def _references_stand_where_they_are_read(tree: Tree) -> Found:
     read = {path for pattern in REFERENCES for path, _ in find(tree, pattern)}
     for path, text in leaves(tree):
-        # Below an unknown key nothing is read: that key is the mistake.
+        # Nothing is read below an unknown key, which is reported by itself.
         if "${" in text and path not in read and path[0] in Settings.model_fields:
             yield path, "a ${VARIABLE} stands only for a secret or the credentials; write the value itself"
 
@@ -295,7 +295,7 @@ _ADDRESSES = (
 
 
 def _a_clock_is_for_local_servers(tree: Tree, references: References) -> Found:
-    """A false `now` must never reach a remote of the real world."""
+    """Report a sandbox clock beside remote addresses: simulated time must never reach a real platform."""
     if value_at(tree, ("clock",)) is not None:
         away = [name for name, address in _remotes(tree, references) if _is_away(address)]
         if away:
@@ -304,7 +304,7 @@ def _a_clock_is_for_local_servers(tree: Tree, references: References) -> Found:
 
 
 def _remotes(tree: Tree, references: References) -> Iterator[tuple[str, str]]:
-    """The account's addresses by name, the real platforms' where none is given."""
+    """Yield the name and value of each of the account's addresses, with the real platforms' as defaults."""
     yield from ((dotted(path), address) for path, address in texts_at(tree, "clock"))
     for pattern, key, model in _ADDRESSES:
         for path, section in find(tree, pattern):
@@ -316,7 +316,7 @@ def _remotes(tree: Tree, references: References) -> Iterator[tuple[str, str]]:
 
 
 def _is_away(address: str) -> bool:
-    """Whether an address is on another machine; one that cannot be read has a finding of its own."""
+    """Whether an address is on another machine; an invalid one is reported elsewhere and counts as local."""
     try:
         return not is_local(ADDRESS.validate_python(address))
     except ValidationError:
@@ -331,7 +331,7 @@ def _mapping(tree: Tree) -> dict[str, Tree]:
 
 
 def _destinations(tree: Tree) -> Found:
-    """Every destination's place and name; without an `id` it is called as its kind."""
+    """Yield the path and id of every destination; without an `id`, the platform is the id."""
     for platform in PLATFORMS:
         for path, destination in items(((platform,), value_at(tree, (platform,)))):
             name = text_at(destination, "id")
@@ -339,12 +339,12 @@ def _destinations(tree: Tree) -> Found:
 
 
 def _keys(tree: Tree, pattern: str) -> Found:
-    """The keys below a place, each with its own."""
+    """Return the path and name of each key of the mappings that match a pattern."""
     return (((*path, key), key) for path, below in find(tree, pattern) for key in _mapping(below))
 
 
 def _repeated(named: Iterable[tuple[KeyPath, str]]) -> Found:
-    """Those whose text an earlier one has."""
+    """Yield each pair whose text occurred earlier."""
     seen: set[str] = set()
     for path, name in named:
         if name in seen:
@@ -359,7 +359,7 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 # ── warnings ─────────────────────────────────────────────────────────────────────────────────────
 
 PENDING = {"report": "each run prints its numbers", "retention": "nothing is erased by age"}
-"""Keys not acted on yet, and what happens meanwhile."""
+"""Keys not acted on yet, with what happens meanwhile."""
 _STANDARD_EVENTS = (
     *("AddPaymentInfo", "AddToCart", "AddToWishlist", "CompleteRegistration", "Contact", "CustomizeProduct"),
     *("Donate", "FindLocation", "InitiateCheckout", "Lead", "Purchase", "Schedule", "Search", "StartTrial"),
@@ -367,13 +367,13 @@ _STANDARD_EVENTS = (
 )
 """https://developers.facebook.com/docs/meta-pixel/reference#standard-events"""
 _SIMILAR = 0.8
-"""How like a standard event a name must be to be taken for one that was mistyped."""
+"""The similarity, from 0 to 1, from which a name counts as a mistyped standard event."""
 _TICKS = frozenset({"yes", "no", "on", "off"})
-"""Words that other readers of YAML take for true and false."""
+"""Words that YAML 1.1 parsers read as booleans."""
 
 
 def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
-    """Keys that do nothing yet, and everything that may be a slip."""
+    """Yield a warning for each key that does nothing yet and each likely slip."""
     for key, meanwhile in PENDING.items():
         if value_at(tree, (key,)) is not None:
             yield SettingsFinding((key,), f"not acted on yet: {meanwhile}")

@@ -1,6 +1,6 @@
-"""Loads a configuration file: settings with warnings, or everything that is wrong with it at once.
+"""Load a configuration file into settings with warnings, or into a list of everything wrong with it.
 
-A file that is not finished yet can be loaded in part: as much as looking at Oplead needs.
+An unfinished file can be loaded in part: the keys needed to read from Oplead.
 """
 
 import re
@@ -25,35 +25,35 @@ from jobs.settings.yaml_source import Document, Tree, leaves, read_file, value_a
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """A configuration that may run."""
+    """A configuration that can run."""
 
     settings: Settings
     notes: tuple[SettingsProblem, ...]
-    """Keys not acted on yet, and what may be a slip, in the order of the file."""
+    """Keys not acted on yet and likely slips, in file order."""
     env_file: EnvFile | None = None
-    """The `.env` beside it."""
+    """The `.env` beside the settings file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A configuration that must not run, and all that is wrong with it, in the order of the file."""
+    """A configuration that must not run, with everything wrong with it, in file order."""
 
     problems: tuple[SettingsProblem, ...]
     env_file: EnvFile | None = None
-    """The `.env` beside it."""
+    """The `.env` beside the settings file."""
 
 
 Loaded = Valid | Invalid
 
 
 def load(path: Path, environ: Mapping[str, str], *, secrets: bool = True) -> Loaded:
-    """Read and check the whole configuration file at `path`; whatever it holds, nothing is raised.
+    """Read and validate a configuration file; never raises, whatever the file holds.
 
     Args:
         path: the YAML file; relative paths in it start at its folder.
-        environ: where `${VARIABLE}` is looked up first, then in `.env` beside the file; no problem or note ever
-            repeats a value of either.
-        secrets: whether they are looked up; a command that only reads the state needs none, and may have none.
+        environ: where `${VARIABLE}` is looked up first, before the `.env` beside the file; problems and notes
+            never include a value from either.
+        secrets: whether to resolve secrets; commands that only read the state work without them.
     """
     document = read_file(path)
     references = References(environ, path.parent, read_env_file(path.parent) if secrets else None, looks_up=secrets)
@@ -84,7 +84,7 @@ def _validate(
 # ── pydantic's errors as findings ────────────────────────────────────────────────────────────────
 
 Location = tuple[str | int, ...]
-"""Where pydantic places an error: a path of the model, with steps that the file need not have."""
+"""A pydantic error location: a path in the model, which may have steps that the file lacks."""
 
 _ADDRESS = "write an address as https://host"
 _SENTENCES = {
@@ -113,12 +113,12 @@ _SENTENCES = {
     "time_delta_type": "write a length of time as 3 d, 4 h, 45 min or 30 s",
 }
 _SYNONYMS = {"undo_if": "undo_when", "undo_on": "undo_when"}
-"""Keys that people write by their sense; by their letters another one is nearer."""
+"""Plausible misnomers whose intended key isn't the closest in spelling."""
 _OTHERWISE = "this value cannot be used here"
 
 
 def _validation_findings(error: ValidationError, document: Document) -> Iterator[SettingsFinding]:
-    """Each of pydantic's errors as a finding at its place in the file."""
+    """Yield each pydantic error as a finding at its place in the file."""
     for details in error.errors(include_url=False, include_input=False):
         location = details["loc"]
         path = _path_in_file(location, document)
@@ -133,7 +133,7 @@ def _validation_findings(error: ValidationError, document: Document) -> Iterator
             yield SettingsFinding(path, f"there is no such key here{hint}")
         elif (value := value_at(document.tree, path)) is None:
             yield SettingsFinding(path, "this key has no value: write one, or take the key out")
-        # Pydantic also calls a list too short whose only items were refused just before.
+        # Pydantic also reports a list as too short when its only items were rejected just before.
         elif details["type"] != "too_short" or not value:
             yield SettingsFinding(path, _sentence(details, value))
 
@@ -150,7 +150,7 @@ def _sentence(details: ErrorDetails, value: object) -> str:
 
 
 def _path_in_file(location: Location, document: Document) -> KeyPath:
-    """The steps that the file has too: one thing instead of a list has no index, a union's choice no key."""
+    """Drop the steps that the file lacks: the index of a bare item for a list, the tag of a union's choice."""
     path: KeyPath = ()
     for part in location:
         if (*path, part) in document.marks:
@@ -159,7 +159,7 @@ def _path_in_file(location: Location, document: Document) -> KeyPath:
 
 
 def _fields(location: Location) -> dict[str, FieldInfo]:
-    """The keys that the model has beside a location's last step."""
+    """Return the model's fields at the level of a location's last step."""
     models: list[type[BaseModel]] = [Settings]
     for part in location[:-1]:
         below = [
@@ -183,7 +183,7 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 class OpleadSection(Strict):
-    """The part of the settings that looking at Oplead takes."""
+    """The part of the settings needed to read from Oplead."""
 
     timezone: Zone = "Europe/Paris"
     clock: Address | None = None
@@ -195,30 +195,30 @@ class OpleadSection(Strict):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The account's zone."""
+        """The account's time zone."""
         return ZoneInfo(self.timezone)
 
 
 _REQUIRED = ("timezone", "clock", "oplead", "click_ids")
 _OPTIONAL = ("stages", "ignored_statuses", "consent")
-"""What is used where it can be read; what is wrong with it is left to `check`."""
+"""Keys used if they are valid; `check` reports what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialSettings:
-    """What a file says of Oplead, and of what its answers mean."""
+    """The settings for reading from Oplead and interpreting its leads."""
 
     settings: OpleadSection
     section: Mapping[str, Tree] = field(repr=False)
-    """The `oplead` section as it was typed, its token a reference."""
+    """The `oplead` section as written, with its token as a reference."""
     state_folder: Path | None = None
-    """Where the account's commands share their pace; None where the file does not say yet."""
+    """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
     env_file: EnvFile | None = None
-    """The `.env` beside the file."""
+    """The `.env` beside the settings file."""
 
 
 def load_partial(path: Path, environ: Mapping[str, str]) -> PartialSettings | Invalid:
-    """What the file says so far; whatever it holds, nothing is raised."""
+    """Load what an unfinished file holds so far; never raises, whatever the file holds."""
     document = read_file(path)
     tree, references = document.tree, References(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in leaves(tree))
@@ -238,7 +238,7 @@ def load_partial(path: Path, environ: Mapping[str, str]) -> PartialSettings | In
 
 
 def _state_folder(keys: Mapping[str, Tree], folder: Path) -> Path | None:
-    """The folder of the account's state, where the file names an account and a usable place."""
+    """Return the folder of the account's state, or None without an account name or a valid `state`."""
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
         with suppress(ValueError):
@@ -255,18 +255,18 @@ def partial_settings(
     clock: str | None = None,
     auth: Mapping[str, str] | None = None,
 ) -> PartialSettings:
-    """What is known without any file.
+    """Build partial settings without a file.
 
     Args:
-        base_url: Oplead's address, the public one where None; one of its documentation or of its list will do.
-        token: the key itself.
-        reference: how a settings file would name it.
-        path_prefix: what its paths begin with; where None, what the address shows of it.
+        base_url: Oplead's address, or that of its documentation or list; None means the public one.
+        token: the API key itself.
+        reference: how a settings file would refer to the key.
+        path_prefix: the start of Oplead's paths; None takes it from the address.
         clock: the address of a sandbox's clock.
         auth: how the key is passed, as in `oplead.auth`.
 
     Raises:
-        ValueError: an address is none, or a clock is given for a platform that is not on this machine.
+        ValueError: a value is invalid, or a clock is given for a platform that is not on this machine.
     """
     section = _address_keys(base_url, path_prefix)
     if auth:
@@ -284,9 +284,9 @@ def partial_settings(
 
 
 def _address_keys(base_url: str | None, path_prefix: str | None) -> dict[str, Tree]:
-    """The address and the start of the paths, as the `oplead` section has them."""
+    """Return the address and the path prefix as keys of the `oplead` section."""
     host, prefix = (None, None) if base_url is None else split_address(base_url)
     if base_url is not None and path_prefix is not None and base_url.rstrip("/") == f"{host}{prefix or ''}":
-        host = base_url.rstrip("/")  # its path is the platform's own, before the prefix
+        host = base_url.rstrip("/")  # with an explicit prefix, the address keeps its own path
     keys = {"base_url": host, "path_prefix": prefix if path_prefix is None else path_prefix}
     return {name: value for name, value in keys.items() if value is not None}

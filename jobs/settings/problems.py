@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, where, and what may have been meant."""
+"""Problems in a configuration: what is wrong, where, and what may have been meant."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands in the file: `("conversions", 1, "stage")`; () is the whole."""
+"""A value's place in the file, such as `("conversions", 1, "stage")`; () is the whole file."""
 
 
 _LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
@@ -15,7 +15,7 @@ _LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
 
 @dataclass(frozen=True, slots=True)
 class SourceMark:
-    """A place in the file; lines and columns count from 1."""
+    """A position in the file; lines and columns count from 1."""
 
     line: int
     column: int
@@ -23,7 +23,7 @@ class SourceMark:
 
 @dataclass(frozen=True, slots=True)
 class SettingsFinding:
-    """Something wrong at a path of the file; `at` where the path's own mark is not the place."""
+    """Something wrong at a path in the file; `at` overrides the path's own position."""
 
     path: KeyPath
     message: str
@@ -32,9 +32,9 @@ class SettingsFinding:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SettingsProblem:
-    """One thing to fix in the file; it sorts by place and never holds a secret.
+    """One thing to fix in the file; sorts by position and never holds a secret.
 
-    Line and column are 0 where it has no place there: the file cannot be read.
+    Line and column are 0 if the file cannot be read.
     """
 
     file: str
@@ -49,22 +49,22 @@ class SettingsProblem:
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`conversions.1.stage`; a key that is blank or has blanks around it is shown in quotes.
+    """Join a path as in `conversions.1.stage`, quoting keys that are empty or have surrounding white space.
 
-    One that looks like a secret is shown by its shape: pasted onto a line of its own, a secret becomes a key.
+    A key that looks like a secret is replaced by its length: a secret pasted onto its own line becomes a key.
     """
     names = (f"<text, {len(part)} characters>" if _LIKE_A_SECRET.fullmatch(part) else part for part in map(str, path))
     return ".".join(name if name and name == name.strip() else repr(name) for name in names)
 
 
 def read_limited(path: Path, limit: int, what: str) -> bytes:
-    """The content of a plain file.
+    """Return the content of a regular file of at most `limit` bytes.
 
     Raises:
-        ValueError: there is none, it cannot be read, or it has more bytes than `limit`; the message calls it `what`.
+        ValueError: the file is missing, unreadable or too long; the message calls it `what`.
     """
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # reading a pipe would block
             raise ValueError(f"{what} {'is not a plain file' if path.exists() else 'does not exist'}")
         with path.open("rb") as file:
             content = file.read(limit + 1)
@@ -76,13 +76,13 @@ def read_limited(path: Path, limit: int, what: str) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """The text with a dot for what would break a line or hide in a terminal."""
+    """Replace every non-printable character, line breaks included, with a middle dot."""
     return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean "won"?` where one of the known names is close, else nothing."""
+    """Return `; did you mean "won"?` if a known name is close, else an empty string."""
     names = {candidate.casefold(): candidate for candidate in sorted(known)}
-    # Comparing costs the product of both lengths: no known name is near a hundred letters long.
+    # Comparing costs the product of both lengths, and no known name is anywhere near 100 characters long.
     close = get_close_matches(name.casefold()[:100], names, n=1)
     return f'; did you mean "{names[close[0]]}"?' if close else ""

@@ -1,4 +1,4 @@
-"""Secrets and addresses by reference: `${VARIABLE}`, `.env`, files, key files, and which addresses are safe."""
+"""Resolve secrets and paths from `${VARIABLE}`, `.env` and files, and validate addresses and key files."""
 
 import json
 import re
@@ -24,29 +24,29 @@ _ESCAPED = re.compile(r'\\(["\\$`])')
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """The `.env` beside the settings; it has no values where there is none or it cannot be read."""
+    """The `.env` beside the settings; `values` is empty if it is missing or unreadable."""
 
     path: Path
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     exists: bool = True
     why_unread: str = ""
     unclear_lines: tuple[int, ...] = ()
-    """Lines that are no `KEY=VALUE`, counted from 1."""
+    """Numbers of the lines that are not `KEY=VALUE`, from 1."""
     is_shared: bool = False
-    """Whether the group or anybody else may use the file."""
+    """Whether the file's mode grants anything to group or others."""
     taken: tuple[str, ...] = ()
-    """The names of the variables that the settings take from here."""
+    """Names of the variables that the settings take from this file."""
 
     @property
     def warnings(self) -> Iterator[str]:
-        """What its owner should fix, without anything of a value."""
+        """What the file's owner should fix; never includes any part of a value."""
         if self.is_shared:
             yield f"{self.path} holds secrets and others may read it: chmod 600 {self.path}"
         for line in self.unclear_lines:
             yield f"{self.path}:{line}: this line is not read; write KEY=VALUE, and close every quote"
 
     def how_to_set(self, name: str) -> str:
-        """What to type so that a variable is set."""
+        """Return instructions for setting a variable that was not found."""
         if self.why_unread:
             return f"{self.why_unread}; fix that, or type  export {name}=…"
         if self.exists:
@@ -55,9 +55,9 @@ class EnvFile:
 
 
 def read_env_file(folder: Path) -> EnvFile:
-    """The `.env` of a folder, as a shell reads it, but that nothing in a value is expanded.
+    """Read the `.env` of a folder with shell syntax, without expanding values.
 
-    Nothing is raised: a file that only root and systemd may read is no mistake where the environment holds it all.
+    Never raises: a file that only root and systemd can read is fine as long as the environment has every variable.
     """
     path = folder / NAME
     try:
@@ -77,7 +77,7 @@ def read_env_file(folder: Path) -> EnvFile:
 
 
 def _take(line: str, values: dict[str, str]) -> bool:
-    """Put a line's value among the others, a later one in place of an earlier; False where the line is unclear."""
+    """Add a line's value, replacing an earlier one; return False if the line is malformed."""
     line = line.strip()
     if not line or line.startswith("#"):
         return True
@@ -90,7 +90,7 @@ def _take(line: str, values: dict[str, str]) -> bool:
 
 
 def _value(written: str) -> str | None:
-    """A value without quotes and comment; None where a quote is never closed or something follows it."""
+    """Strip quotes and comment from a value; None if a quote is never closed or is followed by more text."""
     if quoted := _QUOTED.fullmatch(written):
         single, double = quoted.groups()
         return str(single) if double is None else _ESCAPED.sub(r"\1", double)
@@ -105,21 +105,21 @@ HOW_TO_REFER = "write ${VARIABLE} for an environment variable, or file:/path for
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Where references are looked up; relative paths start at `folder`, the configuration file's own."""
+    """Resolves references; relative paths start at `folder`, the configuration file's own."""
 
     environ: Mapping[str, str] = field(repr=False)
     folder: Path
     env_file: EnvFile | None = None
-    """Where variables are looked up that `environ` does not hold."""
+    """The fallback for variables missing from `environ`."""
     looks_up: bool = True
-    """Whether secrets are looked up at all; else each stays the reference it is written as."""
+    """Whether to resolve secrets at all; if not, each keeps its reference as its value."""
 
     def secret(self, text: str) -> str:
-        """The secret behind a reference, without surrounding white space.
+        """Return the secret behind a reference, without surrounding white space.
 
         Raises:
-            ValueError: it is written out, missing, empty or unreadable; the message names the variable, and
-                never holds any part of the secret.
+            ValueError: the secret is written out in the file, missing, empty, unreadable or malformed; the message
+                names the variable and never includes any part of the secret.
         """
         if not self.looks_up:
             return text
@@ -133,16 +133,16 @@ class References:
             raise ValueError(f"a secret must not stand in this file: {HOW_TO_REFER}")
         if not found:
             raise ValueError(f"{source} is empty; put the secret there")
-        # Anything else would be refused by HTTP libraries, some of which quote it in their error.
+        # HTTP libraries reject anything else, and some quote the secret in their error.
         if not _TYPEABLE.fullmatch(found):
             raise ValueError(f"{source} holds spaces, line breaks or accents inside the secret; paste it again")
         return found
 
     def key_file(self, text: str) -> Path:
-        """The path of a key file that can be used.
+        """Return the path of a valid service account key file.
 
         Raises:
-            ValueError: it cannot; the message says why.
+            ValueError: the path or the file is unusable.
         """
         if not self.looks_up:
             return Path(text)
@@ -151,10 +151,10 @@ class References:
         return path
 
     def path(self, text: str) -> Path:
-        """The path written here or in `${VARIABLE}`, made absolute.
+        """Return the path written here or in `${VARIABLE}`, made absolute.
 
         Raises:
-            ValueError: the variable is missing or empty, or holds a key where the path of its file is wanted.
+            ValueError: the variable is missing or empty, or holds the key itself instead of its file's path.
         """
         variable = _VARIABLE.fullmatch(text.strip())
         found = self._variable(variable[1]) if variable else text.strip().removeprefix("file:")
@@ -166,7 +166,7 @@ class References:
         return (self.folder / found).absolute()
 
     def used_env_file(self, texts: Iterable[str]) -> EnvFile | None:
-        """The file beside the settings, with which of the variables named in `texts` it gives."""
+        """Return the `.env` with `taken` set to the variables referenced in `texts` that come from it."""
         named = {variable[1] for text in texts if (variable := _VARIABLE.fullmatch(text.strip()))}
         taken = sorted(name for name in named if name not in self.environ and self._filed(name) is not None)
         return replace(self.env_file, taken=tuple(taken)) if self.env_file else None
@@ -182,7 +182,7 @@ class References:
         return self.env_file.values.get(name) if self.env_file else None
 
     def _source(self, name: str) -> str:
-        """Where a variable was found, for a message."""
+        """Name a variable's source for a message."""
         if self.env_file is None or name in self.environ:
             return f"the environment variable {name}"
         return f"{name} in {self.env_file.path}"
@@ -195,10 +195,10 @@ _LEADS = frozenset({"leads", "lead"})
 
 
 def split_address(address: str) -> tuple[str, str | None]:
-    """Split a copied address, of documentation or of the list itself, into host and path prefix.
+    """Split the address of a documentation page or of the leads list into host and path prefix.
 
-    The prefix is None where the address does not show it. Oplead's guide names a page of documentation:
-    https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
+    The prefix is None if the address does not show it. People paste documentation addresses because Oplead's guide
+    points to one: https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead
     """
     try:
         url = urlsplit(address)
@@ -236,7 +236,7 @@ def _usable(url: AnyUrl) -> AnyUrl:
 
 
 Address = Annotated[AnyUrl, AfterValidator(_usable)]
-"""An absolute https address without user, query or fragment; http where the host is this machine."""
+"""An absolute https address without user, query or fragment; http is allowed for this machine only."""
 
 
 _NEEDED = ("client_email", "private_key", "token_uri")
@@ -244,10 +244,10 @@ ADDRESS: TypeAdapter[AnyUrl] = TypeAdapter(Address)
 
 
 def token_address(path: Path) -> AnyUrl:
-    """The address where a service account's key file says tokens are given.
+    """Return the token address from a service account's key file.
 
     Raises:
-        ValueError: this is no usable key file; the message says what is wrong and holds nothing of the file.
+        ValueError: the key file is unusable; the message never includes any of its content.
     """
     fields = _key_fields(path)
     if fields.get("type") != "service_account":

@@ -1,4 +1,4 @@
-"""The configuration file as a whole, validated whole, and its JSON schema for editors; `load` reads the file."""
+"""The model of the configuration file and its JSON schema for editors; `load` reads the file."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -103,7 +103,7 @@ class SinceFilter(Strict):
     format: Annotated[
         str,
         Like(
-            # Only what every machine writes alike; names of months and days would follow its language.
+            # Only directives that don't depend on the locale: names of months and days do.
             r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
             "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
         ),
@@ -245,7 +245,7 @@ def _kind_of_value(value: object) -> str:
     return "<field>" if isinstance(value, dict | FieldValue) else "<fixed>"
 
 
-# Distinguished by their shape, so that an error speaks of the one that was meant.
+# Discriminated by shape, so that an error is about the variant that was meant.
 Value = Annotated[
     Annotated[FixedValue, Tag("<fixed>")] | Annotated[FieldValue, Tag("<field>")],
     Discriminator(_kind_of_value),
@@ -382,7 +382,7 @@ def _can_be_requested(address: SecretStr, info: ValidationInfo) -> SecretStr:
 
 
 def _is_a_reference(info: ValidationInfo) -> bool:
-    """Whether what is read is a reference still, and no address."""
+    """Whether the value is still a reference instead of an address."""
     return isinstance(info.context, References) and not info.context.looks_up
 
 
@@ -639,7 +639,7 @@ class Settings(Strict):
     @field_validator("conversions", "meta")
     @classmethod
     def _starts_in_utc(cls, sections: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
-        """A start without an offset is a time of the account's zone."""
+        """Convert starts to UTC, reading one without an offset in the account's zone."""
         zone = ZoneInfo(info.data.get("timezone", "UTC"))
         key = "since" if info.field_name == "conversions" else "funnel_since"
 
@@ -650,12 +650,12 @@ class Settings(Strict):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The account's zone."""
+        """The account's time zone."""
         return ZoneInfo(self.timezone)
 
 
 def schema_text() -> str:
-    """The schema as it is committed: JSON Schema 2020-12, which the YAML language server reads."""
+    """Return the committed schema: JSON Schema 2020-12, which the YAML language server reads."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": "Written by `make schema` from the settings' model; do not edit.",
@@ -665,5 +665,5 @@ def schema_text() -> str:
 
 
 def write_schema() -> None:
-    """Write the schema by which editors complete and check the configuration, from the project's folder."""
+    """Write the schema that editors use for completion and validation; run from the project's root."""
     Path("config/pipeline.schema.json").write_text(schema_text(), encoding="utf-8")

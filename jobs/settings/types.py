@@ -1,4 +1,4 @@
-"""Types of single values: ids, names, durations, currencies, secrets, the state's place."""
+"""Value types of the settings: ids, names, durations, currencies, secrets and the state's address."""
 
 import re
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ MAX_SPAN = timedelta(days=3650)
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """A text that matches `pattern` whole; else people read `message`, here and in their editor."""
+    """A constraint on text: it must fully match `pattern`, or validation and editors show `message`."""
 
     pattern: str
     message: str
@@ -49,7 +49,7 @@ class Like:
         return core_schema.no_info_after_validator_function(self._match, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        # `patternErrorMessage` is understood by the YAML language server; other tools pass over it.
+        # The YAML language server understands `patternErrorMessage`; other tools ignore it.
         return handler(schema) | {"pattern": f"^({self.pattern})$", "patternErrorMessage": self.message}
 
     def _match(self, text: str) -> str:
@@ -59,7 +59,7 @@ class Like:
 
 
 def _span(value: object) -> object:
-    """`3 d`, `4h`, `45 min`: how people write a length of time."""
+    """Parse a duration such as `3 d`, `4h` or `45 min`."""
     if isinstance(value, timedelta):
         return value
     match = _SPAN.fullmatch(value) if isinstance(value, str) else None
@@ -72,29 +72,29 @@ def _span(value: object) -> object:
 
 
 Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str)]
-"""A length of time as people write it, ten years at most."""
+"""A duration such as `3 d`, at most ten years."""
 
 
 def digits(value: object) -> object:
-    """YAML reads 1234567890 as a number: it is the same id."""
+    """Accept an id that YAML read as a number, such as 1234567890."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value.strip() if isinstance(value, str) else value
 
 
 def hyphened_digits(value: object) -> object:
-    """Google shows a customer's id as 123-456-7890, and some write its other ids so; Meta's have no hyphens."""
+    """Remove hyphens from a Google id: customer ids appear as 123-456-7890, and people write other ids that way."""
     found = digits(value)
     return found.replace("-", "") if isinstance(found, str) else found
 
 
 def one_or_many(value: object) -> object:
-    """`Gagné` is as good as `[Gagné]`."""
+    """Wrap a single item in a list, so that `Gagné` means `[Gagné]`."""
     return value if isinstance(value, list | tuple) or value is None else [value]
 
 
 def true_or_false(value: object) -> object:
-    """The two words of YAML 1.2, in any case; `yes` and `oui` are refused rather than guessed."""
+    """Parse YAML 1.2's `true` and `false` in any case; `yes` and `oui` are rejected, not guessed."""
     if not isinstance(value, str):
         return value
     if value.casefold() not in {"true", "false"}:
@@ -103,7 +103,7 @@ def true_or_false(value: object) -> object:
 
 
 def _secret(value: object, info: ValidationInfo) -> object:
-    """Without references in the context (a model built without a file) a secret is taken as it is."""
+    """Resolve a secret reference; without `References` in the context, as in a model built without a file, keep it."""
     if isinstance(info.context, References) and isinstance(value, str):
         return info.context.secret(value)
     return value
@@ -171,7 +171,7 @@ Path_ = Annotated[
     str,
     Like(r"[^\s.\[\]]+(\.[^\s.\[\]]+)*", "write the field's place in a lead, with dots, as leadData.consent"),
 ]
-"""A dotted path into a lead, `leadData.consent`."""
+"""A dotted path into a lead, such as `leadData.consent`."""
 Several = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
 OneOrMore = Annotated[tuple[Text, ...], Several, Field(min_length=1)]
 Paths = Annotated[tuple[Path_, ...], Several, Field(min_length=1)]
@@ -180,7 +180,7 @@ YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bo
 
 
 class Strict(BaseModel):
-    """Unknown keys are refused; nothing changes once it is read."""
+    """An immutable model that rejects unknown keys."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -196,13 +196,13 @@ _SQLITE = "sqlite:///"
 
 
 def state_address(state: str | None, *, account: str, folder: Path) -> str:
-    """The ledger's address with an absolute path; without one given, `ACCOUNT.db` in `folder`.
+    """Return the ledger's address with an absolute path; the default is `ACCOUNT.db` in `folder`.
 
-    A relative path starts at `folder`, the configuration file's, never at the working directory: a night
-    started from elsewhere must not begin an empty ledger and send everything again.
+    A relative path starts at `folder`, the configuration file's own, not at the working directory: otherwise a run
+    started from elsewhere would open an empty ledger and send everything again.
 
     Raises:
-        ValueError: it is no SQLite file.
+        ValueError: `state` doesn't name a SQLite file.
     """
     if state is None:
         return f"{_SQLITE}{(folder / f'{account}.db').resolve()}"

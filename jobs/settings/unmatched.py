@@ -1,4 +1,4 @@
-"""What the settings name and no lead has, and starts that lie in the future."""
+"""Find paths and labels that the settings name and no lead has, and starts in the future."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,30 +20,29 @@ _PROBE = "`oplead-sync probe` shows what leads have."
 
 @dataclass(frozen=True, slots=True)
 class SeenInLeads:
-    """What the leads looked at have."""
+    """The paths and labels found in the leads that were read."""
 
     leads: int
     paths: Sequence[str]
-    """Every dotted path they show."""
+    """Every dotted path found in them."""
     labels: Sequence[str]
-    """Every status label, past ones among them."""
+    """Every status label, including past ones."""
     filled: Callable[[str], int]
-    """On how many of them something stands at a path, by the reader's own comparison."""
+    """Counts the leads with a value at a path, matching paths as the reader does."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedReference:
-    """One thing that is named and was not met."""
+    """A path or label that the settings name and no lead has."""
 
     problem: SettingsProblem
     stops: bool
-    """Whether it keeps conversions from going out, or has them go out wrong; else it may only be rare."""
+    """Whether conversions are held back or go out wrong because of it; if not, it may just be rare."""
     advice: str
-    """What to do about it."""
 
 
 def paths_named_in(file: FilePath) -> frozenset[str]:
-    """Every path of a lead that a file names; none where it cannot be read."""
+    """Return every lead path that a settings file names; empty if the file cannot be read."""
     return frozenset(path for _, path in _named_paths(read_file(file).tree))
 
 
@@ -56,9 +55,9 @@ def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
 
 
 def unmatched(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
-    """Everything that the file names and that none of the leads has, in the file's order.
+    """Return everything the file names that none of the leads has, in file order.
 
-    Nothing where the file cannot be read, or there are no leads.
+    Empty if the file cannot be read or there are no leads.
     """
     if not seen.leads:
         return []
@@ -72,23 +71,23 @@ def unmatched(file: FilePath, seen: SeenInLeads) -> list[UnmatchedReference]:
 
 
 Unmatched = Iterator[tuple[KeyPath, str, bool, str]]
-"""Place, message, whether it stops conversions, and what to do."""
+"""Tuples of path, message, whether it stops conversions, and advice."""
 
 
 def _unmatched_paths(tree: Tree, seen: SeenInLeads) -> Unmatched:
     named = _named_paths(tree)
     found = {path for _, path in named if seen.filled(path)}
     parents = {one.rpartition(".")[0] for one in seen.paths}
-    # Of the paths that are tried in turn, one that is found is enough.
+    # The paths for the status date are alternatives: one match is enough.
     dated = any(path in found for at, path in named if _is_status_date(at))
     for at, path in named:
         if path in found:
             continue
-        # A path that holds others is no answer and no amount.
+        # A path with others below it is neither an answer nor an amount, so don't suggest it.
         hint = _hint(path, [one for one in seen.paths if at[0] == "oplead" or one not in parents])
         message = f'"{path}" is in none of {counted(seen.leads, "lead")}'
-        # What rests on a lead's answer, or on a condition, does not go out where no lead has any; without an amount it
-        # goes out with `otherwise`, and without a date with that of our looking.
+        # Without a consent answer or a condition's field nothing is sent; without an amount, a conversion is sent with
+        # `otherwise`; without a status date, with the time we first saw the status.
         if at[0] == "consent" or "where" in at or (_is_status_date(at) and not dated):
             yield at, message + hint, True, "Fix it there"
         elif at[0] != "conversions":
@@ -104,7 +103,7 @@ def _is_status_date(at: KeyPath) -> bool:
 
 
 def _is_reached(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
-    """Whether one of the leads is, or was, in the stage of a conversion."""
+    """Whether any lead is or was in a stage that counts for a conversion."""
     stages = [stage for _, stage in texts_at(conversion, "stage", "implied_by")]
     labels = {normalise_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
     return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
@@ -122,14 +121,14 @@ def _unmatched_labels(tree: Tree, seen: SeenInLeads) -> Unmatched:
             continue
         close = get_close_matches(normalise_label(label), free, n=1)
         if not close and at[0] == "ignored_statuses":
-            continue  # It means nothing, and so few leads may well lack it.
+            continue  # An ignored label does nothing, and a small sample may well lack it.
         hint = f'; did you mean "{free[close[0]]}"?' if close else ""
         message = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
         yield at, message, False, "Nothing to do where it is a rare one"
 
 
 def _hint(path: str, paths: Sequence[str]) -> str:
-    """Names the path that may have been meant: the same but for one part, or close in spelling."""
+    """Suggest the path that may have been meant: one with the same last part, or one close in spelling."""
     known = {loose_path(one): one for one in sorted(paths, key=len, reverse=True)}
     known.pop(loose_path(path), None)
     name = loose_path(path).rpartition(".")[2]
@@ -139,12 +138,12 @@ def _hint(path: str, paths: Sequence[str]) -> str:
 
 
 def loose_path(path: str) -> str:
-    """A path as the reader compares it: without regard to case, `_` and `-`."""
+    """Normalise a path as the reader does, ignoring case, `_` and `-`."""
     return path.replace("_", "").replace("-", "").casefold()
 
 
 def starts_in(settings: Settings) -> list[tuple[KeyPath, datetime]]:
-    """Every start that the file names, with where it stands."""
+    """Return every `since` and `funnel_since` in the settings with its path."""
     starts: list[tuple[KeyPath, datetime | None]] = [
         (("conversions", position, "since"), one.since) for position, one in enumerate(settings.conversions)
     ]
@@ -155,7 +154,7 @@ def starts_in(settings: Settings) -> list[tuple[KeyPath, datetime]]:
 
 
 def future_notes(file: FilePath, settings: Settings, now: datetime) -> tuple[SettingsProblem, ...]:
-    """A note at each start that is still to come."""
+    """Return a note for each start that is still in the future."""
     findings = [
         SettingsFinding(
             path,

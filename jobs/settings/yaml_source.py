@@ -1,4 +1,4 @@
-"""YAML with the place of every value, read and written."""
+"""Read YAML with the position of every value, and write it."""
 
 import json
 import re
@@ -33,15 +33,15 @@ _OTHERWISE = "this is not valid YAML: check quotes, brackets and indentation jus
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file says, and where: every key and list item has a mark."""
+    """A parsed file, with a position for every key and list item."""
 
     tree: Tree = field(repr=False)
     marks: Mapping[KeyPath, SourceMark] = field(repr=False)
     findings: tuple[SettingsFinding, ...]
-    """What is wrong with the file or its YAML; where it cannot be read there is no tree."""
+    """Problems with the file or its YAML; a file that cannot be parsed has no tree."""
 
     def problems(self, findings: Iterable[SettingsFinding], file: Path) -> tuple[SettingsProblem, ...]:
-        """Findings, each once and at its place in the file, in the order of the file."""
+        """Turn findings into problems with positions, without duplicates and in file order."""
         found = set()
         for finding in findings:
             mark = finding.at or self._nearest_mark(finding.path)
@@ -50,13 +50,13 @@ class Document:
         return tuple(sorted(found))
 
     def _nearest_mark(self, path: KeyPath) -> SourceMark:
-        """The mark of the path, or of what stands around it."""
+        """Return the mark of the path, or of its nearest ancestor that has one."""
         marks = (self.marks.get(path[:length]) for length in range(len(path), -1, -1))
         return next((mark for mark in marks if mark), _START)
 
 
 def read_file(path: Path) -> Document:
-    """Read a configuration file; whatever it holds, nothing is raised."""
+    """Read a configuration file; never raises, whatever the file holds."""
     try:
         return read_document(read_limited(path, MAX_FILE_BYTES, "the file").decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -67,7 +67,7 @@ def read_file(path: Path) -> Document:
 
 
 def read_document(text: str) -> Document:
-    """Read YAML 1.2, anchors and merge keys included; nothing in `text` makes it raise."""
+    """Read YAML 1.2, including anchors and merge keys; never raises, whatever `text` holds."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)
@@ -83,14 +83,14 @@ def read_document(text: str) -> Document:
 
 @dataclass(slots=True)
 class _Reader:
-    """Turns YAML's nodes into a tree, keeping marks and findings as it goes."""
+    """Builds a tree from YAML nodes, collecting marks and findings."""
 
     marks: dict[KeyPath, SourceMark] = field(default_factory=dict)
     findings: dict[SettingsFinding, None] = field(default_factory=dict)
-    """Each once, in order: an anchor repeats what is wrong with it wherever it is named."""
+    """An ordered set: an anchor would repeat its problems wherever it is used."""
 
     def read(self, node: Node, path: KeyPath, mark: SourceMark) -> Tree:
-        # Anchors can repeat a value without end, or hold themselves.
+        # Anchors can multiply values exponentially, or contain themselves.
         if len(self.marks) >= MAX_VALUES or len(path) > MAX_DEPTH:
             self._report((), "the file repeats or nests its values far too often: check its anchors", _START)
             return None
@@ -104,7 +104,7 @@ class _Reader:
         return None if node.tag == f"{_STANDARD}null" else str(node.value)
 
     def _pairs(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Node, SourceMark]]:
-        """A mapping's own keys, then what `<<` adds to them."""
+        """Yield a mapping's own keys, then those that `<<` adds."""
         seen: dict[str, SourceMark] = {}
         merged: list[Node] = []
         for key, value in node.value:
@@ -136,7 +136,7 @@ def _mark(node: Node) -> SourceMark:
 
 
 def _syntax_finding(error: Exception) -> SettingsFinding:
-    """The parser's own words are not shown: they quote the file, and the line may hold a secret."""
+    """Describe a syntax error without the parser's message, which quotes the file and so might show a secret."""
     if isinstance(error, RecursionError):
         return SettingsFinding((), "the file nests its values far too deep", _START)
     if not isinstance(error, MarkedYAMLError):
@@ -152,9 +152,9 @@ Place = tuple[KeyPath, Tree]
 
 
 def find(tree: Tree, pattern: str) -> Iterator[Place]:
-    """Every value at a dotted pattern: `conversions.*.stage`, `google_ads.*.id`.
+    """Yield every value at a dotted pattern such as `conversions.*.stage`.
 
-    `*` stands for each item of a list, or for the thing itself where there is no list.
+    `*` matches each item of a list, or the value itself if it is not a list.
     """
     yield from _find((), tree, pattern.split("."))
 
@@ -170,7 +170,7 @@ def _find(path: KeyPath, tree: Tree, steps: list[str]) -> Iterator[Place]:
 
 
 def items(place: Place) -> Iterator[Place]:
-    """The items of a list, or the one thing that stands there instead; nothing for an empty value."""
+    """Yield the items of a list, or a single value as the only item; nothing for an empty value."""
     path, value = place
     if isinstance(value, list):
         yield from (((*path, index), item) for index, item in enumerate(value))
@@ -179,22 +179,22 @@ def items(place: Place) -> Iterator[Place]:
 
 
 def texts(place: Place) -> Iterator[tuple[KeyPath, str]]:
-    """The items that are texts."""
+    """Yield the items that are text."""
     yield from ((path, value) for path, value in items(place) if isinstance(value, str))
 
 
 def texts_at(tree: Tree, *patterns: str) -> Iterator[tuple[KeyPath, str]]:
-    """The texts at patterns, alone or in lists."""
+    """Yield the texts at the patterns, single or in lists."""
     return (found for pattern in patterns for place in find(tree, pattern) for found in texts(place))
 
 
 def text_at(tree: Tree, pattern: str) -> str | None:
-    """The text at a pattern, None where there is none."""
+    """Return the first text at a pattern, or None."""
     return next((value for _, value in find(tree, pattern) if isinstance(value, str)), None)
 
 
 def value_at(tree: Tree, path: KeyPath) -> Tree:
-    """The value at an exact path; None where there is none."""
+    """Return the value at an exact path, or None."""
     for part in path:
         if isinstance(tree, dict) and isinstance(part, str):
             tree = tree.get(part)
@@ -206,7 +206,7 @@ def value_at(tree: Tree, path: KeyPath) -> Tree:
 
 
 def leaves(tree: Tree, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Every text of the tree."""
+    """Yield every text in the tree with its path."""
     if isinstance(tree, str):
         yield path, tree
     elif isinstance(tree, dict):
@@ -218,16 +218,16 @@ def leaves(tree: Tree, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
 
 
 _PLAIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ_][\wÀ-ÖØ-öø-ÿ]*(?:[ ./’'-]+[\wÀ-ÖØ-öø-ÿ]+)*")
-"""A text that YAML takes as it stands, in a line and between brackets."""
+"""Text that needs no quotes in YAML, either on a line or in a flow list."""
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Plain, these might be read as something else than text."""
+"""Words that, without quotes, some parsers would not read as text."""
 INDENT = "  "
 
 Written = str | int | bool | Sequence[str] | Mapping[str, "Written"]
 
 
 def scalar(value: str | int) -> str:
-    """One value: a text in quotes wherever YAML might read it otherwise."""
+    """Write one value, quoting text that YAML might not read as that text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (_PLAIN.fullmatch(value) and value.casefold() not in _WORDS):
@@ -236,12 +236,12 @@ def scalar(value: str | int) -> str:
 
 
 def listed(values: Sequence[str]) -> str:
-    """Several values in one line: `[Gagné, "n° 2"]`."""
+    """Write a flow list, such as `[Gagné, "n° 2"]`."""
     return f"[{', '.join(scalar(value) for value in values)}]"
 
 
 def block(section: Mapping[str, Written], depth: int = 0) -> Iterator[str]:
-    """A section's lines, nested as deep as it is."""
+    """Yield a section's lines, indented from `depth` on."""
     for key, value in section.items():
         start = f"{INDENT * depth}{scalar(key)}:"
         if isinstance(value, Mapping):

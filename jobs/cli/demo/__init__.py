@@ -1,1 +1,1 @@
-"""`demo`: weeks of nights on the sandbox in a minute, with everything going wrong that can."""
+"""`demo`: weeks of nights on the sandbox in a minute, with planned failures."""

@@ -1,4 +1,4 @@
-"""Compares what the platforms have counted with what the ledger says, delivery by delivery."""
+"""Compare what the platforms counted with the ledger, delivery by delivery."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,63 +24,63 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import Settings
 
 Line = Mapping[str, object]
-"""One counted conversion in a sandbox's book."""
+"""One counted conversion in a sandbox platform's book."""
 _GOOGLE_KEYS = ("transaction_id", "customer", "action")
 _META_KEYS = ("event_id", "dataset", "event_name")
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One counted conversion, as both sides record it."""
+    """One counted conversion, in a form common to platform and ledger."""
 
     key: str
     owner: str
     action: str
     at: datetime
-    """To the second, as platforms keep it."""
+    """Truncated to the second, as platforms store it."""
     value: Decimal | None
-    """After all corrections."""
+    """The value after all corrections."""
     currency: str
     click_id_kind: str
     digest: str
-    """Of the last event that carried it whole."""
+    """SHA-256 of the last event that contained the whole conversion."""
     retracted: bool
     times: int = field(default=1, compare=False)
-    """How often the platform counted it."""
+    """How many times the platform counted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Where two books differ; keys of deliveries."""
+    """The differences between the platforms' books and the ledger; tuples hold delivery keys."""
 
     alike: int
     corrected: int
-    """How many of those were corrected since."""
+    """How many of `alike` have an accepted correction."""
     differing: tuple[str, ...]
     missing_there: tuple[str, ...]
-    """Accepted by the ledger, unknown to the platform."""
+    """Accepted in the ledger, missing from the platform."""
     missing_here: tuple[str, ...]
-    """Counted by the platform, but not according to the ledger."""
+    """Counted by the platform, not accepted in the ledger."""
     undecided: Mapping[str, int]
-    """Counted by the platform and `unconfirmed` in the ledger: how often for each reason it gives.
+    """Counts by reason of deliveries that are counted by the platform and `unconfirmed` in the ledger.
 
-    The same of a correction: the platform may have it or not.
+    Includes those whose last correction is `unconfirmed` and explains the whole difference.
     """
     at_zero: int
-    """Set to zero and then to a value again, which changes nothing any more according to Google's help."""
+    """Set to zero, then to a value again, which Google ignores according to its help."""
     flagged: int
-    """Counted more than once, as the ledger says they may be."""
+    """Counted more than once, and flagged in the ledger as possible duplicates."""
     twice: int
-    """Counted more than once without the ledger knowing."""
+    """Counted more than once, and not flagged in the ledger."""
 
     @property
     def agree(self) -> bool:
-        """Whether nothing differs."""
+        """Whether there are no unexplained differences."""
         return not (self.differing or self.missing_there or self.missing_here or self.twice)
 
 
 def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
-    """What a platform has counted, Google by either of its APIs."""
+    """Convert lines of a platform's book; Google's lines have the same keys for both of its APIs."""
     for line in lines:
         key, owner, action = _GOOGLE_KEYS if "customer" in line else _META_KEYS
         value = line["value"]
@@ -99,7 +99,7 @@ def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
 
 
 def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
-    """Compare what platforms have counted with the deliveries that were sent and settled, and their corrections."""
+    """Compare the platforms' counted conversions with the deliveries that were sent and their corrections."""
     lines = list(book)
     there = {line.key: line for line in lines}
     rows = {row.key: row for row in sent}
@@ -109,7 +109,7 @@ def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: I
     accepted = {key: _entry(row, made[key]) for key, row in rows.items() if row.state == DeliveryState.ACCEPTED}
     both = accepted.keys() & there.keys()
     alike = {key for key in both if accepted[key] == there[key]}
-    # Without a reason, `unconfirmed` does not excuse what the platform has counted.
+    # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
     unconfirmed: dict[str, str] = {
         key: outbox.why(row) for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and outbox.why(row)
     }
@@ -132,7 +132,7 @@ def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: I
 
 
 def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> str | None:
-    """Why nobody knows whether the last correction was taken, where that is the whole difference."""
+    """Return why the last correction is unconfirmed, if it explains the whole difference; else None."""
     last = made[-1] if made else None
     if last is None or last.state != DeliveryState.UNCONFIRMED:
         return None
@@ -150,7 +150,7 @@ def _is_accepted(made: Adjustment) -> bool:
 
 
 def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None = None) -> AuditEntry:
-    """A delivery as its platform has it after the corrections it took, and one more where that may be."""
+    """Build the entry of a delivery after its accepted corrections, and after `also` if given."""
     if row.at is None:
         raise ValueError("an accepted delivery has its time")
     taken = [each for each in made if _is_accepted(each) or each is also]
@@ -167,7 +167,7 @@ def _entry(row: Delivery, made: Sequence[Adjustment], *, also: Adjustment | None
         at=_to_the_second(row.at),
         value=None if value is None else Decimal(value),
         currency=currency or "",
-        click_id_kind="fbc" if kind == "fbclid" else kind,  # it travels as an fbc
+        click_id_kind="fbc" if kind == "fbclid" else kind,  # an fbclid is sent as an fbc
         digest=[row.event_sha256, *anew][-1] or "",
         retracted=retracted,
     )
@@ -178,7 +178,7 @@ def _to_the_second(moment: datetime) -> datetime:
 
 
 def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
-    """Print where everything stands, the comparison, one lead's story and what to type next; whether books agree."""
+    """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
     account = heading_of(settings)
     with looking(settings) as look:
         console.print("\n[bold]Where every delivery stands[/bold]")
@@ -234,7 +234,7 @@ def _print_comparison(console: Console, found: Comparison) -> None:
 
 
 def _interesting(look: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
-    """A lead with something accepted, the one with the longest history of deliveries."""
+    """Return the lead with the longest delivery history among those with an accepted delivery."""
     lengths: Counter[str] = Counter()
     accepted = set()
     for row in sent:

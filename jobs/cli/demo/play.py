@@ -1,4 +1,4 @@
-"""Plays the demonstration: nights with planned troubles until nothing is left to do, then the audit."""
+"""Play the demonstration: nights with planned failures until nothing is left to do, then the audit."""
 
 import random
 import tempfile
@@ -34,28 +34,28 @@ _UPLOAD = {
     "data_manager": ("data_manager", "/v1/events"),
     "google_ads_api": ("google_ads", "/google.ads.googleads.v26.services.ConversionUploadService/"),
 }
-"""The server and path of Google's uploads, by transport."""
+"""The server and path of Google uploads, by transport."""
 _REFUSAL = {
     "data_manager": {"when": "processing", "reason": "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND"},
     "google_ads_api": {"when": "submit", "reason": "CLICK_NOT_FOUND"},
 }
 _LONGEST = 60
-"""Nights after which nobody waits for the end any more."""
+"""The maximum number of nights."""
 _WAIT = timedelta(hours=1)
 """How long each night waits for outcomes, as `run --wait 1h` does."""
 _DAILY = time(5, 30)
 _HEADINGS = ("read", "changed", "sent", "accepted", "rejected", "expired", "held back", "exit")
 _WIDTHS = (8, 9, 7, 10, 10, 9, 11, 6)
-"""For 80 columns with the night's day."""
+"""Column widths; with the night's date they fill 80 columns."""
 
 
 def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> int:
-    """Play the whole demonstration; 0 where the last run had nothing to send and both books agree."""
+    """Play the demonstration; return 0 if the last run had nothing to send and the books agree, else 1."""
     if keep is not None and (keep / STATE_FILE).exists():
         raise UsageError(
             f"{keep} holds a demonstration already; go on with `oplead-sync sandbox --out {keep}`, or name another"
         )
-    # Every random wait, ours and the connectors', is drawn here: the same seed gives the same numbers.
+    # Every random wait, including the connectors', uses this generator: the same seed gives the same numbers.
     random.seed(cast.seed)
     with (
         nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
@@ -71,26 +71,26 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
 
 @dataclass(slots=True)
 class _Show:
-    """One demonstration, night by night."""
+    """One demonstration."""
 
     stage: Stage
     settings: Settings
     console: Console
     since: datetime = field(init=False)
-    """When the previous night was."""
+    """The time of the previous night."""
     until: datetime = field(init=False)
-    """When the night is that is about to be played."""
+    """The time of the current night."""
 
     def __post_init__(self) -> None:
         self.since = self.until = self.stage.sandbox.clock.now()
 
     @property
     def transport(self) -> str:
-        """What carries conversions to Google."""
+        """The transport to Google."""
         return self.settings.google_ads[0].transport
 
     def introduce(self, cast: Cast) -> None:
-        """Say what is about to be seen."""
+        """Print the introduction and the column headings."""
         self.console.print(
             f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
             "Google and Meta to send to, a clock that jumps from night to night. The job itself is the real one."
@@ -102,7 +102,7 @@ class _Show:
         self.console.print(f"[bold]{headings()}[/bold]")
 
     def play_nights(self, nights: int) -> None:
-        """Play so many nights, and on until nothing is due or awaited."""
+        """Play at least `nights` nights, then until nothing is due or awaited, up to `_LONGEST` in all."""
         for played in range(_LONGEST):
             self._play(played)
             if played + 1 >= nights and not self._left():
@@ -110,7 +110,7 @@ class _Show:
             self.stage.sandbox.clock.advance(_next_night(self.stage.sandbox.clock.now(), self.settings.zone))
 
     def play_once_more(self) -> bool:
-        """Run again at once, with nothing new to do; whether nothing was sent."""
+        """Run again at once with nothing new to do, and return whether nothing was sent."""
         night = do_night(self.settings, unwatched(), RunOptions())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
         sent = "nothing, as it should be" if requests == 0 else f"{counted(requests, 'request')}, which is wrong"
@@ -141,12 +141,12 @@ class _Show:
     # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
 
     def break_upload(self, kind: FaultKind, *, status: int | None = None) -> None:
-        """Plant a fault in front of whatever carries conversions to Google."""
+        """Plant a fault in the current transport's upload to Google."""
         server, path = _UPLOAD[self.transport]
         self.stage.sandbox.faults.plant(PlannedFault(server, kind, path=path, status=status))
 
     def refuse_one(self, conversion: str, label: str) -> None:
-        """Have Google refuse the conversion of one lead that came from an ad, consented, and got this status today."""
+        """Have Google reject the conversion of a consenting lead with a Google click that got this status today."""
         lead = next(
             (
                 lead
@@ -163,20 +163,20 @@ class _Show:
             server.plant_rulings({key: _REFUSAL[self.transport]})
 
     def refuse_one_unnamed(self, conversion: str, label: str) -> None:
-        """The same, and have Google not say which."""
+        """Do the same as `refuse_one`, with a response that doesn't identify the rejected conversion."""
         self.stage.sandbox.data_manager.switch("record_indices", False)
         self.refuse_one(conversion, label)
 
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """One thing that goes wrong for a night."""
+    """A planned failure of one night."""
 
     story: str
-    """What happens, and what is done about it."""
+    """What fails, and how the job handles it."""
     begin: Callable[[_Show], None]
     only: str | None = None
-    """The transport that it takes; None for any."""
+    """The only transport it applies to; None means any."""
 
 
 def _plant(fault: PlannedFault) -> Callable[[_Show], None]:
@@ -222,23 +222,23 @@ _TROUBLES: Mapping[int, _Trouble] = {
         only="data_manager",
     ),
 }
-"""By the number of the night, the first, a Tuesday, being 0; after Saturday and Sunday there is little to send."""
+"""By night, counted from 0, which is a Tuesday; after a Saturday or Sunday there is little to send."""
 
 
 def _next_night(now: datetime, zone: ZoneInfo) -> datetime:
-    """The next 05:30 in the account's zone, at least half a day away."""
+    """Return the next 05:30 in the account's zone that is at least 12 hours away."""
     local = (now + timedelta(hours=12)).astimezone(zone)
     day = local.date() if local.time() < _DAILY else local.date() + timedelta(days=1)
     return datetime.combine(day, _DAILY, zone)
 
 
 def headings() -> str:
-    """The line above the nights."""
+    """Return the heading line of the table of nights."""
     return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in zip(_HEADINGS, _WIDTHS, strict=True))}"
 
 
 def night_row(night: Night, zone: ZoneInfo) -> str:
-    """One night on one line, for 80 columns."""
+    """Format a night as one line of 80 columns."""
     summary = night.summary
     at = summary.started_at.astimezone(zone)
     counts = (

@@ -1,4 +1,4 @@
-"""`sandbox`, and the stage that `demo` plays on: the same invented leads each time its folder is opened."""
+"""`sandbox`, and the stage for `demo`; reopening a folder gives the same invented leads."""
 
 import json
 import shlex
@@ -31,14 +31,14 @@ NAME = "oplead-sync"
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Which invented leads play: the same numbers give the same leads on any machine."""
+    """Determines the invented leads: equal values give equal leads on any machine."""
 
     seed: int = 7
     leads: int = 1500
     shape: int | None = None
-    """The number by which Oplead's way of answering is drawn and kept secret; without one it is the usual, open one."""
+    """The seed of a random, secret shape for Oplead's responses; None means the usual, visible one."""
     positions: Mapping[str, str | int | bool] | None = None
-    """A way of answering as it is written, by axis."""
+    """An explicit shape for Oplead's responses, by axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,18 @@ class Stage:
     population: Population
     settings: Path
     environ: Mapping[str, str]
-    """What the settings refer to."""
+    """The environment variables that the settings refer to."""
 
 
 @contextmanager
 def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> Iterator[Stage]:
-    """Serve a sandbox in `folder` while the block runs, and save it at its end.
+    """Serve a sandbox in `folder` while the block runs, and save it at the end.
 
-    A folder that was used before goes on with its own leads, clock, book and settings, whatever the arguments say.
+    A folder used before resumes with its own leads, clock, book and settings; the arguments are ignored.
 
     Raises:
-        LeaseHeldError: a sandbox is open in that folder already.
-        UsageError: the folder holds somebody's files that it would write over.
+        LeaseHeldError: a sandbox is already open in that folder.
+        UsageError: the folder holds settings that are not a sandbox's and would be overwritten.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -86,9 +86,9 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
 
 
 def _cast(folder: Path, cast: Cast, *, is_new: bool) -> Cast:
-    """The leads the folder was begun with, now or earlier.
+    """Return the cast stored in the folder, or store the given one in a new folder.
 
-    A sandbox that was killed before its first save has written its leads before its settings.
+    A sandbox killed before its first save leaves leads, perhaps with settings; settings alone are somebody else's.
     """
     file, settings = folder / LEADS_FILE, folder / SETTINGS_FILE
     if is_new and settings.exists() and not file.exists():
@@ -100,7 +100,7 @@ def _cast(folder: Path, cast: Cast, *, is_new: bool) -> Cast:
 
 
 def _settings(sandbox: Sandbox, google_transport: str) -> Path:
-    """The settings in its folder, rewritten only where they do not lead to this sandbox: people may edit them."""
+    """Return the sandbox's settings file, rewriting it only if it has other addresses: people may edit it."""
     file = sandbox.directory / SETTINGS_FILE
     used = (sandbox.addresses[name] for name in ("clock", "oplead", "data_manager", "google_ads", "meta"))
     if file.exists() and all(address in file.read_text() for address in used):
@@ -109,7 +109,7 @@ def _settings(sandbox: Sandbox, google_transport: str) -> Path:
 
 
 def serve(folder: Path, cast: Cast, google_transport: str) -> int:
-    """Serve the sandbox in a folder until Ctrl-C or SIGTERM, then save it."""
+    """Serve the sandbox in a folder until a stop signal, then save it."""
     with staged(folder, cast, google_transport) as stage:
         _print_addresses(stage)
         try:
@@ -121,10 +121,10 @@ def serve(folder: Path, cast: Cast, google_transport: str) -> int:
 
 
 def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
-    """Which leads play, and how Oplead answers: by a number, or as a YAML file says.
+    """Build a cast whose shape is a number, or the path of a YAML file.
 
     Raises:
-        ValueError: it is neither; the message says what is wrong.
+        ValueError: `shape` is neither; the message says what is wrong.
     """
     if shape is None or shape.isdecimal():
         return Cast(seed, leads, None if shape is None else int(shape))
@@ -142,11 +142,11 @@ def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
 
 
 def _print_addresses(stage: Stage) -> None:
-    """Print where everything is, and what to type next."""
+    """Print the sandbox's addresses and the next commands."""
     sandbox, addresses = stage.sandbox, stage.sandbox.addresses
     first = "probe"
     if sandbox.oplead.shows_shape and sandbox.oplead.shape == Shape():
-        # The settings written for the sandbox fit; a folder that was used before has its account's state.
+        # The sandbox's own settings fit this shape; a folder used before already has the account's state.
         first = "run" if any(stage.settings.parent.glob("*.db")) else "run --first-run"
     say("The sandbox is open, on this machine only. Everything in it is invented.")
     say(*(f"  {name:<13} {addresses[name]}" for name in sorted(addresses)))
@@ -165,12 +165,12 @@ def _print_addresses(stage: Stage) -> None:
 
 
 def next_command(settings: Path, command: str) -> str:
-    """A command line that runs on the sandbox's settings."""
+    """Return a command line that uses the sandbox's settings."""
     return f"{_with_environment(settings)} {command} --config {shlex.quote(str(settings))}"
 
 
 def _first_settings(stage: Stage) -> str:
-    """The command line that writes a first settings file for this sandbox."""
+    """Return the command line that writes a first settings file for this sandbox."""
     servers = {
         "base-url": "oplead",
         "clock": "clock",
@@ -187,14 +187,14 @@ def _with_environment(settings: Path) -> str:
 
 
 def typed() -> str:
-    """How this command is typed here: by its name where the shell finds it, else by its path."""
+    """Return how to type this command here: its path if the PATH finds another or none, else its name."""
     path = Path(sys.argv[0])
     is_elsewhere = path.name == NAME and shutil.which(NAME) != str(path)
     return shlex.quote(str(path)) if is_elsewhere else NAME
 
 
 def print_rules() -> int:
-    """Print every rule the sandbox holds its callers to, and how it is known."""
+    """Print every rule that the sandbox enforces, and how it is known."""
     made = table("Server", "Rule", "How it is known", "Source")
     for rule in RULES:
         source = rule.source if rule.source != rule.evidence else ""

@@ -1,1 +1,1 @@
-"""`init`: a first settings file, from a few answers."""
+"""`init`: writes a first settings file from a few answers."""

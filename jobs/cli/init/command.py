@@ -1,4 +1,4 @@
-"""`init`: a first settings file, from the few answers that matter and what Oplead itself shows."""
+"""`init`: writes a first settings file from a few answers and a survey of Oplead's leads."""
 
 import os
 import sys
@@ -22,11 +22,11 @@ from jobs.wiring import survey_of
 _SAMPLE = 300
 _SCHEMA = "pipeline.schema.json"
 _AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
-"""The keys of `oplead.auth`, each with its question."""
+"""The keys of `oplead.auth`, and the question for each."""
 
 
 def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool) -> int:
-    """Ask what the options do not answer, write both files, and say what comes next."""
+    """Ask what the options leave open, write the settings and `.env.example`, and print the next steps."""
     settings, environment = folder / "pipeline.yaml", folder / ".env.example"
     standing = [file for file in (settings, environment) if file.exists()]
     if standing and not force:
@@ -43,7 +43,7 @@ def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool
         "found": survey.suggestion if survey else None,
         "looked_at": counted(survey.leads, "lead") if survey else None,
     }
-    if survey:  # which has found how to ask, and suggests that
+    if survey:  # its suggestion includes the path prefix and the auth keys
         answers |= dict.fromkeys(("path_prefix", *_AUTH.values()))
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in ((settings, settings_text(answers)), (environment, environment_text(answers))):
@@ -61,7 +61,7 @@ def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool
 
 
 def _survey(look: OpleadSection) -> Survey | None:
-    """What Oplead shows, where its key is at hand."""
+    """Survey Oplead; None if OPLEAD_TOKEN is not set or Oplead cannot be read."""
     if not _token():
         say(
             "OPLEAD_TOKEN is not set, so Oplead is not read and nothing is proposed. To have it read, end this "
@@ -110,7 +110,7 @@ def _where_to_look(given: Answers) -> OpleadSection:
 
 
 def _schema_beside(folder: Path) -> str | None:
-    """The way from the settings to the schema, where it lies beside them or in a clone's own folder."""
+    """Return the path from `folder` to the schema beside the settings or in the project's `config/`, or None."""
     for file in (folder / _SCHEMA, Path("config") / _SCHEMA):
         if file.is_file():
             way = os.path.relpath(file, folder)
@@ -119,7 +119,7 @@ def _schema_beside(folder: Path) -> str | None:
 
 
 def _check(file: Path, needed: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Exit:
-    """Print what `check` says of the file; what was left for later needs nobody yet."""
+    """Print the file's problems; those left to fill in later don't count as mistakes."""
     loaded = load(file, environ)
     problems = loaded.problems if isinstance(loaded, Invalid) else ()
     say(*map(str, problems))
@@ -151,5 +151,5 @@ def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) ->
 
 
 def is_interactive() -> bool:
-    """Whether a person sits at this terminal."""
+    """Whether stdin and stdout are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()

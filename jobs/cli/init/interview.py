@@ -1,4 +1,4 @@
-"""Has the questions answered: by an option, by what Oplead shows, or by a person, who can go back."""
+"""Collect answers from options, from the survey of Oplead, or from a person, who can go back."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,31 +20,31 @@ from jobs.settings.problems import did_you_mean
 from jobs.settings.unmatched import loose_path
 
 BACK = "<"
-"""What is typed to answer the previous question again."""
+"""The input that returns to the previous question."""
 _HOW = f"Enter takes what stands in brackets, {NONE} means that there is none, {BACK} goes back one question."
 _YES, _NO = frozenset({"y", "yes", "o", "oui"}), frozenset({"n", "no", "non"})
 T = TypeVar("T")
 
 
 class _WentBack(Exception):
-    """The questions start over, answered as before up to the one that was taken back."""
+    """Restarts the questions; earlier answers are replayed up to the one that was taken back."""
 
 
 class Dialogue:
-    """Puts questions to a person at a terminal, and remembers what was typed.
+    """Asks a person questions at a terminal and records the answers.
 
-    Going back starts over with one answer less: the caller only has to ask the same after the same answers.
+    Going back restarts with one answer fewer, so the caller must ask the same questions after the same answers.
     """
 
     def __init__(self, *, ask: bool) -> None:
-        """Ask nothing yet; where `ask` is false nobody is there, and proposals are taken."""
+        """Set up the dialogue; if `ask` is false, it takes the defaults and asks nothing."""
         self.asks = ask
         self._typed: list[str] = []
         self.place = 0
-        """How many questions were answered so far."""
+        """The number of questions answered so far, replayed ones included."""
 
     def hold(self, questions: Callable[[], T]) -> T:
-        """What the questions come to once nobody goes back any more."""
+        """Run the questions, restarting whenever the person goes back, and return their result."""
         while True:
             self.place = 0
             try:
@@ -53,15 +53,15 @@ class Dialogue:
                 continue
 
     def say(self, *lines: str) -> None:
-        """Print, but not again for a question that was answered before."""
+        """Print lines, except while replaying earlier answers."""
         if self.place >= len(self._typed):
             say(*lines)
 
     def text(self, question: str, option: str, check: Callable[[str], T], default: str | None = None) -> T:
-        """An answer that must be given; `check` reads it, or raises a ValueError that says what is wrong with it.
+        """Ask until `check` accepts the answer, and return its result; `check` raises ValueError to reject.
 
         Raises:
-            UsageError: nobody is there and nothing usable is proposed; the message names the option.
+            UsageError: the dialogue asks nothing and the default is missing or invalid; the message names the option.
         """
         while self.asks:
             is_known = self.place < len(self._typed)
@@ -89,11 +89,11 @@ class Dialogue:
         raise UsageError(f"nobody is there to answer: write {option}…")
 
     def agrees(self, question: str, *, default: bool) -> bool:
-        """Whether a person says yes; where nobody is there, it is a yes."""
+        """Whether the person answers yes; always true if the dialogue asks nothing."""
         return not self.asks or self.text(f"{question} y or n", "", _yes_or_no, "y" if default else "n")
 
     def back_to(self, place: int) -> None:
-        """Put the questions from `place` on again."""
+        """Ask the questions from `place` on again."""
         del self._typed[place:]
         raise _WentBack
 
@@ -105,31 +105,31 @@ def _yes_or_no(text: str) -> bool:
 
 
 class Menu:
-    """Statuses to choose from, each by its letter or by itself."""
+    """Statuses to choose from by letter or by label."""
 
     def __init__(self, seen: Sequence[SurveyedLabel]) -> None:
-        """Give each a letter; a letter that is a status itself stands for nothing else."""
+        """Assign a letter to each status, skipping letters that are themselves a status."""
         self._by_label = {normalise_label(each.label): each for each in seen}
         letters = ("".join(each) for length in count(1) for each in product(ascii_lowercase, repeat=length))
         self._by_letter = dict(zip((each for each in letters if each not in self._by_label), seen, strict=False))
 
     def lines(self) -> Iterator[str]:
-        """Each status with its letter and how many leads have it."""
+        """Yield a line for each status, with its letter and its number of leads."""
         for letter, each in self._by_letter.items():
             leads = counted(each.leads, "lead")
             yield f"  {letter:>3}  {_name_of(each)}  ({leads}, {each.with_click_id} with a click id)"
 
     def usual(self, stage: str, taken: Mapping[str, str]) -> str:
-        """The proposal for a stage: the letters of statuses that commonly mean it."""
+        """Return the proposal for a stage: the letters of unused statuses that commonly mean it."""
         left = ((letter, each.label) for letter, each in self._by_letter.items() if each.label not in taken)
         usual = STAGES[stage].usual_labels
         return ", ".join(letter for letter, label in left if normalise_label(label) in usual) or NONE
 
     def read(self, text: str, taken: Mapping[str, str]) -> tuple[SurveyedLabel, ...]:
-        """The statuses that were typed, letters or labels with commas between, each once.
+        """Parse comma-separated letters or labels into statuses, without duplicates.
 
         Raises:
-            ValueError: one is neither a letter nor a status, or is in `taken`, under another stage.
+            ValueError: an item is neither a letter nor a status, or is already another stage's in `taken`.
         """
         if text == NONE:
             return ()
@@ -153,20 +153,20 @@ class Menu:
 
 @dataclass(eq=False, repr=False)
 class Interview:
-    """Goes through the questions of one first settings file."""
+    """The interview for one first settings file."""
 
     given: Answers
-    """What the options answer."""
+    """Answers from the options."""
     survey: Survey | None
-    """What Oplead showed, where it was read."""
+    """The survey of Oplead; None if it was not read."""
     dialogue: Dialogue
     _platforms_from: int = field(default=0, init=False)
 
     def answers(self) -> Answers:
-        """An answer to every question, perhaps None.
+        """Return an answer, possibly None, to every question.
 
         Raises:
-            UsageError: nobody is there, and an answer is missing without which there is nothing to write.
+            UsageError: a required answer is missing and nobody is asked, or the options leave nothing to send.
         """
         return self.dialogue.hold(self._answers)
 
@@ -182,7 +182,7 @@ class Interview:
         return answers
 
     def _answers_to(self, question: Question, answers: Answers) -> Answers:
-        """The answer to a question, and to those that are answered along with it."""
+        """Return the answer to a question, and to those answered together with it."""
         match question.name:
             case "stage":
                 return self._stages(question)
@@ -223,7 +223,7 @@ class Interview:
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────
 
     def _stages(self, question: Question) -> Answers:
-        """The labels of each stage that has any, and what the other statuses are."""
+        """Return each stage's labels, and the statuses to ignore or to leave out as possible personal data."""
         dialogue, start, given = self.dialogue, self.dialogue.place, self.given.get("stage")
         seen = self.survey.labels if self.survey else ()
         shown = [each for each in seen if not each.masked and normalise_label(each.label)]
@@ -281,7 +281,7 @@ class Interview:
         return typed
 
     def _actions(self, question: Question, stages: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        """The conversion action of each stage that has one yet."""
+        """Return the conversion actions that are known, by stage."""
         given = self.given.get(question.name, {})
         actions: dict[str, str] = {}
         for stage in (stage for stage in stages if stage in CONVERSIONS):
@@ -295,7 +295,7 @@ class Interview:
     # ── fields and what they hold ────────────────────────────────────────────────────────────────
 
     def _field(self, question: Question, answers: Answers) -> str | None:
-        """A path into leads, with how many hold something there; one that none does is asked about again."""
+        """Return a lead path, asking again for one that no lead has a value at unless the person keeps it."""
         likely = self._likely(question, answers)
         is_given = question.name in self.given
         few = self._few(likely) if likely and question.name == "consent_field" else None
@@ -307,7 +307,7 @@ class Interview:
         return path
 
     def _likely(self, question: Question, answers: Answers) -> str | None:
-        """The field that Oplead shows as the likely answer; where Oplead was not read, the usual one."""
+        """Return the likeliest field from the survey, or None; without a survey, the question's proposal."""
         survey = self.survey
         if survey is None:
             return question.proposal
@@ -319,7 +319,7 @@ class Interview:
         return next(iter(paths), None)
 
     def _is_held(self, what: str, path: str) -> bool:
-        """Whether a path may stay: some lead holds something there, or a person says so."""
+        """Print how many leads have a value at a path; return whether any has, or the person keeps the path anyway."""
         survey = self.survey
         if survey is None:
             return True
@@ -337,9 +337,9 @@ class Interview:
         return next((each for each in seen if loose_path(each.path) == loose_path(path)), None)
 
     def _signal(self, prefix: str, answers: Answers, usual: tuple[Sequence[str], Sequence[str]] | None) -> Answers:
-        """The answers of a consent field that mean yes and no.
+        """Return the answers of a consent field that mean yes and no.
 
-        Only what leads have is proposed; where the field has no known answers, the `usual` ones.
+        Proposes answers found in leads; if the survey has none for the field, the `usual` ones.
         """
         names = (f"{prefix}granted", f"{prefix}refused")
         yes, no = (question for question in QUESTIONS if question.name in names)
@@ -358,7 +358,7 @@ class Interview:
             given = {}
 
     def _is_right(self, few: FewValues, granted: Sequence[str], refused: Sequence[str]) -> bool:
-        """Whether the answers may stay, shown with how many leads have each."""
+        """Print how many leads have each answer, and return whether the person confirms."""
         leads = {normalise_label(value): leads for value, leads in few.values.items() if value}
         yes, no = ([(one, leads.pop(normalise_label(one), 0)) for one in answers] for answers in (granted, refused))
         others = [(value, count) for value, count in few.values.items() if not value or normalise_label(value) in leads]
@@ -369,7 +369,7 @@ class Interview:
 
 
 def _name_of(seen: SurveyedLabel) -> str:
-    """A status as people know it: a number is only Oplead's code for one."""
+    """Return a status for display; a number is only Oplead's code for one."""
     return f"code {seen.label}" if seen.label.isdecimal() else seen.label
 
 

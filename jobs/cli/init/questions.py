@@ -1,4 +1,4 @@
-"""What `init` needs to know: each question once, for the command line, for a person and for the file it is about."""
+"""The questions of `init`, each defined once for the command line, the interview and the settings file."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,20 +11,20 @@ from jobs.rules.extraction import read_amount
 from jobs.rules.model import normalise_label
 
 Answers = dict[str, Any]
-"""By the name of the question; None where the answer is that there is none."""
+"""Answers by question name; None means explicitly none."""
 
 NONE = "-"
-"""What is typed where a question may be answered with nothing: Enter takes the proposal."""
+"""The input for an empty answer, since Enter takes the proposal."""
 PUBLIC_ADDRESS = "https://api.oplead.com"
 PATH_PREFIX = "How Oplead's paths begin, as /v1; a usual one is found by itself"
 _FRENCH_DAY = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
 _MASK = re.compile(r"<.*\d+ characters?>")
-"""What `probe` shows in place of a text that may be personal data."""
+"""The placeholder that `probe` shows for text that may be personal data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The conversion that is written for a stage."""
+    """The conversion written for a stage."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class Stage:
 
     meaning: str
     usual_labels: frozenset[str]
-    """Named in Oplead's help pages or common in French sales: proposals, for a person to take or change."""
+    """Labels from Oplead's help pages or common in French sales, normalised; only used as proposals."""
     funnel_event: str | None = None
     conversion: Conversion | None = None
 
@@ -66,10 +66,10 @@ STAGES: Mapping[str, Stage] = {
     "lost": Stage("the lead is lost", frozenset({"perdu", "sans suite", "abandonne", "lost"})),
 }
 CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage.conversion}
-"""By stage; without one of these stages there is nothing to send."""
+"""Conversions by stage; without one of these stages there is nothing to send."""
 
 
-# ── how answers are read: each raises ValueError with what to write instead ─────────────────────
+# ── parsers of answers: each raises ValueError with what to write instead ───────────────────────
 
 
 def _like(pattern: str, otherwise: str) -> Callable[[str], str]:
@@ -87,7 +87,7 @@ dataset_of = _like(r"[0-9]{1,20}", "write digits only")
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
-    """`Gagné, Vendu`: one label at least."""
+    """Parse at least one label, as in `Gagné, Vendu`."""
     if _MASK.search(text):
         raise ValueError(f"{text} only shows how long a text is: write the text itself, as Oplead shows it")
     labels = tuple(label.strip() for label in text.split(",") if label.strip())
@@ -97,12 +97,12 @@ def parse_labels(text: str) -> tuple[str, ...]:
 
 
 def labels_or_none(text: str) -> tuple[str, ...]:
-    """The same, or none."""
+    """Parse labels as `parse_labels` does, or none."""
     return () if text in ("", NONE) else parse_labels(text)
 
 
 def distinct_labels(text: str) -> tuple[str, ...]:
-    """Each label in its first spelling, those without letters or digits left out; perhaps none."""
+    """Parse labels, possibly none, keeping the first spelling of each and dropping those without letters or digits."""
     first: dict[str, str] = {}
     for label in labels_or_none(text):
         first.setdefault(normalise_label(label), label)
@@ -110,13 +110,13 @@ def distinct_labels(text: str) -> tuple[str, ...]:
 
 
 def digits_of(pattern: str, otherwise: str) -> Callable[[str], str]:
-    """A check for an id in digits, which people write with hyphens."""
+    """Return a parser for numeric ids that accepts hyphens and spaces."""
     check = _like(pattern, otherwise)
     return lambda text: check(text.replace("-", "").replace(" ", ""))
 
 
 def tax_of(text: str) -> str:
-    """Whether tax is in an amount."""
+    """Parse whether an amount includes tax."""
     known = {"included": "included", "ttc": "included", "excluded": "excluded", "ht": "excluded"}
     if text.casefold() not in known:
         raise ValueError("write included (TTC) or excluded (HT)")
@@ -124,7 +124,7 @@ def tax_of(text: str) -> str:
 
 
 def amount_of(text: str) -> Decimal:
-    """An amount above 0 as leads have it, `3 780,00 €`."""
+    """Parse a positive amount in the forms leads use, such as `3 780,00 €`."""
     match read_amount(text):
         case Decimal() as amount:
             return amount if amount % 1 else amount.to_integral_value()
@@ -132,7 +132,7 @@ def amount_of(text: str) -> Decimal:
 
 
 def day_of(text: str) -> date:
-    """A day as 2026-11-30, or as the French write it, 30/11/2026."""
+    """Parse a day as 2026-11-30, or in French notation as 30/11/2026."""
     french = _FRENCH_DAY.fullmatch(text)
     try:
         return date(int(french[3]), int(french[2]), int(french[1])) if french else date.fromisoformat(text)
@@ -145,47 +145,51 @@ def day_of(text: str) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing a settings file says, and everything about how it is answered."""
+    """One question about the settings file."""
 
     name: str
-    """Its option is `--name`, and the file's template has its answer at `{name}`."""
+    """Determines the option `--name` and the template's placeholder `{name}`."""
     text: str
-    """What a person is asked."""
+    """The prompt in the interview."""
     read: Callable[[str], object] = str
     help: str = ""
-    """What the option's help says, where that is not the question itself."""
+    """The option's help, if it differs from `text`."""
     is_asked: bool = True
-    """False where only the option answers."""
+    """Whether the interview asks it; if not, only the option answers it."""
     optional: bool = False
     """Whether the answer may be none."""
     needs: str = ""
-    """The question without whose answer this one is not asked."""
+    """Name of another question; this one is skipped if that has no answer."""
     proposal: str | None = None
-    """What is proposed where Oplead shows nothing better; for one that is not asked, its answer."""
+    """The default if the survey has nothing better; the answer if the question is not asked."""
     field_of: str = ""
-    """What the field that it names holds in a lead: the answer is compared with the leads that were read."""
+    """What the named lead field holds; if set, the answer is checked against the leads that were read."""
     explanation: tuple[str, ...] = ()
-    """Printed before it is asked."""
+    """Lines printed before the prompt."""
     metavar: str | None = None
     choices: tuple[str, ...] = ()
     by_stage: bool = False
-    """Whether each stage has an answer of its own, as in `--name won=ANSWER`."""
+    """Whether each stage has its own answer, as in `--name won=ANSWER`."""
     complaint: str = ""
-    """The message about an answer that two stages share, or that means yes and no."""
+    """The error for an answer given to two stages, or to both yes and no."""
 
     @property
     def option(self) -> str:
-        """How the command line answers it."""
+        """The command-line option."""
         return f"--{self.name.replace('_', '-')}"
 
     def answer(self, text: str) -> Any:
-        """What a text means."""
+        """Parse an answer.
+
+        Raises:
+            ValueError: the answer is invalid; the message says what to write.
+        """
         if self.choices and text not in self.choices:
             raise ValueError(f"write {' or '.join(self.choices)}")
         return None if self.optional and text in ("", NONE) else self.read(text)
 
     def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
-        """Reads the answer for one more stage, or one more list of answers, which none of the others may share."""
+        """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
 
         def read(text: str) -> Any:
             answer = self.answer(text)
@@ -198,7 +202,7 @@ class Question:
         return read
 
     def answers_by_stage(self, texts: list[str]) -> dict[str, Any]:
-        """What `won=Gagné,Vendu`, one text a stage, means."""
+        """Parse answers by stage, one text a stage, as in `won=Gagné,Vendu`."""
         answers: dict[str, Any] = {}
         for text in texts:
             stage, sign, rest = (part.strip() for part in text.partition("="))
@@ -209,10 +213,10 @@ class Question:
 
 
 def answers_given(options: Mapping[str, Any]) -> Answers:
-    """What the options answer, by question; an empty one answers nothing where there must be an answer.
+    """Parse the options into answers; an empty option counts only for an optional question.
 
     Raises:
-        ValueError: an option cannot be read; the message names it.
+        ValueError: an option is invalid; the message names it.
     """
     answers: Answers = {}
     for question in QUESTIONS:
@@ -341,8 +345,9 @@ QUESTIONS = (
         help="Whether to send hashed e-mail and phone with the click id",
         proposal="none",
         choices=("attach", "none"),
-        # https://developers.google.com/google-ads/api/docs/conversions/upload-clicks recommends click ids with contact
-        # data; https://www.facebook.com/legal/terms/businesstools wants a lawful basis.
+        # Google recommends click ids with contact data:
+        # https://developers.google.com/google-ads/api/docs/conversions/upload-clicks
+        # Meta requires a lawful basis: https://www.facebook.com/legal/terms/businesstools
         explanation=(
             "Hashed contact data (e-mail and phone; for Meta name and place, too) can be sent with the click id.",
             "  Benefit: more conversions are matched. Google advises sending both; Meta matches by them, too.",

@@ -1,4 +1,4 @@
-"""The first settings file as a template, and the answers put into it; `check` then says what is still missing."""
+"""Fill the template of a first settings file with the answers; `check` then reports what is still missing."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from jobs.cli.init.questions import CONVERSIONS, STAGES, Answers
 from jobs.settings.yaml_source import INDENT, block, listed, scalar
 
 TO_BE_FILLED_IN = "replace-me"
-"""Begins what is written where an id is not known yet; `check` names the line."""
+"""The start of a placeholder for an unknown id; `check` reports its line."""
 _CONDITION = re.compile(r"\[(no )?(\w+)\]")
 _PLACE = re.compile(r"(?<!\$)\{(\w+)(!s)?\}")
 
-# {name} is the answer as YAML, {name!s} as plain text; a line without an answer for it is left out. So is one that
-# begins with [name] where that is without an answer, or with [no name] where it has one.
+# {name} is replaced by the answer as YAML, {name!s} by its plain text; a line with an unanswered placeholder is
+# dropped. A line that begins with [name] is kept only if that has an answer, with [no name] only if it has none.
 _START = """\
 # yaml-language-server: $schema={schema!s}
 # Check every change before it counts:  oplead-sync check --config <this file>
@@ -102,7 +102,7 @@ _CONVERSION = """\
 
 
 def variables(answers: Answers) -> dict[str, str]:
-    """The environment variables that the file refers to, each with what it holds."""
+    """Return the environment variables that the settings refer to, each with a description."""
     wanted = {"OPLEAD_TOKEN": "Oplead's API key (settings > API): the client admin's, which sees all leads."}
     if answers["google_customer_id"]:
         wanted["GOOGLE_ADS_KEY_FILE"] = "The path of the Google service account's key file."
@@ -112,7 +112,7 @@ def variables(answers: Answers) -> dict[str, str]:
 
 
 def environment_text(answers: Answers) -> str:
-    """The text of `.env.example`: what the settings refer to, without a value."""
+    """Return the text of `.env.example`: the referenced variables, without values."""
     lines = ["# Copy to .env beside the settings, chmod 600, fill in; every command reads it there.", ""]
     for name, meaning in variables(answers).items():
         lines += [f"# {meaning}", f"{name}=", ""]
@@ -120,7 +120,7 @@ def environment_text(answers: Answers) -> str:
 
 
 def settings_text(answers: Answers) -> str:
-    """The text of `pipeline.yaml`, with a comment wherever somebody may want to write something else."""
+    """Return the text of `pipeline.yaml`, with a comment wherever somebody may want another value."""
     return "".join(f"{line}\n" for line in _lines(answers))
 
 
@@ -140,7 +140,7 @@ def _lines(answers: Answers) -> Iterator[str]:
 
 
 def _funnel(stages: Mapping[str, object]) -> str | None:
-    """The names under which Meta is sent the stages; None where there is only the first."""
+    """Return Meta's names for the stages, for the `funnel` key; None if `created` would be the only stage."""
     names = [f"{name}: {STAGES[name].funnel_event}" for name in STAGES if name in stages and STAGES[name].funnel_event]
     return ", ".join(["created: lead_received", *names]) if names else None
 
