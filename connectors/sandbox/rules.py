@@ -111,4 +111,3 @@ RULES: tuple[Rule, ...] = (
     *adjustment_rules,
     *meta_rules,
 )
-"""Every rule that the sandbox enforces."""

@@ -23,7 +23,6 @@ from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 REMEMBERED = 10_000
 """How many recent requests a server's log keeps."""
 FIRST_ERROR = 400
-"""The lowest error status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,6 @@ class Log:
 BODY_BYTES = 32 * 1024 * 1024
 """The largest request body accepted."""
 IDLE_SECONDS = 3600.0
-"""How long an idle connection stays open."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)

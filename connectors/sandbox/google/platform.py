@@ -71,7 +71,7 @@ AHEAD = timedelta(minutes=5)
 """How far in the future an event may be."""
 CLICK_LIFE_DAYS = 90
 CONTACT_LIFE = timedelta(days=63)
-"""How long after the click hashed contact data matches; a click id matches for `CLICK_LIFE_DAYS`."""
+"""How long hashed contact data matches; a click id matches for `CLICK_LIFE_DAYS`."""
 
 
 def is_amount(value: float) -> bool:

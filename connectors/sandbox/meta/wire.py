@@ -167,7 +167,7 @@ class MetaEvent:
 
 def read(request: WireRequest) -> GraphCall:
     """Parse a request; raise `RefusedError` if it can't reach an endpoint: version, token, parameters or proof."""
-    version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # Meta's library appends one to nodes
+    version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # Meta's library ends node URLs in "/"
     number = re.fullmatch(r"v([0-9]+)\.0", version)
     if version not in _VERSIONS:
         raise refused(rules.VERSION if number and int(number[1]) < OLDEST else rules.KNOWN_PATH)
@@ -232,7 +232,7 @@ def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
 
 
 def _token(request: WireRequest, *places: dict[str, object]) -> str:
-    """Remove the token from the request's parameters and return it; it may occur in several places, but only one token."""
+    """Remove the request's token from its parameters and return it; every place that has one must agree."""
     named = [place.pop("access_token") for place in places if "access_token" in place]
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "oauth") and bearer.strip():

@@ -96,7 +96,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         self.api.jobs += [Job(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
 
     def _result(self, row: Any, *, failed: bool) -> Any:
-        """Return the row's identifiers, action and time; a failed row gets only its identifiers, if `ads_api_echo` is on."""
+        """Return the row's identifiers, action and time; if it failed, only its identifiers, or nothing by default."""
         if failed and not self.api.switches["ads_api_echo"]:
             return _Result()
         kinds = ((each, each.WhichOneof("identifier")) for each in row.user_identifiers)

@@ -80,7 +80,6 @@ class Upload(ABC, Generic[Applied]):
     ruling_stage: ClassVar[str]
     """The value of `when` in rulings on its rows."""
     time_field: ClassVar[str]
-    """The field with a row's time."""
 
     def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
         """Parse the call's request; raise `UnreadableCallError` if it can't be read."""

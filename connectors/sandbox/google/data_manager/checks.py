@@ -242,5 +242,5 @@ def _broken_by_contact(event: Any, happened: datetime, context: EventContext) ->
     click = next((each for each in known if each and each.customer == context.customer), None)
     if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW
-    # CONTACT_LIFE replaces the action's window, which applies to click ids only
+    # the action's window applies only to click ids; contact data has the lifetime checked above
     return rules.by_id.get(click.broken_timing(happened, context.at, CLICK_LIFE_DAYS)) if click else None
