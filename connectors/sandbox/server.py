@@ -290,7 +290,7 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self._write(response)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - names set by the parent class
 
     def _read(self) -> WireRequest | None:
         """Read the request; return None if it is unreadable and has been answered."""
@@ -336,7 +336,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        if response.status != 204:  # noqa: PLR2004 - RFC 9110: No Content has no length
+        if response.status != 204:  # noqa: PLR2004 - RFC 9110: a 204 has no Content-Length
             self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -353,7 +353,7 @@ class _Connection(BaseHTTPRequestHandler):
         del timestamp
         return format_datetime(self._server.now(), usegmt=True)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's own name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the parent class
         """Do nothing: the server has its own log."""
 
 

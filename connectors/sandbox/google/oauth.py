@@ -31,7 +31,7 @@ _SWITCHES = {"revoke_tokens": (False, True), "refuse_tokens": (False, True)}
 
 
 class _RefusedError(Exception):
-    """An OAuth error."""
+    """The token request is refused with an OAuth error code."""
 
     def __init__(self, sentence: str, code: str = "invalid_grant") -> None:
         super().__init__(sentence)

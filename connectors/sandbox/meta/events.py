@@ -12,7 +12,7 @@ from connectors.sandbox.rules import MetaRule
 from connectors.sandbox.rules import meta_rules as rules
 
 HASHED = frozenset(
-    "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - read as one line
+    "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - shorter than a list
 )
 """The keys of `user_data` whose values are hashes."""
 

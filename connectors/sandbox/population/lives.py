@@ -26,7 +26,7 @@ class Dice:
     __slots__ = ("_random",)
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed).random  # noqa: S311 - it must be repeatable, not secret
+        self._random = random.Random(seed).random  # noqa: S311 - repeatable, not secret
 
     def below(self, bound: int) -> int:
         """Return an integer from 0 to `bound`, exclusive."""

@@ -75,15 +75,15 @@ CODES: Mapping[str, int] = {
     "DEADLINE_EXCEEDED": 504,
     "UNKNOWN": 520,
 }
-"""gRPC codes and the equivalent HTTP status.
+"""gRPC codes and the equivalent HTTP status; UNKNOWN is 520 instead of 500, to differ from INTERNAL.
 
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto (520 for UNKNOWN is this module's choice)
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 """
 
 
 def _grpc_code(http_status: int) -> str:
     """Return the gRPC code of an HTTP status."""
-    if http_status == 502:  # noqa: PLR2004 - a gateway's, which gRPC takes for UNAVAILABLE
+    if http_status == 502:  # noqa: PLR2004 - Bad Gateway, which gRPC maps to UNAVAILABLE
         return "UNAVAILABLE"
     return next((name for name, code in CODES.items() if code == http_status and name != "OK"), "UNKNOWN")
 
@@ -171,7 +171,7 @@ class GoogleAdsServer:
                 return int(self._server.add_insecure_port(address))
             credentials = grpc.ssl_server_credentials([(certificate.key, certificate.certificate)])
             return int(self._server.add_secure_port(address, credentials))
-        except RuntimeError:  # taken
+        except RuntimeError:  # the port is taken
             return self._listen(certificate, 0)
 
     def _respond(self, path: str, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:

@@ -40,7 +40,7 @@ def action_id(name: str) -> str:
 
 
 def is_time(text: str) -> bool:
-    """Return whether the text has the form `yyyy-mm-dd hh:mm:ss+hh:mm`."""
+    """Return whether the text has the form `yyyy-mm-dd hh:mm:ss+|-hh:mm`."""
     return _TIME.fullmatch(text) is not None
 
 

@@ -219,7 +219,7 @@ class DataManager(GoogleApi):
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
     def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
-        """Return the refusal of a request that may not reach its method: no token, unknown parameters or over quota."""
+        """Return the refusal of a request without a valid token, with unknown parameters or over quota; else None."""
         if not self._authorised(request):
             return self._refuse(401, rules.AUTHORISED.answer, rules.AUTHORISED.rule)
         if set(request.query) - _SYSTEM_PARAMETERS - parameters:
