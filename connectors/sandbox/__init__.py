@@ -1,1 +1,1 @@
-"""Oplead, Google and time played locally, strictly, on real sockets; imports nothing of ours."""
+"""Strict local simulators of Oplead, Google, Meta and time, on real sockets; imports nothing from the pipeline."""

@@ -1,4 +1,4 @@
-"""The sandbox's time, served over HTTP: it moves only when every registered caller sleeps."""
+"""The sandbox's virtual clock, served over HTTP: it advances by itself only while every registered caller sleeps."""
 
 import selectors
 import socket
@@ -14,12 +14,12 @@ from connectors.sandbox.faults import STRICT, parsed
 from connectors.sandbox.server import WireRequest, WireResponse, dispatch, json_response
 
 PATIENCE_SECONDS = 600.0
-"""The longest that a sleeper waits, in real seconds."""
+"""The longest a caller may sleep, in real seconds."""
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class _Advance:
-    """Where to move the clock: `to` a time, or `by` so many seconds."""
+    """Where to move the clock: `to` a time, or `by` a number of seconds."""
 
     to: AwareDatetime | None = None
     by: float | None = None
@@ -33,7 +33,7 @@ class _Advance:
 class _Sleep:
     until: AwareDatetime
     within: float | None = Field(default=None, gt=0, le=PATIENCE_SECONDS)
-    """Real seconds after which to wake all the same."""
+    """Real seconds after which to wake anyway."""
 
 
 @dataclass(slots=True)
@@ -42,26 +42,26 @@ class _Caller:
 
     until: datetime | None = None
     waker: socket.socket | None = None
-    """Written to when its time has come."""
+    """Written to at the time in `until`."""
 
 
 class VirtualClock:
-    """One instant, and the connections that must all sleep before it moves by itself."""
+    """The current instant, and the connections that must all sleep before it advances by itself."""
 
     def __init__(self, start: datetime, *, patience: float = PATIENCE_SECONDS) -> None:
-        """Stand still at `start`, an aware time."""
+        """Start at `start`, an aware time."""
         self._lock = Lock()
         self._now = start.astimezone(UTC)
         self._patience = patience
         self._callers: dict[socket.socket, _Caller] = {}
 
     def now(self) -> datetime:
-        """The sandbox's present, aware UTC."""
+        """Return the sandbox's current time, aware UTC."""
         with self._lock:
             return self._now
 
     def advance(self, to: datetime) -> None:
-        """Move to `to` and wake whoever slept until then; ValueError where that is in the past."""
+        """Move to `to` and wake every sleeper due by then; raise ValueError if `to` is in the past."""
         with self._lock:
             if to < self._now:
                 raise ValueError("the clock never goes back")
@@ -69,7 +69,7 @@ class VirtualClock:
             self._wake()
 
     def closed(self, connection: socket.socket) -> None:
-        """Forget this connection."""
+        """Unregister a closed connection."""
         with self._lock:
             if self._callers.pop(connection, None) is not None:
                 self._move()
@@ -85,11 +85,11 @@ class VirtualClock:
         return dispatch(routes, request, request.path)
 
     def dump(self) -> dict[str, object]:
-        """Its state as JSON."""
+        """Return the state as JSON."""
         return {"now": self.now().isoformat()}
 
     def load(self, state: Mapping[str, object]) -> None:
-        """Go on from a dumped state."""
+        """Restore what `dump` returned."""
         with self._lock:
             self._now = datetime.fromisoformat(str(state["now"]))
 
@@ -122,9 +122,9 @@ class VirtualClock:
         return self.dump()
 
     def _wait(self, woken: socket.socket, connection: socket.socket, patience: float) -> bool:
-        """Wait to be woken; False where the caller died, sent another request, or patience ran out.
+        """Wait to be woken; return False if the caller dies, sends another request or runs out of patience.
 
-        A dead peer makes its connection readable at once. Its thread then reads the end and calls `closed`.
+        A dead peer makes its connection readable at once; the connection's thread then reads EOF and calls `closed`.
         """
         with selectors.DefaultSelector() as selector:
             selector.register(woken, selectors.EVENT_READ)
@@ -132,7 +132,7 @@ class VirtualClock:
             return any(key.fileobj is woken for key, _ in selector.select(patience))
 
     def _move(self) -> None:
-        """Go to the earliest time anyone sleeps until, once all sleep; the lock is held."""
+        """Once every caller sleeps, jump to the earliest wake-up time. The lock is held."""
         times = [caller.until for caller in self._callers.values()]
         asleep = [time for time in times if time is not None]
         if asleep and len(asleep) == len(times):
@@ -140,7 +140,7 @@ class VirtualClock:
             self._wake()
 
     def _wake(self) -> None:
-        """Wake those whose time has come; they count as awake at once. The lock is held."""
+        """Wake every sleeper that is due; it counts as awake immediately. The lock is held."""
         for caller in self._callers.values():
             if caller.until is not None and caller.waker is not None and caller.until <= self._now:
                 caller.waker.send(b"!")

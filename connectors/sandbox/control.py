@@ -1,4 +1,4 @@
-"""The control API, by which a person or a test looks at the sandbox and changes it, and the page over it."""
+"""The control API, with which a person or a test inspects and changes the sandbox, and its web page."""
 
 import hashlib
 import re
@@ -20,13 +20,13 @@ from connectors.sandbox.platform import Platform
 from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch
 
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
-"""The servers that may fail, `google_ads` by both its ports; clock and control never do."""
+"""The servers that accept planted faults, `google_ads` on both its ports; clock and control never fail."""
 _PAGE = Path(__file__).with_name("page.html")
 
 
 @dataclass(slots=True)
 class Control:
-    """The control API and the page over it."""
+    """The control API and its web page."""
 
     now: Callable[[], datetime]
     faults: Faults
@@ -36,7 +36,7 @@ class Control:
     google_ads: GoogleAdsApi
     meta: MetaPlatform
     servers: Mapping[str, Server | GoogleAdsServer] = field(default_factory=dict)
-    """Every server of the sandbox by name, once they are bound."""
+    """Every server of the sandbox by name; set once they are bound."""
 
     @property
     def _switched(self) -> tuple[OpleadPlatform | OAuth | Platform, ...]:
@@ -62,7 +62,7 @@ class Control:
         return dispatch(routes, request, request.path.removeprefix("/").partition("/")[0])
 
     def state(self) -> dict[str, object]:
-        """The state of the whole sandbox, as JSON."""
+        """Return the state of the whole sandbox as JSON."""
         hidden = frozenset() if self.oplead.shows_shape else AXES.keys()
         switches = {name: value for each in self._switched for name, value in each.switches.items()}
         return {
@@ -81,7 +81,7 @@ class Control:
         }
 
     def _page(self) -> dict[str, object]:
-        """The state, the lead behind each conversion, by its id, and the names of Google's conversion actions."""
+        """Return the state, the lead behind each conversion by conversion id, and the names of Google's actions."""
         known_by = {**self.data_manager.known_by(), **self.meta.known_by()}
         leads = leads_behind(known_by, self.oplead.leads())
         return {**self.state(), "leads": leads, "names": self.data_manager.names()}
@@ -99,7 +99,7 @@ class Control:
             owner.switch(name, value)
 
     def _plant_rulings(self, document: Mapping[str, object]) -> None:
-        """Plant verdicts by key; those under a platform's name are for it, all others for the Data Manager.
+        """Plant verdicts by key; those nested under a platform's name go to it, all others to the Data Manager.
 
         `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
         """
@@ -131,18 +131,18 @@ def _object(request: WireRequest) -> dict[str, object]:
 
 
 def leads_behind(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
-    """The lead behind each conversion, by the conversion's id, where a click id or hash it was sent with finds one."""
+    """Map each conversion id to the lead that shares a click id or hash with it; omit conversions without one."""
     by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
     behind = {}
     for key, ids in known_by.items():
-        marks = (mark for each in ids for mark in (each, each.rpartition(".")[2]))  # Meta's fb.1.TIME.CLICK too
+        marks = (mark for each in ids for mark in (each, each.rpartition(".")[2]))  # for Meta's fb.1.TIME.CLICK
         if lead_id := next((by_mark[mark] for mark in marks if mark in by_mark), ""):
             behind[key] = lead_id
     return behind
 
 
 def _marks(document: object) -> Iterator[str]:
-    """What identifies a lead: every word of its texts, and its e-mail addresses as they are hashed."""
+    """Yield what identifies a lead: every word in its text fields, and its e-mail addresses hashed."""
     match document:
         case str() if "@" in document:
             yield hashlib.sha256(document.strip().lower().encode()).hexdigest()

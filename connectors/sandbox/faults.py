@@ -1,4 +1,4 @@
-"""Failures planted in front of a server, each for a counted number of requests."""
+"""Faults planted in front of a server, each for a fixed number of requests."""
 
 import json
 from dataclasses import replace
@@ -11,24 +11,24 @@ from pydantic.dataclasses import dataclass
 
 
 class FaultKind(StrEnum):
-    """What happens to the request a fault takes."""
+    """What a fault does to a request."""
 
     STATUS = "status"
-    """Any status, with an optional Retry-After; the platform never sees the request."""
+    """Answer with any status and an optional Retry-After; the platform never sees the request."""
     HTML = "html"
-    """An HTML page instead of the API, as from a proxy; the platform never sees the request."""
+    """Answer with an HTML page, as a proxy would; the platform never sees the request."""
     HANG = "hang"
-    """No answer for some seconds, then a closed connection; the platform never sees the request."""
+    """Hang for some seconds, then close the connection; the platform never sees the request."""
     CUT_BEFORE = "cut_before"
-    """The connection closes before the platform has done anything."""
+    """Close the connection; the platform never sees the request."""
     CUT_AFTER = "cut_after"
-    """The platform does its work, then the connection closes without an answer."""
+    """Let the platform process the request, then close the connection without an answer."""
     FAILED_AFTER = "failed_after"
-    """The platform does its work, then answers that it failed, with a status and in its own form."""
+    """Let the platform process the request, then answer with an error in the platform's own format."""
     TRUNCATED = "truncated"
-    """The platform does its work; half of the answer's body arrives."""
+    """Let the platform process the request, then send half of the response body."""
     LATENCY = "latency"
-    """A slow answer, otherwise as it should be."""
+    """Delay an otherwise normal answer."""
 
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -36,31 +36,31 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class PlannedFault:
-    """One failure: which requests it takes and what it does to them."""
+    """One fault: which requests it hits and what it does to them."""
 
     server: str
     kind: FaultKind
     count: int = Field(default=1, ge=1)
-    """How many requests it takes."""
+    """How many requests it hits."""
     after: int = Field(default=0, ge=0)
-    """How many matching requests it lets pass first."""
+    """How many matching requests pass first."""
     path: str = ""
-    """Takes only requests whose path begins so."""
+    """A path prefix; only requests under it match."""
     status: int | None = Field(default=None, ge=200, le=599)
-    """The code of `status` (default 503), `html` (default 200) and `failed_after` (default 500)."""
+    """The status of `status` (default 503), `html` (default 200) and `failed_after` (default 500)."""
     retry_after: int | None = None
-    """Seconds of a Retry-After header."""
+    """The Retry-After header, in seconds."""
     seconds: float = Field(default=1.0, ge=0, le=60)
-    """Real seconds of `hang` and `latency`."""
+    """How long `hang` and `latency` take, in real seconds."""
     body: str = ""
-    """The body of `status`; and of `failed_after`, instead of the platform's own error."""
+    """The body of `status`, and of `failed_after` in place of the platform's own error."""
 
 
 T = TypeVar("T")
 
 
 def parsed(kind: type[T], document: object) -> T:
-    """A dataclass, or a list or dict of such, from its JSON form; ValueError names each wrong field."""
+    """Parse a dataclass, or a list or dict of them, from its JSON form; raise ValueError naming each wrong field."""
     try:
         return TypeAdapter(kind).validate_json(json.dumps(document))
     except ValidationError as invalid:
@@ -69,29 +69,29 @@ def parsed(kind: type[T], document: object) -> T:
 
 
 def dumped(value: object) -> Any:
-    """The JSON form that `parsed` reads."""
+    """Return the JSON form that `parsed` reads."""
     return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 class Faults:
-    """The planted faults, first come first served."""
+    """The planted faults; the earliest match wins."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._faults: list[PlannedFault] = []
 
     def plant(self, fault: PlannedFault) -> None:
-        """Add one behind those already there."""
+        """Append a fault."""
         with self._lock:
             self._faults.append(fault)
 
     def clear(self) -> None:
-        """Take all of them away."""
+        """Remove every fault."""
         with self._lock:
             self._faults.clear()
 
     def take(self, server: str, path: str) -> PlannedFault | None:
-        """The fault that this request meets, which it uses up by one."""
+        """Return the fault that hits this request, if any, and use up one of its requests."""
         with self._lock:
             for index, fault in enumerate(self._faults):
                 if fault.server != server or not path.startswith(fault.path):
@@ -104,6 +104,6 @@ class Faults:
         return None
 
     def dump(self) -> list[dict[str, object]]:
-        """What is still planted, as JSON."""
+        """Return the remaining faults as JSON."""
         with self._lock:
             return list(dumped(self._faults))

@@ -1,4 +1,4 @@
-"""What the platforms have in common: switches, counters, and the refusals they remember."""
+"""What the platforms share: switches, counters and recent refusals."""
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
@@ -8,11 +8,11 @@ from threading import RLock
 from typing import Any
 
 Positions = Mapping[str, tuple[object, ...]]
-"""The positions of each switch, the default first; one with the type `int` takes any whole number from 0 too."""
+"""The positions of each switch, the default first; `int` among them also allows any integer from 0."""
 
 
 def require_position(switches: Positions, name: str, value: object) -> None:
-    """Raise ValueError where the value is none of the positions of the switch; True is not 1."""
+    """Raise ValueError unless the value is one of the switch's positions; True is not 1."""
     positions = switches.get(name, ())
     is_known = any(type(value) is type(each) and value == each for each in positions)
     if not (is_known or (int in positions and type(value) is int and value >= 0)):
@@ -21,10 +21,10 @@ def require_position(switches: Positions, name: str, value: object) -> None:
 
 
 class Platform(ABC):
-    """One platform's switches, counters and latest refusals. Change them only while holding `lock`."""
+    """One platform's switches, counters and recent refusals. Change them only while holding `lock`."""
 
     def __init__(self, now: Callable[[], datetime], switches: Positions, lock: RLock) -> None:
-        """Start empty, every switch at its default; `now` is the sandbox clock, aware UTC."""
+        """Start empty, with every switch at its default; `now` is the sandbox clock, aware UTC."""
         self.lock = lock
         self.switches: dict[str, object] = {name: positions[0] for name, positions in switches.items()}
         self.counts: Counter[str] = Counter()
@@ -33,11 +33,11 @@ class Platform(ABC):
         self._now = now
 
     def settled(self) -> datetime:
-        """The present, once everything due by then is processed. The lock is held."""
+        """Process everything that is due and return the current time. The lock is held."""
         return self._now()
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError if it has no such position."""
+        """Set one switch; raise ValueError if it has no such position."""
         require_position(self._positions, name, value)
         with self.lock:
             self.settled()
@@ -45,19 +45,19 @@ class Platform(ABC):
 
     @abstractmethod
     def book(self) -> list[dict[str, object]]:
-        """Everything counted by now, in the order of first acceptance, as JSON."""
+        """Return everything counted so far, in order of first acceptance, as JSON."""
 
     def note(self, at: datetime, **refusal: object) -> None:
-        """Remember a refusal, for the control page."""
+        """Record a refusal for the control page."""
         self.refused.append({"at": at.isoformat(), **refusal})
 
     def state(self) -> dict[str, object]:
-        """Counters, book and latest refusals as of now, as JSON."""
+        """Return the current counters, book and recent refusals as JSON."""
         with self.lock:
             return {"book": self.book(), "requests": dict(self.counts), "refused": list(self.refused)}
 
     def dump(self) -> dict[str, Any]:
-        """Its own state, as JSON."""
+        """Return the platform's own state as JSON."""
         return {"switches": dict(self.switches), "counts": dict(self.counts), "refused": list(self.refused)}
 
     def load(self, dumped: Mapping[str, Any]) -> None:

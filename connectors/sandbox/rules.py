@@ -1,10 +1,10 @@
-"""Every strict rule of the sandbox's servers: what it says, what it answers, and what it rests on.
+"""Every strict rule of the sandbox's servers: its sentence, its error and its evidence.
 
-`sandbox --rules` prints them. A refusal quotes the rule it comes from, so that its reader also learns how sure the
-rule is. Evidence is one of: *documented* on the vendor page named, *observed* in answers that others published, *read
-in the library* of the vendor, *inferred* from a neighbouring rule or API, *assumed* because the sandbox has to answer
-something. Meta lists no 2804xxx subcode on any page: a rule that answers with one is at most *observed*, though the
-rule itself may stand on the page named.
+`sandbox --rules` prints them. A refusal quotes its rule, so that readers can look up how certain the rule is.
+Evidence is one of: *documented* on the vendor page named, *observed* in responses that others published, *read in
+the library* of the vendor, *inferred* from a neighbouring rule or API, *assumed* because the sandbox has to answer
+something. Meta documents no 2804xxx subcode: a rule that answers with one is at most *observed*, even if the page
+named documents the rule itself.
 """
 
 import csv
@@ -18,22 +18,22 @@ Evidence = Literal["documented", "observed", "read in the library", "inferred", 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One strict rule of one server, and the page it rests on."""
+    """One strict rule of one server, and its source."""
 
     server: str
     rule: str
-    """A sentence: what is refused, or guaranteed."""
+    """One sentence: what is refused, or guaranteed."""
     evidence: Evidence
     source: str
-    """The vendor page's address; `assumed` where there is none."""
+    """The vendor page's URL, or `assumed` if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataManagerRule(Rule):
     """A rule of the Data Manager.
 
-    `answer` is an `ErrorReason` where the request is refused at once, a `ProcessingErrorReason` where a row
-    fails later, and empty for a rule that refuses nothing.
+    `answer` is an `ErrorReason` if the request is refused immediately, a `ProcessingErrorReason` if a row fails in
+    processing, and empty for a rule that refuses nothing.
     """
 
     answer: str = ""
@@ -43,9 +43,9 @@ class DataManagerRule(Rule):
 class AdsApiRule(Rule):
     """A rule of the Google Ads API.
 
-    `family` is the field of `ErrorCode`, `answer` the name in it; both empty for a rule that refuses nothing.
-    `status` is the gRPC code of a call that fails as a whole, empty where only a row fails. A rule with a
-    status and no family fails without a GoogleAdsFailure.
+    `family` is the field of `ErrorCode` and `answer` the name in it; both are empty for a rule that refuses nothing.
+    `status` is the gRPC code if the whole call fails, empty if only a row does. A rule with a status but no family
+    fails without a GoogleAdsFailure.
     """
 
     family: str = ""
@@ -55,12 +55,12 @@ class AdsApiRule(Rule):
 
 @dataclass(frozen=True, slots=True)
 class MetaRule(Rule):
-    """A rule of Meta's; `code` is 0 for a rule that refuses nothing, `subcode` where there is none or none is known."""
+    """A rule of Meta; `code` is 0 if it refuses nothing, `subcode` is 0 if there is none or it is unknown."""
 
     code: int = 0
     subcode: int = 0
     title: str = ""
-    """The refusal's title, for an error that Meta words for people."""
+    """The error's user-facing title, if Meta gives it one."""
     french: str = ""
     """The same title in French."""
     kind: str = "OAuthException"
@@ -68,7 +68,7 @@ class MetaRule(Rule):
 
 
 def read_table(file: str) -> list[dict[str, str]]:
-    """The rows of one of the sandbox's CSV files; lines with `#` are titles."""
+    """Read one of the sandbox's CSV files, skipping lines that start with `#`."""
     with (Path(__file__).parent / file).open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
@@ -77,10 +77,10 @@ R = TypeVar("R", bound=Rule)
 
 
 class RuleTable(Generic[R]):
-    """The rules of one CSV file, by name; iterates in the file's order."""
+    """The rules of one CSV file as attributes by id; iterates in file order."""
 
     def __init__(self, file: str, kind: type[R], server: str) -> None:
-        """Read the file; an empty cell is a field's default."""
+        """Read the file; an empty cell means the field's default."""
         whole = {field.name for field in fields(kind) if isinstance(field.default, int)}
         self.by_id: dict[str, R] = {}
         for row in read_table(file):
@@ -111,4 +111,3 @@ RULES: tuple[Rule, ...] = (
     *adjustment_rules,
     *meta_rules,
 )
-"""Every rule that the sandbox enforces."""

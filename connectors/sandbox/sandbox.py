@@ -1,4 +1,4 @@
-"""The whole sandbox: every server on its own port, one clock, one state that can be saved and resumed."""
+"""The whole sandbox: every server on its own port, one clock, and one state that can be saved and resumed."""
 
 import json
 import os
@@ -28,17 +28,17 @@ STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
 CERTIFICATE_FILE = "google-ads-certificate.pem"
 DATASET = "1234567890"
-"""The Meta dataset that the demonstration's settings send to."""
+"""The Meta dataset in the demo settings."""
 _SETTINGS = Path(__file__).with_name("demo.yaml")
-"""The settings of the demonstration: one invented company, pointed at this sandbox's `$addresses`."""
+"""The demo settings: one invented company, with `$`-placeholders for this sandbox's addresses."""
 
 
 _PARTS = ("clock", "oplead", "oauth", "data_manager", "google_ads", "meta")
-"""What has a state, in the order of loading: the Data Manager's holds what Google's APIs share."""
+"""The stateful parts, in load order; the Data Manager's state includes what both Google APIs share."""
 
 
 class Sandbox:
-    """Oplead, Google's tokens and both its APIs, Meta, a clock and a control page, on loopback.
+    """Oplead, Google's token endpoint and both its APIs, Meta, a clock and a control page, on loopback.
 
     with Sandbox(directory) as sandbox:
         sandbox.addresses["oplead"]
@@ -48,10 +48,10 @@ class Sandbox:
         """Bind every port, without serving yet.
 
         Args:
-            directory: where the state and the throw-away service account key live; made where missing.
-                A state found there is resumed, on the same ports where they are free.
-            population: the invented leads and clicks; a resumed state wants the one it had.
-            start: where the clock begins, an aware time; a resumed state has its own.
+            directory: where the state and the throw-away service account key live; created if missing.
+                A state found there is resumed, on the same ports if they are free.
+            population: the invented leads and clicks; a resumed state needs the population it had.
+            start: the clock's initial time, aware; a resumed state has its own.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory.resolve()
@@ -81,28 +81,28 @@ class Sandbox:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The URL of each server: clock, oplead, oauth, data_manager, google_ads(_tls) by gRPC, meta, control."""
+        """The URL of each server: clock, oplead, oauth, data_manager, google_ads(_tls) over gRPC, meta, control."""
         return {name: server.url for name, server in self._servers.items()}
 
     @property
     def key_file(self) -> Path:
-        """The service account key that the token endpoint knows."""
+        """The path of the service account key that the token endpoint accepts."""
         return self.directory / KEY_FILE
 
     @property
     def certificate(self) -> Path:
-        """The CA certificate of `google_ads_tls`, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
+        """The path of `google_ads_tls`'s CA certificate, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH; new at every start."""
         return self.directory / CERTIFICATE_FILE
 
     def start(self) -> None:
-        """Write the key file and the certificate, and serve."""
+        """Write the key file and the certificate, and start every server."""
         _write(self.certificate, self._certificate.certificate.decode())
         _write(self.key_file, self.oauth.key_file(f"{self.addresses['oauth']}/token"))
         for server in self._servers.values():
             server.start()
 
     def stop(self) -> None:
-        """Stop serving and save; may be called twice."""
+        """Stop every server and save the state; idempotent."""
         for server in self._servers.values():
             server.stop()
         self.save()
@@ -121,12 +121,12 @@ class Sandbox:
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
 
     def settings(self, google_transport: str = "data_manager") -> str:
-        """The demonstration's settings for this sandbox, sending to Google by data_manager or google_ads_api."""
+        """Return the demo settings for this sandbox; `google_transport` is data_manager or google_ads_api."""
         template = Template(_SETTINGS.read_text(encoding="utf-8"))
         return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport)
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
-        """Write `pipeline.yaml` and `sandbox.env`, by default beside the sandbox's own state; the path of the first."""
+        """Write `pipeline.yaml` and `sandbox.env`, by default next to the state; return the path of `pipeline.yaml`."""
         directory = directory or self.directory
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "pipeline.yaml"
@@ -140,13 +140,13 @@ class Sandbox:
         return settings
 
     def _resume(self) -> Mapping[str, int]:
-        """Load the saved state, if any; return its ports."""
+        """Load the saved state, if any, and return its ports."""
         file = self.directory / STATE_FILE
         if not file.exists():
             return {}
         state: dict[str, Any] = json.loads(file.read_text())
         for name in _PARTS:
-            if name in state:  # a platform is missing in a state that is older than it
+            if name in state:  # a state saved before a platform was added lacks it
                 getattr(self, name).load(state[name])
         ports: dict[str, int] = state["ports"]
         return ports
@@ -184,12 +184,12 @@ class Sandbox:
 
 
 def _key(file: Path) -> oauth.Key:
-    """The key of an earlier start, else a new one."""
+    """Return the saved key, or a new one."""
     return oauth.read_key(file.read_text()) if file.exists() else oauth.new_key()
 
 
 def _write(file: Path, text: str) -> None:
-    """Replace a file atomically, readable by its owner alone."""
+    """Replace a file atomically, readable only by its owner."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

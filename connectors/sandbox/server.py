@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback: routes, a log, planted faults, and no access for other sites' pages."""
+"""A small loopback HTTP server with routes, a log, planted faults and a same-origin guard."""
 
 import json
 import logging
@@ -21,28 +21,30 @@ from urllib.parse import parse_qs, urlsplit
 from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 
 REMEMBERED = 10_000
-"""How many of its latest requests a server remembers."""
+"""How many recent requests a server's log keeps."""
 FIRST_ERROR = 400
-"""The first status that is an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One request, without headers and body."""
+    """One request, without its headers and body."""
 
     method: str
     path: str
     query: Mapping[str, tuple[str, ...]]
-    """Empty where the request was refused: an unknown parameter may be a token in the wrong place."""
+    """Empty unless the request succeeded: an unknown parameter may be a misplaced token."""
     at: str
-    """The sandbox clock, ISO 8601."""
+    """Sandbox time, ISO 8601."""
     status: int | None
-    """The platform's answer, whether or not a fault let it through; None where the platform never saw the request."""
+    """Over HTTP, the response's status, planted or real, even if it was cut off; None if the request got no response.
+
+    Over gRPC, the platform's status, even if a fault replaced it; None if the platform never saw the call.
+    """
     fault: str | None
 
 
 class Log:
-    """A server's latest requests, and the count of all."""
+    """A server's recent requests, and the count of all requests."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -50,7 +52,7 @@ class Log:
         self._entries: deque[LogEntry] = deque(maxlen=REMEMBERED)
 
     def record(self, entry: LogEntry) -> None:
-        """Add one request."""
+        """Add one request, without its query unless it succeeded."""
         if entry.status is None or entry.status >= FIRST_ERROR:
             entry = replace(entry, query={})
         with self._lock:
@@ -58,15 +60,14 @@ class Log:
             self._entries.append(entry)
 
     def dump(self) -> dict[str, object]:
-        """`count`, and `log`, oldest first, as JSON."""
+        """Return `count` and `log` (oldest first) as JSON."""
         with self._lock:
             return {"count": self.count, "log": [asdict(entry) for entry in self._entries]}
 
 
 BODY_BYTES = 32 * 1024 * 1024
-"""The longest body accepted."""
+"""The largest request body accepted."""
 IDLE_SECONDS = 3600.0
-"""An idle connection is closed after this."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
@@ -74,26 +75,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One request as it came over the wire."""
+    """One request as received."""
 
     method: str
     path: str
-    """Without the query, still percent-encoded."""
+    """Without the query string, still percent-encoded."""
     query: Mapping[str, tuple[str, ...]]
     headers: Mapping[str, str] = field(repr=False)
-    """Names in lower case; a repeated header's values joined by a comma."""
+    """By lower-case name; a repeated header's values are joined by commas."""
     body: bytes = field(repr=False)
     connection: socket.socket | None = field(default=None, repr=False, compare=False)
-    """The kept-alive connection it came by; the clock registers connections."""
+    """The keep-alive connection it arrived on; the clock registers connections."""
 
     def json(self) -> object:
-        """The body as JSON; ValueError where it is not."""
+        """Parse the body as JSON; raise ValueError if it isn't."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class WireResponse:
-    """One answer; the server adds Date, Content-Length and Connection."""
+    """One response; the server adds Date, Content-Length and Connection."""
 
     status: int
     body: bytes = b""
@@ -101,7 +102,7 @@ class WireResponse:
 
 
 def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHING) -> WireResponse:
-    """An answer whose body is JSON."""
+    """Return a response with a JSON body."""
     text = json.dumps(body, ensure_ascii=False)
     return WireResponse(status, text.encode(), {"Content-Type": "application/json; charset=UTF-8", **headers})
 
@@ -110,16 +111,17 @@ Handler = Callable[[WireRequest], WireResponse]
 
 
 def generic_failure(status: int) -> WireResponse:
-    """The error of a server that has no error body of its own."""
+    """Return the error of a server without an error format of its own."""
     return json_response(status, {"error": "internal error"})
 
 
 def dispatch(
     routes: Mapping[tuple[str, str], Callable[[WireRequest], object]], request: WireRequest, path: str
 ) -> WireResponse:
-    """What the route of this method and path returns: JSON, 204 for None, or a response as it is.
+    """Call the route for this method and path, and turn its result into a response.
 
-    404 or 405 where there is no such route, 400 where it raises ValueError.
+    A `WireResponse` is returned unchanged, None becomes 204, anything else JSON. The answer is 404 or 405 if there
+    is no such route, 400 if it raises ValueError or OverflowError.
     """
     route = routes.get((request.method, path))
     if route is None:
@@ -135,7 +137,7 @@ def dispatch(
 
 
 class Server:
-    """One loopback HTTP/1.1 keep-alive server on a free port, a thread a connection."""
+    """A loopback HTTP/1.1 keep-alive server with one thread per connection."""
 
     def __init__(
         self,
@@ -148,16 +150,16 @@ class Server:
         failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
-        """Bind this port, or any free one where it is taken, without serving yet.
+        """Bind this port, or any free one if it is taken, without serving yet.
 
         Args:
-            name: its name in faults and the log.
+            name: the server's name in faults and the log.
             handler: called from several threads at once.
-            faults: asked before each request.
+            faults: consulted before each request.
             now: the sandbox clock, for the Date header and the log.
-            closed: called with each connection once it is closed.
+            closed: called with each connection as it closes.
             failed: builds the platform's own error for a status.
-            port: tried first.
+            port: the preferred port; 0 means any free one.
         """
         self.name = name
         self.handler = handler
@@ -178,20 +180,20 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its address, without a trailing slash."""
+        """The base URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def port(self) -> int:
-        """The port it is bound to."""
+        """The bound port."""
         return int(self._listener.server_address[1])
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every connection and wait for its thread; may be called twice."""
+        """Close every connection and wait for its thread; idempotent."""
         if self.stopping.is_set():
             return
         self.stopping.set()
@@ -211,12 +213,12 @@ class Server:
 
 
 class _Listener(ThreadingTCPServer):
-    """Accepts connections, and keeps them so that they can be closed."""
+    """Accepts connections and tracks them so that they can be closed."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 64
-    timeout = 0  # do not wait for a client that went away before it was accepted
+    timeout = 0  # don't wait for a client that disconnected before accept()
 
     def __init__(self, server: Server, port: int) -> None:
         self.sandbox_server = server
@@ -225,7 +227,7 @@ class _Listener(ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Connection)
 
     def serve_until(self, woken: socket.socket) -> None:
-        """Accept connections until the other end of `woken` closes; `serve_forever` would poll for that."""
+        """Accept connections until the other end of `woken` closes, without polling as `serve_forever` would."""
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
             selector.register(woken, selectors.EVENT_READ)
@@ -245,12 +247,12 @@ class _Listener(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, *_: object) -> None:
-        """Log a bug; a client that disconnects is none."""
+        """Log a bug; ignore a client that disconnects."""
         if not isinstance(sys.exception(), OSError):
             _log.exception("the sandbox's %s broke off a connection", self.sandbox_server.name)
 
     def close_connections(self) -> None:
-        """Wake every thread that waits for its client, and wait for it to end."""
+        """Shut down every connection and wait for its thread to end."""
         with self._lock:
             connections = list(self._open.items())
         for connection, _ in connections:
@@ -261,12 +263,12 @@ class _Listener(ThreadingTCPServer):
 
 
 class _Connection(BaseHTTPRequestHandler):
-    """Reads requests from one connection, lets faults and the handler answer, writes the answers."""
+    """Reads requests from one connection and writes the response of the fault or the handler."""
 
     protocol_version = "HTTP/1.1"
     server_version = "oplead-sync-sandbox"
     timeout = IDLE_SECONDS
-    wbufsize = -1  # one packet an answer
+    wbufsize = -1  # one packet per response
     disable_nagle_algorithm = True
 
     @property
@@ -288,10 +290,10 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self._write(response)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the parent's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - names set by the parent class
 
     def _read(self) -> WireRequest | None:
-        """The request; None where it was unreadable, and is answered."""
+        """Read the request; return None if it is unreadable and has been answered."""
         length = self.headers.get("Content-Length", "0")
         unsized = "Transfer-Encoding" in self.headers or not length.isdecimal()
         if unsized or int(length) > BODY_BYTES:
@@ -307,7 +309,7 @@ class _Connection(BaseHTTPRequestHandler):
         return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 
     def _respond(self, request: WireRequest, fault: PlannedFault | None) -> WireResponse | None:
-        """The answer; None where the connection closes before the platform sees the request."""
+        """Return the response; None if the connection closes before the platform sees the request."""
         if fault is None:
             return self._handle(request)
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
@@ -334,7 +336,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        if response.status != 204:  # noqa: PLR2004 - RFC 9110: No Content has no length
+        if response.status != 204:  # noqa: PLR2004 - RFC 9110: a 204 has no Content-Length
             self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -347,16 +349,16 @@ class _Connection(BaseHTTPRequestHandler):
         return self.server_version
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The sandbox clock: callers build their next sync window on it."""
+        """Return sandbox time: callers derive their next sync window from it."""
         del timestamp
         return format_datetime(self._server.now(), usegmt=True)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's own name
-        """Keep quiet: the server has its own log."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the parent class
+        """Do nothing: the server has its own log."""
 
 
 def _planted(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> WireResponse:
-    """The answer of a `status`, `html` or `failed_after` fault."""
+    """Return the response of a `status`, `html` or `failed_after` fault."""
     body = fault.body.encode()
     match fault.kind:
         case FaultKind.FAILED_AFTER:
@@ -372,10 +374,10 @@ def _planted(fault: PlannedFault, failed: Callable[[int], WireResponse]) -> Wire
 
 
 def own_page_only(handler: Handler) -> Handler:
-    """The handler, for its own page and for clients that are no browser; 403 for everybody else.
+    """Wrap a handler so that only its own page and non-browser clients reach it; others get 403.
 
-    A host name that is not this machine's was rebound to it (DNS rebinding); the other headers are the browser's
-    own (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
+    A foreign Host header reveals DNS rebinding; the browser itself sets Origin and Sec-Fetch-Site
+    (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
     """
 
     def guarded(request: WireRequest) -> WireResponse:

@@ -1,1 +1,1 @@
-"""Google as the sandbox plays it: its token server and its two interfaces."""
+"""The sandbox's Google: the token endpoint, the Data Manager API and the Google Ads API."""

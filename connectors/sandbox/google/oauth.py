@@ -20,7 +20,7 @@ from connectors.sandbox.server import WireRequest, WireResponse, json_response
 Key = rsa.RSAPrivateKey
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCE = "https://oauth2.googleapis.com/token"
-"""The audience an assertion names, wherever the key file says to send it."""
+"""The audience an assertion must name, whatever `token_uri` the key file has."""
 DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
 ADWORDS = "https://www.googleapis.com/auth/adwords"
 SCOPES = frozenset({DATA_MANAGER, ADWORDS})
@@ -31,7 +31,7 @@ _SWITCHES = {"revoke_tokens": (False, True), "refuse_tokens": (False, True)}
 
 
 class _RefusedError(Exception):
-    """An OAuth error."""
+    """The token request is refused with an OAuth error code."""
 
     def __init__(self, sentence: str, code: str = "invalid_grant") -> None:
         super().__init__(sentence)
@@ -39,24 +39,24 @@ class _RefusedError(Exception):
 
 
 class OAuth:
-    """One service account, its key, and the tokens given out for it.
+    """One service account, its key, and the tokens issued to it.
 
     Switches:
-        revoke_tokens: setting it revokes every token given out so far; new ones work. Reads false.
-        refuse_tokens: while true no token is given out: 400 invalid_grant.
+        revoke_tokens: setting it revokes every token issued so far; new ones work. Always reads false.
+        refuse_tokens: while true, every token request gets 400 invalid_grant.
     """
 
     def __init__(self, key: Key, *, machine: Callable[[], float] = time.time) -> None:
-        """Serve the account of `key`; `machine` is the Unix time that google-auth signs and expires by."""
+        """Serve the account of `key`; `machine` returns Unix time, which google-auth uses for signing and expiry."""
         self._lock = Lock()
         self._key = key
         self._machine = machine
         self._tokens: dict[str, tuple[str, float]] = {}
-        """By the token's SHA-256: its scopes, and when it expires."""
+        """Scopes and expiry, by the token's SHA-256."""
         self.switches: dict[str, object] = dict.fromkeys(_SWITCHES, False)
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError if it has no such position."""
+        """Set one switch; raise ValueError if it has no such position."""
         require_position(_SWITCHES, name, value)
         with self._lock:
             if name == "revoke_tokens":
@@ -81,18 +81,18 @@ class OAuth:
         return json_response(200, body)
 
     def authorised(self, request: WireRequest) -> bool:
-        """Whether a request carries a valid token for the Data Manager API."""
+        """Return whether a request carries a valid token for the Data Manager API."""
         return DATA_MANAGER in (self.scopes(request.headers.get("authorization", "")) or ())
 
     def scopes(self, authorization: str) -> frozenset[str] | None:
-        """The scopes of an Authorization header's token; None if it is unknown, expired or revoked."""
+        """Return the scopes of an Authorization header's token; None if it is unknown, expired or revoked."""
         scheme, _, token = authorization.partition(" ")
         with self._lock:
             scope, expires = self._tokens.get(_digest(token), ("", 0.0))
         return frozenset(scope.split()) if scheme == "Bearer" and self._machine() < expires else None
 
     def key_file(self, token_uri: str) -> str:
-        """The account's key file in Google Cloud's form, with `token_uri` as the place to fetch tokens."""
+        """Return the account's key file in Google Cloud's format, with this `token_uri`."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -108,7 +108,7 @@ class OAuth:
         return json.dumps(fields, indent=2) + "\n"
 
     def dump(self) -> dict[str, object]:
-        """Its state as JSON, without the key or a token in clear."""
+        """Return the state as JSON, without the key and with tokens only as hashes."""
         with self._lock:
             return {
                 "tokens": {digest: list(kept) for digest, kept in self._tokens.items()},
@@ -122,7 +122,7 @@ class OAuth:
             self.switches["refuse_tokens"] = dumped["refuse_tokens"]
 
     def _granted(self, request: WireRequest) -> str:
-        """The scopes that a request is granted."""
+        """Return the scopes that a token request is granted."""
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
             raise _RefusedError("The body must be a form.", "invalid_request")
         form = parse_qs(request.body.decode("latin-1"), keep_blank_values=True)
@@ -137,7 +137,7 @@ class OAuth:
         return _scope(claims)
 
     def _verified(self, assertion: str) -> Mapping[str, object]:
-        """The claims of an assertion that the account signed."""
+        """Verify an assertion's header, signature, issuer and audience, and return its claims."""
         signed, _, signature = assertion.rpartition(".")
         head, _, body = signed.partition(".")
         header, claims = _part(head), _part(body)
@@ -168,7 +168,7 @@ class OAuth:
         )
 
     def _key_id(self) -> str:
-        """A name for the key, derived from its public half."""
+        """Return an id derived from the public key."""
         public = self._key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -176,12 +176,12 @@ class OAuth:
 
 
 def new_key() -> Key:
-    """A throw-away service account key."""
+    """Generate a throw-away service account key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def read_key(key_file: str) -> Key:
-    """The key of a key file written earlier."""
+    """Read the key from a key file."""
     key = serialization.load_pem_private_key(json.loads(key_file)["private_key"].encode(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("a service account's key is RSA")

@@ -1,4 +1,4 @@
-"""What both of Google's APIs know: accounts, actions, clicks, and the conversions that were counted."""
+"""What both Google APIs share: accounts, conversion actions, clicks, and the conversions counted."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from connectors.sandbox.platform import Platform, Positions
 
 @dataclass(frozen=True, slots=True)
 class GoogleConversionAction:
-    """A conversion action, in the words of the Google Ads API; `created_at` is None for long ago."""
+    """A conversion action, in the Google Ads API's terms; `created_at` is None if it is old."""
 
     kind: str = "UPLOAD_CLICKS"
     name: str = "Conversion"
@@ -31,13 +31,13 @@ class GoogleConversionAction:
     created_at: datetime | None = None
 
     def is_too_new(self, now: datetime) -> bool:
-        """Whether it takes no uploads yet, which begin 6 hours after its creation."""
+        """Return whether it still refuses uploads, as it does for 6 hours after its creation."""
         return self.created_at is not None and now - self.created_at < timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
 class GoogleAccount:
-    """A customer with its actions by id; callers get access through the `managers` only."""
+    """A customer with its conversion actions by id; callers get access only through its `managers`."""
 
     managers: frozenset[str]
     actions: Mapping[str, GoogleConversionAction]
@@ -46,7 +46,7 @@ class GoogleAccount:
     currency: str = "EUR"
     time_zone: str = "Europe/Paris"
     no_default_goals: frozenset[str] = frozenset()
-    """The categories with a goal that is not one of the account's defaults."""
+    """The categories whose goal isn't an account default."""
 
 
 DEFAULT_ACCOUNTS: Mapping[str, GoogleAccount] = {
@@ -60,44 +60,44 @@ DEFAULT_ACCOUNTS: Mapping[str, GoogleAccount] = {
         },
     ),
 }
-"""One customer with its appointment, sale and quote actions, and one action of the wrong type."""
+"""One customer with its appointment, sale and quote actions, and one action of the wrong type (`WEBPAGE`)."""
 
 CLICK_ID_KINDS = ("gclid", "gbraid", "wbraid")
 MAX_ROWS = 2_000
-"""How many conversions one request may hold."""
+"""The most conversions in one request."""
 MAX_ID_LENGTH = 64
-"""How long a transaction id or order id may be."""
+"""The longest transaction id or order id, in characters."""
 AHEAD = timedelta(minutes=5)
-"""How far ahead of the platform's clock an event may lie."""
+"""How far in the future an event may be."""
 CLICK_LIFE_DAYS = 90
 CONTACT_LIFE = timedelta(days=63)
-"""How long hashed contact data matches; a click id does for `CLICK_LIFE_DAYS`."""
+"""How long hashed contact data matches; a click id matches for `CLICK_LIFE_DAYS`."""
 
 
 def is_amount(value: float) -> bool:
-    """Whether a number can be a conversion's value: finite and not negative."""
+    """Return whether a number can be a conversion's value: finite and not negative."""
     return math.isfinite(value) and value >= 0
 
 
 def is_currency(text: str) -> bool:
-    """Whether the text has the form of a currency code."""
+    """Return whether the text has the form of a currency code."""
     return re.fullmatch("[A-Z]{3}", text) is not None
 
 
 def is_click_id(text: str) -> bool:
-    """Whether the text can be decoded as a click id."""
+    """Return whether the text has the form of a click id."""
     return re.fullmatch("[A-Za-z0-9_-]+", text) is not None
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class GoogleClick:
-    """A click on an ad of `customer`, known by a click id or by the hash of the person's e-mail or phone."""
+    """A click on an ad of `customer`, registered under a click id or the hash of the person's e-mail or phone."""
 
     clicked_at: AwareDatetime
     customer: str
 
     def broken_timing(self, happened: datetime, arrived: datetime, window_days: int) -> str:
-        """The name of the rule that an event of this click breaks by its times; empty if none, else the gravest.
+        """Return the most serious timing rule that an event of this click breaks, by name; empty if it breaks none.
 
         https://support.google.com/google-ads/answer/3123169 https://support.google.com/google-ads/answer/10029210
         """
@@ -114,7 +114,7 @@ _APIS = ("data_manager", "google_ads")
 
 @dataclass(frozen=True, slots=True)
 class GoogleAcceptance:
-    """An event at the moment its processing found no error; times are ISO 8601."""
+    """An event that passed processing; times are ISO 8601."""
 
     customer: str
     action: str
@@ -125,58 +125,58 @@ class GoogleAcceptance:
     click_kind: str
     """gclid, gbraid, wbraid, or contact."""
     matched: bool
-    """Whether a registered click stands behind it."""
+    """Whether it matches a registered click."""
     digest: str
     request: str
     at: str
     api: str = "data_manager"
-    """Which API took it: data_manager or google_ads."""
+    """The API that accepted it: data_manager or google_ads."""
     key: str = ""
-    """Its identity, where that is not its transaction id."""
+    """Its deduplication key, if that isn't its transaction id."""
     click: str = ""
-    """The click id behind it, kept only where the API identifies events by it."""
+    """Its click id, kept only if the API identifies events by it."""
     known_by: tuple[str, ...] = ()
-    """The click ids and hashes it came with."""
+    """The click ids and hashes it was sent with."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoogleBookLine:
-    """A counted conversion. Its first event stays; value, currency and digest are the latest."""
+    """A counted conversion: its first event, with the latest value, currency and digest."""
 
     first: GoogleAcceptance
     value: float | None
     currency: str
     digest: str
     restatements: int = 0
-    """How often another value replaced the one before."""
+    """How often its value or currency was restated."""
     replays: int = 0
-    """How often it came again with the same value."""
+    """How often it was sent again without a new value or currency."""
     changed_replays: int = 0
-    """How many of those replays were not the same event to the byte."""
+    """How many of those replays had a different digest."""
     retracted: bool = False
-    """Whether it counts no more, and is worth nothing."""
+    """Whether it no longer counts and its value is 0."""
     adjusted_at: str = ""
-    """The latest adjustment time that a correction named, ISO 8601."""
+    """The time of the latest adjustment, ISO 8601."""
     ignored: int = 0
-    """How many corrections changed nothing, as no more of them are taken."""
+    """How many corrections were ignored because the conversion is final."""
 
     def is_final(self, *, at_zero: bool) -> bool:
-        """Whether nothing more changes it: it is retracted, or restated to 0 where that is final too."""
+        """Return whether it can no longer change: it is retracted or, if `at_zero`, was restated to 0."""
         return self.retracted or (at_zero and self.restatements > 0 and self.value == 0)
 
 
 class GoogleBook:
-    """Every conversion once, by customer, action, key and the API that took it."""
+    """Every conversion once, by customer, action, key and the API that accepted it."""
 
     def __init__(self, lines: Iterable[GoogleBookLine] = ()) -> None:
         self._lines = {_identity(line.first): line for line in lines}
         self._moments = {_moment(line.first) for line in self._lines.values()}
 
     def accept(self, event: GoogleAcceptance, *, across: bool = False, zero_is_final: bool = False) -> None:
-        """Count the event, or let it adjust the conversion it repeats.
+        """Count the event, or adjust the conversion it repeats.
 
-        The same transaction id on the same action is an adjustment: value and currency replace the first,
-        all else is kept; it never counts twice. With `across`, it may repeat a conversion that the other API took.
+        The same transaction id on the same action is an adjustment: it replaces the value and currency, keeps
+        everything else and never counts twice. With `across`, it also repeats a conversion that the other API accepted.
         https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
         """
         line = self.find(event, across=across)
@@ -187,38 +187,38 @@ class GoogleBook:
             self.put(_adjusted(line, event, zero_is_final=zero_is_final))
 
     def find(self, event: GoogleAcceptance, *, across: bool) -> GoogleBookLine | None:
-        """The conversion that this event repeats."""
+        """Return the conversion that this event repeats; None if it is new."""
         apis = (event.api, *_APIS) if across else (event.api,)
         return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
 
     def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> GoogleBookLine | None:
-        """The conversion that a correction names by its key, of the first of these APIs that took one."""
+        """Return the conversion with this key from the first of these APIs that accepted one; None if none did."""
         known = (self._lines.get((customer, action, key, api)) for api in apis)
         return next((line for line in known if line), None)
 
     def put(self, line: GoogleBookLine) -> None:
-        """Add a conversion, or replace the line it had."""
+        """Add or replace a conversion."""
         self._lines[_identity(line.first)] = line
 
     def holds_moment(self, event: GoogleAcceptance) -> bool:
-        """Whether the same API counted the same click at the same second on the same action before."""
+        """Return whether the same API already counted this click for this action at this event time."""
         return bool(event.click) and _moment(event) in self._moments
 
     def lines(self) -> list[dict[str, object]]:
-        """The book as JSON, in the order of first acceptance."""
+        """Return the book as JSON, in order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
-        """What each conversion came with, by its transaction id."""
+        """Return the click ids and hashes of each conversion, by transaction id."""
         return {line.first.transaction_id: tuple(line.first.known_by) for line in self._lines.values()}
 
     def dump(self) -> list[dict[str, Any]]:
-        """Everything, for `load`."""
+        """Return the book in the form that `load` reads."""
         return list(dumped(list(self._lines.values())))
 
     @classmethod
     def load(cls, saved: list[dict[str, Any]]) -> "GoogleBook":
-        """The book of an earlier `dump`."""
+        """Return the book that `dump` saved."""
         return cls(parsed(list[GoogleBookLine], saved))
 
 
@@ -241,7 +241,7 @@ def _adjusted(line: GoogleBookLine, event: GoogleAcceptance, *, zero_is_final: b
 
 
 _SHOWN = ("api", "customer", "action", "transaction_id", "event_time", "click_kind", "matched")
-"""What is shown of a conversion's first event under the same name."""
+"""The fields of a conversion's first event that the JSON keeps under the same name."""
 
 
 def _json(line: GoogleBookLine) -> dict[str, object]:
@@ -268,9 +268,9 @@ class GooglePlatform:
         accounts: the customers, by id.
         clicks: by click id, and by the hash of contact data.
         book: every conversion that either API counted.
-        across_apis: whether each API deduplicates against what the other one counted; not documented.
-        zero_is_final: whether a conversion that was restated to 0 can no longer be corrected.
-        settle: processes whatever is due by a time; called before anything changes.
+        across_apis: whether each API deduplicates against the other's conversions; undocumented.
+        zero_is_final: whether a conversion restated to 0 can no longer be corrected.
+        settle: processes everything due by a time; called before anything changes.
     """
 
     def __init__(self, accounts: Mapping[str, GoogleAccount] = DEFAULT_ACCOUNTS) -> None:
@@ -284,21 +284,21 @@ class GooglePlatform:
 
 
 class GoogleApi(Platform):
-    """What both APIs have: switches, counters, the latest refusals, and the book they share."""
+    """What both APIs have: switches, counters, recent refusals, and the shared book."""
 
     def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None, switches: Positions) -> None:
-        """Start empty, with its own accounts, clicks and book if `google` is None."""
+        """Start empty; if `google` is None, with accounts, clicks and a book of its own."""
         self.google = google or GooglePlatform()
         super().__init__(now, switches, self.google.lock)
 
     def settled(self) -> datetime:
-        """The present, once everything due by then is processed. The lock is held."""
+        """Process everything that is due and return the current time. The lock is held."""
         now = self._now()
         self.google.settle(now)
         return now
 
     def book(self) -> list[dict[str, object]]:
-        """Every conversion that either API counted by now, in the order of acceptance, as JSON."""
+        """Return every conversion that either API has counted, in order of first acceptance, as JSON."""
         with self.lock:
             self.settled()
             return self.google.book.lines()

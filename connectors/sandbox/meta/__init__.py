@@ -1,1 +1,1 @@
-"""Meta's Conversions API as the sandbox plays it."""
+"""The sandbox's Meta Conversions API."""

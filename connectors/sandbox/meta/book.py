@@ -1,4 +1,4 @@
-"""What Meta has counted: one line for each dataset, event name and event id, and what deduplication dropped."""
+"""Meta's count: one line per dataset, event name and event id, and the duplicates that deduplication dropped."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,38 +11,38 @@ from connectors.sandbox.meta.wire import MetaEvent
 
 WINDOW = timedelta(hours=48)
 STORE_WINDOW = timedelta(days=7)
-"""For how long after its first receipt an event's twins are dropped."""
+"""How long after the first receipt of an event its duplicates are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetaAcceptance:
-    """An event at the moment its request was taken; times are ISO 8601."""
+    """An event of an accepted request; times are ISO 8601."""
 
     dataset: str
     event_name: str
     event_id: str
-    """Empty where the event has none: then it has no twins."""
+    """Empty if the event has none; it then has no duplicates (a store event deduplicates by `order_id` instead)."""
     order_id: str
     event_time: str
     action_source: str
     value: int | float | None
-    """As it was sent: a whole number stays one when it is loaded."""
+    """As sent; an integer stays an integer when loaded."""
     currency: str
     click_kind: str
     """lead_id, fbc or contact."""
     profile: str
-    """crm where it counts for Conversion Leads, else server."""
+    """crm if it counts for Conversion Leads, otherwise server."""
     keys: tuple[str, ...]
-    """What the customer is matched by: the keys of `user_data`."""
+    """The match keys: the keys of `user_data`."""
     digest: str
     at: str
     known_by: tuple[str, ...] = ()
-    """The click ids and hashes it came with."""
+    """The click ids and hashes it was sent with."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetaBookLine:
-    """A counted event: what was counted last, what came first and what came last."""
+    """A counted event: the latest one counted, the first and latest digests, and the counts."""
 
     counted: MetaAcceptance
     first_digest: str
@@ -53,15 +53,15 @@ class MetaBookLine:
 
 
 class MetaBook:
-    """Every event by dataset, name and id, in the order of first acceptance."""
+    """Every event by dataset, name and id, in order of first acceptance."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str, str], MetaBookLine] = {}
         self._received: dict[tuple[str, ...], str] = {}
-        """When the event that each later twin is measured against was received."""
+        """When the event opening the current deduplication window was received, by deduplication key."""
 
     def accept(self, event: MetaAcceptance, *, deduplicate: bool) -> None:
-        """Count the event, or drop it as the twin of one counted before.
+        """Count the event, or drop it as a duplicate of one already counted.
 
         https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
         """
@@ -75,25 +75,25 @@ class MetaBook:
         self._lines[key] = line
 
     def lines(self) -> list[dict[str, object]]:
-        """The book as JSON, in the order of first acceptance."""
+        """Return the book as JSON, in order of first acceptance."""
         return [_json(line) for line in self._lines.values()]
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
-        """What each event came with, by its event id."""
+        """Return the click ids and hashes of each event, by event id."""
         return {line.counted.event_id: tuple(line.counted.known_by) for line in self._lines.values()}
 
     def of(self, dataset: str) -> list[MetaBookLine]:
-        """One dataset's lines."""
+        """Return one dataset's lines."""
         return [line for line in self._lines.values() if line.counted.dataset == dataset]
 
     def dump(self) -> dict[str, Any]:
-        """Everything, for `load`."""
+        """Return the book in the form that `load` reads."""
         received = [[*key, at] for key, at in self._received.items()]
         return {"lines": dumped(list(self._lines.values())), "received": received}
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> "MetaBook":
-        """The book of an earlier `dump`."""
+        """Return the book that `dump` saved."""
         book = cls()
         for line in parsed(list[MetaBookLine], saved["lines"]):
             book._lines[line.counted.dataset, line.counted.event_name, line.counted.event_id] = line
@@ -101,7 +101,7 @@ class MetaBook:
         return book
 
     def _is_twin(self, event: MetaAcceptance, *, deduplicate: bool) -> bool:
-        """Whether an equal event was received inside the window; else it is the one to measure against."""
+        """Return whether the event duplicates one received inside the window; if not, it opens a new window."""
         store = event.action_source == STORE
         name, window = (event.order_id, STORE_WINDOW) if store else (event.event_id, WINDOW)
         if not name or not (deduplicate or store):
@@ -116,7 +116,7 @@ class MetaBook:
 
 
 def acceptance(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
-    """The event, which broke no rule, as it is counted."""
+    """Return a valid event as the book counts it."""
     fields, user, custom = event.fields, event.part("user_data"), event.part("custom_data")
     seconds, value = fields["event_time"], custom.get("value")
     occurred = datetime.fromtimestamp(seconds, now.tzinfo) if isinstance(seconds, int) else now
@@ -142,7 +142,7 @@ def acceptance(event: MetaEvent, dataset: str, now: datetime) -> MetaAcceptance:
 
 
 _HIDDEN = frozenset({"order_id", "keys", "digest", "at", "known_by"})
-"""What is remembered of a counted event and not shown."""
+"""The fields of a counted event that the JSON leaves out."""
 
 
 def _json(line: MetaBookLine) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Checks of events, their shape and their meaning."""
+"""Checks of the shape and content of events."""
 
 import math
 import re
@@ -12,14 +12,14 @@ from connectors.sandbox.rules import MetaRule
 from connectors.sandbox.rules import meta_rules as rules
 
 HASHED = frozenset(
-    "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - read as one line
+    "em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split()  # noqa: SIM905 - shorter than a list
 )
 """The keys of `user_data` whose values are hashes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """What a value has to be, in Meta's words."""
+    """A value's type, in Meta's words."""
 
     words: str
     fits: Callable[[object], bool]
@@ -46,7 +46,7 @@ _LIST = _Type("an array", lambda value: isinstance(value, list))
 _OBJECT = _Type("an object", lambda value: isinstance(value, dict))
 _SCALAR = _Type("a string, a number or a boolean", lambda value: isinstance(value, str | bool) or _is_number(value))
 _ANY = _Type("anything", lambda _: True)
-"""Another rule than its type holds it."""
+"""A key with a rule of its own."""
 
 
 def _typed(types: Mapping[_Type, str]) -> dict[str, _Type]:
@@ -83,7 +83,7 @@ _CONTENT = _typed({_TEXT: "id title description brand category delivery_category
 
 
 def misshapen(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
-    """Every key that is unknown, and every value of the wrong type."""
+    """Yield a refusal for every unknown key and every value of the wrong type."""
     yield from _complaints(event.fields, _EVENT, row, "")
     yield from _complaints(event.part("user_data"), _USER, row, "['user_data']")
     custom = event.part("custom_data")
@@ -98,7 +98,7 @@ def misshapen(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
 
 
 def contents(event: MetaEvent) -> list[object]:
-    """The items of `contents`; none where it is no list."""
+    """Return the items of `contents`; none if it isn't a list."""
     items = event.part("custom_data").get("contents")
     return items if isinstance(items, list) else []
 
@@ -125,7 +125,7 @@ _SOURCES = frozenset({"email", "website", "phone_call", "chat", STORE, "system_g
 _NOT_PLAYED = frozenset({"app", "business_messaging"})
 _LEAD_IDS = range(10**14, 10**17)
 _CLICK_ID = re.compile(r"fb\.[012]\.[1-9]\d{12}\.(?P<click>[\w-]+)(\.[\w-]+)?", re.ASCII)
-"""The last part is an appendix that the vendor's own parameter builder adds."""
+"""The optional last part is a suffix that Meta's own parameter builder adds."""
 _BROWSER_ID = re.compile(r"fb\.[012]\.[1-9]\d{12}\.\d+(\.[\w-]+)?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HASH_OF_NOTHING = sha256(b"").hexdigest()
@@ -143,29 +143,29 @@ _CURRENCIES = frozenset(
     " RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX"
     " USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG".split()
 )
-"""ISO 4217, money that circulates."""
+"""The ISO 4217 codes of circulating currencies."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetaEventContext:
-    """When an event arrives, and how strictly it is checked."""
+    """When a request arrives, and how strictly its events are checked."""
 
     now: datetime
     ahead: timedelta
-    """How far in the future it may lie."""
+    """How far in the future an event may be."""
     ascii_names: bool
     any_click_id: bool
 
 
 def violations(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterator[MetaRefusal]:
-    """The rules an event breaks, those about its shape first; what follows a broken one may be its consequence."""
+    """Yield an event's refusals, shape first; the later ones may be consequences of the first."""
     yield from misshapen(event, row)
     for rule, field in _broken(event, arrival):
         yield MetaRefusal(rule, row, field)
 
 
 def click_names(event: MetaEvent) -> tuple[str, ...]:
-    """The names a click or lead goes by: fbc, the click id in it, lead_id."""
+    """Return the ids of an event's click or lead: fbc, the click id in it, lead_id."""
     user = event.part("user_data")
     fbc, lead_id = user.get("fbc"), user.get("lead_id")
     names: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""Meta's Conversions API, played strictly: a request is counted whole or refused whole.
+"""A strict Meta Conversions API: a request is accepted or refused as a whole.
 
-Rules and their evidence: `rules.csv`.
+`rules.csv` has the rules and their evidence.
 """
 
 from collections import Counter, defaultdict
@@ -46,15 +46,15 @@ SWITCHES: Positions = {
     "meta_throttle_minutes": (0, int),
     "meta_version_ends": (False, True),
 }
-"""What could change a state and is not certain: the positions, default first.
+"""Positions of uncertain behaviour that could change a state, the default first.
 
-`meta_received` falls back to "all" after one upload. `meta_throttle_minutes` refuses the next upload for so long,
-then it falls back to 0.
+`meta_received` returns to "all" after one upload. `meta_throttle_minutes` refuses the next upload with that many
+minutes to wait, then returns to 0.
 """
 _PARAMETERS = frozenset(
     {"data", "test_event_code", "partner_agent", "upload_tag", "upload_id", "upload_source", "namespace_id"}
 )
-"""What an upload may hold: https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"""
+"""The parameters of an upload: https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events/"""
 
 
 _Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
@@ -62,7 +62,7 @@ _Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class MetaRuling:
-    """The error planted on an event."""
+    """An error planted on an event."""
 
     subcode: int = Field(ge=0)
     code: int = Field(default=100, gt=0)
@@ -88,38 +88,38 @@ class MetaPlatform(Platform):
             return warned(answer) if self.switches["meta_version_ends"] else answer
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError where it has no such position."""
+        """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
         if name == "meta_throttle_minutes":
             self._throttled = 1 if value else 0
 
     def throttle(self, minutes: int, count: int = 1) -> None:
-        """Refuse the next `count` uploads, telling each to come back in so many minutes."""
+        """Throttle the next `count` uploads, each with this many minutes to wait."""
         with self.lock:
             self.switches["meta_throttle_minutes"] = minutes
             self._throttled = count
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Refuse every request that holds one of these events: by event id, fbc, the click id in it, or lead id.
+        """Plant errors on events, by event id, fbc, the click id in it, or lead id; each refuses its whole request.
 
-        ValueError if one is no `MetaRuling`; none is planted then.
+        Raise ValueError, and plant none, if one isn't a `MetaRuling`.
         """
         planted = parsed(dict[str, MetaRuling], rulings)
         with self.lock:
             self._rulings.update(planted)
 
     def book(self) -> list[dict[str, object]]:
-        """Every event counted, one line for each dataset, name and id, in the order of first acceptance, as JSON."""
+        """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
         with self.lock:
             return self._book.lines()
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
-        """The click ids and hashes of every event in the book, by event id."""
+        """Return the click ids and hashes of every event in the book, by event id."""
         with self.lock:
             return self._book.known_by()
 
     def dump(self) -> dict[str, Any]:
-        """Its state as JSON, for `load`."""
+        """Return the state as JSON."""
         with self.lock:
             return {
                 **super().dump(),
@@ -129,7 +129,7 @@ class MetaPlatform(Platform):
             }
 
     def load(self, saved: Mapping[str, Any]) -> None:
-        """Go on from an earlier `dump`."""
+        """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
             self._book = MetaBook.load(saved["book"])
@@ -174,7 +174,7 @@ class MetaPlatform(Platform):
         return self._accept(rows, dataset)
 
     def _check(self, rows: tuple[MetaEvent, ...]) -> None:
-        """Refuse the request for the first event that breaks a rule."""
+        """Raise `RefusedError` for the first event that breaks a rule or has a planted error."""
         arrival = MetaEventContext(
             self._now(),
             timedelta(seconds=int(str(self.switches["meta_ahead_seconds"]))),
@@ -187,7 +187,7 @@ class MetaPlatform(Platform):
                 raise RefusedError(refusal)
 
     def _planted(self, event: MetaEvent, row: int) -> MetaRefusal | None:
-        """The refusal planted for this event."""
+        """Return the refusal planted on this event, if any."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
             if name in self._rulings:
                 return MetaRefusal(replace(rules.PLANTED, **asdict(self._rulings[name])), row)
@@ -221,7 +221,7 @@ class MetaPlatform(Platform):
         self.note(self._now(), code=code, subcode=subcode, field=refusal.path)
 
     def _trace(self) -> str:
-        """A trace id: the same in every rehearsal."""
+        """Return a trace id, the same in every run."""
         return f"Asandbox{self.counts['requests']:015d}"
 
 
@@ -238,7 +238,7 @@ _AGGREGATIONS = frozenset(
 
 
 def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
-    """The requested fields of `GET /{dataset}`; RefusedError where one does not exist.
+    """Answer `GET /{dataset}` with the requested fields; raise `RefusedError` if one doesn't exist.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
     """
@@ -262,12 +262,12 @@ def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str,
 
 
 def _stats(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
-    """The events received, by hour, of `GET /{dataset}/stats`; RefusedError where the query is not understood.
+    """Answer `GET /{dataset}/stats` with the events counted by hour; raise `RefusedError` for an invalid query.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/stats/
     """
     parameters = call.parameters
-    _only(parameters, "aggregation", "event", "start_time", "end_time", "summary")  # the library asks for a summary
+    _only(parameters, "aggregation", "event", "start_time", "end_time", "summary")  # Meta's library sends `summary`
     aggregation = parameters.get("aggregation")
     if aggregation not in _AGGREGATIONS:
         raise refused(rules.AGGREGATION, "aggregation")
@@ -300,11 +300,11 @@ _FIGURES: Mapping[str, Callable[[MetaAcceptance], tuple[str, ...]]] = {
     "match_keys": lambda counted: counted.keys,
     "had_pii": lambda counted: (str(counted.click_kind == "contact").lower(),),
 }
-"""What one event adds one to, in the aggregations that the sandbox has figures for."""
+"""The values that an event counts towards, for each aggregation that the sandbox supports."""
 
 
 def _token_fields(call: GraphCall, _: object) -> dict[str, object]:
-    """The answer of `GET /debug_token` about its `input_token`.
+    """Answer `GET /debug_token` about its `input_token`.
 
     https://developers.facebook.com/docs/graph-api/reference/debug_token
     """
@@ -333,7 +333,7 @@ def _only(parameters: Mapping[str, object], *known: str) -> None:
 
 
 def _instant(parameters: Mapping[str, object], name: str) -> datetime | None:
-    """A time, as Unix seconds or ISO 8601 with its zone; None where the parameter is missing."""
+    """Parse a time, Unix seconds or ISO 8601 with an offset; return None if the parameter is missing."""
     text = parameters.get(name)
     if text is None:
         return None

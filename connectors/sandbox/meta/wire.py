@@ -18,16 +18,16 @@ TOKENS: Mapping[str, str] = {
     "1234567890": "EAAsandboxmaisondemo7c1f0b94de25a86370bd4ce1f98a2065d3b7e41c90fa",
     "2345678901": "EAAsandboxother52d90ea7b6c3184fa09e7d25c16b8f3340a7d91e6c58bb02f",
 }
-"""Dataset id → the one access token that opens it. Invented."""
+"""Dataset id → its only access token. Invented."""
 
 APP_SECRETS: Mapping[str, str] = {
     "1234567890": "0c6d1e5fa8b24973a1d0e7c5b9f38264",
     "2345678901": "9b3f7a20c4d85e16f0a92b7d63c1e845",
 }
-"""Dataset id → the secret of the app its token belongs to: a proof, where one is sent, must be made with it."""
+"""Dataset id → the secret of its token's app, which must sign an `appsecret_proof` if one is sent."""
 
 NAMES: Mapping[str, str] = {"1234567890": "Maison Démo", "2345678901": "Autre Maison"}
-"""Dataset id → what Events Manager calls it."""
+"""Dataset id → its name in Events Manager."""
 
 
 _BUSINESS = "900100200300400"
@@ -37,22 +37,22 @@ _VENDOR_WORDS = {
     rules.OWN_DATASET: "Unsupported request. Object does not exist, cannot be loaded due to missing permissions, "
     "or does not support this operation",
 }
-"""Messages of Meta's that others published, where a caller might read them."""
+"""Meta's own messages, as published by others, where a caller might parse them."""
 _NO_DETAILS: Mapping[str, object] = MappingProxyType({})
 _FRENCH_ADVICE = "Corrigez l’évènement puis renvoyez toute la requête."
 
 
 @dataclass(frozen=True, slots=True)
 class MetaRefusal:
-    """A broken rule and where it was broken; never a value, which may be personal data."""
+    """A broken rule and where it was broken; it never quotes the value, which may be personal data."""
 
     rule: MetaRule
     row: int | None = None
-    """The event's place in the request; None where the request itself is at fault."""
+    """The event's index in the request; None if the request itself is at fault."""
     field: str = ""
-    """Keys inside the event as a path, `['user_data']['em']`; a parameter's name where `row` is None."""
+    """A path inside the event, `['user_data']['em']`; the parameter's name if `row` is None."""
     complaint: str = ""
-    """Meta's message for a broken shape, with {path} for the place."""
+    """Meta's message about a wrong shape, with {path} for the place."""
 
     @property
     def path(self) -> str:
@@ -61,7 +61,7 @@ class MetaRefusal:
 
 
 class RefusedError(Exception):
-    """A request that is answered by a refusal; its text is the rule."""
+    """The request is refused; the error text is the rule."""
 
     def __init__(self, refusal: MetaRefusal) -> None:
         super().__init__(refusal.rule.rule)
@@ -69,14 +69,14 @@ class RefusedError(Exception):
 
 
 def refused(rule: MetaRule, field: str = "") -> RefusedError:
-    """The refusal of a request as a whole."""
+    """Return the refusal of a request as a whole."""
     return RefusedError(MetaRefusal(rule, field=field))
 
 
 def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, indexed: object) -> WireResponse:
-    """The answer to a refused request; words for people are in this language, "en" or "fr".
+    """Return the response to a refused request, its user-facing text in this language, "en" or "fr".
 
-    `indexed` says whether every refusal of an event names it; else only 2804019 does.
+    With `indexed`, every refusal with user-facing text names the event; otherwise only subcode 2804019 does.
     """
     rule = refusal.rule
     details: dict[str, object] = {"error_subcode": rule.subcode} if rule.subcode else {}
@@ -86,7 +86,7 @@ def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, inde
 
 
 def throttled_response(minutes: int, trace: str) -> WireResponse:
-    """The answer to a throttled request: the delay stands in a header, in minutes.
+    """Return the response to a throttled request, with the delay in a header, in minutes.
 
     https://developers.facebook.com/documentation/ads-commerce/marketing-api/overview/rate-limiting
     """
@@ -98,7 +98,7 @@ def throttled_response(minutes: int, trace: str) -> WireResponse:
 
 
 def warned(response: WireResponse) -> WireResponse:
-    """The same answer with the warning that its version of the API is deprecated.
+    """Add the header that warns of a deprecated API version.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
     """
@@ -107,7 +107,7 @@ def warned(response: WireResponse) -> WireResponse:
 
 
 def failed_response(status: int) -> WireResponse:
-    """The answer of a Meta that failed, perhaps after it counted the events."""
+    """Return the response of an API that failed, perhaps after it counted the events."""
     return _error(replace(rules.FAILING, status=status), rules.FAILING.title, "Asandboxfailed", {"is_transient": True})
 
 
@@ -136,38 +136,38 @@ def _for_people(refusal: MetaRefusal, *, language: object, indexed: object) -> d
 
 
 OLDEST, NEWEST = 23, 26
-"""The versions of the Graph API that answer."""
+"""The oldest and newest Graph API versions served."""
 _VERSIONS = frozenset(f"v{number}.0" for number in range(OLDEST, NEWEST + 1))
 _DATASETS = {token: dataset for dataset, token in TOKENS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class GraphCall:
-    """One request that a known token came with; `path` is what follows the version, cut at its slashes."""
+    """One request with a known token; `path` has the segments after the version."""
 
     method: str
     path: tuple[str, ...]
     parameters: Mapping[str, object] = field(repr=False)
     dataset: str
-    """The one that the token opens."""
+    """The dataset that the token opens."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetaEvent:
-    """One event as parsed; `digest` is the SHA-256 of its JSON with sorted keys and no spaces."""
+    """One parsed event; `digest` is the SHA-256 of its JSON with sorted keys and no whitespace."""
 
     fields: Mapping[str, object] = field(repr=False)
     digest: str
 
     def part(self, name: str) -> Mapping[str, object]:
-        """The object of this name; empty where there is none."""
+        """Return the object with this name; empty if there is none."""
         found = self.fields.get(name)
         return found if isinstance(found, dict) else {}
 
 
 def read(request: WireRequest) -> GraphCall:
-    """The call that a request makes; RefusedError where it does not even reach its endpoint."""
-    version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # the library ends a node with one
+    """Parse a request; raise `RefusedError` if it can't reach an endpoint: version, token, parameters or proof."""
+    version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # Meta's library ends node URLs in "/"
     number = re.fullmatch(r"v([0-9]+)\.0", version)
     if version not in _VERSIONS:
         raise refused(rules.VERSION if number and int(number[1]) < OLDEST else rules.KNOWN_PATH)
@@ -187,7 +187,7 @@ def read(request: WireRequest) -> GraphCall:
 
 
 def events(data: object) -> tuple[MetaEvent, ...]:
-    """The events of a `data` parameter, in any of its forms; RefusedError where it is unreadable."""
+    """Parse the events of a `data` parameter, in any of its forms; raise `RefusedError` if it is unreadable."""
     rows = _json(data) if isinstance(data, str) else data
     if not isinstance(rows, list):
         raise refused(rules.DATA, "data")
@@ -201,12 +201,12 @@ def _event(row: object, index: int) -> MetaEvent:
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     try:
         return MetaEvent(fields, hashlib.sha256(text.encode()).hexdigest())
-    except UnicodeEncodeError:  # half of a surrogate pair is no text
+    except UnicodeEncodeError:  # a lone surrogate
         raise refused(rules.DATA, "data") from None
 
 
 def _body(request: WireRequest) -> dict[str, object]:
-    """The parameters in the body; RefusedError where it cannot be read."""
+    """Return the body's parameters; raise `RefusedError` if it can't be read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not request.body:
         return {}
@@ -232,7 +232,7 @@ def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
 
 
 def _token(request: WireRequest, *places: dict[str, object]) -> str:
-    """The one token of the request, taken out of its parameters; it may stand in several places."""
+    """Remove the request's token from its parameters and return it; every place that has one must agree."""
     named = [place.pop("access_token") for place in places if "access_token" in place]
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "oauth") and bearer.strip():
@@ -244,7 +244,7 @@ def _token(request: WireRequest, *places: dict[str, object]) -> str:
 
 
 def _json(text: str | bytes, rule: MetaRule = rules.DATA) -> object:
-    """Strict JSON: no NaN, no key twice."""
+    """Parse strict JSON: no NaN, no duplicate keys."""
     try:
         return json.loads(text, parse_constant=_refuse, object_pairs_hook=_without_repeats)
     except ValueError:

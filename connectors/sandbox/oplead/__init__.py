@@ -1,1 +1,1 @@
-"""Oplead as the sandbox plays it."""
+"""The sandbox's Oplead."""

@@ -1,7 +1,7 @@
-"""What goes wrong in a whole CRM from one moment on: pure, (moment, lead JSON) → lead JSON.
+"""Accidents that damage a whole CRM's leads from some moment on: pure functions (moment, lead JSON) → lead JSON.
 
-A website that forgets click ids damages the leads it creates, a CRM that renames a label changes all of them: hence
-`only_new`. An accident does not touch `updatedAt`.
+A website that drops click ids damages only the leads it creates, a CRM that renames a label changes all of them;
+hence `only_new`. An accident leaves `updatedAt` unchanged.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,59 +21,59 @@ Lead = Mapping[str, object]
 
 
 class AccidentKind(StrEnum):
-    """What happens to the leads."""
+    """How an accident changes a lead."""
 
     RELABEL = "relabel"
-    """The label `old` reads `new`, in the status and in the history."""
+    """Rename the label `old` to `new`, in the status and in the history."""
     DROP_UTM = "drop_utm"
-    """The UTM fields are missing."""
+    """Remove the UTM fields."""
     BARE_IDS = "bare_ids"
-    """A labelled click id stands without its label, and the UTM fields are missing."""
+    """Strip the label from the click id and remove the UTM fields."""
     DROP_CLICK_IDS = "drop_click_ids"
-    """The click id field is empty."""
+    """Empty the click id field."""
     LOWER_CASE = "lower_case"
-    """The click id field is in lower case."""
+    """Lower-case the click id field."""
     TRUNCATE = "truncate"
-    """The click id field is cut after `length` characters."""
+    """Cut the click id field to `length` characters."""
     MOVE_FIELD = "move_field"
-    """The value at the dotted path `old` stands at `new`."""
+    """Move the value at the dotted path `old` to `new`."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
 class Accident:
-    """One accident: what happens, from when until when, and to which leads."""
+    """One accident: what happens, when, and to which leads."""
 
     kind: AccidentKind
     since: AwareDatetime
     until: AwareDatetime | None = None
-    """When it was fixed."""
+    """When it is fixed."""
     only_new: bool = False
-    """Whether it affects only the leads created while it lasts, and those for good."""
+    """Whether it affects only the leads created while it lasts, but those permanently."""
     old: str = ""
     new: str = ""
     length: int = Field(default=50, ge=1)
 
     def __post_init__(self) -> None:
-        """Refuse what could not be carried out."""
+        """Raise ValueError for an impossible period or missing labels or paths."""
         if self.until is not None and self.until <= self.since:
             raise ValueError("until lies after since")
         if self.kind in (AccidentKind.RELABEL, AccidentKind.MOVE_FIELD) and not (self.old and self.new):
             raise ValueError(f"{self.kind} needs old and new")
 
     def affects(self, lead: Lead, now: datetime) -> bool:
-        """Whether it changes this lead as it is served now."""
+        """Return whether it changes this lead when served now."""
         moment = instant(lead.get("createdAt")) if self.only_new else now
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
 def as_document(accident: Accident) -> dict[str, object]:
-    """The JSON form that `faults.parsed` reads."""
+    """Return the JSON form that `faults.parsed` reads."""
     fields = {name: value for name, value in asdict(accident).items() if value is not None}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
 def applied(accidents: Iterable[Accident], lead: object, now: datetime) -> object:
-    """The lead as it is served now, after each accident in turn; what is no object is left alone."""
+    """Apply each accident in turn to a lead served now; a lead that isn't an object stays unchanged."""
     for accident in accidents:
         if isinstance(lead, Mapping) and accident.affects(lead, now):
             lead = _EFFECTS[accident.kind](lead, accident)
@@ -113,7 +113,7 @@ def _with_click_id(lead: Lead, edit: Callable[[str], str]) -> Lead:
 
 
 def _moved(lead: Lead, accident: Accident) -> Lead:
-    """The lead with a value at another path; a lead without it is left alone."""
+    """Move a value to another path; a lead without it stays unchanged."""
     changed = deepcopy(dict(lead))
     *folders, name = accident.old.split(".")
     source: object = changed

@@ -1,4 +1,4 @@
-"""A lead as an Oplead of some shape would write it: pure translation of what the population or a person wrote."""
+"""Leads as an Oplead of a given shape serves them: a pure translation of the population's, or hand-written, leads."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from connectors.sandbox.oplead.shape import Shape
 
 ZONE: Final = ZoneInfo("Europe/Paris")
-"""Oplead's times carry no zone before they take a shape; they are French wall-clock times."""
+"""The zone of untranslated times, which are French wall-clock times without an offset."""
 
 Fields = Mapping[str, object]
 
@@ -30,7 +30,7 @@ CODES: Final[Mapping[str, tuple[str, int]]] = {
     "Sans suite": ("DROPPED", 8),
     "Nurserie": ("NURSERY", 9),
 }
-"""The code and the number behind each label; a label renamed keeps them."""
+"""Each status label's code and number; a renamed label keeps them."""
 
 _SNAKE: Final = {"firstname": "first_name", "lastname": "last_name", "postcode": "post_code"}
 _FRENCH: Final = {
@@ -54,16 +54,16 @@ _FRENCH: Final = {
     "consent": "consentement",
     "adPersonalization": "personnalisation",
 }
-"""French names; other fields are called the same in French, or documented as they are."""
+"""French field names; other fields have the same name in French, or a documented one."""
 _SPELLINGS: Final = frozenset({"externalID", "externalId", "external_id"})
-"""An axis of their own, which the naming of everything else leaves alone."""
+"""These names have an axis of their own, so the `names` axis skips them."""
 _PAIRS: Final = {"name_value": "name", "key_value": "key"}
 _PEOPLE: Final = ("contact", "address")
 _DATES: Final = frozenset({"createdAt", "updatedAt"})
 
 
 def on_wire(lead: object, shape: Shape) -> object:
-    """The whole lead in this shape; what is no object is served as it is."""
+    """Return the whole lead in this shape; a lead that isn't an object stays unchanged."""
     if not isinstance(lead, Mapping):
         return lead
     dated = {name: _date(value, shape) if name in _DATES else value for name, value in lead.items()}
@@ -81,7 +81,7 @@ def on_wire(lead: object, shape: Shape) -> object:
 
 
 def in_list(lead: object, shape: Shape) -> object:
-    """The lead as the list has it."""
+    """Return the lead as the list shows it."""
     whole = on_wire(lead, shape)
     if not isinstance(whole, Mapping) or shape.list_has_details is True:
         return whole
@@ -93,7 +93,7 @@ def in_list(lead: object, shape: Shape) -> object:
 
 @lru_cache(maxsize=20_000)
 def wire_id(lead_id: str, ids: str) -> str | int:
-    """The id under which a lead is served: the digits of `L-10000` as a number, or a UUID made from it."""
+    """Return the id a lead is served under: as is, the number in `L-10000` (or a hash), or a UUID derived from it."""
     match ids:
         case "int":
             numbered = re.fullmatch(r"L-([1-9][0-9]{0,14})", lead_id)
@@ -105,7 +105,7 @@ def wire_id(lead_id: str, ids: str) -> str | int:
 
 
 def instant(text: object) -> datetime | None:
-    """The instant of a time before it takes a shape; None where it is unreadable."""
+    """Parse an untranslated time; return None if it is unreadable."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
@@ -114,7 +114,7 @@ def instant(text: object) -> datetime | None:
 
 
 def _date(value: object, shape: Shape, *, day: bool = False) -> object:
-    """A time as the shape writes it; an unreadable one stays as it is."""
+    """Return a time in the shape's format; an unreadable one stays unchanged."""
     moment = instant(value) if isinstance(value, str) else None
     if moment is None or (shape.dates == "naive" and not day):
         return value
@@ -136,7 +136,7 @@ def _date(value: object, shape: Shape, *, day: bool = False) -> object:
 
 
 def _with_statuses(lead: Fields, shape: Shape) -> dict[str, object]:
-    """The lead with its status, and its dates and history as far as the shape has them."""
+    """Translate the lead's status, and keep those of its dates and history that the shape has."""
     written = _status_and_date(lead, "statusDate", shape)
     if shape.status_dates == "none":
         written.pop("statusDate", None)
@@ -175,13 +175,13 @@ def _status(label: object, shape: Shape) -> object:
 
 
 def _coded(label: str) -> tuple[str, int]:
-    """A code and a number for a label without its own."""
+    """Derive a code and a number for a label that `CODES` lacks."""
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().upper()
     return re.sub(r"[^A-Z0-9]+", "_", letters), 100 + int(sha256(label.encode()).hexdigest()[:4], 16)
 
 
 def _with_tracking(lead: Fields, shape: Shape) -> dict[str, object]:
-    """The click id under its spelling, or in `tracking` together with the UTM fields."""
+    """Rename the click id field, or move it to `tracking` together with the UTM fields."""
     placed, data = dict(lead), lead.get("leadData")
     if not isinstance(data, Mapping) or shape.external_id == "externalID":
         return placed
@@ -208,7 +208,7 @@ def _with_contact(lead: Fields, shape: Shape) -> dict[str, object]:
 
 
 def _amount(value: object, shape: Shape) -> object:
-    """An amount as typed, or the number it clearly means."""
+    """Return an amount as typed, or as a number; None if its meaning is ambiguous."""
     if shape.amounts == "typed" or not isinstance(value, str):
         return value
     compact = re.sub(r"[ \u00a0\u202f€]", "", value)
@@ -219,7 +219,7 @@ def _amount(value: object, shape: Shape) -> object:
 
 
 def _renamed(value: object, shape: Shape) -> object:
-    """The value with every field under its name in the shape, at every depth."""
+    """Rename every field to its name in the shape, at every depth."""
     if isinstance(value, Mapping):
         return {_name(name, shape): _renamed(each, shape) for name, each in value.items()}
     if isinstance(value, list):

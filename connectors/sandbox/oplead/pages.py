@@ -1,4 +1,4 @@
-"""One page of Oplead's list of leads, in each kind of pagination: pure."""
+"""One page of Oplead's lead list, in every kind of pagination; pure functions."""
 
 import base64
 import re
@@ -18,30 +18,30 @@ _UNTIL: Final = "date_to"
 
 
 class BadQueryError(Exception):
-    """A query that the list does not understand, and why; it never quotes a value."""
+    """The query is invalid; the error text says why and never quotes a value."""
 
 
 class PastEndError(Exception):
-    """A page after the last one, where the list answers 404."""
+    """The page is past the end of a list that answers 404 there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some leads of the list, and how to get the next."""
+    """One page of leads, and the cursor of the next."""
 
     leads: Sequence[object]
     total: int
-    """How many there are on all pages."""
+    """The number of leads on all pages."""
     cursor: str | None = None
-    """What the parameter `cursor` takes for the next page; None at the end, or in another kind of pagination."""
+    """The next page's `cursor` parameter; None on the last page or in another kind of pagination."""
 
 
 def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
-    """The page that a query asks for, of leads by id, oldest first; None marks a deleted one.
+    """Return the requested page of `leads`, which are by id, oldest first, with None for a deleted lead.
 
     Raises:
         BadQueryError: a parameter is unreadable.
-        PastEndError: the page lies past the end, and the list answers 404.
+        PastEndError: the page is past the end, and the shape answers 404 there.
     """
     order = list(leads) if shape.order == "oldest_first" else list(leads)[::-1]
     wanted = _filtered({lead_id: leads[lead_id] for lead_id in order if leads[lead_id] is not None}, query, shape)
@@ -56,7 +56,10 @@ def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape)
 
 
 def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shape: Shape) -> dict[str, str]:
-    """The query, each parameter known and given once; else BadQueryError, or without what is not understood."""
+    """Return the query's parameters; raise BadQueryError for an unknown or repeated one.
+
+    If the shape ignores unknown parameters, drop them, and use the last value of a repeated one.
+    """
     if shape.unknown_parameters == "ignored":
         return {name: values[-1] for name, values in query.items() if name in known}
     for name, values in query.items():
@@ -68,7 +71,7 @@ def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shap
 
 
 def known_parameters(shape: Shape) -> frozenset[str]:
-    """The parameters that the list understands."""
+    """Return the parameters that the list accepts."""
     filters = {_filter(shape)} if shape.filters else set()
     if shape.filters == "date_from":
         filters.add(_UNTIL)
@@ -87,7 +90,7 @@ def known_parameters(shape: Shape) -> frozenset[str]:
 
 
 def envelope(page: Page, query: Mapping[str, str], shape: Shape, url: str) -> tuple[object, dict[str, str]]:
-    """The body and the headers that carry a page of the list at this address."""
+    """Return the body and headers of a page of the list at this URL."""
     following = urlencode({**query, "cursor": page.cursor}, quote_via=quote) if page.cursor else None
     address = f"{url}?{following}" if following else None
     path = f"/{url.split('/', 3)[3]}?{following}" if following else None
@@ -132,7 +135,7 @@ def _filter(shape: Shape) -> str:
 
 
 def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Mapping[str, object]:
-    """The leads that pass the filter; one with an unreadable date is served rather than hidden."""
+    """Return the leads that pass the filter; a lead with an unreadable date passes."""
     name = _filter(shape)
     if shape.filters == "date_from" and (name in query) != (_UNTIL in query):
         raise BadQueryError(f"{name} and {_UNTIL} are given together")
@@ -148,7 +151,7 @@ def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: Shap
 
 
 def _moment(lead: object, dates: Iterable[str]) -> datetime | None:
-    """The first of these dates that the lead has."""
+    """Return the first of these dates that the lead has."""
     return instant(next(filter(None, map(lead.get, dates)), None)) if isinstance(lead, Mapping) else None
 
 
@@ -164,11 +167,11 @@ def _epoch(text: str) -> datetime | None:
 
 
 _SINCE: Final[Mapping[str, Callable[[str], datetime | None]]] = {"updatedAfter": _day, "modified_since": _epoch}
-"""How the filters that take no ISO 8601 time read."""
+"""The parsers of the filters that don't take an ISO 8601 time."""
 
 
 def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: Shape) -> Page:
-    """A page by number or offset; it drifts when a lead before it comes or goes."""
+    """Return a page by number or offset; its content shifts when an earlier lead appears or disappears."""
     size = _whole(query, shape.size_parameter, 1, shape.page_size) if shape.size_is == "honoured" else shape.page_size
     if size > LONGEST_PAGE:
         raise BadQueryError(f"{shape.size_parameter} is at most {LONGEST_PAGE}")
@@ -193,7 +196,7 @@ def _whole(query: Mapping[str, str], name: str, least: int, default: int) -> int
 
 
 def _following(order: Sequence[str], wanted: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
-    """The leads after the one that the query names, even if that one was deleted meanwhile."""
+    """Return the leads after the one in the query, even if that one has since been deleted."""
     by_id = shape.pagination == "after_id"
     parameter = "after_id" if by_id else "cursor"
     first = 0

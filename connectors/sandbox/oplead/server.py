@@ -1,4 +1,4 @@
-"""Oplead's reading side: who may read, how often, one lead, and the list of them."""
+"""Oplead's read API: authorization, rate limit, lead detail and lead list."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -18,21 +18,21 @@ from connectors.sandbox.platform import require_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
-"""The population: every lead as Oplead would serve it at an instant, by id, in the list's order."""
+"""The population: every lead at an instant, by id, in list order; None for a deleted one."""
 
 ADMIN_KEY = "sandbox-admin-key"
-"""The client admin's key, which sees every lead."""
+"""The client admin's key, which may read every lead."""
 SUPPLIER_KEY = "sandbox-supplier-key"
-"""A narrow key: it may send leads, not read them."""
+"""A restricted key, which may send leads but not read them."""
 RATE = 100
 RATE_WINDOW = timedelta(seconds=60)
 
 SWITCHES: Mapping[str, tuple[Position, ...]] = {**AXES, "retry_after": (True, False)}
-"""What Oplead documents nowhere and could change what is sent: the positions, the default first."""
+"""Positions of undocumented behaviour that could change what the pipeline sends, the default first."""
 
 
 class OpleadPlatform:
-    """One Oplead platform: a population, overlaid by leads put or deleted by hand."""
+    """One Oplead platform: a population, overlaid with leads put or deleted by hand."""
 
     def __init__(self, now: Callable[[], datetime], leads_at: LeadsAt = lambda _: {}) -> None:
         """Serve `leads_at(now())`."""
@@ -40,24 +40,24 @@ class OpleadPlatform:
         self._now = now
         self._leads_at = leads_at
         self._put: dict[str, object] = {}
-        """Leads put by hand; None for a deleted one."""
+        """Leads put by hand, by id; None for a deleted one."""
         self._answered: deque[datetime] = deque()
-        """When the requests of the last minute were answered."""
+        """When each request in the current rate window was answered."""
         self._retry_after = True
         self.shape = Shape()
-        """How it speaks; may be replaced at any time."""
+        """The shape of its API; may be replaced at any time."""
         self.shows_shape = True
-        """Whether the control server may show that."""
+        """Whether the control server may show the shape."""
         self.accidents: list[Accident] = []
-        """What goes wrong with its leads, in this order."""
+        """The accidents applied to its leads, in order."""
 
     @property
     def switches(self) -> dict[str, Position]:
-        """Where each switch stands."""
+        """The position of each switch."""
         return {**positions_of(self.shape), "retry_after": self._retry_after}
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError where it has no such position."""
+        """Set one switch; raise ValueError if it has no such position."""
         if name == "retry_after":
             require_position(SWITCHES, name, value)
             self._retry_after = bool(value)
@@ -65,7 +65,7 @@ class OpleadPlatform:
             self.shape = shape_of({**positions_of(self.shape), name: value})
 
     def put(self, lead_id: str, lead: Mapping[str, object]) -> None:
-        """Serve this lead as it stands from now on, also one without an id; ValueError where its `id` is another."""
+        """Serve this lead from now on; raise ValueError if it has another `id` (it may have none)."""
         if str(lead.get("id", lead_id)) != lead_id:
             raise ValueError("the lead's own id must be the one in the path")
         with self._lock:
@@ -77,18 +77,18 @@ class OpleadPlatform:
             self._put[lead_id] = None
 
     def leads(self) -> dict[str, object]:
-        """Every lead of this moment, in the list's order, before it takes a shape; None where deleted."""
+        """Return every current lead by id, untranslated and in list order; None for a deleted one."""
         now = self._now()
         with self._lock:
             leads = {**self._leads_at(now), **self._put}
         return {lead_id: applied(self.accidents, lead, now) for lead_id, lead in leads.items()}
 
     def handle(self, request: WireRequest) -> WireResponse:
-        """Answer one request to the API."""
+        """Answer one API request."""
         return self._gate(request) or self._route(request)
 
     def dump(self) -> dict[str, object]:
-        """Its state as JSON."""
+        """Return the state as JSON."""
         with self._lock:
             return {
                 "put": dict(self._put),
@@ -98,7 +98,7 @@ class OpleadPlatform:
             }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a dumped state."""
+        """Restore what `dump` returned."""
         with self._lock:
             self._put = dict(state["put"])
             self._answered = deque(map(datetime.fromisoformat, state["taken"]))
@@ -107,7 +107,7 @@ class OpleadPlatform:
             self.switch(name, value)
 
     def _gate(self, request: WireRequest) -> WireResponse | None:
-        """The refusals that come before any page is looked at."""
+        """Return the refusal of a request that may not reach a route; None if it may."""
         key = _key(request, self.shape)
         if key not in (ADMIN_KEY, SUPPLIER_KEY):
             asked = {"WWW-Authenticate": "Bearer"} if self.shape.auth == "bearer" else {}
@@ -122,7 +122,7 @@ class OpleadPlatform:
         return None
 
     def _wait_for_slot(self) -> int:
-        """Take a slot and return 0, or the whole seconds until one is free."""
+        """Take a slot and return 0, or return the seconds until one is free, rounded up."""
         now = self._now()
         with self._lock:
             while self._answered and self._answered[0] <= now - RATE_WINDOW:
@@ -165,11 +165,11 @@ class OpleadPlatform:
 
 
 _KEY_PARAMETERS = {"query_token": "token", "query_api_key": "api_key"}
-"""The query parameter that the key goes in, by the way that it is shown."""
+"""The query parameter with the key, by position of the `auth` axis."""
 
 
 def _key(request: WireRequest, shape: Shape) -> str:
-    """The key a request shows in the one way that counts; empty where it shows none."""
+    """Return the key that a request presents in the shape's way; empty if there is none."""
     bearer, _, borne = request.headers.get("authorization", "").partition(" ")
     scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")
     match shape.auth:

@@ -1,6 +1,6 @@
-"""How an Oplead might speak: nobody outside has seen its answers, so each way it could has a position here.
+"""The possible shapes of Oplead's API: its responses aren't public, so every plausible variant has a position.
 
-What each position means: `rules.csv`.
+`rules.csv` says what each position means.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from connectors.sandbox.population.lives import Dice
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One way to speak: a position on every axis, what this sandbox speaks by default standing first."""
+    """One shape of the API: a position on every axis. Each axis lists its default first."""
 
     auth: Literal["bearer", "authorization", "x_api_key", "token_header", "query_token", "query_api_key"] = "bearer"
     path_prefix: Literal["/v1", "", "/api/v1"] = "/v1"
@@ -65,18 +65,18 @@ AXES: Final[Mapping[str, tuple[Position, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Positions of two axes that cannot stand together, or mean nothing together."""
+    """Positions of two axes that are impossible or meaningless together."""
 
     first: str
     positions: tuple[Position, ...]
     second: str
     because: str
     excluded: tuple[Position, ...] = ()
-    """Of the second axis; empty for every position but the default."""
+    """Positions of the second axis; empty means every position but the default."""
 
     @property
     def others(self) -> tuple[Position, ...]:
-        """The positions of the second axis."""
+        """The excluded positions of the second axis."""
         return self.excluded or AXES[self.second][1:]
 
 
@@ -98,7 +98,7 @@ CONFLICTS: Final = (
     Conflict("status_dates", ("none",), "status_day", "there are no dates of a status"),
     Conflict("dates", ("epoch_s", "epoch_ms", "php"), "status_day", "an instant has a time of day"),
 )
-"""Which positions never meet in one shape, and why."""
+"""The positions that never occur in one shape, and why."""
 
 _EXCLUDED: Final = frozenset(
     frozenset({(conflict.first, position), (conflict.second, other)})
@@ -108,17 +108,17 @@ _EXCLUDED: Final = frozenset(
 
 
 def can_stand_together(axis: str, position: Position, other_axis: str, other: Position) -> bool:
-    """Whether one shape can have both positions."""
+    """Return whether one shape can have both positions."""
     return frozenset({(axis, position), (other_axis, other)}) not in _EXCLUDED
 
 
 def positions_of(shape: Shape) -> dict[str, Position]:
-    """The shape by the names of its axes."""
+    """Return the shape's positions, by axis."""
     return {axis.name: getattr(shape, axis.name) for axis in fields(shape)}
 
 
 def shape_of(positions: Mapping[str, object]) -> Shape:
-    """The shape with these positions, and the default on every other axis; ValueError names what is unknown."""
+    """Return the shape with these positions and the defaults elsewhere; raise ValueError naming an unknown one."""
     for axis, position in positions.items():
         if axis not in AXES:
             raise ValueError(f"there is no axis {axis!r}")
@@ -127,10 +127,10 @@ def shape_of(positions: Mapping[str, object]) -> Shape:
 
 
 def drawn_shape(seed: int) -> Shape:
-    """One shape by chance, the same for the same seed, of positions that can stand together."""
+    """Draw a random shape without conflicts, the same for the same seed."""
     dice = Dice(seed)
     drawn: dict[str, Position] = {}
-    for axis in sorted(AXES, key=lambda axis: axis != "pagination"):  # what most other axes hang on comes first
+    for axis in sorted(AXES, key=lambda axis: axis != "pagination"):  # first the axis with the most conflicts
         fitting = [
             position
             for position in AXES[axis]

@@ -1,1 +1,1 @@
-"""The leads of the sandbox: invented people, their clicks and what becomes of them."""
+"""The sandbox's leads: invented people, their ad clicks and their way through the funnel."""

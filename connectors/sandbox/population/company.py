@@ -1,4 +1,4 @@
-"""A company's leads, drawn by a seed, with what becomes of each."""
+"""A company's leads and their histories, generated from a seed."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -37,44 +37,43 @@ WON: Final = "Gagné"
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
 _NOTICE: Final = 2 * _DAY
-"""Nothing else happens to a record so shortly before it is deleted: a night has seen its last change."""
+"""The quiet period before a record is deleted, so that a nightly run sees its last change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The truth about one lead, however its JSON shows it."""
+    """The ground truth about one lead, whatever its JSON shows."""
 
     kinds: Mapping[str, str]
-    """Its kind in each row of `SHARES`."""
+    """Its kind for each property in `SHARES`."""
     created: datetime
     changes: tuple[LeadChange, ...]
-    """Every dated change, oldest first, those still to come among them; none after its deletion."""
+    """Every change, including future ones, oldest first; none after its deletion."""
     click: PlatformClick | None
     """The click that brought the visitor."""
     readable: tuple[tuple[str, str], ...]
-    """The (kind, id) pairs a careful reader finds in `externalID`."""
+    """The (kind, id) pairs that a correct parser finds in `externalID`."""
     knows_google_click: bool
-    """Whether one of those is an id that Google knows."""
+    """Whether one of those ids is known to Google."""
     amount: Decimal | None
-    """The euros of its sale, if the CRM ever shows them readably."""
+    """The sale's amount in euros, if the CRM ever shows it readably."""
     email: str | None = field(repr=False)
-    """The address meant, in lower case."""
+    """The intended address, in lower case."""
     phones: tuple[str, ...] = field(repr=False)
-    """The valid numbers meant, as E.164."""
+    """The intended valid numbers, as E.164."""
     repeats: str | None = None
-    """The id of the lead that the same person, by the same click, made some days earlier: one sale, not two."""
+    """The id of the same person's earlier lead, from the same click: both are one sale."""
     deleted: datetime | None = None
-    """When the record is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One lead over all its time."""
+    """One lead over its whole life."""
 
     id: str
     channel: str
     agency: str
-    """The one it is first assigned to."""
+    """The first agency it is assigned to."""
     person: Person
     lead_data: Mapping[str, str | None]
     truth: Truth
@@ -82,17 +81,17 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """Somebody who comes, for the first time or once more."""
+    """One visit that creates a lead, the visitor's first or second."""
 
     visitor: int
-    """The same number for the same person by the same click."""
+    """The same number for the same person from the same click."""
     created: datetime
     channel: str
     kinds: Mapping[str, str]
 
 
 def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
-    """The leads of so many days, in the order in which they come."""
+    """Generate the leads of this many days, in order of creation."""
     totals = {channel: arrivals(channel, begin, 24 * days) for channel in CHANNELS}
     again = leads * REPEATED // 1000
     arrived = []
@@ -103,7 +102,6 @@ def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
         arrived.append(_Arrival(visitor, arrive(dice, begin, totals[channel]), channel, kinds))
     arrived += _come_again(dice, arrived, again, begin + days * _DAY)
     firsts: dict[int, Life] = {}
-    """The first of each visitor."""
     lives = []
     for number, arrival in enumerate(sorted(arrived, key=lambda arrival: arrival.created)):
         first = firsts.get(arrival.visitor)
@@ -113,7 +111,7 @@ def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
 
 
 def _channel(dice: Dice, click: str) -> str:
-    """Where a lead with such a click id comes from."""
+    """Pick the channel of a lead with this kind of click id."""
     if click in META_KINDS:
         return "Meta"
     if click == "empty":
@@ -124,7 +122,7 @@ def _channel(dice: Dice, click: str) -> str:
 
 
 def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: datetime) -> list[_Arrival]:
-    """Some visitors who clicked and whose record is kept, once more, one to ten days later but before the end."""
+    """Pick visitors who clicked and whose record is kept, to return one to ten days later but before the end."""
     likely = [
         first
         for first in arrived
@@ -175,7 +173,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
 
 
 def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life:
-    """The same person under another id: another salesman's way through the funnel, and the same sale at its end."""
+    """Create the same person's second lead: its own way through the funnel, but the same sale at the end."""
     changes = walk(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.truth.changes if change.amount is not None]
     if won and typed:
@@ -201,7 +199,7 @@ def _withdraw(dice: Dice, arrival: _Arrival) -> list[LeadChange]:
 
 
 def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[str, str | None]:
-    """`leadData` on the day the lead arrives."""
+    """Return the lead's initial `leadData`."""
     if kinds["consent"] == "absent":
         return {**trace.lead_data, **dice.pick(({}, {"consent": ""}, {"consent": None}))}
     consent = {"refused": "non", "odd": dice.pick(ODD_CONSENTS)}.get(kinds["consent"], "oui")
@@ -210,14 +208,14 @@ def _lead_data(dice: Dice, kinds: Mapping[str, str], trace: ClickTrace) -> dict[
 
 
 FIRST_NIGHT: Final = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-"""05:30 in Paris on the first morning that a demonstration plays."""
+"""05:30 in Paris on the demo's first morning."""
 
 CUSTOMER: Final = "1234567890"
 """The Google Ads customer that owns every click."""
 
 
 class Population:
-    """The invented company's leads at any moment."""
+    """An invented company's leads at any moment."""
 
     def __init__(self, lives: Sequence[Life]) -> None:
         self._lives = lives
@@ -233,9 +231,9 @@ class Population:
         past_days: int = 76,
         future_days: int = 14,
     ) -> Self:
-        """Leads created from `past_days` before `start` (aware) until `future_days` after it.
+        """Generate leads created from `past_days` before `start` (aware) to `future_days` after it.
 
-        Their statuses go on changing for some weeks after that.
+        Their statuses keep changing for some weeks after that.
         """
         if start.tzinfo is None:
             raise ValueError("start needs a time zone")
@@ -244,15 +242,15 @@ class Population:
         return cls(live(dice, leads, begin, past_days + future_days))
 
     def leads_at(self, now: datetime) -> Mapping[str, object]:
-        """Every lead that exists at `now` (aware), by its id, oldest first, as Oplead serves it then.
+        """Return every lead that exists at `now` (aware), by id, oldest first, as Oplead serves it then.
 
-        Times are Europe/Paris wall clock without a zone. A lead is a JSON object, but for a few broken ones.
-        The objects are kept and served again: not to be written to.
+        Times are Europe/Paris wall clock without an offset. A lead is a JSON object, except for a few broken ones.
+        The objects are cached and shared; don't modify them.
         """
         return {lead_id: lead for lead_id, lead in self.records_at(now).items() if lead is not None}
 
     def records_at(self, now: datetime) -> Mapping[str, object]:
-        """The same, with None in the place of every lead that was deleted."""
+        """Return the same as `leads_at`, with None for every deleted lead."""
         reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
         return {
             life.id: None if life.truth.deleted and life.truth.deleted <= now else self._serve(life, changes)
@@ -261,7 +259,7 @@ class Population:
         }
 
     def clicks(self) -> dict[str, dict[str, str]]:
-        """Every click on a Google ad, past and to come: click id → `clicked_at` (ISO, UTC) and `customer`."""
+        """Return every Google ad click, past and future: click id → `clicked_at` (ISO 8601, UTC) and `customer`."""
         clicks = (life.truth.click for life in self._lives)
         return {
             click.value: {"clicked_at": click.at.isoformat(), "customer": CUSTOMER}
@@ -270,7 +268,7 @@ class Population:
         }
 
     def truth(self) -> Mapping[str, Truth]:
-        """The truth about each lead, by its id."""
+        """Return the ground truth about each lead, by id."""
         return {life.id: life.truth for life in self._lives}
 
     def _serve(self, life: Life, changes: int) -> object:
@@ -282,7 +280,7 @@ class Population:
 
 
 def _wire(life: Life, changes: Sequence[LeadChange]) -> dict[str, object]:
-    """The lead's JSON after these changes."""
+    """Return the lead's JSON after these changes."""
     history = [{"status": change.status, "date": wall_clock(change.at)} for change in changes if change.status]
     amounts = [change.amount for change in changes if change.amount is not None]
     consents = [change.consent for change in changes if change.consent]
@@ -305,12 +303,12 @@ def _wire(life: Life, changes: Sequence[LeadChange]) -> dict[str, object]:
 
 
 def wall_clock(at: datetime) -> str:
-    """The time as a clock in Paris shows it: "2026-07-20 17:05:01"."""
+    """Return the Paris wall-clock time: "2026-07-20 17:05:01"."""
     return at.astimezone(PARIS).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _broken(shape: str, lead: dict[str, object]) -> object:
-    """The lead, damaged as its shape demands."""
+    """Return the lead, damaged according to its `shape` kind."""
     match shape:
         case "no_id":
             return {name: value for name, value in lead.items() if name != "id"}

@@ -17,39 +17,39 @@ Item = TypeVar("Item")
 
 
 class Dice:
-    """Rolls the same sequence for the same seed, on any Python and platform.
+    """A random source with the same sequence for the same seed, on any Python version and platform.
 
-    Only `random()` keeps its sequence across Python versions, so everything here is made from it:
+    Only `random()` keeps its sequence across Python versions, so every method derives from it:
     https://docs.python.org/3/library/random.html#notes-on-reproducibility
     """
 
     __slots__ = ("_random",)
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed).random  # noqa: S311 - it must be repeatable, not secret
+        self._random = random.Random(seed).random  # noqa: S311 - repeatable, not secret
 
     def below(self, bound: int) -> int:
-        """An integer from 0 up to, not including, `bound`."""
+        """Return an integer from 0 to `bound`, exclusive."""
         return int(self._random() * bound)
 
     def between(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, both included."""
+        """Return an integer from `low` to `high`, inclusive."""
         return low + self.below(high - low + 1)
 
     def pick(self, options: Sequence[Item]) -> Item:
-        """One of the options, each as likely as the next."""
+        """Return one of the options, uniformly."""
         return options[self.below(len(options))]
 
     def text(self, alphabet: str, length: int) -> str:
-        """`length` characters of the alphabet."""
+        """Return `length` random characters of the alphabet."""
         return "".join(self.pick(alphabet) for _ in range(length))
 
     def weighted(self, cumulative: Sequence[int]) -> int:
-        """An index, as likely as its part of the running totals (`itertools.accumulate`)."""
+        """Return an index, weighted by cumulative weights (`itertools.accumulate`)."""
         return bisect_right(cumulative, self.below(cumulative[-1]))
 
     def shuffled(self, items: Iterable[Item]) -> list[Item]:
-        """The items in a random order."""
+        """Return the items in random order."""
         deck = list(items)
         for last in range(len(deck) - 1, 0, -1):
             other = self.below(last + 1)
@@ -57,12 +57,12 @@ class Dice:
         return deck
 
     def deal(self, shares: Mapping[str, int], count: int) -> list[str]:
-        """`count` names in a random order, each as often as its share says, to within one."""
+        """Return `count` names in random order, each as often as its share says, to within one."""
         return self.shuffled(name for name, times in apportion(shares, count).items() for _ in range(times))
 
 
 def apportion(shares: Mapping[str, int], count: int) -> dict[str, int]:
-    """How many of `count` each share gets, adding up to `count`: the largest remainders round up."""
+    """Split `count` by share, so that the parts add up to it: the largest remainders round up."""
     total = sum(shares.values())
     seats = {name: share * count // total for name, share in shares.items()}
     by_remainder = sorted(shares, key=lambda name: -(shares[name] * count % total))
@@ -78,7 +78,7 @@ SATURDAY: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class LeadChange:
-    """One dated change of a lead; what is None stays as it was."""
+    """One dated change of a lead; a field that is None stays unchanged."""
 
     at: datetime
     status: str | None = None
@@ -89,7 +89,7 @@ class LeadChange:
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One move in the funnel: the labels in use for it, and how many weekdays after the last one."""
+    """One step in the funnel: its possible labels, and how many weekdays after the previous step it comes."""
 
     labels: tuple[str, ...]
     soonest: int
@@ -121,18 +121,18 @@ JOURNEYS: Final[Mapping[str, tuple[FunnelStep, ...]]] = {
     "won_again": (CALL, MEET, QUOTE, SIGN, LOSE, SIGN),
     "unknown_label": (CALL, STRAY),
 }
-"""The steps after Nouveau, which every lead starts with."""
+"""The steps after Nouveau, with which every lead starts."""
 
 _WEB_HOURS: Final = (2, 1, 1, 1, 1, 2, 4, 8, 12, 16, 16, 14, 16, 15, 12, 12, 12, 13, 16, 18, 20, 18, 12, 6)
-"""How busy each hour of the day is for a web form, in Paris."""
+"""The relative web form traffic of each hour of the day, in Paris."""
 
 
 _OFFICE_HOURS: Final = ((time(9), 210), (time(14), 270))
-"""When people change a status: opening time and minutes."""
+"""When people change a status: opening time and duration in minutes."""
 
 
 def arrivals(channel: str, start: datetime, hours: int) -> list[int]:
-    """Running totals of how likely a lead of the channel arrives in each hour after `start`."""
+    """Return the channel's cumulative weights of a lead arriving in each hour after `start`."""
     busyness = [_busy(channel, (start + hour * HOUR).astimezone(PARIS)) for hour in range(hours)]
     return list(accumulate(busyness if any(busyness) else [1] * hours))
 
@@ -146,12 +146,12 @@ def _busy(channel: str, local: datetime) -> int:
 
 
 def arrive(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
-    """A creation time, to the second, by the running totals of `arrivals`."""
+    """Draw a creation time, to the second, weighted by the `totals` that `arrivals` returns."""
     return start + dice.weighted(totals) * HOUR + timedelta(seconds=dice.below(3600))
 
 
 def walk(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
-    """The lead's status changes, oldest first, all in office hours but the first."""
+    """Draw the lead's status changes, oldest first, all but the first in office hours."""
     changes = [LeadChange(created, status="Nouveau")]
     for step in JOURNEYS[journey]:
         at = office_time(dice, changes[-1].at, dice.between(step.soonest, step.latest))
@@ -160,7 +160,7 @@ def walk(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
 
 
 def office_time(dice: Dice, after: datetime, days: int) -> datetime:
-    """A moment on a weekday, 9:00-12:30 or 14:00-18:30 in Paris, that many weekdays later."""
+    """Draw a time in office hours (9:00-12:30 or 14:00-18:30 in Paris), `days` weekdays after `after`."""
     day = _weekdays_later(after.astimezone(PARIS).date(), days)
     while True:
         opens, minutes = dice.pick(_OFFICE_HOURS)
@@ -179,11 +179,11 @@ def _weekdays_later(day: date, days: int) -> date:
 
 
 LATE: Final = timedelta(days=2)
-"""How long after its sale a late amount is typed."""
+"""How long after the sale a late amount is entered."""
 
 
 def sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decimal | None]:
-    """How and when the amount of a sale is typed into the CRM, and the euros it means."""
+    """Draw how and when a sale's amount is entered in the CRM, and the euros it means; each None if missing."""
     if kind == "absent":
         return None, None
     euros = Decimal(dice.between(40, 600) * 50)
@@ -203,7 +203,7 @@ def sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decim
 
 
 REPEATED: Final = 10
-"""Of 1000 leads, how many are a person who is there already, once more: same click id, another id, days later."""
+"""How many of 1,000 leads repeat an earlier one: the same person and click id, another lead id, days later."""
 
 
 def _shares() -> dict[str, dict[str, int]]:
@@ -214,4 +214,4 @@ def _shares() -> dict[str, dict[str, int]]:
 
 
 SHARES: Final = _shares()
-"""How often each kind of each property occurs; `shares.csv` also says what the kinds mean."""
+"""The weight of each kind, by property; `shares.csv` also explains the kinds."""

@@ -1,12 +1,12 @@
 """Invented visitors: people with contact data that reaches nobody, and the ad clicks that brought them.
 
-E-mails are on the domains of RFC 2606, or on gmail.com with a made-up, numbered local part.
+E-mail addresses use the domains of RFC 2606, or gmail.com with a made-up, numbered local part.
 
-Numbers come from the blocks that Arcep keeps for works of fiction: 01 99 00, 02 61 91, 03 53 01, 04 65 71,
+Phone numbers come from the blocks that Arcep reserves for works of fiction: 01 99 00, 02 61 91, 03 53 01, 04 65 71,
 05 36 49 and, for mobiles, 06 39 98 (https://www.arcep.fr, plan national de numérotation, decision 2018-0881).
-phonenumbers 9.0.43 takes the five landline blocks for valid and the mobile one for invalid, so people have
-landlines, and the few fiction mobiles are what a careful reader drops. No block is known to be
-kept overseas or abroad: there the example numbers of libphonenumber stand in, the same few for all.
+phonenumbers 9.0.43 considers the five landline blocks valid and the mobile one invalid, so people have landlines,
+and a correct parser drops the few fictional mobiles. No such block is known overseas or abroad; people there share
+libphonenumber's few example numbers.
 """
 
 import string
@@ -25,26 +25,26 @@ Form = Literal["NFC", "NFD"]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One invented person, as the CRM holds them, and the true contact data."""
+    """One invented person as the CRM shows them, and their true contact data."""
 
     contact: Mapping[str, str] = field(repr=False)
     address: Mapping[str, str] = field(repr=False)
     email: str | None = field(repr=False)
-    """The address meant, in lower case and otherwise unchanged."""
+    """The intended address, stripped and in lower case, otherwise unchanged."""
     phones: tuple[str, ...] = field(repr=False)
-    """The valid numbers meant, as E.164."""
+    """The intended valid numbers, as E.164."""
 
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A town, and the national numbers (without their 0) that belong to it."""
+    """A town and its national phone numbers or prefixes, without the leading 0."""
 
     postcode: str
     city: str
     numbers: tuple[str, ...]
     calling_code: str
     country: str
-    """As the CRM writes it; one of a few ways of writing France where empty."""
+    """As the CRM writes it; empty means one of the spellings of France in `COUNTRIES`."""
 
 
 def _towns(place: str) -> tuple[Town, ...]:
@@ -57,7 +57,7 @@ def _towns(place: str) -> tuple[Town, ...]:
 
 TOWNS: Final = _towns("mainland")
 _PLACES: Final = {"overseas": _towns("overseas"), "foreign": _towns("abroad"), "foreign_national": _towns("abroad")}
-"""Where people with phones of some kinds live; all others live in the TOWNS."""
+"""Where people live, by kind of phone; all others live in `TOWNS`."""
 FICTION_MOBILE: Final = "63998"
 COUNTRIES: Final = ("FR", "FR", "FR", "France")
 DOMAINS: Final = ("example.org", "example.net", "example.com", "courriel.example", "maison.example")
@@ -82,7 +82,7 @@ LAST_NAMES: Final = tuple(_LAST_NAMES.split())
 
 
 def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
-    """A person of these kinds; `number` keeps people apart, and phone numbers up to 10,000 people."""
+    """Invent a person of these kinds; `number` makes people unique, and phone numbers for up to 10,000 people."""
     first, last = _name(dice, accents=kinds["email"] == "accents")
     place = dice.pick(_PLACES.get(kinds["phone"], TOWNS))
     line = f"{number * 37 % 10_000:04}"
@@ -139,7 +139,7 @@ def _phone(dice: Dice, kind: str, place: Town, line: str) -> tuple[str, tuple[st
 
 
 def _spell(kind: str, number: str, calling_code: str = "33", trunk: str = "0") -> str:
-    """A national number (nine digits, without its 0) as people write it; Spain has no 0 to leave out."""
+    """Format a national number (nine digits, without the trunk 0) as people write it; Spain has no trunk 0."""
     head, pairs = number[0], [number[at : at + 2] for at in (1, 3, 5, 7)]
     spellings = {
         "spaced": " ".join([f"{trunk}{head}", *pairs]),
@@ -174,7 +174,7 @@ def _email(dice: Dice, kind: str, first: str, last: str, number: int) -> tuple[s
 
 
 def _plain(name: str) -> str:
-    """The name in unaccented lower-case letters and hyphens."""
+    """Return the name in unaccented lower-case letters and hyphens."""
     letters = unicodedata.normalize("NFKD", name.lower())
     return "".join(letter for letter in letters if letter.isascii() and (letter.isalpha() or letter == "-"))
 
@@ -194,33 +194,33 @@ _LAGS: Final = {
     "days": (86_400, 25 * 86_400),
     "months": (31 * 86_400, 75 * 86_400),
 }
-"""How long before its lead a click was, in seconds: at least and at most."""
+"""The minimum and maximum time from click to lead, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformClick:
-    """One click as the ad platform saw it."""
+    """One click as the ad platform recorded it."""
 
     kind: str
-    """`gclid`, `gbraid`, `wbraid`, `fbclid`, or `lead_id` where the ad's own form was filled in."""
+    """`gclid`, `gbraid`, `wbraid`, `fbclid`, or `lead_id` for a submission of the ad's own form."""
     value: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ClickTrace:
-    """What one visit left in the CRM, and the truth behind it."""
+    """What one visit leaves in the CRM, and the truth behind it."""
 
     lead_data: Mapping[str, str | None]
-    """`externalID` and the UTM fields; keys that the site did not fill are left out or empty."""
+    """`externalID` and the UTM fields; those that the site didn't fill are missing, empty or None."""
     click: PlatformClick | None
-    """The click that brought the visitor, whether or not the CRM still shows it."""
+    """The click that brought the visitor, even if the CRM no longer shows it."""
     readable: tuple[tuple[str, str], ...]
-    """The (kind, id) pairs a careful reader finds in `externalID`."""
+    """The (kind, id) pairs that a correct parser finds in `externalID`."""
 
 
 def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrace:
-    """What a visit of this kind leaves in a lead created at `created`."""
+    """Draw what a visit of this kind leaves in a lead created at `created`."""
     if kind not in _FORMS:
         return ClickTrace(_no_click(dice, kind), None, ())
     platform_kind, form = _FORMS[kind]
@@ -232,7 +232,7 @@ def leave_trace(dice: Dice, kind: str, lag: str, created: datetime) -> ClickTrac
 
 
 def _click_id(dice: Dice, kind: str) -> str:
-    """An id that looks like those of the platform: mixed-case base64url under a familiar head, or digits."""
+    """Draw an id that looks like the platform's: mixed-case base64url with a familiar prefix, or digits."""
     if kind == "gbraid":
         return "0AAAAA" + dice.text(BASE64URL, dice.between(20, 34))
     if kind == "wbraid":
@@ -246,7 +246,7 @@ def _click_id(dice: Dice, kind: str) -> str:
 
 
 def _utm(dice: Dice, kind: str) -> dict[str, str]:
-    """The UTM fields; an ambiguous id is one that stands without them, and some labelled ones do too."""
+    """Draw the UTM fields; ambiguous ids, and some labelled ones, have none."""
     if kind == "bare_ambiguous" or (kind == "gclid_label" and dice.below(4) == 0):
         return {}
     if kind in META_KINDS:
@@ -298,7 +298,7 @@ def _two(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
 
 
 def _lead_form(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
-    """The lead's own number in Meta, as its Instant Forms and their exports write it.
+    """Format a Meta lead id as Instant Forms and their exports write it.
 
     https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
     """
@@ -307,7 +307,7 @@ def _lead_form(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str
 
 
 def _fbc(dice: Dice, click: PlatformClick, _utm: Mapping[str, str]) -> str:
-    """Meta's cookie: its time in milliseconds.
+    """Format Meta's click cookie, with its time in milliseconds.
 
     https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/fbp-and-fbc
     """
@@ -331,18 +331,18 @@ _FORMS: Final[Mapping[str, tuple[str, _Form]]] = {
     "gclid_truncated": ("gclid", lambda _dice, click, _utm: click.value[:50]),
     "gclid_lower": ("gclid", lambda _dice, click, _utm: f"{click.kind}={click.value}".lower()),
 }
-"""The click behind each kind, and how it is written in `externalID`."""
+"""Each kind's platform click, and how `externalID` shows it."""
 
 
 META_KINDS: Final = frozenset({"fbclid_bare", "fbclid_label", "fbc", "lead_id"})
-"""The kinds a careful reader gets an id from that Meta knows."""
+"""The kinds from which a correct parser gets an id known to Meta."""
 _UNREADABLE: Final = {"bare_ambiguous", "gclid_truncated", "gclid_lower"}
 GOOGLE_KINDS: Final = frozenset(_FORMS) - META_KINDS - _UNREADABLE
-"""The kinds a careful reader gets an id from that Google knows."""
+"""The kinds from which a correct parser gets an id known to Google."""
 
 
 def _found(kind: str, click: PlatformClick, text: str) -> tuple[tuple[str, str], ...]:
-    """The ids a careful reader finds in the text."""
+    """Return the ids that a correct parser finds in the text."""
     match kind:
         case "bare_ambiguous":
             return ()

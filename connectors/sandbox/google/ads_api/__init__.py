@@ -1,1 +1,1 @@
-"""The Google Ads API as the sandbox plays it."""
+"""The sandbox's Google Ads API."""

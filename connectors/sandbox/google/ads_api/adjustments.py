@@ -22,7 +22,7 @@ from connectors.sandbox.google.platform import GoogleBookLine
 from connectors.sandbox.rules import adjustment_rules as rules
 
 ADJUSTABLE = timedelta(days=54)
-"""How long after a conversion it can be adjusted."""
+"""How long after its event time a conversion can be adjusted."""
 
 _Type: Any = conversion_adjustment_type.ConversionAdjustmentTypeEnum.ConversionAdjustmentType
 _TYPES = (_Type.RETRACTION, _Type.RESTATEMENT, _Type.ENHANCEMENT)
@@ -30,7 +30,7 @@ _Result = service.ConversionAdjustmentResult.pb()
 
 
 class AdjustmentUpload(Upload[GoogleBookLine]):
-    """One call of UploadConversionAdjustments."""
+    """One UploadConversionAdjustments call."""
 
     rule_table = rules
     request_type = service.UploadConversionAdjustmentsRequest.pb()
@@ -86,7 +86,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
             self.google.book.put(line)
 
     def _response(self) -> bytes | CallRefusal:
-        """The method's response, or what `adjustments_unknown` puts in its place once the call is recorded."""
+        """Return the response, or what `adjustments_unknown` puts in its place; the call is already recorded."""
         match self.request.validate_only, self.api.switches["adjustments_unknown"]:
             case False, "unreadable":
                 response = self.response_type(job_id=self.job_id, partial_failure_error=unreadable_failure())
@@ -108,7 +108,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
         )
 
     def _find(self, row: Any, target: Target) -> GoogleBookLine | Violation:
-        """The conversion that the row names by its order id or, if it has none, by its click and time."""
+        """Find the row's conversion by order id or, without one, by click and time; otherwise return the violation."""
         book = self.google.book
         if not row.order_id:
             line = book.corrected(target.owner, target.id, _conversion_key(row), ("google_ads",))
@@ -139,7 +139,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
         return None
 
     def _adjust(self, row: Any, line: GoogleBookLine, target: Target) -> GoogleBookLine:
-        """The conversion after this row."""
+        """Return the conversion as this row adjusts it."""
         if line.is_final(at_zero=self.google.zero_is_final):
             return replace(line, ignored=line.ignored + 1)
         at = datetime.fromisoformat(row.adjustment_date_time).astimezone(UTC).isoformat()
@@ -196,7 +196,7 @@ def _contact_violations(row: Any) -> Iterator[Violation]:
 
 
 def _conversion_key(row: Any) -> str:
-    """The key of the row's conversion in the book: its order id or, if it has none, its click and time."""
+    """Return the conversion's key in the book: the row's order id or, without one, its click and time."""
     pair = row.gclid_date_time_pair
     at = instant(pair.conversion_date_time)
     return row.order_id or (f"{pair.gclid} {at.astimezone(UTC).isoformat()}" if at else "")

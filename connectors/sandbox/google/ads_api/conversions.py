@@ -17,11 +17,11 @@ from connectors.sandbox.rules import ads_api_rules as rules
 
 _Result = service.ClickConversionResult.pb()
 _HASHED = ("hashed_email", "hashed_phone_number")
-"""The only kinds of user identifier that an upload may have."""
+"""The only user identifiers accepted."""
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _ALLOWLISTED = ("user_ip_address", "session_attributes_encoded", "session_attributes_key_value_pairs")
 _UNKNOWN = 1
-"""Every enum's UNKNOWN, which is for answers only."""
+"""Every enum's UNKNOWN, valid only in responses."""
 _ENHANCED = {
     "off": rules.ENHANCED_ON,
     "terms_not_accepted": rules.TERMS_ACCEPTED,
@@ -30,7 +30,7 @@ _ENHANCED = {
 
 
 class ConversionUpload(Upload[GoogleAcceptance]):
-    """One call of UploadClickConversions."""
+    """One UploadClickConversions call."""
 
     rule_table = rules
     request_type = service.UploadClickConversionsRequest.pb()
@@ -84,7 +84,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         return violation
 
     def _record(self) -> None:
-        """Count what was accepted, and keep the upload's job for the summaries."""
+        """Count the accepted rows, and keep the upload's jobs, one per action, for the summaries."""
         self.api.counts["taken"] += 1
         for event in self.applied.values():
             self.google.book.accept(event, across=self.google.across_apis)
@@ -96,7 +96,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         self.api.jobs += [Job(self.job_id, self.now, customer, action, dict(rows)) for action, rows in errors.items()]
 
     def _result(self, row: Any, *, failed: bool) -> Any:
-        """The row's identifiers, action and time; none of them if it failed, or its identifiers if they are echoed."""
+        """Return the row's identifiers, action and time; if it failed, only its identifiers, or nothing by default."""
         if failed and not self.api.switches["ads_api_echo"]:
             return _Result()
         kinds = ((each, each.WhichOneof("identifier")) for each in row.user_identifiers)
@@ -107,7 +107,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         return result
 
     def _acceptance(self, row: Any, target: Target) -> GoogleAcceptance:
-        """The row as the book would count it; one without order id and click is never a duplicate."""
+        """Return the row as the book counts it; a row without order id and click is never a duplicate."""
         kind, click = next(iter(_clicks(row).items()), ("contact", ""))
         time = _happened(row).astimezone(UTC).isoformat()
         return GoogleAcceptance(
@@ -172,17 +172,17 @@ class ConversionUpload(Upload[GoogleAcceptance]):
 
 
 def _clicks(row: Any) -> dict[str, str]:
-    """The click ids that a row has, by kind."""
+    """Return the row's click ids, by kind."""
     return {kind: value for kind in CLICK_ID_KINDS if (value := getattr(row, kind))}
 
 
 def _hashes(row: Any) -> list[str]:
-    """The hashes of a row that passed its own checks."""
+    """Return the hashes of a row that passed its own checks."""
     return [getattr(each, each.WhichOneof("identifier")) for each in row.user_identifiers]
 
 
 def _happened(row: Any) -> datetime:
-    """The time of a row that passed its own checks."""
+    """Return the event time of a row that passed its own checks."""
     return datetime.fromisoformat(row.conversion_date_time)
 
 

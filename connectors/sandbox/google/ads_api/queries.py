@@ -1,4 +1,4 @@
-"""The queries of GAQL that the sandbox answers, and the rows they find."""
+"""GAQL as far as the sandbox supports it: the parser, the resources and their rows."""
 
 import re
 from collections import Counter, defaultdict
@@ -35,16 +35,16 @@ class QueryRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that is well formed; whether its fields exist is not known yet."""
+    """A well-formed query, whose fields may not exist."""
 
     fields: tuple[str, ...]
     resource: str
     conditions: tuple[tuple[str, tuple[str, ...]], ...]
-    """Fields, each with the values that it may have."""
+    """Each condition's field, with the values it accepts."""
 
 
 def parse_query(text: str) -> Query:
-    """Read a query, or raise `QueryRefusedError` with the rule that it breaks."""
+    """Parse a query; raise `QueryRefusedError` with the rule it breaks."""
     tokens = _Tokens(text)
     tokens.take("(?i)SELECT", rules.GAQL_SELECT)
     fields = tokens.take_list(_FIELD, rules.GAQL_SELECT)
@@ -60,26 +60,26 @@ def parse_query(text: str) -> Query:
 
 
 class _Tokens:
-    """A query's words, quoted strings and signs, from left to right."""
+    """A query's words, quoted strings and symbols, from left to right."""
 
     def __init__(self, text: str) -> None:
         self.left = [str(next(filter(None, found.groups()))) for found in _TOKEN.finditer(text)]
 
     def skip(self, word: str) -> bool:
-        """Whether this keyword or sign comes next; it is taken then."""
+        """Consume this keyword or symbol if it comes next; return whether it did."""
         if not self.left or self.left[0].upper() != word:
             return False
         del self.left[0]
         return True
 
     def take(self, shape: str, rule: AdsApiRule) -> str:
-        """Take a token of this shape."""
+        """Consume and return a token of this shape; raise `QueryRefusedError` with the rule if there is none."""
         if not self.left or not re.fullmatch(shape, self.left[0]):
             raise QueryRefusedError(rule)
         return self.left.pop(0)
 
     def take_list(self, shape: str, rule: AdsApiRule) -> tuple[str, ...]:
-        """Take tokens of this shape, with commas between them."""
+        """Consume and return comma-separated tokens of this shape."""
         taken = [self.take(shape, rule)]
         while self.skip(","):
             taken.append(self.take(shape, rule))
@@ -105,14 +105,14 @@ _FieldMask = field_mask_pb2.FieldMask
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The customer that a query asks about, as things stand now."""
+    """The current state of the customer that a query is about."""
 
     customer: str
     account: GoogleAccount
     enhanced: str
-    """Its enhanced conversions, as the switch ads_api_enhanced names them."""
+    """The customer's enhanced conversions setting, as a position of the switch `ads_api_enhanced`."""
     jobs: Sequence[Job]
-    """Its uploads, oldest first."""
+    """The customer's uploads, oldest first."""
     now: datetime
 
     @property
@@ -122,7 +122,7 @@ class View:
 
 
 def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> bytes | CallRefusal:
-    """Answer Search or SearchStream, the latter with a single response; `UnreadableCallError` if it is neither."""
+    """Answer Search, or SearchStream with a single response; raise `UnreadableCallError` for an unreadable message."""
     api.counts["search"] += 1
     kind = service.SearchGoogleAdsStreamRequest if stream else service.SearchGoogleAdsRequest
     request = parsed(kind.pb(), call.message)
@@ -148,7 +148,7 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
 
 
 def _find(text: str, view: View | None) -> tuple[Any, list[Any]]:
-    """The field mask and the rows of a query; a manager has none. `QueryRefusedError` if it breaks a rule."""
+    """Return a query's field mask and rows (none for a manager); raise `QueryRefusedError` if it breaks a rule."""
     query = parse_query(text)
     if query.resource not in _RESOURCES:
         raise QueryRefusedError(rules.GAQL_RESOURCE)
@@ -167,10 +167,10 @@ def _find(text: str, view: View | None) -> tuple[Any, list[Any]]:
 
 
 def _resolve(field: str, resource: str) -> tuple[str, Any]:
-    """The path of a field in `GoogleAdsRow`, and its descriptor."""
+    """Return a field's path in `GoogleAdsRow` and its descriptor; raise `QueryRefusedError` if it can't be queried."""
     message, path, leaf = _Row.DESCRIPTOR, [], None
     for name in field.split("."):
-        # proto-plus calls a field `type_` where Python has a word of that name
+        # proto-plus appends an underscore to a field named like a Python builtin: `type_`
         leaf = (message.fields_by_name.get(name) or message.fields_by_name.get(f"{name}_")) if message else None
         if leaf is None:
             raise QueryRefusedError(rules.GAQL_FIELD)
@@ -184,7 +184,7 @@ def _resolve(field: str, resource: str) -> tuple[str, Any]:
 
 
 def _check_values(values: Iterable[str], leaf: Any) -> None:
-    """Refuse values that the field cannot have."""
+    """Raise `QueryRefusedError` for a value that the field cannot have."""
     if leaf.is_repeated:
         raise QueryRefusedError(rules.GAQL_WHERE)
     for value in values:
@@ -287,14 +287,14 @@ def _action_summaries(view: View) -> Iterator[dict[str, Any]]:
 
 
 SUMMARISED = 7
-"""How many days and jobs a summary lists."""
+"""How many of the latest days and jobs a summary lists."""
 RECENT = timedelta(days=28)
 EXCELLENT, GOOD = 0.9, 0.5
-"""The shares of successes from which a status has these names; the thresholds are not documented."""
+"""The success rates from which a status has these names; the thresholds are undocumented."""
 
 
 def _summary(view: View, jobs: Sequence[Job]) -> dict[str, Any]:
-    """What both kinds of summary have, of at least one job, oldest first; days are the account's."""
+    """Return the fields that both summaries share; needs at least one job, oldest first. Days are the account's."""
     zone = ZoneInfo(view.account.time_zone)
     by_day = _grouped(jobs, lambda job: job.at.astimezone(zone).date().isoformat())
     by_id = _grouped(jobs, lambda job: str(job.id))
@@ -338,7 +338,7 @@ def _tally(jobs: Iterable[Job]) -> dict[str, int]:
 
 
 def _alert(error: str, share: float) -> dict[str, Any]:
-    """An error's share of the rows; the error is left out if summaries do not have its family."""
+    """Return an error's share of the rows, without the error itself if summaries lack its family."""
     family, _, name = error.partition(".")
     if family not in _Alert.DESCRIPTOR.fields_by_name["error"].message_type.fields_by_name:
         return {"error_percentage": share}
@@ -352,4 +352,4 @@ _RESOURCES: Mapping[str, Callable[[View], Iterable[dict[str, Any]]]] = {
     "offline_conversion_upload_client_summary": _client_summaries,
     "offline_conversion_upload_conversion_action_summary": _action_summaries,
 }
-"""The fields of each resource's rows, unfiltered."""
+"""The functions that list each resource's unfiltered rows."""

@@ -1,6 +1,6 @@
-"""The Google Ads API v26, played strictly over gRPC, in plain text or over TLS with a certificate of its own.
+"""A strict Google Ads API v26 over gRPC, in plain text or over TLS with a self-signed certificate.
 
-It takes uploads of conversions and adjustments, and queries in GAQL.
+It accepts conversion uploads, conversion adjustments and GAQL queries.
 """
 
 import logging
@@ -31,14 +31,14 @@ LIFETIME = timedelta(days=365)
 
 
 class Certificate(NamedTuple):
-    """A certificate that is its own authority, and its private key; both PEM."""
+    """A self-signed certificate and its private key, both PEM."""
 
     certificate: bytes
     key: bytes
 
 
 def self_signed() -> Certificate:
-    """A new certificate for `localhost` and `127.0.0.1`, valid now by the machine's own clock."""
+    """Generate a certificate for `localhost` and `127.0.0.1`, valid from yesterday by the machine's clock."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "oplead-sync sandbox")])
     now = datetime.now(UTC)
@@ -75,21 +75,21 @@ CODES: Mapping[str, int] = {
     "DEADLINE_EXCEEDED": 504,
     "UNKNOWN": 520,
 }
-"""gRPC's codes with the HTTP status of the same sense.
+"""gRPC codes and the equivalent HTTP status; UNKNOWN is 520 instead of 500, to differ from INTERNAL.
 
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto (it names none for UNKNOWN)
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 """
 
 
 def _grpc_code(http_status: int) -> str:
-    """The gRPC code of an HTTP status."""
-    if http_status == 502:  # noqa: PLR2004 - a gateway's, which gRPC takes for UNAVAILABLE
+    """Return the gRPC code of an HTTP status."""
+    if http_status == 502:  # noqa: PLR2004 - Bad Gateway, which gRPC maps to UNAVAILABLE
         return "UNAVAILABLE"
     return next((name for name, code in CODES.items() if code == http_status and name != "OK"), "UNKNOWN")
 
 
 def _planted(http_status: int, retry_after: int | None) -> CallRefusal:
-    """The refusal that a planted HTTP status stands for; only a quota's has a GoogleAdsFailure.
+    """Return the refusal for a planted HTTP status; only a quota error has a GoogleAdsFailure.
 
     https://developers.google.com/google-ads/api/docs/best-practices/quotas
     """
@@ -101,10 +101,10 @@ def _planted(http_status: int, retry_after: int | None) -> CallRefusal:
 
 
 NAME = "google_ads"
-"""The server's name in planted faults, for both its ports."""
+"""The server's name in planted faults, for both ports."""
 CALLS_AT_ONCE = 16
 _FAILURE = "google.ads.googleads.v26.errors.googleadsfailure-bin"
-_OPTIONS = [("grpc.so_reuseport", 0)]  # else two sandboxes would quietly share a port
+_OPTIONS = [("grpc.so_reuseport", 0)]  # otherwise two sandboxes could silently share a port
 _BROKEN = CallRefusal("UNAVAILABLE", "Socket closed")
 _INTERNAL = CallRefusal("INTERNAL", "the sandbox itself failed; its log says how")
 _log = logging.getLogger(__name__)
@@ -116,9 +116,8 @@ Handler = Callable[[GrpcCall], bytes | CallRefusal]
 class GoogleAdsServer:
     """One gRPC port of the Google Ads API.
 
-    Planted faults read as over HTTP: a status becomes the gRPC code of the same sense, a cut connection UNAVAILABLE,
-    a truncated answer INTERNAL, an HTML page UNKNOWN. A 429 comes with a GoogleAdsFailure, and so does what fails
-    after its work.
+    Planted faults map from HTTP: a status becomes the equivalent gRPC code, a cut connection UNAVAILABLE, a truncated
+    response INTERNAL, an HTML page UNKNOWN. A 429 and a `failed_after` carry a GoogleAdsFailure.
     """
 
     def __init__(
@@ -142,19 +141,19 @@ class GoogleAdsServer:
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="sandbox-google-ads")
         self._server = grpc.server(self._pool, handlers=(_Calls(self._respond),), options=_OPTIONS)
         self.port = self._listen(certificate, port)
-        """The port it is bound to."""
+        """The bound port."""
 
     @property
     def url(self) -> str:
-        """Its address, without a trailing slash: by the certificate's name if it has one."""
+        """The base URL, without a trailing slash; over TLS, with the certificate's host name."""
         return f"https://localhost:{self.port}" if self._secure else f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._server.start()
 
     def stop(self) -> None:
-        """Break off every call and wait for their threads; may be called twice."""
+        """Abort every call and wait for their threads; idempotent."""
         self._server.stop(grace=None).wait(5)
         self._pool.shutdown(wait=True)
 
@@ -172,11 +171,11 @@ class GoogleAdsServer:
                 return int(self._server.add_insecure_port(address))
             credentials = grpc.ssl_server_credentials([(certificate.key, certificate.certificate)])
             return int(self._server.add_secure_port(address, credentials))
-        except RuntimeError:  # taken
+        except RuntimeError:  # the port is taken
             return self._listen(certificate, 0)
 
     def _respond(self, path: str, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        """Answer one call, or let it fail as planted; each call is logged once."""
+        """Answer one call, or fail it as planted; each call is logged once."""
         fault = self.faults.take(NAME, path)
         metadata = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
         call = GrpcCall(path, metadata, message, uuid4().hex[:22])
@@ -192,10 +191,10 @@ class GoogleAdsServer:
             yield answer
 
     def _before(self, fault: PlannedFault, context: grpc.ServicerContext) -> CallRefusal | None:
-        """The answer to a call that the fault keeps from the platform; None if the call reaches it."""
+        """Return the refusal of a call that the fault keeps from the platform; None if the call reaches it."""
         if fault.kind in (FaultKind.HANG, FaultKind.LATENCY):
             over = Event()
-            if context.add_callback(over.set):  # no longer than the caller waits, nor than this server serves
+            if context.add_callback(over.set):  # until the caller gives up or the server stops, at the latest
                 over.wait(fault.seconds)
         match fault.kind:
             case FaultKind.HANG | FaultKind.CUT_BEFORE:
@@ -222,7 +221,7 @@ class GoogleAdsServer:
 
 
 def _after(fault: PlannedFault) -> CallRefusal | None:
-    """What the caller gets instead of the platform's answer; None if the fault does not change it."""
+    """Return the refusal that replaces the platform's answer; None if the fault leaves it unchanged."""
     match fault.kind:
         case FaultKind.CUT_AFTER:
             return _BROKEN
@@ -236,7 +235,7 @@ def _after(fault: PlannedFault) -> CallRefusal | None:
 
 
 class _Calls(grpc.GenericRpcHandler):  # type: ignore[misc]  # an untyped base
-    """Answers every path by one function; on the wire a single answer and a stream of one are the same."""
+    """Routes every path to one function; on the wire, a unary response and a stream of one are the same."""
 
     def __init__(self, respond: Callable[[str, bytes, grpc.ServicerContext], Iterator[bytes]]) -> None:
         self._respond = respond
@@ -251,7 +250,7 @@ _SERVICES = "/google.ads.googleads.v26.services."
 class GoogleAdsApi(AdsApiState):
     """The platform behind a `GoogleAdsServer`.
 
-    `scopes` gives those of an Authorization header's token; None if it is unknown, expired or revoked.
+    `scopes` maps an Authorization header to its token's scopes, or None if that is unknown, expired or revoked.
     """
 
     def __init__(
@@ -264,7 +263,7 @@ class GoogleAdsApi(AdsApiState):
         self._scopes = scopes
 
     def handle(self, call: GrpcCall) -> bytes | CallRefusal:
-        """Answer one call: the method's response, or the refusal of the call."""
+        """Answer one call with the method's response or a refusal."""
         with self.lock:
             now = self.settled()
             answer = self._token_refusal(call) or self._answer(call, now)
@@ -283,8 +282,8 @@ class GoogleAdsApi(AdsApiState):
         return None if ADWORDS in granted else CallRefusal.of(rules.SCOPE)
 
     def _answer(self, call: GrpcCall, now: datetime) -> bytes | CallRefusal:
-        """The response to a call with a valid token, or its refusal."""
-        # not before the first call: the vendor's messages load slowly, and most sandboxes never need them
+        """Answer a call with a valid token."""
+        # imported at the first call: the vendor's messages load slowly, and most sandboxes never need them
         from connectors.sandbox.google.ads_api.adjustments import AdjustmentUpload  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.conversions import ConversionUpload  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.queries import search  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What the Google Ads API remembers between calls."""
+"""The Google Ads API's state between calls."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,9 +26,9 @@ SWITCHES: Positions = {
     "adjustments_unknown": ("never", "unreadable", "internal"),
     "cross_api_adjustments": (True, False),
 }
-"""Positions of the account's settings, and of what is uncertain and could change a state; default first."""
+"""Positions of the account's settings, and of uncertain behaviour that could change a state; the default first."""
 ROW_LISTS = {"submit": "conversions", "adjust": "conversion_adjustments"}
-"""The field with an upload's rows, by what rulings call the upload."""
+"""The request field with the rows, by the upload's name in rulings."""
 
 _FAMILIES = {"submit": "conversion_upload_error", "adjust": "conversion_adjustment_upload_error"}
 _CUSTOMER_ID = re.compile(r"\d{10}", re.ASCII)
@@ -40,23 +40,23 @@ class AdsApiRuling:
 
     when: Literal["submit", "adjust"] = "submit"
     family: str | None = None
-    """The field of `ErrorCode`; by default the upload's own."""
+    """The field of `ErrorCode`; by default that of the upload."""
     reason: str | list[str] = ""
-    """One name in the family, or several."""
+    """One or more names in the family."""
     number: int | None = Field(default=None, gt=0)
-    """An error that the family does not know yet, in place of a name."""
+    """An error number unknown to the family, in place of a name."""
     index: bool = True
-    """Whether the errors name their row."""
+    """Whether the errors identify their row."""
 
     def __post_init__(self) -> None:
-        """Refuse what names no error."""
+        """Raise ValueError unless it identifies an existing error."""
         if bool(self.reason) == bool(self.number):
             raise ValueError("a ruling has either a reason or a number")
         for each in self.errors(0):
             error_number(each.family, each.code)
 
     def errors(self, row: int) -> list[RowError]:
-        """The errors of the row at this index."""
+        """Return the errors of the row at this index."""
         codes = [self.reason] if isinstance(self.reason, str) else self.reason
         family = self.family or _FAMILIES[self.when]
         place = ((ROW_LISTS[self.when], row),) if self.index else ()
@@ -68,7 +68,7 @@ _Rulings = Annotated[list[AdsApiRuling], Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One upload to one action: rows by error, `family.NAME` or `family.number`; the empty one counts successes."""
+    """One upload to one action: row counts by error (`family.NAME` or `family.number`), empty for successes."""
 
     id: int
     at: datetime
@@ -78,7 +78,7 @@ class Job:
 
 
 class AdsApiState(GoogleApi):
-    """Switches, planted rulings, jobs and refusals of the Google Ads API, and who has access to its customers."""
+    """The Google Ads API's switches, planted rulings, jobs, refusals and access control."""
 
     def __init__(self, now: Callable[[], datetime], google: GooglePlatform | None) -> None:
         super().__init__(now, google, SWITCHES)
@@ -89,7 +89,7 @@ class AdsApiState(GoogleApi):
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
         """Plant errors on rows, by order id or click id: one `AdsApiRuling` each, or a list.
 
-        ValueError if one has another shape or no such error exists; none is planted then.
+        Raise ValueError, and plant none, if one has another shape or its error doesn't exist.
         """
         listed = {key: each if isinstance(each, list) else [each] for key, each in rulings.items()}
         planted: dict[str, list[AdsApiRuling]] = parsed(dict[str, _Rulings], listed)
@@ -97,7 +97,7 @@ class AdsApiState(GoogleApi):
             self.rulings.update(planted)
 
     def planted_errors(self, names: Iterable[str], when: str, row: int) -> list[RowError]:
-        """The errors planted on a row under the first of its names that has any: order id, then click ids."""
+        """Return the errors planted on a row under the first of its names that has any: order id, then click ids."""
         for name in names:
             rulings = [each for each in self.rulings.get(name, ()) if each.when == when]
             if rulings:
@@ -105,16 +105,16 @@ class AdsApiState(GoogleApi):
         return []
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError if it has no such position."""
+        """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
         self.google.across_apis = bool(self.switches["ads_api_cross_dedup"])
 
     def enhanced_conversions(self, account: GoogleAccount) -> str:
-        """The account's enhanced conversions for leads, as the switch names them."""
+        """Return the account's setting of enhanced conversions for leads, as a position of `ads_api_enhanced`."""
         return str(self.switches["ads_api_enhanced"]) if account.enhanced_conversions else "off"
 
     def access_refusal(self, call: GrpcCall, customer: str) -> CallRefusal | None:
-        """The refusal of a caller without access to this customer.
+        """Return the refusal of a caller without access to this customer; None if it has access.
 
         https://developers.google.com/google-ads/api/docs/concepts/call-structure
         """
@@ -134,13 +134,13 @@ class AdsApiState(GoogleApi):
         return CallRefusal.of(rules.CUSTOMER_ENABLED) if account and not account.enabled else None
 
     def note_errors(self, errors: Sequence[RowError], at: datetime, **where: str) -> None:
-        """Remember errors, for the control page."""
+        """Record errors for the control page."""
         for each in errors:
             field = ".".join(name for name, _ in each.place if name not in ROW_LISTS.values())
             self.note(at, when="submit", reason=str(each.code), field=field, **where)
 
     def dump(self) -> dict[str, Any]:
-        """Its own state, as JSON; clicks and book are with the Data Manager."""
+        """Return the API's own state as JSON; the Data Manager dumps clicks and book."""
         with self.lock:
             return {**super().dump(), "rulings": dumped(self.rulings), "jobs": dumped(self.jobs)}
 

@@ -1,4 +1,4 @@
-"""Uploads of rows, of conversions or of adjustments: how both methods check, judge and answer them."""
+"""What conversion and adjustment uploads share: checking rows, recording them and building the response."""
 
 import re
 from abc import ABC, abstractmethod
@@ -23,29 +23,29 @@ from connectors.sandbox.rules import AdsApiRule, RuleTable
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31
-"""The first job id that is given out; callers may choose lower ones."""
+"""The first generated job id; callers may choose lower ones."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d", re.ASCII)
 _ACTION = re.compile(r"customers/\d+/conversionActions/(\d+)", re.ASCII)
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.\w+|(\+\d{1,3}|0)[\d .-]{8,13}")
 
 Violation = tuple[AdsApiRule, str | tuple[str, int]]
-"""A broken rule and the field of the row that breaks it: a dotted path, or a list and the index in it."""
+"""A broken rule and the row's offending field: a dotted path, or a list's name and an index."""
 
 
 def action_id(name: str) -> str:
-    """The number in an action's resource name; empty if it has another form."""
+    """Return the id in an action's resource name; empty if the name is malformed."""
     found = _ACTION.fullmatch(name)
     return found[1] if found else ""
 
 
 def is_time(text: str) -> bool:
-    """Whether the text has the form of a time: seconds, a space, and its offset."""
+    """Return whether the text has the form `yyyy-mm-dd hh:mm:ss+|-hh:mm`."""
     return _TIME.fullmatch(text) is not None
 
 
 def instant(text: str) -> datetime | None:
-    """The time in the API's form, aware; None if it has another form or is not on the calendar."""
+    """Parse a time in the API's form (aware); return None if it has another form or doesn't exist."""
     try:
         return datetime.fromisoformat(text) if is_time(text) else None
     except ValueError:
@@ -57,7 +57,7 @@ Applied = TypeVar("Applied")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The action that a row goes to."""
+    """The conversion action that a row is for, and its owner."""
 
     owner: str
     account: GoogleAccount
@@ -68,7 +68,7 @@ class Target:
 class Upload(ABC, Generic[Applied]):
     """One call that uploads rows.
 
-    A subclass names its messages, rules and switches, checks its own kind of row, and applies those that pass.
+    A subclass defines its messages, rules and switches, checks its own kind of row, and applies the valid ones.
     """
 
     rule_table: ClassVar[RuleTable[AdsApiRule]]
@@ -78,12 +78,11 @@ class Upload(ABC, Generic[Applied]):
     calls_counter: ClassVar[str]
     rows_counter: ClassVar[str]
     ruling_stage: ClassVar[str]
-    """What rulings on its rows say under `when`."""
+    """The value of `when` in rulings on its rows."""
     time_field: ClassVar[str]
-    """The field with the time of a row."""
 
     def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
-        """Read the call's request, or raise `UnreadableCallError`."""
+        """Parse the call's request; raise `UnreadableCallError` if it can't be read."""
         api.counts[self.calls_counter] += 1
         self.call = call
         self.api = api
@@ -93,17 +92,17 @@ class Upload(ABC, Generic[Applied]):
         self.rows_field = ROW_LISTS[self.ruling_stage]
         self.rows: Sequence[Any] = getattr(self.request, self.rows_field)
         self.applied: dict[Hashable, Applied] = {}
-        """What the rows do, until it is recorded."""
+        """The effects of the valid rows, until they are recorded."""
         self.problems: Mapping[int, Sequence[RowError]] = {}
-        """The errors of each failed row, by index, once the rows are judged."""
+        """The errors of each failed row, by index; set once the rows are checked."""
 
     @property
     def job_id(self) -> int:
-        """The job that the caller chose, or the one it is given."""
+        """The caller's job id, or a generated one."""
         return int(self.request.job_id) or FIRST_GIVEN_JOB + self.api.counts[self.calls_counter]
 
     def answer(self) -> bytes | CallRefusal:
-        """Judge every row, record the outcome unless the call only validates, and answer it."""
+        """Check every row, record the outcome unless the call only validates, and return the response."""
         if refusal := self.api.access_refusal(self.call, self.request.customer_id):
             return refusal
         if not self.api.switches[self.allowlist_switch]:
@@ -129,31 +128,31 @@ class Upload(ABC, Generic[Applied]):
 
     @abstractmethod
     def _row_violations(self, row: Any) -> Iterator[Violation]:
-        """The violations that a row shows by itself."""
+        """Yield the violations visible in the row alone."""
 
     @abstractmethod
     def _names(self, row: Any) -> Iterable[str]:
-        """What a ruling may name the row by: its order id, then its click ids."""
+        """Return the keys under which rulings may be planted on the row: its order id, then its click ids."""
 
     @abstractmethod
     def _unique_keys(self, row: Any) -> Iterator[tuple[Hashable, Violation]]:
-        """What no two rows of a request may share, each with the violation of one that repeats it."""
+        """Yield the keys that no two rows of a request may share, each with the violation of a repeat."""
 
     @abstractmethod
     def _action_kinds(self, row: Any, /) -> Container[str]:
-        """The types of action that the row may go to."""
+        """Return the action types that the row may be uploaded to."""
 
     @abstractmethod
     def _apply(self, row: Any, target: Target) -> Violation | None:
-        """Put what the row does into `applied`, or return the first rule that it breaks."""
+        """Add the row's effect to `applied`, or return the first violation."""
 
     @abstractmethod
     def _record(self) -> None:
-        """Put `applied` into the book."""
+        """Write `applied` to the book."""
 
     @abstractmethod
     def _result(self, row: Any, *, failed: bool) -> Any:
-        """The row's result in the response."""
+        """Return the row's result in the response."""
 
     def _action_violations(self, row: Any) -> Iterator[Violation]:
         if not row.conversion_action:
@@ -180,14 +179,14 @@ class Upload(ABC, Generic[Applied]):
             yield self.rule_table.NOT_IN_FUTURE, self.time_field
 
     def _value_violations(self, message: Any, value_field: str, path: str = "") -> Iterator[Violation]:
-        """The violations of a value and its currency, in a message at this path of the row."""
+        """Yield the violations of a value and its currency, in the message at this path of the row."""
         if message.HasField(value_field) and not is_amount(getattr(message, value_field)):
             yield self.rule_table.VALUE_SHAPE, f"{path}{value_field}"
         if message.currency_code and not is_currency(message.currency_code):
             yield self.rule_table.CURRENCY, f"{path}currency_code"
 
     def _request_violation(self) -> tuple[AdsApiRule, str] | None:
-        """Why the request is refused as a whole."""
+        """Return the rule for which the whole request is refused, and its field; None if there is none."""
         if not self.request.partial_failure:
             return self.rule_table.PARTIAL_FAILURE, "partial_failure"
         if not self.rows:
@@ -199,7 +198,7 @@ class Upload(ABC, Generic[Applied]):
         return None
 
     def _judge(self) -> None:
-        """Find the errors of each failed row; a planted error without a row fails every row."""
+        """Find the errors of each row; a planted error without a row fails every row."""
         duplicates = self._duplicates()
         problems: dict[int, Sequence[RowError]] = {}
         for index, row in enumerate(self.rows):
@@ -220,7 +219,7 @@ class Upload(ABC, Generic[Applied]):
         return RowError.of(rule, (self.rows_field, index), *path)
 
     def _duplicates(self) -> dict[int, Violation]:
-        """The rows that repeat others of the request, or also those repeated where the switch refuses all."""
+        """Return the rows that repeat an earlier row or, if `ads_api_duplicates` is "all", every row involved."""
         keys = [list(self._unique_keys(row)) for row in self.rows]
         times = Counter(key for each in keys for key, _ in each)
         seen: set[Hashable] = set()
@@ -243,7 +242,7 @@ class Upload(ABC, Generic[Applied]):
         return self._apply(row, target)
 
     def _target(self, number: str) -> Target | None:
-        """The enabled action with this number, if the caller owns it or manages its owner."""
+        """Return the enabled action with this id if the request's customer owns it or manages its owner."""
         customer = self.request.customer_id
         for owner, account in self.google.accounts.items():
             action = account.actions.get(number)
@@ -252,7 +251,7 @@ class Upload(ABC, Generic[Applied]):
         return None
 
     def _note_errors(self) -> None:
-        """Remember the errors, for the control page."""
+        """Record the errors for the control page."""
         for index, errors in self.problems.items():
             row = self.rows[index]
             where = {"request": self.call.id, "transaction_id": row.order_id, "customer": self.request.customer_id}

@@ -1,4 +1,4 @@
-"""Calls of the Google Ads API, their refusals, and the messages both are written in."""
+"""Google Ads API calls, their errors, and the messages that encode both."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,24 +14,24 @@ _INVALID_ARGUMENT = 3
 _INTERNAL = 13
 
 Place = tuple[tuple[str, int | None], ...]
-"""A path from the request to a field: names, each with its index if the field is a list."""
+"""A path from the request to a field: names, each with an index if the field is a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrpcCall:
-    """One call as it came in."""
+    """One call as received."""
 
     path: str
     metadata: Mapping[str, str] = field(repr=False)
-    """Names in lower case; binary values are left out."""
+    """By lower-case name, without binary values."""
     message: bytes = field(repr=False)
     id: str
-    """The request id, which every answer names."""
+    """The request id, which every answer carries."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """One error: its family (a field of `ErrorCode`), its name or bare number there, and the field it is about."""
+    """One error: its family (a field of `ErrorCode`), its name or bare number there, and the offending field."""
 
     family: str
     code: str | int
@@ -41,14 +41,14 @@ class RowError:
 
     @classmethod
     def of(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "RowError":
-        """The breach of a rule; it never quotes the value, which may be personal data."""
+        """Return the error of a broken rule; it never quotes the value, which may be personal data."""
         path = tuple((each, None) if isinstance(each, str) else each for each in place)
         return cls(rule.family, rule.answer, rule.rule, path)
 
 
 @dataclass(frozen=True, slots=True)
 class CallRefusal:
-    """A call that fails as a whole: a status, and the errors of its GoogleAdsFailure, if it has one."""
+    """A call that fails as a whole: a gRPC status, and the errors of its GoogleAdsFailure, if it has one."""
 
     status: str
     message: str
@@ -56,17 +56,17 @@ class CallRefusal:
 
     @classmethod
     def of(cls, rule: AdsApiRule, *place: tuple[str, int | None] | str) -> "CallRefusal":
-        """The refusal of a request that breaks this rule."""
+        """Return the refusal of a request that breaks this rule."""
         problem = RowError.of(rule, *place)
         return cls(rule.status, rule.rule, (problem,) if rule.family else ())
 
 
 class UnreadableCallError(ValueError):
-    """The message is not the method's own."""
+    """The message isn't a valid request of the method."""
 
 
 def parsed(kind: Any, body: bytes) -> Any:
-    """The message of this kind; `UnreadableCallError` if it is none, or has fields unknown to the kind."""
+    """Parse a message of this kind; raise `UnreadableCallError` if it is unreadable or has unknown fields."""
     try:
         request = kind.FromString(body)
     except message.DecodeError:
@@ -79,7 +79,7 @@ def parsed(kind: Any, body: bytes) -> Any:
 
 
 def partial_failure(problems: Mapping[int, Sequence[RowError]], request_id: str) -> Any:
-    """The Status of a request in which some rows failed, with their errors; one that names no row only once."""
+    """Return the Status of a request in which some rows failed, with each distinct error once."""
     unique = list(dict.fromkeys(each for row in sorted(problems) for each in problems[row]))
     first = unique[0].message
     text = first if len(unique) == 1 else f"Multiple errors in ‘details’. First error: {first}"
@@ -87,7 +87,7 @@ def partial_failure(problems: Mapping[int, Sequence[RowError]], request_id: str)
 
 
 def unreadable_failure() -> Any:
-    """The Status of a request with a detail that is no message."""
+    """Return a Status whose detail can't be decoded."""
     return _status(_INTERNAL, "Internal error encountered.", b"\xff")
 
 
@@ -96,7 +96,7 @@ def _status(code: int, text: str, detail: bytes) -> Any:
 
 
 def failure(problems: Iterable[RowError], request_id: str) -> bytes:
-    """A GoogleAdsFailure."""
+    """Return a serialized GoogleAdsFailure."""
     written = _errors().GoogleAdsFailure.pb()(request_id=request_id)
     for problem in problems:
         error = written.errors.add(message=problem.message)
@@ -109,7 +109,7 @@ def failure(problems: Iterable[RowError], request_id: str) -> bytes:
 
 
 def error_number(family: str, code: str | int) -> int:
-    """The number of an error, which may be one that the library does not know; ValueError if the name is unknown."""
+    """Return an error's number, even one unknown to the library; raise ValueError for an unknown family or name."""
     known = _errors().ErrorCode.pb().DESCRIPTOR.fields_by_name.get(family)
     if known is None:
         raise ValueError(f"there is no family of errors {family!r}")
@@ -122,7 +122,7 @@ def error_number(family: str, code: str | int) -> int:
 
 
 def _errors() -> Any:
-    """The vendor's error messages, imported when first needed, as they load slowly."""
+    """Import the vendor's error messages on demand, because they load slowly."""
     from google.ads.googleads.v26.errors.types import errors  # noqa: PLC0415
 
     return errors

@@ -1,1 +1,1 @@
-"""The Data Manager API as the sandbox plays it."""
+"""The sandbox's Data Manager API."""

@@ -1,4 +1,4 @@
-"""What the Data Manager checks of a request at once, and of its rows when it processes them."""
+"""The Data Manager's checks: of a request on arrival, and of its rows in processing."""
 
 import base64
 import re
@@ -39,11 +39,11 @@ MAX_IDENTIFIERS = 10
 SHA256_BYTES = 32
 
 Violation = tuple[DataManagerRule, str]
-"""A broken rule and the field that breaks it; the field is empty for the event itself."""
+"""A broken rule and the offending field; the field is empty for the event itself."""
 
 
 def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
-    """Whether every operating account gives the login account access; an unknown account gives none."""
+    """Return whether every operating account exists and gives its login account access."""
     return all(
         (account := accounts.get(each.operating_account.account_id)) is not None
         and each.login_account.account_id in account.managers
@@ -52,7 +52,7 @@ def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
 
 
 def malformed(request: Any) -> Iterator[Violation]:
-    """The violations that show before anything is looked up."""
+    """Yield the violations visible without looking anything up."""
     if not request.events:
         yield rules.SOME_EVENTS, "events"
     if len(request.events) > MAX_ROWS:
@@ -78,7 +78,7 @@ def malformed(request: Any) -> Iterator[Violation]:
 
 
 def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Violation]:
-    """The violations of the destinations of a request that is well formed and permitted."""
+    """Yield the destinations' violations in a well-formed, permitted request."""
     contact = _has_contact(request)
     for index, destination in enumerate(request.destinations):
         account = accounts[destination.operating_account.account_id]
@@ -97,7 +97,7 @@ def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: dateti
 
 
 def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolation]:
-    """The violations of one event."""
+    """Yield the violations of one event."""
     event = request.events[row]
     for rule, field in _event_violations(event, now):
         yield RuleViolation(rule, field, row)
@@ -129,14 +129,14 @@ def _account_violations(destination: Any, place: str) -> Iterator[Violation]:
 
 
 def _consent_violations(message: Any) -> Iterator[Violation]:
-    """The violations of the consent of a request or of an event."""
+    """Yield the consent violations of a request or event."""
     for field in ("ad_user_data", "ad_personalization"):
         if not 0 <= getattr(message.consent, field) <= DENIED:
             yield rules.KNOWN_CONSENT, f"consent.{field}"
 
 
 def _event_violations(event: Any, now: datetime) -> Iterator[Violation]:
-    """The rules an event breaks by itself."""
+    """Yield the violations visible in the event alone."""
     if not event.HasField("event_timestamp"):
         yield rules.EVENT_TIME, "event_timestamp"
     elif event.event_timestamp.ToDatetime(UTC) > now + AHEAD:
@@ -182,7 +182,7 @@ def _value_violations(event: Any) -> Iterator[Violation]:
 
 
 def _broken_hash_rule(value: str, encoding: int) -> DataManagerRule | None:
-    """The rule a hash breaks; empty ones and unknown encodings break others."""
+    """Return the rule a hash breaks; other rules cover empty hashes and unknown encodings."""
     if not value or encoding not in (HEX, BASE64):
         return None
     if encoding == HEX:
@@ -199,7 +199,7 @@ def _broken_hash_rule(value: str, encoding: int) -> DataManagerRule | None:
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
-    """What processing a row depends on: when its request came, for which action, under which consent."""
+    """What processing a row depends on: when its request arrived, its action, its consent and the known clicks."""
 
     at: datetime
     customer: str
@@ -211,7 +211,7 @@ class EventContext:
 
 
 def broken_rule(event: Any, context: EventContext) -> DataManagerRule | None:
-    """The first rule that processing finds the row to break; None if it succeeds."""
+    """Return the first rule that the row breaks in processing; None if it succeeds."""
     consent = event.consent.ad_user_data or context.ad_user_data
     if consent == DENIED:
         return rules.CONSENT_GRANTED
@@ -242,5 +242,5 @@ def _broken_by_contact(event: Any, happened: datetime, context: EventContext) ->
     click = next((each for each in known if each and each.customer == context.customer), None)
     if context.at - (click.clicked_at if click else happened) > CONTACT_LIFE:
         return rules.CONTACT_WINDOW
-    # contact data has a lifetime of its own; the action's window is for click ids
+    # the action's window applies only to click ids; contact data has the lifetime checked above
     return rules.by_id.get(click.broken_timing(happened, context.at, CLICK_LIFE_DAYS)) if click else None

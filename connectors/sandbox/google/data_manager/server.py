@@ -1,4 +1,4 @@
-"""The Data Manager API: its methods, switches and quota, and the requests it has taken."""
+"""The Data Manager API: its methods, switches and quotas, and the requests it has accepted."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -46,13 +46,13 @@ _LIMITS = (
 
 
 class Quota:
-    """At most 300 requests in any minute and 100,000 in any day, for one direction (write or read)."""
+    """A quota of 300 requests per minute and 100,000 per day (sliding windows), for reads or for writes."""
 
     def __init__(self) -> None:
         self._taken: deque[datetime] = deque()
 
     def take(self, now: datetime) -> str:
-        """Take one request, or the name of the limit that forbids it; a refused one is not counted."""
+        """Count one request and return an empty string; over a limit, return its name and count nothing."""
         while self._taken and now - self._taken[0] >= timedelta(days=1):
             self._taken.popleft()
         for name, span, most in _LIMITS:
@@ -64,14 +64,14 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class DataManagerRuling:
-    """A planted verdict on any event with a certain transaction id or click id."""
+    """A planted verdict on the events with some transaction id or click id."""
 
     when: Literal["submit", "processing"]
     reason: str
 
 
 def read_ruling(document: object) -> DataManagerRuling:
-    """A ruling from its JSON, the reason with or without the vendor's prefix; ValueError if it has another shape."""
+    """Parse a ruling, its reason with or without the vendor's prefix; raise ValueError if it is malformed."""
     match document:
         case {"when": "submit", "reason": str(reason), **rest} if not rest and reason in ERROR_REASONS:
             return DataManagerRuling("submit", reason)
@@ -84,7 +84,7 @@ def read_ruling(document: object) -> DataManagerRuling:
 
 @dataclass(slots=True)
 class TakenRequest:
-    """A request that passed every check, with its events until it is processed and its outcomes from then on."""
+    """An accepted request, with its events until it is processed and its outcomes from then on."""
 
     id: str
     at: datetime
@@ -103,7 +103,7 @@ SWITCHES: Positions = {
     "failed_word": ("FAILED", "FAILURE"),
     "records_counted": ("all", "one less"),
 }
-"""Positions of what is uncertain and could change a state, default first."""
+"""Positions of uncertain behaviour that could change a state, the default first."""
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
 _BAD_REQUEST = 400
@@ -116,14 +116,14 @@ _HTTP_STATUSES = {
     "INTERNAL_ERROR": 500,
     "DEADLINE_EXCEEDED": 504,
 }
-"""The status that an `ErrorReason` comes with, 400 for any other; only some pairs are documented."""
+"""The HTTP status of each `ErrorReason`, 400 for any other; only some pairs are documented."""
 
 
 class DataManager(GoogleApi):
     """The platform behind one address: `POST /v1/events:ingest` and `GET /v1/requestStatus:retrieve`.
 
-    A request is processed with the clicks registered by the time it fell due, even if that is noticed later.
-    `authorised` says whether a request carries a token that is valid now.
+    A request is processed with the clicks registered by its due time, even if processing happens later.
+    `authorised` returns whether a request carries a currently valid token.
     """
 
     def __init__(
@@ -156,9 +156,9 @@ class DataManager(GoogleApi):
                     return self._refuse(404, "NOT_FOUND", "There is no such method.")
 
     def register_clicks(self, clicks: Mapping[str, object]) -> None:
-        """Register clicks, by click id or by hash of contact data: `{"clicked_at": ISO 8601, "customer"}`.
+        """Register clicks, by click id or hash of contact data: `{"clicked_at": ISO 8601, "customer"}`.
 
-        ValueError if one has another shape; none is registered then.
+        Raise ValueError, and register none, if one has another shape.
         """
         known = parsed(dict[str, GoogleClick], clicks)
         with self.lock:
@@ -166,9 +166,9 @@ class DataManager(GoogleApi):
             self.google.clicks.update(known)
 
     def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Fix the verdict on events, by transaction id or click id: `{"when", "reason"}`.
+        """Plant verdicts on events, by transaction id or click id: `{"when", "reason"}`.
 
-        ValueError if one has another shape or no such reason exists; none is planted then.
+        Raise ValueError, and plant none, if one has another shape or its reason doesn't exist.
         """
         planted = {key: read_ruling(each) for key, each in rulings.items()}
         with self.lock:
@@ -176,27 +176,27 @@ class DataManager(GoogleApi):
             self._rulings.update(planted)
 
     def switch(self, name: str, value: object) -> None:
-        """Turn one switch; ValueError if it has no such position."""
+        """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
         self.google.zero_is_final = bool(self.switches["zero_is_final"])
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
-        """The click ids and hashes of every conversion in the book, by transaction id."""
+        """Return the click ids and hashes of every conversion in the book, by transaction id."""
         with self.lock:
             self.settled()
             return self.google.book.known_by()
 
     def names(self) -> dict[str, str]:
-        """The name of each conversion action, by its id."""
+        """Return the name of each conversion action, by id."""
         return {id_: one.name for account in self.google.accounts.values() for id_, one in account.actions.items()}
 
     def state(self) -> dict[str, object]:
-        """Counters, book, latest refusals and how many requests wait, as of now, as JSON."""
+        """Return the current counters, book, recent refusals and number of waiting requests as JSON."""
         with self.lock:
             return {**super().state(), "processing": len(self._waiting)}
 
     def dump(self) -> dict[str, Any]:
-        """What both APIs share and its own requests, as JSON; quotas are not kept."""
+        """Return the state that both APIs share and this API's requests as JSON; quotas aren't saved."""
         with self.lock:
             return {
                 **super().dump(),
@@ -219,7 +219,7 @@ class DataManager(GoogleApi):
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
 
     def _denied(self, request: WireRequest, quota: Quota, parameters: frozenset[str]) -> WireResponse | None:
-        """The refusal of a request that does not reach its method."""
+        """Return the refusal of a request without a valid token, with unknown parameters or over quota; else None."""
         if not self._authorised(request):
             return self._refuse(401, rules.AUTHORISED.answer, rules.AUTHORISED.rule)
         if set(request.query) - _SYSTEM_PARAMETERS - parameters:
@@ -248,7 +248,7 @@ class DataManager(GoogleApi):
         return json_response(200, {"requestId": taken.id})
 
     def _violations(self, ingest: Any) -> list[RuleViolation]:
-        """Why the request is refused; later checks run only if earlier ones find nothing."""
+        """Return why the request is refused; each group of checks runs only if the previous one found nothing."""
         now, found = self._now(), list(malformed(ingest))
         if not found and not is_permitted(ingest, self.google.accounts):
             found = [(rules.LOGIN_ACCOUNT, "destinations")]
@@ -283,7 +283,7 @@ class DataManager(GoogleApi):
         return json_response(200, {"requestStatusPerDestination": statuses})
 
     def _process(self, now: datetime) -> None:
-        """Process every request that is due by now, in the order of falling due. The lock is held."""
+        """Process every request that is due, in order of due time. The lock is held."""
         due = [each for each in self._waiting if each.due <= now]
         self._waiting = [each for each in self._waiting if each.due > now]
         for taken in sorted(due, key=lambda each: each.due):
@@ -291,7 +291,7 @@ class DataManager(GoogleApi):
             taken.request.ClearField("events")
 
     def _outcome(self, taken: TakenRequest, destination: Any) -> DestinationOutcome:
-        """Process the events that go to this destination; those without references go to all."""
+        """Process the events for this destination; an event without references goes to all."""
         customer, action_id = destination.operating_account.account_id, destination.product_destination_id
         action = self.google.accounts[customer].actions[action_id]
         consent = taken.request.consent.ad_user_data
@@ -334,7 +334,7 @@ class DataManager(GoogleApi):
         )
 
     def _planted(self, event: Any, when: str) -> str | None:
-        """The reason planted on this event at this stage."""
+        """Return the reason planted on this event at this stage, if any."""
         rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
         return next((each.reason for each in rulings if each and each.when == when), None)
 
@@ -361,7 +361,7 @@ class DataManager(GoogleApi):
         self.note(self._now(), when="submit", reason=reason, field=field)
 
     def _request_id(self) -> str:
-        """A new request id: as long as the vendor's, and the same in every rehearsal."""
+        """Return a new request id, as long as the vendor's and the same in every run."""
         self._numbered += 1
         return str(uuid5(NAMESPACE_URL, f"sandbox-request-{self._numbered}"))
 

@@ -1,6 +1,6 @@
-"""The Data Manager's messages, read and answered in JSON as Google does.
+"""The Data Manager's messages, parsed and written as Google's JSON.
 
-The only module of the sandbox that imports `google-ads-datamanager`.
+The sandbox's only module that imports `google-ads-datamanager`.
 """
 
 import hashlib
@@ -37,22 +37,22 @@ _PLACE = re.compile(r"IngestEventsRequest\.?([\w.\[\]]*)")
 
 
 class UnreadableIngestError(ValueError):
-    """The body is not JSON of the request's message; the text is the path of the offending field.
+    """The body is not the request message in JSON; the error text is the path of the offending field.
 
-    Never quotes the value: it may be personal data.
+    It never quotes the value, which may be personal data.
     """
 
 
 def parse(body: bytes) -> Any:
-    """The `IngestEventsRequest` of a body, enums as names or numbers; `UnreadableIngestError` if it is another.
+    """Parse an `IngestEventsRequest`, enums as names or numbers; raise `UnreadableIngestError` if it is invalid.
 
-    A deprecated `product` is moved to its twin, `account_type`; that is -1 where the two disagree.
+    The deprecated `product` moves to its replacement `account_type`, which becomes -1 if the two disagree.
     """
     try:
         request = json_format.Parse(body.decode(), _Request(), ignore_unknown_fields=False)
     except (json_format.ParseError, UnicodeDecodeError, RecursionError) as refusal:
         place = _PLACE.search(str(refusal))
-        # `from None`: the parser quotes what it could not read.
+        # `from None`: the parser's message quotes the value
         raise UnreadableIngestError(place[1].rstrip(".") if place else "") from None
     for destination in request.destinations:
         for account in (destination.operating_account, destination.login_account):
@@ -63,22 +63,22 @@ def parse(body: bytes) -> Any:
 
 
 def as_json(request: Any) -> dict[str, Any]:
-    """The JSON form of an `IngestEventsRequest`, with its enums by name; `from_json` reads it."""
+    """Return an `IngestEventsRequest` in the JSON form that `from_json` reads, with enums by name."""
     return dict(json_format.MessageToDict(request))
 
 
 def from_json(document: Mapping[str, Any]) -> Any:
-    """The `IngestEventsRequest` that `as_json` wrote."""
+    """Return the `IngestEventsRequest` that `as_json` wrote."""
     return json_format.ParseDict(document, _Request())
 
 
 def click_ids(event: Any) -> dict[str, str]:
-    """The click ids that an event has, by kind."""
+    """Return an event's click ids, by kind."""
     return {kind: value for kind in CLICK_ID_KINDS if (value := getattr(event.ad_identifiers, kind))}
 
 
 def identifiers(event: Any) -> tuple[str, ...]:
-    """The hashes of an event's contact data, as sent: names of an address among them, empty if without a value."""
+    """Return the hashes of an event's contact data as sent, including address names; one without a value is empty."""
     found: list[str] = []
     for each in event.user_data.user_identifiers:
         kind = each.WhichOneof("identifier")
@@ -90,7 +90,7 @@ def identifiers(event: Any) -> tuple[str, ...]:
 
 
 def digest(event: Any) -> str:
-    """SHA-256 (hex) of an `Event` message, the same for every spelling of the same event."""
+    """Return the SHA-256 (hex) of an `Event` message, the same for every JSON spelling of the event."""
     plain = json_format.MessageToDict(event, use_integers_for_enums=True)
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -109,7 +109,7 @@ _STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-"""The canonical code of each HTTP status; INTERNAL for any other."""
+"""The canonical code of each HTTP status, INTERNAL for any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class RuleViolation:
     row: int | None = None
 
     def json(self, *, indexed: bool) -> dict[str, str]:
-        """The violation as Google writes it: events are at `events.events[3]`, all else at its plain path."""
+        """Return the violation as Google writes it: events as `events.events[3]`, everything else by its plain path."""
         path = self.field if self.row is None else f"events.events[{self.row}].{self.field}".rstrip(".")
         path = path if indexed else _INDEX.sub("", path)
         return {"field": path, "description": self.rule.rule, "reason": self.rule.answer}
@@ -140,7 +140,7 @@ def refusal(
     indexed: bool = True,
     quota: str = "",
 ) -> WireResponse:
-    """The answer to a refused request; `indexed` says whether paths name the row of a list."""
+    """Return the response to a refused request; `indexed` keeps list indices in paths."""
     info = {
         "@type": f"{_TYPE}.ErrorInfo",
         "reason": reason,
@@ -155,15 +155,15 @@ def refusal(
 
 
 def failed(status: int) -> WireResponse:
-    """The answer of an API that fails, perhaps after it took the events."""
+    """Return the response of an API that failed, perhaps after it accepted the events."""
     reason = "DEADLINE_EXCEEDED" if _STATUSES.get(status) == "DEADLINE_EXCEEDED" else rules.FAILING.answer
     return refusal(status, reason, "Internal error encountered.", "t-failed")
 
 
 def unreadable(path: str, *, indexed: bool) -> WireResponse:
-    """The answer to a body that is not the request's message: Google's front end refuses it before the platform.
+    """Return the response to an unreadable body or query, which Google's front end refuses before the API sees it.
 
-    It has neither reason nor request id.
+    It has neither a reason nor a request id.
     """
     description = "Invalid JSON payload received"
     field = path if indexed else _INDEX.sub("", path)
@@ -181,7 +181,7 @@ def _error(status: int, message: str, details: Sequence[object]) -> WireResponse
 
 @dataclass(frozen=True, slots=True)
 class DestinationOutcome:
-    """What became of one destination's rows: how many there were, and which failed for which reason."""
+    """The outcome for one destination: the number of rows, and the failed rows by reason."""
 
     records: int
     failed: Mapping[str, Sequence[int]]
@@ -189,7 +189,7 @@ class DestinationOutcome:
 
     @property
     def status(self) -> str:
-        """The destination's status, by name."""
+        """The destination's status name."""
         failures = sum(map(len, self.failed.values()))
         if not failures:
             return "SUCCESS"
@@ -199,7 +199,7 @@ class DestinationOutcome:
 def destination_status(
     destination: Any, outcome: DestinationOutcome | None, switches: Mapping[str, object], *, numeric: bool
 ) -> dict[str, object]:
-    """One destination, as it was sent, in the answer to a status request; without an outcome it is processing.
+    """Return one destination's entry in the response to a status request; without an outcome it is still processing.
 
     The switches `record_indices`, `failed_word` and `records_counted` shape it; `numeric` writes enums as numbers.
     """
