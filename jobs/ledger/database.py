@@ -34,8 +34,8 @@ class FileKind(StrEnum):
 def look(path: Path) -> FileKind:
     """Return the kind of file at `path`, without changing it.
 
-    The header is read through SQLite: closing any other descriptor of the file would release this process's locks on
-    the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
+    The header is read through SQLite: opening and closing the file directly, anywhere in the process, would release the
+    process's locks on the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
 
     Raises:
         OSError: the file cannot be read.

@@ -152,8 +152,8 @@ def numbers(
 ) -> dict[str, dict[int, NightNumbers]]:
     """Return the counts of each of these runs, by destination and run."""
     before, to = col(kind.moves.from_state), col(kind.moves.to_state)
-    # Rows that didn't reach the platform return to pending. So do suspect rows, until another row of their request is
-    # accepted; only then are they rejected.
+    # Rows that didn't reach the platform return to pending. So do suspect rows, which are rejected only once something
+    # else sent with them passes.
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
