@@ -115,7 +115,7 @@ _BY_SQLITE = {
 """Advice by a substring of SQLite's error message."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = Lock()
-"""Serializes upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
+"""Serialises upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
 _VERSION = table("alembic_version", column("version_num"))
 
 
@@ -229,7 +229,7 @@ def head() -> str:
 
 
 def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:
-    """Upgrade an older state in one transaction if `may_change`, else raise `LedgerError`."""
+    """Upgrade an older state if `may_change`, else raise `LedgerError`; a failed upgrade leaves it unchanged."""
     with connection.execution_options(read_only=True).begin():
         has_versions = inspect(connection).has_table(_VERSION.name)
         found = list(connection.scalars(select(_VERSION.c.version_num))) if has_versions else []

@@ -205,8 +205,8 @@ class DedupCandidates:
     def find_duplicates(self, within: timedelta) -> None:
         """Split the candidates, ordered by rank, time and lead id, into those that count and their duplicates.
 
-        A candidate is a duplicate if it shares a key with one that counts and lies within `within` of it. Duplicates
-        don't cause further duplicates, and a sent conversion always counts.
+        A candidate is a duplicate if it shares a key with one that counts and their times differ by at most `within`.
+        Duplicates don't cause further duplicates, and a sent conversion always counts.
         """
         span = within // _MICROSECOND
         for rank, at, lead, dedup_keys in self._database.execute(_ORDERED):

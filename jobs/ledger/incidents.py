@@ -63,7 +63,7 @@ class Notice:
 
 
 def _written(cause: IncidentId) -> str:
-    """Serialize an incident's id; `_read` is the inverse."""
+    """Serialise an incident's id; `_read` is the inverse."""
     about = cause.about
     match about:
         case None:
@@ -246,10 +246,9 @@ def note_found(
 
 
 def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
-    """Return the undelivered notices, oldest first, after updating the addresses each is still owed to.
+    """Return the undelivered notices, oldest first, after updating which of `addresses` each is still owed to.
 
-    A notice that reached nobody is owed to every configured address: a wrong address may have been corrected. Addresses
-    no longer configured are dropped.
+    A notice not delivered anywhere is owed to all of `addresses`, in case a wrong one was corrected.
     """
     owed = []
     rows = session.exec(

@@ -277,13 +277,9 @@ def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list
 
 
 def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
-    """Return the leads that may still have something to send, longest unread first.
+    """Return the leads last read before `before` that may still have something to send, longest unread first.
 
-    Args:
-        session: an open transaction.
-        account: the ledger's account.
-        since: leads created or clicked since then, or with anything open, may have something to send.
-        before: leads read since then are left out.
+    These are leads created or clicked since `since`, or with anything open, and not marked deleted.
     """
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
@@ -473,13 +469,9 @@ def has_click_id(account: str) -> ColumnElement[bool]:
 
 
 def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]) -> None:
-    """Erase contact hashes that no unsent row can use, and click ids whose windows have closed.
+    """Erase contact hashes that no unsent row can use, and click ids older than `clicks_before`.
 
-    Args:
-        session: an open transaction.
-        account: the ledger's account.
-        clicks_before: click ids older than this are erased.
-        but: cutoffs for specific kinds, overriding `clicks_before`.
+    `but` overrides that cutoff for specific kinds of click ids.
     """
     destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
     for destination in session.exec(destinations).all():

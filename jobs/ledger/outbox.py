@@ -51,7 +51,7 @@ SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliverySta
 UNSETTLED = OPEN | FROZEN
 """States in which a correction blocks the next one of the same delivery."""
 WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
-"""The columns that `why_of` takes: grouping by them computes the cause per group, not per delivery as SQL would."""
+"""The columns that `why_of` takes: grouping by them computes each cause once per group, not per delivery in SQL."""
 
 
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
@@ -117,10 +117,7 @@ def _record_of(
 
 
 def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
-    """Flag the row's lead for a correction check, and for planning too if `to_plan` is set or the row is a correction.
-
-    A correction may be a retraction, after which the conversion can occur again.
-    """
+    """Flag the lead for a correction check; after a correction, which may be a retraction, for planning too."""
     lead = session.get_one(LeadRow, (row.account, row.lead))
     lead.to_correct = True
     lead.to_plan = lead.to_plan or to_plan or isinstance(row, Adjustment)
@@ -263,9 +260,9 @@ def is_any(session: Session, account: str, conversion: str, destination: str | N
 
 
 def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each of these conversion ids that keys of a since renamed conversion were made with, and its current id.
+    """Yield `(old, current)` for each of these conversion ids that delivery keys were made with before a rename.
 
-    Ids that a delivery has now are ignored. Any other id costs a scan of all deliveries, so pass only new ids.
+    Ids that a delivery has now are skipped; any other id costs a scan of all deliveries, so pass only new ids.
     """
     new = [each for each in sorted(conversions) if not is_any(session, account, each)]
     if not new:
@@ -326,9 +323,9 @@ def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
 
 
 def put_off_again(session: Session, ledger: Ledger) -> list[str]:
-    """Return the leads of deliveries that a platform put off in this run and in an earlier one, by delivery id.
+    """Return the leads of deliveries that a platform deferred in this run and in an earlier one, by delivery id.
 
-    A delivery put off when its outcome was fetched may already be submitted again.
+    A delivery deferred when its outcome was fetched may already be submitted again.
     """
     was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
     late = func.max(case((col(Transition.from_state) == DeliveryState.SUBMITTED, 1), else_=0))
@@ -376,19 +373,11 @@ def due(
     after: OutboxRow | None = None,
     limit: int,
 ) -> list[Sent]:
-    """Return a page of pending rows that are due, oldest first.
+    """Return up to `limit` pending rows that are due, oldest first, following the row `after`.
 
-    Args:
-        session: an open transaction.
-        kind: deliveries or corrections.
-        account: the ledger's account.
-        destination: where the rows go.
-        of: the conversions of the deliveries, or the target of the corrections.
-        now: the time by which rows must be due.
-        new_by: rows counted by the volume guard must have been due by then; None excludes all of them.
-        approved_in: only rows that a human approved in this run.
-        after: the last row of the previous page.
-        limit: the page size.
+    `of` selects deliveries by conversion, or corrections by target. Rows subject to the volume guard are returned only
+    if they were due by `new_by`, and not at all if that is None. `approved_in` selects deliveries that a human approved
+    in that run.
     """
     place = (col(kind.at), col(kind.id))
     wanted = [*_due(kind, account, destination, of, now), _may_go(kind, new_by)]

@@ -123,7 +123,7 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
 
 
 def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
-    """Return when the last request that may have reached the platform with this row was sent, or None."""
+    """Return when the last request that may have brought this row to the platform was sent, or None."""
     kind = row_kind(sent)
     times = select(func.max(Request.sent_at)).join(kind.attempts, col(kind.attempts.request) == col(Request.id))
     return session.exec(times.where(kind.attempted == sent.id, went_out())).one()
@@ -180,7 +180,7 @@ def first_sends(
 
 
 def _went_before(kind: RowKind) -> ColumnElement[bool]:
-    """Match attempts whose row went out in an earlier request, one by one, as there may be years of attempts."""
+    """Match attempts whose row went out in an earlier request; correlated, as there may be years of attempts."""
     earlier, before = aliased(kind.attempts), aliased(Request)
     return exists().where(
         getattr(earlier, kind.name) == kind.attempted,

@@ -29,10 +29,7 @@ class Refusals:
 def find(
     session: Session, kind: RowKind, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]], limit: int
 ) -> list[OutboxRow]:
-    """Return up to `limit` rejected rows, longest rejected first.
-
-    `places` are the conversions and destinations to consider: those the settings still have.
-    """
+    """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
     last = select(func.max(kind.moves.id)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
     rows = select(kind.sent).where(*_meant(kind.sent, account, wanted, places))
     return list(session.exec(rows.order_by(last, col(kind.sent.id)).limit(limit)))
@@ -115,16 +112,11 @@ class BackfillRequest:
 
 
 def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> BackfillPlace:
-    """Return the cursor of an interrupted reading of the same leads, or a new one at the first page.
+    """Return the cursor of an interrupted reading of leads created since `reads_from`, or a new one at the first page.
 
-    If contact data is needed, reading starts over when the earlier pages lack it for leads created up to `fresh_to`, or
-    when another run came between and erased contact data that no row was waiting for.
-
-    Args:
-        ledger: stores the cursor.
-        reads_from: leads created since then are read.
-        fresh_to: leads created before then are read in full even if unchanged; None if contact data isn't needed.
-        now: when this reading begins.
+    Leads created before `fresh_to` are read in full even if unchanged; None means contact data isn't needed. If it is,
+    reading starts over when the earlier pages lack it for some of these leads, or when another run came between and
+    erased contact data that no row was waiting for.
     """
     with ledger.writing() as session:
         row = session.get(BackfillPlace, ledger.account)

@@ -71,8 +71,7 @@ def expect_undone(
     """Return if a night is still to be done; with `if_missed`, only if it was missed.
 
     Raises:
-        NightDoneError: there is nothing to do; it carries the time of the next pass, scheduled by `passes`, the delays
-            after a night.
+        NightDoneError: there is nothing to do; carries the time of the next pass (`passes` are delays after a night).
     """
     done = done_since(session, account, night, today=today)
     if done is not None or (if_missed and not is_missed(session, account, night, today=today)):
@@ -80,9 +79,9 @@ def expect_undone(
 
 
 def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> datetime | None:
-    """Return when to fetch outcomes of the last night next, or None if no pass is left; `after` are delays from its end.
+    """Return when to fetch outcomes of the last night next, or None if no pass is left.
 
-    A late pass covers those that were due before it.
+    `after` are the passes' delays from the night's end; a late pass covers those due before it.
     """
     last = session.exec(
         select(Run).where(Run.account == account, col(Run.night).is_not(None)).order_by(col(Run.id).desc()).limit(1)
@@ -208,7 +207,7 @@ class Ledger:
     lock: Lock
 
     def remember(self, request: int) -> None:
-        """Record a request about to be sent outside the state, so that a copy without it is detected."""
+        """Record, outside the state, a request about to be sent, so that a copy without it is detected."""
         self.lock.remember(self.epoch, request)
 
     @contextmanager

@@ -276,7 +276,7 @@ class OutboxRow(SQLModel):
     reason: str | None = None
     """One of our own reasons; a reason given by the platform is in `code`."""
     detail: str | None = None
-    """What the reason was found in."""
+    """Specifics of the reason, such as where it was found."""
     not_before: datetime | None = None
     """When a pending row is due."""
     deferred_until: datetime | None = None

@@ -136,14 +136,9 @@ def settle_merges(
     since: datetime,
     in_use: Collection[str] | None = None,
 ) -> None:
-    """At the end of a reading, detect labels that were merged into a label in use.
+    """At the end of a reading begun at `since`, detect labels that were merged into a label in use.
 
-    Args:
-        session: an open transaction.
-        ledger: the account's ledger.
-        meanings: where the settings place the labels they name.
-        since: when the reading began.
-        in_use: the labels that leads have; None uses the stored ones, for a reading that did not show all leads.
+    `in_use` are the labels that leads have; None uses the stored ones, for a reading that did not show all leads.
     """
     account = ledger.account
     if in_use is None:
