@@ -196,7 +196,7 @@ def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, s
 
 
 def pending(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
-    """Return the conversion and expiry of each pending delivery to a destination that can expire."""
+    """Return the conversion and expiry of each delivery pending for a destination, if it expires."""
     rows = session.exec(
         select(Delivery.conversion, Delivery.expires_at).where(
             Delivery.account == account,

@@ -277,7 +277,7 @@ def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list
 
 
 def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
-    """Return the leads last read before `before` that may still have something to send, longest unread first.
+    """Return leads that may still have something to send, unread since `before`, longest unread first.
 
     These are leads created or clicked since `since`, or with anything open, and not marked deleted.
     """
@@ -285,7 +285,7 @@ def worth_reading(session: Session, account: str, *, since: datetime, before: da
 
 
 def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
-    """Return when the longest-unread lead of `worth_reading` was last seen or requested."""
+    """Return when the longest-unread lead with possibly something to send was last seen or requested."""
     wanted = select(func.min(_READ_AT)).where(LeadRow.account == account, _is_worth_reading(account, since))
     found: datetime | None = session.exec(wanted).one()
     return found

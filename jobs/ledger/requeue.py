@@ -155,7 +155,7 @@ def end_reading(ledger: Ledger) -> None:
 def skipped(
     session: Session, account: str, asked: BackfillRequest, *, after: Delivery | None, limit: int
 ) -> list[tuple[Delivery, LeadRow]]:
-    """Return the next deliveries skipped as before their start that may lie in the requested range.
+    """Return the next deliveries skipped for preceding their start that may lie in the requested range.
 
     They are ordered by destination and time. An undated one may lie in the range if its lead's last update, or the time
     recorded for it, does.
