@@ -1,1 +1,1 @@
-"""The state of one account in SQLite: what was read, what was sent, and where everything stands."""
+"""An account's state in SQLite: the leads read, the conversions sent, and their delivery states."""

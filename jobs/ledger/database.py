@@ -1,4 +1,4 @@
-"""An account's SQLite file: opened, upgraded, copied, and told apart from other files."""
+"""Open, upgrade, copy and identify an account's SQLite file."""
 
 import errno
 import fcntl
@@ -19,28 +19,27 @@ from sqlalchemy import Connection, Engine, column, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError
 
 APPLICATION_ID = 0x4F504C53  # "OPLS"
-"""Stands in the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
+"""Written to the header of every ledger (https://sqlite.org/pragma.html#pragma_application_id)."""
 
 
 class FileKind(StrEnum):
-    """What a ledger's path holds."""
+    """What exists at a ledger's path."""
 
     NOTHING = "nothing"
-    """No file, an empty one, or a database without tables, which a killed first run leaves."""
+    """No file, an empty file, or a database without tables (left by a killed first run)."""
     LEDGER = "ledger"
     FOREIGN = "foreign"
-    """Not a ledger."""
 
 
 def look(path: Path) -> FileKind:
-    """What kind of file this is, without changing it.
+    """Return the kind of file at `path`, without changing it.
 
-    SQLite itself opens it: closing a descriptor of the file, anywhere in the process, would release the locks by which
-    this process holds the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
+    The header is read through SQLite: opening and closing the file directly, anywhere in the process, would release the
+    process's locks on the state (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks).
 
     Raises:
-        OSError: it cannot be read.
-        sqlite3.DatabaseError: it is damaged, or locked.
+        OSError: the file cannot be read.
+        sqlite3.DatabaseError: the file is damaged or locked.
     """
     try:
         if path.is_dir():
@@ -63,16 +62,16 @@ def look(path: Path) -> FileKind:
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, and makes no file beside one that has no log of its own."""
+    """Open a read-only connection, which creates no side files unless the database already has a WAL."""
     log = path.with_name(f"{path.name}-wal")
     has_log = log.exists() and log.stat().st_size > 0
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}", uri=True)
 
 
 def open_privately(path: Path, mode: str) -> IO[Any]:
-    """Open a file, never through a symlink; if this creates it, only its owner may access it, whatever the umask.
+    """Open a file without following symlinks; a new file is accessible only to its owner, whatever the umask.
 
-    SQLite gives a ledger's side files the ledger's own permissions.
+    SQLite creates a ledger's side files with the ledger's own permissions.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open(path, mode, encoding=None if "b" in mode else "utf-8", opener=_privately)
@@ -88,12 +87,12 @@ def _privately(name: str, flags: int) -> int:
 
 
 BUSY_MS = 5_000
-"""How long a statement waits for another process's write to end."""
+"""How long a statement waits for another process's write lock."""
 _LET_WRITE = "give this user write access to the file and its folder"
 _MAKE_ROOM = "make room and run again: what was committed is safe"
 _DAMAGED = "it is damaged; restore it from a backup (keep the damaged file: it may hold receipts)"
 _UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
-"""What reading damaged bytes raises."""
+"""Exceptions that reading damaged data may raise."""
 _BY_SYSTEM = {
     errno.EACCES: _LET_WRITE,
     errno.EPERM: _LET_WRITE,
@@ -101,7 +100,7 @@ _BY_SYSTEM = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
 }
-"""What to do about an error of the system's."""
+"""Advice by `errno`."""
 _BY_SQLITE = {
     "locked": "another program is writing to it; try again when that has ended",
     "readonly": f"it cannot be written; {_LET_WRITE}",
@@ -113,19 +112,19 @@ _BY_SQLITE = {
     "unable to open": "it cannot be opened; check that the folder exists and is writable",
     "disk i/o error": "the disk does not take or give its data; check the disk, then run again",
 }
-"""What to do about an error of SQLite's, by a part of its text."""
+"""Advice by a substring of SQLite's error message."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = Lock()
-"""Alembic keeps its context in global variables, and accounts are opened side by side."""
+"""Serialises upgrades: Alembic keeps its context in globals, and accounts are opened concurrently."""
 _VERSION = table("alembic_version", column("version_num"))
 
 
 class LedgerError(Exception):
-    """The state cannot be used; the message says what to do, and nothing was lost."""
+    """The state cannot be used; nothing was lost, and the message says what to do."""
 
 
 class NoStateError(LedgerError):
-    """There is no state where one should be; the message says how to get it back, or how to begin."""
+    """The expected state is missing; the message says how to restore or create it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -136,11 +135,11 @@ class NoStateError(LedgerError):
 
 
 def open_engine(path: Path, *, for_writing: bool) -> Engine:
-    """Open the state at `path`, upgraded if it is for writing; this never creates one.
+    """Open the existing state at `path`, upgrading it first if opened for writing.
 
     Raises:
-        NoStateError: there is none.
-        LedgerError: it is somebody else's file, outdated (for reading only), corrupt, locked, read-only, on a full
+        NoStateError: there is no state.
+        LedgerError: the file is not a ledger, outdated (when opened for reading), corrupt, locked, read-only, on a full
             disk, or from a newer version.
     """
     if not has_state(path):
@@ -152,7 +151,7 @@ def create_state(path: Path) -> None:
     """Create an account's state.
 
     Raises:
-        LedgerError: there is one already, or another file, or it cannot be created.
+        LedgerError: a state or another file already exists, or the state cannot be created.
     """
     if has_state(path):
         raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
@@ -162,10 +161,10 @@ def create_state(path: Path) -> None:
 
 
 def has_state(path: Path) -> bool:
-    """Whether there is a state at `path`, of whatever version.
+    """Return whether a state of any version exists at `path`.
 
     Raises:
-        LedgerError: there is another file, or it cannot be read.
+        LedgerError: the file is not a ledger, or cannot be read.
     """
     with explained(path):
         found = look(path)
@@ -177,10 +176,10 @@ def has_state(path: Path) -> bool:
 
 
 def copy_state(source: Path, target: Path) -> None:
-    """Copy a state consistently while another process may be writing it; where there is none, create one.
+    """Copy a consistent snapshot of a state, even while another process writes; without a source, create a new state.
 
     Raises:
-        LedgerError: it is not a state, or cannot be read.
+        LedgerError: the source is not a ledger, or cannot be read.
     """
     if not has_state(source):
         create_state(target)
@@ -194,11 +193,11 @@ def copy_state(source: Path, target: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the file system into sentences an operator can act on."""
+    """Turn SQLite and file-system errors into a `LedgerError` whose message an operator can act on."""
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        # The driver's own error: SQLAlchemy's text includes the statement and its values.
+        # Use the driver's error: SQLAlchemy's message includes the statement and its values.
         raise LedgerError(_advice(path, getattr(error, "orig", None) or error)) from None
     except OSError as error:
         advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
@@ -216,7 +215,7 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
             with engine.connect() as connection:
                 _bring_up_to_date(path, connection, may_change=may_change)
                 if may_change and _forget_statistics(connection):
-                    # A connection caches them.
+                    # The connection caches statistics.
                     connection.invalidate()
         except BaseException:
             engine.dispose()
@@ -225,16 +224,16 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
 
 
 def head() -> str:
-    """The newest revision: the files of the migrations begin with theirs, in order."""
+    """Return the newest revision, read from the ordered file-name prefixes of the migrations."""
     return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
 
 
 def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -> None:
-    """Upgrade the state if it is older and may be changed; it stays as it is where that fails."""
+    """Upgrade an older state if `may_change`, else raise `LedgerError`; a failed upgrade leaves it unchanged."""
     with connection.execution_options(read_only=True).begin():
         has_versions = inspect(connection).has_table(_VERSION.name)
         found = list(connection.scalars(select(_VERSION.c.version_num))) if has_versions else []
-    # Nearly every opening ends here: alembic takes longer to load than everything else.
+    # The usual case returns before importing Alembic, which takes longer to load than everything else.
     if found == [head()]:
         return
     from alembic import command  # noqa: PLC0415
@@ -262,17 +261,17 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         raise LedgerError(f"{path}: the state could not be brought up to date: {error}") from None
 
 
-# One engine a path: SQLAlchemy keeps what it compiles for each engine's dialect, even after the engine is gone.
+# One engine per path: SQLAlchemy keeps compiled statements per engine dialect, even after the engine is disposed of.
 @lru_cache(maxsize=1024)
 def _engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        # SQLAlchemy begins transactions itself: the driver would begin them too late, and lose updates.
+        # SQLAlchemy issues BEGIN itself: the driver's implicit BEGIN comes too late and would lose updates.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=wal")
-        # With `normal` a power cut could forget a receipt that was committed.
+        # With `normal`, a power cut could lose a committed receipt.
         connection.execute("PRAGMA synchronous=full")
         connection.execute("PRAGMA foreign_keys=on")
         connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
@@ -286,10 +285,10 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-# Statistics that an ANALYZE left while a state was small mislead SQLite for good. Without any, its plans are the same
-# in every state, and their growth is tested.
+# Statistics from an ANALYZE of a small state mislead the query planner for good. Without statistics, plans are the same
+# in every state, and tests check how they scale.
 def _forget_statistics(connection: Connection) -> bool:
-    """Drop SQLite's statistics; whether there were any."""
+    """Drop SQLite's planner statistics and return whether any existed."""
     found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')"
     with connection.execution_options(read_only=True).begin():
         tables = list(connection.exec_driver_sql(found).scalars())
@@ -301,11 +300,11 @@ def _forget_statistics(connection: Connection) -> bool:
 
 
 _WRAPPERS = (__name__, "jobs.ledger.runs")
-"""Their frames are in the traceback of everything done in a transaction."""
+"""Modules whose frames appear in the traceback of any error raised inside a transaction."""
 
 
 def _is_of_a_row(error: BaseException) -> bool:
-    """Whether reading a row raised it: what we wrote can be read, so that row is damaged."""
+    """Return whether reading a row raised the error: everything we write is readable, so that row is damaged."""
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [name for name in modules if name.startswith(("jobs.", "connectors."))]
     is_ledgers = bool(ours) and ours[-1].startswith("jobs.ledger.") and ours[-1] not in _WRAPPERS
@@ -313,13 +312,13 @@ def _is_of_a_row(error: BaseException) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """The kind of an error and its place in the code, without its text, which may quote the row."""
+    """Return an error's type and source location, omitting its message, which may quote the row."""
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
 
 
 def _advice(path: Path, error: object) -> str:
-    """What to do about an error of SQLite's, without its text, which may quote a row."""
+    """Return advice for a SQLite error, omitting its message, which may quote a row."""
     text = str(error).lower()
     unexpected = "this is unexpected; nothing of this transaction was kept"
     advice = next((advice for part, advice in _BY_SQLITE.items() if part in text), unexpected)
@@ -332,9 +331,9 @@ _PREFIX = "oplead-sync-copy-"
 
 @contextmanager
 def throwaway(source: Path | None = None) -> Iterator[Path]:
-    """A copy of a state, or an empty one where there is none, that exists as long as the block.
+    """Yield a temporary copy of a state (a new state if `source` is None or missing) and delete it afterwards.
 
-    A killed process leaves it to the next `sweep`; until then only its owner can read it.
+    If the process is killed, the copy remains, readable only by its owner, until the next `sweep`.
 
     Raises:
         LedgerError: the state cannot be read.
@@ -350,7 +349,7 @@ def throwaway(source: Path | None = None) -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Remove the copies of processes that died; those in use, and other users', stay."""
+    """Remove the copies left by dead processes, but not those in use or owned by other users."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if folder.lstat().st_uid == os.getuid():
@@ -359,11 +358,11 @@ def sweep() -> None:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A folder that is locked as long as its process lives: the system releases the lock, however that ends."""
+    """Yield a locked temporary folder; the operating system releases the lock however the process ends."""
     with ExitStack() as stack:
         while True:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            # Another process's sweep may have been faster than the lock.
+            # Another process may have swept the folder before it was locked.
             with suppress(FileNotFoundError):
                 stack.enter_context(_locked(folder, fcntl.LOCK_EX))
                 if folder.exists():
@@ -374,7 +373,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Raises OSError where it is no folder, or another process has locked it."""
+    """Hold a lock on a folder; raise OSError if it is not a folder or, with LOCK_NB, another process has locked it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, how)

@@ -1,4 +1,4 @@
-"""By what conversions that count once are recognised, tonight and on earlier nights."""
+"""Deduplication keys of conversions that count once, and the search for duplicates within and across nights."""
 
 import json
 import sqlite3
@@ -20,11 +20,11 @@ from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
 
 _AT_ONCE = 500
-"""Dedup keys asked about in one statement."""
+"""Deduplication keys per statement."""
 
 
 def record(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
-    """Keep the dedup keys of a delivery that counts, in addition to those it had before."""
+    """Add deduplication keys to those already stored for a delivery that counts."""
     for dedup_key in sorted(dedup_keys):
         row = DedupKey(
             account=delivery.account,
@@ -38,7 +38,7 @@ def record(session: Session, delivery: Delivery, at: datetime, dedup_keys: Itera
 
 
 def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
-    """The dedup keys on record of a delivery."""
+    """Return the stored deduplication keys of a delivery."""
     return frozenset(
         session.exec(
             select(DedupKey.dedup_key).where(
@@ -52,7 +52,7 @@ def dedup_keys_of(session: Session, delivery: Delivery) -> frozenset[str]:
 
 
 def rank(delivery: Delivery | None) -> Rank:
-    """Its place among deliveries that could be the same conversion."""
+    """Return a delivery's rank among those that may be the same conversion; None is a delivery not created yet."""
     state = None if delivery is None else DeliveryState(delivery.state)
     if state is DeliveryState.PENDING:
         return Rank.PENDING
@@ -60,7 +60,7 @@ def rank(delivery: Delivery | None) -> Rank:
 
 
 def counting(session: Session, account: str, route: Route, dedup_keys: Iterator[str]) -> Iterator[Candidate]:
-    """The candidates on record that share one of these keys, except leads that are about to be judged."""
+    """Yield stored candidates that share one of these keys, except for leads about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
         .join(Delivery, _its_delivery())
@@ -70,7 +70,7 @@ def counting(session: Session, account: str, route: Route, dedup_keys: Iterator[
             DedupKey.conversion == route.conversion,
             DedupKey.destination == route.destination,
             col(DedupKey.dedup_key).in_(bindparam("some", expanding=True)),
-            # A lead that waits for its label to be understood is not judged tonight either.
+            # A lead waiting for a possible status rename to be settled isn't judged tonight either.
             or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
         )
     )
@@ -80,13 +80,13 @@ def counting(session: Session, account: str, route: Route, dedup_keys: Iterator[
 
 
 def erase_idle(session: Session, account: str, routes: Collection[Route], *, now: datetime) -> None:
-    """Erase what no later conversion could be a duplicate of."""
+    """Erase the deduplication keys that no later conversion can match."""
     of_use = or_(
         *(
             and_(
                 col(DedupKey.conversion) == route.conversion,
                 col(DedupKey.destination) == route.destination,
-                # It may be sent as long as its click is remembered.
+                # A conversion may be sent for as long as the platform remembers its click.
                 col(DedupKey.at) >= now - route.once.within - route.remembered,
             )
             for route in routes
@@ -121,12 +121,12 @@ SELECT conversion, count(DISTINCT lead)
 FROM taken_up JOIN shared USING (account, conversion, destination, kind, value)
 GROUP BY conversion
 """
-# Each step lists what the next one looks up, and DISTINCT keeps SQLite from merging two of them: joined at once, and
-# without statistics, it scans every delivery of the account for every click.
+# Each step lists the keys the next one looks up, and DISTINCT keeps SQLite from merging steps: without statistics, a
+# single join scans every delivery of the account for every click.
 
 
 def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
-    """How many leads' conversions this run took up while another lead's with the same click counts, by conversion."""
+    """Count, by conversion, the leads queued in this run that share a click id with another lead that counts."""
     statement = sqlalchemy.text(_SHARED_CLICKS).bindparams(
         bindparam("frozen", expanding=True), bindparam("counting", expanding=True)
     )
@@ -135,7 +135,7 @@ def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
         "pending": DeliveryState.PENDING,
         "frozen": list(FROZEN),
         "counting": list(COUNTING),
-        # It identifies a browser, not a click.
+        # Identifies a browser, not a click.
         "browser": ClickIdKind.FBP,
     }
     rows = session.connection().execute(statement, values)
@@ -143,7 +143,7 @@ def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
 
 
 def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
-    """The delivery that counts, of a row."""
+    """Match a `DedupKey` row to its delivery, if that counts."""
     return and_(
         col(Delivery.account) == col(DedupKey.account),
         col(Delivery.lead) == col(DedupKey.lead),
@@ -173,21 +173,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DedupCandidates:
-    """The candidates of one conversion at one destination, and which of them are duplicates."""
+    """Find duplicates among the candidates of one conversion at one destination, in a private on-disk database."""
 
     def __init__(self) -> None:
-        # SQLite gives a database without a name a file that nobody else can open and that goes when it is closed.
+        # An unnamed database is a private temporary file that SQLite deletes on close.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode=off")
         self._database.executescript(_TABLES)
         self._database.execute("BEGIN")
 
     def close(self) -> None:
-        """Forget them all."""
+        """Discard all candidates."""
         self._database.close()
 
     def add(self, candidate: Candidate) -> None:
-        """Add a candidate; one without dedup keys cannot be a duplicate."""
+        """Add a candidate, ignoring one without deduplication keys, which cannot be a duplicate."""
         if candidate.dedup_keys:
             at = (candidate.at - _EPOCH) // _MICROSECOND
             row = (candidate.rank, at, candidate.lead, json.dumps(sorted(candidate.dedup_keys)))
@@ -195,7 +195,7 @@ class DedupCandidates:
             self._database.execute("INSERT OR IGNORE INTO dedup_key SELECT value FROM json_each(?)", row[-1:])
 
     def dedup_keys(self) -> Iterator[str]:
-        """Every dedup key, in order; candidates with keys that are known may be added meanwhile."""
+        """Yield every deduplication key in order; candidates with known keys may be added during iteration."""
         last = ""
         some = "SELECT dedup_key FROM dedup_key WHERE dedup_key > ? ORDER BY dedup_key LIMIT ?"
         while rows := self._database.execute(some, (last, _AT_ONCE)).fetchall():
@@ -203,10 +203,10 @@ class DedupCandidates:
             ((last,),) = rows[-1:]
 
     def find_duplicates(self, within: timedelta) -> None:
-        """Find out, by rank, then time, then id, which candidates count and which are their duplicates.
+        """Split the candidates, ordered by rank, time and lead id, into those that count and their duplicates.
 
-        Each counts unless one that counts shares a key with it and happened within that time of it. A duplicate
-        makes no other one, and what was sent always counts.
+        A candidate is a duplicate if it shares a key with one that counts and their times differ by at most `within`.
+        Duplicates don't cause further duplicates, and a sent conversion always counts.
         """
         span = within // _MICROSECOND
         for rank, at, lead, dedup_keys in self._database.execute(_ORDERED):
@@ -218,6 +218,6 @@ class DedupCandidates:
                 self._database.execute("INSERT OR REPLACE INTO duplicate VALUES (?, ?)", (lead, *first))
 
     def counting_for(self, lead: LeadId) -> LeadId | None:
-        """The lead that counts instead of this one, if it is a duplicate."""
+        """Return the lead that counts instead of this one, or None if this one is not a duplicate."""
         row = self._database.execute("SELECT counts FROM duplicate WHERE lead = ?", (lead,)).fetchone()
         return None if row is None else LeadId(row[0])

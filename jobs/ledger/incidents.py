@@ -1,4 +1,4 @@
-"""What alerts are based on, what each night did, and where incidents are kept."""
+"""Nightly figures that alerts are based on, and stored incidents and their undelivered notices."""
 
 import json
 from collections import defaultdict
@@ -21,7 +21,7 @@ from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 
 
 class IncidentKind(StrEnum):
-    """What an incident is about; within a scope, or with an anomaly or a version, it is one of its own."""
+    """The kind of problem an incident reports; each scope, anomaly or API version has its own incident."""
 
     SOURCE = "source"
     STOPPED = "stopped"
@@ -38,16 +38,16 @@ class IncidentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IncidentId:
-    """What tells an incident from others; notified once however often it is found, until it clears."""
+    """An incident's identity: while it stays open, finding it again sends no further notice."""
 
     kind: IncidentKind
     about: Scope | AnomalyCause | str | None = None
-    """None for the source, the name of a version that ends, an anomaly's cause; else a scope."""
+    """None for `SOURCE`, a version name for `ENDS`, a cause for `ANOMALY`, otherwise a scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something a human is needed for, and the values it is worded with: counts, ids, nobody's data."""
+    """A problem that needs a human, with the values for its wording: counts and ids, never personal data."""
 
     id: IncidentId
     values: Mapping[str, object]
@@ -55,15 +55,15 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An incident in words."""
+    """An incident's human-readable message."""
 
     title: str
     text: str
-    """What happened, and what to do about it."""
+    """What happened and how to respond."""
 
 
 def _written(cause: IncidentId) -> str:
-    """How an incident's id is stored; `_read` reads it."""
+    """Serialise an incident's id; `_read` is the inverse."""
     about = cause.about
     match about:
         case None:
@@ -93,22 +93,22 @@ def _read(written: str) -> IncidentId:
 
 @dataclass(frozen=True, slots=True)
 class NightNumbers:
-    """What one night did at one destination."""
+    """One night's delivery counts at one destination."""
 
     sent: int = 0
     accepted: int = 0
     rejected: int = 0
-    """Without expected rejections."""
+    """Excludes expected rejections."""
     unconfirmed: int = 0
 
     @property
     def settled(self) -> int:
-        """How many were settled, without expected rejections."""
+        """The number settled, excluding expected rejections."""
         return self.accepted + self.rejected + self.unconfirmed
 
     @property
     def acceptance(self) -> Fraction:
-        """The share of those that was accepted."""
+        """The accepted share of those settled; raises ZeroDivisionError if none were."""
         return Fraction(self.accepted, self.settled)
 
     def __add__(self, other: "NightNumbers") -> "NightNumbers":
@@ -121,14 +121,14 @@ class NightNumbers:
 
 
 _ENDED = (0, 1, 3)
-"""Exit codes of a run that did what it could; one that was refused, or broke, is no night."""
+"""Exit codes of completed runs; a refused or crashed run is not a night."""
 
 
 def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
-    """The night that each run since then belongs to, by its local date; the present run included.
+    """Map each run since `since`, including the current one, to the local date of its night.
 
-    A date is a night if a run ended on it, or is under way; runs that died on that date belong to it too. A run that
-    only asks for outcomes belongs to the night before it, even past midnight.
+    A date is a night if a run completed on it or is under way; runs that died on that date count towards it. A run that
+    only asks for outcomes belongs to the preceding night, even past midnight.
     """
     found: dict[int, date] = {}
     nights: set[date] = set()
@@ -150,12 +150,12 @@ def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) 
 def numbers(
     session: Session, account: str, kind: RowKind, runs_wanted: Collection[int]
 ) -> dict[str, dict[int, NightNumbers]]:
-    """What each of these runs did, by destination and run."""
+    """Return the counts of each of these runs, by destination and run."""
     before, to = col(kind.moves.from_state), col(kind.moves.to_state)
-    # What did not reach its platform goes back to pending. So does a suspect row, until something sent with it has
-    # passed; it is rejected then.
+    # Rows that didn't reach the platform return to pending. So do suspect rows, which are rejected only once something
+    # else sent with them passes.
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
-    # Such as a lead that is sent by contact data and came without an ad.
+    # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
         col(kind.attempted) == col(kind.moved),
         col(kind.attempts.code) == col(kind.moves.code),
@@ -181,7 +181,7 @@ def numbers(
 
 
 def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
-    """The destinations and actions that accepted something, at once or later, in this run."""
+    """Return the destinations and actions that received or accepted at least one row in this run."""
     rows = session.exec(
         select(kind.sent.destination, kind.sent.action)
         .join(kind.moves, col(kind.moved) == col(kind.sent.id))
@@ -196,7 +196,7 @@ def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, s
 
 
 def pending(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
-    """The conversion of each delivery that waits for a destination, and when it expires."""
+    """Return the conversion and expiry of each delivery pending for a destination, if it expires."""
     rows = session.exec(
         select(Delivery.conversion, Delivery.expires_at).where(
             Delivery.account == account,
@@ -209,7 +209,7 @@ def pending(session: Session, account: str, destination: str) -> list[tuple[str,
 
 
 def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | None:
-    """Since when the delivery that has been due the longest could have gone out; None where none is due."""
+    """Return when the longest-overdue delivery became due, or None if none is due."""
     rows = session.exec(
         select(Delivery.at, Delivery.not_before, Delivery.deferred_until).where(
             Delivery.account == account, Delivery.state == DeliveryState.PENDING
@@ -221,13 +221,13 @@ def oldest_due(session: Session, account: str, *, now: datetime) -> datetime | N
 
 
 def last_success(session: Session, account: str) -> datetime | None:
-    """When the last night ended that did not stop; a human may have been needed for it."""
+    """Return when the last night that ran to completion ended, even if it needed human attention."""
     done = (Run.account == account, Run.command == NIGHTLY, col(Run.exit_code).in_((0, 1)))
     return session.exec(select(func.max(Run.ended_at)).where(*done)).one()
 
 
 def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
-    """Every cause that was ever found."""
+    """Return every incident ever recorded, open or cleared."""
     rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
     return {_read(row.cause): row for row in rows}
 
@@ -235,7 +235,7 @@ def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
 def note_found(
     session: Session, account: str, cause: IncidentId, row: IncidentRow | None, notice: Notice, *, now: datetime
 ) -> bool:
-    """Record that an incident was found; whether it opens, so that every address is owed a notice."""
+    """Record an incident and return whether it is newly opened, in which case every address is owed a notice."""
     opens = row is None or row.cleared_at is not None
     row = row or IncidentRow(account=account, cause=_written(cause), title="", text="", first_seen_at=now)
     row.title, row.text = notice.title, notice.text
@@ -246,9 +246,9 @@ def note_found(
 
 
 def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
-    """The undelivered notices, the oldest first, each with the present addresses that still get it.
+    """Return the undelivered notices, oldest first, after updating which of `addresses` each is still owed to.
 
-    A notice that reached nobody is for every present address: a wrong address may have been corrected.
+    A notice not delivered anywhere is owed to all of `addresses`, in case a wrong one was corrected.
     """
     owed = []
     rows = session.exec(
@@ -269,13 +269,13 @@ def owe(session: Session, account: str, addresses: Collection[str]) -> list[Inci
 
 
 def undelivered_addresses(row: IncidentRow) -> Sequence[str]:
-    """The marks of the addresses that still get a notice."""
+    """Return the marks of the addresses still owed this notice."""
     marks: list[str] = json.loads(row.undelivered)
     return marks
 
 
 def delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
-    """Note that an address accepted a notice."""
+    """Record that an address accepted a notice."""
     row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered_addresses(row) if mark != address])
     row.notified_at = row.notified_at or now

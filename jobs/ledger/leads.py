@@ -1,4 +1,4 @@
-"""What the ledger keeps of leads: stored, loaded, picked to be read or judged, and erased."""
+"""Store, load, select and erase leads in the ledger."""
 
 import json
 from collections import defaultdict
@@ -45,17 +45,17 @@ from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, Sta
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
-"""Click ids of one statement."""
+"""Click ids per statement."""
 _READ_AT = case(
     (col(LeadRow.asked_at) > col(LeadRow.seen_at), col(LeadRow.asked_at)),
     else_=col(LeadRow.seen_at),
 )
-"""When a lead was last seen, or requested in vain after that."""
+"""When a lead was last seen, or last requested if that is later."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadReading:
-    """A lead as a pull read it, reduced to what may be stored."""
+    """A lead read by a pull, reduced to what may be stored."""
 
     lead: Lead
     label: str | None
@@ -67,14 +67,14 @@ class LeadReading:
     click_ids: Sequence[KnownClickId]
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
     excluded: bool = False
-    """Whether it is a test lead by the settings."""
+    """Whether the settings classify it as a test lead."""
 
 
-# ── stored ───────────────────────────────────────────────────────────────────────────────────────
+# ── storing ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def cursor(session: Session, account: str) -> Cursor:
-    """The account's place in Oplead, made where there is none yet."""
+    """Return the account's cursor in Oplead, creating it if missing."""
     found = session.get(Cursor, account)
     if found is None:
         found = Cursor(account=account)
@@ -83,7 +83,7 @@ def cursor(session: Session, account: str) -> Cursor:
 
 
 def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
-    """Store readings of leads, and have them planned; status changes and click ids accumulate."""
+    """Store lead readings and flag the leads for planning; status changes and click ids accumulate."""
     labels_seen.note(session, account, readings, seen_at=seen_at)
     ids = [reading.lead.id for reading in readings]
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
@@ -95,14 +95,14 @@ def store(session: Session, account: str, readings: Sequence[LeadReading], *, se
 
 
 def forget_unreadable(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Note that leads could be read."""
+    """Clear the unreadable records of leads that could be read."""
     session.exec(
         delete(UnreadableLeadRow).where(col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.id).in_(ids))
     )
 
 
 def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, seen_at: datetime) -> None:
-    """Remember a lead that could not be read; what is on record of it does not change."""
+    """Record an unreadable lead without changing its stored data."""
     identity = lead.id or f"without id: {lead.reason}"
     row = session.get(UnreadableLeadRow, (account, identity)) or UnreadableLeadRow(
         account=account, id=identity, reason=lead.reason, seen_at=seen_at
@@ -112,7 +112,7 @@ def store_unreadable(session: Session, account: str, lead: UnreadableLead, *, se
 
 
 def take_unreported_unreadable(session: Session, account: str, *, run: int) -> tuple[int, int]:
-    """How many unreadable leads no earlier run has reported, and how many others; this run reports all of them."""
+    """Return how many unreadable leads no earlier run reported, and how many others; mark the former as reported."""
     mine, reported_in = col(UnreadableLeadRow.account) == account, col(UnreadableLeadRow.reported_in)
     unreported = (mine, or_(reported_in.is_(None), reported_in == run))
     everything = session.exec(select(func.count()).select_from(UnreadableLeadRow).where(mine)).one()
@@ -121,7 +121,7 @@ def take_unreported_unreadable(session: Session, account: str, *, run: int) -> t
 
 
 def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: datetime) -> None:
-    """Note that unchanged leads were seen again; one that was taken for deleted is judged again."""
+    """Record that unchanged leads were seen again; those presumed deleted are restored and replanned."""
     _update(
         session,
         account,
@@ -135,17 +135,17 @@ def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: d
 
 
 def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
-    """Note that leads were requested one by one, whatever came of it, so that those that fail do not block the rest."""
+    """Record a detail fetch of leads, successful or not, so that failing ones don't block the rest."""
     _update(session, account, ids, asked_at=at)
 
 
 def note_missing(session: Session, account: str, ids: Collection[LeadId], *, now: datetime) -> None:
-    """Note that leads were not found, from now on where they were before."""
+    """Mark leads as missing, keeping the time of those already missing."""
     _update(session, account, ids, col(LeadRow.missing_since).is_(None), missing_since=now)
 
 
 def note_merged(session: Session, account: str, deleted: Collection[LeadId], merged: Mapping[LeadId, LeadId]) -> None:
-    """Note which lead, if any, the own page of each deleted one shows."""
+    """Record which lead, if any, each deleted lead's detail page shows instead."""
     for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(deleted))):
         row.merged_into = merged.get(LeadId(row.id))
         session.add(row)
@@ -154,7 +154,7 @@ def note_merged(session: Session, account: str, deleted: Collection[LeadId], mer
 def confirm_deleted(
     session: Session, account: str, ids: Collection[LeadId], *, missing_before: datetime, now: datetime
 ) -> int:
-    """Take leads for deleted that were missing before a time already, and have them planned; how many those are."""
+    """Mark leads missing since `missing_before` or earlier as deleted, flag them for planning, return their number."""
     missing = (col(LeadRow.missing_since) <= missing_before, col(LeadRow.deleted_at).is_(None))
     return _update(session, account, ids, *missing, deleted_at=now, to_plan=True)
 
@@ -166,16 +166,16 @@ def _update(
     *conditions: ColumnExpressionArgument[bool],
     **values: object,
 ) -> int:
-    """Change these of the leads; how many that were."""
+    """Update those of the leads that meet the conditions and return their number."""
     wanted = (col(LeadRow.account) == account, col(LeadRow.id).in_(ids), *conditions)
     return int(session.exec(update(LeadRow).where(*wanted).values(**values)).rowcount)
 
 
-# ── to be read or judged ─────────────────────────────────────────────────────────────────────────
+# ── selection for reading and planning ───────────────────────────────────────────────────────────
 
 
 def forget_digests(session: Session, account: str) -> None:
-    """Have every lead read whole at the next pull, from the beginning."""
+    """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
     place = cursor(session, account)
     place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
@@ -185,22 +185,22 @@ def forget_digests(session: Session, account: str) -> None:
 
 
 def plan_all(session: Session, account: str) -> None:
-    """Have every lead judged again."""
+    """Flag every lead for planning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
 def plan_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Have leads judged again whose open deliveries ran out of time."""
+    """Flag for planning the leads whose open deliveries have expired."""
     _flag(session, account, Delivery, *_ran_out(Delivery, now), to_plan=True)
 
 
 def correct_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Have leads checked for corrections again whose open corrections ran out of time."""
+    """Flag for a correction check the leads whose open corrections have expired."""
     _flag(session, account, Adjustment, *_ran_out(Adjustment, now), to_correct=True)
 
 
 def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
-    """Have leads judged again whose deliveries are withheld for one of these reasons."""
+    """Flag for planning the leads with deliveries withheld for one of these reasons."""
     held = col(Delivery.reason).in_(reasons)
     _flag(session, account, Delivery, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
 
@@ -212,7 +212,7 @@ def _ran_out(kind: type[OutboxRow], now: datetime) -> tuple[ColumnElement[bool],
 def _flag(
     session: Session, account: str, kind: type[OutboxRow], *conditions: ColumnExpressionArgument[bool], **values: bool
 ) -> None:
-    """Flag leads by their deliveries or corrections: SQLite goes through those in a state, not through every lead."""
+    """Flag leads by their deliveries or corrections, which lets SQLite scan rows by state instead of every lead."""
     ids = select(kind.lead).where(kind.account == account, *conditions)
     session.exec(
         update(LeadRow)
@@ -223,28 +223,28 @@ def _flag(
 
 
 def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
-    """The next leads to be judged, by id; those whose status may have been renamed wait."""
+    """Return the next leads to plan, by id, except those waiting for a possible status rename to be settled."""
     next_ones = (col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))
     return _ids(session, account, *next_ones, ~labels_seen.waiting(col(LeadRow.id), account), limit=limit)
 
 
 def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Note that leads have been judged."""
+    """Mark leads as planned and due for a correction check."""
     _update(session, account, ids, to_plan=False, fresh=False, to_correct=True)
 
 
 def to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
-    """Some leads whose accepted conversions are to be checked for corrections."""
+    """Return up to `limit` leads whose accepted conversions are due for a correction check."""
     return _ids(session, account, col(LeadRow.to_correct), limit=limit)
 
 
 def corrected(session: Session, account: str, ids: Collection[LeadId]) -> None:
-    """Note that leads have been checked for corrections."""
+    """Mark leads as checked for corrections."""
     _update(session, account, ids, to_correct=False)
 
 
 def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
-    """Whether the lead is on record with this digest; one that was taken for deleted is read whole when it is back."""
+    """Return whether the lead is stored with this digest; False if marked deleted, so that it is read in full again."""
     on_record = select(LeadRow.digest).where(
         LeadRow.account == account, LeadRow.id == lead, col(LeadRow.deleted_at).is_(None)
     )
@@ -252,13 +252,13 @@ def is_known(session: Session, account: str, lead: LeadId, digest: str) -> bool:
 
 
 def was_created(session: Session, account: str, lead: LeadId, *, since: datetime, before: datetime) -> bool:
-    """Whether a lead on record was created in a time."""
+    """Return whether the lead is stored and was created in `[since, before)`."""
     row = session.get(LeadRow, (account, lead))
     return row is not None and since <= row.created_at < before
 
 
 def last_read(session: Session, account: str) -> datetime | None:
-    """When a lead was last seen, or where the next pull begins if that is later; None before the first lead."""
+    """Return the later of when any lead was last seen and where the next pull begins; None if there is neither."""
     seen = session.exec(select(func.max(LeadRow.seen_at)).where(LeadRow.account == account)).one()
     place = session.get(Cursor, account)
     since = None if place is None else place.since
@@ -266,47 +266,43 @@ def last_read(session: Session, account: str) -> datetime | None:
 
 
 def on_record(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
-    """Those of the leads that are on record."""
+    """Return which of these leads are stored."""
     return set(_ids(session, account, col(LeadRow.id).in_(ids)))
 
 
 def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
-    """Those of the leads that are not on record, or were taken for deleted; in their order, each once."""
+    """Return which of these leads are not stored or are marked deleted, in the given order, without repeats."""
     known = {*_ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.deleted_at).is_(None))}
     return [lead for lead in dict.fromkeys(ids) if lead not in known]
 
 
 def worth_reading(session: Session, account: str, *, since: datetime, before: datetime) -> list[LeadId]:
-    """Leads of which something could still be sent, the longest unread first.
+    """Return leads that may still have something to send, unread since `before`, longest unread first.
 
-    Args:
-        session: an open transaction.
-        account: the ledger's.
-        since: a lead that was created or clicked since then may still reach something.
-        before: those read since then need no reading.
+    These are leads created or clicked since `since`, or with anything open, and not marked deleted.
     """
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
 
 def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
-    """When the longest unread of those leads was read, or requested in vain."""
+    """Return when the longest-unread lead with possibly something to send was last seen or requested."""
     wanted = select(func.min(_READ_AT)).where(LeadRow.account == account, _is_worth_reading(account, since))
     found: datetime | None = session.exec(wanted).one()
     return found
 
 
 def unlisted(session: Session, account: str, *, since: datetime | None) -> list[LeadId]:
-    """Leads with open deliveries that a complete list since then did not show, the longest unread first.
+    """Return leads with open deliveries or corrections that are missing from the list, longest unread first.
 
-    Without a complete list, only those that were not found when last requested.
+    `since` is when a complete list was begun; with None, only leads already marked missing are returned.
     """
     unseen = col(LeadRow.missing_since).is_not(None) if since is None else _unseen(account, since)
-    # What is open leads to its leads: there may be many more of those.
+    # Go from open rows to their leads: there may be many more leads than open rows.
     return _ids(session, account, unseen, col(LeadRow.id).in_(union(*_with_open(account))), order=_READ_AT)
 
 
 def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
-    """The lead that was seen last, of all but these."""
+    """Return the most recently seen lead that is not missing, excluding these."""
     excluded = set(but)
     seen = col(LeadRow.missing_since).is_(None)
     rows = _ids(session, account, seen, order=col(LeadRow.seen_at).desc(), limit=len(excluded) + 1)
@@ -314,7 +310,7 @@ def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) ->
 
 
 def with_open_deliveries(session: Session, account: str) -> set[str]:
-    """The leads of which something may still be sent or corrected."""
+    """Return the leads with open deliveries or corrections."""
     return {lead for wanted in _with_open(account) for lead in session.exec(wanted)}
 
 
@@ -338,7 +334,7 @@ def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
 
 
 def _unseen(account: str, since: datetime) -> ColumnElement[bool]:
-    """Not on a page since then, not even as unreadable."""
+    """Match leads not listed since then, even as unreadable."""
     unreadable = exists().where(
         col(UnreadableLeadRow.account) == account,
         col(UnreadableLeadRow.id) == col(LeadRow.id),
@@ -354,7 +350,7 @@ def _ids(
     order: ColumnElement[datetime] | None = None,
     limit: int | None = None,
 ) -> list[LeadId]:
-    """The leads that meet conditions, by id after what comes first."""
+    """Return the leads that meet the conditions, ordered by `order`, then id."""
     wanted = select(LeadRow.id).where(LeadRow.account == account, *conditions)
     in_order = wanted.order_by(col(LeadRow.id)) if order is None else wanted.order_by(order, col(LeadRow.id))
     return [LeadId(lead) for lead in session.exec(in_order.limit(limit))]
@@ -364,13 +360,13 @@ def _ids(
 
 
 def remember_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_at: datetime) -> None:
-    """Remember which leads were left out, with the digests that recognise them unchanged."""
+    """Record which leads were excluded, with the digests that identify them as unchanged."""
     for lead, digest in digests.items():
         session.merge(ExcludedLead(account=account, id=lead, digest=digest, read_at=read_at))
 
 
 def update_test_leads(session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime) -> None:
-    """Give those that were read since then these digests."""
+    """Replace the digests of test leads read since `read_since`."""
     for row in _test_leads(session, account, digests):
         if row.read_at >= read_since:
             row.digest = digests[LeadId(row.id)]
@@ -380,7 +376,7 @@ def update_test_leads(session: Session, account: str, digests: Mapping[LeadId, s
 def unchanged_test_leads(
     session: Session, account: str, digests: Mapping[LeadId, str], *, read_since: datetime | None = None
 ) -> set[LeadId]:
-    """Those of these leads that were left out with the same digest, and, if given, read since a time."""
+    """Return which of these leads were excluded with the same digest and, if given, read after `read_since`."""
     return {
         LeadId(row.id)
         for row in _test_leads(session, account, digests)
@@ -389,13 +385,13 @@ def unchanged_test_leads(
 
 
 def count_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> int:
-    """How many of these leads are test leads, left out or on record."""
+    """Return how many of these leads are test leads, whether excluded or stored."""
     on_record = _ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.excluded))
     return len(on_record) + len(_test_leads(session, account, ids))
 
 
 def forget_test_leads(session: Session, account: str, ids: Collection[LeadId] | None = None) -> None:
-    """Have these leads read again, or all that were left out."""
+    """Forget that these leads, or all, were excluded, so that they are read again."""
     these = [] if ids is None else [col(ExcludedLead.id).in_(ids)]
     session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, *these))
 
@@ -405,17 +401,17 @@ def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list
     return list(session.exec(wanted))
 
 
-# ── loaded ───────────────────────────────────────────────────────────────────────────────────────
+# ── loading ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
-    """When each lead already on record was last seen."""
+    """Return when each of these leads that is stored was last seen."""
     rows = session.exec(select(LeadRow.id, LeadRow.seen_at).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
     return {LeadId(lead): seen_at for lead, seen_at in rows}
 
 
 def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
-    """What is kept of each lead, as the rules know it."""
+    """Return the stored facts of each lead, in the rules' model."""
     rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
     changes: defaultdict[str, list[StatusChange]] = defaultdict(list)
     for change in session.exec(
@@ -455,7 +451,7 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
 
 
 def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
-    """Each status label leads have now, except these, how many have it, and how many of those carry a click id."""
+    """Return each current status label except these, with its number of leads and how many of them have a click id."""
     counts = select(func.count(), func.count().filter(has_click_id(account))).where(LeadRow.account == account)
     return [
         (label, *session.exec(counts.where(LeadRow.label == label)).one())
@@ -465,21 +461,17 @@ def labels(session: Session, account: str, *, but: Collection[str]) -> list[tupl
 
 
 def has_click_id(account: str) -> ColumnElement[bool]:
-    """Whether a lead carries a click id."""
+    """Match leads that have a click id."""
     return exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
 
 
-# ── erased ───────────────────────────────────────────────────────────────────────────────────────
+# ── erasing ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: Mapping[ClickIdKind, datetime]) -> None:
-    """Erase contact hashes that nothing still to be sent may use, and click ids whose windows have closed.
+    """Erase contact hashes that no unsent row can use, and click ids older than `clicks_before`.
 
-    Args:
-        session: an open transaction.
-        account: the ledger's.
-        clicks_before: click ids older than this are of no more use.
-        but: other times for some kinds.
+    `but` overrides that cutoff for specific kinds of click ids.
     """
     destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
     for destination in session.exec(destinations).all():
@@ -489,9 +481,9 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
 
 
 def _erase_hashes(session: Session, account: str, destination: str) -> None:
-    """Erase what nothing still to be sent to a destination may use."""
-    # The leads still to be sent are listed once, not looked up for each hash. By lead and not by pairs: for a pair that
-    # is not in a list, SQLite scans all of it for nulls.
+    """Erase the contact hashes that no open or frozen row for a destination can use."""
+    # The leads in use are listed once instead of looked up for each hash, and by lead rather than by (lead,
+    # destination): for a pair not in a list, SQLite scans the whole list for nulls.
     used = (
         select(kind.lead).where(
             kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
@@ -511,7 +503,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
 
 
 def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: datetime) -> None:
-    """Replace a kind's values by their digests, some at a time, so that memory does not grow."""
+    """Replace a kind's click ids with their digests, in batches that bound memory."""
     mine = (col(ClickIdRow.account) == account, col(ClickIdRow.kind) == kind)
     closed = select(ClickIdRow.lead, ClickIdRow.value).where(*mine, ClickIdRow.clicked_at < before, WHOLE)
     replace = (

@@ -1,4 +1,4 @@
-"""What is sent, conversions and corrections alike: moved along the table of states, and found by lead or state."""
+"""The outbox: state transitions of deliveries and corrections, and queries by lead, state and due time."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -45,16 +45,16 @@ _WITH_REASON = OPEN | {
 _WITH_CODE = frozenset(
     {DeliveryState.PENDING, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED}
 )
-"""Where the platform's code says why, unless a reason of ours does."""
+"""States whose cause is the platform's code, unless one of our own reasons is set."""
 SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNCONFIRMED})
-"""An answer, or the end of waiting for one, after which a correction may follow."""
+"""States with an answer, or with the wait for one over, after which a correction may follow."""
 UNSETTLED = OPEN | FROZEN
-"""While a correction is in one of these, the next one of its delivery is not begun."""
+"""States in which a correction blocks the next one of the same delivery."""
 WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
-"""What `why_of` takes; in SQL it would be worked out for every delivery, not for every kind of them."""
+"""The columns that `why_of` takes: grouping by them computes each cause once per group, not per delivery in SQL."""
 
 
-# ── moves ────────────────────────────────────────────────────────────────────────────────────────
+# ── state transitions ────────────────────────────────────────────────────────────────────────────
 
 
 def move(
@@ -67,10 +67,10 @@ def move(
     now: datetime,
     detail: str | None = None,
 ) -> None:
-    """Move a delivery or a correction and record the move; staying in its state only updates its reason.
+    """Move a delivery or correction to a state and record the transition; in the same state, only update its cause.
 
     Raises:
-        IllegalMoveError: the table of states does not have the move.
+        IllegalMoveError: the state table doesn't allow the move.
     """
     before = DeliveryState(delivery.state) if delivery.id is not None else None
     is_ours = isinstance(cause, Reason)
@@ -117,7 +117,7 @@ def _record_of(
 
 
 def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
-    """Have the lead checked for corrections; after one, which may be a retraction, it is also judged anew."""
+    """Flag the lead for a correction check; after a correction, which may be a retraction, for planning too."""
     lead = session.get_one(LeadRow, (row.account, row.lead))
     lead.to_correct = True
     lead.to_plan = lead.to_plan or to_plan or isinstance(row, Adjustment)
@@ -125,13 +125,13 @@ def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> No
 
 
 def mark_in_doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None:
-    """Note that the answer about a delivery's bytes was lost, in which request first and when that was sent."""
+    """Record the first request whose receipt for these bytes was lost, and when it was sent."""
     delivery.in_doubt_since = delivery.in_doubt_since or since
     delivery.in_doubt_request = delivery.in_doubt_request or request
 
 
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
-    """Never send a delivery, because the platform has it by other means; recorded whatever its state was."""
+    """Skip a delivery for good, as the platform has it by other means; recorded even if it was already skipped."""
     delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
     before = DeliveryState(delivery.state)
     move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now)
@@ -140,40 +140,40 @@ def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *,
 
 
 def is_sent_elsewhere(delivery: Delivery) -> bool:
-    """Whether a human has said that the platform has it by other means."""
+    """Return whether a human marked the delivery as sent to the platform by other means."""
     return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
 def why(delivery: OutboxRow) -> Cause:
-    """Why it is in its state."""
+    """Return why a delivery or correction is in its state."""
     may_count_twice = isinstance(delivery, Delivery) and delivery.may_count_twice
     return why_of(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
 
 
 def why_of(state: str, reason: str | None, code: str | None, *, may_count_twice: bool) -> Cause:
-    """The same, by the columns that say it."""
+    """Return the cause of a state, from its columns."""
     if may_count_twice and state == DeliveryState.ACCEPTED:
         return Reason.MAY_COUNT_TWICE
     return cause_of(reason, code if state in _WITH_CODE else None)
 
 
 def cause_of(reason: str | None, code: str | None) -> Cause:
-    """The cause that two columns hold: a reason of ours, else the platform's code."""
+    """Return our own reason if set, otherwise the platform's code."""
     return Reason(reason) if reason else PlatformCode(code or "")
 
 
 def target_of(delivery: OutboxRow) -> Target:
-    """Where a delivery was sent."""
+    """Return the target a delivery was sent to."""
     parts = (delivery.transport, delivery.owner, delivery.action, delivery.source)
     transport, owner, action, source = (part or "" for part in parts)
     return Target(transport, owner, action, source)
 
 
-# ── found by lead ────────────────────────────────────────────────────────────────────────────────
+# ── queries by lead ──────────────────────────────────────────────────────────────────────────────
 
 
 def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
-    """Every delivery of each of these leads."""
+    """Return every delivery of these leads, by lead."""
     found: dict[str, list[Delivery]] = {}
     for delivery in session.exec(
         select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids)).order_by(col(Delivery.id))
@@ -183,7 +183,7 @@ def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[st
 
 
 def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, list[Adjustment]]:
-    """Every correction of these leads' deliveries, by delivery, in the order they were begun."""
+    """Return every correction of these leads' deliveries, by delivery id, in the order they were created."""
     found: dict[int, list[Adjustment]] = {}
     for each in session.exec(
         select(Adjustment)
@@ -195,7 +195,7 @@ def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]
 
 
 def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
-    """The deliveries of these leads that were retracted, and the time of each retraction."""
+    """Return the retraction time of each of these leads' retracted deliveries, by delivery id."""
     rows = session.exec(
         select(Adjustment.delivery, Adjustment.at).where(
             Adjustment.account == account,
@@ -207,17 +207,17 @@ def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[i
     return dict(rows.all())
 
 
-# ── found by state ───────────────────────────────────────────────────────────────────────────────
+# ── queries by state ─────────────────────────────────────────────────────────────────────────────
 
 
 def by_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
-    """Every row in a state, streamed."""
+    """Stream every row in a state."""
     rows = select(kind).where(kind.account == account, kind.state == state).order_by(col(kind.id))
     yield from session.exec(rows, execution_options=STREAMED)
 
 
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
-    """Those in doubt, by where their bytes were sent."""
+    """Return the rows in doubt at a destination, by the target their bytes were sent to."""
     found: dict[Target, list[Sent]] = {}
     for row in by_state(session, account, kind, DeliveryState.IN_DOUBT):
         if row.destination == destination:
@@ -226,7 +226,7 @@ def in_doubt(session: Session, account: str, kind: type[Sent], destination: str)
 
 
 def in_doubt_before(session: Session, account: str, before: datetime) -> list[OutboxRow]:
-    """Every delivery, then every correction, whose answer was lost before that."""
+    """Return the deliveries, then the corrections, in doubt since before a time."""
     found: list[OutboxRow] = []
     for kind in (each.sent for each in KINDS):
         doubtful = (col(kind.state) == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
@@ -235,7 +235,7 @@ def in_doubt_before(session: Session, account: str, before: datetime) -> list[Ou
 
 
 def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KINDS) -> Counter[str]:
-    """How many are in doubt, by destination."""
+    """Count the rows in doubt, by destination."""
     found: Counter[str] = Counter()
     for kind in kinds:
         doubtful = (kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
@@ -245,14 +245,14 @@ def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KI
 
 
 def open_or_awaited(session: Session, account: str, kind: type[OutboxRow]) -> int:
-    """How many will still move without human action."""
+    """Count the rows that will still move without human action."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
     return session.exec(wanted).one()
 
 
 def is_any(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
-    """Whether there ever was a delivery of a conversion, to one destination where that is given."""
+    """Return whether a conversion ever had a delivery, optionally to one destination."""
     wanted = select(Delivery.id).where(Delivery.account == account, Delivery.conversion == conversion)
     if destination is not None:
         wanted = wanted.where(Delivery.destination == destination)
@@ -260,9 +260,9 @@ def is_any(session: Session, account: str, conversion: str, destination: str | N
 
 
 def ids_in_keys(session: Session, account: str, conversions: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Conversion ids that no delivery has but that keys of a renamed conversion were made with, each with its new id.
+    """Yield `(old, current)` for each of these conversion ids that delivery keys were made with before a rename.
 
-    Scans all deliveries where there is such an id, so ask only about new ids.
+    Ids that a delivery has now are skipped; any other id costs a scan of all deliveries, so pass only new ids.
     """
     new = [each for each in sorted(conversions) if not is_any(session, account, each)]
     if not new:
@@ -284,7 +284,7 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
 
 
 def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
-    """How many deliveries there are by conversion, destination, state, and why."""
+    """Count deliveries by conversion, destination, state and cause."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
@@ -297,7 +297,7 @@ def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cau
 
 
 def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
-    """How many deliveries and corrections this run has moved to a state."""
+    """Count the moves of deliveries and corrections to a state in this run."""
     return sum(
         session.exec(
             select(func.count())
@@ -309,7 +309,7 @@ def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
 
 
 def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
-    """The deliveries, then the corrections, that this run saw rejected unexpectedly."""
+    """Return the deliveries, then the corrections, that were unexpectedly rejected in this run and still are."""
     found: list[OutboxRow] = []
     for kind in KINDS:
         rejected = (kind.moves.run == ledger.run, kind.moves.to_state == DeliveryState.REJECTED)
@@ -323,13 +323,13 @@ def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
 
 
 def put_off_again(session: Session, ledger: Ledger) -> list[str]:
-    """The leads of the deliveries a platform put off in this run, as it did in one before, in their own order.
+    """Return the leads of deliveries that a platform deferred in this run and in an earlier one, by delivery id.
 
-    One that it put off when asked for its outcome may be on its way again already.
+    A delivery deferred when its outcome was fetched may already be submitted again.
     """
     was_put_off = col(Attempt.outcome).in_((OutcomeClass.RETRY, OutcomeClass.DEFER))
     late = func.max(case((col(Transition.from_state) == DeliveryState.SUBMITTED, 1), else_=0))
-    # From tonight's moves to their deliveries: by account, SQLite would go through every waiting delivery.
+    # Go from tonight's moves to their deliveries: filtering by account, SQLite would scan every pending delivery.
     tonight = (
         select(Transition.delivery, late.label("late"))
         .join(Attempt, and_(col(Attempt.delivery) == Transition.delivery, col(Attempt.code) == Transition.code))
@@ -357,7 +357,7 @@ def put_off_again(session: Session, ledger: Ledger) -> list[str]:
     )
 
 
-# ── due ──────────────────────────────────────────────────────────────────────────────────────────
+# ── due rows ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def due(
@@ -373,19 +373,11 @@ def due(
     after: OutboxRow | None = None,
     limit: int,
 ) -> list[Sent]:
-    """What is pending and due, oldest first; what comes after one of it.
+    """Return up to `limit` pending rows that are due, oldest first, following the row `after`.
 
-    Args:
-        session: reads the ledger.
-        kind: deliveries or corrections.
-        account: the account.
-        destination: where they go.
-        of: the conversions whose deliveries are meant, or the target of corrections.
-        now: what is due by now.
-        new_by: of what the volume guard counts, only what was due by then; None lets none of it go.
-        approved_in: only what a human approved in that run.
-        after: the row that comes before the first.
-        limit: how many at most.
+    `of` selects deliveries by conversion, or corrections by target. Rows subject to the volume guard are returned only
+    if they were due by `new_by`, and not at all if that is None. `approved_in` selects deliveries that a human approved
+    in that run.
     """
     place = (col(kind.at), col(kind.id))
     wanted = [*_due(kind, account, destination, of, now), _may_go(kind, new_by)]
@@ -399,7 +391,7 @@ def due(
 def due_adjustment_targets(
     session: Session, account: str, destination: str, *, now: datetime, new_by: datetime | None
 ) -> list[Target]:
-    """Where due corrections go."""
+    """Return the targets of due corrections, sorted."""
     rows = session.exec(
         select(Adjustment.transport, Adjustment.owner, Adjustment.action, Adjustment.source)
         .where(*_due(Adjustment, account, destination, (), now), _may_go(Adjustment, new_by))
@@ -417,7 +409,7 @@ def count_new(
     *,
     now: datetime,
 ) -> int:
-    """How many are due that the volume guard counts; corrections whatever they are of."""
+    """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
     wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
     return session.exec(select(func.count()).select_from(kind.sent).where(*wanted)).one()
 
@@ -431,7 +423,7 @@ def hold(
     *,
     now: datetime,
 ) -> None:
-    """Have what `count_new` counts wait for a human."""
+    """Hold the rows that `count_new` counts until a human releases them."""
     wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
     session.exec(
         update(kind.sent)
@@ -442,7 +434,7 @@ def hold(
 
 
 def release(session: Session, account: str) -> None:
-    """Have nothing wait for a human any more."""
+    """Release every row held by the volume guard."""
     for kind in (each.sent for each in KINDS):
         held = (
             col(kind.account) == account,
@@ -468,21 +460,21 @@ def _due(
 
 
 def _time_has_come(kind: type[OutboxRow], now: datetime) -> Iterator[ColumnElement[bool]]:
-    """Whether both the rules' time and the platform's delay are over."""
+    """Match rows whose planned time and platform delay have both passed."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
 
 
 def _may_go(kind: type[OutboxRow], new_by: datetime | None) -> ColumnElement[bool]:
-    """Whether the volume guard does not count it, or it was due by then; None lets nothing new go."""
+    """Match rows that the volume guard doesn't count or that were due by `new_by`; None matches no counted row."""
     return ~_is_new(kind) if new_by is None else or_(~_is_new(kind), and_(*_time_has_come(kind, new_by)))
 
 
 def _is_new(kind: type[OutboxRow]) -> ColumnElement[bool]:
-    """Whether the volume guard counts it: no human approved it, and it never went out.
+    """Match rows subject to the volume guard: not approved by a human, and never sent.
 
-    A delivery went out with a request that reached its platform and was not refused whole. A correction counts as
-    tried after any request: those that a platform keeps refusing whole are no excess volume.
+    A delivery was sent if one of its requests reached the platform and wasn't refused as a whole. A correction was sent
+    after any request: corrections that the platform keeps refusing as a whole are not excess volume.
     """
     if kind is Adjustment:
         return ~exists().where(col(AdjustmentAttempt.adjustment) == col(Adjustment.id))

@@ -1,4 +1,4 @@
-"""What reports read: deliveries by state and reason, and samples of the latest leads."""
+"""Queries for reports: deliveries by state and reason, and samples of the latest leads."""
 
 import json
 import operator
@@ -42,28 +42,28 @@ from jobs.rules.reasons import Cause, Reason
 
 @dataclass(frozen=True, slots=True)
 class QualifiedConversion:
-    """A conversion that qualified for a destination, and its first reason."""
+    """A conversion that qualified for a destination, and its initial reason."""
 
     conversion: str
     destination: str
     reason: Reason | None
-    """Why it cannot be sent; None where it can, now or later."""
+    """Why it can't be sent; None if it can, now or later."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampledLead:
-    """One lead as it was last read."""
+    """A lead as last read."""
 
     ad_user_data: ConsentAnswer
     ad_personalization: ConsentAnswer
     where: Mapping[str, str]
     amounts: frozenset[str]
-    """Paths with an amount, readable or not."""
+    """The paths that have an amount, readable or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClickIdShare:
-    """How many leads were created in a time, and how many of them have a click id."""
+    """How many leads were created in a period, and how many of them have a click id."""
 
     leads: int
     with_click: int
@@ -75,74 +75,74 @@ _CENTS = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """How many deliveries share a state and a reason."""
+    """The number of deliveries that share a state and a reason."""
 
     conversion: str
     destination: str
     state: DeliveryState
     reason: Cause
-    """`due` for what goes out next."""
+    """`due` for deliveries that go out next."""
     count: int
     value: Decimal
-    """The sum of their values, if any."""
+    """The sum of their values; those without one add nothing."""
     due_at: datetime | None = None
-    """When the first of them may go out, where they wait for a time."""
+    """When the first of them may go out, if they wait for a time."""
     held_for: Reason | None = None
-    """What they were held for until their time ran out."""
+    """For expired ones, why they were withheld."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStanding:
-    """The state of one conversion of one lead, or of a correction of it."""
+    """The state of one delivery or correction."""
 
     lead: str
     conversion: str
     destination: str
     state: DeliveryState
     reason: Cause
-    """As a tally has it."""
+    """As in `StateCount`."""
     since: datetime
     """When it entered its state; its reason may have changed since."""
     is_correction: bool
     held_for: Reason | None = None
-    """What it was held for until its time ran out."""
+    """For an expired one, why it was withheld."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitedOutcomes:
-    """Requests whose outcome is not known yet."""
+    """Received requests whose outcome is still unknown."""
 
     requests: int
     deliveries: int
     ask_at: datetime | None
-    """When the first of them may be asked for."""
+    """When the first outcome may be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOfDelivery:
-    """One request a delivery was in."""
+    """A request that contained a delivery."""
 
     sent_at: datetime
     state: str
     ticket: str | None
     code: str | None
-    """What was answered about the delivery, else about the request."""
+    """The delivery's code, otherwise the request's."""
 
 
 _Alike = tuple[str, str, DeliveryState, Cause, Reason | None]
-"""What a tally counts by: conversion, destination, state, reason, and what it was held for."""
+"""Grouping key: conversion, destination, state, reason, and the reason withheld for."""
 
 
 def tallies(
     session: Session, account: str, *, now: datetime, run: int | None = None, approved_in: int | None = None
 ) -> tuple[StateCount, ...]:
-    """All deliveries by state and reason, or those that moved in a run, or those a human approved in one.
+    """Count deliveries by state and reason: all, or only those moved in `run` or approved in `approved_in`.
 
-    Ordered by conversion and state.
+    The result is sorted as by `ordered`.
     """
     mine = [col(Delivery.account) == account]
     if run is not None:
-        # A run belongs to one account; filtering by account too would scan all its deliveries.
+        # A run belongs to one account: also filtering by account would scan all of its deliveries.
         mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
     if approved_in is not None:
         mine.append(col(Delivery.approved_in) == approved_in)
@@ -163,7 +163,7 @@ def tallies(
 
 
 def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
-    """By conversion and destination, then as states follow one another, the most frequent reason first."""
+    """Sort by conversion, destination and state in order of declaration, then most frequent reason first."""
     order = list(DeliveryState)
     place = operator.attrgetter("conversion", "destination")
 
@@ -174,9 +174,9 @@ def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
 
 
 def _settled(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> Iterator[tuple[_Alike, int, Decimal]]:
-    """How many are no longer pending, and their value; a key may come several times."""
+    """Yield the number and value of deliveries no longer pending; a key may repeat."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
-    # A value is text with two decimals, so that it adds up exactly.
+    # Values are text with two decimals; summing them as integer cents is exact.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
         sqlalchemy.select(*place, *WHY, col(Delivery.held_for), func.count(), cents)
@@ -192,7 +192,7 @@ def _settled(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -
 def stands(
     session: Session, account: str, states: Collection[DeliveryState], *, now: datetime
 ) -> Iterator[DeliveryStanding]:
-    """Every delivery in one of these states, then every correction, each kind's last to get there first."""
+    """Yield the deliveries in these states, then the corrections, each most recently moved first."""
     for kind in KINDS:
         since = select(func.max(kind.moves.at)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
         wanted = select(kind.sent, since).where(kind.sent.account == account, col(kind.sent.state).in_(states))
@@ -211,7 +211,7 @@ def stands(
 
 
 def reason_told(row: OutboxRow, now: datetime) -> Cause:
-    """Why something is in its state; `due` for what goes out next."""
+    """Return why a delivery or correction is in its state; `due` if it goes out next."""
     if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
@@ -220,36 +220,36 @@ def reason_told(row: OutboxRow, now: datetime) -> Cause:
 
 
 def due_time(delivery: OutboxRow) -> datetime | None:
-    """When a pending delivery may go out: its own time, or the platform's delay where that is later."""
+    """Return when a pending row may go out: the later of its planned time and the platform's delay; None if neither."""
     times = [at for at in (delivery.not_before, delivery.deferred_until) if at is not None]
     return max(times, default=None)
 
 
 def awaited(session: Session, account: str) -> AwaitedOutcomes:
-    """The outcomes that the platforms still owe."""
+    """Return the totals of requests and deliveries awaiting an outcome."""
     waiting = (Request.account == account, Request.state == RequestState.RECEIVED)
     counts = select(func.count(), func.coalesce(func.sum(Request.rows), 0), func.min(Request.resolve_after))
     return AwaitedOutcomes(*session.exec(counts.where(*waiting)).one())
 
 
 def last_run(session: Session, account: str) -> Run | None:
-    """The latest run, ended or not."""
+    """Return the latest run, ended or not."""
     return session.exec(select(Run).where(Run.account == account).order_by(col(Run.id).desc()).limit(1)).first()
 
 
 def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
-    """Leads that could not be read when last seen."""
+    """Return the leads that could not be read when last seen."""
     wanted = select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)
     return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
 
 
 def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
-    """What is kept of a lead."""
+    """Return a stored lead, or None."""
     return session.get(LeadRow, (account, lead_id))
 
 
 def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
-    """Some ids that contain this text, for someone who mistyped one."""
+    """Return up to `NEAR_IDS` lead ids that contain this text, to suggest for a mistyped one."""
     rows = session.exec(
         select(LeadRow.id)
         .where(LeadRow.account == account, col(LeadRow.id).contains(text, autoescape=True))
@@ -260,13 +260,13 @@ def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
 
 
 def history(session: Session, sent: OutboxRow) -> list[Move]:
-    """Every move of a delivery, or correction, oldest first."""
+    """Return every move of a delivery or correction, oldest first."""
     moves = row_kind(sent).moves
     return list(session.exec(select(moves).where(row_kind(sent).moved == sent.id).order_by(col(moves.id))))
 
 
 def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
-    """Every request a delivery, or correction, was in, oldest first."""
+    """Return every request that contained a delivery or correction, oldest first."""
     kind = row_kind(sent)
     rows = session.exec(
         select(kind.attempts.code, Request)
@@ -281,26 +281,26 @@ def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDeli
 
 
 def sent(session: Session, account: str) -> list[Delivery]:
-    """Every delivery that ever went out and is settled."""
+    """Return every accepted, rejected or unconfirmed delivery."""
     settled = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCONFIRMED)
     wanted = select(Delivery).where(Delivery.account == account, col(Delivery.state).in_(settled))
     return list(session.exec(wanted.order_by(col(Delivery.id))))
 
 
 def corrections(session: Session, account: str) -> Iterator[Adjustment]:
-    """Every correction that was ever begun, in the order they were."""
+    """Yield every correction, in order of creation."""
     wanted = select(Adjustment).where(Adjustment.account == account).order_by(col(Adjustment.id))
     yield from session.exec(wanted, execution_options=STREAMED)
 
 
 LATEST = 50
-"""How many of the latest are looked at: few enough to see a break soon, and enough to rule out chance."""
+"""Sample size: small enough to show a break soon, large enough to rule out chance."""
 STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
 def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
-    """The conversions that qualified in a run since then; in order, with why they could not be sent."""
+    """Yield the conversions that qualified in a run since a time, in order, with why they couldn't be sent."""
     rows = session.exec(
         select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
@@ -308,7 +308,7 @@ def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedC
             Transition.run == run,
             col(Transition.from_state).is_(None),
             Transition.to_state != DeliveryState.SKIPPED,
-            # One that proved to be another platform's, or sent by other means, never qualified here.
+            # A delivery found to belong to another platform, or sent by other means, never qualified here.
             Delivery.state != DeliveryState.SKIPPED,
             Transition.at >= since,
         )
@@ -320,8 +320,8 @@ def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedC
 
 
 def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
-    """The same of the runs before it."""
-    # No working machine moves anything so long after its run began.
+    """Yield the conversions that qualified in the runs before this one since a time, in order."""
+    # On a working machine, no run moves anything this long after it began.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
     for earlier in session.exec(runs.order_by(col(Run.id))).all():
         if earlier is not None:
@@ -329,17 +329,17 @@ def begun_before(session: Session, account: str, *, run: int, since: datetime) -
 
 
 def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of the conversions and destinations that ever had a delivery."""
+    """Return which of these (conversion, destination) pairs ever had a delivery."""
     return {place for place in places if outbox.is_any(session, account, *place)}
 
 
 def newest(session: Session, account: str) -> list[SampledLead]:
-    """The leads created last."""
+    """Return the most recently created leads."""
     return _samples(session, _read_whole(account).order_by(col(LeadRow.created_at).desc()))
 
 
 def entered(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
-    """The leads that had one of these conversions last, and no longer wait for anything."""
+    """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
     has_one = exists().where(
@@ -353,7 +353,7 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
 
 
 def _read_whole(account: str) -> SelectOfScalar[LeadRow]:
-    """Leads whose details are up to date."""
+    """Select leads whose details are up to date."""
     return select(LeadRow).where(LeadRow.account == account, LeadRow.digest != "")
 
 
@@ -367,12 +367,12 @@ def _samples(session: Session, leads: SelectOfScalar[LeadRow]) -> list[SampledLe
 
 
 def amount_exists(session: Session, account: str, path: str) -> bool:
-    """Whether any lead has an amount at a path, read or not."""
+    """Return whether any lead has an amount at a path, readable or not."""
     rows = session.exec(
         select(LeadRow.facts).where(
             LeadRow.account == account,
             LeadRow.digest != "",
-            # Few rows are left to be looked into: a path may also be that of a `where`.
+            # Narrows the rows to parse; the path may still be that of a `where` instead of an amount.
             col(LeadRow.facts).contains(json.dumps(path, ensure_ascii=False), autoescape=True),
         ),
         execution_options={"yield_per": LATEST},
@@ -381,7 +381,7 @@ def amount_exists(session: Session, account: str, path: str) -> bool:
 
 
 def reached(session: Session, account: str, labels: Collection[str] | None, *, enough: int) -> int:
-    """How many leads have, or had, one of these labels, counted up to what is enough; None takes all leads."""
+    """Count leads that have or had one of these labels (None: all leads), stopping at `enough`; test leads excluded."""
     leads = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", ~col(LeadRow.excluded))
     if labels is not None:
         entry = exists().where(
@@ -394,21 +394,21 @@ def reached(session: Session, account: str, labels: Collection[str] | None, *, e
 
 
 def share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
-    """How many leads were created in a time, and how many of them carry a click id."""
+    """Count the leads created in a period (end excluded) and those of them with a click id."""
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
     counts = select(func.count(), func.count().filter(has_click_id(account))).where(*created)
     return ClickIdShare(*session.exec(counts).one())
 
 
 def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
-    """Whether each lead created since then carries a click id, the newest first."""
+    """Return whether each lead created since a time has a click id, newest first."""
     created = (LeadRow.account == account, LeadRow.created_at >= since)
     wanted = select(has_click_id(account)).select_from(LeadRow).where(*created)
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc())))
 
 
 def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
-    """The latest click ids of each kind that are still whole on record, the newest first."""
+    """Return the latest click ids of each kind that have not been erased, newest first."""
     found = []
     for kind in ClickIdKind:
         rows = session.exec(

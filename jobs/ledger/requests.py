@@ -1,4 +1,4 @@
-"""Requests and the attempts in them: what was about to be sent, what came back, and what is still unknown."""
+"""Stored requests and their attempts: what was sent, the receipts, and the outcomes still unknown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,36 +26,37 @@ from jobs.ledger.schema import (
 
 
 class RequestState(StrEnum):
-    """What is known of one wire call."""
+    """The state of one wire call."""
 
     OPEN = "open"
-    """The intent is committed; no receipt yet."""
+    """The intent is committed; there is no receipt yet."""
     RECEIVED = "received"
-    """Accepted by the platform for processing; its outcome is to be asked for."""
+    """Accepted for processing; the outcome must be fetched later."""
     SETTLED = "settled"
     REFUSED = "refused"
-    """Rejected whole."""
+    """Rejected as a whole."""
     NOT_SENT = "not_sent"
-    """It never arrived."""
+    """Never reached the platform."""
     LOST = "lost"
+    """It may have been sent; no receipt came back."""
     UNRESOLVED = "unresolved"
-    """The platform never gave an outcome."""
+    """Received, but the platform never provided an outcome."""
 
 
 _MAY_HAVE_ARRIVED = (OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
-"""Answers about a row after which the platform may have it from that request."""
+"""Row outcomes after which the platform may have the row from that request."""
 _INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
-"""Answers that leave a row in doubt once an earlier one was lost: too old now says nothing of the first time."""
+"""Row outcomes that don't settle an earlier lost receipt: a row too old now may still have been accepted then."""
 
 
 def went_out(request: type[Request] = Request) -> ColumnElement[bool]:
-    """Whether a request may have left something with its platform."""
+    """Match requests from which the platform may have kept something."""
     return col(request.state).not_in((RequestState.NOT_SENT, RequestState.REFUSED))
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A request that is committed and about to be made."""
+    """A request that is committed but not yet sent."""
 
     request: int
     target: Target
@@ -66,7 +67,7 @@ class Intent:
 def begin(
     session: Session, ledger: Ledger, target: Target, destination: str, batch: Sequence[OutboxRow], *, now: datetime
 ) -> Intent:
-    """Write down a request that is about to be made, with each row's place in it; their bytes are frozen."""
+    """Record a request that is about to be sent, with each row's position in it; the rows' bytes are frozen."""
     request = Request(
         account=ledger.account,
         run=ledger.run,
@@ -90,12 +91,12 @@ def begin(
 
 
 def get(session: Session, request: int) -> Request:
-    """A request on record."""
+    """Return a stored request."""
     return session.get_one(Request, request)
 
 
 def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
-    """The attempts of a request with their deliveries, or adjustments, in the order they were sent."""
+    """Return a request's attempts with their deliveries or adjustments, in the order they were sent."""
     found: list[tuple[Place, OutboxRow]] = []
     for kind in KINDS:
         attempts = select(kind.attempts, kind.sent).join(kind.sent, col(kind.sent.id) == kind.attempted)
@@ -104,7 +105,7 @@ def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
 
 
 def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
-    """Whether an earlier request may have brought the delivery, or adjustment, to the platform."""
+    """Return whether an earlier request may have delivered this delivery or adjustment to the platform."""
     arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
     kind = row_kind(sent)
     outcome = col(kind.attempts.outcome)
@@ -122,20 +123,20 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
 
 
 def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
-    """When the last request was made that may have brought it to the platform; None where none did."""
+    """Return when the last request that may have brought this row to the platform was sent, or None."""
     kind = row_kind(sent)
     times = select(func.max(Request.sent_at)).join(kind.attempts, col(kind.attempts.request) == col(Request.id))
     return session.exec(times.where(kind.attempted == sent.id, went_out())).one()
 
 
 def last_request(session: Session, sent: OutboxRow) -> int:
-    """The request it was last sent in; 0 where it never was."""
+    """Return the id of the last request containing this row, or 0 if there is none."""
     kind = row_kind(sent)
     return session.exec(select(func.max(kind.attempts.request)).where(kind.attempted == sent.id)).one() or 0
 
 
 def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
-    """When each run that sent it without ever learning the outcome last did so; the first run first."""
+    """Return, for each run that sent this row without learning its outcome, the last time it did; oldest run first."""
     kind = row_kind(sent)
     lost = (
         select(Request.run, Request.sent_at)
@@ -155,10 +156,10 @@ def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
 def first_sends(
     session: Session, kind: RowKind, account: str, destination: str, *, since: datetime
 ) -> list[tuple[datetime, int]]:
-    """When each request since then was made, and how many rows went out in it for the first time.
+    """Return, for each request since `since`, its send time and how many of its rows went out for the first time.
 
-    Deliveries that a human approved are left out: they say nothing of how much a night usually sends. A correction
-    that was put back in the queue by hand went out before.
+    Human-approved deliveries are excluded because they don't reflect a night's usual volume. A correction requeued by
+    hand has gone out before, so it isn't counted.
     """
     attempts = (
         sqlalchemy.select(col(Request.sent_at), func.count())
@@ -179,7 +180,7 @@ def first_sends(
 
 
 def _went_before(kind: RowKind) -> ColumnElement[bool]:
-    """Whether what is sent went out in an earlier request; asked attempt by attempt, as there may be years of them."""
+    """Match attempts whose row went out in an earlier request; correlated, as there may be years of attempts."""
     earlier, before = aliased(kind.attempts), aliased(Request)
     return exists().where(
         getattr(earlier, kind.name) == kind.attempted,
@@ -190,12 +191,12 @@ def _went_before(kind: RowKind) -> ColumnElement[bool]:
 
 
 def note(session: Session, attempt: Place, outcome: Outcome) -> None:
-    """Record what was answered about one row."""
+    """Record the outcome of one attempt."""
     attempt.outcome, attempt.code = outcome.kind, outcome.code
     session.add(attempt)
 
 
 def in_state(session: Session, account: str, state: RequestState) -> list[Request]:
-    """Requests in a state, oldest first."""
+    """Return the requests in a state, oldest first."""
     wanted = select(Request).where(Request.account == account, Request.state == state)
     return list(session.exec(wanted.order_by(col(Request.id))))

@@ -1,4 +1,4 @@
-"""Rejected deliveries put back in the queue, and what a backfill remembers."""
+"""Requeue rejected deliveries and corrections, and store a backfill's progress and approvals."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from jobs.rules.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Which rejected deliveries and corrections are meant; None includes all."""
+    """A filter for rejected deliveries and corrections; None matches any value."""
 
     code: str | None = None
     destination: str | None = None
@@ -29,14 +29,14 @@ class Refusals:
 def find(
     session: Session, kind: RowKind, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]], limit: int
 ) -> list[OutboxRow]:
-    """Some rejected ones whose conversion and destination the settings still have, the longest rejected first."""
+    """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
     last = select(func.max(kind.moves.id)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
     rows = select(kind.sent).where(*_meant(kind.sent, account, wanted, places))
     return list(session.exec(rows.order_by(last, col(kind.sent.id)).limit(limit)))
 
 
 def count(session: Session, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]]) -> int:
-    """How many deliveries and corrections there are of both."""
+    """Count the rejected deliveries and corrections that match, as in `find` but without a limit."""
     return sum(
         session.exec(select(func.count()).select_from(kind).where(*_meant(kind, account, wanted, places))).one()
         for kind in (Delivery, Adjustment)
@@ -44,7 +44,7 @@ def count(session: Session, account: str, wanted: Refusals, *, places: Collectio
 
 
 def codes(session: Session, account: str) -> list[str]:
-    """Every code that something was rejected with."""
+    """Return every code that a currently rejected row was rejected with."""
     found: set[str | None] = set()
     for kind in (each.sent for each in KINDS):
         rejected = (kind.account == account, kind.state == DeliveryState.REJECTED, col(kind.code).is_not(None))
@@ -61,7 +61,7 @@ def requeue(
     leads: Collection[LeadId],
     now: datetime,
 ) -> int:
-    """Put back in the queue those of these that are still rejected and belong to these leads; how many."""
+    """Requeue those of these rows that are still rejected and belong to these leads, and return their number."""
     count = 0
     for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.state == DeliveryState.REJECTED)):
         if LeadId(row.lead) not in leads:
@@ -89,7 +89,7 @@ def _meant(
 
 
 def _only(kind: type[OutboxRow], **wanted: str | None) -> Iterator[ColumnElement[bool]]:
-    """Whether columns have these values; None includes all."""
+    """Match rows with these column values; None matches any."""
     for column, value in wanted.items():
         if value is not None:
             yield getattr(kind, column) == value
@@ -97,31 +97,26 @@ def _only(kind: type[OutboxRow], **wanted: str | None) -> Iterator[ColumnElement
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What a human wants sent: the changes from `start` until before `end`, perhaps of one kind only."""
+    """A human's request to send changes in `[start, end)`, optionally of one conversion or to one destination."""
 
     start: datetime
     end: datetime
     conversion: str | None = None
     destination: str | None = None
     assume_time: bool = False
-    """Whether a lead's last update is assumed as the time of a change that Oplead does not date."""
+    """Whether to use a lead's last update as the time of a change that Oplead doesn't date."""
 
     def covers(self, at: datetime | None) -> bool:
-        """Whether an instant lies in the time asked for."""
+        """Return whether an instant lies in the requested range."""
         return at is not None and self.start <= at < self.end
 
 
 def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | None, now: datetime) -> BackfillPlace:
-    """Where to read: on from an interrupted reading of the same leads, else from the first page.
+    """Return the cursor of an interrupted reading of leads created since `reads_from`, or a new one at the first page.
 
-    Where contact data is wanted, it starts over if the pages before were read without it, or without that of leads
-    created as late, or if another run has come between, which erased the contact data that nothing was waiting for.
-
-    Args:
-        ledger: where the place is kept.
-        reads_from: leads created since then are read.
-        fresh_to: leads created before that are read whole even if unchanged; None where contact data is not wanted.
-        now: when this reading begins.
+    Leads created before `fresh_to` are read in full even if unchanged; None means contact data isn't needed. If it is,
+    reading starts over when the earlier pages lack it for some of these leads, or when another run came between and
+    erased contact data that no row was waiting for.
     """
     with ledger.writing() as session:
         row = session.get(BackfillPlace, ledger.account)
@@ -131,28 +126,28 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
             )
             row = session.merge(row)
         row.epoch = ledger.epoch
-        # What the pages before the place and those after it have in common.
+        # The bound that holds for the pages both before and after the cursor.
         row.fresh_to = fresh_to and row.fresh_to and min(fresh_to, row.fresh_to)
         session.add(row)
         return row
 
 
 def _lacks_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime | None) -> bool:
-    """Whether contact data is wanted that the pages so far were read without, or that was erased since."""
+    """Return whether contact data is needed that the earlier pages were read without, or that has since been erased."""
     if fresh_to is None:
         return False
     return place.epoch != ledger.epoch - 1 or place.fresh_to is None or place.fresh_to < fresh_to
 
 
 def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:
-    """Note where the reading continues after a page."""
+    """Store the cursor after a page."""
     row = session.get_one(BackfillPlace, ledger.account)
     row.resume = resume
     session.add(row)
 
 
 def end_reading(ledger: Ledger) -> None:
-    """Forget the place."""
+    """Delete the backfill's cursor."""
     with ledger.writing() as session:
         session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == ledger.account))
 
@@ -160,11 +155,12 @@ def end_reading(ledger: Ledger) -> None:
 def skipped(
     session: Session, account: str, asked: BackfillRequest, *, after: Delivery | None, limit: int
 ) -> list[tuple[Delivery, LeadRow]]:
-    """The next deliveries, by destination and time, that precede their start and may lie in the requested time.
+    """Return the next deliveries skipped for preceding their start that may lie in the requested range.
 
-    An undated one may where its lead's last update, or the time it was given, does.
+    They are ordered by destination and time. An undated one may lie in the range if its lead's last update, or the time
+    recorded for it, does.
     """
-    # In the order of the index that finds them; in another, each page would sort all that are left.
+    # In index order: any other order would sort all remaining rows for each page.
     place = (col(Delivery.destination), col(Delivery.at), col(Delivery.id))
     later = [] if after is None else [tuple_(*place) > (after.destination, after.at, after.id)]
     rows = session.exec(
@@ -188,7 +184,7 @@ def skipped(
 
 
 def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: BackfillRequest) -> None:
-    """Have a delivery that a human approved count, and its lead judged again, which then moves it."""
+    """Make an approved delivery count from the requested start, and flag its lead for planning, which then moves it."""
     delivery.counts_from = min(delivery.counts_from or asked.start, asked.start)
     delivery.approved_in = ledger.run
     session.add(delivery)
@@ -198,7 +194,7 @@ def reopen(session: Session, ledger: Ledger, delivery: Delivery, asked: Backfill
 
 
 def approve_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> None:
-    """Have what an earlier backfill of the same time left open go out with this one."""
+    """Approve for this run the deliveries in the same range that an earlier backfill left open."""
     left_open = (
         col(Delivery.account) == ledger.account,
         col(Delivery.counts_from).is_not(None),
@@ -210,7 +206,7 @@ def approve_again(session: Session, ledger: Ledger, asked: BackfillRequest) -> N
 
 
 def approved(session: Session, ledger: Ledger) -> Iterator[Delivery]:
-    """Every delivery that a human approved in this run."""
+    """Yield every delivery that a human approved in this run."""
     mine = (Delivery.account == ledger.account, Delivery.approved_in == ledger.run)
     yield from session.exec(select(Delivery).where(*mine).order_by(col(Delivery.id)))
 
@@ -218,12 +214,12 @@ def approved(session: Session, ledger: Ledger) -> Iterator[Delivery]:
 def of_lead(
     session: Session, account: str, lead: LeadId, *, conversion: str | None, destination: str | None
 ) -> list[Delivery]:
-    """A lead's deliveries, perhaps only of one conversion, or to one destination."""
+    """Return a lead's deliveries, optionally of one conversion or to one destination."""
     wanted = (Delivery.account == account, Delivery.lead == lead)
     only = _only(Delivery, conversion=conversion, destination=destination)
     return list(session.exec(select(Delivery).where(*wanted, *only).order_by(col(Delivery.id))))
 
 
 def _within(at: datetime | None, asked: BackfillRequest) -> ColumnElement[bool]:
-    """Whether a column's instant lies in the requested time."""
+    """Match rows whose time column lies in the requested range."""
     return and_(col(at) >= asked.start, col(at) < asked.end)

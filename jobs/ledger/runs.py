@@ -1,4 +1,4 @@
-"""Runs of an account: one writer at a time, each transaction asserting its lease, each night done once."""
+"""Runs of an account: one writer at a time, a lease checked in every transaction, and each night done once."""
 
 import fcntl
 import json
@@ -26,28 +26,28 @@ from jobs.ledger.database import (
 from jobs.ledger.schema import Lease, Request, Run
 
 RESOLVING = "resolve"
-"""The command of a run that only asks for outcomes and sends what has come due; it belongs to the night before it."""
+"""Command of a run that only fetches outcomes and sends what has come due; it belongs to the preceding night."""
 NIGHTLY = "run"
-"""The command of a run that does a whole night's work, by hand or by a schedule."""
+"""Command of a run that does a whole night's work, started by hand or on a schedule."""
 STOPPED_BY_SIGNAL = 128
-"""Exit codes from here on mean a signal."""
+"""Exit codes from this value up mean a signal."""
 _log = structlog.stdlib.get_logger()
 
 
 class NightDoneError(Exception):
-    """There is nothing to do for a night that was due."""
+    """A due night needs no work."""
 
     def __init__(self, run: int | None, next_pass: datetime | None) -> None:
-        """Take the run that did that night, if any, and when outcomes are asked for next."""
+        """Take the id of the run that did the night, if any, and the time of the next pass for outcomes."""
         super().__init__("there is nothing to do for this night")
         self.run = run
         self.next_pass = next_pass
 
 
 def done_since(session: Session, account: str, night: date, *, today: date) -> Run | None:
-    """The run that did the night of this date, or of a later one, which does this one's work too.
+    """Return the run that did the night of this date or a later one, which includes the earlier night's work.
 
-    A night after today does not count: a clock that was once set ahead must not cost the nights until then.
+    Nights after `today` don't count: a clock once set ahead must not suppress the nights in between.
     """
     ahead = session.exec(select(func.max(Run.night)).where(Run.account == account, col(Run.night) > today)).one()
     if ahead is not None:
@@ -60,7 +60,7 @@ def done_since(session: Session, account: str, night: date, *, today: date) -> R
 
 
 def is_missed(session: Session, account: str, night: date, *, today: date) -> bool:
-    """Whether a night that was due was not done; before an account's first run nothing is missed."""
+    """Return whether a due night was not done; before an account's first run, no night is missed."""
     has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
     return has_run and _first_between(session, account, night, today) is None
 
@@ -68,10 +68,10 @@ def is_missed(session: Session, account: str, night: date, *, today: date) -> bo
 def expect_undone(
     session: Session, account: str, night: date, *, today: date, if_missed: bool, passes: Sequence[timedelta]
 ) -> None:
-    """Return if a night that is due, or, with `if_missed`, was due, is still to be done.
+    """Return if a night is still to be done; with `if_missed`, only if it was missed.
 
     Raises:
-        NightDoneError: it is not; the error says when outcomes are asked for next, by these spans after a night.
+        NightDoneError: there is nothing to do; carries the time of the next pass (`passes` are delays after a night).
     """
     done = done_since(session, account, night, today=today)
     if done is not None or (if_missed and not is_missed(session, account, night, today=today)):
@@ -79,16 +79,16 @@ def expect_undone(
 
 
 def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> datetime | None:
-    """When to ask for outcomes of the last night next, by how long after its end; None where no pass is left.
+    """Return when to fetch outcomes of the last night next, or None if no pass is left.
 
-    A late pass does the work of those that were due before it.
+    `after` are the passes' delays from the night's end; a late pass covers those due before it.
     """
     last = session.exec(
         select(Run).where(Run.account == account, col(Run.night).is_not(None)).order_by(col(Run.id).desc()).limit(1)
     ).first()
     if last is None or last.ended_at is None:
         return None
-    # A pass or a manual run asked too; a backfill may not have, nor what died or was stopped.
+    # Passes and manual runs also fetch outcomes; a backfill may not, nor may a run that died or was stopped.
     asked = session.exec(
         select(Run.started_at).where(
             Run.account == account,
@@ -111,23 +111,23 @@ _LONGEST = 4_096  # characters
 
 
 class LeaseHeldError(Exception):
-    """Another run holds the account; the message says which one."""
+    """Another run holds the account; the message identifies it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """An account's lock, held; its file records how far the ledger has come, so that an older copy is noticed."""
+    """An account's held lock; its file records the ledger's progress, so that a restored older copy is detected."""
 
     path: Path
     since: datetime
     epoch: int
-    """The ledger's at the last run that held this lock, or 0."""
+    """The ledger's epoch in the last run that held this lock, or 0."""
     request: int
-    """The last request that was recorded, or 0."""
+    """The last recorded request id, or 0."""
     file: IO[str]
 
     def remember(self, epoch: int, request: int) -> None:
-        """Record durably how far the ledger has come."""
+        """Record the ledger's progress durably."""
         text = json.dumps(
             {
                 "program": _OURS,
@@ -137,7 +137,7 @@ class Lock:
                 "request": request,
             }
         )
-        # Overwritten, then cut off: a process that dies in between leaves no empty file.
+        # Overwrite, then truncate, so that a process dying in between doesn't leave an empty file.
         self.file.seek(0)
         self.file.write(text)
         self.file.truncate()
@@ -146,21 +146,21 @@ class Lock:
 
 
 def lock_of(state: Path) -> Path:
-    """The path of a state's lock file."""
+    """Return the path of a state's lock file."""
     return state.with_name(f"{state.name}.{_OURS}.lock")
 
 
 @contextmanager
 def exclusive(state: Path, *, now: datetime) -> Iterator[Lock]:
-    """Hold the account's lock while the block runs; the system releases it if the process dies.
+    """Hold the account's lock for the block; the operating system releases it if the process dies.
 
     Raises:
-        LeaseHeldError: another process holds it.
-        LedgerError: there is another file in its place.
+        LeaseHeldError: another process holds the lock.
+        LedgerError: the lock's path holds a foreign file.
     """
     path = lock_of(state)
     open_privately(path, "a").close()
-    # "r+" keeps what the holder wrote about itself.
+    # "r+" preserves the current holder's record.
     with open_privately(path, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,11 +180,11 @@ def exclusive(state: Path, *, now: datetime) -> Iterator[Lock]:
 
 
 def _last_holder(file: IO[str]) -> Mapping[str, object] | None:
-    """What the last holder wrote; empty where the file is, None where it is not ours."""
+    """Return the last holder's record, without details if the file is empty; None if the file is foreign."""
     try:
-        # A power cut may leave a file's length without its contents.
+        # A power cut may leave a file of the right length filled with zeros.
         text = file.read(_LONGEST).strip("\0 \n")
-        # Only the first object: a process that died while writing may have left the end of a longer one behind it.
+        # Parse only the first object: a process that died before truncating leaves the tail of a longer record.
         found = json.JSONDecoder().raw_decode(text)[0] if text else {"program": _OURS}
     except (ValueError, RecursionError):
         return None
@@ -192,12 +192,12 @@ def _last_holder(file: IO[str]) -> Mapping[str, object] | None:
 
 
 class LeaseLostError(LedgerError):
-    """Another run took over while this one still believed it held the account."""
+    """Another run took over the account while this one was still running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An account's state, held for writing by one run."""
+    """An account's state, held by one run for writing."""
 
     engine: Engine
     path: Path
@@ -207,15 +207,15 @@ class Ledger:
     lock: Lock
 
     def remember(self, request: int) -> None:
-        """Record the request that is about to be made outside the state, so that a copy without it is noticed."""
+        """Record, outside the state, a request about to be sent, so that a copy without it is detected."""
         self.lock.remember(self.epoch, request)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that commits when the block ends, and rolls back when it raises.
+        """Open a transaction that commits when the block ends and rolls back if it raises.
 
         Raises:
-            LeaseLostError: another run has taken the account.
+            LeaseLostError: another run has taken over the account.
             LedgerError: the state cannot be written.
         """
         with explained(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
@@ -226,14 +226,14 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent view of the state."""
+        """Open a consistent, read-only view of the state."""
         with reading(self.engine, self.path) as session:
             yield session
 
 
 @contextmanager
 def reading(engine: Engine, path: Path) -> Iterator[Session]:
-    """A consistent view of a state, which blocks no writer."""
+    """Open a consistent view of a state without blocking writers."""
     view = engine.execution_options(read_only=True)
     with explained(path), Session(view, expire_on_commit=False) as session, session.begin():
         yield session
@@ -252,18 +252,18 @@ def held(
 ) -> Iterator[Ledger]:
     """Hold the account for one run.
 
-    With `first_run` its state is created, and must not exist; otherwise it must. `unless` is called before the run is
-    recorded; if it raises, there was no run.
+    With `first_run` the state is created and must not exist; otherwise it must exist. `unless` is called before the run
+    is recorded; if it raises, no run is recorded.
 
     Raises:
-        LeaseHeldError: another run holds it.
-        NoStateError: there is no state, and none is to be created.
-        LedgerError: the state cannot be used, or is older than the one that was last used here.
+        LeaseHeldError: another run holds the account.
+        NoStateError: there is no state, and `first_run` is not set.
+        LedgerError: the state cannot be used, or is older than the one last used here.
     """
     with ExitStack() as stack:
-        # Only errors of the state are explained as such, not those of the block.
+        # Explain only errors from opening the state, not those raised by the caller's block.
         with explained(path):
-            # Before anything is written: what is missing may be a volume.
+            # Check before writing anything: the state may be missing because a volume isn't mounted.
             if not first_run and not has_state(path):
                 raise NoStateError(path)
             lock = stack.enter_context(exclusive(path, now=now))
@@ -278,7 +278,7 @@ def held(
 
 
 def _expect_none_before(lock: Lock, path: Path) -> None:
-    """Refuse to begin anew where runs have left traces."""
+    """Refuse to create a state where earlier runs have left traces."""
     if lock.epoch and not has_state(path):
         raise LedgerError(
             f"{path}: the state is gone, and this account has run here before (run {lock.epoch} was the last): restore "
@@ -288,7 +288,7 @@ def _expect_none_before(lock: Lock, path: Path) -> None:
 
 
 def _expect_not_restored(session: Session, lease: Lease, lock: Lock, path: Path) -> None:
-    """Refuse a copy from before the last request: what was sent since would be sent again."""
+    """Refuse a copy older than the last recorded run or request: what was sent since would be sent again."""
     last = session.exec(select(func.max(Request.id))).one() or 0
     if lease.epoch < lock.epoch or last < lock.request:
         raise LedgerError(
@@ -310,7 +310,7 @@ def _begin(
     now: datetime,
     unless: Callable[[Session], None] | None = None,
 ) -> Ledger:
-    """Raise the account's epoch, so that earlier holders can no longer write, and record the run."""
+    """Increment the account's epoch, so that earlier holders can no longer write, and record the run."""
     with Session(engine, expire_on_commit=False) as session, session.begin():
         others = [name for name in session.exec(select(Lease.account)) if name != account]
         if others and session.get(Lease, account) is None:
@@ -332,7 +332,7 @@ def _begin(
 
 
 def finish(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
-    """Record how the run ended, and that it did a date's night if it is the first."""
+    """Record the run's exit code, and its night's date if no other run has done that night."""
     with ledger.writing() as session:
         run = session.get(Run, ledger.run)
         if run is None:

@@ -1,4 +1,4 @@
-"""The ledger's tables; every row carries its account. Times are aware UTC, amounts decimal text."""
+"""The ledger's tables. Every row carries its account; times are timezone-aware UTC, amounts decimal text."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,11 +17,11 @@ SQLModel.metadata.naming_convention = {
 
 
 WHOLE = sqlalchemy.text("substr(value, 1, 7) <> 'sha256:'")
-"""Of click ids: not erased yet. An index has this condition, so queries must use the very same text."""
+"""Matches click ids not yet erased. Queries must use exactly this text to benefit from the partial index."""
 
 
 STREAMED = {"yield_per": 1_000}
-"""Execution options of statements whose rows are too many for memory."""
+"""Execution options for statements with too many rows to hold in memory."""
 
 
 def _of_lead() -> ForeignKeyConstraint:
@@ -29,7 +29,7 @@ def _of_lead() -> ForeignKeyConstraint:
 
 
 class AccountRow(SQLModel):
-    """A row whose key begins with its account."""
+    """A row whose primary key begins with its account."""
 
     account: str = Field(primary_key=True)
 
@@ -38,7 +38,7 @@ class AccountRow(SQLModel):
 
 
 class Run(SQLModel, table=True):
-    """One acting command, from its start to its exit code."""
+    """One command that acts on the account, from its start to its exit code."""
 
     __table_args__ = (Index(None, "account", "night", unique=True),)
     id: int | None = Field(default=None, primary_key=True)
@@ -49,11 +49,11 @@ class Run(SQLModel, table=True):
     ended_at: datetime | None = None
     exit_code: int | None = None
     night: date | None = None
-    """The local date whose night this was, once ended; None for what died, was stopped or came later on that date."""
+    """The local date of the night done, set at the end; None for runs that died, were stopped, or weren't the first."""
 
 
 class Lease(AccountRow, table=True):
-    """Who may write: the epoch every write transaction asserts."""
+    """The right to write: every write transaction checks the epoch."""
 
     epoch: int
     pid: int
@@ -61,51 +61,51 @@ class Lease(AccountRow, table=True):
 
 
 class Cursor(AccountRow, table=True):
-    """How far the leads were read, and an interrupted pull's place."""
+    """The position up to which leads were read, and that of an interrupted pull."""
 
     since: datetime | None = None
     """Where the next pull starts; None reads everything."""
     pull_started_at: datetime | None = None
-    """The start of the pull under way, on the source's clock; None between pulls."""
+    """When the current pull started, by the source's clock; None between pulls."""
     pull_since: datetime | None = None
     resume: str | None = None
     full_read_at: datetime | None = None
-    """The start of the last pull that read every lead."""
+    """When the last pull that read every lead started."""
     moved: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
-    """Whether the list shifted during the pull under way, which may have skipped leads."""
+    """Whether the list shifted during the current pull, which may therefore have skipped leads."""
 
 
 class BackfillPlace(AccountRow, table=True):
-    """An interrupted backfill's place in the leads, independent of the nightly cursor."""
+    """An interrupted backfill's position in the leads, independent of the nightly cursor."""
 
     __tablename__ = "backfill_place"
     reads_from: datetime
     """Leads created since then are read."""
     fresh_to: datetime | None = None
-    """Of those, leads created before that were read whole even if unchanged; None where none was."""
+    """Of those, leads created before then were read in full even if unchanged; None if none were."""
     started_at: datetime
-    """The start of the reading, on the source's clock."""
+    """When the reading started, by the source's clock."""
     resume: str | None = None
     epoch: int
-    """The last reading run's."""
+    """The epoch of the last run that read for it."""
 
 
 class ConfigDigest(AccountRow, table=True):
-    """The settings the ledger's contents were made with."""
+    """A digest of the settings that the ledger's contents were produced with."""
 
     __tablename__ = "config_digest"
     kind: str = Field(primary_key=True)
-    """`extraction`: what is read from a lead; `rules`: what is decided from it."""
+    """`extraction` (what is read from a lead) or `rules` (what is decided from it)."""
     digest: str
 
 
 class Start(AccountRow, table=True):
-    """From when changes count, for each conversion, destination and label."""
+    """When changes start to count, for each conversion, destination and label."""
 
     conversion: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
     label: str = Field(primary_key=True)
-    """Normalised; the empty label is the conversion's own start."""
+    """Normalised; empty for the conversion's own start."""
     target: str
     since: datetime
 
@@ -114,7 +114,7 @@ class Start(AccountRow, table=True):
 
 
 class LeadRow(AccountRow, table=True):
-    """What is kept of a lead: no contact data, and raw values only where the settings list them."""
+    """A stored lead: no contact data, and raw values only for paths listed in the settings."""
 
     __tablename__ = "lead"
     __table_args__ = (
@@ -130,36 +130,36 @@ class LeadRow(AccountRow, table=True):
     label: str | None = None
     digest: str
     seen_at: datetime
-    """The start of the last pull that saw it: the observation that bounds an undated change."""
+    """When the last pull that saw it started: the observation that bounds an undated change."""
     ad_user_data: str
     ad_personalization: str
     click_id_problem: str | None = None
     facts: str
-    """JSON: the configured paths and their values, or the shape of what could not be read."""
+    """JSON: the values at the configured paths, or the shapes of values that could not be read."""
     fresh: bool
-    """Read since it was last judged: its contact hashes are whole."""
+    """Whether it was read since it was last planned, so that its contact hashes are complete."""
     to_plan: bool
     to_correct: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
-    """Whether its accepted conversions are to be checked for corrections: it was judged anew, or an answer came."""
+    """Whether its accepted conversions need a correction check: it was replanned, or an answer arrived."""
     excluded: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
-    """A test lead by the settings' `exclude`, read before they excluded it."""
+    """Whether it is a test lead by the settings' `exclude`, stored before they excluded it."""
     asked_at: datetime | None = None
-    """The start of the last pull that requested its own page, successfully or not."""
+    """When the last pull that fetched its details, successfully or not, started."""
     missing_since: datetime | None = None
-    """When its own page was first not found; None once it is seen again."""
+    """When its detail page was first not found; None once it is seen again."""
     deleted_at: datetime | None = None
     """When it was not found a second time, which confirms the deletion."""
     merged_into: str | None = None
-    """The lead that its own page showed instead when it was last not found."""
+    """The lead that its detail page showed instead when it was last not found."""
 
 
 class ExcludedLead(AccountRow, table=True):
-    """A test lead that is left out: enough to recognise it unchanged, and nothing about the person."""
+    """An excluded test lead: enough to recognise it as unchanged, with no personal data."""
 
     __tablename__ = "excluded_lead"
     id: str = Field(primary_key=True)
     digest: str
-    """Its list entry's."""
+    """The digest of its list entry."""
     read_at: datetime
 
 
@@ -174,31 +174,31 @@ class UnreadableLeadRow(AccountRow, table=True):
 
 
 class StatusLabel(AccountRow, table=True):
-    """A status label that was ever seen."""
+    """A status label that has been seen at least once."""
 
     __tablename__ = "status_label"
     label: str = Field(primary_key=True)
     """Normalised."""
     written: str | None = None
-    """As Oplead wrote it when it was first seen, if known."""
+    """Oplead's spelling when first seen, if known."""
     seen_at: datetime
     """When it was first seen."""
     settled: bool = False
-    """Whether a complete reading has decided between a new status and a new name for one."""
+    """Whether a complete reading has decided if it is a new status or a renamed one."""
     reported: int = 0
     """How many of its leads had a click id when it was last reported as missing from the settings."""
     reported_in: int | None = None
 
 
 class LabelMove(AccountRow, table=True):
-    """A lead that changed its label since the last complete reading, or waits for one."""
+    """A lead whose label changed since the last complete reading, or that waits for one."""
 
     __tablename__ = "label_move"
     lead: str = Field(primary_key=True)
     before: str
     after: str
     waits: bool
-    """Whether it is not judged until then, because a status may have been renamed."""
+    """Whether planning waits for the next complete reading because a status may have been renamed."""
 
 
 class StatusRename(AccountRow, table=True):
@@ -208,14 +208,14 @@ class StatusRename(AccountRow, table=True):
     before: str = Field(primary_key=True)
     after: str = Field(primary_key=True)
     leads: int
-    """How many leads showed it."""
+    """How many leads showed the rename."""
     run: int = Field(foreign_key="run.id")
     void: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
-    """Whether the settings have overruled it since: these are two statuses."""
+    """Whether the settings have since overruled it, treating the labels as two statuses."""
 
 
 class StatusChange(SQLModel, table=True):
-    """A lead entering a status, and how its time is known."""
+    """A lead's entry into a status, and how its time is known."""
 
     __tablename__ = "status_change"
     __table_args__ = (_of_lead(), Index(None, "account", "lead"))
@@ -227,7 +227,7 @@ class StatusChange(SQLModel, table=True):
     date_only: bool
     origin: str
     after: datetime | None
-    """The observation before the one that found it."""
+    """The time of the observation before the one that found it."""
     seen_at: datetime
 
 
@@ -245,11 +245,11 @@ class ClickIdRow(AccountRow, table=True):
     value: str = Field(primary_key=True)
     clicked_at: datetime
     estimated: bool
-    """Whether `clicked_at` is only a bound: the lead's creation, or the pull before it appeared."""
+    """Whether `clicked_at` is only a bound: the lead's creation, or the last pull before the id appeared."""
 
 
 class ContactHash(AccountRow, table=True):
-    """Platform-ready hashes of a lead's contact data, while something still to be sent may use them."""
+    """A platform-ready hash of a lead's contact data, kept while an unsent row may use it."""
 
     __tablename__ = "contact_hash"
     __table_args__ = (_of_lead(),)
@@ -263,7 +263,7 @@ class ContactHash(AccountRow, table=True):
 
 
 class OutboxRow(SQLModel):
-    """What goes out in requests and moves along the table of states: a delivery, or a correction of one."""
+    """A row that is sent in requests and moves through the delivery states: a delivery, or a correction of one."""
 
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -271,40 +271,40 @@ class OutboxRow(SQLModel):
     conversion: str
     destination: str
     key: str
-    """What the platform knows it by; a correction has its delivery's."""
+    """Identifies it to the platform; a correction uses its delivery's key."""
     state: str
     reason: str | None = None
-    """One of ours; where the platform's word says why, `code` has it."""
+    """One of our own reasons; a reason given by the platform is in `code`."""
     detail: str | None = None
-    """What the reason was found in."""
+    """Specifics of the reason, such as where it was found."""
     not_before: datetime | None = None
-    """When a pending one is due."""
+    """When a pending row is due."""
     deferred_until: datetime | None = None
-    """The platform's own delay, which no re-planning shortens."""
+    """The delay set by the platform, which replanning never shortens."""
     expires_at: datetime | None = None
     at: datetime | None = None
-    """When the conversion, or a correction's cause, happened."""
+    """When the conversion, or the cause of the correction, happened."""
     transport: str | None = None
     owner: str | None = None
     action: str | None = None
     source: str | None = None
     value: str | None = None
-    """A correction's is the new total; None for a retraction."""
+    """For a correction, the new total; None for a retraction."""
     currency: str | None = None
     event: bytes | None = None
-    """The encoded event, only while it is in flight, submitted or in doubt."""
+    """The encoded event, kept only while in flight, submitted or in doubt."""
     event_sha256: str | None = None
     in_doubt_since: datetime | None = None
-    """When an answer about these bytes was first lost; until settled they do not change."""
+    """When the first request with a lost receipt was sent; the event's bytes don't change until settled."""
     in_doubt_request: int | None = Field(default=None, foreign_key="request.id")
-    """The request whose answer that was."""
+    """That request."""
     code: str | None = None
     """The platform's code, once settled."""
     outcome: str | None = None
 
 
 class Delivery(OutboxRow, table=True):
-    """One conversion to one destination: what is sent, retried, settled."""
+    """One conversion for one destination, from first plan to final outcome."""
 
     __table_args__ = (
         UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
@@ -314,33 +314,33 @@ class Delivery(OutboxRow, table=True):
     )
     occurrence: int
     held_for: str | None = None
-    """The reason an expired one was, or would have been, held for until its time ran out."""
+    """For an expired delivery, why it was, or would have been, withheld until it expired."""
     origin: str | None = None
     label: str | None = None
     tax: str | None = None
     click_id_kind: str | None = None
     click_estimated: bool | None = None
     may_count_twice: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
-    """Sent again after a lost answer, to a platform that may count one key twice."""
+    """Whether it was replayed after a lost receipt to a platform that may count one key twice."""
     entered_after: datetime | None = None
-    """For a later occurrence: only an entry after this counts, the time of the retraction before it."""
+    """For a later occurrence, the time of the preceding retraction: only an entry after it counts."""
     counts_from: datetime | None = None
-    """From when its changes count, where a human has it sent although it precedes its conversion's start."""
+    """When its changes start to count, if a human approved sending it from before its conversion's start."""
     assumed_at: datetime | None = None
-    """The time a human has assumed for an undated change."""
+    """The time that a human assumed for an undated change."""
     approved_in: int | None = None
-    """The run in which a human approved it; the volume guard no longer holds it."""
+    """The run in which a human approved it, which exempts it from the volume guard."""
 
 
 class DedupKey(AccountRow, table=True):
-    """What recognises a delivery, where its conversion counts once per click or person."""
+    """A deduplication key of a delivery whose conversion counts once per click or person."""
 
     __tablename__ = "dedup_key"
     __table_args__ = (_of_lead(), Index(None, "account", "lead", "conversion", "destination", "dedup_key"))
     conversion: str = Field(primary_key=True)
     destination: str = Field(primary_key=True)
     dedup_key: str = Field(primary_key=True)
-    """SHA-256 over a kind and a value: a click id, or contact data already hashed."""
+    """SHA-256 over a kind and a value, which is a click id or already hashed contact data."""
     lead: str = Field(primary_key=True)
     at: datetime
     """When the conversion happened."""
@@ -360,7 +360,7 @@ class Request(SQLModel, table=True):
     sent_at: datetime
     rows: int
     state: str
-    """`open` (no receipt yet), `lost`, `refused`, `not_sent`, `received` (to be resolved), `settled`, `unresolved`."""
+    """A `RequestState` value."""
     ticket: str | None = None
     resolve_after: datetime | None = None
     code: str | None = None
@@ -368,7 +368,7 @@ class Request(SQLModel, table=True):
 
 
 class Place(SQLModel):
-    """Where something that is sent stands in one request."""
+    """One attempt: a row's position in a request, and its outcome."""
 
     request: int = Field(primary_key=True, foreign_key="request.id")
     position: int = Field(primary_key=True)
@@ -377,13 +377,13 @@ class Place(SQLModel):
 
 
 class Attempt(Place, table=True):
-    """One delivery's place in one request."""
+    """One delivery's attempt in one request."""
 
     delivery: int = Field(foreign_key="delivery.id", index=True)
 
 
 class Move(SQLModel):
-    """One move along the table of states, and its cause; append-only."""
+    """One state transition and its cause; append-only."""
 
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -392,19 +392,19 @@ class Move(SQLModel):
     from_state: str | None = None
     to_state: str
     reason: str | None = None
-    """One of ours; None where the platform's code says why."""
+    """One of our own reasons; None if the platform's `code` is the cause."""
     detail: str | None = None
     code: str | None = None
 
 
 class Transition(Move, table=True):
-    """One move of one delivery."""
+    """One state transition of a delivery."""
 
     delivery: int = Field(foreign_key="delivery.id", index=True)
 
 
 class IncidentRow(AccountRow, table=True):
-    """A cause that needs a human, from the night it was first found until it clears."""
+    """A problem that needs a human, from the night it was first found until it clears."""
 
     __tablename__ = "incident"
     cause: str = Field(primary_key=True)
@@ -412,17 +412,17 @@ class IncidentRow(AccountRow, table=True):
     text: str
     first_seen_at: datetime
     notified_at: datetime | None = None
-    """When the first address accepted it."""
+    """When the first address accepted the notice."""
     cleared_at: datetime | None = None
     undelivered: str = "[]"
-    """JSON: the marks of the addresses that are still owed it."""
+    """JSON: the marks of the addresses still owed the notice."""
 
 
 # ── corrections ──────────────────────────────────────────────────────────────────────────────────
 
 
 class Adjustment(OutboxRow, table=True):
-    """A later correction of an accepted delivery: its retraction, or another value for it."""
+    """A correction of an accepted delivery: its retraction, or a new value."""
 
     __table_args__ = (
         UniqueConstraint("delivery", "number"),
@@ -432,29 +432,29 @@ class Adjustment(OutboxRow, table=True):
     )
     delivery: int = Field(foreign_key="delivery.id")
     number: int
-    """1, 2, 3 …: each is begun once the one before is settled."""
+    """1, 2, 3 …; each is created once the previous one is settled."""
     kind: str
     """`retraction` or `restatement`."""
     cause: str
     """`undone`, `value_changed` or `won_again`."""
     at: datetime
-    """Later than the correction before."""
+    """Always later than the previous correction's."""
     transport: str
-    """What carries it; `owner`, `action` and `source` are the delivery's."""
+    """The correction's own transport; `owner`, `action` and `source` are the delivery's."""
     owner: str
     action: str
     source: str
 
 
 class AdjustmentAttempt(Place, table=True):
-    """One correction's place in one request."""
+    """One correction's attempt in one request."""
 
     __tablename__ = "adjustment_attempt"
     adjustment: int = Field(foreign_key="adjustment.id", index=True)
 
 
 class AdjustmentTransition(Move, table=True):
-    """One move of one correction."""
+    """One state transition of a correction."""
 
     __tablename__ = "adjustment_transition"
     adjustment: int = Field(foreign_key="adjustment.id", index=True)
@@ -462,22 +462,22 @@ class AdjustmentTransition(Move, table=True):
 
 @dataclass(frozen=True, slots=True)
 class RowKind:
-    """The tables of deliveries, or those of their corrections."""
+    """The tables of deliveries, or of corrections."""
 
     name: str
-    """The column of `moves` and `attempts` that says what moved, or was sent."""
+    """The foreign-key column of `moves` and `attempts` that refers to `sent`."""
     sent: type[OutboxRow]
     moves: type[Move]
     attempts: type[Place]
 
     @property
     def moved(self) -> Mapped[int]:
-        """What a move moved, by id."""
+        """The column of `moves` with the id of the moved row."""
         return col(getattr(self.moves, self.name))
 
     @property
     def attempted(self) -> Mapped[int]:
-        """What an attempt sent, by id."""
+        """The column of `attempts` with the id of the sent row."""
         return col(getattr(self.attempts, self.name))
 
 
@@ -487,12 +487,12 @@ KINDS = (CONVERSIONS, CORRECTIONS)
 
 
 def row_kind(sent: OutboxRow) -> RowKind:
-    """The tables that a row belongs to."""
+    """Return the tables that a row belongs to."""
     return CONVERSIONS if isinstance(sent, Delivery) else CORRECTIONS
 
 
 def identity(row: OutboxRow | Request) -> int:
-    """The row's id, which a stored row always has."""
+    """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")
     return row.id

@@ -1,4 +1,4 @@
-"""From when each conversion counts at each destination, in this ledger and in others in its folder."""
+"""When each conversion starts to count at each destination, and the other ledgers in the same folder."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from jobs.rules.model import Route, Starts
 
 
 def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
-    """The starts on record, by conversion and destination."""
+    """Return the stored starts, by conversion and destination."""
     found: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for row in session.exec(select(Start).where(Start.account == account)):
         found[row.conversion, row.destination][row.label] = row.since
@@ -27,10 +27,10 @@ def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
 
 
 def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:
-    """Give a route its start, and one to each label its stage has gained.
+    """Store a route's start, and one for each label added to its stage.
 
-    A start written in the settings applies to every label and may be moved; one that was taken from the first run
-    never moves. The new name of a status the stage had before counts from that status's start.
+    A start from the settings applies to every label and may change; one taken from the first run never changes. A
+    renamed status keeps the start it had under its old name.
     """
     key = (account, route.conversion, route.destination)
     before = {} if session.get(Start, (*key, "")) is None else _starts_before(session, key)
@@ -50,12 +50,12 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
 
 
 def take_back(session: Session, account: str, *, since: datetime) -> None:
-    """Forget the starts that a run took at `since`, by a clock that was wrong."""
+    """Delete the starts that a run recorded at `since` by a wrong clock."""
     session.exec(delete(Start).where(col(Start.account) == account, col(Start.since) == since))
 
 
 def rename(session: Session, account: str, *, old: str, new: str) -> None:
-    """Give what is on record of a conversion its new id; keys stay as they were sent."""
+    """Rename a conversion in the ledger; delivery keys stay as they were sent."""
     for table in (Start, Delivery, DedupKey, Adjustment):
         session.exec(
             update(table).where(col(table.account) == account, col(table.conversion) == old).values(conversion=new)
@@ -65,9 +65,10 @@ def rename(session: Session, account: str, *, old: str, new: str) -> None:
 def vanished(
     session: Session, account: str, routes: Sequence[Route], kind: Literal["conversion", "destination"]
 ) -> list[tuple[str, str]]:
-    """Ids that the settings no longer have, each with a new one that may be the same.
+    """Return pairs of an id gone from the settings and a new id that may be its rename.
 
-    A conversion may be if the new one goes to the same place, a destination if the new one takes the same conversion.
+    A conversion may be renamed if the new one goes to the same destination and place; a destination, if the new one
+    takes the same conversion to the same place.
     """
     other = "destination" if kind == "conversion" else "conversion"
     known = session.exec(
@@ -88,12 +89,12 @@ def vanished(
 
 
 def ids_on_record(session: Session, account: str) -> set[str]:
-    """The conversion ids the ledger knows."""
+    """Return the conversion ids in the ledger."""
     return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
 
 
 def renamed(session: Session, account: str) -> dict[str, str]:
-    """What each renamed status is called now, however often it was renamed."""
+    """Map each renamed status to its current name, following repeated renames."""
     steps = {row.before: row.after for row in labels_seen.renames_found(session, account)}
     found = {}
     for first in steps:
@@ -106,14 +107,14 @@ def renamed(session: Session, account: str) -> dict[str, str]:
 
 
 def _starts_before(session: Session, identity: tuple[str, str, str]) -> dict[str, datetime]:
-    """The start of each present name of a status, as its old name had it on this route."""
+    """Return the starts that renamed statuses had on this route under their old names, by current name."""
     names = renamed(session, identity[0])
     old = {before: session.get(Start, (*identity, before)) for before in names}
     return {names[before]: start.since for before, start in old.items() if start is not None}
 
 
 def _place(route: Route) -> str:
-    """Where a conversion goes, whatever carries it; a separate place where it is only for leads with some ids."""
+    """Return where a conversion goes, whatever the transport; a route restricted to some ids is a separate place."""
     only = ",".join(sorted(route.only_with))
     return f"{route.target.owner}/{route.target.action}" + (f" for {only}" if only else "")
 
@@ -125,19 +126,19 @@ class NeighbouringLedger:
     path: Path
     account: str
     owners: frozenset[str]
-    """The Google customers and Meta datasets that its conversions have a start at."""
+    """The Google customers and Meta datasets for which it has starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableLedger:
-    """A file or folder that may be, or hold, a ledger but cannot be read."""
+    """A file that may be a ledger, or a folder that may hold one, that cannot be read."""
 
     why: str
-    """A sentence that names it."""
+    """An error message that names the file or folder."""
 
 
 def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | UnreadableLedger]:
-    """The other ledgers in the folder of this one, by name, and what cannot be read there."""
+    """Yield the other ledgers in this one's folder, ordered by file name, and whatever can't be read there."""
     try:
         with explained(path.parent):
             files = sorted(path.parent.iterdir()) if path.parent.exists() else []

@@ -1,4 +1,4 @@
-"""Which status labels were ever seen, which leads changed theirs since the last complete reading, and renames found."""
+"""Status labels seen so far, leads whose label changed since the last complete reading, and detected renames."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,9 +30,9 @@ from jobs.rules.status_changes import (
 )
 
 _AT_ONCE = 500
-"""Leads in one statement."""
+"""Leads per statement."""
 Meanings = Mapping[str, str]
-"""What the settings say of each label they name."""
+"""Where the settings place each label they name."""
 
 
 class ReadLabel(Protocol):
@@ -40,11 +40,11 @@ class ReadLabel(Protocol):
 
     @property
     def lead(self) -> Lead:
-        """The lead itself."""
+        """The lead."""
 
     @property
     def label(self) -> str | None:
-        """Its present label, normalised."""
+        """Its current label, normalised."""
 
     @property
     def changes(self) -> Sequence[StatusEntered]:
@@ -52,10 +52,10 @@ class ReadLabel(Protocol):
 
 
 def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_at: datetime) -> None:
-    """Remember the labels of leads that are about to be stored, and which leads wait until those are understood.
+    """Record the labels of leads about to be stored, and which leads must wait until those labels are settled.
 
-    A lead on record that shows a label nobody had before may have changed its status, or that status may have been
-    renamed: only a complete reading tells. The same goes for one that shows the new name of a renamed status.
+    A stored lead that shows a new label has either changed its status or had its status renamed; only a complete
+    reading can decide which. The same applies to a lead that shows the new name of a renamed status.
     """
     fresh = _note_labels(session, account, readings, seen_at)
     renames = renames_found(session, account)
@@ -76,19 +76,19 @@ def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_
 
 
 def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
-    """Whether a lead waits until it is known whether a status was renamed."""
+    """Match leads waiting for a possible status rename to be settled."""
     return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
 
 
 def are_all_settled(session: Session, account: str) -> bool:
-    """Whether a complete reading has settled every label seen, and no lead waits."""
+    """Return whether a complete reading has settled every label and no lead is waiting."""
     unsettled = select(StatusLabel.label).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     leads_waiting = select(LabelMove.lead).where(LabelMove.account == account, col(LabelMove.waits))
     return all(session.exec(each.limit(1)).first() is None for each in (unsettled, leads_waiting))
 
 
 def on_leads(session: Session, account: str) -> Iterator[str]:
-    """Each label that leads have now, in order: queried one by one, so that the cost grows with labels, not leads."""
+    """Yield each label that leads currently have, in order, with one query per label: the cost scales with labels."""
     first = select(func.min(LeadRow.label)).where(LeadRow.account == account)
     label = session.exec(first).one()
     while label is not None:
@@ -97,13 +97,13 @@ def on_leads(session: Session, account: str) -> Iterator[str]:
 
 
 def newest_unsettled(session: Session, account: str) -> datetime | None:
-    """When the newest unsettled label was first seen; None where there is none."""
+    """Return when the newest unsettled label was first seen, or None if all are settled."""
     wanted = select(func.max(StatusLabel.seen_at)).where(StatusLabel.account == account, ~col(StatusLabel.settled))
     return session.exec(wanted).one()
 
 
 def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
-    """At the end of a complete reading that began then, find renamed statuses, and let leads be judged again."""
+    """Conclude a complete reading begun at `since`: detect renamed statuses and release leads with settled labels."""
     account = ledger.account
     seen = _sightings(session, account, since)
     settle_merges(session, ledger, meanings, since=since, in_use=seen.last)
@@ -136,20 +136,15 @@ def settle_merges(
     since: datetime,
     in_use: Collection[str] | None = None,
 ) -> None:
-    """At the end of a reading that began then, find the labels that were merged into a label in use.
+    """At the end of a reading begun at `since`, detect labels that were merged into a label in use.
 
-    Args:
-        session: an open transaction.
-        ledger: the account's.
-        meanings: what the settings say of the labels they name.
-        since: when the reading began.
-        in_use: the labels that leads have; None takes them from the record, where the reading did not show all leads.
+    `in_use` are the labels that leads have; None uses the stored ones, for a reading that did not show all leads.
     """
     account = ledger.account
     if in_use is None:
         in_use = {label for label in on_leads(session, account) if _is_in_use(session, account, label)}
     for move, moved in _silent_moves(session, account, meanings, since, in_use=in_use).items():
-        # A label that was merged before and is in use again is a status.
+        # A label that was merged before and came back into use is a status of its own.
         if not _note_rename(session, ledger, move, len(moved)):
             continue
         shown = select(StatusChange.lead).where(
@@ -159,13 +154,13 @@ def settle_merges(
 
 
 def _is_in_use(session: Session, account: str, label: str) -> bool:
-    """Whether a lead that was not deleted has a label."""
+    """Return whether any lead not deleted has a label."""
     having = select(LeadRow.id).where(LeadRow.account == account, LeadRow.label == label)
     return session.exec(having.where(col(LeadRow.deleted_at).is_(None)).limit(1)).first() is not None
 
 
 def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
-    """Where a reading that began then was interrupted, have the leads wait whose label seems to have been merged."""
+    """After an interrupted reading begun at `since`, make leads wait whose label seems to have been merged."""
     moved = {lead for leads in _silent_moves(session, account, meanings, since, in_use=()).values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
         row.waits = row.waits or row.lead in moved
@@ -173,17 +168,17 @@ def hold_merges(session: Session, account: str, meanings: Meanings, *, since: da
 
 
 def renames_found(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
-    """Statuses that were renamed, all or those that one run found; ordered by their old names."""
+    """Return the renames that are not void, or those of them found by one run, ordered by old name."""
     of_account = (StatusRename.account == account, ~col(StatusRename.void))
     wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
     return list(session.exec(wanted if run is None else wanted.where(StatusRename.run == run)))
 
 
 def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
-    """Void the renames that the settings contradict; whether there were any.
+    """Void the renames that the settings contradict, and return whether there were any.
 
-    Settings that name both labels in different places overrule what a reading concluded: the entries into the new
-    label are real changes, as they were found.
+    Settings that place the two labels differently overrule what a reading concluded: the entries into the new label
+    become real changes again, as observed.
     """
     found = renames_found(session, account)
     overruled = [row for row in found if are_two(LabelChange(row.before, row.after), meanings)]
@@ -196,13 +191,13 @@ def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
 
 
 def as_oplead_writes(session: Session, account: str, label: str, *, else_as: str | None = None) -> str:
-    """A label as Oplead writes it; where that is unknown, as given here, or normalised."""
+    """Return a label in Oplead's spelling; if that is unknown, `else_as`, or the normalised label."""
     row = session.get(StatusLabel, (account, label))
     return (row.written if row else None) or else_as or label
 
 
 def take_unreported(session: Session, account: str, with_click: Mapping[str, int], *, run: int) -> set[str]:
-    """Which of these labels were not reported yet, or with fewer clicked leads; this run reports them."""
+    """Mark as reported by this run, and return, the labels not yet reported or reported with fewer clicked leads."""
     rows = session.exec(
         select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(with_click))
     )
@@ -216,7 +211,7 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
 
 
 def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], seen_at: datetime) -> set[str]:
-    """Record new labels; which of these leads' labels no complete reading has settled."""
+    """Record new labels, and return which of these leads' labels are not settled by a complete reading."""
     shown = {change.label for reading in readings for change in reading.changes}
     shown |= {reading.label for reading in readings if reading.label}
     known = session.exec(
@@ -240,7 +235,7 @@ def _note_move(session: Session, account: str, lead: str, move: LabelChange, *, 
 
 
 def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
-    """Whether a lead had a status before it was found renamed; a later status of the old name is another one."""
+    """Return whether a lead had a status before its rename was found; a later one of that name is a new status."""
     later = (Run.account == relabel.account, col(Run.id) > relabel.run)
     next_run = select(func.min(Run.started_at)).where(*later).scalar_subquery()
     wanted = (
@@ -255,7 +250,7 @@ def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
 def _silent_moves(
     session: Session, account: str, meanings: Meanings, since: datetime, *, in_use: Collection[str]
 ) -> dict[LabelChange, set[str]]:
-    """The leads that moved since then from a label no longer in use to one that is, as a merge would move them."""
+    """Return the leads that moved since a time from an unused to a settled label, as a merge would move them."""
     lately = exists().where(
         col(StatusChange.account) == account,
         col(StatusChange.lead) == col(LabelMove.lead),
@@ -310,7 +305,7 @@ def _sightings(session: Session, account: str, since: datetime) -> Sightings:
 
 
 def _note_rename(session: Session, ledger: Ledger, move: LabelChange, leads: int) -> bool:
-    """Record that a status was renamed; False if that is on record, perhaps as void."""
+    """Record a rename; return False if it is already recorded, even as void."""
     if session.get(StatusRename, (ledger.account, move.before, move.after)) is not None:
         return False
     session.add(StatusRename(account=ledger.account, before=move.before, after=move.after, leads=leads, run=ledger.run))
@@ -318,7 +313,7 @@ def _note_rename(session: Session, ledger: Ledger, move: LabelChange, leads: int
 
 
 def _restore_entries(session: Session, account: str, move: LabelChange, others: Collection[str]) -> None:
-    """Have entries count again that a rename had explained, unless another rename still does."""
+    """Make entries explained by a rename count again, unless another rename still explains them."""
     had = select(StatusChange.lead).where(StatusChange.account == account)
     leads = session.exec(had.where(StatusChange.label == move.before)).all()
     elsewhere = session.exec(had.where(col(StatusChange.label).in_(others))).all()
@@ -332,7 +327,7 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
 
 
 def _rename_entries(session: Session, account: str, relabel: LabelChange) -> None:
-    """Have the entries that only show a status under its new name count as no change."""
+    """Mark entries that only show a status under its new name, so that they don't count as changes."""
     moved = {
         row.lead: (row.before, row.after) == (relabel.before, relabel.after)
         for row in session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits)))
@@ -341,7 +336,7 @@ def _rename_entries(session: Session, account: str, relabel: LabelChange) -> Non
 
 
 def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
-    """The same for these leads; `moved` says whether each went straight from the old name to the new one."""
+    """Mark these leads' renamed entries; `moved` is whether each lead went directly from the old name to the new."""
     for lead, rows in _entries(session, account, relabel, moved).items():
         for position in renamed(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL
@@ -351,7 +346,7 @@ def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[s
 def _entries(
     session: Session, account: str, move: LabelChange, leads: Collection[str]
 ) -> dict[str, list[StatusChange]]:
-    """These leads' entries into either label, in the order they were found."""
+    """Return these leads' entries into either label, in the order they were found."""
     found: dict[str, list[StatusChange]] = {}
     entries = select(StatusChange).where(
         StatusChange.account == account, col(StatusChange.label).in_((move.before, move.after))
@@ -364,5 +359,5 @@ def _entries(
 
 
 def status_entries(rows: Iterable[StatusChange]) -> list[StatusEntered]:
-    """What the rows record."""
+    """Convert rows to status changes."""
     return [StatusEntered(row.label, row.at, row.date_only, Origin(row.origin), row.seen_at, row.after) for row in rows]

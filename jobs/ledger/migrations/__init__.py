@@ -1,1 +1,1 @@
-"""Migrations of the ledger, applied when it is opened."""
+"""Ledger migrations, applied when a state is opened for writing."""

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection the ledger hands over."""
+"""Run the migrations on the connection that the ledger passes in."""
 
 from alembic import context
 from sqlmodel import SQLModel

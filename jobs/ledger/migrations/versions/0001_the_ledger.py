@@ -1,4 +1,4 @@
-"""The ledger's tables, as they were first: frozen, so independent of the models."""
+"""The initial tables, spelled out so that later changes to the models don't affect this migration."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,12 +19,12 @@ FALSE = BOOLEAN | {"server_default": sa.text("0")}
 
 
 def optional(column):
-    """The same, which may be NULL."""
+    """Return the column as nullable."""
     return column | {"nullable": True}
 
 
 def _create(table, columns, *, key, of_lead=False, references=None, unique=(), indexes=()):
-    """Make a table."""
+    """Create a table and its indexes."""
     lead = [sa.ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"], f"fk_{table}_account_lead")]
     op.create_table(
         table,
@@ -39,7 +39,7 @@ def _create(table, columns, *, key, of_lead=False, references=None, unique=(), i
 
 
 def upgrade():
-    """Go to this revision."""
+    """Create every table."""
     _create(
         "backfill_place",
         dict(
