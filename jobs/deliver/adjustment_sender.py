@@ -81,8 +81,7 @@ class _AdjustmentPreparation(Preparation):
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
         """Whether a correction in doubt may be replayed with the same bytes, which a platform counts once.
 
-        Not if the bytes contain personal data and the lead has withdrawn consent or was deleted, nor if they are
-        damaged.
+        Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
         """
         if is_damaged(row):
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)

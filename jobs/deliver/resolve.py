@@ -153,8 +153,7 @@ class _Settling(Transaction):
 def recover(ledger: Ledger, clock: Clock) -> int:
     """Put rows that a dead run left in flight in doubt, and return their number.
 
-    The intent was committed but no receipt was: they may or may not have been sent, so they are replayed before
-    anything new.
+    With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
     now = clock.now()
     left = 0

@@ -300,8 +300,7 @@ class Sender:
         """The stop for missing answers: of the whole destination after several parts in a row, or after all there was.
 
         It raises an alarm if something new went unanswered. A few rows already in doubt say nothing about the platform,
-        hold up nothing and are reported as in doubt. So are those a human decides on; there only the target is stopped
-        for the run.
+        hold up nothing and are reported as in doubt. So are those a human decides on; for them only the target stops.
         """
         asks = self._asks_a_human
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks

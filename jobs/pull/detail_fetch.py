@@ -130,8 +130,7 @@ def detect_deleted(
     Among `candidates` not asked for, the share missing is assumed to be the same as among those asked for.
 
     Returns:
-        The number of deletions believed, and the number missing if that is suspiciously many, in which case none is
-        believed.
+        The number of deletions believed, and the number missing if too many to believe, in which case none is believed.
     """
     if not asked.deleted:
         return 0, 0

@@ -152,8 +152,7 @@ class Window:
 def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool) -> Window:
     """Return when a conversion that happened `at` may be sent.
 
-    The window counts from the click, or from the lead's creation if there is none, and never outlasts the route's event
-    window.
+    Counts from the click, or from the lead's creation without one, and never outlasts the route's event window.
     """
     limits = route.limits
     if click is not None:

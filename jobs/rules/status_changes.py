@@ -46,8 +46,7 @@ def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: 
     """Return the time to send to a platform: never the time of sending, and the same on every run.
 
     A date without a time becomes noon plus an offset of under a minute derived from the key, so that conversions of one
-    day stay distinct. On the creation day, if the lead was created after that noon, it becomes one second after
-    creation.
+    day stay distinct. If the lead was created later that same day, it becomes one second after creation.
     """
     if not change.date_only:
         return change.at
