@@ -1,1 +1,1 @@
-"""Sends what is due, and records what came back of it."""
+"""Sends what is due and records the receipts."""

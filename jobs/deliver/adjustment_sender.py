@@ -1,4 +1,4 @@
-"""Sends corrections of accepted conversions: as conversions are sent, after them."""
+"""Sends corrections of accepted conversions, after the conversions and in the same way."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ from jobs.settings.compile import Sinks
 
 
 def send_adjustments(sending: Sending, sinks: Sinks, *, silent: Collection[Scope] = ()) -> Delivered:
-    """Send every correction that is due, what is in doubt first.
+    """Send every due correction, those in doubt first.
 
-    Of what is `silent`, as it answered no conversion, one correction shows whether it answers now.
+    For a `silent` scope, which answered no conversion, a single correction shows whether it answers now.
     """
     done = Delivered()
     for destination, sink in sinks.items():
@@ -45,14 +45,14 @@ def send_adjustments(sending: Sending, sinks: Sinks, *, silent: Collection[Scope
 
 @dataclass(frozen=True, slots=True)
 class _AdjustmentPreparation(Preparation):
-    """The same of corrections."""
+    """Prepares corrections."""
 
     sink: Adjusts
 
     kind: ClassVar[type[OutboxRow]] = Adjustment
 
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
-        """Those that are still wanted, their bytes frozen; each other is put where it belongs."""
+        """Freeze and return the corrections still wanted; move every other row to its proper state."""
         made = outbox.adjustments_of_leads(self.session, self.ledger.account, facts.keys())
         renamed = starts.renamed(self.session, self.ledger.account)
         corrections = [row for row in rows if isinstance(row, Adjustment)]
@@ -79,10 +79,9 @@ class _AdjustmentPreparation(Preparation):
         return self._freeze(row, lead, route, sent, wanted)
 
     def _may_ask_again(self, row: Adjustment, lead: LeadFacts) -> bool:
-        """Whether a lost answer may be asked for again: the same bytes, which a platform counts once.
+        """Whether a correction in doubt may be replayed with the same bytes, which a platform counts once.
 
-        Not once the lead has withdrawn its consent, or was deleted, where those bytes tell of the person; nor where
-        they are damaged.
+        Not if the bytes are damaged, or hold personal data of a lead that was deleted or has withdrawn consent.
         """
         if is_damaged(row):
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
@@ -92,7 +91,7 @@ class _AdjustmentPreparation(Preparation):
     def _freeze(
         self, row: Adjustment, lead: LeadFacts, route: Route, sent: SentConversion, wanted: WantedAdjustment
     ) -> bool:
-        """Freeze a correction's bytes, or put it where it belongs by now."""
+        """Freeze a correction's bytes, or move it to its current state."""
         if wanted.ruled_out_by is not None:
             return self.leave(row, state_of(wanted.ruled_out_by), wanted.ruled_out_by)
         if wanted.until is not None:
@@ -112,7 +111,7 @@ class _AdjustmentPreparation(Preparation):
     def _correction(
         self, row: Adjustment, lead: LeadFacts, route: Route, sent: SentConversion, value: Decimal | None
     ) -> Correction | Reason:
-        """The correction to encode; or why it may not go out."""
+        """The correction to encode, or why it may not be sent."""
         target = outbox.target_of(row)
         event: Event | None = None
         if value is not None and route.limits.corrects[row.transport].by_resending:
@@ -132,15 +131,15 @@ class _AdjustmentPreparation(Preparation):
 
 @dataclass(slots=True)
 class AdjustmentSender(Sender):
-    """One destination's corrections in one run.
+    """Sends one destination's corrections in one run.
 
-    Its stops are its own: an interface that takes no corrections may well take conversions.
+    Its stops are its own: an API that rejects corrections may still accept conversions.
     """
 
     sink: Adjusts
     preparation: ClassVar[type[Preparation]] = _AdjustmentPreparation
     off: set[tuple[str, str]] = field(default_factory=set)
-    """The transports and owners that take no more in this run."""
+    """Transports and owners that are stopped for this run."""
 
     def _due_by_target(self) -> Mapping[Target, Target]:
         account, now = self.sending.ledger.account, self.sending.clock.now()
@@ -159,14 +158,14 @@ class AdjustmentSender(Sender):
         return (target.transport, target.owner) in self.off or super(AdjustmentSender, self)._is_off(target)
 
     def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
-        # What stops one transport's corrections says nothing of another's.
+        # A stop of one transport's corrections doesn't affect another's.
         if stop.whole_destination:
             self.off.add((target.transport, target.owner))
         super(AdjustmentSender, self)._is_stopped(stop, target)
         return False
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        # A correction names its conversion by the key, and a conversion has one that is not settled at most.
+        # A correction refers to its conversion by key, and a conversion has at most one unsettled correction.
         return [batch]
 
     def _call(self, intent: Intent) -> Receipt:

@@ -1,4 +1,4 @@
-"""Finds the rows for which a batch is refused, and tells them from a fault of the settings."""
+"""Finds the rows that get a batch refused, and tells bad rows from bad settings."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,16 +10,16 @@ from connectors.records import Outcome
 T = TypeVar("T", bound=Hashable)
 
 NOTHING_PASSES = 12
-"""Refusals in a row, whatever their codes, after which single rows are asked whether anything passes at all."""
+"""Consecutive refusals, of any code, before single rows are sampled to see whether anything passes at all."""
 SAMPLE = 3
 MANY = 5
-"""Refused rows, nothing beside them being taken, that point at the settings rather than at themselves."""
+"""This many refused rows with nothing accepted point at the settings rather than the rows."""
 
 
 def partition(batch: Sequence[T], keys: Mapping[T, AbstractSet[Hashable]]) -> list[tuple[T, ...]]:
-    """Split a batch so that no two rows of a part share a mark: as few parts as that allows, each in order.
+    """Split a batch greedily so that no two rows of a part share a key; each part keeps the batch's order.
 
-    A platform may refuse rows for what stands beside them, and says of both what is true of their meeting only.
+    A platform may refuse rows because of other rows in the request, with errors that apply only to the combination.
     """
     parts: list[list[T]] = []
     taken: list[set[Hashable]] = []
@@ -37,9 +37,9 @@ def partition(batch: Sequence[T], keys: Mapping[T, AbstractSet[Hashable]]) -> li
 def bisect(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[tuple[T, ...]]]:
     """Split a refused batch into the rows to blame and the batches to send next.
 
-    Named rows are blamed and the rest goes on whole; where none is named a single row is to blame, and a larger
-    batch is halved. With k bad rows among n that costs k + 1 requests where every answer names one, and at most
-    2k⌈log₂ n⌉ + 1 where none does. A position outside the batch names nothing.
+    Rows the platform named are blamed, and the rest stays together. If none is named, a single row is to blame and a
+    larger batch is halved. With k bad rows among n this takes k + 1 requests if every answer names one, and at most
+    2k⌈log₂ n⌉ + 1 if none does. Positions outside the batch are ignored.
     """
     blamed = {row for row in named if 0 <= row < len(batch)}
     if blamed:
@@ -52,13 +52,13 @@ def bisect(batch: Sequence[T], named: Sequence[int]) -> tuple[Sequence[T], list[
 
 
 def single_row_first(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
-    """The same parts, the first row of all alone; what stood beside it comes last, for it may be as bad."""
+    """Put the very first row in front as its own part; the rest of its part goes last, as it may be just as bad."""
     (one, *rest), *others = waiting
     return [part for part in ((one,), *map(tuple, others), tuple(rest)) if part]
 
 
 def sample(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
-    """The batches to send next, a few rows from all over them alone and first."""
+    """Return the batches to send next: first a few single rows spread over all of them, then the rest."""
     rows = [row for batch in waiting for row in batch]
     chosen = (
         [rows[len(rows) * share // (SAMPLE - 1) - (share == SAMPLE - 1)] for share in range(SAMPLE)] if rows else []
@@ -70,7 +70,7 @@ def sample(waiting: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A delivery that a refused request blames: at fault once something else has passed."""
+    """A suspect row: blamed by a refused request, and at fault once something else has passed."""
 
     delivery: int
     request: int
@@ -79,43 +79,43 @@ class Suspect:
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Refusals one after another, nothing being taken between them.
+    """Tracks consecutive refusals with nothing accepted in between.
 
-    Until something passes nobody can tell a few bad rows from settings that make every row bad. So the blamed ones
-    wait as they are, pending or in doubt: a run that dies or stops here has rejected nothing.
+    Until something passes, a few bad rows can't be told from settings that make every row bad. So suspect rows stay as
+    they are, pending or in doubt: a run that dies or stops here has rejected nothing.
     """
 
     suspects: list[Suspect] = field(default_factory=list)
     refusals: int = 0
-    """How many there were in a row; of several codes they count alike, for settings can be wrong in several ways."""
+    """Consecutive refusals, of any code, since settings can be wrong in several ways."""
     reasons: dict[str, Outcome] = field(default_factory=dict)
-    """What was said in them, by its code."""
+    """The refusals' outcomes by code."""
     sampled: int | None = None
-    """How many refusals there were when single rows were first asked; None before."""
+    """The value of `refusals` when single rows were first sampled; None before."""
     has_passed: bool = False
-    """Whether anything of the batch was ever taken."""
+    """Whether anything in the batch was ever accepted."""
 
     def refused(self, outcome: Outcome, blamed: list[Suspect]) -> None:
-        """One more refusal, and whom it blames."""
+        """Record a refusal and the rows it blames."""
         self.refusals += 1
         for refusal in (outcome, *(suspect.outcome for suspect in blamed)):
             self.reasons.setdefault(refusal.code, refusal)
         self.suspects += blamed
 
     def passed(self) -> list[Suspect]:
-        """Something was taken: the refusals were about rows. Gives back who is at fault, and begins again."""
+        """Record that something passed, so the refusals were about rows; reset, and return the suspects."""
         self.has_passed = True
         self.refusals, self.sampled = 0, None
         self.reasons.clear()
         return self.take_suspects()
 
     def take_suspects(self) -> list[Suspect]:
-        """Gives back who is at fault, once."""
+        """Return the suspects and clear them."""
         at_fault, self.suspects = self.suspects, []
         return at_fault
 
     def next(self, waiting: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """What to send next: once too much was refused, single rows before all else."""
+        """Return the batches to send next; once, after too many refusals, sampled single rows go first."""
         if self.refusals < NOTHING_PASSES or self.sampled is not None or not waiting:
             return waiting
         self.sampled = self.refusals
@@ -128,5 +128,5 @@ class CircuitBreaker:
 
     @property
     def blames_all(self) -> bool:
-        """Whether everything was blamed, and too much to be chance."""
+        """Whether nothing passed and too many rows were blamed for chance."""
         return len(self.suspects) >= MANY and not self.has_passed

@@ -1,4 +1,4 @@
-"""Commits what is about to be sent: each row judged once more, its bytes frozen, its place noted."""
+"""Commits the intent of a request: rows decided again, bytes frozen, positions recorded."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -21,13 +21,13 @@ from jobs.rules.reasons import Cause, Reason
 
 
 def freeze(row: OutboxRow, event: bytes) -> None:
-    """Store what is sent of a row, and what it is known by again."""
+    """Store the bytes to send for a row, and their hash."""
     row.event, row.event_sha256 = event, hashlib.sha256(event).hexdigest()
     row.deferred_until = row.code = row.outcome = None
 
 
 def is_damaged(row: OutboxRow) -> bool:
-    """Whether the bytes that stand there are not those that were stored; SQLite may hold text where bytes were."""
+    """Return whether the stored bytes fail their hash; SQLite may hold text where bytes were."""
     return not isinstance(row.event, bytes) or hashlib.sha256(row.event).hexdigest() != row.event_sha256
 
 
@@ -38,14 +38,13 @@ class Preparation(Transaction, ABC):
     sink: ConversionSink
     destination: DestinationId
     routes: Mapping[str, Route]
-    """The destination's routes, by conversion."""
+    """The destination's routes by conversion."""
     target: Target
-    """Where the batch goes."""
 
     kind: ClassVar[type[OutboxRow]]
 
     def prepare(self, batch: tuple[int, ...]) -> Intent | None:
-        """Judge each row of a batch once more, and write down the request to be made; None where nothing goes out."""
+        """Decide each row of a batch again and record the request to make; return None if nothing is to be sent."""
         rows = [row for number in batch if (row := self.session.get(self.kind, number)) is not None]
         facts = leads.facts(self.session, self.ledger.account, {LeadId(row.lead) for row in rows})
         ready = self.ready(rows, facts)
@@ -59,22 +58,22 @@ class Preparation(Transaction, ABC):
 
     @abstractmethod
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
-        """Those that go out now, their bytes frozen; each other is put where it belongs."""
+        """Freeze and return the rows to send now; move every other row to its proper state."""
 
     def leave(self, row: OutboxRow, to: DeliveryState, cause: Cause) -> bool:
-        """Put a row that is not sent where it belongs; False, for it is not ready."""
+        """Move a row that isn't sent, and return False: it isn't ready."""
         self.move(row, to, cause)
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionPreparation(Preparation):
-    """The same of conversions."""
+    """Prepares conversions."""
 
     kind: ClassVar[type[OutboxRow]] = Delivery
 
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
-        """Those that go out now, their bytes frozen; each other is put where it belongs."""
+        """Freeze and return the deliveries to send now; move every other one to its proper state."""
         known = starts.load(self.session, self.ledger.account)
         deliveries = [row for row in rows if isinstance(row, Delivery)]
         return [row for row in deliveries if self._is_ready(row, facts[LeadId(row.lead)], known)]
@@ -88,10 +87,10 @@ class ConversionPreparation(Preparation):
         return self._may_send(row, lead, route, known[route.conversion, self.destination])
 
     def _may_ask_again(self, row: Delivery, lead: LeadFacts) -> bool:
-        """Whether a lost answer may be asked for again.
+        """Whether a delivery in doubt may be replayed.
 
-        Not once the lead has withdrawn its consent, nor once a platform that cannot recognise a replay would refuse it
-        as too old: that says nothing of the first time. Nor where the bytes that were sent are damaged.
+        Not if the lead has withdrawn consent, or the bytes are damaged. Nor if a platform that can't recognise a replay
+        would refuse it as too old, which wouldn't settle the first attempt.
         """
         cannot_tell = self.sink.limits.replay_within is not None
         if consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization):
@@ -104,7 +103,7 @@ class ConversionPreparation(Preparation):
         return True
 
     def _may_send(self, row: Delivery, lead: LeadFacts, route: Route, start: Starts) -> bool:
-        """Judge a due delivery as it stands now: its bytes are frozen, or it is put where it belongs."""
+        """Decide a due delivery again, and freeze its bytes or move it to its new state."""
         decision = judge(route, lead, start, row, now=self.now)
         withdrawn = consent_is_withdrawn(lead, needs_personalization=self.sink.limits.needs_personalization)
         state = reconcile(DeliveryStatus(DeliveryState.PENDING, withdrawn=withdrawn, deleted=lead.deleted), decision)

@@ -1,4 +1,4 @@
-"""Commits what came back of a request, row by row, and says what to do next."""
+"""Commits a request's receipt row by row and decides what to do next."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ from jobs.rules.delivery_state import DeliveryState, after_answer
 from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
 
 DEFER = timedelta(hours=6)
-"""How long "too recent" is waited out where the platform names no delay: Google asks for six hours."""
+"""Delay after "too recent" if the platform names none: Google asks for six hours."""
 
 LONGEST_DELAY = timedelta(days=7)
-"""A platform that asks for more is not believed: what waited so long would be too late by then."""
+"""Longest delay honoured: whatever waits longer would be too late anyway."""
 
 STOPPING = frozenset({OutcomeClass.FIX_CONFIG, OutcomeClass.BUG})
 OF_ROWS = frozenset(
@@ -44,28 +44,28 @@ OF_ROWS = frozenset(
         OutcomeClass.DUPLICATE,
     }
 )
-"""Refusals of a whole request that are about some of its rows."""
+"""Whole-request refusals caused by some of its rows."""
 
 Rows = list[tuple[Place, OutboxRow]]
 ARRIVED = frozenset({OutcomeClass.DONE, OutcomeClass.DUPLICATE})
-"""Answers that show that rows of ours can pass."""
+"""Answers that prove our rows can pass."""
 BLAMING = frozenset({OutcomeClass.FIX_DATA, OutcomeClass.DROP})
-"""Answers that reject a row though nobody expected it: at fault only where others pass."""
+"""Unexpected rejections of a row; the row is at fault only if others pass."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """What sending, or asking for outcomes, changed."""
+    """What sending or resolving changed."""
 
     moved: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
-    """Conversion, destination, state, and why."""
+    """Moves by conversion, destination, state and cause."""
     stopped: dict[Scope, Stop] = field(default_factory=dict)
-    """What a human must mend, and why."""
+    """Scopes a human must fix, and why."""
     unexpected: int = 0
-    """Rejections nobody expected: they need a look."""
+    """Unexpected rejections, which need a look."""
 
     def count(self, row: OutboxRow, cause: Cause) -> None:
-        """Count where a delivery went, and why."""
+        """Count a row's new state and its cause."""
         self.moved[row.conversion, row.destination, row.state, cause] += 1
 
 
@@ -75,15 +75,15 @@ class Delivered(Progress):
 
     requests: int = 0
     sent: int = 0
-    """Deliveries that reached a platform: taken in, or answered for good."""
+    """Rows that reached a platform: received, or answered for good."""
     silent: list[Scope] = field(default_factory=list)
-    """What stopped and only did not answer."""
+    """Scopes that stopped only for lack of answers."""
     warnings: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One transaction in which rows move, and are counted."""
+    """One transaction that moves rows and counts the moves."""
 
     session: Session
     ledger: Ledger
@@ -96,7 +96,7 @@ class Transaction:
         self.done.count(row, cause)
 
     def in_time(self, row: OutboxRow, outcome: Outcome) -> Outcome:
-        """The answer as it counts: what a platform still does not find long after it was sent, it never will."""
+        """Return the outcome, as a drop once `final_after` has passed: a conversion not found by then never will be."""
         if outcome.final_after is None or not isinstance(row, Adjustment):
             return outcome
         sent = requests.last_sent(self.session, self.session.get_one(Delivery, row.delivery))
@@ -104,11 +104,11 @@ class Transaction:
         return replace(outcome, kind=OutcomeClass.DROP, retry_after=None) if is_final else outcome
 
     def settle(self, attempt: Place, row: OutboxRow, outcome: Outcome, *, asynchronous: bool) -> None:
-        """Write down the answer to an attempt, and put its row where that leaves it."""
+        """Record the answer to an attempt and move its row accordingly."""
         requests.note(self.session, attempt, outcome)
         tried_before = row.in_doubt_since is not None
         if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
-            # A conversion that is retracted already, by whomever, is as it is wanted.
+            # If the conversion is already retracted, by anyone, the correction has what it wants.
             is_retraction = isinstance(row, Adjustment) and row.kind == AdjustmentKind.RETRACTION
             tried_before = is_retraction or requests.sent_before(self.session, row, attempt.request)
         state = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
@@ -127,30 +127,30 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class SendNext:
-    """Batches to send next."""
+    """Send these batches next."""
 
     batches: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The same deliveries once more, after a while."""
+    """Try the same deliveries again after a delay."""
 
     why: str
-    """What was answered, or came instead of an answer."""
+    """The answer, or the error received instead."""
     wait: timedelta | None
     batch: tuple[int, ...]
     answered: int | None = None
-    """How many rows of the same request were answered for good; None where the whole request was put off."""
+    """Rows of the same request answered for good; None if the whole request was deferred."""
     unanswered: bool = False
-    """Whether no answer came that says anything."""
+    """Whether there was no meaningful answer."""
     at_once: bool = True
-    """Whether the very same request is worth another try in this run."""
+    """Whether repeating the same request in this run makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendingStop:
-    """Nothing more to this target tonight, or to the whole destination."""
+    """Send nothing more in this run to this target, or to the whole destination."""
 
     why: Stop
     whole_destination: bool
@@ -161,7 +161,7 @@ Follow = SendNext | TryAgain | SendingStop
 
 
 def is_answered(receipt: Receipt) -> bool:
-    """Whether a receipt shows that a platform answers; what the sink itself refuses, it was never asked."""
+    """Return whether a receipt shows that the platform answers; a refusal by the sink itself doesn't."""
     return isinstance(receipt, Received | Answered) or (isinstance(receipt, Refused) and not receipt.unasked)
 
 
@@ -173,10 +173,10 @@ class ReceiptRecorder(Transaction):
     limits: Limits
     breaker: CircuitBreaker
     is_silent: bool = False
-    """Whether the request before this one got no answer that says anything."""
+    """Whether the previous request got no meaningful answer."""
 
     def receive(self, intent: Intent, receipt: Receipt) -> Follow:
-        """Put every row where the receipt leaves it."""
+        """Move every row according to the receipt, and return what follows."""
         request = requests.get(self.session, intent.request)
         rows = requests.rows(self.session, intent.request)
         match receipt:
@@ -202,7 +202,7 @@ class ReceiptRecorder(Transaction):
         assert_never(receipt)
 
     def reject_suspects(self, at_fault: Sequence[Suspect]) -> None:
-        """Settle those a refusal blamed, now that it was no matter of the settings."""
+        """Reject the suspect rows, now that the settings are ruled out as the cause."""
         sent = {
             (number, identity(row)): (place, row)
             for number in {suspect.request for suspect in at_fault}
@@ -251,10 +251,10 @@ class ReceiptRecorder(Transaction):
         return TryAgain(code_and_message(again[0][1]), None, tuple(row for row, _ in again), len(rows) - len(again))
 
     def _says_nothing(self, outcomes: Sequence[Outcome]) -> bool:
-        """Whether an answer speaks for no row, and so is as good as none.
+        """Whether an answer settles no row, which counts as no answer.
 
-        A few rows whose code is too new say nothing of the others, except where a second sending may count twice, or
-        where nothing else has passed since the last such answer.
+        A few rows with an unknown code say nothing about the rest, unless a replay may count twice or nothing has
+        passed since the last such answer.
         """
         unknown = all(outcome.kind is OutcomeClass.UNKNOWN for outcome in outcomes)
         is_told = self.is_silent or self.limits.replay_within is not None or len(outcomes) >= MANY
@@ -282,7 +282,7 @@ class ReceiptRecorder(Transaction):
         if outcome.kind is OutcomeClass.RETRY:
             return TryAgain(code_and_message(outcome), outcome.retry_after, intent.numbers)
         if outcome.kind is OutcomeClass.UNKNOWN and is_replay:
-            # As good as no answer: it says nothing of the first sending, and must not hold up what is new.
+            # Counts as no answer: it doesn't settle the first attempt, and must not hold up new rows.
             return TryAgain(code_and_message(outcome), None, intent.numbers, unanswered=True, at_once=False)
         return SendingStop(refusal_of(outcome), whole_destination=False, alarm=outcome.kind is OutcomeClass.UNKNOWN)
 
@@ -290,7 +290,7 @@ class ReceiptRecorder(Transaction):
         for _, row in rows:
             outbox.mark_in_doubt(row, intent.request, since=request.sent_at)
             self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)
-        # Where each sending may count, one row asks first whether anything is answered, not all of them once more.
+        # If every send may count, a single row probes first instead of resending the whole batch.
         at_once = self.limits.replay_within is None
         return TryAgain(lost.reason, lost.retry_after, intent.numbers, unanswered=True, at_once=at_once)
 
@@ -299,16 +299,16 @@ class ReceiptRecorder(Transaction):
         self.done.sent += row.state in (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
 
     def _back(self, row: OutboxRow, cause: Cause, detail: str | None = None) -> None:
-        """Where a delivery returns to when nothing of its request was processed."""
+        """Return a row of an unprocessed request to pending, or to in doubt."""
         state = DeliveryState.IN_DOUBT if row.in_doubt_since is not None else DeliveryState.PENDING
         outbox.move(self.session, self.ledger, row, state, cause, detail=detail, now=self.now)
 
 
 def code_and_message(outcome: Outcome) -> str:
-    """A platform's code, with the message that explains it where there is one."""
+    """Return a platform's code, followed by its message if there is one."""
     return f"{outcome.code}: {outcome.message}" if outcome.message else outcome.code
 
 
 def refusal_of(outcome: Outcome) -> Stop:
-    """The stop that a refusal makes."""
+    """Return the stop for a refusal."""
     return Stop(StopKind.REFUSED, (code_and_message(outcome),))

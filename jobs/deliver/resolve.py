@@ -1,4 +1,4 @@
-"""Asks for outcomes that come later; recovers what a dead run left in flight, without asking anybody."""
+"""Fetches asynchronous outcomes, and recovers rows a dead run left in flight without asking any platform."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,12 +28,12 @@ from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKin
 from jobs.settings.compile import Rulebook, Sinks
 
 GIVE_UP_AFTER = timedelta(days=45)
-"""Google keeps a request's status about 50 days; before that ends, nobody will know any more."""
+"""Google keeps a request's status for about 50 days; give up before that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A request about which the platform will never say enough."""
+    """A request whose outcome the platform will never fully report."""
 
     destination: str
     ticket: str | None
@@ -43,18 +43,18 @@ class Unresolved:
 
 @dataclass(slots=True)
 class Resolved(Progress):
-    """What asking changed."""
+    """What resolving changed."""
 
     asked: int = 0
     pending: int = 0
     unconfirmed: list[Unresolved] = field(default_factory=list)
-    """What a human should look up with the platform."""
+    """Requests a human should look up with the platform."""
 
 
 def resolve(
     ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved, *, cancel_token: CancelToken = go_on
 ) -> None:
-    """Ask about every received request whose time has come, and settle what is answered; `done` counts it."""
+    """Ask about every received request that is due, and settle the answers; `done` counts them."""
     done.pending = 0
     with ledger.reading() as session:
         waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
@@ -80,7 +80,7 @@ def resolve(
 
 
 def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Resolution:
-    """What the platform says of a request; still pending where it cannot be asked."""
+    """The platform's resolution of a request; still pending if it can't be asked."""
     destination = DestinationId(request.destination)
     sink, way = sinks.get(destination), book.way(destination, request.transport, request.owner)
     if sink is None or way in done.stopped:
@@ -97,12 +97,12 @@ def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Reso
 
 @dataclass(frozen=True, slots=True)
 class _Settling(Transaction):
-    """One transaction in which outcomes become states."""
+    """One transaction that turns outcomes into states."""
 
     done: Resolved
 
     def settle_request(self, number: int, resolution: Resolution | None) -> None:
-        """Put every delivery of a request where the resolution leaves it; None gives up asking."""
+        """Move every row of a request according to its resolution; None gives up on it."""
         request = requests.get(self.session, number)
         rows = requests.rows(self.session, number)
         match resolution:
@@ -127,7 +127,7 @@ class _Settling(Transaction):
         self.session.add(request)
 
     def give_up_doubts(self) -> None:
-        """A lost answer nobody could ask for again in all that time, say of a removed destination, stays unknown."""
+        """Mark rows in doubt for too long, e.g. of a removed destination, as unconfirmed."""
         for row in outbox.in_doubt_before(self.session, self.ledger.account, self.now - GIVE_UP_AFTER):
             self._give_up(row, Reason.NO_ANSWER, f"{GIVE_UP_AFTER.days} days")
 
@@ -139,7 +139,7 @@ class _Settling(Transaction):
             self.done.stopped[Scope(DestinationId(row.destination), action=action or "")] = refusal_of(outcome)
 
     def _unconfirmed(self, request: Request, rows: Rows, cause: Cause, detail: str | None = None) -> None:
-        """Nothing is called accepted without evidence: rows nobody speaks for stay unconfirmed."""
+        """Mark a request's rows unconfirmed: nothing counts as accepted without evidence."""
         request.state, request.message = RequestState.UNRESOLVED, ": ".join(filter(None, (cause, detail)))
         self.done.unconfirmed.append(Unresolved(request.destination, request.ticket, cause, detail))
         for _, row in rows:
@@ -151,9 +151,9 @@ class _Settling(Transaction):
 
 
 def recover(ledger: Ledger, clock: Clock) -> int:
-    """Put what was in flight when a run died in doubt, and say how much that was.
+    """Put rows that a dead run left in flight in doubt, and return their number.
 
-    Its intent was committed and no receipt was: it may have been sent or not, so it is replayed before anything new.
+    With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
     now = clock.now()
     left = 0

@@ -1,4 +1,4 @@
-"""Sends what is due: the intent is committed before each wire call, the receipt after it."""
+"""Sends what is due; commits the intent before each wire call and the receipt after it."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -37,15 +37,15 @@ from jobs.rules.reasons import Reason, Scope, Stop, StopKind
 from jobs.settings.compile import Rulebook, Sinks
 
 ATTEMPTS = 5
-"""How often one batch is tried in one run."""
+"""Attempts per batch and run."""
 UNANSWERED_IN_A_ROW = 3
-"""Parts in a row that no answer came to, after which a platform is left alone for the run."""
+"""Consecutive unanswered parts after which a platform is left alone for the run."""
 LONGEST_WAIT = timedelta(minutes=5)
-"""A platform's longer delay is not waited for: its deliveries become due after it."""
+"""Longer delays aren't waited out: the deliveries become due after the run instead."""
 REPLAY_RUNS = 3
-"""In how many further runs a lost answer is asked for again before nobody will ever know."""
+"""Further runs that replay a lost answer before it is given up as unknowable."""
 REPLAYS_APART = timedelta(hours=12)
-"""So long after a replay the next one waits: a night that breaks is tried again within minutes, and by hand."""
+"""Minimum gap between replays: a failed run may be restarted within minutes, or by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,30 +53,27 @@ class Sending:
     """How a run sends."""
 
     ledger: Ledger
-    """Where intents and receipts are committed."""
     book: Rulebook
-    """The rules that the run planned by, asked again for each delivery at the moment of sending."""
+    """The rules the run planned by, applied again to each delivery when it is sent."""
     clock: Clock
-    """For the waits between attempts."""
     jitter: Callable[[], float]
-    """A number in [0, 1) that spreads those waits."""
+    """Returns a number in [0, 1) that spreads the waits between attempts."""
     due_by: datetime
-    """What goes out for the first time was due by then, when the volume guard looked at it; what comes due while the
-    run sends waits for the next one."""
+    """When first sends must have been due, as the volume guard counted them; later ones wait for the next run."""
     stopped: Collection[Scope] = ()
-    """What waits for a human already."""
+    """Scopes already waiting for a human."""
     held: Collection[Scope] = ()
-    """Where nothing goes that never went out before."""
+    """Scopes in which first sends are held."""
     replays: bool = True
-    """Whether what is in doubt goes again; else it stays for another run."""
+    """Whether to replay what is in doubt; otherwise it waits for another run."""
     cancel_token: CancelToken = go_on
-    """Asked before each intent; it may raise, so that nothing more is sent."""
+    """Called before each intent; raises to stop sending."""
     approved_only: bool = False
-    """Whether of what is due only that goes out which a human agreed to in this run."""
+    """Whether to send only what a human approved in this run."""
 
 
 def deliver(sending: Sending, sinks: Sinks) -> Delivered:
-    """Send every due delivery, what is in doubt first; a destination that stops, stops alone."""
+    """Send every due delivery, those in doubt first; a stop affects only its own destination."""
     done = Delivered()
     for destination, sink in sinks.items():
         if Scope(destination) not in sending.stopped:
@@ -86,39 +83,39 @@ def deliver(sending: Sending, sinks: Sinks) -> Delivered:
 
 @dataclass(slots=True)
 class Sender:
-    """One destination's sending in one run; `AdjustmentSender` sends corrections the same way."""
+    """Sends one destination's conversions in one run; `AdjustmentSender` does the same for corrections."""
 
     preparation: ClassVar[type[Preparation]] = ConversionPreparation
     sending: Sending
     scope: Scope
-    """All that is sent here."""
+    """Covers everything this sender sends."""
     sink: ConversionSink
     done: Delivered
     stopped: set[Scope] = field(default_factory=set)
-    """What stopped while it was sent."""
+    """Scopes that stopped during this run."""
     unanswered: int = 0
-    """How many parts in a row no answer came to."""
+    """Consecutive unanswered parts."""
     silence: str = ""
-    """What came instead of the last answer that did not come."""
+    """What came back instead of the last missing answer."""
     answers: bool = False
     """Whether anything was answered in this run."""
     new_unanswered: bool = False
-    """Whether no answer came to something that never was in doubt, nor to anything after it."""
+    """Whether something never in doubt before, and everything after it, went unanswered."""
     set_aside: deque["SendingTurn"] = field(default_factory=deque)
-    """What no answer came to in this run, in smaller parts: it waits until what is due has had its turn."""
+    """Unanswered batches of this run, split into smaller parts; sent after everything due has had its turn."""
 
     @property
     def destination(self) -> DestinationId:
-        """Where it goes."""
+        """The destination of everything sent here."""
         return self.scope.destination
 
     @property
     def new_by(self) -> datetime | None:
-        """By when what never went out must have been due; None where only what went out before may go out again."""
+        """When first sends must have been due; None holds them, so that only earlier sends may be repeated."""
         return None if self.scope in self.sending.held else self.sending.due_by
 
     def send_all(self) -> None:
-        """Send what is in doubt, then what is due, target by target; last, in parts, what got no answer."""
+        """Send what is in doubt, then what is due by target; last, in parts, what got no answer."""
         silent: tuple[Target, SendingStop] | None = None
         for turn in self._turns():
             target = turn.target
@@ -128,17 +125,17 @@ class Sender:
             if stop is not None and self._is_stopped(stop, target):
                 return
             if stop is not None and stop.whole_destination:
-                # What is silent there says nothing of where it goes on.
+                # Silence from that target doesn't predict how the others respond.
                 self.unanswered, self.new_unanswered = 0, False
             silent = (target, self._silent()) if self.unanswered and not self.answers else None
         if silent is not None:
             self._is_stopped(silent[1], silent[0])
 
     def _turns(self) -> Iterator["SendingTurn"]:
-        """What to send next, asked for again after each turn.
+        """Yield what to send next, re-evaluated after each turn.
 
-        What is in doubt goes first, until a part of it gets no answer again: then what is due goes before the rest,
-        so that a few that never get one hold up nothing else.
+        What is in doubt goes first, until one of its parts goes unanswered again. Then what is due goes before the
+        rest, so that a few rows that never get an answer hold up nothing else.
         """
         replays = deque(
             SendingTurn(target, (batch,)) for target, batch in (self._replays() if self.sending.replays else ())
@@ -152,16 +149,16 @@ class Sender:
             yield (self.set_aside or replays).popleft()
 
     def _due_by_target(self) -> Mapping[Target, Collection[str] | Target]:
-        """Where something goes that is due, and how it is found."""
+        """Targets with something due, and how to query it."""
         by_target: dict[Target, list[str]] = {}
         for route in self._routes().values():
             by_target.setdefault(route.target, []).append(route.conversion)
         return by_target
 
     def _due_batches(self, target: Target, of: Collection[str] | Target) -> Iterator[tuple[int, ...]]:
-        """What is due a batch at a time, each after the one before; at the end, over what is due by then.
+        """Yield what is due in batches, each continuing after the last, then start over for what became due meanwhile.
 
-        From the beginning each time, all that waits for another day would be passed over for every batch.
+        Starting over for every batch would rescan all rows that wait for another day.
         """
         last: OutboxRow | None = None
         while not self._is_off(target):
@@ -185,12 +182,12 @@ class Sender:
             last = rows[-1] if rows else None
 
     def _is_off(self, target: Target) -> bool:
-        """Whether nothing more goes to a target in this run."""
+        """Whether a target is stopped for this run."""
         scope = self._scope(target)
         return scope in self.stopped or scope in self.sending.stopped
 
     def _is_stopped(self, stop: SendingStop, target: Target) -> bool:
-        """Note a stop; true where the whole destination is concerned."""
+        """Record a stop; return True if it covers the whole destination."""
         way = self._way(target)
         self.stopped.add(self._scope(target))
         if stop.alarm:
@@ -198,22 +195,22 @@ class Sender:
             self.done.stopped[scope] = stop.why
             if stop.why.kind is StopKind.NO_ANSWER:
                 self.done.silent.append(scope)
-        # What was sent another way before says nothing of the present one.
+        # A stop of a former transport or owner doesn't affect the current one.
         return stop.whole_destination and way == self.scope
 
     def _scope(self, target: Target) -> Scope:
-        """What a stop of this target alone covers."""
+        """The scope of a stop of this target alone."""
         return replace(self._way(target), action=target.action)
 
     def _way(self, target: Target) -> Scope:
-        """What a stop of everything that goes like this covers."""
+        """The scope of a stop of everything sent by the target's transport and owner."""
         return self.sending.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
-        """Deliveries in doubt whose replay is due, in batches; those asked about often enough are given up.
+        """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
 
-        What was last sent together goes together again, and what was sent longest ago goes first: so a batch that was
-        taken apart stays apart, and every part has its turn, however many nights that takes.
+        Rows last sent together are replayed together, oldest request first. So a batch that was split stays split, and
+        every part gets its turn, however many nights that takes.
         """
         found: dict[tuple[int, Target], list[int]] = {}
         with self.sending.ledger.writing() as session:
@@ -236,16 +233,16 @@ class Sender:
         ]
 
     def _batch(self, _: Target) -> int:
-        """How many go in one request at most."""
+        """The maximum number of rows per request."""
         return self.sink.limits.batch
 
     @property
     def _asks_a_human(self) -> bool:
-        """Whether a human decides if bytes whose answer was lost go again."""
+        """Whether a human decides on replaying bytes whose answer was lost."""
         return self.destination in self.sending.book.ask_when_lost
 
     def _given_up(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
-        """Why a lost answer is not asked for again any more; None while it is."""
+        """Why a lost answer is no longer replayed; None while it is."""
         within = self.sink.limits.replay_within
         since = row.in_doubt_since
         if within is not None and since is not None and self.sending.clock.now() - since > within:
@@ -255,21 +252,21 @@ class Sender:
         return None
 
     def _has_to_wait(self, row: OutboxRow, asked: Sequence[datetime]) -> bool:
-        """Whether a replay has to wait: for the platform's own delay, or for the replay before.
+        """Whether a replay must wait for the platform's requested delay or the gap after the previous replay.
 
-        The first never waits for another, for most answers are lost with their run.
+        The first replay never waits for another: most answers are lost together with their run.
         """
         if row.deferred_until is not None and self.sending.clock.now() < row.deferred_until:
             return True
-        # A replay on record that lies ahead, from a clock that was set back, must not hold up any.
+        # A recorded replay in the future, from a clock set back since, must not block any.
         return len(asked) > 1 and abs(self.sending.clock.now() - asked[-1]) < REPLAYS_APART
 
     def _send(self, turn: "SendingTurn") -> SendingStop | None:
-        """Send the batches of one turn, splitting what is refused for some of its rows; what gets no answer waits."""
+        """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
         breaker = CircuitBreaker()
         waiting = [part for batch in turn.batches for part in self._without_twins(batch)]
         while waiting:
-            # While nothing answers, one row shows whether anything does, and does not put all of its part in doubt.
+            # While nothing answers, probe with one row instead of putting its whole part in doubt.
             part, *waiting = single_row_first(waiting) if self.unanswered else waiting
             follow = self._try(turn.target, part, breaker, 1 if self.unanswered else turn.tries)
             match follow:
@@ -282,7 +279,7 @@ class Sender:
                     self.new_unanswered = self.new_unanswered or turn.is_new
                     if self.unanswered >= UNANSWERED_IN_A_ROW or self._asks_a_human:
                         return self._silent()
-                    # A new row alone that was tried once only is asked for once more, for a cut of a moment.
+                    # A single new row that was tried only once gets a second try, in case of a momentary outage.
                     once_more = [follow.batch] if turn.is_new and not follow.at_once else []
                     _, smaller = bisect(follow.batch, ())
                     if smaller := smaller or once_more:
@@ -300,11 +297,10 @@ class Sender:
         return None
 
     def _silent(self) -> SendingStop:
-        """That no answer comes: from the whole destination once it came to several parts in a row, or to all there was.
+        """The stop for missing answers: of the whole destination after several parts in a row, or after all there was.
 
-        It is an alarm where something new got none. A few rows that were in doubt before say nothing of the platform,
-        hold up nothing, and are told of as in doubt. So are those about which a human decides: there the target alone
-        is left for the run.
+        It raises an alarm if something new went unanswered. A few rows already in doubt say nothing about the platform,
+        hold up nothing and are reported as in doubt. So are those a human decides on; for them only the target stops.
         """
         asks = self._asks_a_human
         whole = self.unanswered >= UNANSWERED_IN_A_ROW or not asks
@@ -312,9 +308,9 @@ class Sender:
         return SendingStop(Stop(StopKind.NO_ANSWER, (self.silence,)), whole_destination=whole, alarm=alarm)
 
     def _without_twins(self, batch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """The batch in parts none of which has two rows of one click and second.
+        """Split a batch so that no part has two rows with the same click and second.
 
-        A platform that tells conversions apart by them refuses both where they meet in one request.
+        A platform that distinguishes conversions by those refuses both if they meet in one request.
         """
         with self.sending.ledger.reading() as session:
             rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
@@ -329,9 +325,9 @@ class Sender:
     def _try(
         self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker, tries: int
     ) -> SendNext | SendingStop | TryAgain:
-        """Send one batch, again where the platform may take it later.
+        """Send one batch, retrying while the platform may still accept it.
 
-        `TryAgain` comes back where none of so many tries had an answer.
+        Return `TryAgain` if `tries` attempts all went unanswered.
         """
         answered, why = 0, ""
         for attempt in range(ATTEMPTS):
@@ -356,13 +352,13 @@ class Sender:
             if attempt < ATTEMPTS - 1:
                 self._sleep(wait)
             elif follow.answered is not None:
-                # Rows that a platform keeps putting off must not hold up what is due beside and after them.
+                # Rows that the platform keeps deferring must not hold up what is due beside and after them.
                 self._defer(intent, DEFER)
                 return SendNext() if answered else SendingStop(_kept_failing(why), whole_destination=False)
         return SendingStop(_kept_failing(why), whole_destination=True)
 
     def _once(self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker) -> tuple[Intent, Follow] | None:
-        """Make one request, and what follows from its receipt; None where nothing of the batch goes out any more."""
+        """Make one request and return what follows from its receipt; None if the batch has nothing left to send."""
         self.sending.cancel_token()
         intent = self._prepare(target, batch)
         if intent is None:
@@ -387,7 +383,7 @@ class Sender:
             return preparation.prepare(batch)
 
     def _call(self, intent: Intent) -> Receipt:
-        """The wire call itself."""
+        """Make the wire call."""
         return self.sink.submit(intent.target, intent.events)
 
     def _routes(self) -> Mapping[str, Route]:
@@ -408,7 +404,7 @@ class Sender:
         self.sending.clock.sleep_until(self.sending.clock.now() + (wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
-        """Have deliveries wait as long as the platform asked, over this run's end."""
+        """Defer rows by the platform's delay, beyond the end of this run."""
         with self.sending.ledger.writing() as session:
             now = self.sending.clock.now()
             for _, row in requests.rows(session, intent.request):
@@ -418,14 +414,14 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class SendingTurn:
-    """What goes to one target before anything else does."""
+    """Batches for one target, sent before anything else."""
 
     target: Target
     batches: tuple[tuple[int, ...], ...]
     is_new: bool = False
-    """Whether nothing of it was in doubt before."""
+    """Whether none of it was in doubt before."""
     tries: int = ATTEMPTS
-    """How often each of its batches is tried while no answer comes."""
+    """Attempts per batch while there is no answer."""
 
 
 def _kept_failing(why: str) -> Stop:
@@ -433,5 +429,5 @@ def _kept_failing(why: str) -> Stop:
 
 
 def _second(delivery: Delivery) -> datetime | None:
-    """When it happened, as exactly as a platform is told."""
+    """When it happened, to the second, as platforms receive it."""
     return delivery.at and delivery.at.replace(microsecond=0)

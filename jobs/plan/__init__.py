@@ -1,1 +1,1 @@
-"""Judges leads by the rules and brings their deliveries in line; sends nothing."""
+"""Applies the rules to leads and updates their deliveries; sends nothing."""

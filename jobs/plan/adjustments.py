@@ -1,4 +1,4 @@
-"""Looks for corrections that accepted conversions need, and begins, puts off or calls off each; sends nothing."""
+"""Finds corrections that accepted conversions need and starts, postpones or cancels them; sends nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from jobs.rules.reasons import Reason
 from jobs.settings.compile import Rulebook
 
 LEADS_AT_ONCE = 200
-"""Leads looked at in one transaction."""
+"""Leads per transaction."""
 AFTER = timedelta(seconds=1)
-"""A correction is at least so much later than what it corrects: platforms count whole seconds."""
+"""Minimum gap between a correction and what it corrects: platforms count whole seconds."""
 
 
 def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
-    """Bring the corrections in line with what became of each lead that was judged, or answered about, since."""
+    """Update the corrections of every lead that was planned, or got an answer, since the last check."""
     with ledger.writing() as session:
         leads.correct_closing(session, ledger.account, now=now)
     looking = True
@@ -53,7 +53,7 @@ def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
 
 
 def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConversion:
-    """What a platform holds of an accepted delivery, after the corrections that it has taken."""
+    """Return what a platform has of an accepted delivery, after the corrections it accepted or may have."""
     worth = None if delivery.value is None else Decimal(delivery.value)
     taken_back = retracted = False
     for each in made:
@@ -77,7 +77,7 @@ def sent_conversion(delivery: Delivery, made: Sequence[Adjustment]) -> SentConve
 
 @dataclass(frozen=True, slots=True)
 class _Correcting:
-    """One transaction in which corrections are brought in line."""
+    """One transaction that updates corrections."""
 
     session: Session
     ledger: Ledger
@@ -86,7 +86,7 @@ class _Correcting:
     now: datetime
 
     def look_at(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Adjustment]) -> None:
-        """Bring the corrections of one accepted delivery in line."""
+        """Update the corrections of one accepted delivery."""
         route = self.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
         waiting = last if last is not None and last.state in OPEN else None
@@ -98,7 +98,7 @@ class _Correcting:
                 self._move(waiting, DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
             return
         if lead.stale:
-            # What was read under older settings decides nothing.
+            # Facts extracted under older settings decide nothing.
             return
         wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
         if lead.deleted and wanted is not None and tells_of_person(route.limits, wanted.transport):
@@ -113,7 +113,7 @@ class _Correcting:
             self._begin(wanted, route, delivery, made)
 
     def _give_up(self, out: Adjustment, lead: LeadFacts, route: Route | None) -> None:
-        """Ask no more for a lost answer by bytes that tell of somebody who said no, or is not there any more."""
+        """Stop replaying a lost correction whose bytes describe a person who withdrew consent or was deleted."""
         if route is None or out.state != DeliveryState.IN_DOUBT:
             return
         if (over := no_more_of(lead, route.limits, out.transport)) is not None:
@@ -123,7 +123,7 @@ class _Correcting:
         last = made[-1] if made else None
         if last is not None and _is_same(last, wanted) and last.state != DeliveryState.CANCELLED:
             if last.state == DeliveryState.SKIPPED and wanted.ruled_out_by is None:
-                # The settings know a way by now.
+                # The settings now provide a way to send it.
                 self._put(last, wanted, route, delivery, made[:-1])
             return
         begun = Adjustment(
@@ -148,7 +148,7 @@ class _Correcting:
     def _put(
         self, row: Adjustment, wanted: WantedAdjustment, route: Route, delivery: Delivery, before: Sequence[Adjustment]
     ) -> None:
-        """Have a correction that was not made yet be the wanted one, and wait, or not, as that asks."""
+        """Update an unsent correction to the wanted one, and set its state accordingly."""
         sent = [at for at in (delivery.at, *(each.at for each in before if each.event_sha256)) if at is not None]
         row.kind, row.cause, row.transport = wanted.kind, wanted.cause, wanted.transport
         row.at = max(wanted.at, *(at + AFTER for at in sent))
@@ -159,7 +159,7 @@ class _Correcting:
             self._move(row, DeliveryState.PENDING, Reason.DUE if wanted.until is None else Reason.MAY_COME_BACK)
             return
         state = state_of(wanted.ruled_out_by)
-        # What never waited is kept only so that it can be explained.
+        # A correction that was never open is kept only so that it can be explained.
         never_waited = state is DeliveryState.WITHHELD and row.state not in OPEN
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
@@ -168,6 +168,6 @@ class _Correcting:
 
 
 def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:
-    """Whether a settled correction is the one that is wanted, so that it is not made again and again."""
+    """Whether a settled correction already is the wanted one, so that it isn't repeated forever."""
     same = (row.kind, row.cause, row.value) == (wanted.kind, wanted.cause, wanted.value_text)
     return same and (wanted.cause is not AdjustmentCause.UNDONE or row.at >= wanted.at)

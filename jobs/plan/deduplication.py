@@ -1,4 +1,4 @@
-"""Finds the leads that are duplicates tonight, where a conversion counts once per click or person."""
+"""Finds tonight's duplicate leads for conversions that count once per click or person."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -16,11 +16,11 @@ from jobs.rules.model import DedupRule, LeadFacts, Route
 Verdict = Callable[
     [Route, LeadFacts, Delivery | None, Sequence[Delivery]], tuple[Decision | NotConcerned, DeliveryState | None]
 ]
-"""The decision on a route for a lead, and the state it puts the delivery in, given all the lead's deliveries."""
+"""Decides a route for a lead, given all the lead's deliveries; also returns the delivery's next state."""
 
 
 class DuplicateLeads:
-    """Which leads are duplicates of which; none until `find` has run, nor where every lead counts for itself."""
+    """Which leads are duplicates of which; empty until `find` has run, and on routes that count every lead."""
 
     def __init__(self, account: str, routes: Iterable[Route]) -> None:
         self._account = account
@@ -30,20 +30,20 @@ class DuplicateLeads:
         self._by_place = {route.place: candidates for route, _, candidates in self._routes}
 
     def close(self) -> None:
-        """Forget what was found."""
+        """Release the temporary databases."""
         for _, _, candidates in self._routes:
             candidates.close()
 
     def of(self, route: Route, lead: LeadId) -> LeadId | None:
-        """The lead that counts on a route instead of this one, if this one is a duplicate."""
+        """Return the lead that counts on a route instead of this one, or None if this one is no duplicate."""
         candidates = self._by_place.get(route.place)
         return None if candidates is None else candidates.counting_for(lead)
 
     def find(self, session: Session, to_judge: Iterable[tuple[LeadFacts, list[Delivery]]], verdict: Verdict) -> None:
         """Find the duplicates.
 
-        All leads to be judged are looked at before the first is planned, so that which of them counts does not depend
-        on the order they are planned in; none of them is kept in memory.
+        All leads to be planned are scanned before the first is planned, so that the outcome doesn't depend on planning
+        order; none of them is kept in memory.
         """
         for lead, existing in to_judge if self._routes else ():
             for route, _, candidates in self._routes:
@@ -58,8 +58,8 @@ class DuplicateLeads:
 def _candidates(
     session: Session, route: Route, lead: LeadFacts, existing: list[Delivery], verdict: Verdict
 ) -> Iterator[Candidate]:
-    """The lead's conversion on a route, where it counts already or could from tonight on."""
-    # The last occurrence: of one that was taken back, nothing counts any more.
+    """The lead's conversion on a route, if it already counts or could from tonight on."""
+    # The last occurrence only: a retracted one no longer counts.
     delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == route.place), None)
     decision, state = verdict(route, lead, delivery, existing)
     rank = deduplication.rank(delivery)

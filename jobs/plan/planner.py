@@ -1,4 +1,4 @@
-"""Judges leads by the rules and brings their deliveries in line; sends nothing."""
+"""Applies the rules to leads and updates their deliveries; sends nothing."""
 
 import hashlib
 from collections import Counter
@@ -27,9 +27,9 @@ from jobs.settings.compile import Rulebook, Sinks
 
 
 def hold_missing_values(session: Session, book: Rulebook) -> Rulebook:
-    """The same rules, by which nothing goes out for want of an amount that no lead has where the settings look for it.
+    """Missing-value guard: return rules that withhold conversions whose amount no lead has at the configured path.
 
-    Where only few leads have reached a conversion's stage, they may well have no amount yet.
+    If only a few leads have reached a conversion's stage, they may simply have no amount yet; its route stays as it is.
     """
     paths = {route.field_value.path for route in book.routes if route.field_value is not None}
     absent = {path for path in paths if not queries.amount_exists(session, book.account, path)}
@@ -49,33 +49,33 @@ def _hold_missing_value(session: Session, route: Route, absent: set[str]) -> Rou
 
 
 UNUSED_CLICK = timedelta(days=90)
-"""How long a click id is kept that no platform of the account takes."""
+"""How long to keep a click id that none of the account's platforms accepts."""
 MAY_BE_MENDED_ELSEWHERE = (Reason.COUNTED_ALREADY, Reason.VALUE_NEVER_SEEN)
-"""Reasons that other leads give: this one is judged again though it has not changed."""
+"""Reasons that depend on other leads: a lead withheld for them is planned again even if it hasn't changed."""
 LEADS_AT_ONCE = 200
-"""Leads judged in one transaction: few enough to hold in memory, many enough to be quick."""
+"""Leads per transaction: few enough for memory, enough for speed."""
 
 
 class RenamedError(Exception):
-    """A conversion's id vanished beside a new one that goes to the same place; the message says what to write."""
+    """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
 
 
 @dataclass(slots=True)
 class Planned:
-    """What planning looked at tonight."""
+    """What tonight's planning covered."""
 
     leads: int = 0
     same_click: Counter[str] = field(default_factory=Counter)
-    """How many conversions were taken up tonight whose click another lead's counts by too; told, not stopped."""
+    """By conversion, how many became pending with a click another counting lead shares; reported, not blocked."""
     filtered_out: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Conversion and destination of leads that reached the stage since it counts, and that `where` keeps out."""
+    """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
 
 
 def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
-    """Bring the ledger in line with the settings: renamed conversions, starts, and what must be read or judged again.
+    """Apply the settings to the ledger: renamed conversions, starts, and which leads to read or plan again.
 
     Raises:
-        RenamedError: an id vanished and a new one takes its place without saying so.
+        RenamedError: an id vanished and a new one takes its place undeclared, or a new id was used before.
     """
     on_record = starts.ids_on_record(session, book.account)
     unknown = {route.conversion for route in book.routes} - on_record
@@ -90,9 +90,9 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
 
 
 def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) -> None:
-    """Refuse what would send everything again under another name, or another thing under a name that was sent.
+    """Refuse ids that would resend everything under a new name, or send something else under a name already used.
 
-    Keys are looked through for the conversion ids that are `unknown` alone: the others were when they came.
+    Only `unknown` conversion ids are looked up in sent keys: the others were checked when they first appeared.
     """
     for new, now_called in outbox.ids_in_keys(session, book.account, unknown):
         raise RenamedError(
@@ -115,7 +115,7 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
 def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
     extraction_changed = _changed(session, book.account, "extraction", book.extraction_digest)
     rules_changed = _changed(session, book.account, "rules", book.rules_digest) or anew
-    # Contact hashes are kept only for what is still to be sent, so a new rule that may need them reads again.
+    # Contact hashes are kept only for what may still be sent, so a rule change that may need them forces a fresh read.
     if extraction_changed or (rules_changed and any(route.uses_contact for route in book.routes)):
         leads.forget_digests(session, book.account)
     if rules_changed:
@@ -130,9 +130,9 @@ def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
 
 
 def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_token: CancelToken = go_on) -> Planned:
-    """Judge every lead that changed, or whose time or rules did, and bring its deliveries in line.
+    """Plan every lead that changed, whose open delivery ran out of time or whose rules changed; update its deliveries.
 
-    `book` has passed `hold_missing_values` since leads were last read.
+    `book` must have passed through `hold_missing_values` since leads were last read.
     """
     with closing(DuplicateLeads(ledger.account, book.routes)) as duplicates:
         with ledger.writing() as session:
@@ -153,13 +153,13 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_
 
 
 def erase_idle(ledger: Ledger, sinks: Sinks, *, now: datetime) -> None:
-    """Erase the contact hashes and click ids that nothing still to be sent may use."""
+    """Erase the contact hashes and click ids that no future send can use."""
     with ledger.writing() as session:
         leads.erase_idle(session, ledger.account, clicks_before=now - UNUSED_CLICK, but=_forgotten_before(sinks, now))
 
 
 def _forgotten_before(sinks: Sinks, now: datetime) -> dict[ClickIdKind, datetime]:
-    """Since when a click of each kind still counts at some platform."""
+    """The oldest click time, by kind, that some platform still accepts."""
     forgotten: dict[ClickIdKind, datetime] = {}
     for sink in sinks.values():
         for kind in sink.limits.click_ids:
@@ -169,7 +169,7 @@ def _forgotten_before(sinks: Sinks, now: datetime) -> dict[ClickIdKind, datetime
 
 @dataclass(slots=True)
 class _Planner:
-    """What stays the same while leads are judged one after the other."""
+    """State shared while leads are planned one by one."""
 
     ledger: Ledger
     book: Rulebook
@@ -179,16 +179,16 @@ class _Planner:
     duplicates: DuplicateLeads
     done: Planned = field(default_factory=Planned)
     taken_back: Mapping[int, datetime] = field(default_factory=dict)
-    """Deliveries that were retracted, and the time they were retracted for."""
+    """Retraction time by delivery, for deliveries that were retracted."""
     last: LeadId | None = None
-    """The lead that was judged last: those that wait before it are not passed over again for every few."""
+    """The last lead planned; each batch starts after it, so that leads waiting before it aren't scanned again."""
 
     def find_duplicates(self, session: Session) -> None:
-        """Find out who of those to be judged must give way to another lead."""
+        """Find which of the leads to be planned are duplicates."""
         self.duplicates.find(session, self._to_plan(session), self._verdict)
 
     def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
-        """Every lead to be judged, some at a time."""
+        """Every lead to be planned, in batches."""
         account, after = self.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
@@ -197,7 +197,7 @@ class _Planner:
             after = ids[-1]
 
     def plan_some(self, session: Session) -> bool:
-        """Judge the next leads; False when none is left."""
+        """Plan the next leads; return False when none is left."""
         account = self.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
@@ -226,7 +226,7 @@ class _Planner:
             self._keep_back(session, orphan, lead)
 
     def _current(self, delivery: Delivery | None, route: Route) -> Delivery | None:
-        """The delivery a decision is about: of one that was taken back, the next occurrence, which may never begin."""
+        """The delivery to decide; for a retracted one a next occurrence, which may never begin."""
         if delivery is None or delivery.state != DeliveryState.ACCEPTED:
             return delivery
         after = self.taken_back.get(identity(delivery))
@@ -237,7 +237,7 @@ class _Planner:
     def _verdict(
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
     ) -> tuple[Decision | NotConcerned, DeliveryState | None]:
-        """The decision on one route, and the state it puts its delivery in; None leaves things as they are."""
+        """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = judge(route, lead, self.starts[route.place], delivery, now=self.now)
         rival = self.duplicates.of(route, lead.id)
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
@@ -273,7 +273,7 @@ class _Planner:
         )
 
     def _is_mended(self, delivery: Delivery, decision: Decision | NotConcerned, route: Route, lead: LeadFacts) -> bool:
-        """Whether a refused delivery would not be the same again: it goes elsewhere, or fresh data change it."""
+        """Whether a rejected delivery would differ if sent again: it goes elsewhere, or fresh data change it."""
         if isinstance(decision, NotConcerned) or decision.state is not DeliveryState.PENDING:
             return False
         if decision.event is None:
@@ -284,7 +284,7 @@ class _Planner:
         return elsewhere or (lead.fresh and digest != delivery.event_sha256)
 
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
-        """An open delivery the settings no longer have is withheld while its window lasts: it may be a slip."""
+        """Withhold an open delivery the settings no longer list while its window lasts, in case that is a mistake."""
         if orphan.state == DeliveryState.IN_DOUBT and consent_is_withdrawn(lead, needs_personalization=False):
             outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN, now=self.now)
         elif orphan.state in OPEN:
@@ -300,7 +300,7 @@ class _Planner:
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision | NotConcerned) -> bool:
-    """Whether the conversion was skipped for an entry before this one, by a label its stage may have lost since."""
+    """Whether the conversion was skipped for an earlier entry, by a label its stage may have lost since."""
     if (
         delivery is None
         or delivery.state != DeliveryState.SKIPPED
@@ -312,9 +312,9 @@ def _reached_before(delivery: Delivery | None, decision: Decision | NotConcerned
 
 
 def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
-    """Whether the same thing was sent already: to the same place by another name, another way, or before a move.
+    """Return whether it was sent already, under another destination name, by another route or before the lead moved.
 
-    A lead that no longer meets the `where` of the destination it went to was moved to another one of that platform.
+    A lead that no longer meets the `where` of the destination it was sent to has moved to another one of that platform.
     """
     sent = [row for row in existing if row.event_sha256 and row.destination != route.destination]
     place = (route.conversion, route.target.owner, route.target.action)
@@ -332,7 +332,7 @@ def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes
 def judge(
     route: Route, lead: LeadFacts, start: Starts, delivery: Delivery | None, *, now: datetime
 ) -> Decision | NotConcerned:
-    """The decision on one route, for the delivery that stands there or would."""
+    """Decide one route for the current delivery, or for a new one if there is none."""
     if lead.deleted:
         return NotConcerned(Reason.LEAD_DELETED)
     if lead.stale:
@@ -347,18 +347,18 @@ def judge(
 
 
 def _entered_after(delivery: Delivery) -> datetime | None:
-    """After when a lead must have entered the stage for this delivery; None lets any entry count."""
+    """The time after which entries count for this delivery; None accepts any entry."""
     called_off = delivery.state == DeliveryState.CANCELLED and delivery.reason != Reason.LEAD_DELETED
     return delivery.at if called_off else delivery.entered_after
 
 
 def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
-    """The key of a lead's conversion on a route."""
+    """Return the delivery key of a lead's conversion on a route."""
     return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
 
 
 def begin(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None) -> Delivery:
-    """A delivery that does not stand anywhere yet."""
+    """Return a new delivery without a state."""
     return Delivery(
         account=route.account,
         lead=lead,
@@ -381,14 +381,14 @@ def bring_in_line(
     state: DeliveryState,
     now: datetime,
 ) -> None:
-    """Put a delivery where a decision wants it, with what the decision knows of it."""
+    """Move a delivery to `state` and store what the decision determined about it."""
     if state is DeliveryState.UNCONFIRMED:
-        # What was sent stays described as it was sent.
+        # The row keeps describing what was sent.
         outbox.move(session, ledger, delivery, state, Reason.CONSENT_WITHDRAWN, now=now)
         return
     delivery.not_before = None
     if isinstance(decision, Decision):
-        # What was called off and comes back goes on counting for its later entry alone.
+        # A cancelled delivery that comes back keeps counting only its later entry.
         delivery.entered_after = _entered_after(delivery)
         entry = decision.entry
         delivery.at, delivery.origin, delivery.label = entry.at, entry.origin, entry.label
@@ -407,7 +407,7 @@ def bring_in_line(
 
 
 def _held_for(delivery: Delivery, decision: Decision | NotConcerned) -> Reason | None:
-    """What a delivery that expires was held for until now; of one that was not held, what stands in its way now."""
+    """What withheld an expiring delivery until now, or what stands in its way now if it wasn't withheld."""
     if delivery.state == DeliveryState.WITHHELD or (
         delivery.state == DeliveryState.PENDING and delivery.reason == Reason.EXCESS_VOLUME
     ):

@@ -1,4 +1,4 @@
-"""Holds a destination for which far more is due than a night usually sends, until a human accepts the volume."""
+"""Volume guard: holds a destination when far more is due than a night usually sends, until a human accepts it."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,38 +14,38 @@ from jobs.rules.reasons import Message, MessageId, Scope
 from jobs.settings.compile import Rulebook, Sinks
 
 NIGHTS = 28
-"""How many nights back a destination's usual numbers are looked for."""
+"""How many nights of history define a destination's usual volume."""
 TIMES_THE_LARGEST = 5
 WITHOUT_HISTORY = 50
-"""What a night may send at least, whatever the nights before it sent."""
+"""The allowance is never below this, whatever earlier nights sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExcessVolume:
-    """More conversions than a night may send."""
+    """More first sends due than a night may send."""
 
     due: int
     allowed: int
     largest: int
-    """What the largest of the nights before sent."""
+    """The most that any earlier night sent."""
     what: str = "conversions"
 
     @property
     def message(self) -> Message:
-        """What a person is told of it."""
+        """The message for people."""
         return Message(MessageId.EXCESS_VOLUME, {**asdict(self), "nights": NIGHTS})
 
 
 def excess_volume(
     due: int, nights: Iterable[int], *, max_per_run: int | None, what: str = "conversions"
 ) -> ExcessVolume | None:
-    """By how much so many due conversions exceed what a night may send; None where it may send them.
+    """Return the excess if more is due than a night may send, else None.
 
     Args:
-        due: first sends whose time has come; a replay of a lost answer is none.
-        nights: how many first sends each of the nights before made.
-        max_per_run: what the settings allow; None leaves it to the nights before.
-        what: what they are called.
+        due: first sends that are due; replays of lost answers don't count.
+        nights: number of first sends in each earlier night.
+        max_per_run: the limit from the settings; None derives one from earlier nights.
+        what: what to call them in the message.
     """
     largest = max(nights, default=0)
     allowed = max(WITHOUT_HISTORY, TIMES_THE_LARGEST * largest) if max_per_run is None else max_per_run
@@ -53,10 +53,10 @@ def excess_volume(
 
 
 def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now: datetime) -> tuple[int, ...]:
-    """What each of the last nights before today sent, from the instant and the size of every request.
+    """Return the number of first sends in each night of the last `NIGHTS`, from the time and size of every request.
 
-    A night is a date in the account's zone. Today's own requests are left out: what a run has sent already must not
-    let the next one send five times as much.
+    A night is a date in the account's zone. Today's requests are excluded: what one run has already sent must not let
+    the next one send five times as much.
     """
     today = now.astimezone(zone).date()
     counts: Counter[int] = Counter()
@@ -70,9 +70,9 @@ def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now:
 def hold_excess_volume(
     ledger: Ledger, book: Rulebook, sinks: Sinks, *, accepted: bool, now: datetime
 ) -> dict[Scope, ExcessVolume]:
-    """Where nothing new may go, conversions and corrections apart, and why; what is held there says so from now on.
+    """Hold what is due in each scope that exceeds its limit, and return those scopes with the excess.
 
-    None is held where a human has `accepted` whatever is due.
+    Conversions and corrections are counted separately. Nothing is held if a human has `accepted` whatever is due.
     """
     found: dict[Scope, ExcessVolume] = {}
     with ledger.writing() as session:
@@ -82,11 +82,11 @@ def hold_excess_volume(
             conversions = {route.conversion for route in book.routes_to(destination)}
             due = outbox.count_new(session, kind, ledger.account, destination, conversions, now=now)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
-                # A month of requests is counted only where there is enough to be held.
+                # Count a month of requests only if enough is due to be held.
                 continue
             since = now - timedelta(days=NIGHTS + 2)
             sends = requests.first_sends(session, kind, ledger.account, destination, since=since)
-            # Corrections are counted separately: those that a platform keeps refusing hold no conversion up.
+            # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
             what = "conversions" if kind is CONVERSIONS else "corrections"
             nights = nights_before(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)

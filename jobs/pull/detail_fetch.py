@@ -1,4 +1,4 @@
-"""Reads single leads, and detects those that were deleted in Oplead."""
+"""Detail fetch: reads single leads and detects those deleted in Oplead."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ from jobs.ledger.runs import Ledger
 from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 
 AT_ONCE = 50
-"""Leads kept in one transaction, after which the time is looked at."""
+"""Leads stored per transaction; the time limit is checked after each."""
 _OTHER_LEAD = "its own page is another lead's, see oplead.fields.id"
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedDetails:
-    """The outcome of asking for leads."""
+    """The outcome of asking for single leads."""
 
     ids: list[LeadId] = field(default_factory=list)
-    """Those that were asked for before time was up, in order."""
+    """Leads asked for before time was up, in order."""
     deleted: list[LeadId] = field(default_factory=list)
-    """Those of them that do not exist any more."""
+    """Those that no longer exist."""
     as_asked: list[LeadId] = field(default_factory=list)
-    """Those of them whose own page was read."""
+    """Those whose own page was read."""
     merged: dict[LeadId, LeadId] = field(default_factory=dict)
-    """Deleted leads whose own page shows another lead that is on record, and which."""
+    """Deleted leads whose own page shows another lead on record, and that lead."""
 
 
 @dataclass(slots=True)
@@ -42,20 +42,20 @@ class DetailFetch:
     until: datetime
     """When time is up, by our clock."""
     count: Callable[[LeadPage, Ingested], None]
-    """Called with what was read and kept, each time."""
+    """Called after each transaction with what was read and stored."""
     started: datetime
-    """The start of the pull, on the source's clock."""
+    """Start of the pull, by the source's clock."""
     ahead: timedelta = timedelta()
     """How far the source's clock is ahead of ours."""
     afresh: bool = False
-    """Whether unchanged leads are stored again, because their contact data may have been erased."""
+    """Whether to store unchanged leads again, since their contact hashes may have been erased."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
-        """Read leads in this order until all are read, time is up or the source gives no more tonight.
+        """Read leads in the given order until all are read, time is up or the source yields no more tonight.
 
         Raises:
-            Misconfigured: the source refuses us. What was read until then is kept.
-            Transient: the source kept failing. What was read until then is kept.
+            Misconfigured: the source refuses us. What was read so far is kept.
+            Transient: the source kept failing. What was read so far is kept.
         """
         asked = FetchedDetails()
         for start in range(0, len(ids), AT_ONCE):
@@ -71,7 +71,7 @@ class DetailFetch:
         began, found = self.clock.now(), []
         try:
             for one in self.source.fetch_each(part):
-                found.append(one)  # noqa: PERF402 - what came before a failure is kept too
+                found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
             self._keep(found, began, asked)
 
@@ -96,7 +96,7 @@ class DetailFetch:
                 served_at=None,
                 resume=None,
             )
-            # Each was as it is no earlier than the first was asked for, and no later than the last had come.
+            # Each lead was observed between the request for the first and the arrival of the last.
             when = ReadTimes(self.started, max(self.started, began + self.ahead), self.clock.now())
             kept = self.ingest.store(session, self.ledger.account, page, when)
             leads.note_asked(session, self.ledger.account, [lead for lead, _ in found], at=self.started)
@@ -107,30 +107,30 @@ class DetailFetch:
         self.count(page, kept)
 
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
-        """Leads on record with the page of another lead on record; with any other page, ids may be read wrongly."""
+        """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
         others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
         on_record = leads.on_record(session, self.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}
 
 
 ASKED_A_NIGHT = 200
-"""How many leads that the list did not show are asked for by their own pages."""
+"""Maximum number of unlisted leads to ask for by their own pages."""
 BELIEVED_AFTER = timedelta(hours=12)
-"""From the first time a lead is found missing until that is believed: two nights, not two runs of one."""
+"""Delay between first finding a lead missing and believing it: two nights, not two runs of one night."""
 MANY = 5
 SHARE = 0.2
-"""So many leads, and such a part of those with open deliveries, are not deleted in one night: the key sees less."""
+"""So many leads, and such a share of those with open deliveries, missing at once suggest an API key that sees less."""
 
 
 def detect_deleted(
     session: Session, account: str, asked: FetchedDetails, candidates: Collection[LeadId], *, now: datetime
 ) -> tuple[int, int]:
-    """Note which leads are missing; those found missing a second time are planned, which cancels what is open.
+    """Record missing leads; those found missing a second time are planned, which cancels their open deliveries.
 
-    Of the `candidates` that were not asked for, as large a share is taken to be missing as of the others.
+    Among `candidates` not asked for, the share missing is assumed to be the same as among those asked for.
 
     Returns:
-        How many deletions are believed, and how many are too suspicious for that: so many that nothing is cancelled.
+        The number of deletions believed, and the number missing if too many to believe, in which case none is believed.
     """
     if not asked.deleted:
         return 0, 0

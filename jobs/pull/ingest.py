@@ -1,4 +1,4 @@
-"""What the ledger keeps of leads that were read: the rules' facts and each sink's hashes; test leads stay out."""
+"""Ingest: stores the facts the rules need and each sink's contact hashes; test leads are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from jobs.settings.compile import Rulebook, Sinks
 
 @dataclass(frozen=True, slots=True)
 class ReadTimes:
-    """When leads were read: the pull's start, when the source served them, and when the last of them had come."""
+    """When leads were read: start of the pull, time served by the source, and end of the last read."""
 
     started: datetime
     served: datetime
@@ -26,25 +26,25 @@ class ReadTimes:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of leads that were read."""
+    """Counts for the leads of one page."""
 
     changed: int
     excluded: int
-    """Test leads, those on record from before they were called so among them."""
+    """Test leads, including those on record from before they were excluded."""
     back: int
-    """Leads that were taken for deleted."""
+    """Leads that had been considered deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """What is wanted of leads: the rules' facts, and each sink's hashes of contact data."""
+    """Extracts the rules' facts and each sink's contact hashes from leads."""
 
     book: Rulebook
     sinks: Sinks
 
     def store(self, session: Session, account: str, page: LeadPage, when: ReadTimes) -> Ingested:
-        """Keep what the rules need of a page; of a test lead that was never on record, only its digest."""
-        # A page that drifts may list a lead twice; the later entry is the fresher one.
+        """Store what the rules need from a page; for a test lead never on record, only its digest."""
+        # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
         latest = {lead.id: lead for lead in page.leads}
         ids = list(latest)
         known = leads.facts(session, account, ids)
@@ -96,7 +96,7 @@ class Ingest:
     def _identifiers(
         self, lead: Lead, user_data: ConsentAnswer, personalization: ConsentAnswer, clicks: Sequence[KnownClickId]
     ) -> dict[DestinationId, tuple[Identifier, ...]]:
-        """Contact data leaves the lead here, hashed by each platform's own rules, and goes no further."""
+        """Hash contact data by each platform's own rules; raw contact data goes no further than this."""
         wanted = {
             route.destination
             for route in self.book.routes
@@ -106,6 +106,6 @@ class Ingest:
 
 
 def _clicks_since(known: LeadFacts | None, previously: datetime | None) -> datetime | None:
-    """From when an id counts that was not on record; one that could not be read before is as old as the lead."""
+    """When a new click id starts to count; None, the lead's creation, if click ids couldn't be read before."""
     unread_before = known is None or known.stale or known.click_id_problem is not None
     return None if unread_before else previously

@@ -1,4 +1,4 @@
-"""Reads leads into the ledger, a transaction a page, for a night or a backfill; compares Oplead's clock with ours."""
+"""Reads leads into the ledger, one transaction per page, for a night or a backfill; also checks our own clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,18 +18,18 @@ from jobs.pull.ingest import Ingest, Ingested, ReadTimes
 from jobs.rules.reasons import Message, MessageId
 
 FULL_READ_EVERY = timedelta(days=7)
-"""A filter or a drifting page may miss a lead; a full read now and then does not."""
+"""A filter or a shifting page may miss a lead; a periodic full read doesn't."""
 
 
 class SyncMode(StrEnum):
     """How leads are read."""
 
     SINCE = "since"
-    """The source lists what changed since a time; everything, once a week."""
+    """The source lists what changed since a given time; everything is read once a week."""
     LIST = "list"
-    """Every page of the list, every time; a digest shows what changed."""
+    """Every page of the list is read every time; digests show what changed."""
     DETAILS = "details"
-    """The list says which leads there are; what each is like, only its own page."""
+    """The list only shows which leads exist; their data is on their own pages."""
 
 
 @dataclass(slots=True)
@@ -39,33 +39,33 @@ class Pulled:
     pages: int = 0
     seen: int = 0
     detail_pages: int = 0
-    """Leads asked for one by one."""
+    """Leads fetched one by one."""
     changed: int = 0
     unreadable: list[UnreadableLead] = field(default_factory=list)
     excluded: int = 0
-    """Test leads among those seen, left out."""
+    """Test leads among those seen."""
     deleted: int = 0
-    """Leads deleted in Oplead, tonight believed for the first time."""
+    """Leads whose deletion was first believed tonight."""
     back: int = 0
-    """Leads that were taken for deleted and exist again."""
+    """Leads considered deleted that exist again."""
     no_detail_pages: bool = False
-    """Whether a listed lead has no page of its own, so that nothing can be concluded of unlisted ones."""
+    """True if a listed lead has no page of its own, so that nothing can be concluded about unlisted ones."""
     suspicious: int = 0
-    """Leads that seem deleted, too many to be believed."""
+    """Leads that seem deleted, but are too many to be believed."""
     unread: int = 0
-    """Leads that only their own pages show, where the list left no budget for any."""
+    """Leads to read by their own pages for which the list left no time at all."""
     complete: bool = False
-    """False where a budget ended the pull before its last page; the next one goes on there."""
+    """False if the time budget ended the pull early; the next one resumes there."""
     moved: bool = False
-    """Whether the list moved while it was read: what was passed over, the next full read finds."""
+    """Whether the list shifted while it was read; the next full read finds any leads skipped."""
     missing: int = 0
-    """How many more leads Oplead says there are than it listed."""
+    """How many more leads Oplead reports than it listed."""
     undated: bool = False
-    """Whether a page of the list came without a time, so that its clock could not be compared with ours."""
+    """Whether a list page had no timestamp, so its clock couldn't be compared with ours."""
 
     @property
     def attention(self) -> list[Message]:
-        """What a human should look at."""
+        """Messages about what a human should look at."""
         found = (
             (MessageId.SUSPICIOUSLY_MISSING, self.suspicious),
             (MessageId.UNREAD, self.unread),
@@ -74,7 +74,7 @@ class Pulled:
         return [Message(message, {"count": count}) for message, count in found if count]
 
     def count(self, page: LeadPage, kept: Ingested, *, before: LeadPage | None) -> None:
-        """Add a page of the list, without what the page before showed: a list may end on one page again and again."""
+        """Count a list page, without what the previous page showed: a list may repeat its last page."""
         self.pages += 1
         self.undated |= page.served_at is None
         ids = _ids(page)
@@ -84,7 +84,7 @@ class Pulled:
         self._count(replace(page, unreadable=()) if repeats else page, kept)
 
     def count_details(self, page: LeadPage, kept: Ingested) -> None:
-        """Add leads that were read by their own pages."""
+        """Count leads read by their own pages."""
         self.detail_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
         self._count(page, kept)
 
@@ -98,7 +98,7 @@ class Pulled:
 
 
 def _ids(page: LeadPage | None) -> set[LeadId]:
-    """The leads of a page that can be read."""
+    """The ids of a page's readable leads."""
     return set() if page is None else {*(lead.id for lead in page.leads), *page.unchanged}
 
 
@@ -110,19 +110,18 @@ class SyncWindow:
     overlap: timedelta
     """How far before the start of this pull the next one begins."""
     budget: timedelta
-    """After this long a night's reading stops at a page's end; the next night goes on there."""
+    """After this long, reading stops at the end of a page; the next night resumes there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRange:
-    """What a backfill wants to read."""
+    """What a backfill should read."""
 
     reads_from: datetime
-    """Leads created since then count."""
+    """Start of the range of creation times."""
     reads_to: datetime
     fresh: bool
-    """Whether leads created in that time are read whole though nothing changed: the night keeps no contact data of
-    what it does not send."""
+    """Whether to read unchanged leads in the range in full: the nightly run keeps no contact hashes it doesn't need."""
 
 
 def pull(
@@ -135,13 +134,13 @@ def pull(
     until: datetime,
     done: Pulled,
 ) -> None:
-    """Read the leads that changed since the last complete pull, and keep what the rules need of them.
+    """Read the leads that changed since the last complete pull, and store what the rules need.
 
-    The night's time is up at `until`; `done` counts what was read, also up to a failure.
+    Reading stops at `until`. `done` counts what was read, up to a failure if there is one.
 
     Raises:
-        Misconfigured: the source refuses us. What was read until then is kept; the next pull starts over.
-        Transient: the source kept failing. What was read until then is kept; the next pull goes on there.
+        Misconfigured: the source refuses us. What was read so far is kept; the next pull starts over.
+        Transient: the source kept failing. What was read so far is kept; the next pull resumes there.
     """
     began = clock.now()
     details = DetailFetch(ledger, source, ingest, clock, until=until, count=done.count_details, started=began)
@@ -155,7 +154,7 @@ def pull(
         reading.hold_merges()
         if isinstance(error, Misconfigured):
             with ledger.writing() as session:
-                # Its place may be the very thing the source refuses.
+                # The saved cursor may be exactly what the source refuses.
                 leads.cursor(session, ledger.account).resume = None
         raise
     began_at, is_whole = _finish(ledger, sync_window.overlap)
@@ -178,14 +177,14 @@ def read_range(
     wanted: ReadRange,
     done: Pulled,
 ) -> None:
-    """Read the leads of a time for a backfill; an interrupted reading goes on at its page, the nightly cursor stays.
+    """Read the leads of a time range for a backfill; resume an interrupted one, and leave the nightly cursor alone.
 
-    Nothing is concluded from leads that are not listed: renamed statuses and deleted leads are for the night to find.
-    `done` counts what was read, also up to a failure, and is complete where all that is `wanted` was read.
+    Nothing is concluded from unlisted leads: renamed statuses and deletions are left to the nightly pull. `done` counts
+    what was read, up to a failure if there is one, and is complete once everything `wanted` was read.
 
     Raises:
         Misconfigured: the source refuses us; the next reading starts over.
-        Transient: the source kept failing; the next reading goes on there.
+        Transient: the source kept failing; the next reading resumes there.
     """
     now = clock.now()
     until, fresh_to = now + sync_window.budget, wanted.reads_to if wanted.fresh else None
@@ -200,7 +199,7 @@ def read_range(
         since = wanted.reads_from if sync_window.style is SyncMode.SINCE else None
         done.complete = reading.read_list(since, place.resume) and reading.read_known()
     except Misconfigured:
-        # Its place may be the very thing the source refuses.
+        # The saved cursor may be exactly what the source refuses.
         requeue.end_reading(ledger)
         raise
     if done.complete:
@@ -209,7 +208,7 @@ def read_range(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One reading, from its first page to the leads read by their own pages."""
+    """One reading, from the first list page to the leads read by their own pages."""
 
     ledger: Ledger
     source: LeadSource
@@ -221,10 +220,10 @@ class _Reading:
     done: Pulled
 
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
-        """Read pages to the last; False where a budget ends it before."""
+        """Read the list to its last page; return False if time runs out first."""
         page = before = None
         for page in self.source.fetch_changes(since, resume=resume, is_known=self._is_known):
-            # By the source's own clock. A pull that goes on days later observes what it reads now, not then.
+            # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
             if page.served_at is not None:
                 self.details.ahead = page.served_at - self.clock.now()
                 if self.done.pages == 0:
@@ -237,25 +236,25 @@ class _Reading:
         return page is None or page.resume is None
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
-        """Whether an entry of the list is unchanged; where leads are read by their own pages, it says nothing."""
+        """Whether a list entry is unchanged; always True if leads are read by their own pages."""
         raise NotImplementedError
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
-        """Have the next reading go on after this page."""
+        """Save the cursor after this page."""
         raise NotImplementedError
 
-    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002 - the night's
-        """Those listed that are known to be unchanged without a look at their own pages."""
+    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002 - the nightly reading uses it
+        """The listed leads known to be unchanged without a detail fetch."""
         return set()
 
     def _check_own_pages(self, asked: FetchedDetails) -> None:
-        """Refuse to go on where leads that are listed have no page of their own."""
+        """Raise `Misconfigured` if none of many listed leads has a page of its own."""
 
     def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
-        """Keep a page that follows another; False where its new leads could not all be read."""
+        """Store a page; return False if its new leads couldn't all be read."""
         started, kept_page = self.details.started, page
         if self.style is SyncMode.DETAILS:
-            # To be listed is not to be observed: an unchanged lead is observed on its own page, later tonight.
+            # Being listed isn't being observed: an unchanged lead is observed on its own page, later tonight.
             unchanged = self._unchanged(page.unchanged)
             kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
             if not self._read_new([lead for lead in page.unchanged if lead not in unchanged]):
@@ -279,10 +278,10 @@ class _Reading:
 class _RangeReading(_Reading):
     wanted: ReadRange
     began_at: datetime
-    """When this reading began, before it was interrupted."""
+    """When this reading began, before any interruption."""
 
     def read_known(self) -> bool:
-        """Where leads are read by their own pages, read those that count and were not read since this began."""
+        """In `DETAILS` mode, read relevant leads not read since this reading began; return False if time runs out."""
         if self.style is not SyncMode.DETAILS:
             return True
         with self.ledger.reading() as session:
@@ -309,7 +308,7 @@ class _RangeReading(_Reading):
 @dataclass(frozen=True, slots=True)
 class _NightReading(_Reading):
     listed: dict[LeadId, str] = field(default_factory=dict)
-    """The leads of the current page and the digests of its entries, where leads are read by their own pages."""
+    """Digests of the current page's entries by lead, in `DETAILS` mode."""
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         if self.style is SyncMode.DETAILS:
@@ -331,7 +330,7 @@ class _NightReading(_Reading):
         place.moved = place.moved or page.moved
 
     def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
-        """Test leads that stand in the list as when they were read; each is read weekly, for a list may say little."""
+        """Test leads whose list entry is unchanged; each is still read weekly, since an entry may show little."""
         entries = {lead: self.listed[lead] for lead in listed if lead in self.listed}
         lately = self.details.started - FULL_READ_EVERY
         with self.ledger.reading() as session:
@@ -346,14 +345,14 @@ class _NightReading(_Reading):
 
     @property
     def _oldest_sendable(self) -> datetime:
-        """Since when a lead must have been created or clicked for something to be sent of it."""
+        """The earliest creation or click time for which something could still be sent."""
         longest = max((route.remembered for route in self.ingest.book.routes), default=timedelta())
         return self.details.started - longest
 
     def read_known(self) -> bool:
-        """Read the leads of which something could still be sent, the longest unread first; False where time is up.
+        """Read leads that may still have something to send, longest unread first; return False if time runs out.
 
-        Where none stands on its own page and some show another lead, ids are read wrongly, and nothing is concluded.
+        If none of them is found on its own page and some show another lead, ids are misread and nothing is concluded.
         """
         account, started = self.ledger.account, self.details.started
         with self.ledger.reading() as session:
@@ -369,7 +368,10 @@ class _NightReading(_Reading):
         return is_whole
 
     def settle_labels_by_detail_pages(self) -> None:
-        """Tell new statuses from renamed ones once every lead was read since the newest came up, be it over nights."""
+        """Tell new statuses from renamed ones once all leads were read since the newest status appeared.
+
+        That may take several nights.
+        """
         started, meanings = self.details.started, self.ingest.book.meanings
         with self.ledger.writing() as session:
             read_since = leads.longest_unread(session, self.ledger.account, since=self._oldest_sendable)
@@ -380,7 +382,7 @@ class _NightReading(_Reading):
                 status_labels.hold_merges(session, self.ledger.account, meanings, since=started)
 
     def settle_labels(self, began: datetime | None, *, is_whole: bool) -> None:
-        """Tell new statuses from renamed ones, which only a reading of all leads can; without one the next is whole."""
+        """Tell new statuses from renamed ones, which takes a full reading; force one next time if any is unsettled."""
         if began is None:
             return
         meanings = self.ingest.book.meanings
@@ -400,10 +402,10 @@ class _NightReading(_Reading):
                 status_labels.hold_merges(session, self.ledger.account, self.ingest.book.meanings, since=began)
 
     def look_for_unlisted(self, whole_since: datetime | None) -> None:
-        """Ask for leads with open deliveries that the whole list did not show.
+        """Ask for leads with open deliveries that the full list didn't show.
 
-        Where some are missing, one that was listed is asked for too: if it has no page either, then the path of own
-        pages is wrong, and nothing is concluded of the others.
+        If some are missing, also ask for one that was listed: if that has no page either, the path to detail pages is
+        wrong and nothing is concluded about the others.
         """
         with self.ledger.reading() as session:
             unlisted = leads.unlisted(session, self.ledger.account, since=whole_since)
@@ -424,7 +426,7 @@ class _NightReading(_Reading):
 
 
 def _begin(ledger: Ledger, *, style: SyncMode, now: datetime) -> tuple[datetime | None, str | None]:
-    """Where to read from: an interrupted pull goes on, else a new one starts."""
+    """Return where to read from: resume an interrupted pull, else start a new one."""
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
         if place.resume is None:
@@ -436,9 +438,9 @@ def _begin(ledger: Ledger, *, style: SyncMode, now: datetime) -> tuple[datetime 
 
 
 def _finish(ledger: Ledger, overlap: timedelta) -> tuple[datetime | None, bool]:
-    """Note that the list was read to its end; when that began, and whether it was the whole list.
+    """Record that the list was read to its end; return when that began, and whether it was the full list.
 
-    A list that moved while it was read may have passed leads over, so it does not count as a full reading.
+    A list that shifted while it was read may have skipped leads, so it doesn't count as a full read.
     """
     with ledger.writing() as session:
         place = leads.cursor(session, ledger.account)
@@ -453,16 +455,16 @@ def _finish(ledger: Ledger, overlap: timedelta) -> tuple[datetime | None, bool]:
 
 
 MAX_CLOCK_SKEW = timedelta(hours=2)
-"""How far the source's clock may be from ours: a zone taken for another one is further."""
+"""How far the source's clock may differ from ours; a wrong time zone that differs more is caught."""
 _UNCONFIRMED_FOR = timedelta(days=14)
-"""How long our clock is believed though the source cannot be asked: a quiet account sees no lead for a week."""
+"""How long to trust our clock while the source can't be asked: a quiet account may see no lead for a week."""
 
 
 def expect_plausible(ledger: Ledger, now: datetime) -> None:
-    """Check a time that the source could not confirm against the last reading of leads.
+    """Check an unconfirmed time against the last reading of leads.
 
     Raises:
-        WrongClock: it lies before that, or long after it.
+        WrongClock: it is before that reading, or long after it.
     """
     with ledger.reading() as session:
         last = leads.last_read(session, ledger.account)

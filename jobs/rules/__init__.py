@@ -1,1 +1,1 @@
-"""What counts and what goes out, decided from values alone: no I/O, no clock, no platform's name."""
+"""Pure decisions about what counts and what to send: no I/O, no clock, no platform names."""

@@ -1,4 +1,4 @@
-"""Whether an accepted conversion must be corrected: undone, or restated with another value. Pure."""
+"""Whether an accepted conversion must be retracted or restated. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,28 +26,21 @@ from jobs.rules.status_changes import in_order
 
 @dataclass(frozen=True, slots=True)
 class LeftStage:
-    """A lead that went on from the conversion's stage to one that takes it back."""
+    """A lead that moved from the conversion's stage to one that undoes it."""
 
     at: datetime
-    """When it first did so, not having come back since."""
+    """When it first moved there since it was last in the conversion's stage."""
     is_still_there: bool
-    """Whether it stays in such a stage."""
+    """Whether it is still in such a stage."""
 
 
 def left_stage(
     route: Route, lead: LeadFacts, at: datetime, key: DeliveryKey, renamed: Mapping[str, str]
 ) -> LeftStage | None:
-    """Where the lead went after a conversion that happened `at`; None where that stands.
+    """Return how the lead left the stage after a conversion that happened `at`; None if the conversion stands.
 
-    Only a stage that takes it back undoes it, and only its own stage makes up for that: a lead that is neither here
-    nor there leaves things as they are.
-
-    Args:
-        route: the conversion, and what takes it back.
-        lead: its status changes.
-        at: when the conversion happened.
-        key: the delivery's key, which places days without a time.
-        renamed: what renamed statuses are called now, by their old names.
+    Only an undoing stage undoes the conversion, and only the conversion's own stage restores it; any other stage
+    changes nothing. `renamed` maps old labels to new ones.
     """
     if route.undo is None:
         return None
@@ -74,27 +67,27 @@ class AdjustmentCause(StrEnum):
     """Why a conversion is corrected."""
 
     UNDONE = "undone"
-    """Its lead went on to a stage that takes it back, and stayed there."""
+    """Its lead moved to a stage that undoes it, and stayed there."""
     VALUE_CHANGED = "value_changed"
     WON_AGAIN = "won_again"
-    """Its lead came back, and what was made worth nothing is worth something again."""
+    """Its lead came back after the conversion had been restated to zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentConversion:
-    """What a platform was told of one conversion, corrections included."""
+    """What a platform has received for one conversion, corrections included."""
 
     key: DeliveryKey
     transport: str
-    """How the conversion was carried."""
+    """The conversion's own transport."""
     at: datetime
-    """When it happened, as it was told."""
+    """When it happened, as sent."""
     worth: Decimal | None
-    """Its last value; None where it carried none."""
+    """The last value sent; None if it carried none."""
     click: ClickIdKind | None = None
-    """The click id it was counted by; None where that was contact data."""
+    """Kind of click id it was matched by; None if it was matched by contact data."""
     is_taken_back: bool = False
-    """Whether it was retracted, or made worth nothing because it was undone."""
+    """Whether it was retracted, or restated to zero because it was undone."""
     is_retracted: bool = False
 
 
@@ -107,39 +100,33 @@ class WantedAdjustment:
     value: Decimal | None
     """The new total; None for a retraction."""
     transport: str
-    """What carries it."""
     at: datetime
-    """When what it tells of happened, or was seen."""
+    """When the reason for it happened or was seen."""
     until: datetime | None = None
-    """It is not made before then; None makes it at once."""
+    """Not made before then; None makes it at once."""
     closes_at: datetime | None = None
-    """It cannot be made after this."""
+    """The last moment it can be made."""
     ruled_out_by: Reason | None = None
-    """Why it cannot be made at all."""
+    """Why it can't be made at all."""
 
     @property
     def value_text(self) -> str | None:
-        """The new total as the ledger has it."""
+        """The new total in the ledger's format."""
         return None if self.value is None else f"{self.value:.2f}"
 
 
 def wanted_adjustment(
     route: Route, lead: LeadFacts, sent: SentConversion, *, renamed: Mapping[str, str], now: datetime
 ) -> WantedAdjustment | None:
-    """The correction that what became of a lead asks for; None where the platform's word stands.
+    """Return the correction a lead's latest state requires; None if what the platform has is right.
 
-    Args:
-        route: the conversion at its destination, as the settings have it now.
-        lead: what is known of the lead.
-        sent: what the platform was told.
-        renamed: what renamed statuses are called now, by their old names.
-        now: the present instant.
+    `route` is the conversion under the current settings; `renamed` maps old labels to new ones.
     """
     deleted = left_stage(route, lead, sent.at, sent.key, renamed)
     if deleted is not None:
         return None if sent.is_taken_back or not deleted.is_still_there else _undoing(route, sent, deleted.at, now)
     if sent.is_retracted:
-        # What was taken back whole is told anew, as a conversion of its own.
+        # A retracted conversion is sent again as a new occurrence, not corrected.
         return None
     return _restating(route, lead, sent, now)
 
@@ -183,13 +170,13 @@ def _too_late(can: Correction, sent: SentConversion, now: datetime) -> Reason | 
 
 
 def _correction(route: Route, sent: SentConversion, transport: str) -> Correction | None:
-    """What a transport can correct of a conversion; None where it cannot."""
+    """What a transport can correct in this conversion; None if nothing."""
     can = route.limits.corrects.get(transport)
     return None if can is None or sent.click in can.except_by else can
 
 
 def _worth_now(route: Route, lead: LeadFacts, sent: SentConversion) -> Decimal | None:
-    """What the conversion is worth by now, where that is to be told; an amount nobody can read changes nothing."""
+    """The value to restate to, if any; an unreadable amount changes nothing."""
     field = route.field_value
     if field is None:
         return route.fixed_value if sent.is_taken_back else None
@@ -205,20 +192,20 @@ def _worth_now(route: Route, lead: LeadFacts, sent: SentConversion) -> Decimal |
 
 
 def state_of(reason: Reason) -> DeliveryState:
-    """Where a correction stands that may not go out for a reason."""
+    """Return the state of a correction that may not be sent for `reason`."""
     return {Reason.TOO_LATE_TO_CORRECT: DeliveryState.EXPIRED, Reason.LEAD_DELETED: DeliveryState.CANCELLED}.get(
         reason, DeliveryState.WITHHELD
     )
 
 
 def tells_of_person(limits: Limits, transport: str) -> bool:
-    """Whether a correction by this way carries the whole conversion once more, and with it who it was."""
+    """Return whether a correction by this transport resends the whole conversion, personal data included."""
     can = limits.corrects.get(transport)
     return can is not None and can.by_resending
 
 
 def no_more_of(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None:
-    """Why a correction by this way, if it tells of the person, may not go out any more; None where it may."""
+    """Return why a correction that resends personal data may no longer be sent; None if it may."""
     if not tells_of_person(limits, transport):
         return None
     if consent_is_withdrawn(lead, needs_personalization=limits.needs_personalization):
@@ -229,10 +216,10 @@ def no_more_of(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None
 def event_anew(
     route: Route, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
 ) -> Event | Reason:
-    """The whole conversion with another value, for a platform that corrects by it; or why it may not go out.
+    """Return the whole conversion with a new value, for platforms that correct by resending; or why it may not be sent.
 
-    It carries what tells the person, so it is judged by consent as a conversion is. Not by the click's window, which
-    ends at the conversion and not at what is said of it later.
+    It carries personal data, so consent is checked as for a conversion. The click window isn't: it limits when the
+    conversion happened, not when it is corrected.
     """
     if lead.stale:
         return Reason.TO_BE_READ_AGAIN

@@ -1,4 +1,4 @@
-"""What should become of one conversion of one lead at one destination, and what that changes. Pure."""
+"""Decides the state of one conversion of one lead at one destination. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,7 +25,7 @@ from jobs.rules.status_changes import AHEAD, StageEntry, first_entry
 
 @dataclass(frozen=True, slots=True)
 class NotConcerned:
-    """There is no such conversion: nothing is kept, `explain` works it out again."""
+    """No such conversion exists; nothing is stored, `explain` recomputes it."""
 
     reason: Reason
     detail: str | None = None
@@ -39,14 +39,14 @@ class Decision:
     reason: Reason
     entry: StageEntry
     closes_at: datetime | None = None
-    """When its window closes; None where it happened before its start."""
+    """When its window closes; None if it happened before its start."""
     detail: str | None = None
     not_before: datetime | None = None
-    """Until when it waits; None where it may go out now or not at all."""
+    """When the wait ends; None if it may be sent now or not at all."""
     held_for: Reason | None = None
-    """Why it would have been withheld before its window closed; None where it only came too late."""
+    """For an expired conversion, why it would have been withheld; None if it was merely late."""
     event: Event | None = None
-    """What may be sent now."""
+    """The event to send now, if any."""
     click_estimated: bool | None = None
 
 
@@ -60,20 +60,14 @@ def decide(
     entered_after: datetime | None = None,
     reopened: Reopened | None = None,
 ) -> Decision | NotConcerned:
-    """Judge one conversion of one lead for one destination.
+    """Decide one conversion of one lead at one destination, as of sending it `now`.
 
-    The order of questions is part of the meaning: does it concern us, did it happen after its start, is there still
-    time, is its time believable, is it allowed, can the person be recognised, is it too early, what is it worth, does
-    it still stand. Where there is no time left, what else stood in its way is told beside that.
+    The order of the checks matters: does it apply, did it happen after its start, is its window still open, is its time
+    plausible, is there consent, can the person be matched, what is it worth, is it too early, was it undone. A closed
+    window takes precedence; whatever else would have withheld the conversion goes into `held_for`.
 
-    Args:
-        route: the conversion at the destination.
-        lead: what is known of the lead.
-        starts: from when the route's changes count.
-        key: the delivery's key.
-        now: the instant it would be sent.
-        entered_after: for a delivery cancelled before, only a later entry counts.
-        reopened: for a delivery that a human has sent though it stood before its start.
+    Entries count only after `entered_after`, set for a delivery cancelled before. `reopened` is set for a delivery that
+    a human chose to send although it predates its start.
     """
     if not meets(route, lead):
         return NotConcerned(Reason.WHERE_DOES_NOT_MATCH)
@@ -124,7 +118,7 @@ def _in_time(
     time_left: Window,
     now: datetime,
 ) -> Decision:
-    """The decision, as if the window were open still."""
+    """Decide as if the window were still open."""
 
     def withhold(reason: Reason, detail: str | None = None) -> Decision:
         return Decision(DeliveryState.WITHHELD, reason, entry, time_left.closes_at, detail)
@@ -147,7 +141,7 @@ def _in_time(
         case AwaitValue():
             return wait(Reason.VALUE_AWAITED, value.until)
     if entry.at > now + AHEAD:
-        # A day without a time is told by its noon, which may still be to come.
+        # A date without a time is sent as noon, which may still be ahead.
         return wait(Reason.NOON_AWAITED, entry.at)
     if now < time_left.opens_at:
         return wait(Reason.CLICK_TOO_RECENT, time_left.opens_at)
@@ -170,25 +164,25 @@ def _in_time(
 
 
 def _unless_undone(decision: Decision, until: datetime, now: datetime) -> Decision:
-    """The decision on a lead that was lost afterwards: it may come back until then, and is called off after that."""
+    """Adjust the decision for a lead that was lost since: pending until `until`, in case it returns, then cancelled."""
     if decision.state is DeliveryState.EXPIRED:
         return decision
     if now >= until:
         return Decision(DeliveryState.CANCELLED, Reason.UNDONE, decision.entry, decision.closes_at)
     if decision.state is DeliveryState.WITHHELD:
-        # It goes nowhere meanwhile, and shows what a human can mend.
+        # It isn't sent meanwhile anyway, and the reason shows what a human can fix.
         return decision
     reason = Reason.MAY_COME_BACK
     return Decision(DeliveryState.PENDING, reason, decision.entry, decision.closes_at, not_before=until)
 
 
 def meets(route: Route, lead: LeadFacts) -> bool:
-    """Whether the lead is one of those that the conversion and its destination are for."""
+    """Return whether the lead meets every `where` condition of the route."""
     return all(lead.where.get(path) in values for condition in route.where for path, values in condition.items())
 
 
 def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:
-    """The entry at the time a human has taken for it, where it has none of its own."""
+    """Date an undated entry by the time a human assumed for it."""
     if reopened is None or reopened.assumed_at is None or entry.origin is not Origin.BASELINE:
         return entry
     return replace(entry, at=reopened.assumed_at, origin=Origin.ASSUMED)
@@ -197,8 +191,8 @@ def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:
 def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) -> Reason | None:
     start = starts.of(entry.label)
     if entry.origin is Origin.BASELINE:
-        # Undated at first sight: the entry is known to lie after the start only where something before it does, the
-        # lead's creation or a dated status that was another.
+        # An entry undated at first sight is known to be after the start only if something before it is: the lead's
+        # creation, or a dated status other than this one.
         return None if entry.after >= start else Reason.BASELINE
     if reopened is not None:
         start = min(start, reopened.counts_from)
@@ -207,30 +201,28 @@ def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """Where a delivery stands, and what its last settled answer was."""
+    """A delivery's current state and its last settled outcome."""
 
     state: DeliveryState
     outcome: OutcomeClass | None = None
     mended: bool = False
-    """Whether fresh data make it another event than the one that was refused."""
+    """Whether fresh data produce a different event from the rejected one."""
     withdrawn: bool = False
-    """Whether the lead says no to the destination now."""
+    """Whether the lead's consent for the destination is now withdrawn."""
     deleted: bool = False
-    """Whether the lead is in Oplead no more."""
+    """Whether the lead was deleted in Oplead."""
     was_deleted: bool = False
-    """Whether it was called off because the lead was."""
+    """Whether it was cancelled because the lead was deleted."""
     closed: bool = False
-    """Whether the time it could have gone out in is over."""
+    """Whether its window has closed."""
     sent_elsewhere: bool = False
-    """Whether a human has said that the platform has it by other means."""
+    """Whether a human said the platform already has it by other means."""
 
 
 def reconcile(standing: DeliveryStatus | None, decision: Decision | NotConcerned) -> DeliveryState | None:
-    """The state a decision puts a delivery in (perhaps the one it has); None leaves the delivery alone.
+    """Return the delivery's next state, possibly the current one; None leaves the delivery alone.
 
-    Args:
-        standing: where it stands; None where there is no such delivery yet.
-        decision: what should become of it now.
+    `standing` is None if there is no delivery yet.
     """
     wanted = None if isinstance(decision, NotConcerned) else decision.state
     if standing is None:
@@ -240,12 +232,12 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision | NotConcerned
         case DeliveryState.SKIPPED:
             if standing.sent_elsewhere or wanted is DeliveryState.CANCELLED:
                 return None
-            # A start moved back in the settings brings it to life, or a human who has it sent.
+            # Moving the start back in the settings revives it, and so does a human who has it sent.
             return DeliveryState.SKIPPED if is_anothers else wanted
         case DeliveryState.PENDING | DeliveryState.WITHHELD:
-            # What turns out to be another platform's is no loss of this one's: it counts no more, until it has an id.
+            # A conversion found to be another platform's isn't lost here: it stays skipped until it gains an id.
             open_or_expired = DeliveryState.SKIPPED if is_anothers else _still_open(wanted, closed=standing.closed)
-            # What is withheld is not sent without consent either way, and may be given again.
+            # Without consent a withheld delivery isn't sent anyway, and consent may be given again.
             called_off = standing.deleted or (standing.withdrawn and standing.state is DeliveryState.PENDING)
             return (
                 DeliveryState.CANCELLED
@@ -256,7 +248,7 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision | NotConcerned
             mended = standing.mended and standing.outcome is OutcomeClass.FIX_DATA
             return DeliveryState.PENDING if mended and wanted is DeliveryState.PENDING else None
         case DeliveryState.CANCELLED:
-            # The decision was asked for entries later than the cancelled one, unless only the lead had been away.
+            # The decision covers only entries later than the cancelled one, unless it was cancelled for a deleted lead.
             if wanted is DeliveryState.PENDING:
                 return DeliveryState.PENDING
             return DeliveryState.CANCELLED if standing.was_deleted and standing.withdrawn else None
@@ -274,7 +266,7 @@ def reconcile(standing: DeliveryStatus | None, decision: Decision | NotConcerned
 
 
 def _still_open(wanted: DeliveryState | None, *, closed: bool) -> DeliveryState:
-    # Settings that no longer want an open delivery may be a slip: while there is time it is kept back, not forgotten.
+    # Settings that drop an open delivery may be a mistake: withhold it while its window lasts instead of forgetting it.
     if wanted not in (None, DeliveryState.SKIPPED):
         return wanted
     return DeliveryState.EXPIRED if closed else DeliveryState.WITHHELD

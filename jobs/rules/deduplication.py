@@ -1,4 +1,4 @@
-"""By what conversions are recognised that count once per click or person. Pure."""
+"""Deduplication keys for conversions that count once per click or person. Pure."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,33 +11,32 @@ from jobs.rules.extraction import ERASED
 from jobs.rules.model import DedupScope, LeadFacts, Route
 
 _A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})
-"""What tells a person from others; names and places do not."""
+"""Kinds that identify a person; names and places don't."""
 
 
 class Rank(IntEnum):
-    """Who comes first."""
+    """Precedence among duplicates."""
 
     SENT = 0
-    """It went out, or may have: nothing takes that back."""
+    """It was sent, or may have been: that can't be undone."""
     PENDING = 1
-    """It was to go out before tonight."""
+    """It was already pending before tonight."""
     NEW = 2
-    """It could go out from tonight on."""
+    """It could be sent from tonight on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A lead with a conversion that counts, or would."""
+    """A lead whose conversion counts, or could."""
 
     lead: LeadId
     at: datetime
-    """When the conversion happened."""
     dedup_keys: frozenset[str]
     rank: Rank
 
 
 def dedup_keys(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
-    """What the lead's conversion on a route is recognised by: nothing where it counts for itself."""
+    """Return the deduplication keys of the lead's conversion; empty if the route counts every lead."""
     match route.once.per if route.once else None:
         case DedupScope.CLICK:
             return frozenset(_clicks(route, lead, at))
@@ -49,13 +48,13 @@ def dedup_keys(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
 
 
 def _clicks(route: Route, lead: LeadFacts, at: datetime) -> Iterator[str]:
-    """Every click id the route could go out with; all forms of one id give one key."""
+    """One key for each click id the route could send; all forms of one id share a key."""
     alike = route.limits.interchangeable
     for click in lead.click_ids:
         if click.kind not in route.limits.click_ids or click.clicked_at > at or click.value.startswith(ERASED):
             continue
         if click.kind in alike:
-            # The cookie that a browser makes of an id ends with it.
+            # A browser's cookie form ends with the id.
             yield _hash(min(alike), click.value.rpartition(".")[2])
         else:
             yield _hash(click.kind, click.value)

@@ -1,4 +1,4 @@
-"""Where a delivery may stand, and every move it may make: one pure table."""
+"""Delivery states and the table of every allowed transition. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,32 +8,31 @@ from connectors.records import OutcomeClass
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     SKIPPED = "skipped"
-    """Stood before the conversion's start, told by other means, or found to be another platform's; kept so that it can
-    be explained."""
+    """Predates the conversion's start, was sent by other means, or belongs to another platform; kept for `explain`."""
     PENDING = "pending"
     WITHHELD = "withheld"
-    """Not sent for a reason that may still mend."""
+    """Not sent, for a reason that may still be resolved."""
     IN_FLIGHT = "in_flight"
     SUBMITTED = "submitted"
-    """Received by the platform; its outcome is not known yet."""
+    """Received by the platform; outcome not yet known."""
     IN_DOUBT = "in_doubt"
-    """Sent, and the answer was lost."""
+    """Sent, but the answer was lost."""
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     UNCONFIRMED = "unconfirmed"
-    """The platform will never tell, or not for this row."""
+    """The platform will never report an outcome, or not for this row."""
 
 
 _S = DeliveryState
-# Back to `skipped` goes what a human says the platform has by other means, and what proves to be another platform's.
+# A delivery returns to `skipped` if the platform has it by other means, or if it proves to be another platform's.
 MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     _S.SKIPPED: frozenset({_S.PENDING, _S.WITHHELD, _S.EXPIRED}),
-    # A refusal that blames a row stands once something sent with it has passed; until then the row is as it was.
+    # A refusal that blames a row is final only once something sent with it has passed; until then the row is unchanged.
     _S.PENDING: frozenset({_S.IN_FLIGHT, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED, _S.REJECTED, _S.SKIPPED}),
     _S.WITHHELD: frozenset({_S.PENDING, _S.EXPIRED, _S.CANCELLED, _S.SKIPPED}),
     _S.IN_FLIGHT: frozenset({_S.SUBMITTED, _S.ACCEPTED, _S.REJECTED, _S.EXPIRED, _S.PENDING, _S.IN_DOUBT}),
@@ -47,39 +46,36 @@ MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 ENTRY = frozenset({_S.SKIPPED, _S.PENDING, _S.WITHHELD, _S.EXPIRED, _S.CANCELLED})
-"""How a delivery may begin; cancelled, where its lead was lost again before anybody looked."""
+"""Initial states; `cancelled` is for a lead that was lost again before it was first judged."""
 
 FROZEN = frozenset({_S.IN_FLIGHT, _S.SUBMITTED, _S.IN_DOUBT})
-"""While a delivery stands here its bytes may be with the platform, so they do not change."""
+"""States in which the platform may hold the bytes, so they must not change."""
 
 OPEN = frozenset({_S.PENDING, _S.WITHHELD})
-"""While a delivery stands here it follows the lead's latest data."""
+"""States in which a delivery follows the lead's latest data."""
 
 NOT_OUT = frozenset({_S.SKIPPED, *OPEN, _S.REJECTED, _S.CANCELLED})
-"""While a delivery stands here the platform has nothing of it by us, and may get it yet."""
+"""States in which the platform doesn't have the conversion from us, but may still get it."""
 
 COUNTING = frozenset({_S.PENDING, *FROZEN, _S.ACCEPTED, _S.UNCONFIRMED})
-"""While a delivery stands here it goes out, or the platform may have it: its conversion counts by it."""
+"""States in which the conversion counts: it will be sent, or the platform may have it."""
 
 
 class IllegalMoveError(Exception):
-    """A move the table does not have: a bug of ours, never data."""
+    """A transition not in the table: always a bug, never caused by data."""
 
 
 def check_move(current: DeliveryState | None, to: DeliveryState) -> None:
-    """Raise `IllegalMoveError` unless the table has the move; None is a delivery not begun yet."""
+    """Raise `IllegalMoveError` unless the table allows the transition; `current` is None for a new delivery."""
     if to not in (ENTRY if current is None else MOVES[current]):
         raise IllegalMoveError(f"{current or 'new'} → {to}")
 
 
 def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) -> DeliveryState:
-    """Where an answer about one row leaves its delivery.
+    """Return the state an answer about one row puts its delivery in.
 
-    Args:
-        kind: what the answer means.
-        tried_before: whether the ledger holds an earlier attempt of this key whose answer was lost; only then is
-            "already there" our own doing, and only then must the bytes stay frozen.
-        asynchronous: whether the answer came later, for a submitted row.
+    `tried_before` is whether an earlier attempt with this key lost its answer: only then can "already there" be our own
+    doing, and only then must the bytes stay frozen. `asynchronous` answers come later, for submitted rows.
     """
     again = DeliveryState.IN_DOUBT if tried_before and not asynchronous else DeliveryState.PENDING
     match kind:
@@ -92,7 +88,7 @@ def after_answer(kind: OutcomeClass, *, tried_before: bool, asynchronous: bool) 
         case OutcomeClass.FIX_DATA | OutcomeClass.DROP | OutcomeClass.DROP_EXPECTED:
             return DeliveryState.REJECTED
         case OutcomeClass.EXPIRED:
-            # Too old now says nothing of the first time, when nobody heard the answer.
+            # "Too old" now doesn't settle the first attempt, whose answer was lost.
             return DeliveryState.IN_DOUBT if tried_before and not asynchronous else DeliveryState.EXPIRED
         case OutcomeClass.UNKNOWN:
             return DeliveryState.UNCONFIRMED if asynchronous else DeliveryState.IN_DOUBT

@@ -1,4 +1,4 @@
-"""Whether a lead may go out, by which click id or contact data, and from when until when. Pure."""
+"""Whether a lead's conversion may be sent, with which click id or contact data, and within what window. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jobs.rules.reasons import Reason
 
 
 def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Reason:
-    """The signals to send with the lead's conversion, or the reason for which nothing may be sent.
+    """Return the consent signals to send with the lead's conversion, or the reason nothing may be sent.
 
     Ad platforms need both signals for people in the EEA: https://support.google.com/google-ads/answer/13802165
     """
@@ -29,7 +29,7 @@ def consent_to_send(route: Route, lead: LeadFacts) -> Consent | Reason:
 
 
 def consent_is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> bool:
-    """Whether the lead says no to a destination, whatever else would keep a conversion back."""
+    """Return whether the lead refuses a destination, regardless of what else may withhold a conversion."""
     refused_ads = needs_personalization and lead.ad_personalization is ConsentAnswer.REFUSED
     return lead.ad_user_data is ConsentAnswer.REFUSED or refused_ads
 
@@ -37,16 +37,10 @@ def consent_is_withdrawn(lead: LeadFacts, *, needs_personalization: bool) -> boo
 def may_keep_contact(
     route: Route, ad_user_data: ConsentAnswer, ad_personalization: ConsentAnswer, clicks: Iterable[KnownClickId]
 ) -> bool:
-    """Whether hashes of a lead's contact data may be kept for a route: it can use them and the lead allows it.
+    """Return whether hashes of a lead's contact data may be kept for a route: usable there, and consented to.
 
-    A hash of a phone is soon guessed, so none waits for a click id that may never come: a lead that gains one has
-    changed, and is read whole.
-
-    Args:
-        route: where they would go.
-        ad_user_data: one answer of the lead.
-        ad_personalization: the other.
-        clicks: every click id of the lead that is known.
+    A hashed phone number is easily guessed, so hashes aren't kept waiting for a click id that may never come: a lead
+    that gains one has changed and is read in full again. `clicks` is every known click id of the lead.
     """
     refused = route.limits.needs_personalization and ad_personalization is ConsentAnswer.REFUSED
     if refused or not _can_use_contact(route, clicks):
@@ -58,7 +52,7 @@ def may_keep_contact(
 def _can_use_contact(route: Route, clicks: Iterable[KnownClickId]) -> bool:
     if route.contact_only or not route.attach_contact:
         return route.contact_only
-    # Where one counts once per person, it is known again by hashes that need not go out.
+    # With per-person deduplication, hashes identify the person even when they aren't sent.
     is_known_by_them = route.once is not None and route.once.per is DedupScope.PERSON
     kinds = frozenset(route.limits.click_ids) if is_known_by_them else route.limits.contact_with
     return any(click.kind in kinds and not click.value.startswith(ERASED) for click in clicks)
@@ -79,32 +73,32 @@ def _signal(answer: ConsentAnswer, *, assume: bool) -> Signal | Reason | None:
 
 
 _OF_A_BROWSER = frozenset({ClickIdKind.FBP})
-"""They name a browser that has been to the site, whatever led it there."""
+"""Kinds that identify a browser, whatever brought it to the site."""
 
 
 def goes_this_way(route: Route, lead: LeadFacts) -> bool:
-    """Whether the ids a lead came with lead it by this route, and not by another of the same destination."""
+    """Return whether the lead's click ids select this route rather than another to the same destination."""
     kinds = {click.kind for click in lead.click_ids}
     return kinds.isdisjoint(route.never_with) and (not route.only_with or not kinds.isdisjoint(route.only_with))
 
 
 def is_other_way(route: Route, other: Route) -> bool:
-    """Whether another route tells the same destination of the same stage, for leads that came with other ids."""
+    """Return whether `other` sends the same stage to the same destination for leads with other click ids."""
     same = (route.destination, route.stage) == (other.destination, other.stage)
     return same and bool(route.only_with & other.never_with or route.never_with & other.only_with)
 
 
 def is_alternative(route: Route, other: Route) -> bool:
-    """Whether another route takes the same conversion to another destination of the same platform."""
+    """Return whether `other` sends the same conversion to another destination on the same platform."""
     elsewhere = route.conversion == other.conversion and route.destination != other.destination
     return elsewhere and route.limits.click_ids == other.limits.click_ids
 
 
 def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
-    """The kinds of click ids by which a lead belongs to other platforms and not to this route's; mostly none.
+    """Return the click id kinds that assign a lead to other platforms only; usually none.
 
-    One whose own id could not be read may be this platform's, and so may one without any: they are mended, not told
-    as somebody else's. Where contact data alone will do, every lead is welcome.
+    A lead with an unreadable click id, or with none, may still be this platform's, so its data should be fixed rather
+    than attributed elsewhere. A contact-only route accepts every lead.
     """
     kinds = {click.kind for click in lead.click_ids} - _OF_A_BROWSER
     if route.contact_only or lead.click_id_problem is not None or not kinds.isdisjoint(route.limits.click_ids):
@@ -113,12 +107,12 @@ def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
 
 
 def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
-    """The one click id to send: the platform's preferred kind first, then the latest click not after the change."""
+    """Return the click id to send: the platform's preferred kind, then the latest click up to `at`."""
     return _preferred(route, [click for click in lead.click_ids if not click.value.startswith(ERASED)], at)
 
 
 def spent_click(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
-    """The one that would have been sent, had it not been erased when its window closed."""
+    """Return the click id that would have been sent, had it not been erased when its window closed."""
     return _preferred(route, [click for click in lead.click_ids if click.value.startswith(ERASED)], at)
 
 
@@ -134,12 +128,12 @@ def _preferred(route: Route, known: Sequence[KnownClickId], at: datetime) -> Kno
 
 
 def _is_part_of_another(click: KnownClickId, clicks: Sequence[KnownClickId]) -> bool:
-    """Whether another form of the same id holds it whole: the cookie that a browser made of it says more."""
+    """Whether a longer form of the same id, such as a browser's cookie, contains this one."""
     return any(other.value.endswith(f".{click.value}") for other in clicks)
 
 
 def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -> tuple[Identifier, ...]:
-    """The contact hashes that go with a click id, or stand alone where the route allows it."""
+    """Return the contact hashes to send with `click`, or alone where the route allows it."""
     known = lead.identifiers.get(route.destination, ())
     if click is None:
         return known if route.contact_only else ()
@@ -149,17 +143,16 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time in which a platform takes a conversion, counted at the instant of sending."""
+    """When a platform accepts a conversion, by the time of sending."""
 
     opens_at: datetime
     closes_at: datetime
 
 
 def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool) -> Window:
-    """When a conversion that happened `at` may go out.
+    """Return when a conversion that happened `at` may be sent.
 
-    Counted from its click, or from the lead's creation where there is none; never longer after it happened than the
-    platform takes events.
+    Counts from the click, or from the lead's creation without one, and never outlasts the route's event window.
     """
     limits = route.limits
     if click is not None:

@@ -1,4 +1,4 @@
-"""What is kept of a lead: the fields the settings ask for, amounts read exactly or not at all, the rest by shape."""
+"""What to keep of a lead: the fields the settings name, amounts parsed exactly or not at all, other values by shape."""
 
 import hashlib
 import re
@@ -23,23 +23,23 @@ from jobs.rules.reasons import Reason
 
 _CURRENCY = r"(?:€|eur(?:os?)?)(?:\s*(?:ttc|ht))?|ttc|ht"
 _AROUND = re.compile(rf"^(?:{_CURRENCY})\s*|\s*(?:{_CURRENCY})$", re.IGNORECASE)
-"""Only at the ends: taken out of the middle, `12€50` would become 1250."""
+"""Only at the ends: removed from the middle, `12€50` would become 1250."""
 _TAX_WORDS = {"ttc": "included", "ht": "excluded"}
-"""The words beside an amount, and the tax they stand for, as settings declare it."""
+"""Tax words next to an amount, mapped to the settings' terms."""
 _PLAIN = re.compile(r"\d+", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
 _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
-"""Only spaces: a line break or a tab parts two amounts, or two cells of a table."""
+"""Only spaces: a line break or a tab separates two amounts or table cells."""
 _LARGEST = Decimal("9999999.99")
-"""Nobody renovates a house for ten million; a phone number typed into the wrong field looks like that."""
+"""No renovation costs ten million; a phone number in the wrong field can look like it."""
 
 SETTLED_BEFORE_END = timedelta(hours=24)
-"""A value is not waited for into the last day of a conversion's window."""
+"""A missing value is never awaited into the last day of a conversion's window."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitValue:
-    """The amount is not there yet; it is waited for until then."""
+    """The amount isn't there yet; wait until `until`."""
 
     until: datetime
 
@@ -53,15 +53,11 @@ class NoValue:
 
 
 def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> Amount | None:
-    """The amount a text says, `UnreadableAmount` where it may mean two, None where there is none (empty or zero).
+    """Parse an amount; return `UnreadableAmount` if it is ambiguous, None if it is empty or zero.
 
-    `12 500,00 €`, `8900`, `12.500,00`, `1250.5` are read. `1.250` may be one thousand or one: it is not. A JSON
-    number is taken as it is. Negative and absurdly large amounts are unreadable, and so is one that says of its tax
-    (`900 € HT`) what the settings do not.
-
-    Args:
-        raw: what stands in the field.
-        declared: how the settings say that tax goes, `included` or `excluded`.
+    `12 500,00 €`, `8900`, `12.500,00` and `1250.5` are parsed. `1.250` may mean 1250 or 1.25, so it is unreadable, as
+    are negative and implausibly large amounts, and amounts whose tax wording (`900 € HT`) contradicts the `declared`
+    tax, `included` or `excluded`. JSON numbers are taken as they are.
     """
     amount = raw if isinstance(raw, Decimal) else _parse(raw, declared)
     if amount is None:
@@ -76,7 +72,7 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
 def value_to_send(
     route: Route, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
 ) -> Decimal | AwaitValue | NoValue | None:
-    """The amount to send with a conversion; None where the conversion carries none."""
+    """Return the amount to send with a conversion; None if the conversion carries none."""
     if route.field_value is None:
         return route.fixed_value
     amount = lead.amounts.get(route.field_value.path)
@@ -107,41 +103,41 @@ def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
         return UnreadableAmount(shape(raw))
     if _PLAIN.fullmatch(whole):
         if len(whole) > 1 and whole.startswith("0"):
-            # A reference or a phone number: no amount is written so.
+            # A reference or a phone number: amounts have no leading zero.
             return UnreadableAmount(shape(raw))
         return Decimal(f"{whole}.{decimals or 0}")
     grouped = _GROUPED.fullmatch(whole)
     if grouped is None or grouped["group"] == mark:
         return UnreadableAmount(shape(raw))
     if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:
-        # "1.250", "1,250": a thousand to some, one and a quarter to others.
+        # "1.250" and "1,250" are ambiguous: 1250 to some, one and a quarter to others.
         return UnreadableAmount(shape(raw))
     return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals or 0}")
 
 
 def _split_decimals(text: str) -> tuple[str, str, str]:
-    """The part before the decimal mark, the mark, and the one or two digits after it."""
+    """Split into the part before the decimal mark, the mark, and the one or two digits after it."""
     match = re.fullmatch(r"(?P<whole>.*\d)(?P<mark>[.,])(?P<decimals>\d{1,2})", text, re.ASCII)
     return (match["whole"], match["mark"], match["decimals"]) if match else (text, "", "")
 
 
 _DOMAIN = re.compile(r"@([^\s@;,|/<>()\"]+)")
-"""What follows an @, whether or not it is an address somebody could have: a test's often is none."""
+"""Matches what follows an @, even in an invalid address: test addresses often are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """What test leads look like, each in the spelling it is compared in."""
+    """How to recognise test leads; every value is in the form it is compared in."""
 
     email_domains: frozenset[str] = frozenset()
     phones: frozenset[str] = frozenset()
     """In E.164."""
     names: frozenset[str] = frozenset()
     fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """A path and its normalised values."""
+    """Normalised values by path."""
 
     def covers(self, lead: Lead) -> bool:
-        """Whether any of it is the lead's."""
+        """Return whether the lead matches any of the criteria."""
         contact = lead.contact
         return (
             not self.email_domains.isdisjoint(_domains(contact))
@@ -156,7 +152,7 @@ class Exclusion:
 
 
 def domain(text: str) -> str:
-    """An e-mail domain as it is compared: exactly, but for case."""
+    """Return an e-mail domain in the form it is compared in: exact except for case."""
     return tidy(text).casefold().strip(" .")
 
 
@@ -165,7 +161,7 @@ def _domains(contact: Contact) -> Iterator[str]:
 
 
 def _names(contact: Contact) -> Iterator[str]:
-    """The whole name, in either order; a first or last name alone only where the lead has no other."""
+    """The full name, in either order; a first or last name alone only if the lead has no other."""
     names = [name for name in (contact.first_name, contact.last_name) if name and normalise_label(name)]
     yield normalise_label(" ".join(names))
     yield normalise_label(" ".join(reversed(names)))
@@ -173,7 +169,7 @@ def _names(contact: Contact) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class ConsentField:
-    """Where a consent signal stands and what its values mean, normalised."""
+    """The path of a consent signal and the normalised values for each answer."""
 
     path: str
     granted: frozenset[str]
@@ -182,26 +178,26 @@ class ConsentField:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What the settings want to know of a lead."""
+    """What the settings require from a lead."""
 
     ad_user_data: ConsentField
     ad_personalization: ConsentField | None
     where: Mapping[str, frozenset[str]]
-    """Every path of a `where`, and all normalised values listed for it anywhere."""
+    """Normalised values by `where` path, merged from all conditions."""
     amounts: Mapping[str, frozenset[str]]
-    """Every path of an amount, and how tax is declared for it anywhere."""
+    """Declared tax treatments by amount path, merged from all conversions."""
     exclude: Exclusion = field(default_factory=Exclusion)
 
     @property
     def paths(self) -> frozenset[str]:
-        """Every path to be read beside the fixed fields."""
+        """Every path to read besides the fixed fields."""
         signals = [self.ad_user_data] + ([self.ad_personalization] if self.ad_personalization else [])
         paths = {signal.path for signal in signals}
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
 def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
-    """What the lead says to one consent question."""
+    """Return the lead's answer to one consent question."""
     if field is None:
         return ConsentAnswer.NOT_ASKED
     value = normalise_label(str(lead.fields.get(field.path, "")))
@@ -213,7 +209,7 @@ def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
 
 
 def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, str]:
-    """The values of `where` paths: normalised where the settings list them, else only their shape."""
+    """Return the values of `where` paths: normalised if the settings list them, otherwise only their shape."""
     found = {path: str(raw) for path in wanted if (raw := lead.fields.get(path)) is not None}
     return {
         path: value if (value := normalise_label(raw)) in wanted[path] else f"<{shape(raw)}>"
@@ -222,24 +218,24 @@ def where_facts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, s
 
 
 def amounts(wanted: Mapping[str, frozenset[str]], lead: Lead) -> dict[str, Amount]:
-    """The amounts of a lead, absent and zero ones left out; one that contradicts the declared tax is unreadable."""
+    """Return a lead's nonzero amounts by path; one that contradicts the declared tax is unreadable."""
     found = {path: read_amount(lead.fields[path], wanted[path]) for path in sorted(wanted) if path in lead.fields}
     return {path: amount for path, amount in found.items() if amount is not None}
 
 
 def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: datetime | None) -> list[KnownClickId]:
-    """The click ids a fresh reading adds; ids accumulate.
+    """Return the click ids that a fresh reading adds to those known.
 
-    One present at first sight counts from the lead's creation, a later one from the pull before it appeared, unless
-    the time of the click was captured with it. One that was erased when its window closed is still known: it must
-    not come back as a fresh click.
+    Unless the time of the click was captured with it, an id present at first sight counts from the lead's creation, a
+    later one from the pull before it appeared. An id erased when its window closed is still known, so that it can't
+    come back as a fresh click.
     """
     seen = {(click.kind, click.value) for click in known}
     added: list[KnownClickId] = []
     for click in lead.click_ids:
         if seen.isdisjoint({(click.kind, click.value), (click.kind, erased(click.value))}):
             seen.add((click.kind, click.value))
-            # A form's lead id is the lead's own, however late it is copied into Oplead.
+            # A form's lead id dates from the lead's creation, however late it is copied into Oplead.
             since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at
             clicked_at, estimated = click.clicked_at or since, click.clicked_at is None
             added.append(KnownClickId(click.kind, click.value, clicked_at, estimated))
@@ -247,7 +243,7 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
 
 
 def erased(value: str) -> str:
-    """What stays of a click id once it is of no more use: enough to know it again."""
+    """Return what is kept of a click id that is no longer useful: a hash, enough to recognise it."""
     return ERASED + hashlib.sha256(value.encode()).hexdigest()
 
 

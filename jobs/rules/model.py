@@ -1,4 +1,4 @@
-"""The records that rules judge by: a lead's facts, routes, starts, labels and keys. Values only."""
+"""Value records the rules work on: lead facts, routes, starts, labels and delivery keys."""
 
 import hashlib
 import re
@@ -13,22 +13,22 @@ from zoneinfo import ZoneInfo
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, Limits, Target
 
 FEWEST_LEADS = 20
-"""Fewer leads, or ids, than this say nothing of all of them."""
+"""Smallest sample of leads or ids that supports a conclusion about all of them."""
 
 
 class Origin(StrEnum):
-    """How the time of a status change is known."""
+    """How we know when a status changed."""
 
     REPORTED = "reported"
-    """Oplead says so: a history entry or a status date."""
+    """Dated by Oplead, in a history entry or a status date."""
     BOUNDED = "bounded"
-    """Between two observations of ours."""
+    """Undated; happened between two of our observations."""
     BASELINE = "baseline"
-    """Already so at first sight, undated."""
+    """Undated, and already in place when we first saw the lead."""
     ASSUMED = "assumed"
-    """Undated, and taken at the lead's `updated_at` because a human said so."""
+    """Undated; a human chose to date it by the lead's `updated_at`."""
     RELABEL = "relabel"
-    """An entry on record, shown under the new name of a status that was renamed: nothing happened to the lead."""
+    """An existing entry shown under a renamed status's new name; the lead itself didn't change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,28 @@ class StatusEntered:
     label: str
     """Normalised."""
     at: datetime
-    """For a day without a time, that day's start in the account's zone."""
+    """Midnight in the account's zone when only the day is known."""
     date_only: bool
     origin: Origin
     seen_at: datetime
-    """The start of the pull that found it."""
+    """When the pull that found it had read the lead."""
     after: datetime | None = None
-    """The observation before that, which did not show it yet."""
+    """The previous observation, which didn't show it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownClickId:
-    """A click id and the time its windows count from."""
+    """A click id and the time its windows start."""
 
     kind: ClickIdKind
     value: str
     clicked_at: datetime
     estimated: bool
-    """Whether that time is only a bound: the lead's creation, or the pull before the id appeared."""
+    """True if `clicked_at` is only a bound: the lead's creation, or the pull before the id appeared."""
 
 
 class ConsentAnswer(StrEnum):
-    """What a lead's consent field says."""
+    """A lead's answer to one consent question."""
 
     GRANTED = "granted"
     REFUSED = "refused"
@@ -71,7 +71,7 @@ class ConsentAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableAmount:
-    """Text that should have been an amount, by its shape."""
+    """Text that couldn't be parsed as an amount; only its shape is kept."""
 
     shape: str
 
@@ -81,70 +81,70 @@ Amount = Decimal | UnreadableAmount
 
 @dataclass(frozen=True, slots=True)
 class LeadFacts:
-    """What is kept of a lead between nights."""
+    """What the ledger keeps about a lead between runs."""
 
     id: LeadId
     created_at: datetime
     seen_at: datetime
-    """The start of the last pull that saw it."""
+    """When it was last seen, by the source's clock."""
     fresh: bool
-    """Whether it was read since it was last judged; else contact hashes that nobody needed are gone."""
+    """True if it was read since it was last planned; otherwise unused contact hashes may have been erased."""
     stale: bool
-    """Whether the settings want other things of it than were read; it waits to be read again."""
+    """True if the settings now need fields that weren't extracted; the lead must be read again."""
     changes: tuple[StatusEntered, ...]
     click_ids: tuple[KnownClickId, ...]
     click_id_problem: str | None
     ad_user_data: ConsentAnswer
     ad_personalization: ConsentAnswer
     where: Mapping[str, str]
-    """A path of a `where` and the normalised value there, or its shape in angle brackets."""
+    """Normalised value, or `<shape>`, by `where` path."""
     amounts: Mapping[str, Amount]
-    """A path of a value and the amount there; absent and zero left out."""
+    """Amount by path; absent and zero amounts are left out."""
     identifiers: Mapping[DestinationId, tuple[Identifier, ...]] = field(default_factory=dict)
     excluded: bool = False
-    """Whether it is a test lead by the settings' `exclude`."""
+    """Whether it matches the settings' `exclude`, i.e. is a test lead."""
     deleted: bool = False
-    """Whether Oplead has it no more."""
+    """Whether it was deleted in Oplead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """A conversion that a human has sent though it stands before its start."""
+    """A pre-start conversion that a human chose to send."""
 
     counts_from: datetime
-    """From when its dated changes count."""
+    """Dated changes count from here."""
     assumed_at: datetime | None = None
-    """The time taken for that of an undated change; None leaves those as they are."""
+    """Time to use for an undated change; None leaves undated changes alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldAmount:
-    """A value read from the lead."""
+    """How to read a conversion's value from a lead field."""
 
     path: str
     tax: str
     otherwise: Decimal | None
     wait: timedelta
     restate_above: Decimal | None = Decimal("0.05")
-    """By which share an amount must change to be told again; None where it is never told again."""
+    """Relative change above which the value is restated; None never restates."""
     never_seen: bool = False
-    """Whether no lead has anything there, though so many should that the path is likely to be wrong."""
+    """True if no lead has a value at `path` although many should: the path is probably wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """What takes a conversion back that was accepted."""
+    """When an accepted conversion is retracted."""
 
     labels: frozenset[str]
-    """The normalised labels of the stages that do."""
+    """Normalised labels of the stages that undo it."""
     after: timedelta
-    """How long a lead must have been there."""
+    """How long a lead must stay in such a stage."""
     via: str | None = None
-    """The transport that carries it; None takes the conversion's own."""
+    """Transport for the retraction; None uses the conversion's own."""
 
 
 class DedupScope(StrEnum):
-    """What a conversion counts once for, beside its lead."""
+    """What a conversion is deduplicated by, besides its lead."""
 
     CLICK = "click"
     PERSON = "person"
@@ -152,16 +152,16 @@ class DedupScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DedupRule:
-    """A conversion that other leads' may be the same as."""
+    """How conversions of different leads are deduplicated."""
 
     per: DedupScope
     within: timedelta
-    """Two that happened further apart count both."""
+    """Conversions further apart than this all count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One conversion to one destination, with everything that decides it."""
+    """One conversion at one destination, with everything needed to decide it."""
 
     account: str
     zone: ZoneInfo
@@ -171,77 +171,77 @@ class Route:
     limits: Limits
     on_creation: bool
     labels: frozenset[str]
-    """The normalised labels that enter its stage, and those of the stages that imply it."""
+    """Normalised labels of its stage and of the stages that imply it."""
     where: tuple[Mapping[str, frozenset[str]], ...]
-    """Conditions that must all hold: a path and its normalised values."""
+    """Conditions that must all hold: accepted normalised values by path."""
     fixed_value: Decimal | None
     field_value: FieldAmount | None
     currency: str
     click_window: timedelta
-    """The shorter of the platform's memory of a click and the action's own window."""
+    """The shorter of the platform's click window and the conversion action's own."""
     contact_only: bool
-    """Whether leads without the platform's click id go out by contact data."""
+    """Whether leads without the platform's click id are sent with contact data alone."""
     attach_contact: bool
     assume_consent: bool
     stage: str = ""
-    """The stage it enters by, in marketing's word."""
+    """The stage's name in the settings."""
     since: datetime | None = None
-    """The start that the settings write; None leaves it to the first run."""
+    """Start written in the settings; None means the first run sets it."""
     event_window: timedelta | None = None
-    """How long after it happened the platform takes the conversion; None where only the click's age counts."""
+    """How long after the event the platform accepts it; None if only the click's age matters."""
     only_with: frozenset[ClickIdKind] = frozenset()
-    """Only leads that have one of these go this way; empty lets all."""
+    """Only leads with one of these kinds take this route; empty allows all."""
     never_with: frozenset[ClickIdKind] = frozenset()
-    """Leads that have one of these go another way."""
+    """Leads with one of these kinds take another route."""
     once: DedupRule | None = None
-    """None counts each lead for itself."""
+    """None counts every lead."""
     undo: Undo | None = None
-    """None never takes it back."""
+    """None never retracts it."""
 
     @property
     def place(self) -> tuple[str, DestinationId]:
-        """What tells it from the account's other routes: its conversion and its destination."""
+        """The route's key within the account: conversion and destination."""
         return self.conversion, self.destination
 
     @property
     def remembered(self) -> timedelta:
-        """For how long after its click or creation a lead's conversion can be sent at most."""
+        """The longest time after its click or creation that a lead's conversion can still be sent."""
         return max(self.click_window, self.limits.click_window, self.limits.contact_window)
 
     @property
     def uses_contact(self) -> bool:
-        """Whether hashed contact data may go out on this route."""
+        """Whether this route may send hashed contact data."""
         return self.contact_only or self.attach_contact
 
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """From when a route's changes count."""
+    """When a route's changes start to count."""
 
     conversion: datetime
     labels: Mapping[str, datetime] = field(default_factory=dict)
-    """Labels the stage has or had, some of them added later."""
+    """Start by label, for the labels the stage has or had; some were added later."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """What the account's renamed statuses are called now, by their old names."""
+    """New label by old label, for the account's renamed statuses."""
 
     def former(self, labels: Collection[str]) -> frozenset[str]:
-        """The old names under which the stage had these labels, before they were renamed."""
+        """Return the old names this stage had for `labels` before they were renamed."""
         return frozenset(old for old, new in self.renamed.items() if new in labels and old in self.labels)
 
     def of(self, label: str | None) -> datetime:
-        """The start that governs a change into `label`; None is the lead's creation."""
+        """Return the start for a change into `label`; None stands for the lead's creation."""
         return max(self.conversion, self.labels.get(label, self.conversion)) if label else self.conversion
 
 
 def delivery_key(
     account: str, lead: LeadId, conversion: str, destination: DestinationId, occurrence: int
 ) -> DeliveryKey:
-    """The same key for the same delivery, on every run and machine: 40 hexadecimal digits, no personal data.
+    """Return the delivery's key: 40 hex digits, the same on every run and machine, no personal data.
 
-    It is Google's `order_id` and `transaction_id` (at most 64 characters) and Meta's `event_id`.
+    Sent as Google's `order_id` and `transaction_id` (at most 64 characters) and as Meta's `event_id`.
     """
     parts = (account, lead, conversion, destination, str(occurrence))
-    # Lengths first, so that no two lists of parts read alike.
+    # Length prefixes keep different lists of parts from joining to the same text.
     identity = "".join(f"{len(part)}:{part}" for part in parts)
     return DeliveryKey(hashlib.sha256(identity.encode()).hexdigest()[:40])
 
@@ -250,17 +250,18 @@ _GAPS = re.compile(r"[\s'`´’‘ʼ_\-‐‑‒–—]+")
 
 
 def normalise_label(text: str) -> str:
-    """What a label is compared by: `Devis à relancer`, `DEVIS-A-RELANCER` and `devis a  relancer` give one text.
+    """Return the form labels are compared in.
 
-    The whole label counts, never a part of it. A label without letters, digits or signs gives an empty text.
+    `Devis à relancer`, `DEVIS-A-RELANCER` and `devis a  relancer` all normalise to the same text. Labels are compared
+    whole, never by substring. A label with no letters, digits or symbols normalises to an empty string.
     """
-    # Folding case can bring marks that decompose again, hence the second pass (Unicode 3.13, D146).
+    # Case folding can produce marks that decompose again, hence the second pass (Unicode 3.13, D146).
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return _GAPS.sub(" ", plain).strip()
 
 
 def shape(value: str) -> str:
-    """What a text looks like, without its content: `text, 18 characters`."""
+    """Describe a text without its content, e.g. `text, 18 characters`."""
     kind = "digits" if value.isdecimal() else "letters" if value.isalpha() else "text"
     return f"{kind}, {len(value)} character{'' if len(value) == 1 else 's'}"

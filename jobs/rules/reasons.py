@@ -1,4 +1,4 @@
-"""Why things stand as they do, as values: reasons, stops, anomalies, and what a person is told; no words here."""
+"""Reasons, stops, anomalies and messages as values; the wording is in `jobs.reporting`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,37 +10,37 @@ from connectors.records import DestinationId
 
 
 class Reason(StrEnum):
-    """A reason of ours. Its detail, where it has one, stands in a field of its own."""
+    """One of our own reasons; any detail is stored in a separate field."""
 
     STAGE_NOT_REACHED = "stage_not_reached"
     WHERE_DOES_NOT_MATCH = "where_does_not_match"
     ANOTHER_WAY = "another_way"
-    """It goes to the same destination by another route."""
+    """Another route sends it to the same destination."""
     ANOTHER_PLATFORM = "another_platform"
-    """Its lead came by another platform's ad."""
+    """Its lead came from another platform's ad."""
     SENT_ELSEWHERE = "sent_elsewhere"
     BEFORE_SINCE = "before_since"
     BASELINE = "baseline"
     ALREADY_SENT = "already_sent"
-    """A human says that the platform has it by other means."""
+    """A human said the platform already has it by other means."""
     UNDONE = "undone"
-    """Its lead went to a stage that undoes the conversion, and stayed there."""
+    """Its lead entered a stage that undoes the conversion, and stayed there."""
     NOT_UNDOABLE = "not_undoable"
     TOO_LATE_TO_CORRECT = "too_late_to_correct"
     MAY_COME_BACK = "may_come_back"
-    """It waits until its lead has been lost for long enough."""
+    """The lead is lost but may return; waits out the undo delay."""
     STANDS_AGAIN = "stands_again"
-    """A correction is no longer needed."""
+    """The correction is no longer needed."""
     DUE = "due"
     EXCESS_VOLUME = "excess_volume"
-    """The volume guard holds it."""
+    """Held by the volume guard."""
     CLICK_TOO_RECENT = "click_too_recent"
     NOON_AWAITED = "noon_awaited"
     VALUE_AWAITED = "value_awaited"
     RETRY = "retry"
-    """The command put it back in the queue."""
+    """Requeued by the command."""
     NOT_SENT = "not_sent"
-    """The request did not leave this machine."""
+    """The request never left this machine."""
     CONSENT_MISSING = "consent_missing"
     CONSENT_REFUSED = "consent_refused"
     CONSENT_UNKNOWN = "consent_unknown"
@@ -50,7 +50,7 @@ class Reason(StrEnum):
     VALUE_NEVER_SEEN = "value_never_seen"
     VALUE_UNREADABLE = "value_unreadable"
     TIME = "time"
-    """The reported time cannot be true."""
+    """The reported time is impossible."""
     TO_BE_READ_AGAIN = "to_be_read_again"
     COUNTED_ALREADY = "counted_already"
     EXCLUDED = "excluded"
@@ -60,24 +60,24 @@ class Reason(StrEnum):
     MAY_COUNT_TWICE = "may_count_twice"
     ANSWER_LOST = "answer_lost"
     RUN_DIED = "run_died"
-    """The run ended between a request and its receipt."""
+    """The run died between a request and its receipt."""
     WINDOW_CLOSED = "window_closed"
     LEAD_DELETED = "lead_deleted"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     NO_ANSWER = "no_answer"
-    """No replay got an answer."""
+    """No replay was answered."""
     REPLAY_COUNTS_TWICE = "replay_counts_twice"
-    """A replay by now would count a second time."""
+    """A replay this late could be counted twice."""
     TOO_OLD_TO_REPLAY = "too_old_to_replay"
     DAMAGED = "damaged"
-    """The bytes that were sent are damaged in the state, and others may count twice."""
+    """The stored bytes are corrupted, and re-encoded ones might be counted twice."""
     NO_OUTCOME = "no_outcome"
     PARTLY_REFUSED = "partly_refused"
     MISCOUNTED = "miscounted"
 
 
 PlatformCode = NewType("PlatformCode", str)
-"""A platform's own word, as it writes it; empty where a state says it all."""
+"""A platform's own code, verbatim; empty where the state is enough."""
 
 Cause = Reason | PlatformCode
 
@@ -87,12 +87,12 @@ Cause = Reason | PlatformCode
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """What a stop, a hold or a number covers: a destination's conversions or its corrections, or one action's."""
+    """What a stop, hold or count covers: a destination's conversions or corrections, or a single action's."""
 
     destination: DestinationId
     corrections: bool = False
     former: tuple[str, ...] = ()
-    """Owner and transport of a way to it that the settings no longer take; empty for the present one."""
+    """Owner and transport of a path to it that the settings no longer use; empty for the current one."""
     action: str = ""
     """Empty covers every action."""
 
@@ -104,36 +104,36 @@ class Scope:
 
 
 class StopKind(StrEnum):
-    """Why nothing more is read or sent."""
+    """Why reading or sending stopped."""
 
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
     NOTHING_PASSES = "nothing_passes"
-    """Everything is refused, for one reason or several."""
+    """Every row is refused, for one or more reasons."""
     NO_ANSWER = "no_answer"
     ASKED_TO_WAIT = "asked_to_wait"
-    """The platform asks for a longer delay than a run waits."""
+    """The platform asked for a longer delay than a run waits."""
     KEPT_FAILING = "kept_failing"
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why nothing more is read from the source, or sent within a scope, in this run."""
+    """Why a run stopped reading from the source or sending within a scope."""
 
     kind: StopKind
     answers: tuple[str, ...]
-    """What was answered, or came instead of an answer, in the words it came in."""
+    """The answers, or the errors received instead, verbatim."""
     wait: timedelta | None = None
-    """The delay that was asked for."""
+    """The requested delay."""
     times: int = 0
-    """How often it was tried."""
+    """Number of attempts."""
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class MessageId(StrEnum):
-    """What a person is told; `reporting.texts` has its words."""
+    """Messages for people; the wording is in `reporting.texts`."""
 
     # anomalies
     NONE_CAN_BE_SENT = auto()
@@ -149,12 +149,12 @@ class MessageId(StrEnum):
     CLICK_IDS_STOPPED = auto()
     CLICK_IDS_CUT = auto()
     CLICK_IDS_LOWERED = auto()
-    # statuses that were renamed
+    # renamed statuses
     RENAMED_WITHIN_STAGE = auto()
     RENAMED_TO_KNOWN = auto()
     RENAMED_TO_UNKNOWN = auto()
     RENAMED_BETWEEN_UNKNOWN = auto()
-    # what a run needs a human for
+    # needs a human
     REJECTED = auto()
     WOULD_BE_REJECTED = auto()
     EXCESS_VOLUME = auto()
@@ -175,30 +175,30 @@ class MessageId(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person is told, with the values in it; without anyone's data."""
+    """A message for people and its values; contains no personal data."""
 
     id: MessageId
     values: Mapping[str, object] = field(default_factory=dict)
 
 
 class AnomalyKind(StrEnum):
-    """What keeps conversions from being sent though nothing fails."""
+    """What keeps conversions from being sent without an error."""
 
     STOPPED = "stopped"
-    """About a reason."""
+    """`about` is a reason."""
     WHERE = "where"
-    """About a conversion and a destination."""
+    """`about` is a conversion and a destination."""
     FIELD = "field"
-    """About a path."""
+    """`about` is a path."""
     CLICK_SHARE = "click_share"
     CLICK_IDS_CUT = "click_ids_cut"
-    """About a kind of click id; so is the next."""
+    """`about` is a click id kind, here and below."""
     CLICK_IDS_LOWERED = "click_ids_lowered"
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyCause:
-    """What tells an anomaly from others; told once however often it is found, until it clears."""
+    """An anomaly's identity: reported once until it clears, however often it is found."""
 
     kind: AnomalyKind
     about: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ class AnomalyCause:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """One cause that keeps conversions from being sent, and what is told of it."""
+    """A cause that keeps conversions from being sent, and its message."""
 
     cause: AnomalyCause
     message: Message

@@ -1,4 +1,4 @@
-"""When a lead entered a stage, as far as that can be known; and whether a status was only renamed. Pure."""
+"""When a lead entered a stage, as precisely as is known, and whether a status was merely renamed. Pure."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
 from jobs.rules.model import LeadFacts, Origin, Route, Starts, StatusEntered, normalise_label
 
 AHEAD = timedelta(minutes=5)
-"""How far a reported time may lie ahead of the pull that read it: clocks differ that much, no more."""
+"""How far ahead of the pull a reported time may be, to allow for clock skew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +19,15 @@ class Observation:
     """When a lead was observed."""
 
     previously: datetime | None
-    """When it was last seen before; None at first sight."""
+    """When it was last seen; None at first sight."""
     started: datetime
-    """The start of the pull that reads it now."""
+    """Start of the current pull."""
     ended: datetime
-    """When it had been read: nothing it tells can be later."""
+    """When the lead had been read: nothing it reports can be later."""
 
 
 def observe(known: Sequence[StatusEntered], lead: Lead, *, seen: Observation, zone: ZoneInfo) -> list[StatusEntered]:
-    """The status changes a fresh reading of a lead adds to those known.
-
-    Args:
-        known: the changes on record, in any order.
-        lead: what Oplead says now.
-        seen: when it says so, and when it was seen before.
-        zone: the account's zone, for days without a time.
-    """
+    """Return the status changes that a fresh reading of a lead adds to those `known`, which may be in any order."""
     added: list[StatusEntered] = []
     for entry in lead.history:
         label, at = normalise_label(entry.label), _start_of(entry.at, zone)
@@ -50,10 +43,10 @@ def observe(known: Sequence[StatusEntered], lead: Lead, *, seen: Observation, zo
 
 
 def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
-    """The instant told to a platform: never the time of sending, and the same on every run.
+    """Return the time to send to a platform: never the time of sending, and the same on every run.
 
-    A day without a time becomes its noon plus an offset under a minute taken from the key, so that conversions of
-    one day stay distinct; on the day of creation, just after the creation where noon lies before it.
+    A date without a time becomes noon plus an offset of under a minute derived from the key, so that conversions of one
+    day stay distinct. If the lead was created later that same day, it becomes one second after creation.
     """
     if not change.date_only:
         return change.at
@@ -65,15 +58,15 @@ def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: 
 
 
 def in_order(route: Route, lead: LeadFacts, key: DeliveryKey) -> list[tuple[datetime, StatusEntered]]:
-    """A lead's status changes as they happened, and when each did."""
+    """Return a lead's status changes in chronological order, each with its time."""
     timed = ((happened_at(change, lead, key, route.zone), change) for change in lead.changes)
     return sorted(timed, key=lambda pair: (pair[0], pair[1].seen_at))
 
 
 def assumed_time(change: StatusEntered, updated_at: datetime | None) -> datetime | None:
-    """When an undated change is taken to have happened where a human takes the lead's `updated_at` for it.
+    """Return the time of an undated change when a human chooses to trust the lead's `updated_at`.
 
-    Never later than it was first seen; None where the lead was not touched since it is known to have been elsewhere.
+    Never later than the change was first seen; None if the lead wasn't updated since it was last known to be elsewhere.
     """
     if updated_at is None or (change.after is not None and updated_at <= change.after):
         return None
@@ -81,12 +74,12 @@ def assumed_time(change: StatusEntered, updated_at: datetime | None) -> datetime
 
 
 def implausible(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
-    """Whether a reported time cannot be one: before the lead was created, or ahead of the pull that read it."""
+    """Return whether a reported time is impossible: before the lead's creation, or ahead of the pull that read it."""
     return change.origin is Origin.REPORTED and (at < lead.created_at or _is_ahead(change))
 
 
 def same_entry(reported: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
-    """Whether a reported change is one we know: the same entry, or the one we had bounded before it was dated."""
+    """Return whether a reported change is already known: the same entry, or one we had bounded before it was dated."""
     if reported.label != other.label and not whatever_label:
         return False
     if other.origin is Origin.REPORTED:
@@ -96,32 +89,32 @@ def same_entry(reported: StatusEntered, other: StatusEntered, *, whatever_label:
 
 
 def _current(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> str | None:
-    """The label that is on record as the lead's present one."""
+    """The lead's current label according to the record."""
     if lead.history and lead.label is not None:
-        # Of entries at one instant, the one listed last holds.
+        # Among simultaneous entries, the last one listed wins.
         last = max(reversed(lead.history), key=lambda entry: _start_of(entry.at, zone))
         if normalise_label(last.label) == normalise_label(lead.label):
             return normalise_label(last.label)
-    # What is dated ahead has not happened when it was read, whatever it says.
+    # A change dated ahead of the pull that read it hadn't happened yet.
     happened = (change for change in changes if not _is_ahead(change))
     latest = max(happened, key=lambda change: (change.seen_at, change.at), default=None)
     return latest.label if latest else None
 
 
 def _start_of(moment: Moment, zone: ZoneInfo) -> datetime:
-    """The instant, or the start of the day in the account's zone."""
+    """The instant itself, or the start of the day in the account's zone."""
     if isinstance(moment.at, datetime):
         return moment.at.astimezone(UTC)
     return datetime.combine(moment.at, time(), zone).astimezone(UTC)
 
 
 def _is_ahead(change: StatusEntered) -> bool:
-    """Whether a change lies ahead of the pull that read it; a day does once it has not begun."""
+    """Whether a change is dated ahead of the pull that read it; a date is ahead if that day hadn't begun."""
     return change.at > change.seen_at + AHEAD
 
 
 def _undated(label: str, lead: Lead, seen: Observation, zone: ZoneInfo) -> StatusEntered:
-    """A change whose time lies between two observations: `updated_at` if that does, else the pull that saw it."""
+    """Date a change between two observations: by `updated_at` if it lies between them, else by the pull that saw it."""
     dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
     after = seen.previously or dated
     at = max(seen.started, lead.created_at)
@@ -137,28 +130,21 @@ class StageEntry:
 
     at: datetime
     label: str | None
-    """The label it entered by; None for its creation."""
+    """The label it entered by; None for the lead's creation."""
     origin: Origin
     implausible: bool
     after: datetime
-    """When it is known not to have entered yet."""
+    """The latest time it was known not to have entered yet."""
 
 
 def first_entry(
     route: Route, lead: LeadFacts, starts: Starts, key: DeliveryKey, *, after: datetime | None
 ) -> StageEntry | None:
-    """The earliest time the lead entered the route's stage, or one that implies it; None where it never did.
+    """Return the lead's first entry into the route's stage, or one that implies it; None if it never entered.
 
-    A lead that leaves the stage and comes back has entered it once: the first time decides. A label that was added to
-    the stage later counts as outside before its own start, unless nothing else ever entered the stage. A status that
-    was renamed is entered by none of its leads, and what entered it by its old name stays known.
-
-    Args:
-        route: the conversion and the labels of its stage.
-        lead: its status changes.
-        starts: from when each label counts.
-        key: the delivery's key, which places days without a time.
-        after: only entries later than this count, for a delivery cancelled before.
+    Leaving the stage and returning counts as one entry: the first. A label added to the stage later counts as outside
+    before its own start, unless nothing else ever entered the stage. Renaming a status enters no lead into it, and
+    entries under the old name stay known. With `after`, set for a cancelled delivery, only later entries count.
     """
     if route.on_creation:
         return _creation(lead) if after is None else None
@@ -167,13 +153,13 @@ def first_entry(
     for at, change in in_order(route, lead, key):
         inside = change.label in labels
         if change.origin is Origin.RELABEL:
-            # Nobody moved: where its stage has the new name alone the lead is inside, and it never falls out.
+            # The lead didn't move: it is inside if the stage lists only the new name, and a rename never takes it out.
             outside = outside and not inside
             continue
         if inside and outside and (after is None or at > after):
             is_implausible = implausible(change, at, lead)
             entry = StageEntry(at, change.label, change.origin, is_implausible, change.after or lead.created_at)
-            # Between the conversion's start and its label's own, the label did not count yet.
+            # Between the conversion's start and the label's own, the label didn't count yet.
             if not starts.conversion <= at < starts.of(change.label):
                 return entry
             early, inside = early or entry, False
@@ -189,14 +175,14 @@ def _creation(lead: LeadFacts) -> StageEntry:
 FEWEST = 5
 """Fewer leads than this may have moved together by chance."""
 SHARE = 0.8
-"""Of the leads that left the old label, how many must have the new one: a few go on to another status meanwhile."""
+"""Share of the leads leaving the old label that must have the new one: a few move on to another status meanwhile."""
 FEWEST_UNDATED, SHARE_MERGED = 20, 0.95
-"""The same for a new label that other leads had before: leads do go on to such, though not so many, all in a day."""
+"""The same for a target label that other leads already had: leads do move to such a label, but not so many in a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelChange:
-    """Leads that had one label before and have another now."""
+    """A move from one label to another."""
 
     before: str
     after: str
@@ -204,52 +190,48 @@ class LabelChange:
 
 @dataclass(frozen=True, slots=True)
 class DetectedRename:
-    """A status that has another name now."""
+    """A status found to be renamed."""
 
     before: str
     after: str
     leads: int
-    """How many leads show it."""
+    """Number of leads that show it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sightings:
-    """What a complete reading saw of labels."""
+    """The labels seen in a complete reading."""
 
     fresh: Mapping[str, datetime]
-    """Labels nobody had before, and when each was first seen."""
+    """When each previously unseen label was first seen."""
     moves: Mapping[LabelChange, int]
-    """How many leads went straight from one label to another, as a rename would have it."""
+    """Number of leads that went straight from one label to another, as in a rename."""
     left: Mapping[str, int]
-    """How many leads do not have a label any more that they had before, wherever they went."""
+    """Number of leads that left each label, wherever they went."""
     last: Mapping[str, datetime]
-    """When a label was last seen on a lead in this reading; one not seen is missing."""
+    """When each label was last seen on a lead in this reading; labels not seen are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenameVerdict:
-    """What a reading says of fresh labels: some are new names, some cannot be told yet, the rest are new statuses."""
+    """What a reading concludes about fresh labels: renamed, undecided, or (the rest) new statuses."""
 
     relabels: tuple[DetectedRename, ...]
     undecided: frozenset[str]
-    """Labels that came up in the middle of the reading: only the next one can tell."""
+    """Labels that appeared during the reading: only the next one can decide."""
 
 
 def are_two(move: LabelChange, meanings: Mapping[str, str]) -> bool:
-    """Whether the settings put the labels in different places: whoever wrote that says that they are two statuses."""
+    """Return whether the settings place the two labels differently, which makes them two statuses."""
     before, after = meanings.get(move.before), meanings.get(move.after)
     return before is not None and after is not None and before != after
 
 
 def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> RenameVerdict:
-    """Tell renamed statuses from new ones.
+    """Tell renamed statuses from new ones, after a complete reading.
 
-    The old label is gone from the moment the new one came up, and the leads that left it (nearly all, and not too few)
-    have the new one.
-
-    Args:
-        seen: what a complete reading saw.
-        meanings: where the settings put the labels they name.
+    In a rename the old label disappears once the new one appears, and nearly all the leads that left it, and enough of
+    them, have the new one. `meanings` is where the settings place each label they name.
     """
     relabels, undecided = [], set()
     for move, leads in sorted(seen.moves.items(), key=lambda pair: (pair[0].before, pair[0].after)):
@@ -268,14 +250,14 @@ class EntryDating(Enum):
     """How a lead's entry into a new label is dated."""
 
     BY_ITSELF = auto()
-    """At a time of its own: the lead was changed."""
+    """At its own time: the lead really changed."""
     AS_BEFORE = auto()
-    """At the very instant at which the lead had entered the old label."""
+    """At the same instant as the lead's entry into the old label."""
     NOT = auto()
 
 
 def how_dated(changes: Collection[StatusEntered], move: LabelChange, *, since: datetime) -> EntryDating:
-    """How the entry is dated that showed since then that a lead has the new label."""
+    """Return how the entry into the new label, seen at or after `since`, is dated."""
     old = {change.at for change in changes if change.label == move.before and _is_exact(change)}
     new = [change for change in changes if change.label == move.after and change.seen_at >= since]
     if any(_is_exact(change) and change.at in old for change in new):
@@ -285,11 +267,10 @@ def how_dated(changes: Collection[StatusEntered], move: LabelChange, *, since: d
 
 
 def is_merged(moved: Counter[EntryDating], left: int) -> bool:
-    """Whether a label that no lead has any more was made one with a label that others had before.
+    """Return whether a label no longer in use was merged into one that other leads already had.
 
-    Args:
-        moved: how the leads are dated that went from the one to the other in a reading.
-        left: how many left the old label in it, wherever they went.
+    `moved` counts the leads that went from one to the other in a reading, by how that is dated; `left` counts those
+    that left the old label, wherever they went.
     """
     silent = moved[EntryDating.AS_BEFORE] + moved[EntryDating.NOT]
     enough = moved[EntryDating.AS_BEFORE] >= FEWEST or silent >= FEWEST_UNDATED
@@ -297,12 +278,12 @@ def is_merged(moved: Counter[EntryDating], left: int) -> bool:
 
 
 def _is_exact(change: StatusEntered) -> bool:
-    """Whether two statuses of one lead have this time by no chance."""
+    """Whether the time is precise enough that two statuses of one lead can't share it by chance."""
     return change.origin is Origin.REPORTED and not change.date_only
 
 
 def tells_them_apart(history: Collection[StatusEntry], move: LabelChange) -> bool:
-    """Whether a lead's own history has both labels at times of their own: then they are two statuses."""
+    """Return whether a lead's history dates both labels separately, which makes them two statuses."""
     times: dict[str, set[object]] = {}
     for entry in history:
         times.setdefault(normalise_label(entry.label), set()).add(entry.at.at)
@@ -311,10 +292,10 @@ def tells_them_apart(history: Collection[StatusEntry], move: LabelChange) -> boo
 
 
 def as_observed(change: StatusEntered, changes: Collection[StatusEntered], move: LabelChange) -> StatusEntered:
-    """An entry that was taken for a rename's, now that it is none: a true change, as it was found.
+    """Return an entry once attributed to a rename as the real change it turned out to be.
 
-    Where it has the very date of the old label, that is the old one's date: the lead was seen there afterwards. Then
-    nobody knows more than when it was first seen under the new one.
+    If it carries exactly the old label's date, that date isn't its own, since the lead was seen under the old label
+    afterwards. It is then dated by when the new label was first seen.
     """
     if change.after is not None:
         return replace(change, origin=Origin.BOUNDED)
@@ -325,12 +306,9 @@ def as_observed(change: StatusEntered, changes: Collection[StatusEntered], move:
 
 
 def renamed(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
-    """Which of a lead's changes, by position, only show an old entry under its new name.
+    """Yield the positions of the changes that only show an old entry under its new name.
 
-    Args:
-        changes: those on record.
-        relabel: the old name and the new one.
-        moved: whether the lead went straight from the old name to the new one.
+    `moved` is whether the lead went straight from the old name to the new one.
     """
     old = [change for change in changes if change.label == relabel.before]
     new = [
