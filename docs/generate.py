@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from connectors.oplead.lead_parser import CANDIDATES
 from jobs.ledger.incidents import IncidentKind
-from jobs.reporting import texts
+from jobs.reporting import wording
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings import schema
 from jobs.settings.schema import DestinationSettings, FieldSettings
@@ -111,21 +111,21 @@ def _span(span: timedelta) -> str:
 
 def _states(_: str) -> Part:
     header = ("state", "on screen", "what it means", "what to do")
-    return header, ((f"`{state}`", *_columns(texts.STATES[state])) for state in DeliveryState)
+    return header, ((f"`{state}`", *_columns(wording.STATES[state])) for state in DeliveryState)
 
 
 def _reasons(_: str) -> Part:
     header = ("reason", "on screen", "what it means", "what to do")
-    return header, ((f"`{code}`", *_columns(words)) for code, words in texts.REASONS.items())
+    return header, ((f"`{code}`", *_columns(words)) for code, words in wording.REASONS.items())
 
 
 def _codes(_: str) -> Part:
-    rows = {**texts.PLATFORM_CODES, **{(code,): words for code, words in texts.SETTINGS_CODES.items()}}
+    rows = {**wording.PLATFORM_CODES, **{(code,): words for code, words in wording.SETTINGS_CODES.items()}}
     header = ("code", "on screen", "what it means", "what to do")
     return header, ((", ".join(f"`{code}`" for code in codes), *_columns(words)) for codes, words in rows.items())
 
 
-def _columns(words: texts.Words) -> tuple[str, str, str]:
+def _columns(words: wording.Words) -> tuple[str, str, str]:
     return words.short, words.means, words.todo or "See its reason."
 
 
@@ -164,7 +164,7 @@ _show = _Placeholders().format
 def _notifications(_: str) -> Part:
     rows = (
         (f"*{_show(notice.title)}*", NOTIFIED_WHEN[kind], _show(notice.text).replace("\n", " "))
-        for kind, notice in texts.INCIDENTS.items()
+        for kind, notice in wording.INCIDENTS.items()
         if kind is not IncidentKind.ANOMALY
     )
     return ("notification", "when", "what it says"), rows
@@ -172,7 +172,7 @@ def _notifications(_: str) -> Part:
 
 def _anomalies(_: str) -> Part:
     return ("notification", "what it says"), (
-        (f"*{notice.title}*", _show(notice.text)) for notice in texts.ANOMALIES.values()
+        (f"*{notice.title}*", _show(notice.text)) for notice in wording.ANOMALIES.values()
     )
 
 

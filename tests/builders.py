@@ -24,7 +24,7 @@ from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, exclusive, held, lock_of
 from jobs.pull.ingest import Ingest
 from jobs.pull.sync import Pulled, SyncMode, SyncWindow, pull
-from jobs.reporting.wording import sentence, stop_sentence
+from jobs.reporting.sentences import sentence, stop_sentence
 from jobs.rules.extraction import ConsentField, Extraction
 from jobs.rules.model import ConsentAnswer, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts, StatusEntered
 from jobs.settings.compile import Rulebook

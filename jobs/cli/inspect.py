@@ -23,9 +23,9 @@ from jobs.reporting.lead_report import (
     StateChange,
     print_explanation,
 )
+from jobs.reporting.sentences import code_of, names_of, words_for
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which, status_json
-from jobs.reporting.texts import REASONS, STATES
-from jobs.reporting.wording import code_of, names_of, words_for
+from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED

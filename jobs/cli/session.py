@@ -27,7 +27,7 @@ from jobs.ledger.starts import NeighbouringLedger, UnreadableLedger, neighbourin
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import Deps, rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
-from jobs.reporting.wording import incident_words, notice_text, sentence, stop_sentence
+from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings

@@ -10,8 +10,8 @@ from connectors.text import counted, number
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, facts, table
 from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
+from jobs.reporting.sentences import words_for
 from jobs.reporting.status_report import counted_reasons_table, print_pointer, print_states
-from jobs.reporting.wording import words_for
 from jobs.requeue import AgeGroup, AlreadySentResult, Chosen
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, plain
-from jobs.reporting.wording import anomaly_title, in_words, sentence
+from jobs.reporting.sentences import anomaly_title, in_words, sentence
 from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jobs.ledger.queries import RequestOfDelivery
 from jobs.reporting.console import AccountHeading, day_and_time, facts, money, table
-from jobs.reporting.texts import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words
+from jobs.reporting.wording import NOTHING, REASONS, STATES, ZERO_MAY_BE_FINAL, Words
 from jobs.rules.adjustment import AdjustmentCause
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import ConsentAnswer

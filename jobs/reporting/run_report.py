@@ -14,8 +14,8 @@ from jobs.alerts.notify import OpenIncident
 from jobs.deliver.receipt import Delivered
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
+from jobs.reporting.sentences import sentence, stop_lines, stop_sentence, words_for
 from jobs.reporting.status_report import print_pointer, print_states
-from jobs.reporting.wording import sentence, stop_lines, stop_sentence, words_for
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_summary import RunSummary

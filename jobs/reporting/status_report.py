@@ -15,8 +15,8 @@ from rich.table import Table
 from connectors.text import counted, number
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, money, table
-from jobs.reporting.texts import NOTHING, REASONS, STATES, Words
-from jobs.reporting.wording import code_of, sentence, stands_why, words_for
+from jobs.reporting.sentences import code_of, sentence, stands_why, words_for
+from jobs.reporting.wording import NOTHING, REASONS, STATES, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import DetectedRename

@@ -133,7 +133,7 @@ class Stop:
 
 
 class MessageId(StrEnum):
-    """Messages for people; the wording is in `reporting.texts`."""
+    """Messages for people; the wording is in `reporting.wording`."""
 
     # anomalies
     NONE_CAN_BE_SENT = auto()

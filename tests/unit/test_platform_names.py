@@ -17,7 +17,7 @@ ALLOWED = {
     "cli/init/questions.py",
     "cli/init/template.py",
     "cli/output.py",
-    "reporting/texts.py",
+    "reporting/wording.py",
     "settings/compile.py",
     "settings/lint.py",
     "settings/references.py",

@@ -16,11 +16,11 @@ NOUNS = (
 NEVER_ONE = {
     "jobs/deliver/resolve.py: days": "how long an outcome is waited for is a constant",
     "jobs/pull/sync.py: leads": "only many at once are told",
-    "jobs/reporting/texts.py: characters": "the length of a click id",
-    "jobs/reporting/texts.py: conversions": "an alarm wants several",
-    "jobs/reporting/texts.py: days": "how long lately is, is a constant",
-    "jobs/reporting/texts.py: nights": "how many are looked back at is a constant",
-    "jobs/reporting/texts.py: times": "how often an upload is tried is a constant",
+    "jobs/reporting/wording.py: characters": "the length of a click id",
+    "jobs/reporting/wording.py: conversions": "an alarm wants several",
+    "jobs/reporting/wording.py: days": "how long lately is, is a constant",
+    "jobs/reporting/wording.py: nights": "how many are looked back at is a constant",
+    "jobs/reporting/wording.py: times": "how often an upload is tried is a constant",
     "jobs/cli/inspect.py: characters": "the length of a click id",
     "jobs/settings/problems.py: characters": "the length of a secret",
     "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",
@@ -41,7 +41,7 @@ TEMPLATE = re.compile(r"\{\w+(?::g)?\} (\w+)")
 def plain_numbers(file):
     """The nouns in the plural that stand after a value which nothing has counted."""
     for node in ast.walk(ast.parse(file.read_text())):
-        if file.name == "texts.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if file.name == "wording.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from (noun for noun in TEMPLATE.findall(node.value) if noun in NOUNS)
         if not isinstance(node, ast.JoinedStr):
             continue

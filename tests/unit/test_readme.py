@@ -22,7 +22,7 @@ from jobs.nightly import RunSummary
 from jobs.plan.planner import Planned
 from jobs.pull.sync import Pulled
 from jobs.reporting import lead_report, status_report
-from jobs.reporting.texts import REASONS
+from jobs.reporting.wording import REASONS
 from jobs.rules.delivery_state import DeliveryState
 from jobs.settings.load import _models
 from jobs.settings.schema import Settings

@@ -15,7 +15,7 @@ from jobs.alerts.detectors import (
     stopped_tonight,
 )
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
-from jobs.reporting.wording import sentence
+from jobs.reporting.sentences import sentence
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, MessageId, Reason
 

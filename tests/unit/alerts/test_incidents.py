@@ -24,7 +24,7 @@ from jobs.ledger.incidents import (
 )
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
-from jobs.reporting.wording import incident_words
+from jobs.reporting.sentences import incident_words
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
 from tests.builders import PARIS
 

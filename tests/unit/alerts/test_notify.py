@@ -16,7 +16,7 @@ from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import Deps, run_night
-from jobs.reporting.wording import incident_words, notice_text
+from jobs.reporting.sentences import incident_words, notice_text
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook

@@ -27,7 +27,7 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.sync import SyncMode
-from jobs.reporting.wording import incident_words
+from jobs.reporting.sentences import incident_words
 from jobs.requeue import pick
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope

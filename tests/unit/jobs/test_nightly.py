@@ -11,7 +11,7 @@ from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableL
 from jobs.ledger.schema import Run, Start
 from jobs.nightly import Deps, rehearse, run_night
 from jobs.plan.planner import RenamedError
-from jobs.reporting.wording import sentence
+from jobs.reporting.sentences import sentence
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash, FakeSink

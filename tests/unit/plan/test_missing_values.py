@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.reporting.wording import anomaly_title
+from jobs.reporting.sentences import anomaly_title
 from tests.builders import START, attention, changed, from_field, lead, route, rulebook
 
 NOTHING = {"consent": "oui"}

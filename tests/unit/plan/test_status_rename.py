@@ -9,7 +9,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
 from jobs.pull.sync import SyncMode, SyncWindow
-from jobs.reporting.wording import sentence
+from jobs.reporting.sentences import sentence
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)

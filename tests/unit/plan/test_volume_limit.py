@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.plan.volume_guard import excess_volume, nights_before
-from jobs.reporting.wording import sentence
+from jobs.reporting.sentences import sentence
 from tests.builders import PARIS, at
 
 NOW = at("2026-09-10T03:30")

@@ -34,7 +34,7 @@ from jobs.reporting.run_report import (
     report_lines,
 )
 from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_states, print_status, print_which
-from jobs.reporting.texts import REASONS
+from jobs.reporting.wording import REASONS
 from jobs.requeue import AgeGroup
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind

@@ -8,9 +8,9 @@ import pytest
 
 import jobs
 from jobs.ledger.incidents import IncidentKind
-from jobs.reporting import texts
-from jobs.reporting.texts import REASONS, STATES
-from jobs.reporting.wording import sentence, stop_lines, words_for
+from jobs.reporting import wording
+from jobs.reporting.sentences import sentence, stop_lines, words_for
+from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
 
@@ -25,7 +25,7 @@ def test_every_reason_has_words():
 @pytest.mark.parametrize("values", [Reason, MessageId, StopKind, AnomalyKind])
 def test_every_value_is_given_somewhere(values):
     """No enum holds anything dead."""
-    sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "texts.py", "wording.py")]
+    sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "wording.py", "sentences.py")]
     given = {
         node.attr
         for source in sources
@@ -152,7 +152,7 @@ def test_a_failed_attempt_says_that_it_is_tried_again():
 
 @pytest.mark.parametrize(
     ("values", "table"),
-    [(MessageId, texts.MESSAGES), (StopKind, texts.STOPS), (IncidentKind, texts.INCIDENTS)],
+    [(MessageId, wording.MESSAGES), (StopKind, wording.STOPS), (IncidentKind, wording.INCIDENTS)],
 )
 def test_every_message_stop_and_incident_has_words(values, table):
     """The tables are complete."""
