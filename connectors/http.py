@@ -100,7 +100,7 @@ def shut_down_socket(line: socket.socket) -> None:
 
 
 def authorities(url: str) -> ssl.SSLContext | bool:
-    """Return httpx's `verify` for a URL: the default CAs, or an empty context for plain HTTP, as loading CAs is slow."""
+    """Return httpx's `verify` for a URL: the default CAs, or for plain HTTP no CAs, since loading them is slow."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.lower().startswith("http://") else True
 
 

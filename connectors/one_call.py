@@ -98,7 +98,7 @@ def never_connected(error: requests.RequestException) -> bool:
 
 
 def nobody_answers(error: BaseException) -> bool:
-    """Return whether the host does not exist or refuses connections; a connect timeout doesn't count."""
+    """Return whether DNS lookup or connecting failed; a connect timeout doesn't count, as the host may be there."""
     return any(isinstance(cause, NewConnectionError) for cause in causes(error))
 
 

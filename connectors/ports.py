@@ -79,7 +79,7 @@ class ShowsLatest(Protocol):
 
     @property
     def shown_paths(self) -> Sequence[str]:
-        """Every dotted path found in those leads."""
+        """Dotted paths that those leads share."""
 
     def filled(self, path: str) -> int:
         """Return how many of those leads have a value at a dotted path."""
