@@ -17,7 +17,7 @@ _CANCEL_POLL = 0.5  # seconds; maximum delay before a sleeper notices a cancella
 
 
 class MachineClock:
-    """The machine's own time."""
+    """The machine's clock."""
 
     def __init__(self, *, nap: Callable[[float], object] = time.sleep) -> None:
         """Sleep by calling `nap` with seconds; it may raise to end a sleep early."""
@@ -68,11 +68,9 @@ class SandboxClock:
         )
 
     def __enter__(self) -> Self:
-        """Return the clock itself; leaving the block closes its connection."""
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Close the clock."""
         self.close()
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ class Unreachable(Transient):
 
 
 class UnknownHost(Unreachable):
-    """DNS reports that the host does not exist; the night stops and continues tomorrow."""
+    """DNS reports that the host does not exist; the night stops and resumes tomorrow."""
 
 
 class Misconfigured(ConnectorError):

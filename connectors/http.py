@@ -183,7 +183,7 @@ def unpacked(parts: Iterable[bytes], packing: str, *, most: int) -> bytes:
 
     Raises:
         TooLargeError: the body is larger than `most`.
-        ValueError: the encoding is unsupported or repeated, or the data is corrupt, truncated or has a trailer.
+        ValueError: the encoding is unsupported or stacked, or the data is corrupt, truncated or followed by more.
     """
     known = packing.strip().casefold()
     if known not in _UNPACKED | _PACKED:

@@ -41,10 +41,7 @@ class AnswerTooLarge(requests.RequestException):
 
 
 def checked_address(url: str, what: str) -> str:
-    """Return the address without a trailing slash.
-
-    Raises Misconfigured unless it is https, or http to this machine.
-    """
+    """Return the address without a trailing slash; raise Misconfigured unless https, or http to this machine."""
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
         raise Misconfigured(f"{what} must be an https address (http only to this machine)")

@@ -47,7 +47,7 @@ class RequestTrace:
     """No requests until then, because earlier ones are unknown."""
 
     def at(self, now: datetime) -> "RequestTrace":
-        """Return the part that still counts at `now`; a request that never ended counts as answered at its limit."""
+        """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
         running = [_possible(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
         return RequestTrace(

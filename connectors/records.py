@@ -362,7 +362,7 @@ class Outcome:
     message: str = ""
     """Human-readable detail; holds ids and codes, never anything we sent."""
     retry_after: timedelta | None = None
-    """The platform's own delay, where it named one."""
+    """Delay requested by the platform, if any."""
     of_target: bool = False
     """Whether the conversion action is at fault, so that the destination's other actions can continue."""
     final_after: timedelta | None = None

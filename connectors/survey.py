@@ -89,11 +89,9 @@ class Survey:
     """What the survey found, and the settings it suggests."""
 
     leads: int = 0
-    """Leads surveyed."""
     total: int | None = None
     """Leads in the source, if its answers say so or all were read."""
     requests: int = 0
-    """Requests the survey made."""
     paths: tuple[KeyPath, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
     labels: tuple[SurveyedLabel, ...] = ()

@@ -43,10 +43,7 @@ class GoogleSink:
         return self._by(_transport(target)).submit(target, batch)
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Encode a correction for its target's transport.
-
-        Raises ValueError if that transport cannot carry it.
-        """
+        """Encode a correction for its target's transport; raise ValueError if that cannot carry it."""
         return self._by(_transport(adjustment.target)).encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:

@@ -32,7 +32,6 @@ GRAPH_API = ApiVersion(
     "https://developers.facebook.com/docs/marketing-api/marketing-api-changelog/versions",
     is_estimate=True,
 )
-"""API version in use."""
 
 META = Limits(
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
@@ -60,7 +59,6 @@ META = Limits(
     takes_assumed_times=False,
     version=GRAPH_API,
 )
-"""Limits of the Conversions API."""
 
 FUNNEL = "crm"
 """`Target.source` of a Conversion Leads stage, for leads from Meta's own forms."""
@@ -178,14 +176,11 @@ _FAULTS = {
 }
 """Faults for which Meta would refuse an event."""
 _LEAD_FAULTS = {"VALUE", "PURCHASE", "FBC", "LEAD_ID", "IDENTIFIERS"}
-"""Faults that lead data can cause; any other is a bug of ours."""
+"""Faults that lead data can cause; any other is our bug."""
 
 
 def read(text: str) -> Fields:
-    """Parse a frozen event.
-
-    Raises ValueError if the text isn't an event.
-    """
+    """Parse a frozen event; raise ValueError if the text isn't one."""
     event = json.loads(text)
     if not isinstance(event, dict):
         raise ValueError("an event is an object")  # noqa: TRY004 - one exception type for anything unreadable

@@ -80,10 +80,7 @@ class Graph:
             return self._exchange(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
 
     def get(self, *path: str, **params: str) -> requests.Response:
-        """GET a path; the token travels in a header.
-
-        Raises requests.RequestException if no complete answer arrived.
-        """
+        """GET a path with the token in a header; raise requests.RequestException if no complete answer arrived."""
         with self._session() as session:
             session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
             asked = {**params, **_proof(session)}

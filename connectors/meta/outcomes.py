@@ -104,7 +104,7 @@ def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: 
     Args:
         code: the error's code.
         subcode: the error's subcode, if any.
-        passing: whether Meta calls it transient, which doesn't tell whether the events were recorded. A known refusal
+        passing: whether Meta calls it transient, which leaves open whether the events were recorded. A known refusal
             becomes a retry; an unknown code leaves the outcome lost.
         blames_secret: whether it mentions `appsecret_proof`, which has no code of its own:
             https://github.com/facebook/facebook-python-business-sdk/issues/528

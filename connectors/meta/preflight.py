@@ -53,10 +53,7 @@ class MetaInspector:
     """`Inspects` for one Meta dataset; each check is one call."""
 
     def __init__(self, options: MetaOptions) -> None:
-        """Check the options without making a call.
-
-        Raises Misconfigured if the address, dataset, version or token is malformed.
-        """
+        """Check the options without making a call; raise Misconfigured if one is malformed."""
         self._options = options
         self._graph = Graph(options)
         self._is_over = False

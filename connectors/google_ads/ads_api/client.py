@@ -109,7 +109,7 @@ class AdsClient:
             return list(islice((row for part in parts for row in part.results), _MOST_ROWS))
 
     def _answer_to(self, service: Service, call: Callable[..., Answer], request: object, token: str) -> Answer:
-        """Run an upload and raise CallFailedError if cancelled: gRPC enforces a deadline but takes no cancel token."""
+        """Run an upload and raise CallFailedError if cancelled: gRPC enforces deadlines but knows no cancel token."""
         upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
@@ -174,7 +174,7 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
 def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: CancelToken | None) -> None:
     """Wait until the channel is ready for a call.
 
-    Only a failure here proves that nothing was sent: once connected, no status tells whether a request left.
+    Only a failure here proves that nothing was sent: once connected, no status shows whether a request left.
     """
     states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
     note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)

@@ -177,7 +177,7 @@ _OTHER_FAMILIES = {
     "range_error": OutcomeClass.FIX_DATA,
 }
 DEFAULTS = dict.fromkeys(_ERROR_CODES.keys() - FAMILIES.keys(), OutcomeClass.BUG) | _OTHER_FAMILIES
-"""Class of each other family: most belong to methods we never call, so receiving one is a bug of ours."""
+"""Class of each other family: most belong to methods we never call, so receiving one is our bug."""
 _GENERIC = {"UNKNOWN", "UNSPECIFIED"}
 
 TOO_FRESH: Mapping[str, timedelta] = {"TOO_RECENT_CONVERSION": timedelta(hours=24)}

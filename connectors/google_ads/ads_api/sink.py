@@ -83,10 +83,7 @@ class AdsApiSink:
         return self._send(request, len(batch))
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Return the correction's bytes; equal corrections give equal bytes.
-
-        Raises ValueError if this API cannot carry the correction.
-        """
+        """Return the correction's bytes, equal for equal corrections; raise ValueError if this API can't carry it."""
         return encode.encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:

@@ -104,7 +104,7 @@ REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
 """Classes of the reasons for refusing a whole request, or (`PROCESSING_ERROR_…`) a row of an accepted one.
 
 The library's other reasons concern features we never use (audiences, licences, partners, Analytics, store sales,
-encryption), so receiving one is a bug of ours.
+encryption), so receiving one is our bug.
 """
 
 ACTION_REASONS = frozenset(
@@ -351,8 +351,8 @@ class ErrorCount:
 def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused | Miscounted:
     """Return the outcome of a request of `rows` events to one destination.
 
-    The platform's record count includes refused events, so any mismatch with `rows` leaves every outcome unknown.
-    Raises ValueError for an answer of another shape.
+    The platform's record count includes refused events, so unless the request FAILED, a count other than `rows` leaves
+    every outcome unknown. Raises ValueError for an answer of another shape.
     """
     match payload:
         case {"requestStatusPerDestination": [dict() as destination]}:

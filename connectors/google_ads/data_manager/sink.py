@@ -108,10 +108,7 @@ class DataManagerSink:
         return self._send(request, token, len(batch)) if isinstance(token, Token) else token
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Return the bytes of the whole event with its new value; equal corrections give equal bytes.
-
-        Raises ValueError if this API cannot carry the correction.
-        """
+        """Encode the whole event with its new value; raise ValueError if this API can't carry the correction."""
         return encode.encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
