@@ -34,7 +34,7 @@ _POSTCODES = {
     # Area, district and sector: SW1A 1AA is in sector SW1A 1.
     "GB": re.compile(r"([a-z]{1,2}[0-9][0-9a-z]?[0-9])[a-z]{2}"),
 }
-"""Postcodes without spaces and dashes, with an optional country prefix; the group is what Meta gets."""
+"""Compact postcodes with an optional country prefix; the group is what Meta gets (US: five digits, GB: the sector)."""
 _OTHER_POSTCODE = re.compile(r"((?=[a-z]*[0-9])[0-9a-z]{3,10})")
 _NO_COUNTRY = re.compile(r"([0-9]{5})")
 _DIGITS_OF_A_POSTCODE = 5
