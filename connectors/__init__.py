@@ -1,1 +1,1 @@
-"""Knows the outside world, decides nothing: one folder a platform, behind the Protocols of `ports`."""
+"""Adapters to the outside world, one package per platform, behind the Protocols in `ports`; no decisions here."""

@@ -1,4 +1,4 @@
-"""The two clocks there are: the machine's, and a sandbox's that moves only when everyone sleeps."""
+"""Clocks: the machine's, and a sandbox's that advances only while every caller sleeps."""
 
 import threading
 import time
@@ -11,26 +11,26 @@ import httpx
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken, authorities
 
-_LONGEST_NAP = 60.0  # seconds; a machine's clock may be set, or the machine suspended, while we sleep
+_LONGEST_NAP = 60.0  # seconds; the clock may be set or the machine suspended while we sleep
 _CONFLICT = 409
-_CANCEL_POLL = 0.5  # seconds; how long somebody who asks us to stop may wait for us to wake
+_CANCEL_POLL = 0.5  # seconds; maximum delay before a sleeper notices a cancellation
 
 
 class MachineClock:
-    """The machine's own time."""
+    """The machine's clock."""
 
     def __init__(self, *, nap: Callable[[float], object] = time.sleep) -> None:
-        """Sleep by `nap`, seconds at a time; it may raise, to end a sleep early."""
+        """Sleep by calling `nap` with seconds; it may raise to end a sleep early."""
         self._nap = nap
 
     def now(self) -> datetime:
-        """The present instant, aware UTC."""
+        """Return the current time, aware UTC."""
         return datetime.now(UTC)
 
     def sleep_until(self, moment: datetime) -> None:
-        """Return at `moment` or soon after; at once if it has passed.
+        """Sleep until `moment` or shortly after; return at once if it has passed.
 
-        A clock that is stepped back meanwhile does not stretch the wait.
+        Stepping the clock back meanwhile does not lengthen the wait.
         """
         left = (moment - self.now()).total_seconds()
         end = time.monotonic() + left
@@ -40,19 +40,19 @@ class MachineClock:
 
 
 class SandboxClock:
-    """A sandbox's time: it moves to the earliest moment waited for, once every registered caller sleeps.
+    """A sandbox's clock, which jumps to the earliest awaited time once every registered caller sleeps.
 
-    A caller is one kept-alive connection, so this clock holds exactly one, from its first use until it is
-    closed. Threads share it one after the other.
+    The sandbox identifies a caller by its keep-alive connection, so this clock holds exactly one from first use
+    until closed. Threads take turns using it.
     """
 
     def __init__(self, url: str, *, patience: float = 300.0, cancel_token: CancelToken | None = None) -> None:
-        """Take the clock at `url`.
+        """Use the sandbox clock at `url`.
 
         Args:
-            url: where it answers.
-            patience: bounds a sleep, in real seconds.
-            cancel_token: asked twice a second while we sleep; it may raise, to end a sleep early.
+            url: base URL of the clock.
+            patience: limit on one sleep, in real seconds.
+            cancel_token: called twice a second during a sleep; may raise to end it early.
         """
         self._url = url
         self._cancel_token = cancel_token
@@ -68,11 +68,9 @@ class SandboxClock:
         )
 
     def __enter__(self) -> Self:
-        """Use it in a `with`, so that its connection ends with the block."""
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Close the connection; the sandbox no longer waits for this caller."""
         self.close()
 
     def close(self) -> None:
@@ -80,15 +78,16 @@ class SandboxClock:
         self._http.close()
 
     def now(self) -> datetime:
-        """The sandbox's present instant, aware UTC; raises Misconfigured where no sandbox clock answers."""
+        """Return the sandbox's current time, aware UTC; raise Misconfigured if no sandbox clock answers."""
         with self._lock:
             self._register()
             return _instant(self._ask("GET", "/now"))
 
     def sleep_until(self, moment: datetime) -> None:
-        """Return once the sandbox's clock has reached `moment`; at once if it has passed.
+        """Sleep until the sandbox's clock reaches `moment`; return at once if it has passed.
 
-        Raises Misconfigured where no sandbox clock answers, or it did not get there while we had patience.
+        Raises:
+            Misconfigured: no sandbox clock answers, or it did not reach `moment` within `patience`.
         """
         end = time.monotonic() + self._patience
         while self._slept(moment) < moment:
@@ -96,7 +95,7 @@ class SandboxClock:
                 raise Misconfigured(self._stands_still)
 
     def _slept(self, moment: datetime) -> datetime:
-        """The instant when a sleep ended: at `moment`, or before it so that a stop is noticed."""
+        """Return when the sleep ended: at `moment`, or earlier so that a cancellation is noticed."""
         wanted: dict[str, str | float] = {"until": moment.astimezone(UTC).isoformat()}
         if self._cancel_token is not None:
             self._cancel_token()
@@ -104,7 +103,7 @@ class SandboxClock:
         with self._lock:
             self._register()
             answer = self._ask("POST", "/sleep", wanted)
-            if answer.status_code == _CONFLICT:  # a new connection took the old one's place: a stranger
+            if answer.status_code == _CONFLICT:  # a new, unregistered connection replaced the old one
                 self._registered = False
                 self._register()
                 answer = self._ask("POST", "/sleep", wanted)

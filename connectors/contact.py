@@ -1,4 +1,4 @@
-"""Contact data as typed: e-mail addresses, phone numbers and countries, made comparable; hashing is the platforms'."""
+"""Clean up e-mail addresses, phone numbers and countries as typed; each platform's package hashes them."""
 
 import re
 import unicodedata
@@ -14,13 +14,13 @@ from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, P
 from connectors.records import Contact
 
 HOME = "FR"
-"""The account's country: what a lead that names none is taken to live in."""
+"""The account's country, assumed for leads that don't give one."""
 
 FRENCH_POST = frozenset({"FR", "GP", "GF", "MQ", "RE", "YT", "BL", "MF", "PM", "WF", "PF", "NC"})
-"""Where postcodes are French ones, of five digits."""
+"""Territories that use French five-digit postcodes."""
 
 LONGEST = 100
-"""Characters; no country's name is longer."""
+"""Maximum characters; no country name is longer."""
 
 _NOTHING = frozenset(
     {
@@ -29,39 +29,38 @@ _NOTHING = frozenset(
         *(f"non {word}{end}" for word in ("renseigne", "communique", "defini", "precise") for end in ("", "e")),
     }
 )
-"""What people and exports write where nothing is known.
+"""Placeholders that people and exports write for a missing value.
 
-NA is every export's "not available", and Namibia's code only by chance: by it a French mobile would read as somebody
-else's Namibian number. NC and NR alone stay New Caledonia and Nauru, where no such number is valid.
+NA means "not available" in every export but is also Namibia's code; reading it as such could turn a French mobile into
+someone else's Namibian number. Bare NC and NR stay New Caledonia and Nauru, where no such number is valid.
 """
 
 _ARTICLES = frozenset({"l", "la", "le", "les", "the"})
 _OTHER_CODES = {
     "UK": "GB",
     "EL": "GR",
-    "33": "FR",  # its dialling code; "32" might be Belgium's or ISO's Argentina without its 0
-    "FXX": "FR",  # ISO's once, for metropolitan France
-    **dict(zip("FABDEILP", ("FR", "AT", "BE", "DE", "ES", "IT", "LU", "PT"), strict=True)),  # as on cars
+    "33": "FR",  # dialling code; "32" is left out: Belgium's, or ISO numeric Argentina without its leading 0
+    "FXX": "FR",  # former ISO code of metropolitan France
+    **dict(zip("FABDEILP", ("FR", "AT", "BE", "DE", "ES", "IT", "LU", "PT"), strict=True)),  # car plates
 }
 
 COUNTRIES = [
     line.split(" ", 3) for line in Path(__file__).with_name("countries.txt").read_text(encoding="utf-8").splitlines()
 ]
-"""ISO 3166 alpha-2, alpha-3 and numeric of every country with a telephone, and its names in French and English.
+"""ISO 3166 alpha-2, alpha-3 and numeric codes of every country with a dialling code, and its French and English names.
 
-Names without case, accents, punctuation and a leading article, further usual ones after the official. A test holds
-them against the lists that come with Meta's library and the phone library: the latter's would take a hundred megabytes
-to ask.
+Names have no case, accents, punctuation or leading article; common variants follow the official name. A test checks
+them against the lists in Meta's library and the phone library; querying the latter at run time would take 100 MB.
 """
 _CODES = {code: row[0] for row in COUNTRIES for code in row[1:3] if code.isalnum() and code != "DOM"} | _OTHER_CODES
-# "DOM" is French for all overseas departments, and the Dominican Republic's code by chance.
+# "DOM" is excluded: French for the overseas departments, but also the Dominican Republic's code.
 _NAMES = {name: row[0] for row in COUNTRIES for name in row[3].split(", ")}
 
 
 def region_of(typed: str | None) -> str | None:
-    """The alpha-2 code of a country as typed: HOME where nothing is said, None where no country is known by it.
+    """Return the alpha-2 code of a country as typed: HOME if blank, None if not recognised.
 
-    Takes ISO 3166 codes, names in French and English, car plates' letters, locales (`fr-FR`) and `+33`.
+    Accepts ISO 3166 codes, French and English names, car plate letters, locales (`fr-FR`) and dialling codes (`+33`).
     """
     if says_nothing(typed):
         return HOME
@@ -70,7 +69,7 @@ def region_of(typed: str | None) -> str | None:
 
 
 def says_nothing(typed: str | None) -> bool:
-    """Whether a country field is blank, or holds what stands for a blank."""
+    """Return whether a country field is blank or holds a placeholder."""
     if typed is None or len(typed) > LONGEST:
         return typed is None
     words = _country_words(_plain(typed))
@@ -78,7 +77,7 @@ def says_nothing(typed: str | None) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Without case, accents and what nobody sees; nothing where it is too long for a country."""
+    """Strip case, accents and invisible characters; return "" if the text is too long for a country."""
     decomposed = unicodedata.normalize("NFKD", text if len(text) <= LONGEST else "")
     return _without(decomposed, "Mn", "Cf").casefold().strip()
 
@@ -99,14 +98,14 @@ def _by_code(plain: str) -> str | None:
 
 
 def _by_dialling(plain: str) -> str | None:
-    """`+33` is France; `+1` is several countries' and so none."""
+    """Match dialling codes of exactly one country: `+33` is France; `+1` is shared, so None."""
     dialled = re.fullmatch(r"(?:\+|00)([1-9][0-9]{0,2})", plain)
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(dialled[1]), ()) if dialled else ()
     return regions[0] if len(regions) == 1 and regions[0] in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _by_locale(typed: str) -> str | None:
-    """`fr-BE` is Belgium by its capitals; `fr-be` and `be_fr` may be either's, so both halves must agree."""
+    """Match `fr-BE` as Belgium by its capitals; `fr-be` and `be_fr` are ambiguous and left to `_twice`."""
     locale = re.fullmatch(r"\s*[a-z]{2,3}[-_]([A-Z]{2})(?:[.@][\w-]+)?\s*", typed, re.ASCII)
     return locale[1] if locale and locale[1] in phonenumbers.SUPPORTED_REGIONS else None
 
@@ -117,18 +116,18 @@ def _by_name(plain: str) -> str | None:
 
 
 def _twice(plain: str) -> str | None:
-    """The country that each part of `FR - France` or `France (FR)` is; None where they differ."""
+    """Return the country named by every part of `FR - France` or `France (FR)`; None if they differ."""
     parts = [part for part in re.split(r"[^\w\s'.]+|_", plain) if part.strip()]
     regions = {_by_code(part.strip()) or _by_name(part) for part in parts}
     return regions.pop() if len(regions) == 1 else None
 
 
 LONGEST_FIELD = 1000
-"""Characters; what is longer is somebody's letter, and reading it could take for ever."""
+"""Maximum characters; longer text is prose, and parsing it could take very long."""
 
 _SEVERAL = re.compile(r"[;,|\n]|\s(?:ou|et)\s", re.IGNORECASE)
 _SEVERAL_PHONES = re.compile(r"/|\s-\s")
-"""Separators that may also stand inside one number (06/12/34/56/78): tried only where the whole is none."""
+"""Separators that also occur inside one number (06/12/34/56/78), so tried only if the whole is not a number."""
 _BRACKETED = re.compile(r"<([^<>]*)>")
 
 _LABELS = frozenset(
@@ -138,21 +137,21 @@ _LABELS = frozenset(
         *("professionnel", "secondaire", "tel", "telephone", "travail", "whatsapp", "work"),
     }
 )
-"""Words that may stand before or after a number and say nothing else of it; any other may, so it is not guessed at."""
+"""Labels allowed around a number; any other word may change its meaning, so the number is rejected."""
 _SPREADSHEET = re.compile(r"(\+?[0-9]{8,})[.,]0{1,2}")
-"""A number that a spreadsheet took for an amount."""
+"""A phone number that a spreadsheet formatted as an amount."""
 _FEWEST_WITHOUT_PLUS = 11
-"""Digits with their country code; fewer may be a national number with a slip in it."""
+"""Minimum digits including the country code; fewer may be a mistyped national number."""
 
-# One numbering plan for all of France: the library's metadata says which part overseas a number belongs to.
+# All of France shares one numbering plan; the library's metadata maps a number to its overseas territory.
 _ONE_PLAN = {"FR", "GP", "GF", "MQ", "RE", "YT", "BL", "MF"}
 _FRANCE_CODE = 33
 _OVERSEAS_CODES = (590, 594, 596, 262)
-"""Guadeloupe's (with Saint-Martin and Saint-Barthélemy), Guyane's, Martinique's, La Réunion's (with Mayotte)."""
+"""Guadeloupe (with Saint-Martin and Saint-Barthélemy), Guyane, Martinique, La Réunion (with Mayotte)."""
 _WIDE = {"976": 594, "939": 590}
-"""Who has the rest of a range that is given out by blocks: the metadata names both it and the block's holder."""
+"""Default territory of ranges allocated in blocks; for a block, the metadata matches both it and the block's holder."""
 _NEVER_MAINLAND = frozenset({"262", "263", "269", "508", "590", "594", "596", "976"})
-"""What stays is given to nobody, though the metadata takes it for the mainland's, or cannot be decided (508).
+"""Numbers here that match no territory are unallocated, though the metadata says mainland, or undecidable (508).
 https://www.arcep.fr/la-regulation/grands-dossiers-thematiques-transverses/la-numerotation.html"""
 _PERSONAL = {
     PhoneNumberType.FIXED_LINE,
@@ -160,18 +159,18 @@ _PERSONAL = {
     PhoneNumberType.FIXED_LINE_OR_MOBILE,
     PhoneNumberType.VOIP,  # 09: the landline of a French internet box
 }
-"""The kinds of number a person has; toll-free, shared-cost and premium ones are companies'."""
+"""Number types that belong to people; toll-free, shared-cost and premium numbers belong to companies."""
 
 
 def tidy(text: str) -> str:
-    """The text in one spelling: composed accents, plain spaces, nothing invisible."""
+    """Normalise text: composed accents, single plain spaces, no invisible characters."""
     return " ".join(_without(unicodedata.normalize("NFKC", text), "Cf").split())
 
 
 def clean_emails(values: Iterable[str]) -> tuple[str, ...]:
-    """The valid addresses among `values`, as typed but for spaces and wrapping; each once, in order.
+    """Return the distinct valid addresses in `values`, in order, stripped of spaces and wrapping.
 
-    A field may hold several. Whether an address exists is not asked of anyone.
+    A field may hold several. Deliverability is not checked.
     """
     return tuple(dict.fromkeys(address for value in _tidied(values) for address in _emails(value)))
 
@@ -181,15 +180,15 @@ def _tidied(values: Iterable[str]) -> Iterator[str]:
 
 
 def _emails(value: str) -> list[str]:
-    """The addresses in a field; where the whole is none, those of its parts."""
+    """Return the addresses in a field, falling back to its separated parts."""
     whole = list(_valid_emails(_addresses(value)))
     return whole or [address for part in _SEVERAL.split(value) for address in _valid_emails(_addresses(part))]
 
 
 def _addresses(value: str) -> Iterator[str]:
-    """The pieces of a field that may be an address, without spaces, `mailto:` or a name before `<…>`."""
+    """Yield candidate addresses, without spaces, `mailto:` or a display name before `<…>`."""
     if value.count("@") > 1:
-        # Addresses with nothing but spaces between them; a single one may itself hold stray spaces.
+        # Several addresses may be separated by spaces alone; a single one may contain stray spaces.
         parts = _SEVERAL.split(value.replace("/", ";"))
         pieces = [word for part in parts for word in (part.split() if part.count("@") > 1 else [part])]
     else:
@@ -207,12 +206,12 @@ def _valid_emails(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def clean_phones(values: Iterable[str], *, country: str | None) -> tuple[str, ...]:
-    """The valid personal numbers among `values` in E.164; each once, in order.
+    """Return the distinct valid personal numbers in `values`, in order, as E.164.
 
     Args:
         values: numbers as typed; a field may hold several.
-        country: the person's country as typed, the account's where it says nothing. Where it is one nobody knows, only
-            numbers typed with their country code can be read.
+        country: the person's country as typed; blank means the account's. If it isn't recognised, only numbers typed
+            with a country code can be read.
     """
     region = region_of(country)
     return tuple(dict.fromkeys(number for value in _tidied(values) for number in _numbers(value, region)))
@@ -230,16 +229,16 @@ def _valid_phone(text: str, region: str | None) -> str | None:
     if typed is None:
         return None
     typed = _SPREADSHEET.sub(r"\1", typed) if _SPREADSHEET.fullmatch(typed) else typed
-    if region is None:  # a country nobody can name still dials abroad by 00, as all around France do
+    if region is None:  # unrecognised country: assume 00 is the international prefix, as in all of France's neighbours
         typed = re.sub(r"^\s*00", "+", typed)
     number = _read(typed, "FR" if region in _ONE_PLAN else region) or _read(_with_plus(typed), None)
     return phonenumbers.format_number(number, PhoneNumberFormat.E164) if number else None
 
 
 def _without_label(text: str) -> str | None:
-    """The number without `Tél. :` before or `(bureau)` after it; None where other letters stand.
+    """Strip labels such as `Tél. :` before or `(bureau)` after a number; None if other letters remain.
 
-    The library would dial letters: 0800 FLEURS, 6.1E+08.
+    The phone library would convert letters to digits: 0800 FLEURS, 6.1E+08.
     """
     if not any(character.isalpha() for character in text):
         return text.strip()
@@ -252,14 +251,14 @@ def _without_label(text: str) -> str | None:
 
 
 def _with_plus(typed: str) -> str:
-    """A number that begins with its country code, without the plus; nothing where it may be a national one."""
+    """Restore the plus of a number typed with a bare country code; return "" if it may be a national number."""
     digits = "".join(character for character in typed if character.isdigit())
     whole = len(digits) >= _FEWEST_WITHOUT_PLUS and digits[0] != "0" and "+" not in typed
     return f"+{digits}" if whole else ""
 
 
 def _read(typed: str, region: str | None) -> PhoneNumber | None:
-    """The number, if a person may have it."""
+    """Parse a number; return None unless it is a valid personal one."""
     try:
         number = phonenumbers.parse(typed, region, keep_raw_input=True)
     except NumberParseException:
@@ -268,14 +267,14 @@ def _read(typed: str, region: str | None) -> PhoneNumber | None:
         return number if _is_personal(number) else None
     overseas = _overseas(number)
     if overseas or str(number.national_number)[:3] in _NEVER_MAINLAND:
-        # +33 596… is valid for phonenumbers and nobody's: Martinique is +596.
+        # phonenumbers accepts +33 596…, but it is unallocated: Martinique is +596.
         national = number.country_code_source == CountryCodeSource.FROM_DEFAULT_COUNTRY
         return overseas[0] if national and len(overseas) == 1 else None
     return number if _is_personal(number) else None
 
 
 def _overseas(number: PhoneNumber) -> list[PhoneNumber]:
-    """What a number of the French plan is abroad, where the metadata gives it to a part overseas."""
+    """Return the overseas numbers that the metadata matches to a number of the French plan."""
     national = number.national_number
     there = [PhoneNumber(country_code=code, national_number=national) for code in _OVERSEAS_CODES]
     found = [each for each in there if _is_personal(each)]
@@ -288,14 +287,14 @@ def _is_personal(number: PhoneNumber) -> bool:
 
 
 _FEWEST_DIGITS = 4
-"""Fewer are a remark, not a phone."""
+"""A field with fewer digits is a remark, not a phone number."""
 _SHARED = 3
-"""Leads that must share a country's spelling before it is shown: one that stands alone may be anything."""
+"""Minimum leads that share a country spelling before it is shown; a unique one could be anything."""
 _MAY_BE_SHOWN = re.compile(r"[^\W\d_][^\W\d_ '.-]{0,29}")
 
 
 def lost_phones(contacts: Sequence[Contact]) -> str | None:
-    """A sentence on the leads with a phone field that gives no number, by reason; None where there is none."""
+    """Summarise by reason the leads with a phone field that yields no number; None if there are none."""
     lost = [(contact, text) for contact in contacts if (text := _lost(contact)) is not None]
     if not lost:
         return None
@@ -306,13 +305,13 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
 
 
 def _lost(contact: Contact) -> str | None:
-    """The first of a lead's phone fields that gives no number; None where each gives one, or holds no phone."""
+    """Return the lead's first phone field that yields no number, ignoring fields that hold no phone; None if none."""
     phones = (text for text in contact.phones if sum(map(str.isdigit, text)) >= _FEWEST_DIGITS)
     return next((text for text in phones if not clean_phones([text], country=contact.country)), None)
 
 
 def _reasons(lost: Sequence[tuple[Contact, str]]) -> Iterator[str]:
-    # For want of a country: nobody knows the lead's, and no country code stands before the number either.
+    # These fail for lack of a country: the lead's isn't recognised and the number has no country code.
     in_need = [one for one, text in lost if not text.strip().startswith(("+", "00")) and region_of(one.country) is None]
     unknown = [tidy(contact.country or "") for contact in in_need]
     leads = Counter(unknown)

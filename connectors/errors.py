@@ -1,39 +1,39 @@
-"""What a connector raises, named by what the caller must do.
+"""Exceptions raised by connectors, named for how the caller must react.
 
-What a platform says of a single row is data (`records.Outcome`), not an exception.
+A platform's answer about a single row is data (`records.Outcome`), not an exception.
 """
 
 from datetime import timedelta
 
 
 class ConnectorError(Exception):
-    """Never raised itself. Messages carry ids, codes and settings' names, never a value that was sent."""
+    """Base class, never raised itself; messages hold ids, codes and setting names, never a value that was sent."""
 
 
 class Transient(ConnectorError):
-    """The platform may answer later: a timeout, 429, 5xx or cut connection."""
+    """Retrying later may succeed: a timeout, 429, 5xx or dropped connection."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
-        """Keep the platform's own delay, where it named one."""
+        """Keep the delay requested by the platform, if any."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class Unreachable(Transient):
-    """Nobody answers at an address, which the message names with its setting: no such host, or no connection."""
+    """An address cannot be reached (no such host or no connection); the message names it and its setting."""
 
 
 class UnknownHost(Unreachable):
-    """A name server says that there is no such host; a night that meets it goes on tomorrow."""
+    """DNS reports that the host does not exist; the night stops and resumes tomorrow."""
 
 
 class Misconfigured(ConnectorError):
-    """Stop this source or destination: nothing will pass until a human changes something; the message says what."""
+    """Stop this source or destination: nothing will work until a human makes the change the message asks for."""
 
 
 class KeyRefused(Misconfigured):
-    """The platform does not take the key, or not as it is shown."""
+    """The platform rejects the key, or the way it is presented."""
 
 
 class WrongClock(ConnectorError):
-    """Nobody knows what is too late, by this machine's clock or the platform's: judge, send and keep nothing."""
+    """This machine's clock or the platform's is wrong, so no deadline can be judged: decide, send and store nothing."""

@@ -1,4 +1,4 @@
-"""What every HTTP exchange shares: a time limit, trusted certificates, retries, and what an error was caused by."""
+"""Shared HTTP plumbing: deadlines, trusted certificates, retries, error causes and bounded decompression."""
 
 import random
 import socket
@@ -19,11 +19,11 @@ from connectors.ports import Clock
 
 BoundedAnswer = TypeVar("BoundedAnswer")
 CancelToken = Callable[[], object]
-"""A cancel token: returns where work may go on, raises where somebody asked to stop."""
+"""Returns while work may continue, raises once a stop has been requested."""
 
 WAITS = 4
-"""An exchange may take as long as so many waits: to connect, to send, for the head, for the body."""
-_CANCEL_POLL = 0.5  # seconds; how long somebody who asks us to stop may wait for us to notice
+"""Timeouts allowed per exchange: one each to connect, send, read the headers and read the body."""
+_CANCEL_POLL = 0.5  # seconds; maximum delay before a cancellation is noticed
 
 
 def bounded(
@@ -34,26 +34,26 @@ def bounded(
     grace: float = 0.0,
     abort: Callable[[], object] | None = None,
 ) -> BoundedAnswer:
-    """What the call returns or raises, where it does so within `seconds`.
+    """Run `call` in a daemon thread and return or raise what it does, if it finishes within `seconds`.
 
-    A call that takes longer goes on in a thread of its own, which does not keep the process from ending.
+    A call that overruns continues in its thread, which does not keep the process alive.
 
     Args:
-        call: made in another thread.
-        seconds: the deadline of the whole call.
-        cancel_token: asked twice a second; once it raises, only `grace` is left of the time.
-        grace: seconds that an answer may still take after a stop was asked for.
-        abort: ends the call from outside, so that its thread ends too.
+        call: runs in another thread.
+        seconds: deadline for the whole call.
+        cancel_token: polled twice a second; once it raises, at most `grace` seconds remain.
+        grace: seconds the call may still take after a cancellation.
+        abort: ends the call from outside so that its thread exits too.
 
     Raises:
-        TimeoutError: it has not come back, in time or before the stop.
+        TimeoutError: the call missed its deadline or was cancelled.
     """
     future: Future[BoundedAnswer] = Future()
     Thread(target=copy_context().run, args=(_resolve, future, call), daemon=True).start()
     try:
         _wait(future, seconds, cancel_token, grace)
     finally:
-        # What comes back after this comes because it is ended here: an error of ours, or a torn answer.
+        # Cancel before aborting: whatever the call yields afterwards is a result of the abort.
         is_cut = future.cancel()
         if is_cut and abort is not None:
             abort()
@@ -63,10 +63,10 @@ def bounded(
 
 
 def _resolve(future: Future[BoundedAnswer], call: Callable[[], BoundedAnswer]) -> None:
-    with suppress(InvalidStateError):  # nobody waits for it any more
+    with suppress(InvalidStateError):  # the future was cancelled
         try:
             answer = call()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - re-raised by the waiting thread
             future.set_exception(error)
         else:
             future.set_result(answer)
@@ -83,24 +83,24 @@ def _wait(future: Future[BoundedAnswer], seconds: float, cancel_token: CancelTok
 def _is_stopped(cancel_token: CancelToken) -> bool:
     try:
         cancel_token()
-    except BaseException:  # noqa: BLE001 - any of them asks for a stop; whoever waits for the call asks again
+    except BaseException:  # noqa: BLE001 - any exception requests a stop; the caller polls the token again
         return True
     return False
 
 
 def shut_down_socket(line: socket.socket) -> None:
-    """End a connection that another thread is using.
+    """Shut down a connection that another thread is using.
 
-    By the plain socket's own shutdown: TLS's forgets its keys first, and what the other thread sends next would go out
+    Calls the plain socket's shutdown: the TLS one drops its keys first, so the other thread's next write would go out
     unencrypted.
     """
-    plain = getattr(line, "socket", line)  # TLS inside a proxy's TLS wraps one
-    with suppress(OSError):  # it has ended already
+    plain = getattr(line, "socket", line)  # TLS inside a proxy's TLS wraps a socket
+    with suppress(OSError):  # already closed
         socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
 
 def authorities(url: str) -> ssl.SSLContext | bool:
-    """The usual ones; for plain text, which shows no certificate, nobody: reading their list outlasts a request."""
+    """Return httpx's `verify` for a URL: the default CAs, or for plain HTTP no CAs, since loading them is slow."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.lower().startswith("http://") else True
 
 
@@ -112,16 +112,16 @@ LONGEST_ASKED_FOR = timedelta(minutes=5)
 T = TypeVar("T")
 
 
-# stamina would be the library for this, but its synchronous retries end in tenacity's `time.sleep` and take
-# no sleep of ours (26.1.0); every wait here must go through the clock, which may be a sandbox's.
+# stamina would fit, but its synchronous retries (26.1.0) call tenacity's `time.sleep` and accept no custom sleep;
+# every wait here must go through the clock, which may be a sandbox's.
 def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], float] = random.random) -> T:
-    """Return what `read` returns, calling it again while it is `Transient`, five times in all.
+    """Call `read` up to five times, retrying on `Transient`, and return its result.
 
-    Waits 1 s, doubling to 60 s, each shortened by up to half (`jitter` is from 0 to 1, where 1 is the whole wait). A
-    delay the platform asks for is waited for instead; one longer than five minutes is not waited for here.
+    Waits start at 1 s and double up to 60 s, each shortened by up to half (`jitter` returns 0 to 1, where 1 is the full
+    wait). A delay requested by the platform takes precedence; one over five minutes ends the retries.
 
     Raises:
-        Transient: the last one, with the platform's own delay where it named one; an UnknownHost at once.
+        Transient: the last failure, with the delay the platform requested, if any; UnknownHost is never retried.
     """
     for attempt in range(1, ATTEMPTS):
         try:
@@ -138,10 +138,10 @@ def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], floa
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it wraps, and so on; requests and urllib3 wrap by `args` or `reason`.
+    """Yield the error and, transitively, what it wraps; requests and urllib3 wrap in `args` or `reason`.
 
-    Not what was merely being handled when it was raised (`__context__`): a call made because another one failed has
-    reasons of its own, and may have sent something though that one did not.
+    Ignores `__context__`: a call made while handling another failure fails for its own reasons, and may have sent
+    something even if the earlier one did not.
     """
     found = [error]
     for cause in found:
@@ -151,11 +151,11 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-"""Name servers that do not answer are EAI_AGAIN (https://man7.org/linux/man-pages/man3/getaddrinfo.3.html)."""
+"""Excludes EAI_AGAIN, a name server that doesn't answer: https://man7.org/linux/man-pages/man3/getaddrinfo.3.html."""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, 127.0.0.0/8 or ::1, with or without brackets."""
+    """Return whether a host is `localhost`, in 127.0.0.0/8, or ::1 with or without brackets."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -163,27 +163,27 @@ def is_loopback(host: str) -> bool:
 
 
 def is_unknown_host(error: BaseException) -> bool:
-    """Whether a name server has said that there is no such host: asking again in a minute cannot help."""
+    """Return whether DNS reported that the host does not exist, so a retry in a minute cannot help."""
     return any(isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_NAME for cause in causes(error))
 
 
 PACKINGS = "gzip, deflate"
-"""What a request may say that it accepts."""
+"""Value for `Accept-Encoding`."""
 _UNPACKED = frozenset({"", "identity"})
 _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
-_EITHER = 32 + zlib.MAX_WBITS  # the head says which of the two formats it is
+_EITHER = 32 + zlib.MAX_WBITS  # detect zlib or gzip from the header
 
 
 class TooLargeError(Exception):
-    """A body is larger than it may be."""
+    """A body exceeds its size limit."""
 
 
 def unpacked(parts: Iterable[bytes], packing: str, *, most: int) -> bytes:
-    """The body whose parts come in, unpacked by what `Content-Encoding` says; never more than `most` bytes are held.
+    """Join the parts of a body and decompress them according to `Content-Encoding`, up to `most` bytes.
 
     Raises:
-        TooLargeError: it has more.
-        ValueError: it is packed otherwise, more than once, or not as it says.
+        TooLargeError: the body is larger than `most`.
+        ValueError: the encoding is unsupported or stacked, or the data is corrupt, truncated or followed by more.
     """
     known = packing.strip().casefold()
     if known not in _UNPACKED | _PACKED:

@@ -1,4 +1,4 @@
-"""What whoever watches gets: messages through apprise, pings of a dead man's switch, and a service's heartbeat."""
+"""Outgoing signals: notices through apprise, pings to a dead man's switch, and the service's heartbeat."""
 
 import logging
 import os
@@ -16,29 +16,29 @@ from connectors.http import bounded, is_loopback
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-LONGEST = 10.0  # seconds that one message to one address may take
+LONGEST = 10.0  # seconds per message or ping
 _HEALTH_BEAT = timedelta(minutes=1)
-"""How often a health file is touched at least."""
+"""Longest interval between touches of the health file."""
 _log = logging.getLogger(__name__)
 
 
 def is_address(url: str) -> bool:
-    """Whether apprise knows what to do with an address; nothing is sent."""
+    """Return whether apprise recognises an address, without sending anything."""
     return _service(url) is not None
 
 
 class AppriseNotifier:
-    """The `Notifies` of one address."""
+    """`Notifies` for one apprise address."""
 
     def __init__(self, url: str) -> None:
-        """Keep the address, a secret: most hold a token or a password."""
+        """Keep the address, which is a secret: most contain a token or password."""
         self._url = url
 
     def send(self, title: str, text: str) -> bool:
-        """Send one message; whether it was taken."""
+        """Send one message and return whether it was accepted."""
         try:
             return bounded(lambda: self._send(title, text), LONGEST)
-        except Exception:  # noqa: BLE001 - a hundred services' code: whatever breaks there, the night goes on
+        except Exception:  # noqa: BLE001 - runs the code of a hundred services; no failure there may end the night
             return False
 
     def _send(self, title: str, text: str) -> bool:
@@ -54,14 +54,14 @@ class AppriseNotifier:
 
 
 def _service(url: str) -> "NotifyBase | None":
-    # What it logs names addresses, and at DEBUG holds bodies; it logs as soon as it is loaded.
+    # apprise logs addresses, and bodies at DEBUG, from the moment it is imported.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    # Loaded only where somebody is notified: it brings a hundred services with it.
+    # Imported only when needed: it loads a hundred services.
     from apprise import Apprise, AppriseAsset, PersistentStoreMode  # noqa: PLC0415
 
     asset = AppriseAsset(
         async_mode=False,
-        # No limit of its own: it would leave a thread behind that the process waits for at its end.
+        # apprise's own timeout would leave behind a thread that the process waits for on exit.
         service_timeout=0,
         storage_mode=PersistentStoreMode.MEMORY,
         pgp_autogen=False,
@@ -71,24 +71,24 @@ def _service(url: str) -> "NotifyBase | None":
 
 
 class DeadMansSwitch:
-    """The `Pings` of one address."""
+    """`Pings` for one address."""
 
     def __init__(self, url: str) -> None:
-        """Keep the address, a secret: whoever knows it can say that all is well."""
+        """Keep the address, which is a secret: anyone who has it can report success."""
         self._url = url
 
     def ping(self, *, failed: bool) -> bool:
-        """Ask for the address once, or for its `/fail`; whether that was taken."""
+        """GET the address once, or its `/fail` path, and return whether the ping was accepted."""
         parts = urlsplit(self._url)
         path = f"{parts.path.rstrip('/')}/fail" if failed else parts.path
         try:
             return bounded(lambda: _is_taken(urlunsplit(parts._replace(path=path))), LONGEST)
-        except Exception:  # noqa: BLE001 - whatever breaks here, the night has ended as it has
+        except Exception:  # noqa: BLE001 - a failed ping must not change the night's result
             return False
 
 
 def _is_taken(url: str) -> bool:
-    # What is answered is not read: only whether it was.
+    # Stream, so that the body is never read.
     with (
         httpx.Client(timeout=LONGEST, trust_env=not is_loopback(httpx.URL(url).host)) as client,
         client.stream("GET", url) as response,
@@ -97,18 +97,18 @@ def _is_taken(url: str) -> bool:
 
 
 class Liveness:
-    """A service's signs of life, where anybody asks for them.
+    """Reports that the service is alive to systemd and through a health file.
 
-    Nothing here can fail the service: what cannot be sent is logged once.
+    Never raises: the first failure is logged, later ones are ignored.
     """
 
     def __init__(self, health: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
         """Send nothing yet.
 
         Args:
-            health: a file whose age says when the service was last alive; made where it is missing, never written to.
-            environ: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, as
-                https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html has them.
+            health: file whose mtime shows when the service was last alive; created if missing, never written to.
+            environ: source of NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; see
+                https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html.
         """
         self._health = health
         self._socket = environ.get("NOTIFY_SOCKET")
@@ -117,16 +117,16 @@ class Liveness:
 
     @property
     def every(self) -> timedelta | None:
-        """How often somebody wants to hear of it; None where nobody does."""
+        """Interval at which to call `beat`; None if nothing is listening."""
         asked = [self._watchdog / 2] if self._watchdog else []
         return min([*asked, _HEALTH_BEAT] if self._health else asked, default=None)
 
     def ready(self) -> None:
-        """The service has begun."""
+        """Report that the service has started."""
         self._notify("READY=1")
 
     def beat(self) -> None:
-        """The service lives."""
+        """Report that the service is alive."""
         if self._watchdog:
             self._notify("WATCHDOG=1")
         if self._health is not None:
@@ -136,13 +136,13 @@ class Liveness:
                 self._warn(str(self._health), error)
 
     def stopping(self) -> None:
-        """The service is about to end."""
+        """Report that the service is shutting down."""
         self._notify("STOPPING=1")
 
     def _notify(self, state: str) -> None:
         if not self._socket:
             return
-        # An address of the abstract kind begins with @ in the environment, and with a zero byte on the wire.
+        # Abstract socket addresses start with @ in the environment and with a NUL byte in the socket API.
         address = "\0" + self._socket[1:] if self._socket.startswith("@") else self._socket
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
@@ -158,7 +158,7 @@ class Liveness:
 
 
 def _watchdog(environ: Mapping[str, str]) -> timedelta | None:
-    """Within which time systemd wants a sign of this very process; None where it wants none."""
+    """Return systemd's watchdog timeout for this process; None if it has none."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     asked = environ.get("WATCHDOG_USEC", "")

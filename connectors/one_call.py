@@ -1,4 +1,4 @@
-"""Sessions of `requests` that make one call and no other: no retry, no redirect, bounded in time and size."""
+"""`requests` sessions that make a single call: no retries or redirects, bounded in time and size."""
 
 import socket
 import ssl
@@ -27,24 +27,21 @@ _NO_HANDSHAKE = {
     "UNSUPPORTED_PROTOCOL",
     "WRONG_VERSION_NUMBER",
 }
-"""OpenSSL's reasons that only arise before the first byte of a request."""
+"""OpenSSL reasons that can only occur before the first byte of a request is sent."""
 
 UPLOAD_GRACE = 5.0
-"""Seconds that an upload's answer may still take after a stop was asked for: without it nobody knows what counts."""
+"""Seconds an upload's answer may still take after a cancellation; without it the outcome is lost."""
 LARGEST_ANSWER = 4 * 1024 * 1024
-"""Bytes, unpacked; an answer that blames two thousand events is a tenth of it."""
+"""Bytes, decompressed; an answer that faults 2,000 events takes a tenth of this."""
 _PART = 65_536  # bytes
 
 
 class AnswerTooLarge(requests.RequestException):
-    """An answer larger than any that is meant."""
+    """An answer exceeds LARGEST_ANSWER."""
 
 
 def checked_address(url: str, what: str) -> str:
-    """The address without a closing slash.
-
-    Raises Misconfigured unless it is https, or http to this machine.
-    """
+    """Return the address without a trailing slash; raise Misconfigured unless https, or http to this machine."""
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
         raise Misconfigured(f"{what} must be an https address (http only to this machine)")
@@ -52,7 +49,7 @@ def checked_address(url: str, what: str) -> str:
 
 
 def restrain(session: requests.Session, url: str) -> None:
-    """Follow no redirect, read no endless answer, use no proxy of the environment towards this machine."""
+    """Disable redirects, bound the size of answers, and ignore environment proxies for loopback addresses."""
     session.hooks["response"].append(_bound_body)
     session.max_redirects = 0
     session.trust_env = not is_loopback(urlsplit(url).hostname or "")
@@ -68,15 +65,15 @@ def exchange(
     cancel_token: CancelToken | None,
     grace: float = 0.0,
 ) -> Answer:
-    """What a call by a restrained session returns or raises, from connecting to the last byte of the answer.
+    """Run a call made through a restrained session and return or raise what it does.
 
-    All of it may take four times as long as one wait (`timeout`, in seconds), and ends `grace` seconds after
-    `cancel_token` raises: a timeout bounds only the wait for each part, and a head may come byte by byte, or after
-    hints without end.
+    The whole exchange may take four times `timeout` (seconds per wait) and ends at most `grace` seconds after
+    `cancel_token` raises. A timeout alone bounds only each wait: headers may trickle in byte by byte, or follow endless
+    interim responses.
 
     Raises:
-        ConnectTimeout: no connection came about, so nothing was sent.
-        ReadTimeout: no whole answer came; what was asked may have arrived.
+        ConnectTimeout: no connection was established, so nothing was sent.
+        ReadTimeout: no complete answer arrived; the request may have.
     """
     line = cast(_Connections, session.get_adapter(_EVERYWHERE))
     wait = max(timeout) if isinstance(timeout, tuple) else timeout
@@ -89,7 +86,7 @@ def exchange(
 
 
 def never_connected(error: requests.RequestException) -> bool:
-    """Whether it failed before anything was sent: no address, connection, TLS or way through the proxy."""
+    """Return whether a call failed before sending anything: in DNS, connect, TLS handshake or proxy."""
     return isinstance(error, ConnectTimeout | ProxyError) or any(
         isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)
         or (isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE)
@@ -98,17 +95,17 @@ def never_connected(error: requests.RequestException) -> bool:
 
 
 def nobody_answers(error: BaseException) -> bool:
-    """Whether there is no such host, or no connection to it; one that takes too long may be there."""
+    """Return whether DNS lookup or connecting failed; a connect timeout doesn't count, as the host may be there."""
     return any(isinstance(cause, NewConnectionError) for cause in causes(error))
 
 
 def receipt_of(error: requests.RequestException, address: str, *, unreachable: str = "") -> NotSent | Lost:
-    """What comes of an upload that failed so; the error's own message may hold the address, its request the events.
+    """Return the receipt of an upload that raised, without the error's text, which may hold the address and events.
 
     Args:
         error: what the call raised.
-        address: where it went, or the setting that says so.
-        unreachable: the address to name where no connection to it comes about at all.
+        address: the address called, or the setting that holds it.
+        unreachable: the address to report if it cannot be reached at all.
     """
     reason = type(error).__name__
     if is_unknown_host(error):
@@ -122,9 +119,9 @@ _EVERYWHERE = "https://"
 
 
 class _Connections(HTTPAdapter):
-    """A session's connections, which may be cut while its call is under way in another thread.
+    """A session's connections, which can be cut while a call is running in another thread.
 
-    A handshake that is under way is left to its own timeouts: its socket is the TLS library's.
+    A handshake in progress is left to its own timeouts, since the TLS library owns its socket.
     """
 
     def __init__(self) -> None:
@@ -133,20 +130,20 @@ class _Connections(HTTPAdapter):
         self._is_cut = False
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        """The pool requests takes each connection from; made for being overridden."""
+        """Return the pool that requests takes connections from; an official override point."""
         pool = cast(HTTPConnectionPool, super().get_connection_with_tls_context(*args, **kwargs))
         pool.ConnectionCls = partial(self._connection, pool.ConnectionCls)  # type: ignore[assignment, arg-type]  # only ever called
         return pool
 
     def cut(self) -> None:
-        """End every connection there is, and make no other."""
+        """Shut down every connection and any opened later."""
         self._is_cut = True
         for line in self._sockets:
             shut_down_socket(line)
 
     @property
     def has_connected(self) -> bool:
-        """Whether any connection came about before it was cut; one that does later is cut before it carries a thing."""
+        """Whether any connection was established; one opened after `cut` is shut down before it carries data."""
         return bool(self._sockets)
 
     def _connection(self, kind: type[HTTPConnection], *args: Any, **kwargs: Any) -> HTTPConnection:
@@ -155,7 +152,7 @@ class _Connections(HTTPAdapter):
         return connection
 
     def _connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
-        """Keep the socket: the connection itself forgets it as soon as the head of its last answer is there."""
+        """Keep the socket: the connection drops its reference once the headers of its last answer have arrived."""
         connect()
         self._sockets.append(cast(socket.socket, connection.sock))
         if self._is_cut:
@@ -163,12 +160,12 @@ class _Connections(HTTPAdapter):
 
 
 def _bound_body(response: requests.Response, **_sent: object) -> None:
-    response.raw.stream = partial(_parts, response.raw)  # type: ignore[method-assign]  # requests reads by it
+    response.raw.stream = partial(_parts, response.raw)  # type: ignore[method-assign]  # requests reads bodies through it
 
 
 def _parts(raw: HTTPResponse, _size: int, *, decode_content: bool) -> Iterator[bytes]:
     read = 0
-    while part := raw.read1(_PART, decode_content=decode_content):  # unpacks no more than that at a time
+    while part := raw.read1(_PART, decode_content=decode_content):  # decompresses at most _PART at a time
         read += len(part)
         if read > LARGEST_ANSWER:
             raw.close()

@@ -1,4 +1,4 @@
-"""The Protocols between the jobs and the outside world; an adapter is known only by them."""
+"""Protocols between the jobs and the outside world; jobs depend on these, never on an adapter."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -26,143 +26,143 @@ from connectors.survey import Survey
 
 
 class Clock(Protocol):
-    """The only source of time: the machine's, or a sandbox's."""
+    """The only source of time: the machine's clock, or a sandbox's."""
 
     def now(self) -> datetime:
-        """The present instant, aware UTC."""
+        """Return the current time, aware UTC."""
 
     def sleep_until(self, moment: datetime) -> None:
-        """Return at `moment` or as soon as possible after; at once if it has passed."""
+        """Sleep until `moment` or as soon as possible after it; return at once if it has passed."""
 
 
 class LeadSource(Protocol):
-    """Where leads are read, for one night; it never writes there.
+    """Read-only access to leads for one night.
 
-    Each fetch raises Misconfigured where the source refuses us (401, 403) or answers in a shape the settings do not
-    describe, and Transient where it kept failing after bounded retries.
+    Every fetch raises Misconfigured if the source refuses access (401, 403) or its answers don't match the settings,
+    and Transient if it keeps failing after bounded retries.
     """
 
     @property
     def is_spent(self) -> bool:
-        """Whether a night's requests are limited, and used up."""
+        """Whether the night's request budget, if there is one, is used up."""
 
     def fetch_changes(
         self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
     ) -> Iterator[LeadPage]:
-        """Yield the leads changed since `since` (all, when None), a page at a time.
+        """Yield the leads changed since `since` (all if None), one page at a time.
 
-        Where a night's requests are limited and used up, no page follows one that names a place to resume.
+        If the night's request budget runs out, iteration ends after a page whose `resume` is set.
 
         Args:
-            since: where the source can filter, only changes from then on are asked for; a superset may come back.
-            resume: a `LeadPage.resume` of an interrupted pull with the same `since`, to go on after that page.
-            is_known: whether a lead with this digest is on record already, so that its details are not read.
+            since: lower bound, applied if the source can filter; a superset may come back.
+            resume: `LeadPage.resume` of an interrupted pull with the same `since`, to continue after that page.
+            is_known: returns whether a lead with this digest is already on record, which skips its detail fetch.
         """
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Each lead by its id, in the order asked for; None where the source says it was deleted (404, 410).
+        """Yield each lead by id, in the given order; None for one the source reports deleted (404, 410).
 
-        Where a night's requests are limited, what is left of them is spent here, and the last ids are not read.
+        If the night's request budget runs out, the remaining ids are not yielded.
         """
 
     def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """The leads that were created last, `count` of them at most, newest first; reads no more than it must."""
+        """Return up to `count` of the most recently created leads, newest first, with as few requests as possible."""
 
 
 @runtime_checkable
 class ShowsLatest(Protocol):
-    """A source that also shows which other fields the leads it fetched latest have."""
+    """A source that also exposes the other fields of the leads that `fetch_latest` read."""
 
     @property
     def shown(self) -> int:
-        """How many leads these are."""
+        """Number of those leads."""
 
     @property
     def shown_paths(self) -> Sequence[str]:
-        """Every dotted path that they share."""
+        """Dotted paths that those leads share."""
 
     def filled(self, path: str) -> int:
-        """On how many of them something stands at a dotted path."""
+        """Return how many of those leads have a value at a dotted path."""
 
 
 class SurveysSource(Protocol):
-    """Looks at a source of leads that nobody has described yet; it only reads."""
+    """Read-only discovery of a lead source that has no settings yet."""
 
     def survey(self, *, leads: int) -> Survey:
-        """Find out how the source answers and where things stand, from about so many leads.
+        """Find out how the source answers and where its fields are, from roughly `leads` leads.
 
         Raises:
-            Misconfigured: the source refuses us, whichever way the token is shown.
-            Transient: it kept failing after bounded retries.
+            Misconfigured: the source refuses access, however the token is presented.
+            Transient: it keeps failing after bounded retries.
         """
 
 
 class ConversionSink(Protocol):
-    """Where conversions are sent. One call of `submit` or `resolve` is one wire call, without retries of its own."""
+    """Where conversions are sent; each `submit` or `resolve` makes at most one wire call, without retries."""
 
     @property
     def limits(self) -> Limits:
-        """What this sink can take."""
+        """What this sink accepts."""
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Normalise and hash contact data by this platform's rules; invalid parts are dropped. Pure."""
+        """Normalise and hash contact data by this platform's rules, dropping invalid parts. Pure."""
 
     def encode(self, event: Event) -> bytes:
-        """The event's bytes, the same for the same event. Pure."""
+        """Return the event's bytes; equal events give equal bytes. Pure."""
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send events of one target in one request; never raises for what the platform answers.
+        """Send events for one target in one request; never raises for the platform's answer.
 
-        A sink made to validate only has them checked instead, and counted nowhere.
+        A validate-only sink has them checked instead, without counting any.
         """
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
-        """Ask what became of a received request of `rows` events.
+        """Return the outcomes of a received request of `rows` events, if the platform has them yet.
 
         Raises:
-            Transient: it could not be asked; ask again later.
-            Misconfigured: the platform refuses us.
+            Transient: the status is unavailable; retry later.
+            Misconfigured: the platform refuses access.
         """
 
 
 @runtime_checkable
 class Adjusts(ConversionSink, Protocol):
-    """A sink that also corrects what it has counted; what, and by which transport, its `limits.corrects` say."""
+    """A sink that also corrects counted conversions; `limits.corrects` lists what each transport supports."""
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """The correction's bytes for its target's transport, the same for the same correction. Pure.
+        """Return the correction's bytes for its target's transport; equal corrections give equal bytes. Pure.
 
-        Raises ValueError for what that transport cannot do: a kind outside its `Correction.kinds`, a restatement
-        without a value, a transport that corrects by sending the event anew without one.
+        Raises:
+            ValueError: the transport cannot carry it: a kind outside its `Correction.kinds`, a restatement without a
+                value, or no event where the transport corrects by resending.
         """
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send corrections of one target in one request; never raises for what the platform answers.
+        """Send corrections for one target in one request; never raises for the platform's answer.
 
-        A `Received` one's ticket is asked for by `ConversionSink.resolve`. A sink made to validate only has them
-        checked instead.
+        Pass the ticket of a `Received` to `ConversionSink.resolve`. A validate-only sink has them checked instead.
         """
 
 
 class Inspects(Protocol):
-    """What can be looked up with a platform; it changes nothing there and never raises."""
+    """Read-only checks against a platform; they never raise."""
 
     def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
-        """Whether access, accounts and targets are as the settings take them to be."""
+        """Check that access, accounts and targets match what the settings assume."""
 
     def diagnose(self) -> Sequence[CheckFinding]:
-        """What the platform itself reports of recent uploads."""
+        """Return what the platform reports about recent uploads."""
 
 
 class Notifies(Protocol):
-    """Sends messages to one address of a human; it never raises and never waits longer than ten seconds."""
+    """Sends notices to one address; never raises and never waits longer than ten seconds."""
 
     def send(self, title: str, text: str) -> bool:
-        """Send one message; whether it was taken."""
+        """Send one message and return whether it was accepted."""
 
 
 class Pings(Protocol):
-    """Tells a dead man's switch that a night took place; it never raises and never waits longer than ten seconds."""
+    """Reports a night to a dead man's switch; never raises and never waits longer than ten seconds."""
 
     def ping(self, *, failed: bool) -> bool:
-        """Say that all is well, or that the night failed; whether that was taken."""
+        """Report success, or that the night failed, and return whether the ping was accepted."""

@@ -1,4 +1,4 @@
-"""The pace at which a platform is asked: by one process, and by all processes of a machine together."""
+"""Request rate limiting per platform, within one process and across all processes on a machine."""
 
 import fcntl
 import hashlib
@@ -20,34 +20,34 @@ from connectors.errors import Transient
 from connectors.http import CancelToken
 from connectors.ports import Clock
 
-# Whether the sixtieth second still counts differs from server to server: a millisecond more settles it.
+# Servers differ on whether the 60th second still counts; an extra millisecond avoids the question.
 WINDOW = timedelta(seconds=60, milliseconds=1)
 THROTTLED_FOR = timedelta(minutes=10)
 LONGEST_REQUEST = timedelta(minutes=5)
-"""Longer than any request of ours takes: one that runs for longer belongs to a process that died."""
+"""Longer than any of our requests; one that seems to run longer belongs to a process that died."""
 _POLL = timedelta(seconds=1)
 _LARGEST_FILE = 1_000_000  # bytes
 _LOCK_POLL = 0.005  # seconds
 _UNKNOWN = "unknown"
-"""Whose trace stands for what could not be read."""
+"""Key of the trace that stands in for an unreadable file."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class RequestTrace:
-    """What one process has asked of a platform lately."""
+    """One process's recent requests to a platform."""
 
     running: list[AwareDatetime]
-    """Since when each request runs that has no answer yet."""
+    """Start times of requests without an answer yet."""
     answered: list[AwareDatetime]
     throttled_until: AwareDatetime | None
-    """The platform said that it was asked too fast; until then the pace is halved."""
+    """The pace is halved until then because the platform answered 429."""
     closed_until: AwareDatetime | None
-    """Until then nothing goes out, because nobody knows what went out before."""
+    """No requests until then, because earlier ones are unknown."""
 
     def at(self, now: datetime) -> "RequestTrace":
-        """What of it still counts now; a request that never ended counts as one answered when it must have been."""
+        """Return what still counts at `now`; a request that never ended counts as answered after LONGEST_REQUEST."""
         running = [_possible(since, now) for since in self.running]
         lost = [since + LONGEST_REQUEST for since in running if now - since >= LONGEST_REQUEST]
         return RequestTrace(
@@ -62,7 +62,7 @@ class RequestTrace:
 
 
 def _possible(at: datetime, now: datetime) -> datetime:
-    """A machine's clock may be set back: nothing happened far ahead of now."""
+    """Clamp times far ahead of `now`, which only a clock set back can leave."""
     return now if at - now > WINDOW else at
 
 
@@ -74,20 +74,20 @@ _TRACES = TypeAdapter(dict[str, RequestTrace])
 
 
 def pace_file(folder: Path, address: str, token: str) -> Path:
-    """The file of the platform at `address` asked with `token`, neither of which can be read from its name."""
+    """Return the pace file for `address` and `token`; its name is a digest that reveals neither."""
     digest = hashlib.sha256(f"{address}\0{token}".encode(errors="replace")).hexdigest()
     return folder / f"oplead-sync-{digest[:16]}.pace"
 
 
 class SharedPace:
-    """What the processes that ask one platform have asked of it lately, in one file.
+    """Recent requests to one platform by every process on the machine, in one file.
 
-    A file that cannot be read costs a minute, in which nothing goes out. Where it cannot be written (a folder
-    that is read-only, a disk that is full), a warning is logged and this process keeps the pace by itself.
+    An unreadable file blocks requests for a minute. If the file cannot be written (read-only folder, full disk), a
+    warning is logged and this process paces itself alone.
     """
 
     def __init__(self, path: Path, *, patience: float = 10.0) -> None:
-        """Open nothing yet; `patience` bounds the wait for another process, in real seconds."""
+        """Open nothing yet; `patience` limits the wait for the lock, in real seconds."""
         self._path = path
         self._patience = patience
         self._me = secrets.token_hex(8)
@@ -95,10 +95,10 @@ class SharedPace:
 
     @contextmanager
     def opened(self, own: RequestTrace, now: datetime) -> Iterator[Sequence[RequestTrace]]:
-        """Lock the others out while the block runs; gives their traces, and writes `own` as it is at the end.
+        """Hold the file lock for the block; yield the other processes' traces, then write `own` on exit.
 
         Raises:
-            Transient: another process keeps us out for too long.
+            Transient: another process held the lock for too long.
         """
         with ExitStack() as stack:
             file = None if self._is_alone else self._open(stack)
@@ -108,7 +108,7 @@ class SharedPace:
                 self._write(file, {**others, self._me: own})
 
     def _open(self, stack: ExitStack) -> FileIO | None:
-        """The file, locked; the system lets go of it should this process die."""
+        """Return the locked file, or None if it can't be shared; the OS releases the lock if this process dies."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = stack.enter_context(FileIO(self._path, "r+", opener=_open_privately))
@@ -138,7 +138,7 @@ class SharedPace:
 
     def _write(self, file: FileIO, traces: Mapping[str, RequestTrace]) -> None:
         try:
-            # Written over first and cut off then: whoever dies in between leaves no JSON, never an empty file.
+            # Overwrite, then truncate: dying in between leaves invalid JSON, never an empty file that reads as idle.
             file.seek(0)
             file.write(_TRACES.dump_json(dict(traces)))
             file.truncate()
@@ -151,16 +151,15 @@ class SharedPace:
 
 
 def _open_privately(name: str, flags: int) -> int:
-    # Its name is ours; what a link of that name leads to is not.
+    # O_NOFOLLOW: a symlink planted under our file name must not redirect the write.
     return os.open(name, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 class Pacer:
-    """Lets at most `per_minute` requests into any minute, however many threads and processes ask.
+    """Limits requests to `per_minute` in any minute, across threads and processes.
 
-    A slot is freed a minute after the response, not after the request: the platform may count a request when
-    it has finished with it. Where another process keeps us from the shared file for too long, `take` and `slot` raise
-    Transient.
+    A slot is freed a minute after the response, not the request, since the platform may count a request when it
+    completes. `take` and `slot` raise Transient if another process locks the shared file for too long.
     """
 
     def __init__(
@@ -171,13 +170,13 @@ class Pacer:
         shared: SharedPace | None = None,
         cancel_token: CancelToken | None = None,
     ) -> None:
-        """Start with what the other processes have left free.
+        """Create a pacer that uses what the other processes leave free.
 
         Args:
-            clock: the only way to wait.
+            clock: used for every wait.
             per_minute: at least 1.
-            shared: where the other processes write theirs.
-            cancel_token: asked before each slot; it may raise, so that no request begins any more.
+            shared: file shared with the other processes; None paces this process alone.
+            cancel_token: called before each slot; may raise to prevent further requests.
         """
         if per_minute < 1:
             raise ValueError("a pace is at least one request a minute")
@@ -199,12 +198,12 @@ class Pacer:
             self.give_back()
 
     def take(self) -> datetime | None:
-        """Take a slot and return None, or say when to try again; another thread may `give_back` what was taken."""
+        """Take a slot and return None, or return when to try again; any thread may `give_back` the slot."""
         with self._changed:
             while True:
                 if self._cancel_token is not None:
                     self._cancel_token()
-                # Never ask the time with the others locked out: a sandbox's may stand still until they sleep.
+                # Never read the clock while holding the lock: a sandbox's may not answer until the others sleep.
                 now = self._clock.now()
                 with self._opened(now) as others:
                     free_at = self._free_at(now, others)
@@ -213,10 +212,10 @@ class Pacer:
                         return None
                 if free_at > now:
                     return free_at
-                self._changed.wait(timeout=1)  # every slot is at work here; look again when one has ended
+                self._changed.wait(timeout=1)  # this process holds every slot; check again when one is returned
 
     def give_back(self) -> None:
-        """The request that took a slot has ended: its minute begins."""
+        """Return the slot of a completed request and start its minute."""
         with self._changed:
             now = self._clock.now()
             self._own.running.pop(0)
@@ -225,25 +224,25 @@ class Pacer:
             self._changed.notify_all()
 
     def throttled(self) -> None:
-        """Halve the pace for ten minutes, because the platform said it was too fast (429)."""
+        """Halve the pace for ten minutes after a 429."""
         with self._changed:
             now = self._clock.now()
             self._own.throttled_until = now + THROTTLED_FOR
             self._publish(now)
 
     def _publish(self, now: datetime) -> None:
-        # Locked out, we write it with the next request; until then the others count it as running.
+        # If locked out, the next request publishes it; until then the others count this one as running.
         with suppress(Transient), self._opened(now):
             pass
 
     def _opened(self, now: datetime) -> AbstractContextManager[Sequence[RequestTrace]]:
-        running, self._own.running = self._own.running, []  # ours are not lost, however long they take
+        running, self._own.running = self._own.running, []  # our own are never presumed lost
         self._own = self._own.at(now)
         self._own.running = running
         return nullcontext(()) if self._shared is None else self._shared.opened(self._own, now)
 
     def _free_at(self, now: datetime, others: Sequence[RequestTrace]) -> datetime | None:
-        """When there may be a free slot: None for at once; now, where one of our own requests must end first."""
+        """Return when to try again: None if a slot is free, `now` if one of our own requests must end first."""
         traces = (self._own, *others)
         closed = [trace.closed_until for trace in traces if trace.closed_until]
         if closed:

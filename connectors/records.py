@@ -1,4 +1,4 @@
-"""What crosses the ports: frozen records, with no I/O and no third-party import."""
+"""Frozen records that cross the ports; no I/O and no third-party imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ from hashlib import sha256
 from typing import NewType, Self
 
 LeadId = NewType("LeadId", str)
-"""Oplead's id of a lead: opaque, never read as a number."""
+"""Oplead's lead id: opaque, never parsed as a number."""
 
 DeliveryKey = NewType("DeliveryKey", str)
-"""What a platform deduplicates by (`transaction_id`, `order_id`, `event_id`): ≤ 64 characters, no personal data."""
+"""Deduplication key (`transaction_id`, `order_id`, `event_id`): at most 64 characters, no personal data."""
 
 DestinationId = NewType("DestinationId", str)
-"""The configured name of one Google customer or one Meta dataset; never the transport."""
+"""Configured name of one Google customer or Meta dataset, independent of the transport."""
 
 
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
 class ClickIdKind(StrEnum):
-    """The click ids we recognise; which of them a platform takes, its `Limits` say."""
+    """Click ids we recognise; each sink's `Limits.click_ids` lists the ones it accepts."""
 
     GCLID = "gclid"
     GBRAID = "gbraid"
@@ -38,34 +38,34 @@ class ClickIdKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClickId:
-    """One click id as it was found, its case untouched."""
+    """One click id as found, with its case preserved."""
 
     kind: ClickIdKind
     value: str = field(repr=False)
     clicked_at: datetime | None = None
-    """When the click happened, where it was captured with the id; aware UTC."""
+    """Time of the click in aware UTC, if captured with the id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time as a platform wrote it: an instant, or only a calendar day in the account's zone."""
+    """A time as a platform wrote it: an instant, or just a calendar day in the account's time zone."""
 
     at: datetime | date
 
     def __post_init__(self) -> None:
-        """Refuse a naive time, so that no later step has to guess a zone."""
+        """Reject naive times so that no later step has to guess a time zone."""
         if isinstance(self.at, datetime) and self.at.tzinfo is None:
             raise ValueError("a moment needs a time zone")
 
     @property
     def date_only(self) -> bool:
-        """Whether only the day is known."""
+        """Whether only the calendar day is known."""
         return not isinstance(self.at, datetime)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusEntry:
-    """One line of a lead's history: the label it took, and when, where Oplead dates it."""
+    """One entry of a lead's history: a status label and when the lead took it."""
 
     label: str
     at: Moment
@@ -73,7 +73,7 @@ class StatusEntry:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person's contact data as typed into the CRM; never printed, never stored."""
+    """A person's contact data as typed into the CRM; never printed or stored."""
 
     emails: tuple[str, ...] = field(default=(), repr=False)
     phones: tuple[str, ...] = field(default=(), repr=False)
@@ -86,7 +86,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Utm:
-    """The three UTM fields Oplead keeps."""
+    """The three UTM fields that Oplead keeps."""
 
     source: str | None = None
     medium: str | None = None
@@ -95,30 +95,30 @@ class Utm:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """One Oplead lead, as far as this project needs it."""
+    """One Oplead lead, reduced to what this project needs."""
 
     id: LeadId
     created_at: datetime
     updated_at: datetime | None
     label: str | None
-    """The status label it has now."""
+    """Current status label."""
     history: tuple[StatusEntry, ...]
-    """Dated status changes, oldest first; the current one among them where Oplead dates it."""
+    """Dated status changes, oldest first, including the current one if Oplead dates it."""
     click_ids: tuple[ClickId, ...]
     click_id_problem: str | None
-    """Why the click-id field held something and still gave none; by shape, never the value."""
+    """Why a non-empty click-id field yielded no id; describes the shape, never the value."""
     utm: Utm
     contact: Contact
     fields: Mapping[str, str | Decimal] = field(repr=False)
-    """The paths the settings name (consent, `where`, amounts) and their values; absent ones left out.
-    JSON numbers arrive as Decimal, booleans as "true" and "false", text as it stands."""
+    """Values at the paths named in the settings (consent, `where`, amounts), without absent ones.
+    JSON numbers arrive as Decimal, booleans as "true" and "false", text unchanged."""
     digest: str
-    """Changes when anything in the lead does, so that an unchanged lead is not read whole."""
+    """Changes whenever the lead does, so the detail fetch of an unchanged lead can be skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableLead:
-    """A lead that could not be read, and why; the page it stood on goes on without it."""
+    """A lead that could not be read, and why; the rest of its page is still processed."""
 
     id: str | None
     reason: str
@@ -126,13 +126,13 @@ class UnreadableLead:
 
 @dataclass(frozen=True, slots=True)
 class OtherLead:
-    """Another lead than the one asked for stands on its page, as after two were merged."""
+    """The lead returned in place of the one requested, for example after a merge."""
 
     id: LeadId
 
 
 Found = Lead | UnreadableLead | OtherLead | None
-"""What came of asking for one lead; None where it was deleted."""
+"""Result of fetching one lead; None if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +141,23 @@ class LeadPage:
 
     leads: tuple[Lead, ...]
     unchanged: tuple[LeadId, ...]
-    """Leads seen on the page that the caller knows already with this digest, not read further."""
+    """Leads whose digest the caller already knows; their details were not fetched."""
     unreadable: tuple[UnreadableLead, ...]
     served_at: datetime | None
-    """The source's own clock when it answered (HTTP Date), aware UTC."""
+    """The source's clock at response time (HTTP Date), aware UTC."""
     resume: str | None
-    """An opaque token to go on after this page; None on the last."""
+    """Opaque cursor to continue after this page; None on the last page."""
     moved: bool = False
-    """Whether the list is known to have moved while it was read, so that leads may have been passed over."""
+    """Whether the list is known to have shifted during the read, so leads may have been skipped."""
     missing: int = 0
-    """How many more leads the source says there are than it listed; known on the last page."""
+    """How many leads the source counts but did not list; known on the last page."""
 
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
 
 class IdentifierKind(StrEnum):
-    """The kinds of hashed contact data a platform matches by."""
+    """Kinds of hashed contact data that platforms match on."""
 
     EMAIL = "email"
     PHONE = "phone"
@@ -170,19 +170,19 @@ class IdentifierKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Identifier:
-    """One platform-ready SHA-256, lower-case hex, of normalised contact data."""
+    """Platform-ready SHA-256 of normalised contact data, in lower-case hex."""
 
     kind: IdentifierKind
     sha256: str = field(repr=False)
 
     @classmethod
     def of(cls, kind: IdentifierKind, normalized: str) -> Self:
-        """The identifier of contact data in a platform's form."""
+        """Return the identifier for contact data already normalised to the platform's rules."""
         return cls(kind, sha256(normalized.encode()).hexdigest())
 
 
 class Signal(StrEnum):
-    """One consent signal as a platform gets it."""
+    """One consent signal as sent to a platform."""
 
     GRANTED = "granted"
     DENIED = "denied"
@@ -190,7 +190,7 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The two consent signals; None leaves one unset."""
+    """The two consent signals; None leaves a signal unset."""
 
     ad_user_data: Signal | None
     ad_personalization: Signal | None
@@ -206,27 +206,27 @@ class Money:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """Where a conversion lands inside a destination, in the platform's own ids."""
+    """Where a conversion lands within a destination, in the platform's own ids."""
 
     transport: str
-    """How it is carried (`data_manager`); recorded with each delivery, never part of its identity."""
+    """Transport in use (`data_manager`); recorded with each delivery, never part of its identity."""
     owner: str
-    """The Google customer (digits) or Meta dataset."""
+    """Google customer (digits) or Meta dataset."""
     action: str
-    """The Google conversion action id or Meta event name."""
+    """Google conversion action id or Meta event name."""
     source: str
-    """Where it happened, for the platform (Google `event_source`, Meta `action_source`; `crm` for a Meta funnel)."""
+    """Google `event_source` or Meta `action_source`; `crm` for a Meta funnel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One conversion as a platform will read it, before encoding."""
+    """One conversion as the platform will see it, before encoding."""
 
     key: DeliveryKey
     target: Target
     at: datetime
     click_id: ClickId | None
-    """With the time its windows count from."""
+    """Includes the time its windows count from."""
     identifiers: tuple[Identifier, ...]
     value: Money | None
     consent: Consent
@@ -234,19 +234,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EncodedEvent:
-    """An event's bytes, frozen while its state is open: a replay sends the same."""
+    """An event's bytes, frozen while its delivery state is open so that a replay sends the same ones."""
 
     key: DeliveryKey
     body: bytes = field(repr=False)
 
 
 class AdjustmentKind(StrEnum):
-    """How a conversion that a platform has counted is corrected later."""
+    """How a conversion that the platform has counted is corrected."""
 
     RETRACTION = "retraction"
-    """Value and count are taken back."""
+    """Takes back both value and count."""
     RESTATEMENT = "restatement"
-    """Another value, for good; the count stays."""
+    """Permanently replaces the value; the count stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,101 +254,100 @@ class Adjustment:
     """One correction of an accepted conversion, before encoding."""
 
     key: DeliveryKey
-    """Of the conversion it corrects, as that was sent."""
+    """Key of the corrected conversion, as sent."""
     target: Target
-    """Where that conversion was sent; its `transport` is the one that carries the correction."""
+    """Where the conversion was sent; `transport` is the one that carries the correction."""
     kind: AdjustmentKind
     at: datetime
-    """Of the correction: after the conversion, and later than the last correction's of the same conversion."""
+    """Time of the correction: after the conversion and after any earlier correction of it."""
     value: Money | None
-    """The new total, never a difference; None for a retraction."""
+    """New total, never a difference; None for a retraction."""
     event: Event | None
-    """The whole event as it is to be sent anew, where a transport corrects by that; None otherwise."""
+    """The whole event to resend, if the transport corrects by resending; otherwise None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What one transport can correct, as data."""
+    """What one transport can correct."""
 
     kinds: frozenset[AdjustmentKind]
     within: timedelta
-    """After the conversion; an older one stays as it is."""
+    """Maximum age of a conversion that can still be corrected."""
     batch: int
-    """Corrections in one request at most."""
+    """Maximum corrections per request."""
     by_resending: bool
-    """Whether it corrects by the same key with another value, so that `Adjustment.event` is needed."""
+    """Whether it corrects by resending the same key with a new value, which requires `Adjustment.event`."""
     except_by: frozenset[ClickIdKind] = frozenset()
-    """The click ids whose conversions it cannot correct."""
+    """Click id kinds whose conversions it cannot correct."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiVersion:
-    """A version of a platform's interface that this program speaks, and when the platform ends it."""
+    """A platform API version that this program uses, and its sunset date."""
 
     name: str
-    """As people know it: `Google Ads API v26`."""
+    """Display name: `Google Ads API v26`."""
     ends_on: date
-    """The first day on which it may be refused."""
+    """First day on which it may be refused."""
     page: str
-    """The vendor's page that says so."""
+    """Vendor page that documents the date."""
     is_estimate: bool = False
-    """Whether the vendor has not named a day yet, and this is the earliest that its habits allow."""
+    """Whether the vendor hasn't announced a date; `ends_on` is then the earliest its past releases suggest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a sink can take, as data, so that rules and plan never name a platform."""
+    """What a sink accepts, as data, so that rules and planning never name a platform."""
 
     batch: int
-    """Events in one request at most."""
+    """Maximum events per request."""
     click_ids: tuple[ClickIdKind, ...]
-    """The kinds it takes, preferred first; exactly one goes out."""
+    """Accepted kinds in order of preference; an event carries at most one."""
     contact_with: frozenset[ClickIdKind]
-    """The kinds that may carry hashed contact data with them."""
+    """Kinds that can be combined with hashed contact data."""
     opens_after_click: timedelta
-    """It refuses an event sent sooner after its click."""
+    """Minimum delay after the click before an event is accepted."""
     click_window: timedelta
-    """It forgets a click after this long, whatever the action's own window."""
+    """How long the platform keeps a click, regardless of the action's own window."""
     contact_window: timedelta
-    """It matches contact data alone only this long after the lead's creation."""
+    """How long after the lead's creation contact data alone can still match."""
     needs_personalization: bool
-    """Whether a refused `ad_personalization` keeps everything from it."""
+    """Whether a denied `ad_personalization` withholds the whole event."""
     resolve_after: timedelta
-    """How long after a submission its outcome is worth asking for."""
+    """How long after a submission to start polling for its outcome."""
     interchangeable: frozenset[ClickIdKind] = frozenset()
-    """Kinds that are forms of one id: of these the latest click goes out, whichever form it has."""
+    """Kinds that encode the same id; among these the latest click wins, whatever its form."""
     event_window: timedelta | None = None
-    """It refuses an event that happened longer ago than this; None where only the click's age counts."""
+    """Maximum age of an event; None if only the click's age matters."""
     source_windows: Mapping[str, timedelta] = field(default_factory=dict)
-    """The event window of those `Target.source`s that are given another."""
+    """Overrides of `event_window` by `Target.source`."""
     replay_within: timedelta | None = None
-    """It may count one key twice, so after a lost answer the same bytes go again only within this time; None where a
-    key counts once for good."""
+    """How long after a lost answer a replay is safe from double counting; None if a key only ever counts once."""
     takes_assumed_times: bool = True
-    """Whether it may get a time that is only assumed; one that forbids re-dating may not."""
+    """Whether assumed event times are allowed; False if the platform forbids re-dating."""
     corrects: Mapping[str, Correction] = field(default_factory=dict)
-    """What can be corrected afterwards, by the transport that carries it; empty where nothing can."""
+    """Supported corrections by transport; empty if none."""
     version: ApiVersion | None = None
-    """The version spoken, where the platform ends versions."""
+    """API version in use, if the platform sunsets versions."""
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────
 
 
 class OutcomeClass(StrEnum):
-    """What an answer means for a delivery and its destination; every member of every vendor enum has one."""
+    """What an answer means for a delivery and its destination; every vendor code maps to one member."""
 
     DONE = "done"
     DUPLICATE = "duplicate"
-    """Already there: done only where our ledger holds an earlier attempt of that key."""
+    """Already recorded; counts as done only if our ledger has an earlier attempt with that key."""
     RETRY = "retry"
     DEFER = "defer"
-    """Too soon; try again not before `Outcome.until` or `retry_after`."""
+    """Too early; try again no sooner than `Outcome.retry_after`."""
     EXPIRED = "expired"
     FIX_DATA = "fix_data"
     DROP = "drop"
     DROP_EXPECTED = "drop_expected"
-    """Dropped, and nothing to alarm anyone about: no such click, for contact-only rows."""
+    """Dropped without an incident, such as a click not found for a contact-only row."""
     FIX_CONFIG = "fix_config"
     BUG = "bug"
     UNKNOWN = "unknown"
@@ -356,23 +355,23 @@ class OutcomeClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one row, in our words and the platform's code."""
+    """Outcome of one row: our classification and the platform's code."""
 
     kind: OutcomeClass
     code: str
     message: str = ""
-    """The platform's sentence, without anything we sent; ids and codes only."""
+    """Human-readable detail; holds ids and codes, never anything we sent."""
     retry_after: timedelta | None = None
-    """The platform's own delay, where it named one."""
+    """Delay requested by the platform, if any."""
     of_target: bool = False
-    """Whether it is the conversion action that is wrong, and others of the destination may go on."""
+    """Whether the conversion action is at fault, so that the destination's other actions can continue."""
     final_after: timedelta | None = None
-    """Of a correction that is put off: how long after its conversion was sent the same answer is final."""
+    """For a deferred correction: how long after its conversion was sent the same answer becomes final."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Every row was taken in; what became of them is to be asked for later with the ticket."""
+    """Every row was accepted for processing; poll for the outcomes later with the ticket."""
 
     ticket: str
     warnings: tuple[str, ...] = ()
@@ -380,7 +379,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The outcome of every row, in the order they were sent."""
+    """The outcome of every row, in request order."""
 
     outcomes: tuple[Outcome, ...]
     warnings: tuple[str, ...] = ()
@@ -388,40 +387,40 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The request was refused whole and nothing of it was processed."""
+    """The whole request was refused and nothing was processed."""
 
     outcome: Outcome
     rows: tuple[int, ...] = ()
-    """The rows the answer blames, where it names any."""
+    """Suspect rows, if the answer names any."""
     unasked: bool = False
-    """Whether no request was made: the sink itself refuses what it was given."""
+    """Whether the sink refused the batch itself, without making a request."""
     warnings: tuple[str, ...] = ()
 
 
 UNREADABLE_EVENT = Refused(
     Outcome(OutcomeClass.BUG, "EVENT_CANNOT_BE_READ", "its frozen bytes are no event of this version"), unasked=True
 )
-"""What every sink says of frozen bytes that its present version cannot send."""
+"""Receipt for frozen bytes that a sink's current version cannot send."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No connection was made, so nothing can have arrived."""
+    """No connection was established, so nothing can have arrived."""
 
     reason: str
     unreachable: str = ""
-    """The address, where no connection to it comes about at all."""
+    """The address, if it cannot be reached at all."""
     is_unknown_host: bool = False
-    """Whether its host name does not exist, so that trying again in a moment is pointless."""
+    """Whether the host name does not exist, so that an immediate retry is pointless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Something was sent and no answer came back that says what became of it: it may have been taken or not."""
+    """A request was sent but no conclusive answer came back; it may or may not have been processed."""
 
     reason: str
     retry_after: timedelta | None = None
-    """The platform's own delay, where even such an answer names one."""
+    """Delay requested by the platform, if even an inconclusive answer gives one."""
 
 
 Receipt = Received | Answered | Refused | NotSent | Lost
@@ -429,12 +428,12 @@ Receipt = Received | Answered | Refused | NotSent | Lost
 
 @dataclass(frozen=True, slots=True)
 class StillPending:
-    """The platform has not finished with the request."""
+    """The platform is still processing the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartlyRefused:
-    """Some rows were refused and the answer does not say which."""
+    """Some rows were refused, but the answer does not identify them."""
 
     refused: int
     total: int
@@ -443,7 +442,7 @@ class PartlyRefused:
 
 @dataclass(frozen=True, slots=True)
 class Miscounted:
-    """The platform has finished with another number of rows than were sent, so that it speaks for none of them."""
+    """The platform processed a different number of rows than were sent, so no row's outcome is known."""
 
     counted: int
     total: int
@@ -451,7 +450,7 @@ class Miscounted:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The platform no longer knows the request; its outcome will never be known."""
+    """The platform no longer knows the request, so its outcome can never be resolved."""
 
     code: str
 
@@ -459,53 +458,53 @@ class Forgotten:
 Resolution = Answered | StillPending | PartlyRefused | Miscounted | Forgotten
 
 
-# ── what a platform knows of our configuration ───────────────────────────────────────────────────
+# ── configuration checks ─────────────────────────────────────────────────────────────────────────
 
 
 class CheckVerdict(StrEnum):
-    """What came of looking something up."""
+    """Verdict of one check."""
 
     VERIFIED = "verified"
     FAILED = "failed"
     DOUBTFUL = "look at"
-    """It may be right or wrong: a person should look at it."""
+    """May be right or wrong; needs a human."""
     UNREADABLE = "not readable"
-    """This access does not let us see it; it says nothing against sending."""
+    """Not visible with this access; does not block sending."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """One thing that was looked up with a platform."""
+    """Result of one check against a platform."""
 
     subject: str
-    """What was looked at, as `conversion action 987654321`."""
+    """What was checked, such as `conversion action 987654321`."""
     verdict: CheckVerdict
     said: str
-    """What was found, in a marketer's words."""
+    """What was found, worded for marketers."""
     advice: str = ""
-    """What to do about it; empty where there is nothing to do."""
+    """What to do about it; empty if no action is needed."""
     settles: str = ""
-    """The setting that need not be taken for granted any more, now that this is known."""
+    """The setting whose value is now known and no longer assumed."""
     is_notable: bool = False
-    """Whether a person wants to read it even where all is well."""
+    """Whether to show it even when all is well."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssumedTarget:
-    """What the settings take for granted about one conversion's target."""
+    """What the settings assume about one conversion's target."""
 
     conversion: str
-    """The configured id, for the words of a finding."""
+    """Configured conversion id, used in findings."""
     target: Target
     currency: str
     sends_value: bool
     sends_contact: bool
     click_window: timedelta | None
-    """The action's own click window as the settings have it; None where they do not say."""
+    """The action's click window according to the settings; None if unset."""
 
 
 def utc(moment: datetime) -> datetime:
-    """An aware time in UTC; a naive one is refused."""
+    """Convert an aware time to UTC; raise ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError("a time needs a zone")
     return moment.astimezone(UTC)

@@ -1,63 +1,63 @@
-"""What a look at a CRM found: how it answers, where things stand in its leads, what to write. Frozen, no I/O.
+"""Frozen results of surveying a CRM: how it answers, where its fields are, which settings to write. No I/O.
 
-Contact data never stands here. A text of a lead is shown by its shape, unless it is a status label, one of the
-answers that consent fields are known to have, a number, a date, or what reads as a source or channel.
+Never holds contact data. Text from leads is masked to its shape unless it is a status label, a known consent answer, a
+number, a date, or reads as a source or channel.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Suggestion = Mapping[str, "str | int | bool | list[str] | Suggestion"]
-"""A part of a settings file, nested as it is written there."""
+"""Part of a settings file, nested as in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPath:
-    """One dotted path that leads have."""
+    """One dotted path found in leads."""
 
     path: str
     filled: int
-    """On how many of the leads looked at it holds something."""
+    """How many of the surveyed leads have a value there."""
     shapes: tuple[str, ...]
-    """What stands there, masked: `text, 18 characters`, `date`, `number`."""
+    """Masked values: `text, 18 characters`, `date`, `number`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldMatch:
-    """Where one thing that is looked for stands."""
+    """Where one sought field was found."""
 
     field: str
-    """Its name under `oplead.fields`."""
+    """Name under `oplead.fields`."""
     path: str | None
-    """The candidate that holds it on most leads; None where none does."""
+    """The candidate path filled on most leads; None if none is."""
     filled: int
 
 
 @dataclass(frozen=True, slots=True)
 class SurveyedLabel:
-    """A status label, and how many leads have it."""
+    """A status label and how many leads have it."""
 
     label: str
-    """As most leads spell it; spellings that count as one label are one."""
+    """The most common spelling; spellings that count as one label are merged."""
     leads: int
     with_click_id: int
     masked: bool = False
-    """Whether `label` is only a shape in angle brackets, for it may be somebody's data: never to be written."""
+    """Whether `label` is a shape in angle brackets because it may be personal data; never write it to settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class FewValues:
-    """A path with only a few different values, as consent answers and channels have."""
+    """A path with only a few distinct values, such as consent answers or channels."""
 
     path: str
     values: Mapping[str, int]
-    """Each value, or its shape in angle brackets, and how many leads have it; `""` counts those without."""
+    """Leads by value, or by its shape in angle brackets; `""` counts leads without one."""
     consent: bool
-    """Whether its name or its values are those of a consent."""
+    """Whether the name or values look like a consent field."""
     granted: tuple[str, ...] = ()
-    """Of a consent's values those that usually mean yes, commonest first."""
+    """Consent values that usually mean yes, most common first."""
     refused: tuple[str, ...] = ()
-    """And those that usually mean no."""
+    """Consent values that usually mean no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class AmountSeen:
     path: str
     readable: int
     unreadable: int
-    """Texts that may mean two amounts, or none."""
+    """Values that are ambiguous or not an amount."""
     absent: int
 
 
@@ -79,45 +79,43 @@ class SourceSeen:
     """`""` for leads without one."""
     leads: int
     with_click_id: Mapping[str, int]
-    """Each kind of click id and how many leads have one."""
+    """Leads by kind of click id."""
     undecided: int
-    """Leads whose click-id field holds something that gives none."""
+    """Leads whose non-empty click-id field yields no id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found, and what to write."""
+    """What the survey found, and the settings it suggests."""
 
     leads: int = 0
-    """How many leads were looked at."""
     total: int | None = None
-    """How many there are, where the answers say so or all were read."""
+    """Leads in the source, if its answers say so or all were read."""
     requests: int = 0
-    """How many requests the look took."""
     paths: tuple[KeyPath, ...] = ()
     fields: tuple[FieldMatch, ...] = ()
     labels: tuple[SurveyedLabel, ...] = ()
     past_labels: tuple[str, ...] = ()
-    """Labels that leads had once, by their histories, and none of them has now."""
+    """Labels found only in histories, which no surveyed lead has now."""
     named: Mapping[str, int] = field(default_factory=dict)
-    """On how many leads something stands at each path that was asked about."""
+    """Leads with a value at each requested path."""
     few_values: tuple[FewValues, ...] = ()
     amounts: tuple[AmountSeen, ...] = ()
     sources: tuple[SourceSeen, ...] = ()
     how: tuple[str, ...] = ()
-    """What was found of access, pages and filters, a sentence each."""
+    """Findings on access, pagination and filters, one sentence each."""
     suspicions: tuple[str, ...] = ()
-    """What looks wrong: click ids cut short or lower-cased, a field empty on every lead, a list that may be cut."""
+    """Likely problems: truncated or lower-cased click ids, a field empty on every lead, a truncated list."""
     undecided: tuple[str, ...] = ()
-    """What could not be found out, each naming the setting to write."""
+    """What could not be determined; each entry names the setting to write."""
     minutes_first: float | None = None
-    """How long reading everything once will take at the allowed rate."""
+    """Estimated duration of the initial full read at the allowed rate."""
     minutes_nightly: float | None = None
-    """How long a usual night's reading will take."""
+    """Estimated duration of a typical nightly read."""
     suggestion: Suggestion = field(default_factory=dict)
-    """What to write under `oplead:`, the token and address aside; empty where the defaults do."""
+    """Settings to write under `oplead:`, without token and address; empty if the defaults suffice."""
 
     @property
     def usable(self) -> bool:
-        """Whether leads can be read whole with what is suggested."""
+        """Whether leads can be read in full with the suggested settings."""
         return not self.undecided

@@ -1,17 +1,17 @@
-"""Text for people: control characters taken out, and numbers with their nouns."""
+"""Text for humans: strip control characters, format counts."""
 
 import unicodedata
 
 _JOINERS = "\u200c\u200d"
-"""They only join letters and emojis."""
+"""Kept, since they only join letters and emojis."""
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _LINE_ENDS = frozenset({"Zl", "Zp"})
 
 
 def plain(text: str, *, keep: str = "") -> str:
-    """The text without control and format characters (C0, DEL, C1, bidi, zero width); a tab or line end is a space.
+    """Strip control and format characters (C0, DEL, C1, bidi, zero width); tabs and line ends become spaces.
 
-    What `keep` lists stays. https://www.unicode.org/reports/tr36/ lists what format characters can do.
+    Characters in `keep` are left alone. For the risks of format characters, see https://www.unicode.org/reports/tr36/.
     """
     if text.isprintable():
         return text
@@ -26,10 +26,10 @@ def _shown(letter: str) -> str:
 
 
 def number(count: int) -> str:
-    """1,269."""
+    """Format a count with thousands separators: `1,269`."""
     return f"{count:,}"
 
 
 def counted(count: int, one: str, several: str | None = None) -> str:
-    """1 lead, 1,269 leads."""
+    """Format a count with its noun: `1 lead`, `1,269 leads`."""
     return f"{number(count)} {one if count == 1 else several or f'{one}s'}"

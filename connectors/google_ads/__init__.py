@@ -1,1 +1,1 @@
-"""Google Ads: how it recognises people, what it takes, and the transports that carry conversions there."""
+"""Google Ads: identity rules, limits, and the two transports that upload conversions."""

@@ -1,4 +1,4 @@
-"""What Google Ads shows of an account, its conversion actions and its uploads: the GAQL that asks, and the findings."""
+"""GAQL queries for an account, its conversion actions and uploads, and the findings drawn from the results."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -19,8 +19,8 @@ _Category = enums.ConversionActionCategoryEnum.ConversionActionCategory
 _Uploads = enums.OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
 
 
-def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice: str, unknown: str) -> CheckFinding:  # noqa: FBT001 - what Google answers
-    """One thing that Google Ads shows to be right or wrong; None where it does not say."""
+def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice: str, unknown: str) -> CheckFinding:  # noqa: FBT001 - Google's answer
+    """Return the finding for a fact; `is_right` is None if Google Ads doesn't report it."""
     if is_right is None:
         return CheckFinding(subject, CheckVerdict.UNREADABLE, f"Google Ads does not say {unknown}")
     if is_right:
@@ -29,7 +29,7 @@ def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice
 
 
 def _member_name(member: object) -> str:
-    """A member's name; a value newer than the library is a bare number, and stays one."""
+    """Return an enum member's name; a value newer than the library is a bare number and stays one."""
     return str(getattr(member, "name", member))
 
 
@@ -55,7 +55,7 @@ _TRACKED = {
 def account_findings(
     customer: resources.Customer, customer_id: str, expected: Sequence[AssumedTarget]
 ) -> Iterator[CheckFinding]:
-    """Owner, tracking, auto-tagging and currency; terms and settings for contact data only where any is sent."""
+    """Check owner, tracking, auto-tagging and currency, and if contact data is sent, its terms and settings."""
     setting = customer.conversion_tracking_setting
     owner = setting.google_ads_conversion_customer.rpartition("/")[2]
     yield _fact(
@@ -134,20 +134,20 @@ ACTIONS_QUERY = (
     " conversion_action.value_settings.always_use_default_value"
     " FROM conversion_action"
 )
-"""Of every action, for others may count the same leads.
+"""Selects every action, since actions we don't use may count the same leads.
 
 https://developers.google.com/google-ads/api/fields/v26/conversion_action
 """
 
 _ASSUMED_WINDOW = 90
-"""Days of a click window where neither the settings nor Google say; the longest that Google offers."""
+"""Click window in days assumed if the settings don't give one; the longest Google offers."""
 _WINDOW_KEY = "click_window_days"
 
 
 def action_findings(
     found: resources.ConversionAction | None, action: str, customer_id: str, expected: Sequence[AssumedTarget]
 ) -> Iterator[CheckFinding]:
-    """Whether one action is as these conversions need it; None where the account shows no such action."""
+    """Check that one action suits these conversions; `found` is None if the account has no such action."""
     subject = f"conversion action {action}"
     if found is None:
         advice = "see its number in its address in Google Ads (ctId), and whether customer_id owns it"
@@ -173,7 +173,7 @@ def action_findings(
 
 
 def _readiness(found: resources.ConversionAction, subject: str, owner: str) -> Iterator[CheckFinding]:
-    """What an action needs to take conversions: its type, its status, its owner."""
+    """Check the type, status and owner that an action needs to accept conversions."""
     yield _fact(
         subject,
         {_Type.UPLOAD_CLICKS: True, _Type.UNSPECIFIED: None, _Type.UNKNOWN: None}.get(found.type_, False),
@@ -208,7 +208,7 @@ def _counting(found: resources.ConversionAction, subject: str, conversions: Sequ
 
 
 def _window(found: resources.ConversionAction, subject: str, expected: timedelta | None) -> CheckFinding:
-    """The window the settings give, against the action's own.
+    """Compare the click window in the settings with the action's own.
 
     https://support.google.com/google-ads/answer/3123169
     """
@@ -236,7 +236,7 @@ GOALS_QUERY = (
 """https://developers.google.com/google-ads/api/docs/conversions/goals/customer-goals"""
 
 Goals = Mapping[tuple[int, int], bool]
-"""Whether the goal of a category and an origin is one of the account's defaults."""
+"""Whether a goal is an account default, by category and origin."""
 _LEAD_CATEGORIES = frozenset(
     {
         _Category.SIGNUP,
@@ -251,7 +251,7 @@ _LEAD_CATEGORIES = frozenset(
         _Category.MESSAGE_LEAD,
     }
 )
-"""What a lead's own way consists of: an action of these counts the lead that ours count again."""
+"""Categories of a lead's journey: another action in one of these counts the same lead as ours."""
 _COUNTS = {
     _Counting.MANY_PER_CLICK: "counts every conversion of a click",
     _Counting.ONE_PER_CLICK: "counts one conversion per click",
@@ -264,7 +264,7 @@ _LONGEST_NAME = 80
 
 
 def standing(action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
-    """What an action is to Google: primary or not, bid on or not, how it counts, of which category and window."""
+    """Summarise an action: primary or secondary, used for bidding or not, counting, category and click window."""
     days = action.click_through_lookback_window_days
     is_bid_on, bidding = _bidding(action, goals)
     facts = [
@@ -280,12 +280,12 @@ def standing(action: resources.ConversionAction, conversions: Sequence[str], goa
 def bidding_findings(
     actions: Iterable[resources.ConversionAction], ours: Mapping[str, Sequence[AssumedTarget]], goals: Goals | None
 ) -> Iterator[CheckFinding]:
-    """Where bidding learns from several actions of one lead, or from none of ours.
+    """Warn if bidding learns from several actions that count one lead, or from none of ours.
 
     Args:
         actions: every action of the account.
-        ours: what the settings send, by the action's id.
-        goals: the account's; None where they cannot be read.
+        ours: configured targets by action id.
+        goals: the account's goals; None if they can't be read.
     """
     enabled = [(one, _bidding(one, goals)[0]) for one in actions if one.status == _Status.ENABLED]
     own = [(one, is_bid_on) for one, is_bid_on in enabled if str(one.id) in ours]
@@ -304,7 +304,7 @@ def bidding_findings(
 
 
 def _bidding(action: resources.ConversionAction, goals: Goals | None) -> tuple[bool | None, str]:
-    """Whether campaigns with the account's goals bid on an action, None where Google does not say; and in words."""
+    """Return whether campaigns using the account's goals bid on an action (None if unknown), and a description."""
     if "primary_for_goal" not in action:
         return None, "Google Ads does not say whether it is primary"
     if not action.primary_for_goal:
@@ -319,7 +319,7 @@ def _bidding(action: resources.ConversionAction, goals: Goals | None) -> tuple[b
 
 
 def _name(action: resources.ConversionAction) -> str:
-    """What people call it, with its category."""
+    """Return an action's name, or its id if unprintable, with its category."""
     name = action.name[:_LONGEST_NAME]
     category = _member_name(action.category).lower().replace("_", " ")
     return f"“{name}” ({category})" if name and name.isprintable() else f"{action.id} ({category})"
@@ -331,7 +331,7 @@ UPLOADS = {
     "uploads": "offline_conversion_upload_client_summary",
     "uploads by conversion action": "offline_conversion_upload_conversion_action_summary",
 }
-"""The two summaries, by kind of client: of all uploads, and of those to each conversion action."""
+"""Summary resources, both by client type: all uploads, and uploads per conversion action."""
 _UPLOAD_STATUSES = {
     _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, "excellent"),
     _Uploads.GOOD: (CheckVerdict.VERIFIED, "good"),
@@ -341,18 +341,18 @@ _UPLOAD_STATUSES = {
 
 
 def uploads_query(summary: str) -> str:
-    """The GAQL for one of the summaries."""
+    """Return the GAQL for one of the summaries."""
     fields = "client status total_event_count successful_event_count pending_event_count last_upload_date_time alerts"
     if summary == UPLOADS["uploads by conversion action"]:
         fields = f"conversion_action_id {fields}"
     listed = ", ".join(f"{summary}.{field}" for field in fields.split())
-    return f"SELECT {listed} FROM {summary}"  # noqa: S608 - no SQL, and all of it is written in this file
+    return f"SELECT {listed} FROM {summary}"  # noqa: S608 - GAQL, built only from constants in this file
 
 
 def upload_finding(
     summary: resources.OfflineConversionUploadClientSummary | resources.OfflineConversionUploadConversionActionSummary,
 ) -> CheckFinding:
-    """What Google Ads says of the uploads by one kind of client."""
+    """Return the finding for one client type's upload summary."""
     to = ""
     if isinstance(summary, resources.OfflineConversionUploadConversionActionSummary):
         to = f" to conversion action {summary.conversion_action_id}"
@@ -369,7 +369,7 @@ def upload_finding(
 
 
 def _alert(alert: resources.OfflineConversionAlert) -> str:
-    """An error's code and its share of the last day with uploads."""
+    """Format an error code with its share of the last day that had uploads."""
     error = resources.OfflineConversionError.pb(alert.error)
     family = error.WhichOneof("error_code")
     code = member_of(error, family) if family else "an error this release does not know"

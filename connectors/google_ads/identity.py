@@ -1,4 +1,4 @@
-"""How Google recognises people: contact data normalised by its rules, then hashed.
+"""Normalise and hash contact data by Google's matching rules.
 
 https://developers.google.com/data-manager/api/devguides/concepts/formatting
 """
@@ -7,18 +7,18 @@ from connectors.contact import clean_emails, clean_phones
 from connectors.records import Contact, Identifier, IdentifierKind
 
 MOST_IDENTIFIERS = 10
-"""Per event. https://developers.google.com/data-manager/api/devguides/limits"""
+"""Maximum per event: https://developers.google.com/data-manager/api/devguides/limits"""
 
-# No address (names, postcode, country). The Data Manager API's messages have one, and its guide shows it in an event:
-# https://developers.google.com/data-manager/api/devguides/events/send-events. But no page says that a click conversion
-# is matched by it, the Google Ads API refuses it for one, and postcode and country travel unhashed: they would stand in
-# the ledger and in frozen bytes, where only hashes of contact data do. Would change it: Google's word that matching of
-# offline conversions uses it, and an owner who takes a readable postcode on disk for it.
+# Addresses (names, postcode, country) are deliberately not sent. The Data Manager API accepts them, and its guide shows
+# one: https://developers.google.com/data-manager/api/devguides/events/send-events. But no page says that click
+# conversions match on them, the Google Ads API refuses them there, and postcode and country go unhashed: they would be
+# readable in the ledger and in frozen bytes, which otherwise hold only hashes of contact data. Revisit if Google
+# documents that offline conversions match on addresses and the owner accepts readable postcodes on disk.
 _DOTLESS = {"gmail.com", "googlemail.com"}
 
 
 def identify(contact: Contact) -> tuple[Identifier, ...]:
-    """The contact's e-mail addresses, then phone numbers, as Google matches them; each once, ten at most."""
+    """Return up to ten distinct identifiers: e-mail addresses, then phone numbers, normalised for Google."""
     emails = (normalize_email(address) for address in clean_emails(contact.emails))
     phones = clean_phones(contact.phones, country=contact.country)
     found = [Identifier.of(IdentifierKind.EMAIL, address) for address in emails if address]
@@ -27,9 +27,9 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
 
 
 def normalize_email(address: str) -> str | None:
-    """The address in lower case, without spaces; Gmail's also without dots and `+suffix`, which it ignores.
+    """Lower-case an address and strip spaces, and for Gmail also dots and `+suffix`, which Gmail ignores.
 
-    None where nothing is left before the @.
+    Returns None if the local part ends up empty.
     """
     local, _, domain = "".join(address.lower().split()).rpartition("@")
     if domain in _DOTLESS:

@@ -1,7 +1,7 @@
-"""What can be looked up with Google whichever transport sends.
+"""Checks against Google Ads, for either transport.
 
-Reading Google Ads needs an access that sending by the Data Manager API does not: where it is missing, findings are
-"not readable" and block nothing.
+Reading Google Ads needs access that sending through the Data Manager API doesn't; without it, findings are "not
+readable" and block nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,10 +50,10 @@ from connectors.records import (
 _SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
 _NAMES = {"data_manager": "Data Manager API", "google_ads_api": "Google Ads API"}
 _ENDPOINTS = {"data_manager": "google_ads.endpoint", "google_ads_api": "google_ads.ads_api_endpoint"}
-"""The setting that holds each transport's address."""
+"""Setting that holds each transport's address."""
 
 _ACCESS_CODES = frozenset({"PERMISSION_DENIED", "USER_PERMISSION_DENIED", "CUSTOMER_NOT_FOUND"})
-"""What Google answers about an account that it does not know, or that this service account may not use."""
+"""Codes for an account that doesn't exist or that this service account may not use."""
 _ACCESS_ADVICE = (
     "see that google_ads.customer_id is the account that owns the conversion actions, that login_customer_id beside it "
     "is the manager by which the service account has access (left out where it has access itself), and that the "
@@ -69,20 +69,20 @@ _ROW_CLASSES = {
     OutcomeClass.DROP,
     OutcomeClass.DROP_EXPECTED,
 }
-"""What may be answered about an invented conversion by an API that takes real ones."""
+"""Outcomes of a made-up conversion that show the API would accept real ones."""
 
 
 class GoogleInspector:
-    """The `Inspects` of a Google Ads customer; it changes nothing there."""
+    """`Inspects` for one Google Ads customer; read-only."""
 
     def __init__(self, options: GoogleOptions) -> None:
-        """Keep how to ask; nothing is read yet, so that what cannot be used becomes a finding."""
+        """Keep the options; nothing is read yet, so that unusable ones become findings."""
         self._options = options
         self._has_access = True
-        """False once Google answers that the account does not exist, or is closed to this service account."""
+        """False once Google answers that the account doesn't exist or is closed to this service account."""
 
     def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
-        """Whether key, account, conversion actions and transports are as the settings take them to be."""
+        """Check that key, account, conversion actions and transports match what the settings assume."""
         try:
             return list(self._findings(expected))
         except Misconfigured as error:
@@ -90,7 +90,7 @@ class GoogleInspector:
             return [CheckFinding("Google access", CheckVerdict.FAILED, str(error), advice)]
 
     def diagnose(self) -> Sequence[CheckFinding]:
-        """What Google Ads reports of recent uploads, by kind of client and by conversion action."""
+        """Return what Google Ads reports about recent uploads, by client type and by conversion action."""
         if not self._has_access:
             return []
         try:
@@ -109,7 +109,7 @@ class GoogleInspector:
         if key.verdict is CheckVerdict.FAILED:
             return
         transports = list(self._transports(expected))
-        has_advice = any(each.advice == _ACCESS_ADVICE for each in transports)  # once is enough
+        has_advice = any(each.advice == _ACCESS_ADVICE for each in transports)  # give it only once
         for each in self._account(expected):
             yield replace(each, advice="") if has_advice and each.advice == _ACCESS_ADVICE else each
         if self._has_access:
@@ -166,7 +166,7 @@ class GoogleInspector:
         yield from checks.bidding_findings(actions, by_action, goals)
 
     def _goals(self) -> checks.Goals | None:
-        """The account's goals; None where this access cannot read them."""
+        """Return the account's goals; None if this access can't read them."""
         rows = self._rows(checks.GOALS_QUERY, "goals")
         if isinstance(rows, CheckFinding):
             return None
@@ -181,7 +181,7 @@ class GoogleInspector:
         return found or [CheckFinding(subject, CheckVerdict.VERIFIED, "none yet")]
 
     def _transports(self, expected: Sequence[AssumedTarget]) -> Iterator[CheckFinding]:
-        """Try both with the first conversion's action; without any there is nothing to name."""
+        """Try both transports with the first conversion's action; without one there is no target to use."""
         options = replace(self._options, validate_only=True)
         for target in [each.target for each in expected[:1]]:
             sinks: dict[str, ConversionSink] = {
@@ -194,13 +194,13 @@ class GoogleInspector:
 
     @cached_property
     def _reader(self) -> tuple[AdsClient, ServiceAccount]:
-        """What reads the account; raises Misconfigured where the key file or the endpoint cannot be used."""
+        """Client and service account for reading; raises Misconfigured if the key file or endpoint is unusable."""
         options = self._options
         client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
         return client, ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
 
     def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
-        """The account's rows that a query finds; a finding where this access gives none, which blocks no sending."""
+        """Return the account's rows for a query, or a "not readable" finding, which never blocks sending."""
         client, account = self._reader
         advice = ""
         try:
@@ -218,8 +218,8 @@ class GoogleInspector:
 
 
 def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
-    """What a sink that only validates is answered about one invented conversion."""
-    # Only an action of the account can be named; nothing else of the conversion exists.
+    """Submit one made-up conversion through a validate-only sink."""
+    # The target must be a real action of the account; nothing else in the conversion exists.
     event = Event(
         key=DeliveryKey("oplead-sync-check"),
         target=target,
@@ -233,7 +233,7 @@ def _validate_one(sink: ConversionSink, target: Target) -> Receipt:
 
 
 def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> CheckFinding:
-    """What the answer about one invented conversion says of a transport; of one that is not `in_use` it never fails."""
+    """Judge a transport by its answer to one made-up conversion; never FAILED for one that is not `in_use`."""
     subject, name = f"transport {transport}", _NAMES[transport]
     match receipt:
         case NotSent(unreachable=address) if address and in_use:

@@ -1,4 +1,4 @@
-"""Google Ads as a `ConversionSink`, by either transport."""
+"""`ConversionSink` for Google Ads over either transport."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -11,50 +11,47 @@ from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identif
 
 
 class GoogleSink:
-    """The `ConversionSink` of a Google Ads customer, which also `Adjusts`.
+    """`ConversionSink` and `Adjusts` for one Google Ads customer.
 
-    What was sent by one interface is replayed and resolved by it, whatever carries conversions now. The other
-    interface's library is loaded only where something sent by it is left.
+    Replays and resolves each delivery over the transport that sent it, whichever is configured now. The other
+    transport's library is imported only when one of its deliveries is left.
     """
 
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Make the present interface ready. A call ends soon after `cancel_token` raises.
+        """Set up the configured transport; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured where the key file or an address cannot be used.
+        Raises Misconfigured if the key file or an address is unusable.
         """
         self._by: Callable[[Transport], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
         self._present = self._by(options.transport)
 
     @property
     def limits(self) -> Limits:
-        """What the present interface takes."""
+        """Limits of the configured transport."""
         return self._present.limits
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """The contact's e-mails and phones by Google's rules."""
+        """Hash the contact's e-mails and phones by Google's rules."""
         return self._present.identify(contact)
 
     def encode(self, event: Event) -> bytes:
-        """The event's bytes for the present interface."""
+        """Encode an event for the configured transport."""
         return self._present.encode(event)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send frozen events by the interface they were frozen for."""
+        """Send frozen events over the transport they were encoded for."""
         return self._by(_transport(target)).submit(target, batch)
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """The correction's bytes for the interface that carries it.
-
-        Raises ValueError for what that interface cannot correct.
-        """
+        """Encode a correction for its target's transport; raise ValueError if that cannot carry it."""
         return self._by(_transport(adjustment.target)).encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send frozen corrections by the interface they were frozen for, whatever carries conversions now."""
+        """Send frozen corrections over the transport they were encoded for."""
         return self._by(_transport(target)).adjust(target, batch)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
-        """Ask what became of a request; only the Data Manager API answers later, so only it gives tickets."""
+        """Resolve a ticket; only the Data Manager API answers asynchronously, so only it issues tickets."""
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
@@ -63,7 +60,7 @@ def _transport(target: Target) -> Transport:
 
 
 def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelToken | None) -> Adjusts:
-    # Each vendor library is heavy and slow to load.
+    # Imported lazily: each vendor library is slow to load.
     match transport:
         case "data_manager":
             from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415

@@ -1,1 +1,1 @@
-"""Meta: how it recognises people, what it takes, and the sink that carries conversions there."""
+"""Meta: identity rules, limits, and the sink that uploads conversions."""

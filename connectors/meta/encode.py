@@ -1,7 +1,4 @@
-"""What the Conversions API takes: its limits as data, events as its JSON, and what it would refuse of them.
-
-Loads nothing of Meta's library.
-"""
+"""Conversions API limits, event encoding, and local checks for what Meta would refuse; imports no Meta library."""
 
 import json
 import math
@@ -25,17 +22,16 @@ from connectors.records import (
 )
 
 _MARGIN = timedelta(hours=4)
-"""Less than Meta allows: one event that grows too old on its way takes its whole request with it."""
+"""Safety margin within Meta's windows: one event that expires on its way makes Meta refuse the whole request."""
 
 GRAPH_API = ApiVersion(
     "Graph API v26.0",
-    # The Conversions API ends with the Marketing API's versions, about a year after each came out, and not with
-    # Graph's two years. No day is named for v26.0 of 2026-07-29; the last three lived 370 days at least.
+    # Conversions API versions end with the Marketing API's, about a year after release, not after Graph's two years.
+    # No date is announced for v26.0, released 2026-07-29; the last three versions lasted at least 370 days.
     date(2027, 8, 3),
     "https://developers.facebook.com/docs/marketing-api/marketing-api-changelog/versions",
     is_estimate=True,
 )
-"""The version spoken."""
 
 META = Limits(
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/using-the-api
@@ -44,10 +40,10 @@ META = Limits(
     interchangeable=frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID}),
     contact_with=frozenset({ClickIdKind.LEAD_ID, ClickIdKind.FBC, ClickIdKind.FBCLID}),
     opens_after_click=timedelta(0),
-    # Meta names no age at which a click or a person is forgotten. The year is ours, so that ids do not stay for ever.
+    # Meta documents no expiry for clicks or contact data; a year is our choice, so that ids aren't kept forever.
     click_window=timedelta(days=365),
     contact_window=timedelta(days=365),
-    # It has no field for consent, so personalisation cannot be refused to it while the rest is granted.
+    # It has no consent field, so personalisation can't be denied separately.
     needs_personalization=True,
     resolve_after=timedelta(0),
     # "If any event_time in data is greater than 7 days in the past, we return an error for the entire request"
@@ -55,7 +51,7 @@ META = Limits(
     event_window=timedelta(days=7) - _MARGIN,
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/offline-events
     source_windows={"physical_store": timedelta(days=62) - _MARGIN},
-    # One event_id and event_name count once for 48 hours, promised for a browser's event and a server's only.
+    # The same event_id and event_name count once within 48 hours, documented only for browser-server pairs.
     # https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events
     replay_within=timedelta(hours=48),
     # "Do not attempt to backfill more than 7 days by modifying event_time"
@@ -63,10 +59,9 @@ META = Limits(
     takes_assumed_times=False,
     version=GRAPH_API,
 )
-"""The Conversions API's."""
 
 FUNNEL = "crm"
-"""The `Target.source` of a stage of Conversion Leads, for leads of Meta's own forms."""
+"""`Target.source` of a Conversion Leads stage, for leads from Meta's own forms."""
 
 IDENTIFIERS = {
     IdentifierKind.EMAIL: "em",
@@ -77,9 +72,9 @@ IDENTIFIERS = {
     IdentifierKind.POSTCODE: "zp",
     IdentifierKind.COUNTRY: "country",
 }
-"""Where each hash goes in `user_data`."""
+"""Field of each hash in `user_data`."""
 
-# Without both, an event is taken and not counted as a stage, with no error:
+# Without both, Meta accepts the event but silently doesn't count it as a stage:
 # https://developers.facebook.com/documentation/ads-commerce/conversions-api/conversion-leads-integration/payload-specification
 _FUNNEL_DATA = {"event_source": "crm", "lead_event_source": "Oplead"}
 
@@ -87,14 +82,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode(event: Event) -> bytes:
-    """The event as canonical JSON: sorted keys, no spaces.
+    """Return the event as canonical JSON: sorted keys, no spaces.
 
-    The same event gives the same bytes, whatever the order of its identifiers. No IP address, browser or test code
-    is ever sent.
+    Equal events give equal bytes, whatever the order of their identifiers. Never sends IP addresses, browser data or
+    test codes.
 
     Raises:
-        ValueError: a kind of click id that Meta does not take, an fbclid without the time of its click, a lead_id or
-            a value that is no number.
+        ValueError: Meta doesn't accept this kind of click id, an fbclid has no click time, or a lead_id or value is not
+            a number.
     """
     funnel = event.target.source == FUNNEL
     value = {"value": float(event.value.amount), "currency": event.value.currency} if event.value else {}
@@ -123,7 +118,7 @@ def _click_id(click: ClickId | None) -> dict[str, object]:
 
 
 def _fbc(click: ClickId) -> str:
-    """The cookie's form of a bare fbclid: index 1 where a server makes it, then the click in milliseconds.
+    """Format a bare fbclid like the `_fbc` cookie: index 1 when made by a server, then the click in milliseconds.
 
     https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/fbp-and-fbc
     """
@@ -140,7 +135,7 @@ def _hashes(identifiers: Sequence[Identifier]) -> dict[str, list[str]]:
 
 
 def _since_epoch(moment: datetime, unit: timedelta) -> int:
-    """Whole units since 1970, rounded down."""
+    """Return whole units since 1970, rounded down."""
     return (utc(moment) - _EPOCH) // unit
 
 
@@ -152,11 +147,11 @@ _CUSTOM = {"order_id", "value", "currency", "event_source", "lead_event_source"}
 
 _NAME = re.compile(r"\s*\S.*", re.DOTALL)
 _ID = re.compile(r".{1,64}", re.DOTALL)
-# Those that need nothing we do not have: `website` needs the visitor's browser, `app` and `business_messaging` more.
+# Sources we have the data for: `website` needs the visitor's browser, `app` and `business_messaging` need more.
 # https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/server-event
 _SOURCE = re.compile(r"email|phone_call|chat|physical_store|system_generated|other")
 _SECONDS = range(int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()), int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()))
-"""No time in milliseconds lies in these years."""
+"""Years 2000 to 2100; a time in milliseconds never falls in this range."""
 _LEAD_IDS = range(10**14, 10**17)
 """15 to 17 digits."""
 _FBC = re.compile(r"fb\.[0-9]\.[0-9]{13}\.[!-~]+", re.ASCII)
@@ -179,24 +174,21 @@ _FAULTS = {
     "HASH": "its contact data is not hashed by SHA-256",
     "IDENTIFIERS": "what is known of the person is too little for Meta",
 }
-"""What Meta would refuse an event for."""
+"""Faults for which Meta would refuse an event."""
 _LEAD_FAULTS = {"VALUE", "PURCHASE", "FBC", "LEAD_ID", "IDENTIFIERS"}
-"""Those that a lead's data can have; the others are bugs of ours."""
+"""Faults that lead data can cause; any other is our bug."""
 
 
 def read(text: str) -> Fields:
-    """A frozen event's fields.
-
-    Raises ValueError where its text is no event.
-    """
+    """Parse a frozen event; raise ValueError if the text isn't one."""
     event = json.loads(text)
     if not isinstance(event, dict):
-        raise ValueError("an event is an object")  # noqa: TRY004 - one error for whatever cannot be read
+        raise ValueError("an event is an object")  # noqa: TRY004 - one exception type for anything unreadable
     return event
 
 
 def refusal(events: Sequence[Fields]) -> Refused | None:
-    """The first fault found, with every event that has the same; None where there is none."""
+    """Return a refusal for the first fault found, with every event whose first fault is the same; None if clean."""
     faults = [next(_faults(event), None) for event in events]
     first = next(filter(None, faults), None)
     if first is None:

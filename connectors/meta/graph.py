@@ -1,4 +1,4 @@
-"""Calls to Meta's Graph API by its SDK, each account on its own, the token kept out of logs and addresses."""
+"""Graph API calls through Meta's SDK, isolated per account, with the token kept out of logs and URLs."""
 
 import logging
 import re
@@ -18,23 +18,23 @@ from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, restrai
 
 @dataclass(frozen=True, slots=True)
 class MetaOptions:
-    """How one dataset is reached."""
+    """Connection options for one dataset."""
 
     dataset_id: str
     """Digits, as Events Manager shows them."""
     access_token: str = field(repr=False)
     app_secret: str | None = field(default=None, repr=False)
-    """The secret of the token's app, where that app demands proof of it."""
+    """Secret of the token's app, if the app requires `appsecret_proof`."""
     graph_url: str = "https://graph.facebook.com"
     version: str = "v26.0"
-    """The Graph API's version; for the Conversions API Meta ends it after about a year, as the Marketing API's.
+    """Graph API version; for the Conversions API it ends after about a year, like the Marketing API's.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
     """
     validate_only: bool = False
-    """Check events on this machine and send none."""
+    """Check events locally and send none."""
     timeout: tuple[float, float] = (10.0, 60.0)
-    """Seconds to wait for a connection, and for each part of an answer."""
+    """Connect timeout, and timeout for each read, in seconds."""
 
 
 _DATASET = re.compile(r"[0-9]{1,20}")
@@ -43,16 +43,16 @@ _SECRET = re.compile(r"[!-~]+")
 
 
 class Graph:
-    """The Graph API as one account's token sees it.
+    """The Graph API with one account's token.
 
-    Each call has a session and a connection of its own: nothing is shared between accounts, and none is kept that
-    may be dead and make a request look sent.
+    Each call opens its own session and connection: accounts share nothing, and no kept-alive connection can be dead and
+    make a request look sent.
     """
 
     def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Check how the dataset is to be reached; nothing is called. A call ends soon after `cancel_token` raises.
+        """Check the options without making a call; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured where that cannot work.
+        Raises Misconfigured if the address, dataset, version or token is malformed.
         """
         _keep_addresses_out_of_logs()
         self._url = checked_address(options.graph_url, "Meta's Graph address")
@@ -68,9 +68,9 @@ class Graph:
         self._cancel_token = cancel_token
 
     def post_events(self, dataset_id: str, events: Sequence[str]) -> requests.Response:
-        """Send events, each as its JSON text, which the library then leaves as it is.
+        """Send events, each as JSON text, which the library passes on unchanged.
 
-        The token travels in the body. Raises requests.RequestException where no whole answer came.
+        The token travels in the body. Raises requests.RequestException if no complete answer arrived.
         https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events
         """
         with self._session() as session:
@@ -80,10 +80,7 @@ class Graph:
             return self._exchange(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
 
     def get(self, *path: str, **params: str) -> requests.Response:
-        """Read something; the token travels in a header.
-
-        Raises requests.RequestException where no whole answer came.
-        """
+        """GET a path with the token in a header; raise requests.RequestException if no complete answer arrived."""
         with self._session() as session:
             session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
             asked = {**params, **_proof(session)}
@@ -109,18 +106,18 @@ class Graph:
         )
         session.GRAPH = self._url
         with closing(session.requests):
-            session.requests.params.clear()  # the library's place for the token: every address
+            session.requests.params.clear()  # the library puts the token here, in every URL
             restrain(session.requests, self._url)
             session.requests.hooks["response"].append(_hand_over)
             yield session
 
     def _api(self, session: FacebookSession) -> FacebookAdsApi:
-        """Never by `FacebookAdsApi.init()`, which changes the whole process: its one token, its crash handler."""
+        """Avoid `FacebookAdsApi.init()`, which sets a process-wide token and crash handler."""
         return FacebookAdsApi(session, api_version=self._options.version)
 
 
 class _AnsweredError(Exception):
-    """Takes an answer past the library's reading of it."""
+    """Carries an answer past the library's own parsing."""
 
     def __init__(self, response: requests.Response) -> None:
         super().__init__("answered")
@@ -128,13 +125,13 @@ class _AnsweredError(Exception):
 
 
 def _hand_over(response: requests.Response, **_sent: object) -> None:
-    """Read the whole answer, so that a cut one is no answer, and end the library's work there."""
+    """Read the whole answer, so that a truncated one raises, and bypass the library's parsing."""
     _ = response.content
     raise _AnsweredError(response)
 
 
 def _proof(session: FacebookSession) -> dict[str, str]:
-    """That the caller knows the secret of the token's app.
+    """Return the proof that the caller knows the app secret, if one is set.
 
     https://developers.facebook.com/docs/graph-api/guides/secure-requests
     """
@@ -142,6 +139,6 @@ def _proof(session: FacebookSession) -> dict[str, str]:
 
 
 def _keep_addresses_out_of_logs() -> None:
-    """urllib3 logs addresses, and that of one call, the one that asks about the token, has the token in it."""
+    """Silence urllib3, which logs URLs: that of `debug_token` contains the token."""
     for name in ("urllib3.connection", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""How Meta recognises people: contact data normalised by its rules, then hashed.
+"""Normalise and hash contact data by Meta's matching rules.
 
 https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/customer-information-parameters
 """
@@ -13,7 +13,7 @@ from connectors.records import Contact, Identifier, IdentifierKind
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
 _BETWEEN_CIVILITIES = {"et", "ou", "&"}
 _NO_NAME = {"anonyme", "inconnu", "inconnue", "nan", "nc", "neant", "none", "null", "néant"}
-"""What people and exports write where nothing is known."""
+"""Placeholders that people and exports write for a missing name."""
 
 _ARRONDISSEMENT = re.compile(
     r"\d+\s*(?:er|re|ère|nd|nde|e|è|eme|ème|ième|ieme)?\b|\barr(?:t|dt|ondissement)?\b|\bcedex\b"
@@ -31,21 +31,20 @@ _POSTCODES = {
     "IT": re.compile(r"(?:it?)?([0-9]{5})"),
     "MC": re.compile(r"(?:mc)?([0-9]{5})"),
     "US": re.compile(r"(?:us)?([0-9]{5})(?:[0-9]{4})?"),
-    # Area, district and sector: SW1A 1AA is in the sector SW1A 1.
+    # Area, district and sector: SW1A 1AA is in sector SW1A 1.
     "GB": re.compile(r"([a-z]{1,2}[0-9][0-9a-z]?[0-9])[a-z]{2}"),
 }
-"""Postcodes without spaces and dashes, with the country's sign before them where people write one; what Meta gets of
-each: five digits in the United States, the sector in the United Kingdom."""
+"""Compact postcodes with an optional country prefix; the group is what Meta gets (US: five digits, GB: the sector)."""
 _OTHER_POSTCODE = re.compile(r"((?=[a-z]*[0-9])[0-9a-z]{3,10})")
 _NO_COUNTRY = re.compile(r"([0-9]{5})")
 _DIGITS_OF_A_POSTCODE = 5
 
 
 def identify(contact: Contact) -> tuple[Identifier, ...]:
-    """The contact's data as Meta matches it, each once; nothing at all where it would not identify a person.
+    """Return the contact's distinct identifiers, or none if they wouldn't identify a person.
 
-    Enough is an e-mail, a phone, or first and last name with a postcode or city: Meta refuses less, and with it the
-    whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
+    Meta requires an e-mail, a phone, or first and last name with a postcode or city; an event with less makes it refuse
+    the whole request. https://developers.facebook.com/documentation/ads-commerce/conversions-api/best-practices
     """
     region = region_of(contact.country)
     postcode = _postcode(contact.postcode, region)
@@ -66,7 +65,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
 
 
 def is_enough(kinds: set[IdentifierKind]) -> bool:
-    """Whether identifiers of these kinds identify a person, by Meta's rule."""
+    """Return whether identifiers of these kinds suffice to identify a person by Meta's rules."""
     if kinds & {IdentifierKind.EMAIL, IdentifierKind.PHONE}:
         return True
     named = {IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME} <= kinds
@@ -74,9 +73,9 @@ def is_enough(kinds: set[IdentifierKind]) -> bool:
 
 
 def _name(typed: str | None) -> str | None:
-    """Lower case, letters alone, accents kept, without a civility before it.
+    """Reduce a name to lower-case letters, keeping accents, without a leading title (M., Mme).
 
-    Spaces inside go as punctuation does: its page does not say so, Meta's own normaliser does it.
+    Removes inner spaces like punctuation, which Meta's page doesn't mention but its own normaliser does:
     https://github.com/facebook/capi-param-builder
     """
     words = _lower(typed).split()
@@ -92,16 +91,17 @@ def _name(typed: str | None) -> str | None:
 
 
 def _city(typed: str | None) -> str | None:
-    """Lower case, letters alone, accents kept, without arrondissement or Cedex."""
+    """Reduce a city to lower-case letters, keeping accents, without arrondissement or Cedex."""
     city = _ROMAN_ARRONDISSEMENT.sub(r"\g<city>", _lower(typed))
     letters = _letters(_ARRONDISSEMENT.sub(" ", city))
     return None if letters in _NO_NAME else letters
 
 
 def _postcode(typed: str | None, region: str | None) -> str | None:
-    """Lower case, without spaces, dashes, Cedex and the country's sign, in the form its country has.
+    """Lower-case a postcode, strip spaces, dashes, Cedex and country prefix, and check its country's format.
 
-    A French one gets back the first 0 that a spreadsheet took; where nobody knows the country, five digits do.
+    Restores a leading 0 that a spreadsheet dropped from a French one. If the country isn't recognised, accepts five
+    digits.
     """
     compact = re.sub(r"[\s-]", "", _CEDEX.sub("", _lower(typed)))
     shape = _NO_COUNTRY if region is None else _POSTCODES.get(region, _OTHER_POSTCODE)
@@ -115,11 +115,11 @@ def _postcode(typed: str | None, region: str | None) -> str | None:
 
 
 def _lower(typed: str | None) -> str:
-    """Lower case, composed accents, no invisible characters; nothing where it is too long for a name or place."""
+    """Lower-case, compose accents, drop invisible characters; return "" if too long for a name or place."""
     text = unicodedata.normalize("NFKC", typed if typed and len(typed) <= LONGEST_FIELD else "").lower()
     return unicodedata.normalize("NFC", "".join(each for each in text if unicodedata.category(each) != "Cf"))
 
 
 def _letters(text: str) -> str | None:
-    """Its letters and their marks, of any alphabet; None where there are none."""
+    """Keep letters and combining marks of any alphabet; None if there are none."""
     return "".join(each for each in text if unicodedata.category(each)[0] in "LM") or None

@@ -1,4 +1,4 @@
-"""What Meta's answers mean, for a request and for the rows in it."""
+"""Interpret Meta's answers, for a request and its rows."""
 
 import json
 import math
@@ -15,12 +15,12 @@ from connectors.records import Answered, Lost, Outcome, OutcomeClass, Receipt, R
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an error means to us, and in our words: Meta's are localised and may quote what was sent."""
+    """Our class and wording for an error, since Meta's messages are localised and may quote what was sent."""
 
     kind: OutcomeClass
     words: str
     advice: str = ""
-    """What to do about it, where that is always the same."""
+    """What to do about it, if that is always the same."""
 
 
 INVALID_PARAMETER = 100
@@ -62,7 +62,7 @@ CODES: Mapping[int, Meaning] = {
     803: NO_DATASET,
     2635: Meaning(OutcomeClass.FIX_CONFIG, "this version of the Graph API is no longer served"),
 }
-"""By code, whatever the subcode; those of 100 and 190 say more."""
+"""Meanings by code, whatever the subcode, except for 100 and 190, whose subcodes matter."""
 
 TOKEN_SUBCODES: Mapping[int, Meaning] = {
     458: Meaning(OutcomeClass.FIX_CONFIG, "the access token's app was removed"),
@@ -73,7 +73,7 @@ TOKEN_SUBCODES: Mapping[int, Meaning] = {
     467: Meaning(OutcomeClass.FIX_CONFIG, "the access token is invalid"),
     492: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user has lost a role the token needs"),
 }
-"""Of code 190."""
+"""Meanings of code 190 by subcode."""
 
 PARAMETER_SUBCODES: Mapping[int, Meaning] = {
     33: NO_DATASET,
@@ -95,16 +95,19 @@ PARAMETER_SUBCODES: Mapping[int, Meaning] = {
     2804050: Meaning(OutcomeClass.FIX_DATA, "too little is known of a person"),
     **dict.fromkeys((2804064, 2804066, 2804072, 2804087, 2804116, 2804131, 2804132), _OF_MESSAGING),
 }
-"""Of code 100; any other may be any event's fault."""
+"""Meanings of code 100 by subcode; any other may be any event's fault."""
 
 
 def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> Meaning:
-    """What an error means that came with a status below 500; whatever is not known needs a human, never a guess.
+    """Return the meaning of an error with a status below 500; unknown codes need a human, never a guess.
 
-    What Meta calls transient (`passing`) says when to come back, not whether the events were taken. So it has a refusal
-    that is known wait instead of stopping anything, and leaves the answer lost where the code is not known to be one.
-    `blames_secret`: it names `appsecret_proof`, which has no code of its own:
-    https://github.com/facebook/facebook-python-business-sdk/issues/528
+    Args:
+        code: the error's code.
+        subcode: the error's subcode, if any.
+        passing: whether Meta calls it transient, which leaves open whether the events were recorded. A known refusal
+            becomes a retry; an unknown code leaves the outcome lost.
+        blames_secret: whether it mentions `appsecret_proof`, which has no code of its own:
+            https://github.com/facebook/facebook-python-business-sdk/issues/528
     """
     if code == INVALID_PARAMETER:
         meaning = WRONG_SECRET if blames_secret else PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)
@@ -118,13 +121,13 @@ def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: 
 
 
 _ROW = re.compile(r"\$\[\\?['\"]data\\?['\"]\]\[([0-9]{1,4})\]")
-"""`$['data'][3]['user_data']`: how an answer names an event.
+"""Matches `$['data'][3]['user_data']`, the path by which an answer identifies an event.
 
 https://github.com/facebookincubator/ConversionsAPI-Tag-for-GoogleTagManager/issues/20
 """
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _USAGE = ("X-Business-Use-Case-Usage", "X-Business-Use-Case")
-"""The header that says when calls are welcome again; its name stands in two forms on Meta's pages."""
+"""Header with the time until calls are allowed again; Meta's docs give it under two names."""
 _LONGEST_WAIT = timedelta(days=7)
 NEAR_ITS_END = "Meta warns that the version of its API that is spoken here is over or near its end"
 INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards every event is refused, and waits."
@@ -132,33 +135,33 @@ INSTALL_A_NEWER = "Install a newer oplead-sync before Meta ends it: afterwards e
 
 @dataclass(frozen=True, slots=True)
 class GraphError:
-    """An error of Meta's own, reduced to codes and numbers."""
+    """A Meta error, reduced to codes and numbers."""
 
     http: int
     code: int
     subcode: int | None
     meaning: Meaning
     rows: tuple[int, ...]
-    """The events it names, from 0."""
+    """Zero-based indices of the suspect rows."""
     trace: str | None
-    """What Meta's support finds the call by, for a while."""
+    """`fbtrace_id`, by which Meta support can find the call for a while."""
     retry_after: timedelta | None
 
     @property
     def codes(self) -> str:
-        """`100/33`: the code, with the subcode where there is one."""
+        """The code, with the subcode if there is one: `100/33`."""
         return f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
 
     @property
     def outcome(self) -> Outcome:
-        """What it means for the whole request, or for the events it blames."""
+        """Outcome for the whole request, or for its suspect rows."""
         kind = self.meaning.kind
         wait = self.retry_after if kind is OutcomeClass.RETRY else None
         words = ": ".join(filter(None, (self.meaning.words, self.meaning.advice)))
         return Outcome(kind, self.codes, _message(words, self.trace), wait)
 
     def receipt(self, sent: int) -> Refused | Lost:
-        """The answer to a request of `sent` events."""
+        """Return the receipt of a request of `sent` events."""
         if self.is_inconclusive:
             return Lost(f"HTTP {self.http} with Meta's error {self.codes}", self.retry_after)
         of_rows = self.meaning.kind in {OutcomeClass.FIX_DATA, OutcomeClass.EXPIRED}
@@ -166,14 +169,14 @@ class GraphError:
 
     @property
     def is_inconclusive(self) -> bool:
-        """Whether nobody knows what was done: a server that fails may have taken the events before it failed."""
+        """Whether the events may have been processed: a failing server may have recorded them first."""
         return self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.meaning.kind is OutcomeClass.UNKNOWN
 
 
 def receipt(response: requests.Response, sent: int) -> Receipt:
-    """What an answer says of a request of `sent` events.
+    """Return the receipt of a request of `sent` events.
 
-    Received is all Meta says: neither matched to a person nor attributed to an ad.
+    Meta only confirms that events were received, not that they matched a person or were attributed to an ad.
     """
     found = _receipt(response, sent)
     if isinstance(found, Lost) or not warns_of_its_end(response):
@@ -198,7 +201,7 @@ def _receipt(response: requests.Response, sent: int) -> Answered | Refused | Los
 
 
 def warns_of_its_end(response: requests.Response) -> bool:
-    """Whether Meta warns that it ends this version of the API soon, or has ended it and took the call all the same.
+    """Return whether Meta warns that this API version ends soon, or has ended although the call was still served.
 
     https://developers.facebook.com/docs/marketing-api/overview/versioning
     """
@@ -206,7 +209,7 @@ def warns_of_its_end(response: requests.Response) -> bool:
 
 
 def read_object(response: requests.Response) -> Mapping[str, object] | None:
-    """The JSON object an answer is; None where it is something else."""
+    """Parse an answer as a JSON object; None if it is anything else."""
     try:
         answer = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -215,7 +218,7 @@ def read_object(response: requests.Response) -> Mapping[str, object] | None:
 
 
 def read_error(response: requests.Response) -> GraphError | None:
-    """The error Meta itself gave, whatever the HTTP status; None where there is none with a code."""
+    """Return Meta's own error, whatever the HTTP status; None if there is none with a code."""
     match read_object(response):
         case {"error": {"code": int() as code, **error}} if not isinstance(code, bool):
             subcode = error.get("error_subcode")
@@ -240,7 +243,7 @@ def read_error(response: requests.Response) -> GraphError | None:
 
 
 def _wait(headers: Mapping[str, str]) -> timedelta | None:
-    """The longest `estimated_time_to_regain_access` of any business, which is in minutes.
+    """Return the longest `estimated_time_to_regain_access` (in minutes) of any business.
 
     https://developers.facebook.com/documentation/ads-commerce/marketing-api/overview/rate-limiting
     """
@@ -269,5 +272,5 @@ def _trace(trace: object) -> str | None:
 
 
 def _text(value: object) -> str:
-    """A text to search; `error_data` comes as an object or as a text."""
+    """Return a value as searchable text; `error_data` may be an object or a string."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

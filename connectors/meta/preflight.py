@@ -1,4 +1,4 @@
-"""What Meta says of a dataset, its access token and the events it counted; only read, nothing is changed.
+"""Read-only checks of a Meta dataset, its access token and its event counts.
 
 https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 """
@@ -24,12 +24,12 @@ from connectors.meta.outcomes import (
 from connectors.one_call import nobody_answers
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 
-_TOKEN = "Meta access token"  # noqa: S105 - what is looked at
+_TOKEN = "Meta access token"  # noqa: S105 - a subject, not a secret
 _HOW_TO_RENEW = (
     "Make a new one in Events Manager (Settings, Generate access token) and put it where access_token points."
 )
 
-# What no permission to read can explain: sending would fail the same.
+# Errors that missing read permission can't explain, so sending would fail too.
 _FAILURES: Mapping[int, str] = {
     TOKEN: _HOW_TO_RENEW,
     102: _HOW_TO_RENEW,
@@ -42,32 +42,29 @@ _EVENT_NAME = re.compile(r"[\w .:-]{1,50}")
 _MOST_NAMES = 10
 _LONGEST_NAME = 80
 _YEARS = range(1, 2**32)
-"""Seconds since 1970 that are a date; 0 is Meta's word for never."""
+"""Plausible seconds since 1970; 0 is Meta's "never"."""
 
 _Found = tuple[CheckVerdict, str, str]
-"""What a look found: its verdict, what it means, and what to do about it."""
+"""Verdict, message and advice."""
 _Reader = Callable[[Mapping[str, object]], _Found]
 
 
 class MetaInspector:
-    """The `Inspects` of one Meta dataset; each look is one call, and none raises."""
+    """`Inspects` for one Meta dataset; each check is one call."""
 
     def __init__(self, options: MetaOptions) -> None:
-        """Make ready to look; nothing is called.
-
-        Raises Misconfigured where the address, dataset, version or token cannot work.
-        """
+        """Check the options without making a call; raise Misconfigured if one is malformed."""
         self._options = options
         self._graph = Graph(options)
         self._is_over = False
-        """Whether the answer to a question says that every other would be the same."""
+        """Whether an answer showed that every further call would fail the same way."""
         self._version_ends = False
-        """Whether an answer warns that this version of the API is near its end."""
+        """Whether an answer warned that this API version is near its end."""
 
     def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
-        """Whether the token is good and sees the dataset, and conversions have what Meta demands of their event.
+        """Check that the token is valid and sees the dataset, and that conversions meet Meta's rules for their event.
 
-        A token made in Events Manager may send without being allowed to read: that is not held against it.
+        A token made in Events Manager may be allowed to send but not to read, which is not a failure.
         """
         dataset = self._options.dataset_id
         fields = "id,name,is_unavailable,last_fired_time,owner_business"
@@ -86,7 +83,7 @@ class MetaInspector:
         return found
 
     def diagnose(self) -> Sequence[CheckFinding]:
-        """What Meta counted lately: events by name, and whether they carried contact data.
+        """Return what Meta counted recently: events by name, and whether they carried contact data.
 
         https://developers.facebook.com/documentation/ads-commerce/marketing-api/reference/ads-pixel/stats
         """
@@ -98,7 +95,7 @@ class MetaInspector:
         ]
 
     def _look(self, subject: str, reader: _Reader, *path: str, **params: str) -> Iterator[CheckFinding]:
-        """One call, and what came of it; none where an earlier one was refused as all of them would be."""
+        """Make one call and yield its finding; yield nothing if an earlier call showed that all would fail."""
         if self._is_over:
             return
         verdict, message, advice = self._ask(reader, *path, **params)
@@ -108,7 +105,7 @@ class MetaInspector:
     def _ask(self, reader: _Reader, *path: str, **params: str) -> _Found:
         try:
             response = self._graph.get(*path, **params)
-        except OSError as failure:  # of requests, or a CA bundle that is not where the environment says
+        except OSError as failure:  # from requests, or no CA bundle at the path the environment sets
             if nobody_answers(failure):
                 message = f"nobody answers at {self._options.graph_url}, Meta's address"
                 return CheckVerdict.FAILED, message, "See meta.graph_url, and that this machine may reach it."
@@ -145,7 +142,7 @@ def _refused(error: GraphError) -> _Found:
     if error.code in _FAILURES:
         return CheckVerdict.FAILED, message, _FAILURES[error.code]
     if error.meaning is NO_DATASET:
-        # Meta answers the same of a dataset that is none and of a token that may send and not look.
+        # Meta gives the same answer for a missing dataset and for a token that may send but not read.
         advice = f"{NO_DATASET.advice[:1].upper()}{NO_DATASET.advice[1:]}; one that may only send shows the same."
         return CheckVerdict.DOUBTFUL, message, advice
     if error.meaning is NO_PERMISSION:
@@ -190,7 +187,7 @@ _NO_COUNTS = CheckVerdict.UNREADABLE, "Meta's answer holds no counts", ""
 
 
 def _counted(answer: Mapping[str, object]) -> Counter[str] | None:
-    """Events by value, over every hour of the answer; None where it holds no counts."""
+    """Sum events by value over every hour of the answer; None if it holds no counts."""
     if not isinstance(answer.get("data"), list):
         return None
     counts: Counter[str] = Counter()
@@ -207,7 +204,7 @@ def _objects(listed: object) -> Iterator[Mapping[str, object]]:
 
 
 def _name(value: object) -> str | None:
-    """A name people gave, short enough and fit to print."""
+    """Return a user-given name, truncated; None if it isn't printable text."""
     return value[:_LONGEST_NAME] if isinstance(value, str) and value.isprintable() and value else None
 
 

@@ -1,4 +1,4 @@
-"""Meta's Conversions API as a `ConversionSink`."""
+"""`ConversionSink` for Meta's Conversions API."""
 
 from collections.abc import Sequence
 
@@ -31,34 +31,34 @@ _CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation
 
 
 class MetaSink:
-    """The `ConversionSink` of one Meta dataset; each call stands on its own connection."""
+    """`ConversionSink` for one Meta dataset; every call opens its own connection."""
 
     def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Make ready to send; nothing is called. A call ends soon after `cancel_token` raises.
+        """Check the options without making a call; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured where the address, dataset, version or token cannot work.
+        Raises Misconfigured if the address, dataset, version or token is malformed.
         """
         self._is_validating = options.validate_only
         self._graph = Graph(options, cancel_token=cancel_token)
 
     @property
     def limits(self) -> Limits:
-        """What the Conversions API takes."""
+        """Limits of the Conversions API."""
         return encode.META
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """The contact's data hashed by Meta's rules; nothing where it would not identify a person."""
+        """Hash the contact data by Meta's rules; return nothing if it wouldn't identify a person."""
         return identity.identify(contact)
 
     def encode(self, event: Event) -> bytes:
-        """The event's bytes, the same for the same event."""
+        """Return the event's bytes; equal events give equal bytes."""
         return encode.encode(event)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send frozen events of one name to one dataset in one request, which Meta takes whole or not at all.
+        """Send frozen events of one name to one dataset in one request, which Meta accepts or refuses as a whole.
 
-        What Meta is known to refuse is refused here first, and then nothing is sent. Nor is it by a sink made to
-        validate only: Meta counts what it is shown as a test.
+        A batch that Meta is known to refuse is refused locally. A validate-only sink checks locally and sends nothing,
+        since Meta counts test events.
         """
         if not 0 < len(batch) <= encode.META.batch:
             size = Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request")
@@ -75,7 +75,7 @@ class MetaSink:
         return self._send(target.owner, texts)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:  # noqa: ARG002 - the port's names
-        """Meta gives no tickets: what it says, it says at once."""
+        """Always return Forgotten: Meta answers synchronously and issues no tickets."""
         return Forgotten("META_GIVES_NO_TICKETS")
 
     def _send(self, dataset_id: str, events: Sequence[str]) -> Receipt:
@@ -83,6 +83,6 @@ class MetaSink:
             response = self._graph.post_events(dataset_id, events)
         except requests.RequestException as error:
             return receipt_of(error, "meta.graph_url")
-        except OSError as error:  # no CA bundle where the environment says; what requests sends through it wraps
+        except OSError as error:  # no CA bundle at the path the environment sets; requests wraps network errors itself
             return NotSent(type(error).__name__)
         return receipt(response, len(events))

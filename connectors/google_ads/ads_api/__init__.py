@@ -1,1 +1,1 @@
-"""The Google Ads API: conversions are uploaded, and its answer says what became of each."""
+"""The Google Ads API: upload conversions, with every row's outcome in the answer."""

@@ -1,4 +1,4 @@
-"""Calls to the Google Ads API: one connection each, one try each, every wait bounded.
+"""Google Ads API calls, each with its own connection, a single attempt and bounded waits.
 
 https://developers.google.com/google-ads/api/docs/client-libs/python
 """
@@ -35,11 +35,11 @@ from connectors.http import CancelToken, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address
 
 VERSION = "v26"
-"""Of the API. Left out, it would change with the library."""
+"""API version, pinned because the default changes with the library."""
 
-_CONNECTING = 20.0  # seconds: what gRPC gives one attempt to connect
-_BEYOND_DEADLINE = 10.0  # seconds beyond the deadline that gRPC itself holds to
-_MOST_ROWS = 10_000  # of an answer to a query; ours find some dozens
+_CONNECTING = 20.0  # seconds; gRPC's limit for one connection attempt
+_BEYOND_DEADLINE = 10.0  # seconds past gRPC's own deadline
+_MOST_ROWS = 10_000  # rows per query; ours return a few dozen
 _LOGGER = "google.ads.googleads"
 
 Answer = TypeVar("Answer")
@@ -52,19 +52,19 @@ UploadRequest = UploadClickConversionsRequest | UploadConversionAdjustmentsReque
 
 
 class NotConnectedError(Exception):
-    """No connection came about, so nothing can have arrived."""
+    """No connection was established, so nothing can have arrived."""
 
     def __init__(self, message: str, unreachable: str = "") -> None:
-        """Keep the address, where no connection to it comes about at all."""
+        """Keep the address if it cannot be reached at all."""
         super().__init__(message)
         self.unreachable = unreachable
 
 
 class CallFailedError(Exception):
-    """A call ended with an error, of the API's own or of the way to it; it repeats no sentence of either."""
+    """A call failed, in the API or on the way to it; messages hold codes only, never the vendor's text."""
 
     def __init__(self, status: str, errors: tuple[AdsApiError, ...], request_id: str | None) -> None:
-        """Keep gRPC's status by name, and what the API says of it, where it is the API that speaks."""
+        """Keep the gRPC status name, and the API's errors and request id if it gave any."""
         super().__init__(": ".join(filter(None, (status, ", ".join(codes_of(errors))))))
         self.status = status
         self.errors = errors
@@ -72,15 +72,15 @@ class CallFailedError(Exception):
 
 
 class AdsClient:
-    """The calls this project makes, with a token in hand.
+    """The API calls this project makes.
 
-    Each raises NotConnectedError where nothing was sent, CallFailedError where it ended with an error.
+    Each raises NotConnectedError if nothing was sent and CallFailedError if it ended with an error.
     """
 
     def __init__(
         self, endpoint: str, login_customer_id: str | None, *, timeout: float, cancel_token: CancelToken | None = None
     ) -> None:
-        """Keep how to call; `timeout` bounds each call, in seconds, which ends soon after `cancel_token` raises.
+        """Set up calls limited to `timeout` seconds; uploads end soon after `cancel_token` raises.
 
         Raises Misconfigured unless the endpoint is https, or http to this machine.
         """
@@ -92,7 +92,7 @@ class AdsClient:
         self._cancel_token = cancel_token
 
     def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
-        """Upload conversions, or corrections of them."""
+        """Upload conversions or corrections."""
         if isinstance(request, UploadClickConversionsRequest):
             with self._service(ConversionUploadServiceClient, token) as service:
                 return self._answer_to(service, service.upload_click_conversions, request, token)
@@ -100,7 +100,7 @@ class AdsClient:
             return self._answer_to(adjustments, adjustments.upload_conversion_adjustments, request, token)
 
     def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
-        """The rows a query in the Google Ads query language finds."""
+        """Return the rows of a GAQL query."""
         request = SearchGoogleAdsStreamRequest(customer_id=customer_id, query=query)
         with self._service(GoogleAdsServiceClient, token) as service:
             parts = service.search_stream(
@@ -109,7 +109,7 @@ class AdsClient:
             return list(islice((row for part in parts for row in part.results), _MOST_ROWS))
 
     def _answer_to(self, service: Service, call: Callable[..., Answer], request: object, token: str) -> Answer:
-        """An upload's answer, or that it was called off: gRPC bounds a whole call, and hears of no stop."""
+        """Run an upload and raise CallFailedError if cancelled: gRPC enforces deadlines but knows no cancel token."""
         upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
@@ -119,12 +119,12 @@ class AdsClient:
             raise CallFailedError("CANCELLED", (), None) from None
 
     def _metadata(self, token: str) -> tuple[tuple[str, str], ...]:
-        """The token, where the channel does not carry it: gRPC gives credentials to TLS channels only."""
+        """Return the token as metadata on plain channels, since gRPC sends credentials over TLS channels only."""
         return (("authorization", f"Bearer {token}"),) if self._is_plain else ()
 
     @contextmanager
     def _service(self, kind: type[Service], token: str) -> Iterator[Service]:
-        """A connected service, on a channel of its own that is closed at the end."""
+        """Yield a connected service on its own channel, closed on exit."""
         client = GoogleAdsClient(
             Bearer(token),  # type: ignore[arg-type]  # the library's own annotation is wrong
             endpoint=self._address.netloc,
@@ -132,14 +132,14 @@ class AdsClient:
             version=VERSION,
             use_proto_plus=True,
         )
-        service = cast(Service, client.get_service(kind.__name__.removesuffix("Client")))  # it is typed as anything
+        service = cast(Service, client.get_service(kind.__name__.removesuffix("Client")))  # typed as Any
         if self._is_plain:
             service = _in_plain_text(service, kind, client)
         channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
         try:
             _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
             yield service
-        except GoogleAdsException as error:  # the library's two kinds of exceptions as one of ours, without a sentence
+        except GoogleAdsException as error:  # map the library's two exception types to ours, without their text
             raise CallFailedError(error.error.code().name, errors_of(error.failure), error.request_id) from None
         except GoogleAPICallError as error:
             raise _call_failed(error) from None
@@ -148,17 +148,17 @@ class AdsClient:
 
 
 def _keep_requests_out_of_logs() -> None:
-    """The vendor's libraries log whole requests at INFO and DEBUG, and at WARNING sentences that may quote them."""
+    """Silence the vendor libraries: they log requests at INFO and DEBUG, and text that may quote them at WARNING."""
     logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
     for name in ("google.auth", "grpc"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClient) -> Service:
-    """The same service on a channel without TLS: the library's client opens no such channel.
+    """Rebuild the service on a channel without TLS, which the library's client cannot open.
 
-    It keeps the library's interceptors, so that headers and errors are those of production. No proxy of the
-    environment is used towards this machine.
+    Keeps the library's interceptors so that headers and errors match production. Ignores environment proxies, as plain
+    text goes only to this machine.
     """
     transport = type(service.transport)
     service.transport.close()  # type: ignore[no-untyped-call]
@@ -172,9 +172,9 @@ def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClien
 
 
 def _connect(channel: grpc.Channel, seconds: float, address: str, cancel_token: CancelToken | None) -> None:
-    """Wait until the channel to an address can carry a call.
+    """Wait until the channel is ready for a call.
 
-    Only what fails here is certain not to have been sent: once connected, no status says whether a request left.
+    Only a failure here proves that nothing was sent: once connected, no status shows whether a request left.
     """
     states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
     note, give_up = states.put, partial(states.put, grpc.ChannelConnectivity.SHUTDOWN)
@@ -194,7 +194,7 @@ def _await_ready(states: "SimpleQueue[grpc.ChannelConnectivity]", address: str) 
 
 
 def _call_failed(error: GoogleAPICallError) -> CallFailedError:
-    """INTERNAL and RESOURCE_EXHAUSTED arrive so too, with the failure still in the metadata."""
+    """Convert an error, including INTERNAL and RESOURCE_EXHAUSTED, whose failure is left in the metadata."""
     status = error.grpc_status_code or grpc.StatusCode.UNKNOWN
     metadata = (error.response.trailing_metadata() if isinstance(error.response, grpc.Call) else None) or ()
     request_id = next((value for key, value in metadata if key == "request-id"), None)

@@ -1,4 +1,4 @@
-"""Conversions and adjustments as the Google Ads API takes them."""
+"""Encode conversions and adjustments for the Google Ads API."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ from connectors.records import (
 )
 
 MOST_IDENTIFIERS = 5
-"""Per conversion: `ClickConversion.user_identifiers`."""
+"""Maximum per conversion, in `ClickConversion.user_identifiers`."""
 
 _CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
 _IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
@@ -48,18 +48,18 @@ _ENVIRONMENTS = {
 
 
 def encode(event: Event) -> bytes:
-    """The event as one serialised `ClickConversion`: the same bytes for the same event.
+    """Return the event as a serialised `ClickConversion`.
 
-    That is so whatever the order of its identifiers. The time is in UTC and whole seconds: the API knows no finer ones.
-    No IP address or session attribute is ever sent.
+    Equal events give equal bytes, whatever the order of their identifiers. Times are UTC in whole seconds, the API's
+    resolution. IP addresses and session attributes are never sent.
 
-    Raises KeyError for a kind of click id or identifier that Google does not take.
+    Raises KeyError for a kind of click id or identifier that Google doesn't accept.
     """
     fields: dict[str, object] = {
         "conversion_action": f"customers/{event.target.owner}/conversionActions/{event.target.action}",
         "conversion_date_time": utc(event.at).isoformat(sep=" ", timespec="seconds"),
         "order_id": event.key,
-        # Each hash in a message of its own, since e-mail and phone share a oneof; e-mails first.
+        # One message per hash, since e-mail and phone share a oneof; e-mails first.
         "user_identifiers": [
             UserIdentifier({_IDENTIFIERS[identifier.kind]: identifier.sha256})
             for identifier in sorted(set(event.identifiers))[:MOST_IDENTIFIERS]
@@ -84,9 +84,9 @@ def _serialised(message: Any) -> bytes:
 def upload_request(
     target: Target, batch: Sequence[EncodedEvent], *, validate_only: bool
 ) -> UploadClickConversionsRequest:
-    """One request of frozen events to the account that owns their conversion action.
+    """Build one request of frozen events for the account that owns their conversion action.
 
-    Raises ValueError for bytes that are no event of this library's API.
+    Raises ValueError for bytes that aren't an event of this library's API version.
     """
     request = UploadClickConversionsRequest()
     message = UploadClickConversionsRequest.pb(request)
@@ -96,7 +96,7 @@ def upload_request(
 
 def _fill(request: Any, rows: Any, target: Target, batch: Sequence[EncodedEvent], *, validate_only: bool) -> None:
     request.customer_id = target.owner
-    request.partial_failure = True  # anything else fails the whole request
+    request.partial_failure = True  # False would fail the whole request for one bad row
     request.validate_only = validate_only
     for event in batch:
         row = rows.add()
@@ -118,11 +118,11 @@ _NOT_OPEN = (
 
 
 def encode_adjustment(adjustment: Adjustment) -> bytes:
-    """The correction as one serialised `ConversionAdjustment`: the same bytes for the same correction.
+    """Return the correction as a serialised `ConversionAdjustment`; equal corrections give equal bytes.
 
-    The conversion is named by its order id alone, as each was sent with one. Times are in UTC and whole seconds.
+    Identifies the conversion by order id alone, since all are sent with one. Times are UTC in whole seconds.
 
-    Raises ValueError for a correction that this API cannot carry.
+    Raises ValueError if this API cannot carry the correction.
     """
     if adjustment.target.transport != "google_ads_api":
         raise ValueError(f"a correction for {adjustment.target.transport}")
@@ -144,9 +144,9 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
 def adjustments_request(
     target: Target, batch: Sequence[EncodedEvent], *, validate_only: bool
 ) -> UploadConversionAdjustmentsRequest:
-    """One request of frozen corrections to the account that owns their conversion action.
+    """Build one request of frozen corrections for the account that owns their conversion action.
 
-    Raises ValueError for bytes that are no correction of this library's API.
+    Raises ValueError for bytes that aren't a correction of this library's API version.
     """
     request = UploadConversionAdjustmentsRequest()
     message = UploadConversionAdjustmentsRequest.pb(request)
@@ -157,9 +157,10 @@ def adjustments_request(
 
 
 def reread(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
-    """What an answer means for corrections, where that is more than its codes say.
+    """Adjust a receipt where a code means something else for corrections.
 
-    That a conversion was retracted before is a retraction's own doing, but leaves nothing for a restatement to do.
+    "Already retracted" means done for a replayed retraction, but drops a restatement. "Not allowlisted" gets advice on
+    `undo_via`.
     """
     match receipt:
         case Answered(outcomes):

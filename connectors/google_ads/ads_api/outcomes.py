@@ -1,4 +1,4 @@
-"""What the Google Ads API's errors mean: each code's class, and which row it is about."""
+"""Interpret Google Ads API errors: the class of each code and the row it refers to."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from connectors.records import Outcome, OutcomeClass
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family of errors (a field of `ErrorCode`) that an upload may meet."""
+    """One family of errors (a field of `ErrorCode`) that an upload may return."""
 
     default: OutcomeClass
-    """The class of every member of the library's that is not listed, save the unspecified ones."""
+    """Class of every member known to the library and not listed, except UNKNOWN and UNSPECIFIED."""
     listed: Mapping[OutcomeClass, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -35,7 +35,7 @@ FAMILIES: Mapping[str, Family] = {
             OutcomeClass.EXPIRED: ("EXPIRED_EVENT",),
             OutcomeClass.FIX_DATA: (
                 "CONVERSION_PRECEDES_EVENT",
-                "DUPLICATE_CLICK_CONVERSION_IN_REQUEST",  # two of ours share click and second: none was processed
+                "DUPLICATE_CLICK_CONVERSION_IN_REQUEST",  # two of our rows share click and second; neither is processed
                 "INVALID_USER_IDENTIFIER",
                 "UNPARSEABLE_GBRAID",
                 "UNPARSEABLE_GCLID",
@@ -45,7 +45,7 @@ FAMILIES: Mapping[str, Family] = {
                 "CONVERSION_NOT_COMPLIANT_WITH_ATT_POLICY",
                 "CONVERSION_TRACKING_NOT_ENABLED_AT_IMPRESSION_TIME",
                 "EVENT_NOT_FOUND",
-                # One lead's click was on another account's ad: no reason to stop the whole destination for it.
+                # One lead clicked another account's ad, which must not stop the whole destination.
                 "INVALID_CUSTOMER_FOR_CLICK",
                 "UNAUTHORIZED_CUSTOMER",
             ),
@@ -65,14 +65,14 @@ FAMILIES: Mapping[str, Family] = {
         },
     ),
     "conversion_adjustment_upload_error": Family(
-        OutcomeClass.BUG,  # such as enhancements, which are never sent, and two of one conversion and second
+        OutcomeClass.BUG,  # such as enhancements, never sent, or two adjustments of one conversion in one second
         {
             OutcomeClass.DUPLICATE: (
                 "CONVERSION_ALREADY_RETRACTED",
-                "RESTATEMENT_ALREADY_EXISTS",  # of the same time: a correction's own replay
+                "RESTATEMENT_ALREADY_EXISTS",  # same adjustment time: a replay of this correction
             ),
             OutcomeClass.DEFER: (
-                "CONVERSION_NOT_FOUND",  # for a day
+                "CONVERSION_NOT_FOUND",  # final after a day, see FINAL_AFTER
                 "TOO_RECENT_CONVERSION",
                 "TOO_RECENT_CONVERSION_ACTION",
             ),
@@ -95,7 +95,7 @@ FAMILIES: Mapping[str, Family] = {
         OutcomeClass.BUG,
         {
             OutcomeClass.FIX_CONFIG: (
-                "BAD_RESOURCE_ID",  # all we name in a request are the accounts and the action
+                "BAD_RESOURCE_ID",  # a request refers only to the accounts and the action
                 "CANNOT_BE_EXECUTED_BY_MANAGER_ACCOUNT",
                 "CLOUD_PROJECT_NOT_FOUND",
                 "DEVELOPER_TOKEN_PARAMETER_MISSING",
@@ -115,11 +115,11 @@ FAMILIES: Mapping[str, Family] = {
         },
     ),
     "internal_error": Family(
-        OutcomeClass.UNKNOWN,  # DEADLINE_EXCEEDED does not say that nothing was recorded before
+        OutcomeClass.UNKNOWN,  # after DEADLINE_EXCEEDED, rows may have been recorded
         {OutcomeClass.RETRY: ("INTERNAL_ERROR", "TRANSIENT_ERROR")},
     ),
     "database_error": Family(
-        OutcomeClass.RETRY,  # of any: "usually … replaced with a more specific error if the request is retried"
+        OutcomeClass.RETRY,  # documented as "usually … replaced with a more specific error if the request is retried"
         {OutcomeClass.BUG: ("REQUEST_TOO_LARGE",)},
     ),
     "mutate_error": Family(
@@ -151,9 +151,9 @@ FAMILIES: Mapping[str, Family] = {
     "string_format_error": Family(OutcomeClass.FIX_DATA),
     "string_length_error": Family(OutcomeClass.FIX_DATA),
     "collection_size_error": Family(OutcomeClass.BUG),
-    "currency_code_error": Family(OutcomeClass.FIX_CONFIG),  # a currency only ever comes from the settings
+    "currency_code_error": Family(OutcomeClass.FIX_CONFIG),  # currencies come only from the settings
 }
-"""What an upload may meet; of these a member newer than the library is UNKNOWN."""
+"""Families an upload may return; a member newer than the library is UNKNOWN."""
 
 ACTION_CODES = frozenset(
     {
@@ -167,24 +167,24 @@ ACTION_CODES = frozenset(
         "TOO_RECENT_CONVERSION_ACTION",
     }
 )
-"""Codes that blame the conversion action: others of the same account may go on."""
+"""Codes that fault the conversion action, so that the account's other actions can continue."""
 
 _ERROR_CODES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields_by_name
 _OTHER_FAMILIES = {
-    "id_error": OutcomeClass.FIX_CONFIG,  # all we name in a request are the accounts and the action
+    "id_error": OutcomeClass.FIX_CONFIG,  # a request refers only to the accounts and the action
     "operation_access_denied_error": OutcomeClass.FIX_CONFIG,
     "resource_access_denied_error": OutcomeClass.FIX_CONFIG,
     "range_error": OutcomeClass.FIX_DATA,
 }
 DEFAULTS = dict.fromkeys(_ERROR_CODES.keys() - FAMILIES.keys(), OutcomeClass.BUG) | _OTHER_FAMILIES
-"""The one class of each other family: most are errors of methods that are never called here, and so bugs of ours."""
+"""Class of each other family: most belong to methods we never call, so receiving one is our bug."""
 _GENERIC = {"UNKNOWN", "UNSPECIFIED"}
 
 TOO_FRESH: Mapping[str, timedelta] = {"TOO_RECENT_CONVERSION": timedelta(hours=24)}
-"""How long Google wants to be left alone, where that is longer than by a young click or action."""
+"""Minimum retry delays longer than SHORTEST_DEFERRAL."""
 
 FINAL_AFTER: Mapping[str, timedelta] = {"CONVERSION_NOT_FOUND": timedelta(hours=24)}
-"""How long after a conversion was sent it may yet be found; Google resolves early adjustments within a day.
+"""How long after its upload a conversion may still be found; Google resolves early adjustments within a day.
 
 https://ads-developers.googleblog.com/2024/08/improvements-to-conversion-adjustment.html
 """
@@ -213,25 +213,25 @@ WORDS: Mapping[str, str] = {
     "UNSUPPORTED_VERSION": "this release speaks a version of the Google Ads API that has ended: install a newer one",
     "USER_PERMISSION_DENIED": "the service account has no access to this Google Ads account",
 }
-"""What to say of a code to a human; the API's own sentences may quote what was sent."""
+"""Human-readable messages by code; the API's own may quote what was sent."""
 
 GRAVITY = (
-    OutcomeClass.FIX_CONFIG,  # nothing else will pass either
+    OutcomeClass.FIX_CONFIG,  # nothing else will be accepted either
     OutcomeClass.BUG,
-    OutcomeClass.UNKNOWN,  # nobody knows what became of it
-    OutcomeClass.DUPLICATE,  # it is there, whatever else is said of sending it once more
-    OutcomeClass.DEFER,  # a later attempt settles what else is said of it; the longer wait covers the shorter
+    OutcomeClass.UNKNOWN,  # may or may not be recorded
+    OutcomeClass.DUPLICATE,  # already recorded, whatever the other errors
+    OutcomeClass.DEFER,  # a later attempt settles the other errors; its longer wait covers RETRY's
     OutcomeClass.RETRY,
-    OutcomeClass.EXPIRED,  # this conversion will not pass as it is
+    OutcomeClass.EXPIRED,  # from here on, the conversion will never be accepted as it is
     OutcomeClass.FIX_DATA,
     OutcomeClass.DROP,
     OutcomeClass.DROP_EXPECTED,
 )
-"""The classes an error can have, gravest first: a row with several errors has the gravest one's class and code."""
+"""Error classes, gravest first; a row with several errors takes the gravest one's class and code."""
 
 
 def outcome_class(family: str, name: str) -> OutcomeClass:
-    """The class of an error by its family (the name in `ErrorCode`) and its own name; unknown ones are UNKNOWN."""
+    """Return the class of an error by family (field name in `ErrorCode`) and member; UNKNOWN if unrecognised."""
     if name in _GENERIC:
         return OutcomeClass.UNKNOWN
     if family not in FAMILIES:
@@ -243,7 +243,7 @@ def outcome_class(family: str, name: str) -> OutcomeClass:
 
 
 def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) -> Outcome:
-    """The outcome of an error by its family and name."""
+    """Return the outcome of an error by family and member."""
     kind = outcome_class(family, name)
     if kind is OutcomeClass.DEFER:
         least = TOO_FRESH.get(name, SHORTEST_DEFERRAL)
@@ -253,47 +253,47 @@ def outcome_of(family: str, name: str, *, retry_after: timedelta | None = None) 
 
 
 def gravest(outcomes: Iterable[Outcome]) -> Outcome:
-    """The one that decides; of equals the one that concerns the whole destination, then the first."""
+    """Return the gravest outcome; ties go to one that concerns the whole destination, then to the first."""
     return min(outcomes, key=lambda outcome: (GRAVITY.index(outcome.kind), outcome.of_target))
 
 
 FAILURE_KEY = "google.ads.googleads.v26.errors.googleadsfailure-bin"
-"""Where a refused call carries its failure."""
+"""Trailing metadata key of a refused call's failure."""
 
 UploadAnswer = UploadClickConversionsResponse | UploadConversionAdjustmentsResponse
-"""What answers row by row; both have the same fields for it."""
+"""Answers with a partial failure and results per row, in the same fields."""
 
 _ROWS = ("conversions", "conversion_adjustments")
-"""What the lists of rows are called in a request."""
+"""Names of the row lists in requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdsApiError:
-    """One error of the API's, reduced to what it means: its sentence may quote what we sent."""
+    """One API error, reduced to its outcome and row, since its message may quote what we sent."""
 
     outcome: Outcome
     row: int | None
-    """The conversion or correction it is about, from 0; None where it concerns the request."""
+    """Zero-based index of the conversion or correction; None if it concerns the request."""
 
 
 def errors_of(failure: GoogleAdsFailure) -> tuple[AdsApiError, ...]:
-    """Every error of a failure, in its order."""
+    """Return the errors of a failure, in order."""
     return tuple(AdsApiError(_outcome(error), _row(error)) for error in failure.errors)
 
 
 def errors_in(answer: UploadAnswer) -> tuple[AdsApiError, ...]:
-    """Every error of a partial failure; none where it holds no failure that can be read."""
+    """Return the errors of a partial failure; empty if it holds no readable failure."""
     details = answer.partial_failure_error.details
     return _decoded(detail.value for detail in details if detail.type_url.endswith(".GoogleAdsFailure"))
 
 
 def errors_in_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[AdsApiError, ...]:
-    """Every error of a call's trailing metadata, where the library itself leaves them for two statuses."""
+    """Return the errors in a call's trailing metadata, where the library leaves them for two statuses."""
     return _decoded(value for key, value in metadata if key == FAILURE_KEY and isinstance(value, bytes))
 
 
 def codes_of(errors: Sequence[AdsApiError]) -> tuple[str, ...]:
-    """The codes of errors, each once."""
+    """Return the distinct codes of errors."""
     return tuple(dict.fromkeys(error.outcome.code for error in errors))
 
 
@@ -317,14 +317,14 @@ def _outcome(error: GoogleAdsError) -> Outcome:
 
 
 def member_of(code: Any, family: str) -> str:
-    """The name of the error that is set in a message; where the API is newer than the library, its number."""
+    """Return the name of the error set in a message, or its number if the API is newer than the library."""
     number = getattr(code, family)
     member = code.DESCRIPTOR.fields_by_name[family].enum_type.values_by_number.get(number)
     return str(member.name) if member else f"{family.upper()}_{number}"
 
 
 def _row(error: GoogleAdsError) -> int | None:
-    """The index beside the list of rows: it reads 0 where it is absent, and other fields have indices of their own."""
+    """Return the index of the row list's path element; an absent one reads as 0, and other fields have their own."""
     path = error.location.field_path_elements
     return next((each.index for each in path if each.field_name in _ROWS and "index" in each), None)
 

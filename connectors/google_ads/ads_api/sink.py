@@ -1,4 +1,4 @@
-"""Conversions and corrections of them uploaded by the Google Ads API, which answers row by row.
+"""`ConversionSink` for the Google Ads API: upload conversions and corrections, answered row by row.
 
 https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """
@@ -38,18 +38,18 @@ _GATEWAY_REFUSALS = {
     "UNAUTHENTICATED": "Google refuses the token",
     "UNIMPLEMENTED": "no Google Ads API of this version answers there",
 }
-"""Refusals by what stands before the API, which therefore has seen nothing."""
+"""Refusals by the gateway, before a request reaches the API."""
 _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRENT_MODIFICATION"}
-"""Google's own troubles, after which nobody knows what was recorded: asked again, they say so."""
+"""Internal Google errors, which leave open what was recorded; a replay finds out."""
 
 
 class AdsApiSink:
-    """The `ConversionSink` of the Google Ads API, which also `Adjusts`; each call stands on its own connection."""
+    """`ConversionSink` and `Adjusts` for the Google Ads API; every call opens its own connection."""
 
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file. A call ends soon after `cancel_token` raises.
+        """Read the key file; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
+        Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
         self._is_validating = options.validate_only
         self._client = AdsClient(
@@ -59,23 +59,22 @@ class AdsApiSink:
 
     @property
     def limits(self) -> Limits:
-        """What the API takes."""
+        """Limits of the Google Ads API."""
         return limits.ADS_API
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """The contact's e-mails and phones by Google's rules, five at most; invalid ones are dropped."""
+        """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""
         return identity.identify(contact)[: encode.MOST_IDENTIFIERS]
 
     def encode(self, event: Event) -> bytes:
-        """The event's bytes, the same for the same event."""
+        """Return the event's bytes; equal events give equal bytes."""
         return encode.encode(event)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Upload frozen events of one conversion action in one request.
+        """Upload frozen events for one conversion action in one request.
 
-        Frozen bytes that this library's API does not take, and a refused token, are refusals of nothing sent.
-        A refusal of a token kept from an earlier call is to be retried, with a new one; of a new one it is the
-        configuration's fault.
+        Unreadable frozen bytes and a refused token give a `Refused` without a request. UNAUTHENTICATED asks for a retry
+        if the token was cached, and is a configuration error if the token was new.
         """
         try:
             request = encode.upload_request(target, batch, validate_only=self._is_validating)
@@ -84,14 +83,11 @@ class AdsApiSink:
         return self._send(request, len(batch))
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """The correction's bytes, the same for the same correction.
-
-        Raises ValueError for a correction that this API cannot carry.
-        """
+        """Return the correction's bytes, equal for equal corrections; raise ValueError if this API can't carry it."""
         return encode.encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Upload frozen corrections of one conversion action's conversions in one request; else as `submit`."""
+        """Upload frozen corrections for one conversion action in one request; otherwise like `submit`."""
         try:
             request = encode.adjustments_request(target, batch, validate_only=self._is_validating)
         except ValueError:
@@ -99,10 +95,7 @@ class AdsApiSink:
         return encode.reread(self._send(request, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
-        """Nothing is left to ask: an upload's own answer has every outcome.
-
-        Raises Misconfigured, as what is asked was sent by another interface.
-        """
+        """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
         raise Misconfigured(f"request {ticket} ({counted(rows, 'row')}): the Google Ads API gives no tickets")
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
@@ -127,12 +120,12 @@ class AdsApiSink:
 
 
 def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
-    """The outcome of each of `sent` rows, by the partial failure alone: results may echo refused rows too.
+    """Return each row's outcome from the partial failure alone, since results may echo refused rows too.
 
-    An error that names no row of ours refuses the whole request.
+    An error that names none of our rows refuses the whole request.
     https://developers.google.com/google-ads/api/docs/best-practices/partial-failures
     """
-    is_partial = answer.partial_failure_error.code != 0  # the message itself is always true, set or not
+    is_partial = answer.partial_failure_error.code != 0  # the message is truthy even when unset
     errors = errors_in(answer) if is_partial else ()
     if is_partial and not errors:
         return Lost("a partial failure that cannot be read")
@@ -147,10 +140,10 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
 
 
 def _read_failure(error: CallFailedError, sent: int) -> Receipt:
-    """Why nothing was processed, where the API or what stands before it says so; else nobody knows what was.
+    """Return a refusal if the API or its gateway reports one; otherwise the request is lost.
 
-    Only an error the API itself explains, by a status that refuses, returns rows to where they were: a status alone
-    may come from anywhere on the way, after the request was processed.
+    Only a refusing status with the API's own error details proves that nothing was processed: a bare status may come
+    from anywhere on the way, after processing. The exceptions are the `_GATEWAY_REFUSALS`.
     """
     if error.errors:
         refusal = _refusal(error.errors, sent)
@@ -163,7 +156,7 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
 
 
 def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:
-    """The gravest error of the request, or of its rows where no error concerns the request; and the rows it blames."""
+    """Return the gravest request-level error, or failing that the gravest row error with its suspect rows."""
     of_request = [error for error in errors if error.row is None or error.row >= sent]
     outcome = gravest(error.outcome for error in of_request or errors)
     rows = {error.row for error in errors if error.row is not None and error.outcome.code == outcome.code}
@@ -171,7 +164,7 @@ def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:
 
 
 def _with_id(outcome: Outcome, request_id: str | None) -> Outcome:
-    """The outcome with the request's id, by which Google's support finds it."""
+    """Append the request id, which Google support needs to find the request."""
     if request_id is None or not limits.REQUEST_ID.fullmatch(request_id):
         return outcome
     return replace(outcome, message=", ".join(filter(None, (outcome.message, f"request {request_id}"))))

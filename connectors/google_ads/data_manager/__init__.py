@@ -1,1 +1,1 @@
-"""Google's Data Manager API: conversions are handed in, and what became of them is asked later."""
+"""Google's Data Manager API: ingest conversions, then poll for their outcomes."""

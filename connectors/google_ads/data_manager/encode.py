@@ -1,4 +1,4 @@
-"""A conversion as the Data Manager API's own message: frozen bytes, and the request that carries them.
+"""Encode conversions as Data Manager API messages and build the requests that carry them.
 
 https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 """
@@ -28,13 +28,13 @@ _SIGNALS = {Signal.GRANTED: "CONSENT_GRANTED", Signal.DENIED: "CONSENT_DENIED"}
 
 
 def encode(event: Event) -> bytes:
-    """The event as canonical JSON of the vendor's message: sorted keys, no spaces, enums as numbers.
+    """Return the vendor's message as canonical JSON: sorted keys, no spaces, enums as numbers.
 
-    The same event gives the same bytes, whatever the order of its identifiers. No IP address is ever sent.
+    Equal events give equal bytes, whatever the order of their identifiers. IP addresses are never sent.
 
     Raises:
-        KeyError: a kind of click id or identifier that Google does not take.
-        json_format.ParseError: an event source that Google does not know.
+        KeyError: Google doesn't accept this kind of click id or identifier.
+        json_format.ParseError: Google doesn't know this event source.
     """
     fields: dict[str, object] = {
         "transactionId": event.key,
@@ -45,7 +45,7 @@ def encode(event: Event) -> bytes:
         fields |= {"conversionValue": float(event.value.amount), "currency": event.value.currency}
     if event.click_id is not None:
         fields["adIdentifiers"] = {_CLICK_IDS[event.click_id.kind]: event.click_id.value}
-    # Each hash in a message of its own: e-mail and phone share a oneof.
+    # One message per hash: e-mail and phone share a oneof.
     if hashes := [{_IDENTIFIERS[each.kind]: each.sha256} for each in sorted(set(event.identifiers))]:
         fields["userData"] = {"userIdentifiers": hashes}
     signals = {"adUserData": event.consent.ad_user_data, "adPersonalization": event.consent.ad_personalization}
@@ -57,9 +57,9 @@ def encode(event: Event) -> bytes:
 
 
 def encode_adjustment(adjustment: Adjustment) -> bytes:
-    """The event anew with its new value: the same transaction id with another value restates, and the count stays.
+    """Encode the whole event with its new value: resending a transaction id restates the value and keeps the count.
 
-    Raises ValueError for what cannot be expressed so: a retraction, or an event that is not known whole any more.
+    Raises ValueError for a retraction, or if the original event is no longer fully known.
     https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
     """
     event = adjustment.event
@@ -75,9 +75,9 @@ def encode_adjustment(adjustment: Adjustment) -> bytes:
 def ingest_request(
     target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None, validate_only: bool = False
 ) -> dm.IngestEventsRequest:
-    """One request of frozen events to one conversion action of the account that owns it.
+    """Build one request of frozen events for one conversion action.
 
-    Raises ValueError or json_format.ParseError for bytes that are no event of this library's API.
+    Raises ValueError or json_format.ParseError for bytes that aren't an event of this library's API version.
     """
     events = [json.loads(event.body) for event in batch]
     if any(

@@ -1,4 +1,4 @@
-"""What the Data Manager's answers mean: its reasons by class, its refusals, and the status of a request row by row.
+"""Interpret Data Manager API answers: classify reasons, read errors, and resolve a request's status row by row.
 
 https://developers.google.com/data-manager/api/devguides/concepts/understand-errors
 """
@@ -31,13 +31,13 @@ REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "INVALID_CONVERSION_ACTION_TYPE",
         "INVALID_DESTINATION",
         "NOT_ALLOWLISTED",
-        "NOT_FOUND",  # all we name in a request are the accounts and the action
+        "NOT_FOUND",  # a request refers only to the accounts and the action
         "OPERATING_ACCOUNT_LOGIN_ACCOUNT_MISMATCH",
         "PERMISSION_DENIED",
         "TERMS_AND_CONDITIONS_NOT_SIGNED",
         "PROCESSING_ERROR_REASON_DESTINATION_ACCOUNT_ENHANCED_CONVERSIONS_TERMS_NOT_SIGNED",
         "PROCESSING_ERROR_REASON_EXTERNAL_ATTRIBUTION_DATA_MISSING",
-        # The advertiser has not consented to Google's core platform services: an account setting, no row's.
+        # The advertiser hasn't consented to Google's core platform services: an account setting, not a row's.
         "PROCESSING_ERROR_REASON_NO_CONSENT",
         "PROCESSING_ERROR_REASON_ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
     ),
@@ -55,7 +55,7 @@ REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
     ),
     OutcomeClass.EXPIRED: ("PROCESSING_ERROR_REASON_EVENT_TOO_OLD",),
     OutcomeClass.FIX_DATA: (
-        "EVENT_TIME_INVALID",  # too old or in the future: it does not say which
+        "EVENT_TIME_INVALID",  # either too old or in the future
         "FIELD_VALUE_TOO_LONG",
         "FIELD_VALUE_TOO_SHORT",
         "INVALID_AD_IDENTIFIER_FOR_ACCOUNT",
@@ -75,7 +75,7 @@ REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "PROCESSING_ERROR_REASON_INVALID_GBRAID",
         "PROCESSING_ERROR_REASON_INVALID_GCLID",
         "PROCESSING_ERROR_REASON_INVALID_WBRAID",
-        # One lead's click was on another account's ad: no reason to stop the whole destination for it.
+        # One lead clicked another account's ad, which must not stop the whole destination.
         "PROCESSING_ERROR_REASON_INVALID_OPERATING_ACCOUNT_FOR_CLICK",
         "PROCESSING_ERROR_OPERATING_ACCOUNT_MISMATCH_FOR_AD_IDENTIFIER",
     ),
@@ -97,14 +97,14 @@ REASONS: Mapping[OutcomeClass, tuple[str, ...]] = {
         "DEADLINE_EXCEEDED",
         "ERROR_REASON_UNSPECIFIED",
         "INTERNAL_ERROR",
-        "INVALID_ARGUMENT",  # the generic one, beside which a field violation may say more
+        "INVALID_ARGUMENT",  # generic; a field violation may be more specific
         "PROCESSING_ERROR_REASON_UNSPECIFIED",
     ),
 }
-"""Why a request was refused whole, and (`PROCESSING_ERROR_…`) a row after its request was taken in.
+"""Classes of the reasons for refusing a whole request, or (`PROCESSING_ERROR_…`) a row of an accepted one.
 
-Every other reason of the library's is about what is never sent or asked: audiences, licences, partners, Analytics,
-store sales, encryption. To meet one is a bug of ours.
+The library's other reasons concern features we never use (audiences, licences, partners, Analytics, store sales,
+encryption), so receiving one is our bug.
 """
 
 ACTION_REASONS = frozenset(
@@ -116,31 +116,31 @@ ACTION_REASONS = frozenset(
         "PROCESSING_ERROR_REASON_ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
     }
 )
-"""Reasons that blame the conversion action: others of the same account may go on."""
+"""Reasons that fault the conversion action, so that the account's other actions can continue."""
 
 WORDS: Mapping[str, str] = {
     "PROCESSING_ERROR_REASON_NO_CONSENT": "the advertiser has not consented to Google's core platform services: "
     "whoever manages the Google Ads account gives that consent in its settings",
 }
-"""What to say of a code to a human; the API's own sentences may quote what was sent."""
+"""Human-readable messages by code; the API's own may quote what was sent."""
 
 _GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
 _INTERNAL = {"DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
-"""Reasons after which nobody knows whether the request was processed."""
+"""Reasons that leave open whether the request was processed."""
 
 _CLASSES = {
-    **{reason.name: OutcomeClass.BUG for reason in (*ErrorReason, *ProcessingErrorReason)},  # they share no name
+    **{reason.name: OutcomeClass.BUG for reason in (*ErrorReason, *ProcessingErrorReason)},  # no name is in both
     **{reason: kind for kind, reasons in REASONS.items() for reason in reasons},
 }
 
 
 def outcome_class(code: str) -> OutcomeClass | None:
-    """The class of a reason by its name; None for one this library does not know."""
+    """Return the class of a reason by name; None if this library doesn't know it."""
     return _CLASSES.get(code)
 
 
 def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = None) -> Outcome:
-    """The outcome of a reason by its name, unknown where the API is newer than this library."""
+    """Return the outcome of a reason by name, UNKNOWN if the API is newer than this library."""
     kind = outcome_class(code) or OutcomeClass.UNKNOWN
     if kind is OutcomeClass.DEFER:
         retry_after = max(SHORTEST_DEFERRAL, retry_after or SHORTEST_DEFERRAL)
@@ -148,18 +148,18 @@ def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = 
 
 
 def code_name(value: object, codes: type[IntEnum]) -> str | None:
-    """A code's name, which an answer may give as its number instead; None for what is neither."""
+    """Return a code's name from its name or number; None if the value is neither."""
     if isinstance(value, int):
         return next((code.name for code in codes if code == value), f"{codes.__name__}_{value}")
-    return value if isinstance(value, str) and value.isidentifier() and len(value) <= 120 else None  # noqa: PLR2004 - longer than any
+    return value if isinstance(value, str) and value.isidentifier() and len(value) <= 120 else None  # noqa: PLR2004 - longer than any code
 
 
-# ── a request refused ────────────────────────────────────────────────────────────────────────────
+# ── refused requests ─────────────────────────────────────────────────────────────────────────────
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,119}")
 _PATH = re.compile(r"[\w./\[\]]{1,200}")
 _ROW = re.compile(r"\bevents[\[./](\d+)")
-"""`events[3].user_data`, `events.events[3]`, `events.3`: how a path names a row is not documented."""
+"""Matches `events[3].user_data`, `events.events[3]` and `events.3`; the path format is undocumented."""
 _EVENTS = re.compile(r"\bevents\b")
 _ACTION = re.compile(r"product_?destination|conversion_?action", re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
@@ -169,9 +169,9 @@ _STATUS_CLASSES = {
     "PERMISSION_DENIED": OutcomeClass.FIX_CONFIG,
     "NOT_FOUND": OutcomeClass.FIX_CONFIG,
     "RESOURCE_EXHAUSTED": OutcomeClass.RETRY,
-    "ABORTED": OutcomeClass.RETRY,  # a conflict with another call: nothing of this one stands
+    "ABORTED": OutcomeClass.RETRY,  # conflicted with another call; nothing was recorded
 }
-"""The canonical status, where Google's front door names a reason of its own (SERVICE_DISABLED).
+"""Classes by canonical status, used when Google's front end gives a reason of its own (SERVICE_DISABLED).
 
 https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 """
@@ -179,26 +179,26 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field the answer finds fault with."""
+    """One field violation in an error answer."""
 
     path: str
     reason: str | None
 
     @property
     def row(self) -> int | None:
-        """The event it is about, from 0, where the path says."""
+        """Zero-based index of the suspect row, if the path gives one."""
         match = _ROW.search(self.path)
         return int(match[1]) if match else None
 
     @property
     def in_events(self) -> bool:
-        """Whether it is about an event, even where the path does not say which."""
+        """Whether it concerns an event, even if the path doesn't identify which."""
         return _EVENTS.search(self.path) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class VendorError:
-    """A `google.rpc.Status`, reduced to codes, paths and ids: its sentences may quote what we sent."""
+    """A `google.rpc.Status` reduced to codes, paths and ids, since its messages may quote what we sent."""
 
     http: int
     status: str
@@ -209,37 +209,37 @@ class VendorError:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Every reason it gives, its own first."""
+        """All reasons: the error's own, then those of its violations."""
         return tuple(filter(None, (self.reason, *(each.reason for each in self.violations))))
 
     @property
     def code(self) -> str:
-        """The most telling reason: a field's own, else the answer's, else its status."""
+        """The most specific reason: a violation's, else the error's, else the status."""
         own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
         of_request = [reason for reason in own if outcome_class(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
         return next(iter(of_request + own), None) or self.reason or self.status
 
     @property
     def outcome(self) -> Outcome:
-        """What it means for the whole request, or for the rows it blames."""
+        """Outcome for the whole request, or for its suspect rows."""
         outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
         if outcome_class(self.code) is None or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
         blamed = self._blamed
         if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):
-            # What is wrong stands beside the events: sending fewer of them would not help.
+            # The fault lies outside the events, so bisecting them wouldn't help.
             of_target = all(_ACTION.search(each.path) for each in blamed)
             return replace(outcome, kind=OutcomeClass.FIX_CONFIG, of_target=of_target)
         return outcome
 
     @property
     def is_inconclusive(self) -> bool:
-        """Whether nobody knows what was done: a server that fails may have taken the events before it failed."""
+        """Whether the events may have been processed: a failing server may have recorded them first."""
         has_failed = self.http >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in INCONCLUSIVE_STATUSES
         return has_failed or self.outcome.code in _INTERNAL
 
     def receipt(self, sent: int) -> Refused | Lost:
-        """The answer to a request of `sent` events; a refusal blames only rows that share its code."""
+        """Return the receipt of a request of `sent` events; suspect rows are those that share the refusal's code."""
         if self.is_inconclusive:
             return Lost(f"HTTP {self.http} {self.code}", self.retry_after)
         rows = {each.row for each in self._blamed}
@@ -247,14 +247,14 @@ class VendorError:
 
     @property
     def _blamed(self) -> tuple[FieldViolation, ...]:
-        """The violations the code is about."""
+        """The violations that `code` applies to."""
         return tuple(each for each in self.violations if each.reason in {self.code, None, *_GENERIC})
 
     @property
     def _class_without_reason(self) -> OutcomeClass:
-        """Its class where no reason we know says so.
+        """Class of an error without a known reason.
 
-        A request that is refused is refused whole, so nothing is in doubt: a bad argument may be any row's.
+        A refusal covers the whole request, so nothing was processed; a bad argument may be in any row.
         """
         if kind := _STATUS_CLASSES.get(self.status):
             return kind
@@ -271,7 +271,7 @@ class VendorError:
 
 
 def read_error(response: requests.Response) -> VendorError | None:
-    """The error the API itself gave; None where the answer is not its own (HTML, empty, another shape)."""
+    """Return the API's own error; None if the answer isn't one (HTML, empty, another shape)."""
     try:
         payload = response.json()
     except (ValueError, RecursionError):
@@ -293,7 +293,7 @@ def read_error(response: requests.Response) -> VendorError | None:
 
 
 def _details(listed: object) -> dict[str, dict[str, object]]:
-    """The detail messages by the last part of their type, such as `ErrorInfo`."""
+    """Index the detail messages by the last part of their type, such as `ErrorInfo`."""
     messages = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return {str(each.get("@type")).rpartition(".")[2]: each for each in messages}
 
@@ -305,7 +305,7 @@ def _violations(listed: object) -> Iterator[FieldViolation]:
 
 
 def _header_delay(headers: Mapping[str, str]) -> timedelta | None:
-    """Retry-After in seconds, or as a date, read against the answer's own clock (RFC 9110, 10.2.3)."""
+    """Parse Retry-After as seconds or as a date relative to the answer's own Date (RFC 9110, 10.2.3)."""
     value = headers.get("Retry-After", "")
     try:
         until = parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])
@@ -319,29 +319,29 @@ def _seconds(text: str) -> timedelta | None:
 
 
 def _text(value: object, pattern: re.Pattern[str]) -> str | None:
-    """The value where it is text of the expected form: whatever else stands there is not repeated."""
+    """Return the value if it is text of the expected form; anything else must not be echoed."""
     return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
-# ── the status of a request taken in ─────────────────────────────────────────────────────────────
+# ── status of an accepted request ────────────────────────────────────────────────────────────────
 
 _UNSPECIFIED = "PROCESSING_ERROR_REASON_UNSPECIFIED"
 _STATUSES = {"SUCCESS": "SUCCESS", "PARTIAL_SUCCESS": "PARTIAL_SUCCESS", "FAILED": "FAILED", "FAILURE": "FAILED"}
-"""The final statuses: FAILED by the enum, FAILURE by https://developers.google.com/data-manager/api/devguides/diagnostics."""
+"""Final statuses: FAILED in the enum, FAILURE in https://developers.google.com/data-manager/api/devguides/diagnostics."""
 _REJECTED = (OutcomeClass.FIX_CONFIG, OutcomeClass.FIX_DATA, OutcomeClass.DROP, OutcomeClass.DROP_EXPECTED)
-"""The classes that refuse a row, or hold it back for a setting; first the one a human should hear of."""
+"""Classes that refuse a row or withhold it for a setting, most in need of a human first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCount:
-    """How many records were refused for one reason, and which, where the answer says."""
+    """Number of records refused for one reason, with their indices if given."""
 
     reason: str
     count: int
     indices: tuple[int, ...] | None
 
     def is_sound(self, rows: int) -> bool:
-        """Whether the indices, where given, agree with the count and the request."""
+        """Return whether the indices, if given, are consistent with the count and the request."""
         if self.indices is None:
             return True
         in_range = all(0 <= index < rows for index in self.indices)
@@ -349,10 +349,10 @@ class ErrorCount:
 
 
 def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused | Miscounted:
-    """The outcome of a request of `rows` events to one destination.
+    """Return the outcome of a request of `rows` events to one destination.
 
-    It counts every event it was sent, however each fared; where it counts others than we sent, it speaks of none.
-    Raises ValueError for an answer of another shape.
+    The platform's record count includes refused events, so unless the request FAILED, a count other than `rows` leaves
+    every outcome unknown. Raises ValueError for an answer of another shape.
     """
     match payload:
         case {"requestStatusPerDestination": [dict() as destination]}:
@@ -373,10 +373,10 @@ def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyR
 
 
 def _by_row(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | None:
-    """Each row's outcome by the record indices; None where they are missing or contradict the rest."""
+    """Return each row's outcome from the record indices; None if they are missing or inconsistent."""
     if not all(count.indices is not None and count.is_sound(rows) for count in counts):
         return None
-    # A row refused for several reasons keeps the first.
+    # The first reason wins for a row refused for several.
     codes = {index: count.reason for count in reversed(counts) for index in count.indices or ()}
     is_proven = {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}
     if not is_proven.get(status):
@@ -385,7 +385,7 @@ def _by_row(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | 
 
 
 def _as_a_whole(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | PartlyRefused:
-    """All refused where the answer says so and nothing in it says otherwise; else nobody knows which."""
+    """Return all rows refused if the answer consistently says so; otherwise the refused rows are unknown."""
     refused = sum(count.count for count in counts)
     reasons = tuple(dict.fromkeys(count.reason for count in counts))
     agrees = refused >= rows or not counts  # counts "may not be populated in all cases"
@@ -395,20 +395,20 @@ def _as_a_whole(status: str, counts: Sequence[ErrorCount], rows: int) -> Answere
 
 
 def _shared(reasons: Sequence[str]) -> Outcome:
-    """One outcome for rows all refused, when several reasons are given without their rows."""
+    """Return a common outcome for rows that were all refused, when the reasons aren't attributed to rows."""
     if len(reasons) == 1:
         return outcome_of(reasons[0])
     kinds = {outcome_of(reason).kind for reason in reasons}
-    # None was taken, so all may wait for a setting that is wrong for some.
+    # None was accepted, so all may wait for a setting that is wrong for some.
     kind = next((kind for kind in _REJECTED if kind in kinds and kinds <= set(_REJECTED)), OutcomeClass.UNKNOWN)
     return Outcome(kind, " + ".join(reasons) or "FAILED")
 
 
 def _counted(destination: dict[str, object]) -> int | None:
-    """How many events the platform says it was sent; None where it does not say."""
+    """Return the number of events the platform received; None if not given."""
     match destination.get("eventsIngestionStatus"):
         case dict() as ingestion:
-            return _whole(ingestion.get("recordCount", 0))  # JSON leaves a count of none out
+            return _whole(ingestion.get("recordCount", 0))  # JSON omits a count of 0
         case _:
             return None
 
@@ -423,7 +423,7 @@ def _error_counts(destination: dict[str, object]) -> list[ErrorCount]:
 
 def _error_count(fields: object) -> ErrorCount:
     if not isinstance(fields, dict):
-        raise ValueError("an error count of another shape")  # noqa: TRY004 - it is the answer that is wrong, not a type of ours
+        raise ValueError("an error count of another shape")  # noqa: TRY004 - bad data, not a wrong argument type
     indices = fields.get("recordIndices")
     return ErrorCount(
         reason=code_name(fields.get("reason"), ProcessingErrorReason) or _UNSPECIFIED,
@@ -433,7 +433,7 @@ def _error_count(fields: object) -> ErrorCount:
 
 
 def _whole(value: object) -> int:
-    """An int64, which JSON writes as text."""
+    """Parse an int64, which JSON encodes as a string."""
     if isinstance(value, int | str):
         return int(value)
     raise ValueError("a count that is no number")

@@ -1,4 +1,4 @@
-"""Conversions handed to Google's Data Manager API, and what became of them.
+"""`ConversionSink` for Google's Data Manager API: ingest events and resolve their outcomes.
 
 https://developers.google.com/data-manager/api/devguides/events/send-events
 """
@@ -53,19 +53,19 @@ from connectors.records import (
 )
 
 _FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"}
-"""A status is kept for about 50 days; one that cannot be found will not be found later.
+"""Reasons that mean a request's status is gone for good; the API keeps it for about 50 days.
 
-Only the API's own reasons say so: a plain NOT_FOUND may come from an address where it does not live.
+A plain NOT_FOUND is not enough: it may come from an address that doesn't serve the API.
 """
 
 
 class DataManagerSink:
-    """The `ConversionSink` of the Data Manager API, which also `Adjusts`; each call stands on its own connection."""
+    """`ConversionSink` and `Adjusts` for the Data Manager API; every call opens its own connection."""
 
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file. A call ends soon after `cancel_token` raises.
+        """Read the key file; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured where it, the endpoint or its token server's address cannot be used.
+        Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
         _keep_bodies_out_of_logs()
         self._options = options
@@ -78,23 +78,22 @@ class DataManagerSink:
 
     @property
     def limits(self) -> Limits:
-        """What the API takes."""
+        """Limits of the Data Manager API."""
         return limits.DATA_MANAGER
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """The contact's e-mails and phones by Google's rules; invalid ones are dropped."""
+        """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones."""
         return identity.identify(contact)
 
     def encode(self, event: Event) -> bytes:
-        """The event's bytes, the same for the same event."""
+        """Return the event's bytes; equal events give equal bytes."""
         return encode.encode(event)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events to one conversion action in one request.
 
-        Frozen bytes that this library's API does not take, and a refused token, are refusals of nothing sent.
-        A 401 to a token kept from an earlier call is to be retried, with a new one; to a new one it is the
-        configuration's fault.
+        Unreadable frozen bytes and a refused token give a `Refused` without a request. A 401 asks for a retry if the
+        token was cached, and is a configuration error if the token was new.
         """
         try:
             request = encode.ingest_request(
@@ -109,21 +108,18 @@ class DataManagerSink:
         return self._send(request, token, len(batch)) if isinstance(token, Token) else token
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """The bytes of the event anew with its new value, the same for the same correction.
-
-        Raises ValueError for a correction that this API cannot carry.
-        """
+        """Encode the whole event with its new value; raise ValueError if this API can't carry the correction."""
         return encode.encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
-        """Send frozen corrections as `submit` sends events: what is restated is sent anew."""
+        """Send frozen corrections like events, since this API restates by resending."""
         return self.submit(target, batch)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
-        """Ask what became of a request.
+        """Return the outcomes of a request, if the API has them yet.
 
         Raises:
-            Transient: it could not be asked; ask again later.
+            Transient: the status is unavailable; retry later.
             Misconfigured: the account or its token is refused.
         """
         try:
@@ -156,11 +152,11 @@ class DataManagerSink:
         except requests.RequestException as error:
             return receipt_of(error, self._endpoint, unreachable=self._endpoint)
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
-            # What the library raises for an answer that is not its own: HTML, empty, JSON of another shape.
+            # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
 
     def _ingest(self, request: dm.IngestEventsRequest, token: Token) -> dm.IngestEventsResponse:
-        """The one call, by the transport's own method: the client above it would add retries."""
+        """Make the one call through the transport's method, since the client on top of it would add retries."""
         session = open_session(self._endpoint, token.value)
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
@@ -191,7 +187,7 @@ class DataManagerSink:
 
 
 class _Transport(IngestionServiceRestTransport):
-    """The vendor's REST transport, on a session of ours."""
+    """The vendor's REST transport on our own session."""
 
     def __init__(self, endpoint: str, session: AuthorizedSession) -> None:
         super().__init__(host=endpoint, credentials=session.credentials)
@@ -201,10 +197,10 @@ class _Transport(IngestionServiceRestTransport):
 
 def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
     if not answer.request_id:
-        if request.validate_only:  # it gives none, as nothing is left to ask about
+        if request.validate_only:  # the API issues no request id for these
             return Answered((limits.VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
-    if not limits.REQUEST_ID.fullmatch(answer.request_id):  # it is kept, shown and asked by
+    if not limits.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
         return Lost("an answer whose request id is none")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
@@ -212,6 +208,6 @@ def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -
 
 
 def _keep_bodies_out_of_logs() -> None:
-    """The vendor's libraries log whole requests and tokens at DEBUG."""
+    """Silence the vendor libraries, which log whole requests and tokens at DEBUG."""
     for name in ("google.ads.datamanager_v1", "google.auth"):
         logging.getLogger(name).setLevel(logging.WARNING)
