@@ -238,6 +238,6 @@ def test_files_of_the_corpus_are_answered(tmp_path, text):
 @pytest.mark.parametrize("text", [EXAMPLE, WITH_META])
 def test_what_is_mutated_is_valid(tmp_path, text, monkeypatch):
     """Else the slips would be of no use."""
-    monkeypatch.setattr("jobs.settings.types.token_address", lambda path: path)
+    monkeypatch.setattr("jobs.settings.references.token_address", lambda path: path)
 
     assert isinstance(answer_to(tmp_path, text.encode()), Valid)
