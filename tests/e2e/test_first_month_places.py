@@ -105,7 +105,7 @@ def test_a_key_that_suddenly_sees_fewer_leads(month):
 @pytest.fixture
 def agencies(company):
     """A company of two agencies, each with a Google customer and a Meta dataset of its own, a night behind it."""
-    company.platform._google.accounts = DEFAULT_ACCOUNTS | {
+    company.platform.google.accounts = DEFAULT_ACCOUNTS | {
         OTHER_CUSTOMER: GoogleAccount(
             managers=frozenset({"1112223333"}),
             actions={
