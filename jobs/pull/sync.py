@@ -1,5 +1,6 @@
 """Reads leads into the ledger, one transaction per page, for a night or a backfill; also checks our own clock."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -207,7 +208,7 @@ def read_range(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(ABC):
     """One reading, from the first list page to the leads read by their own pages."""
 
     ledger: Ledger
@@ -235,18 +236,19 @@ class _Reading:
                 return False
         return page is None or page.resume is None
 
+    @abstractmethod
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         """Whether a list entry is unchanged; always True if leads are read by their own pages."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _note_page(self, session: Session, page: LeadPage) -> None:
         """Save the cursor after this page."""
-        raise NotImplementedError
 
-    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002 - the nightly reading uses it
+    @abstractmethod
+    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:
         """The listed leads known to be unchanged without a detail fetch."""
-        return set()
 
+    @abstractmethod
     def _check_own_pages(self, asked: FetchedDetails) -> None:
         """Raise `Misconfigured` if none of many listed leads has a page of its own."""
 
@@ -303,6 +305,12 @@ class _RangeReading(_Reading):
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
         requeue.note_page(session, self.ledger, page.resume)
+
+    def _unchanged(self, listed: Sequence[LeadId]) -> set[LeadId]:  # noqa: ARG002 - a range takes none as unchanged
+        return set()
+
+    def _check_own_pages(self, asked: FetchedDetails) -> None:
+        """Check nothing: only a night concludes that leads have no pages of their own."""
 
 
 @dataclass(frozen=True, slots=True)
