@@ -43,6 +43,8 @@ HEAVY = (
     "sqlmodel",
     "httpx",
     "connectors.sandbox",
+    "phonenumbers",
+    "email_validator",
 )
 """What takes long to load, and a help text has no use for."""
 

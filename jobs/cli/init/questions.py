@@ -1,4 +1,7 @@
-"""The questions of `init`, each defined once for the command line, the interview and the settings file."""
+"""The questions of `init`, each defined once for the command line, the interview and the settings file.
+
+Every `--help` loads them, as options are made from them: what reads an answer is imported where it does.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,9 +9,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
-
-from jobs.rules.extraction import read_amount
-from jobs.rules.model import normalise_label
 
 Answers = dict[str, Any]
 """Answers by question name; None means explicitly none."""
@@ -103,6 +103,8 @@ def labels_or_none(text: str) -> tuple[str, ...]:
 
 def distinct_labels(text: str) -> tuple[str, ...]:
     """Parse labels, possibly none, keeping the first spelling of each and dropping those without letters or digits."""
+    from jobs.rules.model import normalise_label  # noqa: PLC0415
+
     first: dict[str, str] = {}
     for label in labels_or_none(text):
         first.setdefault(normalise_label(label), label)
@@ -125,6 +127,8 @@ def tax_of(text: str) -> str:
 
 def amount_of(text: str) -> Decimal:
     """Parse a positive amount in the forms leads use, such as `3 780,00 €`."""
+    from jobs.rules.extraction import read_amount  # noqa: PLC0415
+
     match read_amount(text):
         case Decimal() as amount:
             return amount if amount % 1 else amount.to_integral_value()
@@ -190,6 +194,7 @@ class Question:
 
     def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
         """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
+        from jobs.rules.model import normalise_label  # noqa: PLC0415
 
         def read(text: str) -> Any:
             answer = self.answer(text)
