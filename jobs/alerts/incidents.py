@@ -12,11 +12,12 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import FEWEST
+from jobs.alerts.review import FEWEST
 from jobs.ledger.incidents import Incident, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Scope, Stop
+from jobs.settings.schema import NotifyWhen
 
 NIGHTS = 14
 """Number of nights before tonight whose median counts as usual."""
@@ -24,19 +25,6 @@ FEWEST_NIGHTS = 7
 """With fewer nights, there is no usual value."""
 UNTIL_TOMORROW = timedelta(hours=25)
 """Longest time between nights, added to `expires_within`: a notice left for tomorrow would come too late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Thresholds at which incidents open."""
-
-    rejected_above: Fraction = Fraction(5, 100)
-    rejected_at_least: int = 5
-    silent_above: int = 5
-    acceptance_drop: int = 20
-    """Percentage points."""
-    expires_within: timedelta = timedelta(days=3)
-    ends_within: timedelta = timedelta(days=60)
 
 
 # ── what is known ────────────────────────────────────────────────────────────────────────────────
@@ -104,7 +92,7 @@ class NightFacts:
 # ── causes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
+def causes(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     """Yield every incident that needs a human tonight."""
     if facts.source_stopped:
         yield Incident(IncidentId(IncidentKind.SOURCE), {"why": facts.source_stopped})
@@ -126,7 +114,7 @@ def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
             yield Incident(IncidentId(IncidentKind.ENDS, version.name), values)
 
 
-def _expiring(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
+def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     horizon = facts.now + when.expires_within + UNTIL_TOMORROW
     for scope in sorted({one.scope for one in facts.waiting}):
         times = sorted(one.expires_at.astimezone(facts.zone) for one in facts.waiting if one.scope == scope)
@@ -143,7 +131,7 @@ def _expiring(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
 
 
-def _unsettled(found: DestinationHistory, when: Thresholds) -> Iterator[Incident]:
+def _unsettled(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident]:
     tonight = found.tonight
     if found.in_doubt:
         values: Mapping[str, object] = {"count": found.in_doubt, "asks": found.asks_a_human}
@@ -161,9 +149,10 @@ def _unsettled(found: DestinationHistory, when: Thresholds) -> Iterator[Incident
         yield Incident(IncidentId(IncidentKind.REJECTED, found.scope), values)
 
 
-def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
+def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
-    if acceptance is not None and _has_dropped(tonight, acceptance, when):
+    is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
+    if acceptance is not None and is_enough and acceptance - tonight.acceptance >= drop:
         values: Mapping[str, object] = {
             "accepted": tonight.accepted,
             "settled": tonight.settled,
@@ -180,20 +169,14 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> 
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
 
 
-def _has_dropped(tonight: NightNumbers, usual: Fraction, when: Thresholds) -> bool:
-    """Return whether a night settled enough to judge, and its acceptance fell by the threshold."""
-    is_enough = tonight.settled >= when.rejected_at_least
-    return is_enough and usual - tonight.acceptance >= Fraction(when.acceptance_drop, 100)
-
-
-def _is_above(tonight: NightNumbers, when: Thresholds) -> bool:
-    return tonight.rejected > when.rejected_above * tonight.settled
+def _is_above(tonight: NightNumbers, when: NotifyWhen) -> bool:
+    return tonight.rejected > when.rejected_share * tonight.settled
 
 
 # ── whether one has cleared ──────────────────────────────────────────────────────────────────────
 
 
-def has_cleared(cause: IncidentId, facts: NightFacts, when: Thresholds) -> bool:
+def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
     """Return whether an incident not found tonight is known to be over; False if there is no evidence either way."""
     tonight = next((each.tonight for each in facts.destinations if each.scope == cause.about), None)
     match cause.kind:

@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, plain
-from jobs.reporting.sentences import anomaly_title, in_words, sentence
+from jobs.reporting.sentences import in_words, sentence
+from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120
@@ -111,7 +112,7 @@ def as_plain(value: object) -> object:
     """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text."""
     match value:
         case Anomaly():
-            title = anomaly_title(value.message)
+            title = ANOMALY_TITLES[value.message.id]
             return {"cause": as_plain(value.cause), "sentence": sentence(value.message), "title": title}
         case Message() | Stop() | Scope():
             return in_words(value)

@@ -282,7 +282,12 @@ def _needs(night: Night) -> list[str]:
     summary, review = night.summary, night.summary.review
     lines = needs(summary)
     if night.mode is not Mode.RUN:
-        messages = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
+        messages = (
+            *summary.rejections,
+            *summary.excess_volumes,
+            *review.renames,
+            *(each.message for each in review.anomalies),
+        )
         stopped = stop_lines(summary.source_stopped, summary.stopped)
         lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
     if lines:

@@ -9,7 +9,7 @@ from connectors.text import counted, number
 from jobs.ledger.incidents import Incident, Notice
 from jobs.ledger.schema import IncidentRow
 from jobs.reporting.wording import (
-    ANOMALIES,
+    ANOMALY_TITLES,
     DATA_MANAGER,
     INCIDENTS,
     LOCAL,
@@ -144,26 +144,18 @@ def stop_lines(source: Stop | None, stopped: Mapping[Scope, Stop]) -> list[str]:
     return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
 
 
-def anomaly_title(message: Message) -> str:
-    """Return the title of an anomaly's notice."""
-    return ANOMALIES[message.id].title
-
-
 def incident_words(incident: Incident) -> Notice:
     """Return the notice of an incident."""
     about, anomaly = incident.id.about, incident.values.get("anomaly")
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
-        values |= {"title": anomaly_title(anomaly), "anomaly": _capitalised(sentence(anomaly))}
+        text = sentence(anomaly)
+        values |= {"title": ANOMALY_TITLES[anomaly.id], "anomaly": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, Scope):
         what = "correction" if about.corrections else "conversion"
         values |= {"where": about.destination, "corrections": about.corrections, "what": what}
     template = INCIDENTS[incident.id.kind]
     return Notice(_fill(template.title, (), values), _fill(template.text, (), values))
-
-
-def _capitalised(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
 
 
 def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:

@@ -9,7 +9,6 @@ from connectors.records import ApiVersion
 from jobs.alerts.incidents import (
     DestinationHistory,
     NightFacts,
-    Thresholds,
     WaitingDelivery,
     causes,
     has_cleared,
@@ -26,10 +25,11 @@ from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_words
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
+from jobs.settings.schema import NotifyWhen
 from tests.builders import PARIS
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
-WHEN = Thresholds()
+WHEN = NotifyWhen()
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GOOGLE, META = Scope("google_ads"), Scope("meta")
 ACTION, CORRECTIONS = Scope("google_ads", action="9"), Scope("google_ads", corrections=True)
@@ -134,7 +134,7 @@ def test_what_expires_while_it_is_held_needs_an_agreement():
 
 def test_the_settings_may_tell_earlier():
     """`notify_when.expires_within`."""
-    when = replace(WHEN, expires_within=5 * DAY)
+    when = NotifyWhen(expires_within=5 * DAY)
 
     assert (IncidentKind.EXPIRING, GOOGLE) in found(
         when, stopped={GOOGLE: REVOKED}, waiting=(WaitingDelivery(GOOGLE, NOW + 5 * DAY + 25 * HOUR),)
