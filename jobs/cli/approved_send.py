@@ -34,7 +34,7 @@ from jobs.reporting.backfill_report import (
     print_preview,
     print_refusals,
     print_sent,
-    read_lines,
+    read_line,
     sending_json,
 )
 from jobs.reporting.console import facts, results
@@ -318,7 +318,7 @@ class _Backfill:
             seen = replace(deps, source=WatchedSource(deps.source, watcher.page))
             requeue.read(ledger, book, seen, self.request, summary)
         if not self.send.approval.json:
-            results().print(facts(read_lines(summary)))
+            results().print(facts([("read", read_line(summary))]))
             results().print()
         return summary
 

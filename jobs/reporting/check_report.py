@@ -110,7 +110,7 @@ def print_forecast(console: Console, account: AccountHeading, made: Forecast) ->
     """Print what the settings would do to the latest leads if their whole past counted."""
     console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
-        print_states(console, account, made.tallies)
+        print_states(console, account, made.tallies, on_record=False)
     else:
         console.print("None of them has reached a stage that counts.")
 
@@ -172,8 +172,8 @@ def _some(ids: Sequence[str]) -> str:
 
 
 def _unknown_labels(made: Forecast) -> CheckFinding:
-    named = ", ".join(f"{label} ({leads})" for label, leads, _ in made.unknown_labels)
-    with_click = sum(clicked for _, _, clicked in made.unknown_labels)
+    named = ", ".join(f"{each.label} ({each.leads})" for each in made.unknown_labels)
+    with_click = sum(each.with_click_id for each in made.unknown_labels)
     verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
     having = f"{number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
     message = f"in no stage and not ignored: {named}; {having} a click id"

@@ -182,7 +182,7 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
     account = heading_of(settings)
     with looking(settings) as look:
         console.print("\n[bold]Where every delivery stands[/bold]")
-        print_states(console, account, queries.tallies(look.session, settings.account, now=look.now))
+        print_states(console, account, queries.tallies(look.session, settings.account, now=look.now), on_record=False)
         lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
         sent = list(queries.sent(look.session, settings.account))
         corrections = queries.corrections(look.session, settings.account)
