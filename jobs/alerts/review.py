@@ -144,18 +144,15 @@ class _Qualified:
     in_a_row: int = 0
     """Conversions stopped since the last one that could be sent."""
 
-    def add(self, one: QualifiedConversion) -> None:
-        """Count the next conversion."""
-        self.count += 1
-        self.in_a_row = 0 if one.reason is None else self.in_a_row + 1
-        if one.reason is not None:
-            self.stopped[one.reason] += 1
-
 
 def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Qualified]:
     found: defaultdict[str, _Qualified] = defaultdict(_Qualified)
-    for each in begun:
-        found[each.destination].add(each)
+    for one in begun:
+        here = found[one.destination]
+        here.count += 1
+        here.in_a_row = 0 if one.reason is None else here.in_a_row + 1
+        if one.reason is not None:
+            here.stopped[one.reason] += 1
     return found
 
 

@@ -13,10 +13,10 @@ from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, ProbeReport, print_report, report_json
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
+from jobs.settings.document import Tree, Written, block
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
 from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
-from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_of
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable

@@ -10,7 +10,7 @@ from connectors.text import counted, number
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import AccountHeading, bulleted, facts, print_section, table
 from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
-from jobs.reporting.sentences import words_for
+from jobs.reporting.sentences import in_words, words_for
 from jobs.reporting.status_report import counted_reasons_table, print_states
 from jobs.requeue import AgeGroup, AlreadySentResult, Chosen
 from jobs.rules.delivery_state import DeliveryState
@@ -106,8 +106,7 @@ def _already_sent(result: AlreadySentResult) -> Iterator[str]:
     if result.nothing:
         yield f"{counted(result.nothing, 'line')}: the lead has no such conversion"
     if result.unknown:
-        more = ", …" if len(result.unknown) > _NAMED else ""
-        yield f"{counted(len(result.unknown), 'lead')} never read: {', '.join(result.unknown[:_NAMED])}{more}"
+        yield f"{counted(len(result.unknown), 'lead')} never read: {in_words(tuple(result.unknown), most=_NAMED)}"
 
 
 def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:

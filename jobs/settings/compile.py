@@ -71,8 +71,6 @@ Sinks = Mapping[DestinationId, ConversionSink]
 RULES = 3
 """The version of the judging rules; increment it when they change, so that every lead is judged again."""
 
-Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
-
 
 def extraction_digest(settings: Settings) -> str:
     """Return the hex SHA-256 of the settings that decide what is read from a lead."""
@@ -136,7 +134,7 @@ def _field_values(settings: Settings) -> list[FieldValue]:
     return [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
 
 
-def _sha256(value: Json) -> str:
+def _sha256(value: Mapping[str, object]) -> str:
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -232,20 +230,19 @@ def _conversion_route(
     value, per = conversion.value, conversion.count_once_per
     stages = (conversion.stage, *conversion.implied_by)
     route = _route(settings, limits, conversion.id, stages, destination=destination, target=target)
-    route = replace(route, since=conversion.since)
-    if conversion.where:
-        route = replace(route, where=(_condition(conversion.where), *route.where))
     if isinstance(value, FieldValue):
         amount = FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
         route = replace(route, field_value=amount)
     else:
         route = replace(route, fixed_value=value)
-    if per != "lead":
-        route = replace(route, once=DedupRule(DedupScope(per), conversion.within))
-    if conversion.undo_when:
-        labels = _labels(settings, conversion.undo_when)
-        route = replace(route, undo=Undo(labels, conversion.undo_after, conversion.undo_via))
-    return route
+    undo = Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
+    return replace(
+        route,
+        since=conversion.since,
+        where=((_condition(conversion.where), *route.where) if conversion.where else route.where),
+        once=None if per == "lead" else DedupRule(DedupScope(per), conversion.within),
+        undo=undo if conversion.undo_when else None,
+    )
 
 
 def _route(

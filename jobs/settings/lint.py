@@ -9,10 +9,21 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 
 from jobs.rules.model import normalise_label
-from jobs.settings.problems import KeyPath, SettingsFinding, did_you_mean, dotted
+from jobs.settings.document import (
+    KeyPath,
+    SettingsFinding,
+    Tree,
+    did_you_mean,
+    dotted,
+    find,
+    items,
+    leaves,
+    text_at,
+    texts_at,
+    value_at,
+)
 from jobs.settings.references import ADDRESS, References, is_local, token_address
 from jobs.settings.schema import HEADER_NAME, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
-from jobs.settings.yaml_source import Tree, find, items, leaves, text_at, texts_at, value_at
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""

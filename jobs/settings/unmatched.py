@@ -8,10 +8,19 @@ from pathlib import Path as FilePath
 
 from connectors.text import counted
 from jobs.rules.model import normalise_label
+from jobs.settings.document import (
+    KeyPath,
+    SettingsFinding,
+    SettingsProblem,
+    Tree,
+    find,
+    leaves,
+    read_file,
+    texts_at,
+    value_at,
+)
 from jobs.settings.lint import CREATED, PLATFORMS
-from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem
 from jobs.settings.schema import Settings
-from jobs.settings.yaml_source import Tree, find, leaves, read_file, texts_at, value_at
 
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
 
 from jobs.cli.init.questions import CONVERSIONS, STAGES, Answers
-from jobs.settings.yaml_source import INDENT, block, listed, scalar
+from jobs.settings.document import INDENT, block, flow
 
 TO_BE_FILLED_IN = "replace-me"
 """The start of a placeholder for an unknown id; `check` reports its line."""
@@ -173,10 +172,4 @@ def _filled(template: str, answers: Answers) -> Iterator[str]:
         if isinstance(section, Mapping):
             yield from block(section, text.index("{") // len(INDENT))
         else:
-            yield _PLACE.sub(lambda place: _written(answers[place[1]], as_text=bool(place[2])), text)
-
-
-def _written(answer: Any, *, as_text: bool) -> str:
-    if as_text:
-        return str(answer)
-    return scalar(answer) if isinstance(answer, str) else listed(answer)
+            yield _PLACE.sub(lambda place: (str if place[2] else flow)(answers[place[1]]), text)
