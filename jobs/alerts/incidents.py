@@ -3,7 +3,7 @@
 An incident is found, cleared or unknown: a night that tried nothing gives no evidence about what had stopped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -15,8 +15,8 @@ from connectors.records import ApiVersion
 from jobs.alerts.review import FEWEST
 from jobs.ledger.incidents import Incident, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
-from jobs.plan.volume_guard import ExcessVolume
-from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Scope, Stop
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
 
 NIGHTS = 14
@@ -56,33 +56,19 @@ class DestinationHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingDelivery:
-    """A delivery waiting in a scope where nothing is being sent."""
-
-    scope: Scope
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class NightFacts:
     """Everything that incidents are derived from."""
 
     now: datetime
     zone: ZoneInfo
-    source_stopped: Stop | None = None
-    was_read: bool = True
-    """Whether the source returned anything; a run that only asks for outcomes doesn't read it."""
-    stopped: Mapping[Scope, Stop] = field(default_factory=dict)
+    summary: RunSummary
     reached: frozenset[Scope] = frozenset()
     """Scopes whose platform received or accepted something tonight."""
     configured: frozenset[Scope] = frozenset()
     """The configured destinations and their actions."""
-    held: Mapping[Scope, ExcessVolume] = field(default_factory=dict)
-    """Scopes held by the volume guard until a human approves."""
     destinations: tuple[DestinationHistory, ...] = ()
-    waiting: tuple[WaitingDelivery, ...] = ()
-    """Pending deliveries in stopped or held scopes."""
-    anomalies: tuple[Anomaly, ...] = ()
+    waiting: Mapping[Scope, Sequence[datetime]] = field(default_factory=dict)
+    """When each delivery that waits in a stopped or held scope expires."""
     begun: tuple[QualifiedConversion, ...] = ()
     let_in: frozenset[tuple[str, str]] = frozenset()
     """The conversions and destinations that ever had a delivery."""
@@ -94,19 +80,20 @@ class NightFacts:
 
 def causes(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     """Yield every incident that needs a human tonight."""
-    if facts.source_stopped:
-        yield Incident(IncidentId(IncidentKind.SOURCE), {"why": facts.source_stopped})
-    for scope, stop in facts.stopped.items():
+    summary = facts.summary
+    if summary.source_stopped:
+        yield Incident(IncidentId(IncidentKind.SOURCE), {"why": summary.source_stopped})
+    for scope, stop in summary.stopped.items():
         yield Incident(IncidentId(IncidentKind.STOPPED, scope), {"why": stop})
     yield from _expiring(facts, when)
-    for scope, excess in facts.held.items():
+    for scope, excess in summary.held.items():
         yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
     for found in facts.destinations:
         yield from _unsettled(found, when)
         # The number of corrections in a night, and how they fare, predict nothing about the next night.
         if not found.scope.corrections:
             yield from _unusual(found, facts, when)
-    for anomaly in facts.anomalies:
+    for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
     for version in sorted(facts.versions, key=lambda each: each.name):
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
@@ -116,8 +103,9 @@ def causes(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
 
 def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     horizon = facts.now + when.expires_within + UNTIL_TOMORROW
-    for scope in sorted({one.scope for one in facts.waiting}):
-        times = sorted(one.expires_at.astimezone(facts.zone) for one in facts.waiting if one.scope == scope)
+    held, stopped = facts.summary.held, facts.summary.stopped
+    for scope, expirations in sorted(facts.waiting.items()):
+        times = sorted(at.astimezone(facts.zone) for at in expirations)
         soon = [at for at in times if at <= horizon]
         if soon:
             values = {
@@ -125,8 +113,8 @@ def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
                 "later": len(times) - len(soon),
                 "first": soon[0],
                 "last": soon[-1],
-                "held": scope in facts.held,
-                "why": facts.stopped.get(scope) or facts.held[scope].message,
+                "held": scope in held,
+                "why": stopped.get(scope) or held[scope].message,
             }
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
 
@@ -160,9 +148,10 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> 
             "usual": acceptance,
         }
         yield Incident(IncidentId(IncidentKind.ACCEPTANCE, found.scope), values)
-    nothing_stops = facts.source_stopped is None and not any(
+    summary = facts.summary
+    nothing_stops = summary.source_stopped is None and not any(
         scope.destination == found.scope.destination and not scope.corrections
-        for scope in (*facts.stopped, *facts.held)
+        for scope in (*summary.stopped, *summary.held)
     )
     if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops:
         values = {"nights": len(found.before), "sends": float(sends)}
@@ -181,7 +170,7 @@ def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
     tonight = next((each.tonight for each in facts.destinations if each.scope == cause.about), None)
     match cause.kind:
         case IncidentKind.SOURCE:
-            return facts.was_read
+            return facts.summary.pulled.pages > 0  # a run that only asks for outcomes reads none
         case IncidentKind.STOPPED:
             # A former owner and transport aren't configured: their stop ends when nothing sent that way is left open.
             return cause.about in facts.reached or cause.about not in facts.configured

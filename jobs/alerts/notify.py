@@ -1,6 +1,6 @@
 """Opens and clears incidents, and notifies each address of each incident once; undelivered notices are kept."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +14,6 @@ from jobs.alerts.incidents import (
     NIGHTS,
     DestinationHistory,
     NightFacts,
-    WaitingDelivery,
     causes,
     has_cleared,
 )
@@ -129,15 +128,11 @@ def gather(
     return NightFacts(
         now=now,
         zone=book.zone,
-        source_stopped=summary.source_stopped,
-        was_read=summary.pulled.pages > 0,
-        stopped=summary.stopped,
+        summary=summary,
         reached=frozenset(_reached(session, ledger)),
         configured=frozenset(_configured(book, sinks)),
-        held=summary.held,
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
-        waiting=tuple(_waiting(session, ledger, book, {*summary.held, *summary.stopped})),
-        anomalies=tuple(summary.review.anomalies),
+        waiting=_waiting(session, ledger, book, {*summary.held, *summary.stopped}),
         begun=tuple(tonight),
         let_in=frozenset(queries.let_in(session, ledger.account, _filtered_out_before(session, ledger.account))),
         versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
@@ -196,11 +191,15 @@ def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
             yield from (scope, replace(scope, action=action))
 
 
-def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]) -> Iterator[WaitingDelivery]:
-    """Yield what waits in blocked scopes, each delivery in one scope."""
+def _waiting(
+    session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]
+) -> dict[Scope, list[datetime]]:
+    """Return when what waits in blocked scopes expires, each delivery in one scope."""
+    found: defaultdict[Scope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
         for conversion, expires_at in incidents.pending(session, ledger.account, destination):
             scopes = (Scope(destination), Scope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:
-                yield WaitingDelivery(scope, expires_at)
+                found[scope].append(expires_at)
+    return found
