@@ -324,10 +324,9 @@ def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, l
         for conversion in settings.conversions
         if conversion.google_ads is not None
     }
-    google = {destination.id for destination in settings.google_ads}
     found: dict[DestinationId, list[AssumedTarget]] = {}
     for route in book.routes:
-        days = windows.get(route.conversion) if route.destination in google else None
+        days = None if route.target.transport == META_TRANSPORT else windows.get(route.conversion)
         expectation = AssumedTarget(
             conversion=route.conversion,
             target=route.target,
