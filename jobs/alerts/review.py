@@ -51,7 +51,7 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it."""
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
-    unknown = _unknown(session, ledger.account, book.known_labels)
+    unknown = _unknown(session, ledger.account, book.meanings.keys())
     tonight = [DetectedRename(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
     new = status_labels.take_unreported(
         session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
@@ -97,7 +97,7 @@ def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
     return list({each.cause: each for each in found}.values())
 
 
-def unknown_labels(session: Session, account: str, known: frozenset[str]) -> list[UnknownLabel]:
+def unknown_labels(session: Session, account: str, known: Collection[str]) -> list[UnknownLabel]:
     """Return labels that leads have now and no setting names, except names replaced by a rename."""
     return _as_written(session, account, _unknown(session, account, known))
 
@@ -109,10 +109,10 @@ def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, 
     ]
 
 
-def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
+def _unknown(session: Session, account: str, known: Collection[str]) -> list[tuple[str, int, int]]:
     """Return the same labels, normalised."""
     old = {row.before for row in status_labels.renames_found(session, account)}
-    return leads.labels(session, account, but=known | old)
+    return leads.labels(session, account, but={*known, *old})
 
 
 def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> Message:

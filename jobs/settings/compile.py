@@ -43,11 +43,6 @@ class Rulebook:
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
     """The configured maximum of conversions a night, for destinations that set one."""
 
-    @property
-    def known_labels(self) -> frozenset[str]:
-        """The normalised labels that the settings name."""
-        return frozenset(self.meanings)
-
     def way(self, destination: DestinationId, transport: str, owner: str) -> Scope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
         targets = [route.target for route in self.routes_to(destination)]

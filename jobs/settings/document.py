@@ -3,7 +3,7 @@
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -220,11 +220,13 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "won"?` if a known name is close, else an empty string."""
-    names = {candidate.casefold(): candidate for candidate in sorted(known)}
+def did_you_mean(
+    name: str, known: Iterable[str], *, loosely: Callable[[str], str] = str.casefold, cutoff: float = 0.6
+) -> str:
+    """Return `; did you mean "won"?` if a known name is close once both are taken `loosely`, else an empty string."""
+    names = {loosely(candidate): candidate for candidate in sorted(known)}
     # Comparing costs the product of both lengths, and no known name is anywhere near 100 characters long.
-    close = get_close_matches(name.casefold()[:100], names, n=1)
+    close = get_close_matches(loosely(name)[:100], names, n=1, cutoff=cutoff)
     return f'; did you mean "{names[close[0]]}"?' if close else ""
 
 

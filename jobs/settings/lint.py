@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 
@@ -387,12 +386,10 @@ def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
     for key, meanwhile in PENDING.items():
         if value_at(tree, (key,)) is not None:
             yield SettingsFinding((key,), f"not acted on yet: {meanwhile}")
-    known = {name.casefold(): name for name in _STANDARD_EVENTS}
     for path, event in texts_at(tree, "conversions.*.meta.event"):
-        close = get_close_matches(event.casefold()[:100], known, n=1, cutoff=_SIMILAR)
-        if event not in _STANDARD_EVENTS and close:
-            message = "this is none of Meta's standard events, so it counts as a custom one"
-            yield SettingsFinding(path, f'{message}; did you mean "{known[close[0]]}"?')
+        hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR)
+        if event not in _STANDARD_EVENTS and hint:
+            yield SettingsFinding(path, f"this is none of Meta's standard events, so it counts as a custom one{hint}")
     for path, text in texts_at(
         tree, *(f"{signal}.{answer}" for signal in _CONSENT for answer in ("granted", "refused"))
     ):

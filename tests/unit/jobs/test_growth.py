@@ -257,7 +257,7 @@ def _status(ledger, book, clock):
     _tallies(ledger, clock)
     with ledger.reading() as session:
         queries.awaited(session, ACCOUNT)
-        unknown_labels(session, ACCOUNT, book.known_labels)
+        unknown_labels(session, ACCOUNT, book.meanings)
         standing_anomalies(session, book, run=ledger.run, now=clock.now())
 
 
