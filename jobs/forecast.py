@@ -13,7 +13,6 @@ from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import held
 from jobs.nightly import Deps, rehearse
 from jobs.rules.model import normalise_label
-from jobs.run_summary import UnknownLabel
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 
@@ -26,7 +25,8 @@ class Forecast:
 
     leads: int
     unreadable: tuple[UnreadableLead, ...]
-    unknown_labels: tuple[UnknownLabel, ...]
+    unknown_labels: tuple[tuple[str, int, int], ...]
+    """Labels the settings don't name, with the number of leads that have each and how many have a click id."""
     tallies: tuple[StateCount, ...]
 
 

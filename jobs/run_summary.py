@@ -11,14 +11,8 @@ from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.sync import Pulled
 from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
-
-@dataclass(frozen=True, slots=True)
-class UnknownLabel:
-    """A status label that no setting names, as Oplead writes it, and how many leads have it."""
-
-    label: str
-    leads: int
-    with_click_id: int
+Labels = list[tuple[str, int, int]]
+"""Labels as Oplead writes them, with the number of leads that have each, and how many of those have a click id."""
 
 
 @dataclass(slots=True)
@@ -32,14 +26,14 @@ class Review:
     unreadable: int = 0
     """Unreadable leads reported for the first time."""
     unreadable_before: int = 0
-    labels: list[UnknownLabel] = field(default_factory=list)
+    labels: Labels = field(default_factory=list)
     """Labels no setting names that are new on leads with a click id, or on more of them than last reported."""
-    labels_before: list[UnknownLabel] = field(default_factory=list)
+    labels_before: Labels = field(default_factory=list)
 
     @property
     def attention(self) -> list[Message]:
         """Return what needs a human's attention."""
-        clicks = sum(each.with_click_id for each in self.labels)
+        clicks = sum(clicks for _, _, clicks in self.labels)
         return [
             *self.renames,
             *(each.message for each in self.anomalies),
@@ -50,7 +44,7 @@ class Review:
     @property
     def standing(self) -> list[Message]:
         """Return what was reported on an earlier night and still holds."""
-        names = tuple(repr(each.label) for each in self.labels_before if each.with_click_id)
+        names = tuple(repr(label) for label, _, clicks in self.labels_before if clicks)
         still = [Message(MessageId.STILL_UNKNOWN_STATUSES, {"labels": names})] if names else []
         return [*_counted(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
 
@@ -78,7 +72,7 @@ class RunSummary:
     held: dict[Scope, ExcessVolume] = field(default_factory=dict)
     """Scopes that the volume guard holds until a human approves."""
     source_stopped: Stop | None = None
-    unknown_labels: list[UnknownLabel] = field(default_factory=list)
+    unknown_labels: Labels = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
     in_doubt: int = 0
     waiting_for_a_human: int = 0

@@ -162,8 +162,8 @@ def _unreadable(made: Forecast) -> CheckFinding:
 
 
 def _unknown_labels(made: Forecast) -> CheckFinding:
-    named = ", ".join(f"{each.label} ({each.leads})" for each in made.unknown_labels)
-    with_click = sum(each.with_click_id for each in made.unknown_labels)
+    named = ", ".join(f"{label} ({leads})" for label, leads, _ in made.unknown_labels)
+    with_click = sum(clicked for _, _, clicked in made.unknown_labels)
     verdict = CheckVerdict.FAILED if with_click else CheckVerdict.DOUBTFUL
     having = f"{number(with_click) if with_click else 'none'} of these leads {'have' if with_click > 1 else 'has'}"
     message = f"in no stage and not ignored: {named}; {having} a click id"

@@ -12,7 +12,6 @@ from jobs.ledger.schema import Run, Start
 from jobs.nightly import Deps, rehearse, run_night
 from jobs.plan.planner import RenamedError
 from jobs.reporting.sentences import sentence
-from jobs.run_summary import UnknownLabel
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import DONE, NIGHT, Crash, FakeSink
@@ -121,7 +120,7 @@ def test_a_status_the_settings_do_not_name_alarms_where_its_leads_carry_click_id
     account.put(strange)
     summary = account.night()
 
-    assert (code, [UnknownLabel("Vendu !", 1, int(clicked))]) == (summary.exit_code, summary.unknown_labels)
+    assert (code, [("Vendu !", 1, int(clicked))]) == (summary.exit_code, summary.unknown_labels)
 
 
 def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
