@@ -11,7 +11,7 @@ from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity, rows_by_lead
 from jobs.plan.planner import hold_missing_values, judge, was_sent
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
@@ -196,7 +196,7 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
 
 
 def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
-    existing = outbox.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    existing = rows_by_lead(look.session, Delivery, book.account, [lead.id]).get(lead.id, [])
     made = outbox.adjustments_of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}

@@ -38,6 +38,7 @@ from jobs.ledger.schema import (
     OutboxRow,
     StatusChange,
     UnreadableLeadRow,
+    rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
 from jobs.rules.extraction import erased
@@ -413,20 +414,9 @@ def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[Le
 def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
     rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    changes: defaultdict[str, list[StatusChange]] = defaultdict(list)
-    for change in session.exec(
-        select(StatusChange)
-        .where(StatusChange.account == account, col(StatusChange.lead).in_(ids))
-        .order_by(col(StatusChange.id))
-    ):
-        changes[change.lead].append(change)
-    clicks: defaultdict[str, list[KnownClickId]] = defaultdict(list)
-    for click in session.exec(select(ClickIdRow).where(ClickIdRow.account == account, col(ClickIdRow.lead).in_(ids))):
-        known = KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
-        clicks[click.lead].append(known)
-    hashes: defaultdict[str, defaultdict[DestinationId, list[Identifier]]] = defaultdict(lambda: defaultdict(list))
-    for each in session.exec(select(ContactHash).where(ContactHash.account == account, col(ContactHash.lead).in_(ids))):
-        hashes[each.lead][DestinationId(each.destination)].append(Identifier(IdentifierKind(each.kind), each.sha256))
+    changes = rows_by_lead(session, StatusChange, account, ids)
+    clicks = rows_by_lead(session, ClickIdRow, account, ids)
+    hashes = rows_by_lead(session, ContactHash, account, ids)
     found = {}
     for row in rows:
         kept = json.loads(row.facts)
@@ -437,17 +427,27 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
             fresh=row.fresh,
             stale=not row.digest,
             changes=tuple(labels_seen.status_entries(changes[row.id])),
-            click_ids=tuple(clicks[row.id]),
+            click_ids=tuple(
+                KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
+                for click in clicks[row.id]
+            ),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),
             ad_personalization=ConsentAnswer(row.ad_personalization),
             where=kept["where"],
             amounts={path: _amount(text) for path, text in kept["amounts"].items()},
-            identifiers={destination: tuple(sorted(each)) for destination, each in hashes[row.id].items()},
+            identifiers=_identifiers(hashes[row.id]),
             excluded=row.excluded,
             deleted=row.deleted_at is not None,
         )
     return found
+
+
+def _identifiers(rows: Sequence[ContactHash]) -> dict[DestinationId, tuple[Identifier, ...]]:
+    found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
+    for row in rows:
+        found[DestinationId(row.destination)].append(Identifier(IdentifierKind(row.kind), row.sha256))
+    return {destination: tuple(sorted(each)) for destination, each in found.items()}
 
 
 def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:

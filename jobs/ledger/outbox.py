@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain
 from typing import TypeVar
 
-import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
@@ -22,13 +22,13 @@ from jobs.ledger.schema import (
     Attempt,
     Delivery,
     LeadRow,
-    Move,
     OutboxRow,
     Request,
     RowKind,
     Transition,
     identity,
     row_kind,
+    rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
 from jobs.rules.model import delivery_key
@@ -50,8 +50,6 @@ SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliverySta
 """States with an answer, or with the wait for one over, after which a correction may follow."""
 UNSETTLED = OPEN | FROZEN
 """States in which a correction blocks the next one of the same delivery."""
-WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
-"""The columns that `why_of` takes: grouping by them computes each cause once per group, not per delivery in SQL."""
 
 
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
@@ -66,8 +64,11 @@ def move(
     *,
     now: datetime,
     detail: str | None = None,
+    always_record: bool = False,
 ) -> None:
     """Move a delivery or correction to a state and record the transition; in the same state, only update its cause.
+
+    `always_record` also records a transition to the same state.
 
     Raises:
         IllegalMoveError: the state table doesn't allow the move.
@@ -77,34 +78,21 @@ def move(
     delivery.reason, delivery.detail = (cause, detail) if is_ours and to in _WITH_REASON else (None, None)
     if not is_ours:
         delivery.code = cause
-    if before == to:
-        session.add(delivery)
+    session.add(delivery)
+    if before != to:
+        check_move(before, to)
+    elif not always_record:
         return
-    check_move(before, to)
     delivery.state = to
     if to not in FROZEN:
         delivery.event = None
-    session.add(delivery)
     if delivery.id is None:
         session.flush()
     if to in SETTLED:
         plan_again(session, delivery)
-    session.add(_record_of(ledger, delivery, before, to, cause, now=now, detail=detail))
-
-
-def _record_of(
-    ledger: Ledger,
-    moved: OutboxRow,
-    before: DeliveryState | None,
-    to: DeliveryState,
-    cause: Cause,
-    *,
-    now: datetime,
-    detail: str | None = None,
-) -> Move:
-    kind, is_ours = row_kind(moved), isinstance(cause, Reason)
-    return kind.moves(
-        account=moved.account,
+    kind = row_kind(delivery)
+    transition = kind.moves(
+        account=delivery.account,
         run=ledger.run,
         at=now,
         from_state=before,
@@ -112,8 +100,9 @@ def _record_of(
         reason=cause if is_ours else None,
         detail=detail,
         code=None if is_ours else cause,
-        **{kind.name: identity(moved)},
+        **{kind.name: identity(delivery)},
     )
+    session.add(transition)
 
 
 def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
@@ -133,10 +122,7 @@ def mark_in_doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Skip a delivery for good, as the platform has it by other means; recorded even if it was already skipped."""
     delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
-    before = DeliveryState(delivery.state)
-    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now)
-    if before is DeliveryState.SKIPPED:
-        session.add(_record_of(ledger, delivery, before, before, Reason.ALREADY_SENT, now=now))
+    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now, always_record=True)
 
 
 def is_sent_elsewhere(delivery: Delivery) -> bool:
@@ -172,39 +158,21 @@ def target_of(delivery: OutboxRow) -> Target:
 # ── queries by lead ──────────────────────────────────────────────────────────────────────────────
 
 
-def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
-    """Return every delivery of these leads, by lead."""
-    found: dict[str, list[Delivery]] = {}
-    for delivery in session.exec(
-        select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids)).order_by(col(Delivery.id))
-    ):
-        found.setdefault(delivery.lead, []).append(delivery)
-    return found
-
-
 def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, list[Adjustment]]:
     """Return every correction of these leads' deliveries, by delivery id, in the order they were created."""
     found: dict[int, list[Adjustment]] = {}
-    for each in session.exec(
-        select(Adjustment)
-        .where(Adjustment.account == account, col(Adjustment.lead).in_(ids))
-        .order_by(col(Adjustment.delivery), col(Adjustment.number))
-    ):
+    for each in chain.from_iterable(rows_by_lead(session, Adjustment, account, ids).values()):
         found.setdefault(each.delivery, []).append(each)
     return found
 
 
 def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
     """Return the retraction time of each of these leads' retracted deliveries, by delivery id."""
-    rows = session.exec(
-        select(Adjustment.delivery, Adjustment.at).where(
-            Adjustment.account == account,
-            col(Adjustment.lead).in_(ids),
-            Adjustment.kind == AdjustmentKind.RETRACTION,
-            Adjustment.state == DeliveryState.ACCEPTED,
-        )
-    )
-    return dict(rows.all())
+    return {
+        each.delivery: each.at
+        for each in chain.from_iterable(rows_by_lead(session, Adjustment, account, ids).values())
+        if (each.kind, each.state) == (AdjustmentKind.RETRACTION, DeliveryState.ACCEPTED)
+    }
 
 
 # ── queries by state ─────────────────────────────────────────────────────────────────────────────
@@ -267,33 +235,12 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
     new = [each for each in sorted(conversions) if not is_any(session, account, each)]
     if not new:
         return
-    made_of = (
-        col(Delivery.key),
-        col(Delivery.lead),
-        col(Delivery.conversion),
-        col(Delivery.destination),
-        col(Delivery.occurrence),
-    )
-    rows = session.connection().execute(
-        sqlalchemy.select(*made_of).where(col(Delivery.account) == account), execution_options=STREAMED
-    )
-    for key, lead, current, destination, occurrence in rows:
+    rows = select(Delivery).where(Delivery.account == account)
+    for row in session.exec(rows, execution_options=STREAMED):
+        lead, destination = LeadId(row.lead), DestinationId(row.destination)
         for conversion in new:
-            if key == delivery_key(account, LeadId(lead), conversion, DestinationId(destination), occurrence):
-                yield conversion, current
-
-
-def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
-    """Count deliveries by conversion, destination, state and cause."""
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
-    # More columns than SQLModel's own `select` is typed for.
-    rows = session.connection().execute(
-        sqlalchemy.select(*place, *WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, *WHY)
-    )
-    counts: Counter[tuple[str, str, str, Cause]] = Counter()
-    for conversion, destination, state, reason, code, twice, count in rows:
-        counts[conversion, destination, state, why_of(state, reason, code, may_count_twice=twice)] += count
-    return counts
+            if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
+                yield conversion, row.conversion
 
 
 def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:

@@ -3,21 +3,21 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy
-from sqlalchemy import Integer, cast, exists, func
+from sqlalchemy import Integer, and_, case, cast, exists, false, func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
 from jobs.ledger.leads import has_click_id
-from jobs.ledger.outbox import WHY, why, why_of
-from jobs.ledger.requests import RequestState
+from jobs.ledger.outbox import why, why_of
+from jobs.ledger.requests import RequestState, attempts
 from jobs.ledger.schema import (
     KINDS,
     STREAMED,
@@ -146,19 +146,31 @@ def tallies(
         mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
     if approved_in is not None:
         mine.append(col(Delivery.approved_in) == approved_in)
+    not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
+    due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
+    is_waiting = and_(col(Delivery.state) == DeliveryState.PENDING, func.coalesce(due_at > now, false()))
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), col(Delivery.held_for))
+    reasons = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice), is_waiting.label("waits"))
+    # Values are text with two decimals; summing them as integer cents is exact.
+    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
+    # More columns than SQLModel's own `select` is typed for.
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, *reasons, func.count(), cents, func.min(due_at))
+        .where(*mine)
+        .group_by(*place, *reasons)
+    )
     counts: Counter[_Alike] = Counter()
     worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
     first: dict[_Alike, datetime] = {}
-    for key, count, value in _settled(session, mine):
+    for conversion, destination, state, held_for, reason, code, twice, waits, count, sum_of_cents, opens_at in rows:
+        cause = why_of(state, reason, code, may_count_twice=twice)
+        if state == DeliveryState.PENDING and reason != Reason.EXCESS_VOLUME and not waits:
+            cause = Reason.DUE
+        key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
         counts[key] += count
-        worth[key] += value
-    pending = select(Delivery).where(*mine, Delivery.state == DeliveryState.PENDING)
-    for row in session.exec(pending, execution_options=STREAMED):
-        key = (row.conversion, row.destination, DeliveryState.PENDING, reason_told(row, now), None)
-        counts[key] += 1
-        worth[key] += Decimal(row.value or 0)
-        if (due_at := due_time(row)) is not None and due_at > now:
-            first[key] = min(due_at, first.get(key, due_at))
+        worth[key] += (sum_of_cents or 0) * _CENTS
+        if waits:
+            first[key] = min(opens_at, first.get(key, opens_at))
     return ordered(StateCount(*key[:4], count, worth[key], first.get(key), key[4]) for key, count in counts.items())
 
 
@@ -171,22 +183,6 @@ def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
         return (*place(each), order.index(each.state), -each.count, each.reason, each.held_for or "")
 
     return tuple(sorted(found, key=key))
-
-
-def _settled(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> Iterator[tuple[_Alike, int, Decimal]]:
-    """Yield the number and value of deliveries no longer pending; a key may repeat."""
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
-    # Values are text with two decimals; summing them as integer cents is exact.
-    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
-    rows = session.connection().execute(
-        sqlalchemy.select(*place, *WHY, col(Delivery.held_for), func.count(), cents)
-        .where(*mine, col(Delivery.state) != DeliveryState.PENDING)
-        .group_by(*place, *WHY, col(Delivery.held_for))
-    )
-    for conversion, destination, state, reason, code, twice, held_for, count, sum_of_cents in rows:
-        cause = why_of(state, reason, code, may_count_twice=twice)
-        key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
-        yield key, count, (sum_of_cents or 0) * _CENTS
 
 
 def stands(
@@ -267,16 +263,9 @@ def history(session: Session, sent: OutboxRow) -> list[Move]:
 
 def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
     """Return every request that contained a delivery or correction, oldest first."""
-    kind = row_kind(sent)
-    rows = session.exec(
-        select(kind.attempts.code, Request)
-        .join(Request, col(Request.id) == col(kind.attempts.request))
-        .where(kind.attempted == sent.id)
-        .order_by(col(Request.id))
-    )
     return [
-        RequestOfDelivery(request.sent_at, request.state, request.ticket, code or request.code)
-        for code, request in rows
+        RequestOfDelivery(request.sent_at, request.state, request.ticket, attempt.code or request.code)
+        for attempt, request in attempts(session, sent)
     ]
 
 

@@ -1,12 +1,15 @@
 """The ledger's tables. Every row carries its account; times are timezone-aware UTC, amounts decimal text."""
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TypeVar
 
 import sqlalchemy
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, Session, SQLModel, col, select
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -496,3 +499,17 @@ def identity(row: OutboxRow | Request) -> int:
     if row.id is None:
         raise ValueError("the row is not stored yet")
     return row.id
+
+
+OfLead = TypeVar("OfLead", StatusChange, ClickIdRow, ContactHash, Delivery, Adjustment)
+
+
+def rows_by_lead(
+    session: Session, table: type[OfLead], account: str, leads: Collection[str]
+) -> defaultdict[str, list[OfLead]]:
+    """Return the rows of a table that belong to these leads, by lead, in the order of the primary key."""
+    found: defaultdict[str, list[OfLead]] = defaultdict(list)
+    wanted = select(table).where(table.account == account, col(table.lead).in_(leads))
+    for row in session.exec(wanted.order_by(*sqlalchemy.inspect(table).primary_key)):
+        found[row.lead].append(row)
+    return found

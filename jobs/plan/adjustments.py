@@ -10,7 +10,7 @@ from sqlmodel import Session
 from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, identity
+from jobs.ledger.schema import Adjustment, Delivery, identity, rows_by_lead
 from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
@@ -40,7 +40,7 @@ def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
         with ledger.writing() as session:
             ids = leads.to_correct(session, ledger.account, limit=LEADS_AT_ONCE)
             facts = leads.facts(session, ledger.account, ids)
-            sent = outbox.of_leads(session, ledger.account, ids)
+            sent = rows_by_lead(session, Delivery, ledger.account, ids)
             made = outbox.adjustments_of_leads(session, ledger.account, ids)
             renamed = starts.renamed(session, ledger.account)
             correcting = _Correcting(session, ledger, book, renamed, now)

@@ -14,7 +14,7 @@ from connectors.records import ClickIdKind, DeliveryKey, Event, LeadId, OutcomeC
 from jobs.cancellation import go_on
 from jobs.ledger import deduplication, leads, outbox, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ConfigDigest, Delivery, identity
+from jobs.ledger.schema import ConfigDigest, Delivery, identity, rows_by_lead
 from jobs.plan.deduplication import DuplicateLeads
 from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
 from jobs.rules.deduplication import dedup_keys
@@ -192,7 +192,7 @@ class _Planner:
         account, after = self.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
-            existing = outbox.of_leads(session, account, ids)
+            existing = rows_by_lead(session, Delivery, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
 
@@ -201,7 +201,7 @@ class _Planner:
         account = self.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
-        existing = outbox.of_leads(session, account, ids)
+        existing = rows_by_lead(session, Delivery, account, ids)
         self.taken_back = outbox.retracted(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
