@@ -187,7 +187,7 @@ FAULTS = (
     Fault(
         "nothing of the past goes out on the first night",
         "jobs/rules/status_changes.py",
-        "origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED",
+        "origin = Origin.BASELINE if previously is None else Origin.BOUNDED",
         "origin = Origin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
     ),
@@ -257,7 +257,7 @@ FAULTS = (
     Fault(
         "nothing goes out after its window",
         "jobs/rules/decision.py",
-        "is_late = now > time_left.closes_at",
+        "is_late = now > closes_at",
         "is_late = False",
         "tests/unit/rules/test_decision.py",
     ),

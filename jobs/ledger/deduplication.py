@@ -4,7 +4,9 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from itertools import islice
 
 import sqlalchemy
@@ -15,12 +17,32 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, LeadRow
-from jobs.rules.deduplication import Candidate, Rank
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
 
 _AT_ONCE = 500
 """Deduplication keys per statement."""
+
+
+class Rank(IntEnum):
+    """Precedence among duplicates."""
+
+    SENT = 0
+    """It was sent, or may have been: that can't be undone."""
+    PENDING = 1
+    """It was already pending before tonight."""
+    NEW = 2
+    """It could be sent from tonight on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A lead whose conversion counts, or could."""
+
+    lead: LeadId
+    at: datetime
+    dedup_keys: frozenset[str]
+    rank: Rank
 
 
 def record(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:

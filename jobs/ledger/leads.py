@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, Lead, LeadId, UnreadableLead
+from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, UnreadableLead
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (
     WHOLE,
@@ -41,8 +41,8 @@ from jobs.ledger.schema import (
     rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
-from jobs.rules.extraction import erased
-from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, StatusEntered, UnreadableAmount
+from jobs.rules.extraction import LeadReading, erased
+from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
@@ -52,23 +52,6 @@ _READ_AT = case(
     else_=col(LeadRow.seen_at),
 )
 """When a lead was last seen, or last requested if that is later."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeadReading:
-    """A lead read by a pull, reduced to what may be stored."""
-
-    lead: Lead
-    label: str | None
-    ad_user_data: ConsentAnswer
-    ad_personalization: ConsentAnswer
-    where: Mapping[str, str]
-    amounts: Mapping[str, Amount]
-    changes: Sequence[StatusEntered]
-    click_ids: Sequence[KnownClickId]
-    identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
-    excluded: bool = False
-    """Whether the settings classify it as a test lead."""
 
 
 # ── storing ──────────────────────────────────────────────────────────────────────────────────────

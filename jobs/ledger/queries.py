@@ -3,19 +3,18 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy
-from sqlalchemy import Integer, and_, case, cast, exists, false, func
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, false, func
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
-from jobs.ledger.leads import has_click_id
+from jobs.ledger.leads import facts, has_click_id
 from jobs.ledger.outbox import why, why_of
 from jobs.ledger.requests import RequestState, attempts
 from jobs.ledger.schema import (
@@ -36,7 +35,7 @@ from jobs.ledger.schema import (
     row_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConsentAnswer
+from jobs.rules.model import LeadFacts
 from jobs.rules.reasons import Cause, Reason
 
 
@@ -48,17 +47,6 @@ class QualifiedConversion:
     destination: str
     reason: Reason | None
     """Why it can't be sent; None if it can, now or later."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampledLead:
-    """A lead as last read."""
-
-    ad_user_data: ConsentAnswer
-    ad_personalization: ConsentAnswer
-    where: Mapping[str, str]
-    amounts: frozenset[str]
-    """The paths that have an amount, readable or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,12 +310,12 @@ def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) 
     return {place for place in places if outbox.is_any(session, account, *place)}
 
 
-def newest(session: Session, account: str) -> list[SampledLead]:
+def newest(session: Session, account: str) -> list[LeadFacts]:
     """Return the most recently created leads."""
-    return _samples(session, _read_whole(account).order_by(col(LeadRow.created_at).desc()))
+    return _samples(session, account, latest=[col(LeadRow.created_at).desc()])
 
 
-def entered(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
+def entered(session: Session, account: str, conversions: Collection[str]) -> list[LeadFacts]:
     """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
@@ -338,21 +326,20 @@ def entered(session: Session, account: str, conversions: Collection[str]) -> lis
         col(Delivery.state) != DeliveryState.PENDING,
     )
     latest = (col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
-    return _samples(session, _read_whole(account).where(has_one).order_by(*latest))
+    return _samples(session, account, has_one, latest=latest)
 
 
-def _read_whole(account: str) -> SelectOfScalar[LeadRow]:
-    """Select leads whose details are up to date."""
-    return select(LeadRow).where(LeadRow.account == account, LeadRow.digest != "")
-
-
-def _samples(session: Session, leads: SelectOfScalar[LeadRow]) -> list[SampledLead]:
-    found = []
-    for row in session.exec(leads.limit(LATEST)):
-        kept = json.loads(row.facts)
-        consents = (ConsentAnswer(row.ad_user_data), ConsentAnswer(row.ad_personalization))
-        found.append(SampledLead(*consents, kept["where"], frozenset(kept["amounts"])))
-    return found
+def _samples(
+    session: Session,
+    account: str,
+    *conditions: ColumnElement[bool],
+    latest: Sequence[ColumnElement[datetime] | ColumnElement[datetime | None]],
+) -> list[LeadFacts]:
+    """Return the facts of the latest of the leads that meet the conditions and whose details are up to date."""
+    wanted = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", *conditions)
+    found = [LeadId(each) for each in session.exec(wanted.order_by(*latest).limit(LATEST))]
+    known = facts(session, account, found)
+    return [known[each] for each in found]
 
 
 def amount_exists(session: Session, account: str, path: str) -> bool:

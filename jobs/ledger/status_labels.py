@@ -4,16 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Protocol
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, delete, exists, func, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
-from connectors.records import Lead
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
+from jobs.rules.extraction import LeadReading
 from jobs.rules.model import Origin, StatusEntered, normalise_label
 from jobs.rules.status_changes import (
     FEWEST,
@@ -35,23 +34,7 @@ Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
 
-class ReadLabel(Protocol):
-    """A lead as a pull read it."""
-
-    @property
-    def lead(self) -> Lead:
-        """The lead."""
-
-    @property
-    def label(self) -> str | None:
-        """Its current label, normalised."""
-
-    @property
-    def changes(self) -> Sequence[StatusEntered]:
-        """Its new status changes."""
-
-
-def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_at: datetime) -> None:
+def note(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
     """Record the labels of leads about to be stored, and which leads must wait until those labels are settled.
 
     A stored lead that shows a new label has either changed its status or had its status renamed; only a complete
@@ -107,23 +90,23 @@ def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datet
     account = ledger.account
     seen = _sightings(session, account, since)
     settle_merges(session, ledger, meanings, since=since, in_use=seen.last)
-    verdict = judge_labels(seen, meanings)
-    for found in verdict.relabels:
-        _note_rename(session, ledger, LabelChange(found.before, found.after), found.leads)
+    renames, undecided = judge_labels(seen, meanings)
+    for move in renames:
+        _note_rename(session, ledger, move, seen.moves[move])
     session.flush()
     for relabel in renames_found(session, account):
         if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
             _rename_entries(session, account, LabelChange(relabel.before, relabel.after))
-    settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(verdict.undecided))
+    settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(undecided))
     session.exec(update(StatusLabel).where(*settled).values(settled=True))
-    undecided = exists().where(
+    is_undecided = exists().where(
         col(StatusChange.account) == account,
         col(StatusChange.lead) == col(LabelMove.lead),
-        col(StatusChange.label).in_(verdict.undecided),
+        col(StatusChange.label).in_(undecided),
     )
     session.exec(
         delete(LabelMove)
-        .where(col(LabelMove.account) == account, ~undecided)
+        .where(col(LabelMove.account) == account, ~is_undecided)
         .execution_options(synchronize_session=False)
     )
 
@@ -167,11 +150,11 @@ def hold_merges(session: Session, account: str, meanings: Meanings, *, since: da
         session.add(row)
 
 
-def renames_found(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
-    """Return the renames that are not void, or those of them found by one run, ordered by old name."""
+def renames_found(session: Session, account: str) -> list[StatusRename]:
+    """Return the renames that are not void, ordered by old name."""
     of_account = (StatusRename.account == account, ~col(StatusRename.void))
     wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
-    return list(session.exec(wanted if run is None else wanted.where(StatusRename.run == run)))
+    return list(session.exec(wanted))
 
 
 def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
@@ -210,7 +193,7 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
     return new
 
 
-def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], seen_at: datetime) -> set[str]:
+def _note_labels(session: Session, account: str, readings: Sequence[LeadReading], seen_at: datetime) -> set[str]:
     """Record new labels, and return which of these leads' labels are not settled by a complete reading."""
     shown = {change.label for reading in readings for change in reading.changes}
     shown |= {reading.label for reading in readings if reading.label}

@@ -17,10 +17,9 @@ from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import ConfigDigest, Delivery, identity, rows_by_lead
 from jobs.plan.deduplication import DuplicateLeads
 from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
-from jobs.rules.deduplication import dedup_keys
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import consent_is_withdrawn, is_alternative, is_other_way
-from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_other_way
+from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Route, Starts, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
 from jobs.settings.compile import Rulebook, Sinks
@@ -341,9 +340,16 @@ def judge(
         return NotConcerned(Reason.EXCLUDED)
     if delivery is None:
         return decide(route, lead, start, key_for(route, lead.id), now=now)
-    reopened = None if delivery.counts_from is None else Reopened(delivery.counts_from, delivery.assumed_at)
-    key, after = DeliveryKey(delivery.key), _entered_after(delivery)
-    return decide(route, lead, start, key, now=now, entered_after=after, reopened=reopened)
+    return decide(
+        route,
+        lead,
+        start,
+        DeliveryKey(delivery.key),
+        now=now,
+        entered_after=_entered_after(delivery),
+        counts_from=delivery.counts_from,
+        assumed_at=delivery.assumed_at if delivery.counts_from is not None else None,
+    )
 
 
 def _entered_after(delivery: Delivery) -> datetime | None:

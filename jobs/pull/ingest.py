@@ -9,9 +9,9 @@ from sqlmodel import Session
 from connectors.records import DestinationId, Identifier, Lead, LeadPage
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
+from jobs.rules.extraction import LeadReading, amounts, answer, new_click_ids, where_facts
 from jobs.rules.model import ConsentAnswer, KnownClickId, LeadFacts, normalise_label
-from jobs.rules.status_changes import Observation, observe
+from jobs.rules.status_changes import observe
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -69,13 +69,13 @@ class Ingest:
 
     def _reading(
         self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: ReadTimes, *, excluded: bool
-    ) -> leads.LeadReading:
+    ) -> LeadReading:
         wanted = self.book.extraction
         user_data = answer(wanted.ad_user_data, lead)
         personalization = answer(wanted.ad_personalization, lead)
         changes, clicks = (known.changes, known.click_ids) if known else ((), ())
         new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known, previously))
-        return leads.LeadReading(
+        return LeadReading(
             lead=lead,
             label=None if lead.label is None else normalise_label(lead.label),
             ad_user_data=user_data,
@@ -85,7 +85,9 @@ class Ingest:
             changes=observe(
                 changes,
                 lead,
-                seen=Observation(previously, when.started, max(when.served, when.ended)),
+                previously=previously,
+                started=when.started,
+                ended=max(when.served, when.ended),
                 zone=self.book.zone,
             ),
             click_ids=new_clicks,

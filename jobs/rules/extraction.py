@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.contact import clean_phones, tidy
-from connectors.records import ClickIdKind, Contact, Lead
+from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
     KnownClickId,
     LeadFacts,
     Route,
+    StatusEntered,
     UnreadableAmount,
     normalise_label,
     shape,
@@ -33,15 +34,11 @@ _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
 _LARGEST = Decimal("9999999.99")
 """No renovation costs ten million; a phone number in the wrong field can look like it."""
 
+ERASED = "sha256:"
+"""What the values of erased click ids start with."""
+
 SETTLED_BEFORE_END = timedelta(hours=24)
 """A missing value is never awaited into the last day of a conversion's window."""
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitValue:
-    """The amount isn't there yet; wait until `until`."""
-
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,8 @@ class NoValue:
 
     reason: Reason
     detail: str | None = None
+    until: datetime | None = None
+    """How long to wait for it; None if there is nothing to wait for."""
 
 
 def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> Amount | None:
@@ -71,7 +70,7 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
 
 def value_to_send(
     route: Route, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
-) -> Decimal | AwaitValue | NoValue | None:
+) -> Decimal | NoValue | None:
     """Return the amount to send with a conversion; None if the conversion carries none."""
     if route.field_value is None:
         return route.fixed_value
@@ -82,7 +81,7 @@ def value_to_send(
         return amount
     until = min(at + route.field_value.wait, expires_at - SETTLED_BEFORE_END)
     if now < until:
-        return AwaitValue(until)
+        return NoValue(Reason.VALUE_AWAITED, until=until)
     if route.field_value.never_seen:
         return NoValue(Reason.VALUE_NEVER_SEEN)
     if route.field_value.otherwise is None:
@@ -196,6 +195,23 @@ class Extraction:
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
 
 
+@dataclass(frozen=True, slots=True)
+class LeadReading:
+    """A lead read by a pull, reduced to what may be stored."""
+
+    lead: Lead
+    label: str | None
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
+    where: Mapping[str, str]
+    amounts: Mapping[str, Amount]
+    changes: Sequence[StatusEntered]
+    click_ids: Sequence[KnownClickId]
+    identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
+    excluded: bool = False
+    """Whether the settings classify it as a test lead."""
+
+
 def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
     """Return the lead's answer to one consent question."""
     if field is None:
@@ -245,6 +261,3 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
 def erased(value: str) -> str:
     """Return what is kept of a click id that is no longer useful: a hash, enough to recognise it."""
     return ERASED + hashlib.sha256(value.encode()).hexdigest()
-
-
-ERASED = "sha256:"
