@@ -3,7 +3,6 @@
 Tests prove counts; this shows seconds.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -126,7 +125,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
             with (
                 wiring.open_clock(loaded.settings) as clock,
                 wiring.connect(loaded.settings, clock) as (book, deps),
-                held(state, loaded.settings.account, "bench", pid=os.getpid(), now=clock.now()) as ledger,
+                held(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
                 run_night(ledger, book, deps)
             seconds.append(time.perf_counter() - began)

@@ -494,7 +494,7 @@ def row_kind(sent: OutboxRow) -> RowKind:
     return CONVERSIONS if isinstance(sent, Delivery) else CORRECTIONS
 
 
-def identity(row: OutboxRow | Request) -> int:
+def identity(row: OutboxRow | Request | Run) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")

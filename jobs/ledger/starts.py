@@ -129,38 +129,29 @@ class NeighbouringLedger:
     """The Google customers and Meta datasets for which it has starts."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableLedger:
-    """A file that may be a ledger, or a folder that may hold one, that cannot be read."""
-
-    why: str
-    """An error message that names the file or folder."""
-
-
-def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | UnreadableLedger]:
-    """Yield the other ledgers in this one's folder, ordered by file name, and whatever can't be read there."""
+def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerError]:
+    """Yield the other ledgers in this one's folder, ordered by file name, and the errors of reading them."""
     try:
         with explained(path.parent):
             files = sorted(path.parent.iterdir()) if path.parent.exists() else []
     except LedgerError as error:
-        yield UnreadableLedger(str(error))
+        yield error
         return
     for file in files:
-        if file != path:
-            yield from _in(file)
+        try:
+            yield from _in(file) if file != path else ()
+        except LedgerError as error:
+            yield error
 
 
-def _in(file: Path) -> list[NeighbouringLedger] | list[UnreadableLedger]:
-    try:
-        with explained(file):
-            if not file.is_file() or look(file) is not FileKind.LEDGER:
-                return []
-            with closing(read_only(file)) as connection:
-                accounts = connection.execute("SELECT account FROM lease").fetchall()
-                starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
-            owners: defaultdict[str, set[str]] = defaultdict(set)
-            for account, target in starts:
-                owners[account].add(target.partition("/")[0])
-            return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]
-    except LedgerError as error:
-        return [UnreadableLedger(str(error))]
+def _in(file: Path) -> list[NeighbouringLedger]:
+    with explained(file):
+        if not file.is_file() or look(file) is not FileKind.LEDGER:
+            return []
+        with closing(read_only(file)) as connection:
+            accounts = connection.execute("SELECT account FROM lease").fetchall()
+            starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for account, target in starts:
+            owners[account].add(target.partition("/")[0])
+        return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]

@@ -29,6 +29,8 @@ _TAX_WORDS = {"ttc": "included", "ht": "excluded"}
 """Tax words next to an amount, mapped to the settings' terms."""
 _PLAIN = re.compile(r"\d+", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
+_DECIMALS = re.compile(r"(.*\d)([.,])(\d{1,2})", re.ASCII)
+"""The part before the decimal mark, the mark, and the one or two digits after it."""
 _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
 """Only spaces: a line break or a tab separates two amounts or table cells."""
 _LARGEST = Decimal("9999999.99")
@@ -59,11 +61,7 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
     tax, `included` or `excluded`. JSON numbers are taken as they are.
     """
     amount = raw if isinstance(raw, Decimal) else _parse(raw, declared)
-    if amount is None:
-        return None
-    if isinstance(amount, UnreadableAmount):
-        return amount
-    if not amount.is_finite() or amount < 0 or amount > _LARGEST:
+    if amount is None or not amount.is_finite() or amount < 0 or amount > _LARGEST:
         return UnreadableAmount(shape(str(raw)))
     return amount.quantize(Decimal("0.01")) or None
 
@@ -89,35 +87,27 @@ def value_to_send(
     return route.field_value.otherwise
 
 
-def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
+def _parse(raw: str, declared: frozenset[str]) -> Decimal | None:
+    """Return the amount, 0 if there is none, or None if it is unreadable."""
     whole_text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
     text = _AROUND.sub("", whole_text)
     words = "".join(found.group().casefold() for found in _AROUND.finditer(whole_text))
     if len(declared | {tax for word, tax in _TAX_WORDS.items() if word in words}) > 1:
-        return UnreadableAmount(shape(raw))
+        return None
     if not text:
-        return None if not raw.strip() else UnreadableAmount(shape(raw))
-    whole, mark, decimals = _split_decimals(text)
-    if mark and not _PLAIN.fullmatch(decimals):
-        return UnreadableAmount(shape(raw))
+        return None if raw.strip() else Decimal(0)
+    split = _DECIMALS.fullmatch(text)
+    whole, mark, decimals = split.groups() if split else (text, "", "0")
     if _PLAIN.fullmatch(whole):
-        if len(whole) > 1 and whole.startswith("0"):
-            # A reference or a phone number: amounts have no leading zero.
-            return UnreadableAmount(shape(raw))
-        return Decimal(f"{whole}.{decimals or 0}")
+        # With a leading zero it is a reference or a phone number.
+        return None if len(whole) > 1 and whole.startswith("0") else Decimal(f"{whole}.{decimals}")
     grouped = _GROUPED.fullmatch(whole)
     if grouped is None or grouped["group"] == mark:
-        return UnreadableAmount(shape(raw))
+        return None
     if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:
         # "1.250" and "1,250" are ambiguous: 1250 to some, one and a quarter to others.
-        return UnreadableAmount(shape(raw))
-    return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals or 0}")
-
-
-def _split_decimals(text: str) -> tuple[str, str, str]:
-    """Split into the part before the decimal mark, the mark, and the one or two digits after it."""
-    match = re.fullmatch(r"(?P<whole>.*\d)(?P<mark>[.,])(?P<decimals>\d{1,2})", text, re.ASCII)
-    return (match["whole"], match["mark"], match["decimals"]) if match else (text, "", "")
+        return None
+    return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals}")
 
 
 _DOMAIN = re.compile(r"@([^\s@;,|/<>()\"]+)")

@@ -84,7 +84,7 @@ class Account:
 
     def begin(self):
         """Make the state, as a first run does."""
-        with held(self.state, "maison-demo", "run", pid=os.getpid(), now=self.sandbox.clock.now()):
+        with held(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
     def edit(self, old, new):

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import functools
 import json
-import os
 from collections import defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -203,7 +202,7 @@ def _run(settings, state):
     with (
         wiring.open_clock(settings) as clock,
         wiring.connect(settings, clock) as (book, deps),
-        held(quick.with_state(state), settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+        held(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(ledger, book, deps)
 
@@ -238,7 +237,7 @@ def _read_ledger(settings, state, result):
     """Take what the tests compare out of the ledger."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        held(state, settings.account, "test", pid=os.getpid(), now=after) as ledger,
+        held(state, settings.account, "test", now=after) as ledger,
         ledger.reading() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()

@@ -20,7 +20,7 @@ HOLDER = """
     from pathlib import Path
     from jobs.ledger.runs import held
 
-    with held(Path(sys.argv[1]), "maison-test", "run", pid=os.getpid(), now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
+    with held(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
         print("held", flush=True)
         time.sleep(60)
 """
