@@ -140,7 +140,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     """
     settings = load_account(file, secrets=False)
     with looking(settings) as look:
-        row = queries.lead(look.session, settings.account, lead_id)
+        row = look.session.get(LeadRow, (settings.account, lead_id))
         if row is None:
             raise UsageError(_not_found(settings, look, lead_id))
         explanation = explain(settings, look, row)

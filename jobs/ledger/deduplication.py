@@ -177,7 +177,6 @@ def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
 
 _TABLES = """
 CREATE TABLE candidate (id INTEGER PRIMARY KEY, rank INTEGER, at INTEGER, lead TEXT, dedup_keys TEXT);
-CREATE TABLE dedup_key (dedup_key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE counting (dedup_key TEXT, at INTEGER, rank INTEGER, lead TEXT, PRIMARY KEY (dedup_key, at, rank, lead))
     WITHOUT ROWID;
 CREATE TABLE duplicate (lead TEXT PRIMARY KEY, counts TEXT) WITHOUT ROWID;
@@ -214,15 +213,12 @@ class DedupCandidates:
             at = (candidate.at - _EPOCH) // _MICROSECOND
             row = (candidate.rank, at, candidate.lead, json.dumps(sorted(candidate.dedup_keys)))
             self._database.execute("INSERT INTO candidate (rank, at, lead, dedup_keys) VALUES (?, ?, ?, ?)", row)
-            self._database.execute("INSERT OR IGNORE INTO dedup_key SELECT value FROM json_each(?)", row[-1:])
 
     def dedup_keys(self) -> Iterator[str]:
-        """Yield every deduplication key in order; candidates with known keys may be added during iteration."""
-        last = ""
-        some = "SELECT dedup_key FROM dedup_key WHERE dedup_key > ? ORDER BY dedup_key LIMIT ?"
-        while rows := self._database.execute(some, (last, _AT_ONCE)).fetchall():
-            yield from (dedup_key for (dedup_key,) in rows)
-            ((last,),) = rows[-1:]
+        """Yield every deduplication key; candidates with known keys may be added during iteration."""
+        # SQLite sorts them all before it returns the first.
+        found = self._database.execute("SELECT DISTINCT value FROM candidate, json_each(dedup_keys) ORDER BY value")
+        yield from (dedup_key for (dedup_key,) in found)
 
     def find_duplicates(self, within: timedelta) -> None:
         """Split the candidates, ordered by rank, time and lead id, into those that count and their duplicates.

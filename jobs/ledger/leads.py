@@ -305,15 +305,8 @@ def _with_open(account: str) -> list[SelectOfScalar[str]]:
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
-    clicked = exists().where(
-        col(ClickIdRow.account) == account,
-        col(ClickIdRow.lead) == col(LeadRow.id),
-        col(ClickIdRow.clicked_at) >= since,
-    )
-    has_open = (
-        exists().where(col(kind.account) == account, col(kind.lead) == col(LeadRow.id), col(kind.state).in_(OPEN))
-        for kind in (Delivery, Adjustment)
-    )
+    clicked = has(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
+    has_open = (has(kind, account, col(kind.state).in_(OPEN)) for kind in (Delivery, Adjustment))
     return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
 
 
@@ -435,7 +428,7 @@ def _identifiers(rows: Sequence[ContactHash]) -> dict[DestinationId, tuple[Ident
 
 def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
     """Return each current status label except these, with its number of leads and how many of them have a click id."""
-    counts = select(func.count(), func.count().filter(has_click_id(account))).where(LeadRow.account == account)
+    counts = select(func.count(), func.count().filter(has(ClickIdRow, account))).where(LeadRow.account == account)
     return [
         (label, *session.exec(counts.where(LeadRow.label == label)).one())
         for label in labels_seen.on_leads(session, account)
@@ -443,9 +436,11 @@ def labels(session: Session, account: str, *, but: Collection[str]) -> list[tupl
     ]
 
 
-def has_click_id(account: str) -> ColumnElement[bool]:
-    """Match leads that have a click id."""
-    return exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+def has(
+    table: type[ClickIdRow | StatusChange | OutboxRow], account: str, *conditions: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Match leads that have a row in a table that meets the conditions."""
+    return exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), *conditions)
 
 
 # ── erasing ──────────────────────────────────────────────────────────────────────────────────────

@@ -3,18 +3,18 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, false, func
+from sqlalchemy import Integer, and_, case, cast, false, func
 from sqlmodel import Session, col, select
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
-from jobs.ledger.leads import facts, has_click_id
+from jobs.ledger.leads import facts, has
 from jobs.ledger.outbox import why, why_of
 from jobs.ledger.requests import RequestState, attempts
 from jobs.ledger.schema import (
@@ -227,11 +227,6 @@ def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
     return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
 
 
-def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
-    """Return a stored lead, or None."""
-    return session.get(LeadRow, (account, lead_id))
-
-
 def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
     """Return up to `NEAR_IDS` lead ids that contain this text, to suggest for a mistyped one."""
     rows = session.exec(
@@ -312,32 +307,22 @@ def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) 
 
 def newest(session: Session, account: str) -> list[LeadFacts]:
     """Return the most recently created leads."""
-    return _samples(session, account, latest=[col(LeadRow.created_at).desc()])
+    return _samples(session, account, select(LeadRow.id).order_by(col(LeadRow.created_at).desc()))
 
 
 def entered(session: Session, account: str, conversions: Collection[str]) -> list[LeadFacts]:
     """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
-    has_one = exists().where(
-        col(Delivery.account) == account,
-        col(Delivery.lead) == col(LeadRow.id),
-        col(Delivery.conversion).in_(conversions),
-        col(Delivery.state) != DeliveryState.PENDING,
-    )
+    is_one = (col(Delivery.conversion).in_(conversions), col(Delivery.state) != DeliveryState.PENDING)
     latest = (col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
-    return _samples(session, account, has_one, latest=latest)
+    return _samples(session, account, select(LeadRow.id).where(has(Delivery, account, *is_one)).order_by(*latest))
 
 
-def _samples(
-    session: Session,
-    account: str,
-    *conditions: ColumnElement[bool],
-    latest: Sequence[ColumnElement[datetime] | ColumnElement[datetime | None]],
-) -> list[LeadFacts]:
-    """Return the facts of the latest of the leads that meet the conditions and whose details are up to date."""
-    wanted = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", *conditions)
-    found = [LeadId(each) for each in session.exec(wanted.order_by(*latest).limit(LATEST))]
+def _samples(session: Session, account: str, leads: SelectOfScalar[str]) -> list[LeadFacts]:
+    """Return the facts of the first of these leads whose details are up to date."""
+    whole = leads.where(LeadRow.account == account, LeadRow.digest != "").limit(LATEST)
+    found = [LeadId(each) for each in session.exec(whole)]
     known = facts(session, account, found)
     return [known[each] for each in found]
 
@@ -360,26 +345,21 @@ def reached(session: Session, account: str, labels: Collection[str] | None, *, e
     """Count leads that have or had one of these labels (None: all leads), stopping at `enough`; test leads excluded."""
     leads = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", ~col(LeadRow.excluded))
     if labels is not None:
-        entry = exists().where(
-            col(StatusChange.account) == account,
-            col(StatusChange.lead) == col(LeadRow.id),
-            col(StatusChange.label).in_(labels),
-        )
-        leads = leads.where(entry)
+        leads = leads.where(has(StatusChange, account, col(StatusChange.label).in_(labels)))
     return len(session.exec(leads.limit(enough)).all())
 
 
 def share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
     """Count the leads created in a period (end excluded) and those of them with a click id."""
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
-    counts = select(func.count(), func.count().filter(has_click_id(account))).where(*created)
+    counts = select(func.count(), func.count().filter(has(ClickIdRow, account))).where(*created)
     return ClickIdShare(*session.exec(counts).one())
 
 
 def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
     """Return whether each lead created since a time has a click id, newest first."""
     created = (LeadRow.account == account, LeadRow.created_at >= since)
-    wanted = select(has_click_id(account)).select_from(LeadRow).where(*created)
+    wanted = select(has(ClickIdRow, account)).select_from(LeadRow).where(*created)
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc())))
 
 

@@ -55,7 +55,11 @@ def note(session: Session, account: str, readings: Sequence[LeadReading], *, see
             or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
         )
         if move.before != move.after or waits:
-            _note_move(session, account, reading.lead.id, move, waits=waits)
+            row = session.get(LabelMove, (account, reading.lead.id)) or LabelMove(
+                account=account, lead=reading.lead.id, before=move.before, after=move.after, waits=False
+            )
+            row.after, row.waits = move.after, row.waits or waits
+            session.add(row)
 
 
 def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
@@ -207,14 +211,6 @@ def _note_labels(session: Session, account: str, readings: Sequence[LeadReading]
         StatusLabel(account=account, label=label, written=written.get(label), seen_at=seen_at) for label in sorted(new)
     )
     return new | {row.label for row in known if not row.settled}
-
-
-def _note_move(session: Session, account: str, lead: str, move: LabelChange, *, waits: bool) -> None:
-    row = session.get(LabelMove, (account, lead)) or LabelMove(
-        account=account, lead=lead, before=move.before, after=move.after, waits=False
-    )
-    row.after, row.waits = move.after, row.waits or waits
-    session.add(row)
 
 
 def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:

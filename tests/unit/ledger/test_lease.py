@@ -15,7 +15,7 @@ from tests.builders import ACCOUNT, hold
 from tests.fakes import NIGHT
 
 HOLDER = """
-    import os, sys, time
+    import sys, time
     from datetime import datetime, UTC
     from pathlib import Path
     from jobs.ledger.runs import held
