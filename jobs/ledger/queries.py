@@ -11,6 +11,7 @@ from decimal import Decimal
 import sqlalchemy
 from sqlalchemy import Integer, and_, case, cast, false, func
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
