@@ -161,11 +161,8 @@ def _update(
 def forget_digests(session: Session, account: str) -> None:
     """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
-    place = cursor(session, account)
-    place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
-    session.add(place)
-    forget_test_leads(session, account)
-    session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == account))
+    for table in (Cursor, ExcludedLead, BackfillPlace):
+        session.exec(delete(table).where(col(table.account) == account))
 
 
 def plan_all(session: Session, account: str) -> None:
@@ -367,10 +364,9 @@ def count_test_leads(session: Session, account: str, ids: Collection[LeadId]) ->
     return len(on_record) + len(_test_leads(session, account, ids))
 
 
-def forget_test_leads(session: Session, account: str, ids: Collection[LeadId] | None = None) -> None:
-    """Forget that these leads, or all, were excluded, so that they are read again."""
-    these = [] if ids is None else [col(ExcludedLead.id).in_(ids)]
-    session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, *these))
+def forget_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Forget that these leads were excluded."""
+    session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, col(ExcludedLead.id).in_(ids)))
 
 
 def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[ExcludedLead]:

@@ -348,13 +348,7 @@ def due_adjustment_targets(
 
 
 def count_new(
-    session: Session,
-    kind: RowKind,
-    account: str,
-    destination: str,
-    conversions: Collection[str],
-    *,
-    now: datetime,
+    session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> int:
     """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
     wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
@@ -362,13 +356,7 @@ def count_new(
 
 
 def hold(
-    session: Session,
-    kind: RowKind,
-    account: str,
-    destination: str,
-    conversions: Collection[str],
-    *,
-    now: datetime,
+    session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> None:
     """Hold the rows that `count_new` counts until a human releases them."""
     wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))

@@ -62,16 +62,14 @@ def requeue(
     now: datetime,
 ) -> int:
     """Requeue those of these rows that are still rejected and belong to these leads, and return their number."""
-    count = 0
-    for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.state == DeliveryState.REJECTED)):
-        if LeadId(row.lead) not in leads:
-            continue
+    wanted = (col(kind.id).in_(numbers), col(kind.lead).in_(leads), kind.state == DeliveryState.REJECTED)
+    rows = session.exec(select(kind).where(*wanted)).all()
+    for row in rows:
         if isinstance(row, Delivery):
             row.approved_in = ledger.run
         outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=now)
         outbox.plan_again(session, row, to_plan=True)
-        count += 1
-    return count
+    return len(rows)
 
 
 def _meant(
@@ -120,7 +118,7 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
     """
     with ledger.writing() as session:
         row = session.get(BackfillPlace, ledger.account)
-        if row is None or row.reads_from != reads_from or _lacks_contact_data(row, ledger, fresh_to):
+        if row is None or row.reads_from != reads_from or (fresh_to and not _has_contact_data(row, ledger, fresh_to)):
             row = BackfillPlace(
                 account=ledger.account, reads_from=reads_from, fresh_to=fresh_to, started_at=now, epoch=0
             )
@@ -132,11 +130,9 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
         return row
 
 
-def _lacks_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime | None) -> bool:
-    """Return whether contact data is needed that the earlier pages were read without, or that has since been erased."""
-    if fresh_to is None:
-        return False
-    return place.epoch != ledger.epoch - 1 or place.fresh_to is None or place.fresh_to < fresh_to
+def _has_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime) -> bool:
+    """Return whether the earlier pages were read with contact data, and no run has erased it since."""
+    return place.epoch == ledger.epoch - 1 and place.fresh_to is not None and place.fresh_to >= fresh_to
 
 
 def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:

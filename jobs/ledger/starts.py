@@ -33,7 +33,8 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
     renamed status keeps the start it had under its old name.
     """
     key = (account, route.conversion, route.destination)
-    before = {} if session.get(Start, (*key, "")) is None else _starts_before(session, key)
+    names = {} if session.get(Start, (*key, "")) is None else renamed(session, account)
+    before = {new: start.since for old, new in names.items() if (start := session.get(Start, (*key, old))) is not None}
     for label in ("", *sorted(route.labels)):
         start = session.get(Start, (*key, label)) or Start(
             account=account,
@@ -104,13 +105,6 @@ def renamed(session: Session, account: str) -> dict[str, str]:
             passed.add(last)
         found[first] = last
     return found
-
-
-def _starts_before(session: Session, identity: tuple[str, str, str]) -> dict[str, datetime]:
-    """Return the starts that renamed statuses had on this route under their old names, by current name."""
-    names = renamed(session, identity[0])
-    old = {before: session.get(Start, (*identity, before)) for before in names}
-    return {names[before]: start.since for before, start in old.items() if start is not None}
 
 
 def _place(route: Route) -> str:

@@ -98,9 +98,11 @@ def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datet
     for move in renames:
         _note_rename(session, ledger, move, seen.moves[move])
     session.flush()
-    for relabel in renames_found(session, account):
-        if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
-            _rename_entries(session, account, LabelChange(relabel.before, relabel.after))
+    waiting = session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits))).all()
+    for row in renames_found(session, account):
+        if row.before not in seen.last or seen.last[row.before] < seen.fresh.get(row.after, since):
+            move = LabelChange(row.before, row.after)
+            _mark(session, account, move, {each.lead: LabelChange(each.before, each.after) == move for each in waiting})
     settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(undecided))
     session.exec(update(StatusLabel).where(*settled).values(settled=True))
     is_undecided = exists().where(
@@ -305,17 +307,11 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
                 session.add(row)
 
 
-def _rename_entries(session: Session, account: str, relabel: LabelChange) -> None:
-    """Mark entries that only show a status under its new name, so that they don't count as changes."""
-    moved = {
-        row.lead: (row.before, row.after) == (relabel.before, relabel.after)
-        for row in session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits)))
-    }
-    _mark(session, account, relabel, moved)
-
-
 def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
-    """Mark these leads' renamed entries; `moved` is whether each lead went directly from the old name to the new."""
+    """Mark these leads' entries that only show a status under its new name, so that they don't count as changes.
+
+    `moved` is whether each lead went directly from the old name to the new one.
+    """
     for lead, rows in _entries(session, account, relabel, moved).items():
         for position in renamed(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL

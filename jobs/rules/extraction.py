@@ -129,7 +129,9 @@ class Exclusion:
         """Return whether the lead matches any of the criteria."""
         contact = lead.contact
         return (
-            not self.email_domains.isdisjoint(_domains(contact))
+            not self.email_domains.isdisjoint(
+                domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email))
+            )
             or (bool(self.phones) and not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country)))
             or not self.names.isdisjoint(_names(contact))
             or any(
@@ -143,10 +145,6 @@ class Exclusion:
 def domain(text: str) -> str:
     """Return an e-mail domain in the form it is compared in: exact except for case."""
     return tidy(text).casefold().strip(" .")
-
-
-def _domains(contact: Contact) -> Iterator[str]:
-    yield from (domain(found) for email in contact.emails for found in _DOMAIN.findall(tidy(email)))
 
 
 def _names(contact: Contact) -> Iterator[str]:
