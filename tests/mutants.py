@@ -250,7 +250,7 @@ FAULTS = (
     Fault(
         "not before Google knows the click",
         "jobs/rules/decision.py",
-        "    if now < time_left.opens_at:\n",
+        "    if now < opens_at:\n",
         "    if False:\n",
         "tests/unit/rules/test_decision.py",
     ),

@@ -170,24 +170,15 @@ def plan_all(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
-def plan_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Flag for planning the leads whose open deliveries have expired."""
-    _flag(session, account, Delivery, *_ran_out(Delivery, now), to_plan=True)
-
-
-def correct_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Flag for a correction check the leads whose open corrections have expired."""
-    _flag(session, account, Adjustment, *_ran_out(Adjustment, now), to_correct=True)
+def flag_expired(session: Session, account: str, kind: type[OutboxRow], *, now: datetime, **flag: bool) -> None:
+    """Set a flag on the leads whose open deliveries, or corrections, have expired."""
+    _flag(session, account, kind, col(kind.state).in_(OPEN), col(kind.expires_at) < now, **flag)
 
 
 def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
     """Flag for planning the leads with deliveries withheld for one of these reasons."""
     held = col(Delivery.reason).in_(reasons)
     _flag(session, account, Delivery, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
-
-
-def _ran_out(kind: type[OutboxRow], now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return col(kind.state).in_(OPEN), col(kind.expires_at) < now
 
 
 def _flag(
@@ -375,12 +366,6 @@ def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list
 
 
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
-    """Return when each of these leads that is stored was last seen."""
-    rows = session.exec(select(LeadRow.id, LeadRow.seen_at).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    return {LeadId(lead): seen_at for lead, seen_at in rows}
 
 
 def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:

@@ -34,7 +34,7 @@ AFTER = timedelta(seconds=1)
 def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
     """Update the corrections of every lead that was planned, or got an answer, since the last check."""
     with ledger.writing() as session:
-        leads.correct_closing(session, ledger.account, now=now)
+        leads.flag_expired(session, ledger.account, Adjustment, now=now, to_correct=True)
     looking = True
     while looking:
         with ledger.writing() as session:

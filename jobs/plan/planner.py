@@ -135,7 +135,7 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_
     """
     with closing(DuplicateLeads(ledger.account, book.routes)) as duplicates:
         with ledger.writing() as session:
-            leads.plan_closing(session, ledger.account, now=now)
+            leads.flag_expired(session, ledger.account, Delivery, now=now, to_plan=True)
             leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, duplicates)
         with ledger.reading() as session:

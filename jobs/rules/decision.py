@@ -94,8 +94,7 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, n
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
     spent = None if click or identifiers else click_for(route, lead, entry.at, erased=True)
-    time_left = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
-    closes_at = time_left.closes_at
+    opens_at, closes_at = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
     is_late = now > closes_at
     expired = Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at)
 
@@ -104,7 +103,7 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, n
         return replace(expired, held_for=reason) if is_late else withheld
 
     def wait(reason: Reason, until: datetime) -> Decision:
-        until = max(until, time_left.opens_at)
+        until = max(until, opens_at)
         return Decision(DeliveryState.PENDING, reason, entry, closes_at, not_before=until)
 
     if entry.implausible:
@@ -122,8 +121,8 @@ def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, n
     if entry.at > now + AHEAD:
         # A date without a time is sent as noon, which may still be ahead.
         return wait(Reason.NOON_AWAITED, entry.at)
-    if now < time_left.opens_at:
-        return wait(Reason.CLICK_TOO_RECENT, time_left.opens_at)
+    if now < opens_at:
+        return wait(Reason.CLICK_TOO_RECENT, opens_at)
     return Decision(
         DeliveryState.PENDING,
         Reason.DUE,

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.records import ClickIdKind, Consent, Identifier, IdentifierKind, Signal
@@ -137,16 +136,10 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     return known if goes_along else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """When a platform accepts a conversion, by the time of sending."""
-
-    opens_at: datetime
-    closes_at: datetime
-
-
-def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool) -> Window:
-    """Return when a conversion that happened `at` may be sent.
+def window(
+    route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool
+) -> tuple[datetime, datetime]:
+    """Return from when until when the platform accepts a conversion that happened `at`.
 
     Counts from the click, or from the lead's creation without one, and never outlasts the route's event window.
     """
@@ -156,9 +149,7 @@ def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | No
     else:
         opens_at = lead.created_at
         closes_at = lead.created_at + (limits.contact_window if by_contact else limits.click_window)
-    if route.event_window is not None:
-        closes_at = min(closes_at, at + route.event_window)
-    return Window(opens_at, closes_at)
+    return opens_at, closes_at if route.event_window is None else min(closes_at, at + route.event_window)
 
 
 _A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})

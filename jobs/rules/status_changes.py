@@ -146,7 +146,9 @@ def first_entry(
     entries under the old name stay known. With `after`, set for a cancelled delivery, only later entries count.
     """
     if route.on_creation:
-        return _creation(lead) if after is None else None
+        is_ahead = lead.created_at > lead.seen_at + AHEAD
+        creation = StageEntry(lead.created_at, None, Origin.REPORTED, implausible=is_ahead, after=lead.created_at)
+        return creation if after is None else None
     labels = route.labels | starts.former(route.labels)
     outside, early = True, None
     for at, change in in_order(route, lead, key):
@@ -164,11 +166,6 @@ def first_entry(
             early, inside = early or entry, False
         outside = not inside
     return early
-
-
-def _creation(lead: LeadFacts) -> StageEntry:
-    ahead = lead.created_at > lead.seen_at + AHEAD
-    return StageEntry(lead.created_at, None, Origin.REPORTED, implausible=ahead, after=lead.created_at)
 
 
 FEWEST = 5
