@@ -105,7 +105,7 @@ def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
     tallies = queries.tallies(look.session, settings.account, now=look.now)
     corrections = queries.corrections(look.session, settings.account)
     return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
-        (DeliveryState(row.state), queries.reason_told(row, look.now), None) for row in corrections
+        (DeliveryState(row.state), queries.current_reason(row, look.now), None) for row in corrections
     }
 
 
@@ -213,7 +213,7 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
 
 def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
     """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
-    state, reason = DeliveryState(row.state), queries.reason_told(row, look.now)
+    state, reason = DeliveryState(row.state), queries.current_reason(row, look.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     return {
         "state": state.value,

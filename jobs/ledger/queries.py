@@ -188,14 +188,14 @@ def stands(
                 row.conversion,
                 row.destination,
                 DeliveryState(row.state),
-                reason_told(row, now),
+                current_reason(row, now),
                 at,
                 is_correction=isinstance(row, Adjustment),
                 held_for=Reason(row.held_for) if isinstance(row, Delivery) and row.held_for else None,
             )
 
 
-def reason_told(row: OutboxRow, now: datetime) -> Cause:
+def current_reason(row: OutboxRow, now: datetime) -> Cause:
     """Return why a delivery or correction is in its state; `due` if it goes out next."""
     if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
         due_at = due_time(row)

@@ -19,13 +19,13 @@ from jobs.rules.status_changes import (
     EntryDating,
     LabelChange,
     Sightings,
-    are_two,
+    are_distinct_statuses,
     as_observed,
+    dates_both_labels,
     how_dated,
     is_merged,
     judge_labels,
     renamed,
-    tells_them_apart,
 )
 
 _AT_ONCE = 500
@@ -50,7 +50,7 @@ def note(session: Session, account: str, readings: Sequence[LeadReading], *, see
             continue
         move = LabelChange(on_record[reading.lead.id], reading.label or "")
         shown = {change.label for change in reading.changes}
-        waits = not tells_them_apart(reading.lead.history, move) and (
+        waits = not dates_both_labels(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
             or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
         )
@@ -170,7 +170,7 @@ def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
     become real changes again, as observed.
     """
     found = renames_found(session, account)
-    overruled = [row for row in found if are_two(LabelChange(row.before, row.after), meanings)]
+    overruled = [row for row in found if are_distinct_statuses(LabelChange(row.before, row.after), meanings)]
     for row in overruled:
         row.void = True
         session.add(row)
@@ -249,7 +249,7 @@ def _silent_moves(
             leads[LabelChange(row.before, row.after)].append(row.lead)
     found = {}
     for move, movers in leads.items():
-        if len(movers) < FEWEST or move.before in in_use or are_two(move, meanings):
+        if len(movers) < FEWEST or move.before in in_use or are_distinct_statuses(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: how_dated(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}

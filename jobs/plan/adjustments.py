@@ -15,9 +15,9 @@ from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
     WantedAdjustment,
-    no_more_of,
+    reason_not_to_resend,
+    resends_personal_data,
     state_of,
-    tells_of_person,
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -101,7 +101,7 @@ class _Correcting:
             # Facts extracted under older settings decide nothing.
             return
         wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
-        if lead.deleted and wanted is not None and tells_of_person(route.limits, wanted.transport):
+        if lead.deleted and wanted is not None and resends_personal_data(route.limits, wanted.transport):
             if waiting is not None:
                 self._move(waiting, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
         elif wanted is None:
@@ -116,7 +116,7 @@ class _Correcting:
         """Stop replaying a lost correction whose bytes describe a person who withdrew consent or was deleted."""
         if route is None or out.state != DeliveryState.IN_DOUBT:
             return
-        if (over := no_more_of(lead, route.limits, out.transport)) is not None:
+        if (over := reason_not_to_resend(lead, route.limits, out.transport)) is not None:
             self._move(out, DeliveryState.UNCONFIRMED, over)
 
     def _begin(self, wanted: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:

@@ -206,7 +206,7 @@ class Sightings:
     """When each label was last seen on a lead in this reading; labels not seen are missing."""
 
 
-def are_two(move: LabelChange, meanings: Mapping[str, str]) -> bool:
+def are_distinct_statuses(move: LabelChange, meanings: Mapping[str, str]) -> bool:
     """Return whether the settings place the two labels differently, which makes them two statuses."""
     before, after = meanings.get(move.before), meanings.get(move.after)
     return before is not None and after is not None and before != after
@@ -222,7 +222,7 @@ def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> tuple[list[Lab
     for move, leads in sorted(seen.moves.items(), key=lambda pair: (pair[0].before, pair[0].after)):
         came_up = seen.fresh.get(move.after)
         last = seen.last.get(move.before)
-        if came_up is None or (last is not None and last >= came_up) or are_two(move, meanings):
+        if came_up is None or (last is not None and last >= came_up) or are_distinct_statuses(move, meanings):
             continue
         if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:
             renames.append(move)
@@ -267,7 +267,7 @@ def _is_exact(change: StatusEntered) -> bool:
     return change.origin is Origin.REPORTED and not change.date_only
 
 
-def tells_them_apart(history: Collection[StatusEntry], move: LabelChange) -> bool:
+def dates_both_labels(history: Collection[StatusEntry], move: LabelChange) -> bool:
     """Return whether a lead's history dates both labels separately, which makes them two statuses."""
     times: dict[str, set[object]] = {}
     for entry in history:

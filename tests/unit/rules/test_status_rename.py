@@ -13,11 +13,11 @@ from jobs.rules.status_changes import (
     EntryDating,
     LabelChange,
     Sightings,
+    dates_both_labels,
     how_dated,
     is_merged,
     judge_labels,
     renamed,
-    tells_them_apart,
 )
 from tests.builders import CREATED, WON, reported
 from tests.fakes import NIGHT
@@ -134,7 +134,7 @@ def test_a_history_with_both_labels_at_times_of_their_own_has_two_statuses(steps
     """A rename leaves one of them, or says both of one moment."""
     history = [StatusEntry(label, Moment(when)) for label, when in steps]
 
-    assert apart == tells_them_apart(history, RENAME)
+    assert apart == dates_both_labels(history, RENAME)
 
 
 def bounded(label, when):
