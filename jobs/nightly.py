@@ -17,7 +17,7 @@ from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import Sending, deliver
-from jobs.ledger import outbox, queries, requests, starts, status_labels
+from jobs.ledger import outbox, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -298,7 +298,7 @@ def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunS
         summary.put_off = outbox.put_off_again(session, ledger)
     refused = outbox.rejected_in(session, ledger)
     summary.rejected = [(row.lead, row.conversion, _scope_of(row), row.code or "") for row in refused]
-    summary.standing = queries.tallies(session, ledger.account, now=summary.started_at)
+    summary.standing = outbox.standing(session, ledger.account)
 
 
 def _scope_of(row: OutboxRow) -> Scope:

@@ -6,11 +6,10 @@ from datetime import datetime
 
 from jobs.deliver.receipt import Delivered
 from jobs.deliver.resolve import Resolved
-from jobs.ledger.queries import StateCount
 from jobs.plan.planner import Planned
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.sync import Pulled
-from jobs.rules.reasons import Anomaly, Message, MessageId, Scope, Stop
+from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
 Labels = list[tuple[str, int, int]]
 """Labels as Oplead writes them, with the number of leads that have each, and how many of those have a click id."""
@@ -92,8 +91,8 @@ class RunSummary:
     """Whether platforms only validated, so that no answer is recorded."""
     not_checked: Counter[tuple[str, str, str, Scope]] = field(default_factory=Counter)
     """Deliveries due for a check but not checked, by conversion, destination, state and stopped scope."""
-    standing: tuple[StateCount, ...] = ()
-    """All deliveries after the night."""
+    standing: Counter[tuple[str, str, str, Cause]] = field(default_factory=Counter)
+    """All deliveries after the night, by conversion, destination, state and reason."""
 
     @property
     def stopped(self) -> dict[Scope, Stop]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import chain
 from typing import TypeVar
 
+import sqlalchemy
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
@@ -50,6 +51,8 @@ SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliverySta
 """States with an answer, or with the wait for one over, after which a correction may follow."""
 UNSETTLED = OPEN | FROZEN
 """States in which a correction blocks the next one of the same delivery."""
+WHY = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice))
+"""The columns that `why_of` takes: grouping by them computes each cause once per group, not per delivery in SQL."""
 
 
 # ── state transitions ────────────────────────────────────────────────────────────────────────────
@@ -241,6 +244,19 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
         for conversion in new:
             if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
                 yield conversion, row.conversion
+
+
+def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
+    """Count deliveries by conversion, destination, state and cause."""
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
+    # More columns than SQLModel's own `select` is typed for.
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, *WHY, func.count()).where(col(Delivery.account) == account).group_by(*place, *WHY)
+    )
+    counts: Counter[tuple[str, str, str, Cause]] = Counter()
+    for conversion, destination, state, reason, code, twice, count in rows:
+        counts[conversion, destination, state, why_of(state, reason, code, may_count_twice=twice)] += count
+    return counts
 
 
 def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:

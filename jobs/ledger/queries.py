@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
 from jobs.ledger.leads import facts, has
-from jobs.ledger.outbox import why, why_of
+from jobs.ledger.outbox import WHY, why, why_of
 from jobs.ledger.requests import RequestState, attempts
 from jobs.ledger.schema import (
     KINDS,
@@ -139,10 +139,9 @@ def tallies(
     due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
     is_waiting = and_(col(Delivery.state) == DeliveryState.PENDING, func.coalesce(due_at > now, false()))
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), col(Delivery.held_for))
-    reasons = (col(Delivery.reason), col(Delivery.code), col(Delivery.may_count_twice), is_waiting.label("waits"))
+    reasons = (*WHY, is_waiting.label("waits"))
     # Values are text with two decimals; summing them as integer cents is exact.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
-    # More columns than SQLModel's own `select` is typed for.
     rows = session.connection().execute(
         sqlalchemy.select(*place, *reasons, func.count(), cents, func.min(due_at))
         .where(*mine)

@@ -135,7 +135,11 @@ def _nothing(night: Night) -> str:
     if night.mode is Mode.RUN:
         return "No delivery moved."
     standing = night.summary.standing
-    before = sum(each.count for each in standing if each.state is DeliveryState.SKIPPED and each.reason in _BEFORE)
+    before = sum(
+        count
+        for (_, _, state, reason), count in standing.items()
+        if state == DeliveryState.SKIPPED and reason in _BEFORE
+    )
     why = f": {counted(before, 'change')} from before a conversion's start (see `since`)" if before else ""
     return f"Nothing would be sent{why}."
 

@@ -412,7 +412,7 @@ def uploads_fail(witness, parrot):
     parrot.says = BROKEN_OFF_BY_ADS_API
     echo(company, "data_manager", 500, ingest)
     company.fail("meta", "status", status=500, body=f"<html><body>{SAID}</body></html>", count=99)
-    assert "in_doubt" in {each.state for each in witness.night("uploads break off").standing}
+    assert "in_doubt" in {state for _, _, state, _ in witness.night("uploads break off").standing}
     company.heal()
 
     parrot.says = None
