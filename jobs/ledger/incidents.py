@@ -128,7 +128,7 @@ def numbers(
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
-        col(kind.attempted) == col(kind.moved),
+        col(kind.attempted()) == col(kind.moved()),
         col(kind.attempts.code) == col(kind.moves.code),
         col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )
@@ -138,10 +138,10 @@ def numbers(
         and_(to == DeliveryState.REJECTED, ~expected),
         to == DeliveryState.UNCONFIRMED,
     )
-    place = (col(kind.sent.destination), col(kind.moves.run))
+    place = (col(kind.destination), col(kind.moves.run))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved))).filter(moves) for moves in counted))
-        .join(kind.sent, col(kind.sent.id) == kind.moved)
+        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved()))).filter(moves) for moves in counted))
+        .join(kind, col(kind.id) == kind.moved())
         .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
         .group_by(*place)
     )
@@ -154,8 +154,8 @@ def numbers(
 def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
     """Return the destinations and actions that received or accepted at least one row in this run."""
     rows = session.exec(
-        select(kind.sent.destination, kind.sent.action)
-        .join(kind.moves, col(kind.moved) == col(kind.sent.id))
+        select(kind.destination, kind.action)
+        .join(kind.moves, col(kind.moved()) == col(kind.id))
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,

@@ -26,8 +26,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, UnreadableLead
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (
+    KINDS,
     WHOLE,
-    Adjustment,
     BackfillPlace,
     ClickIdRow,
     ContactHash,
@@ -36,6 +36,7 @@ from jobs.ledger.schema import (
     ExcludedLead,
     LeadRow,
     OutboxRow,
+    RowKind,
     StatusChange,
     UnreadableLeadRow,
     rows_by_lead,
@@ -170,7 +171,7 @@ def plan_all(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
-def flag_expired(session: Session, account: str, kind: type[OutboxRow], *, now: datetime, **flag: bool) -> None:
+def flag_expired(session: Session, account: str, kind: RowKind, *, now: datetime, **flag: bool) -> None:
     """Set a flag on the leads whose open deliveries, or corrections, have expired."""
     _flag(session, account, kind, col(kind.state).in_(OPEN), col(kind.expires_at) < now, **flag)
 
@@ -182,7 +183,7 @@ def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
 
 
 def _flag(
-    session: Session, account: str, kind: type[OutboxRow], *conditions: ColumnExpressionArgument[bool], **values: bool
+    session: Session, account: str, kind: RowKind, *conditions: ColumnExpressionArgument[bool], **values: bool
 ) -> None:
     """Flag leads by their deliveries or corrections, which lets SQLite scan rows by state instead of every lead."""
     ids = select(kind.lead).where(kind.account == account, *conditions)
@@ -287,14 +288,12 @@ def with_open_deliveries(session: Session, account: str) -> set[str]:
 
 
 def _with_open(account: str) -> list[SelectOfScalar[str]]:
-    return [
-        select(kind.lead).where(kind.account == account, col(kind.state).in_(OPEN)) for kind in (Delivery, Adjustment)
-    ]
+    return [select(kind.lead).where(kind.account == account, col(kind.state).in_(OPEN)) for kind in KINDS]
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
     clicked = has(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
-    has_open = (has(kind, account, col(kind.state).in_(OPEN)) for kind in (Delivery, Adjustment))
+    has_open = (has(kind, account, col(kind.state).in_(OPEN)) for kind in KINDS)
     return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
 
 
@@ -447,7 +446,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
         select(kind.lead).where(
             kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
         )
-        for kind in (Delivery, Adjustment)
+        for kind in KINDS
     )
     session.exec(
         delete(ContactHash)

@@ -28,7 +28,6 @@ from jobs.ledger.schema import (
     RowKind,
     Transition,
     identity,
-    row_kind,
     rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
@@ -93,7 +92,7 @@ def move(
         session.flush()
     if to in SETTLED:
         plan_again(session, delivery)
-    kind = row_kind(delivery)
+    kind = type(delivery)
     transition = kind.moves(
         account=delivery.account,
         run=ledger.run,
@@ -103,7 +102,7 @@ def move(
         reason=cause if is_ours else None,
         detail=detail,
         code=None if is_ours else cause,
-        **{kind.name: identity(delivery)},
+        **{kind.link: identity(delivery)},
     )
     session.add(transition)
 
@@ -199,7 +198,7 @@ def in_doubt(session: Session, account: str, kind: type[Sent], destination: str)
 def in_doubt_before(session: Session, account: str, before: datetime) -> list[OutboxRow]:
     """Return the deliveries, then the corrections, in doubt since before a time."""
     found: list[OutboxRow] = []
-    for kind in (each.sent for each in KINDS):
+    for kind in KINDS:
         doubtful = (col(kind.state) == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
         found += session.exec(select(kind).where(kind.account == account, *doubtful).order_by(col(kind.id)))
     return found
@@ -209,13 +208,13 @@ def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KI
     """Count the rows in doubt, by destination."""
     found: Counter[str] = Counter()
     for kind in kinds:
-        doubtful = (kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
-        counts = select(kind.sent.destination, func.count()).where(*doubtful).group_by(col(kind.sent.destination))
+        doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT)
+        counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
         found.update(dict(session.exec(counts).all()))
     return found
 
 
-def open_or_awaited(session: Session, account: str, kind: type[OutboxRow]) -> int:
+def open_or_awaited(session: Session, account: str, kind: RowKind) -> int:
     """Count the rows that will still move without human action."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
@@ -276,12 +275,12 @@ def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
     found: list[OutboxRow] = []
     for kind in KINDS:
         rejected = (kind.moves.run == ledger.run, kind.moves.to_state == DeliveryState.REJECTED)
-        rows = select(kind.sent).where(
-            col(kind.sent.id).in_(select(kind.moved).where(*rejected)),
-            kind.sent.state == DeliveryState.REJECTED,
-            kind.sent.outcome != OutcomeClass.DROP_EXPECTED,
+        rows = select(kind).where(
+            col(kind.id).in_(select(kind.moved()).where(*rejected)),
+            kind.state == DeliveryState.REJECTED,
+            kind.outcome != OutcomeClass.DROP_EXPECTED,
         )
-        found += session.exec(rows.order_by(col(kind.sent.id)))
+        found += session.exec(rows.order_by(col(kind.id)))
     return found
 
 
@@ -367,17 +366,17 @@ def count_new(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> int:
     """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
-    wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
-    return session.exec(select(func.count()).select_from(kind.sent).where(*wanted)).one()
+    wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
+    return session.exec(select(func.count()).select_from(kind).where(*wanted)).one()
 
 
 def hold(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> None:
     """Hold the rows that `count_new` counts until a human releases them."""
-    wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
+    wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
     session.exec(
-        update(kind.sent)
+        update(kind)
         .where(*wanted)
         .values(reason=Reason.EXCESS_VOLUME, detail=None)
         .execution_options(synchronize_session=False)
@@ -386,7 +385,7 @@ def hold(
 
 def release(session: Session, account: str) -> None:
     """Release every row held by the volume guard."""
-    for kind in (each.sent for each in KINDS):
+    for kind in KINDS:
         held = (
             col(kind.account) == account,
             col(kind.state) == DeliveryState.PENDING,
@@ -396,7 +395,7 @@ def release(session: Session, account: str) -> None:
 
 
 def _due(
-    kind: type[OutboxRow], account: str, destination: str, of: Collection[str] | Target, now: datetime
+    kind: RowKind, account: str, destination: str, of: Collection[str] | Target, now: datetime
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.destination) == destination
@@ -410,18 +409,18 @@ def _due(
         yield ~status_labels.waiting(col(Delivery.lead), account)
 
 
-def _time_has_come(kind: type[OutboxRow], now: datetime) -> Iterator[ColumnElement[bool]]:
+def _time_has_come(kind: RowKind, now: datetime) -> Iterator[ColumnElement[bool]]:
     """Match rows whose planned time and platform delay have both passed."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
 
 
-def _may_go(kind: type[OutboxRow], new_by: datetime | None) -> ColumnElement[bool]:
+def _may_go(kind: RowKind, new_by: datetime | None) -> ColumnElement[bool]:
     """Match rows that the volume guard doesn't count or that were due by `new_by`; None matches no counted row."""
     return ~_is_new(kind) if new_by is None else or_(~_is_new(kind), and_(*_time_has_come(kind, new_by)))
 
 
-def _is_new(kind: type[OutboxRow]) -> ColumnElement[bool]:
+def _is_new(kind: RowKind) -> ColumnElement[bool]:
     """Match rows subject to the volume guard: not approved by a human, and never sent.
 
     A delivery was sent if one of its requests reached the platform and wasn't refused as a whole. A correction was sent

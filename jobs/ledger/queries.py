@@ -33,7 +33,6 @@ from jobs.ledger.schema import (
     StatusChange,
     Transition,
     UnreadableLeadRow,
-    row_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts
@@ -178,9 +177,9 @@ def stands(
 ) -> Iterator[DeliveryStanding]:
     """Yield the deliveries in these states, then the corrections, each most recently moved first."""
     for kind in KINDS:
-        since = select(func.max(kind.moves.at)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
-        wanted = select(kind.sent, since).where(kind.sent.account == account, col(kind.sent.state).in_(states))
-        in_order = wanted.order_by(since.desc(), col(kind.sent.id))
+        since = select(func.max(kind.moves.at)).where(kind.moved() == col(kind.id)).scalar_subquery()
+        wanted = select(kind, since).where(kind.account == account, col(kind.state).in_(states))
+        in_order = wanted.order_by(since.desc(), col(kind.id))
         for row, at in session.exec(in_order, execution_options=STREAMED):
             yield DeliveryStanding(
                 row.lead,
@@ -240,8 +239,8 @@ def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
 
 def history(session: Session, sent: OutboxRow) -> list[Move]:
     """Return every move of a delivery or correction, oldest first."""
-    moves = row_kind(sent).moves
-    return list(session.exec(select(moves).where(row_kind(sent).moved == sent.id).order_by(col(moves.id))))
+    moves = type(sent).moves
+    return list(session.exec(select(moves).where(type(sent).moved() == sent.id).order_by(col(moves.id))))
 
 
 def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:

@@ -13,7 +13,6 @@ from sqlmodel import Session, col, select
 from connectors.records import DeliveryKey, EncodedEvent, Outcome, OutcomeClass, Target
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
-    CONVERSIONS,
     KINDS,
     Delivery,
     OutboxRow,
@@ -21,7 +20,6 @@ from jobs.ledger.schema import (
     Request,
     RowKind,
     identity,
-    row_kind,
 )
 
 
@@ -84,10 +82,10 @@ def begin(
     )
     session.add(request)
     session.flush()
-    number, kind = identity(request), row_kind(batch[0])
+    number, kind = identity(request), type(batch[0])
     place: Callable[..., Place] = kind.attempts
     session.add_all(
-        place(request=number, position=position, **{kind.name: identity(sent)}) for position, sent in enumerate(batch)
+        place(request=number, position=position, **{kind.link: identity(sent)}) for position, sent in enumerate(batch)
     )
     events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
     return Intent(number, target, tuple(map(identity, batch)), events)
@@ -97,16 +95,16 @@ def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
     """Return a request's attempts with their deliveries or adjustments, in the order they were sent."""
     found: list[tuple[Place, OutboxRow]] = []
     for kind in KINDS:
-        pairs = select(kind.attempts, kind.sent).join(kind.sent, col(kind.sent.id) == kind.attempted)
+        pairs = select(kind.attempts, kind).join(kind, col(kind.id) == kind.attempted())
         found += session.exec(pairs.where(kind.attempts.request == request).order_by(col(kind.attempts.position)))
     return found
 
 
 def attempts(session: Session, sent: OutboxRow) -> list[tuple[Place, Request]]:
     """Return a row's attempts with their requests, oldest first."""
-    kind = row_kind(sent)
+    kind = type(sent)
     pairs = select(kind.attempts, Request).join(Request, col(Request.id) == col(kind.attempts.request))
-    return list(session.exec(pairs.where(kind.attempted == sent.id).order_by(col(Request.id))))
+    return list(session.exec(pairs.where(kind.attempted() == sent.id).order_by(col(Request.id))))
 
 
 def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
@@ -160,8 +158,8 @@ def first_sends(
         )
         .group_by(col(Request.id))
     )
-    if kind is CONVERSIONS:
-        approved = exists().where(col(Delivery.id) == kind.attempted, col(Delivery.approved_in).is_not(None))
+    if kind is Delivery:
+        approved = exists().where(col(Delivery.id) == kind.attempted(), col(Delivery.approved_in).is_not(None))
         first = first.where(~approved)
     return [(sent_at, count) for sent_at, count in session.connection().execute(first)]
 
@@ -170,7 +168,7 @@ def _went_before(kind: RowKind) -> ColumnElement[bool]:
     """Match attempts whose row went out in an earlier request; correlated, as there may be years of attempts."""
     earlier, before = aliased(kind.attempts), aliased(Request)
     return exists().where(
-        getattr(earlier, kind.name) == kind.attempted,
+        getattr(earlier, kind.link) == kind.attempted(),
         col(earlier.request) < col(kind.attempts.request),
         col(before.id) == col(earlier.request),
         went_out(before),

@@ -30,23 +30,23 @@ def find(
     session: Session, kind: RowKind, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]], limit: int
 ) -> list[OutboxRow]:
     """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
-    last = select(func.max(kind.moves.id)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
-    rows = select(kind.sent).where(*_meant(kind.sent, account, wanted, places))
-    return list(session.exec(rows.order_by(last, col(kind.sent.id)).limit(limit)))
+    last = select(func.max(kind.moves.id)).where(kind.moved() == col(kind.id)).scalar_subquery()
+    rows = select(kind).where(*_meant(kind, account, wanted, places))
+    return list(session.exec(rows.order_by(last, col(kind.id)).limit(limit)))
 
 
 def count(session: Session, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]]) -> int:
     """Count the rejected deliveries and corrections that match, as in `find` but without a limit."""
     return sum(
         session.exec(select(func.count()).select_from(kind).where(*_meant(kind, account, wanted, places))).one()
-        for kind in (Delivery, Adjustment)
+        for kind in KINDS
     )
 
 
 def codes(session: Session, account: str) -> list[str]:
     """Return every code that a currently rejected row was rejected with."""
     found: set[str | None] = set()
-    for kind in (each.sent for each in KINDS):
+    for kind in KINDS:
         rejected = (kind.account == account, kind.state == DeliveryState.REJECTED, col(kind.code).is_not(None))
         found.update(session.exec(select(col(kind.code)).where(*rejected).distinct()))
     return sorted(code for code in found if code is not None)
@@ -55,7 +55,7 @@ def codes(session: Session, account: str) -> list[str]:
 def requeue(
     session: Session,
     ledger: Ledger,
-    kind: type[OutboxRow],
+    kind: RowKind,
     numbers: Collection[int],
     *,
     leads: Collection[LeadId],
@@ -73,7 +73,7 @@ def requeue(
 
 
 def _meant(
-    kind: type[OutboxRow], account: str, wanted: Refusals, places: Collection[tuple[str, str]]
+    kind: RowKind, account: str, wanted: Refusals, places: Collection[tuple[str, str]]
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.state) == DeliveryState.REJECTED
@@ -86,7 +86,7 @@ def _meant(
         )
 
 
-def _only(kind: type[OutboxRow], **wanted: str | None) -> Iterator[ColumnElement[bool]]:
+def _only(kind: RowKind, **wanted: str | None) -> Iterator[ColumnElement[bool]]:
     """Match rows with these column values; None matches any."""
     for column, value in wanted.items():
         if value is not None:

@@ -2,9 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import sqlalchemy
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
@@ -265,8 +264,63 @@ class ContactHash(AccountRow, table=True):
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
+class Place(SQLModel):
+    """One attempt: a row's position in a request, and its outcome."""
+
+    request: int = Field(primary_key=True, foreign_key="request.id")
+    position: int = Field(primary_key=True)
+    outcome: str | None = None
+    code: str | None = None
+
+
+class Attempt(Place, table=True):
+    """One delivery's attempt in one request."""
+
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+
+
+class Move(SQLModel):
+    """One state transition and its cause; append-only."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    run: int = Field(foreign_key="run.id", index=True)
+    at: datetime
+    from_state: str | None = None
+    to_state: str
+    reason: str | None = None
+    """One of our own reasons; None if the platform's `code` is the cause."""
+    detail: str | None = None
+    code: str | None = None
+
+
+class Transition(Move, table=True):
+    """One state transition of a delivery."""
+
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+
+
+class AdjustmentAttempt(Place, table=True):
+    """One correction's attempt in one request."""
+
+    __tablename__ = "adjustment_attempt"
+    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+
+
+class AdjustmentTransition(Move, table=True):
+    """One state transition of a correction."""
+
+    __tablename__ = "adjustment_transition"
+    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+
+
 class OutboxRow(SQLModel):
     """A row that is sent in requests and moves through the delivery states: a delivery, or a correction of one."""
+
+    moves: ClassVar[type[Move]]
+    attempts: ClassVar[type[Place]]
+    link: ClassVar[str]
+    """The column of `moves` and `attempts` that refers to this table."""
 
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -305,10 +359,23 @@ class OutboxRow(SQLModel):
     """The platform's code, once settled."""
     outcome: str | None = None
 
+    @classmethod
+    def moved(cls) -> Mapped[int]:
+        """Return the column of `moves` with the id of the moved row."""
+        return col(getattr(cls.moves, cls.link))
+
+    @classmethod
+    def attempted(cls) -> Mapped[int]:
+        """Return the column of `attempts` with the id of the sent row."""
+        return col(getattr(cls.attempts, cls.link))
+
 
 class Delivery(OutboxRow, table=True):
     """One conversion for one destination, from first plan to final outcome."""
 
+    moves: ClassVar = Transition
+    attempts: ClassVar = Attempt
+    link: ClassVar = "delivery"
     __table_args__ = (
         UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
         UniqueConstraint("account", "key"),
@@ -370,42 +437,6 @@ class Request(SQLModel, table=True):
     message: str | None = None
 
 
-class Place(SQLModel):
-    """One attempt: a row's position in a request, and its outcome."""
-
-    request: int = Field(primary_key=True, foreign_key="request.id")
-    position: int = Field(primary_key=True)
-    outcome: str | None = None
-    code: str | None = None
-
-
-class Attempt(Place, table=True):
-    """One delivery's attempt in one request."""
-
-    delivery: int = Field(foreign_key="delivery.id", index=True)
-
-
-class Move(SQLModel):
-    """One state transition and its cause; append-only."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    account: str
-    run: int = Field(foreign_key="run.id", index=True)
-    at: datetime
-    from_state: str | None = None
-    to_state: str
-    reason: str | None = None
-    """One of our own reasons; None if the platform's `code` is the cause."""
-    detail: str | None = None
-    code: str | None = None
-
-
-class Transition(Move, table=True):
-    """One state transition of a delivery."""
-
-    delivery: int = Field(foreign_key="delivery.id", index=True)
-
-
 class IncidentRow(AccountRow, table=True):
     """A problem that needs a human, from the night it was first found until it clears."""
 
@@ -427,6 +458,9 @@ class IncidentRow(AccountRow, table=True):
 class Adjustment(OutboxRow, table=True):
     """A correction of an accepted delivery: its retraction, or a new value."""
 
+    moves: ClassVar = AdjustmentTransition
+    attempts: ClassVar = AdjustmentAttempt
+    link: ClassVar = "adjustment"
     __table_args__ = (
         UniqueConstraint("delivery", "number"),
         _of_lead(),
@@ -449,49 +483,9 @@ class Adjustment(OutboxRow, table=True):
     source: str
 
 
-class AdjustmentAttempt(Place, table=True):
-    """One correction's attempt in one request."""
-
-    __tablename__ = "adjustment_attempt"
-    adjustment: int = Field(foreign_key="adjustment.id", index=True)
-
-
-class AdjustmentTransition(Move, table=True):
-    """One state transition of a correction."""
-
-    __tablename__ = "adjustment_transition"
-    adjustment: int = Field(foreign_key="adjustment.id", index=True)
-
-
-@dataclass(frozen=True, slots=True)
-class RowKind:
-    """The tables of deliveries, or of corrections."""
-
-    name: str
-    """The foreign-key column of `moves` and `attempts` that refers to `sent`."""
-    sent: type[OutboxRow]
-    moves: type[Move]
-    attempts: type[Place]
-
-    @property
-    def moved(self) -> Mapped[int]:
-        """The column of `moves` with the id of the moved row."""
-        return col(getattr(self.moves, self.name))
-
-    @property
-    def attempted(self) -> Mapped[int]:
-        """The column of `attempts` with the id of the sent row."""
-        return col(getattr(self.attempts, self.name))
-
-
-CONVERSIONS = RowKind("delivery", Delivery, Transition, Attempt)
-CORRECTIONS = RowKind("adjustment", Adjustment, AdjustmentTransition, AdjustmentAttempt)
-KINDS = (CONVERSIONS, CORRECTIONS)
-
-
-def row_kind(sent: OutboxRow) -> RowKind:
-    """Return the tables that a row belongs to."""
-    return CONVERSIONS if isinstance(sent, Delivery) else CORRECTIONS
+RowKind = type[OutboxRow]
+"""Deliveries or corrections."""
+KINDS: tuple[RowKind, ...] = (Delivery, Adjustment)
 
 
 def identity(row: OutboxRow | Request | Run) -> int:
