@@ -354,7 +354,6 @@ class OutboxRow(SQLModel):
     in_doubt_since: datetime | None = None
     """When the first request with a lost receipt was sent; the event's bytes don't change until settled."""
     in_doubt_request: int | None = Field(default=None, foreign_key="request.id")
-    """That request."""
     code: str | None = None
     """The platform's code, once settled."""
     outcome: str | None = None
