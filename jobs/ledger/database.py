@@ -340,7 +340,15 @@ def throwaway(source: Path | None = None) -> Iterator[Path]:
         LedgerError: the state cannot be read.
     """
     sweep()
-    with _folder() as folder:
+    with ExitStack() as stack:
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            # Another process may have swept the folder before it was locked.
+            with suppress(FileNotFoundError):
+                stack.enter_context(_locked(folder, fcntl.LOCK_EX))
+                if folder.exists():
+                    break
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         copy = folder / "state.db"
         if source is None:
             create_state(copy)
@@ -355,21 +363,6 @@ def sweep() -> None:
         with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if folder.lstat().st_uid == os.getuid():
                 shutil.rmtree(folder)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Yield a locked temporary folder; the operating system releases the lock however the process ends."""
-    with ExitStack() as stack:
-        while True:
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            # Another process may have swept the folder before it was locked.
-            with suppress(FileNotFoundError):
-                stack.enter_context(_locked(folder, fcntl.LOCK_EX))
-                if folder.exists():
-                    break
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield folder
 
 
 @contextmanager
