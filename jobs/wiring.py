@@ -218,7 +218,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
         since_filter=since,
         # In this mode only a lead's own page shows what changed.
         detail="always" if oplead.pull_style == "details" else oplead.detail,
-        fields=platform.FieldPaths(**oplead.fields.model_dump()),
+        fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
 

@@ -54,8 +54,8 @@ _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 class OpleadRefused(Misconfigured):
     """Oplead returned a status that a retry will not change."""
 
-    def __init__(self, message: str, status: int, body: bytes = b"") -> None:
-        """Keep the HTTP status and the body; the body is for comparison only, since it may echo the request."""
+    def __init__(self, message: str, status: int | None, body: bytes = b"") -> None:
+        """Keep the HTTP status (None if every attempt failed) and the body, for comparison only: it may be an echo."""
         super().__init__(message)
         self.status = status
         self.body = body

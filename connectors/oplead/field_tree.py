@@ -79,7 +79,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "city": _words("city ville town commune ctccity"),
     "country": _words("country countrycode pays codepays ctccountry"),
 }
-"""Normalised names for each field, likeliest first, including those in `lead_parser.CANDIDATES`."""
+"""Normalised names for each field, likeliest first, including those in `options.CANDIDATES`."""
 
 CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
 NEEDED = ("id", "created_at", "status", "click_id")

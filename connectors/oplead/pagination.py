@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -50,6 +50,16 @@ _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
     "next_url": ("target",),
     "link_header": ("target",),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """A page of the list."""
+
+    answer: OpleadAnswer
+    items: tuple[object, ...] = field(repr=False)
+    marks: tuple[str, ...] = field(repr=False)
+    """One mark per entry that identifies it: its id, or else the result of `nameless`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,25 @@ class PageWalk:
             return self.start()
         self._is_resumed = True
         return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
+
+    def pages(
+        self, position: PagePosition, read: Callable[[str], ListedPage]
+    ) -> Iterator[tuple[ListedPage | None, PagePosition | None]]:
+        """Yield each page from `position` on, as `read` returns it for its address, with the position after it.
+
+        A refusal that marks the end is yielded as None. Raises what `after` and `after_refusal` do.
+        """
+        following: PagePosition | None = position
+        while following is not None:
+            try:
+                page = read(self.address(following))
+            except OpleadRefused as refusal:
+                following = self.after_refusal(following, refusal)
+                if following is None:
+                    yield None, None
+            else:
+                following = self.after(following, page.answer, page.marks)
+                yield page, following
 
     def address(self, position: PagePosition) -> str:
         """Return the path and query that request a position."""

@@ -21,7 +21,7 @@ from connectors.oplead.lead_parser import (
     object_in_list,
     objects_in,
 )
-from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
+from connectors.oplead.pagination import ListedPage, PageWalk, find_items, nameless
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 
 
@@ -102,7 +102,7 @@ class OpleadSource:
         self._client = client
         self._options = client.options
         self._parser = LeadParser(client.options, wanted_fields)
-        self._id_paths = self._parser.paths.id or ()
+        self._id_paths = self._parser.paths.id
         self._shown: list[Mapping[str, object]] | None = None
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
@@ -129,8 +129,9 @@ class OpleadSource:
         changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
         walk = PageWalk(self._options.pagination, self._client, changes)
         position = walk.start() if resume is None else walk.resume(resume)
-        for served_at, items, following in self._list_pages(walk, position):
-            page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
+        for listed, following in walk.pages(position, self._listed_page):
+            page = replace(self._page(listed.items if listed else (), is_known), moved=walk.moved)
+            page = replace(page, served_at=listed.answer.served_at if listed else None)
             if following is None:
                 yield replace(page, missing=walk.missing)
             else:
@@ -145,11 +146,11 @@ class OpleadSource:
         Scans the whole list unless it runs newest first. Fetches detail pages for these leads only, plus the list's
         first and last lead if entries have no creation time.
         """
-        paths, zone = self._parser.paths.created_at or (), self._options.zone
+        paths, zone = self._parser.paths.created_at, self._options.zone
         latest = Latest(count, lambda entry: first_instant(entry, paths, zone))
         walk = PageWalk(self._options.pagination, self._client)
-        for _, items, _ in self._list_pages(walk, walk.start()):
-            latest.add(items)
+        for listed, _ in walk.pages(walk.start(), self._listed_page):
+            latest.add(listed.items if listed else ())
             if latest.is_enough:
                 break
         items = latest.newest or self._newer_end(*latest.ends)
@@ -195,21 +196,10 @@ class OpleadSource:
         """Whether the request limit is used up."""
         return self._requests_left == 0
 
-    def _list_pages(
-        self, walk: PageWalk, position: PagePosition | None
-    ) -> Iterator[tuple[datetime | None, Sequence[object], PagePosition | None]]:
-        """Yield, for each page from `position` on, when it was served, its entries and the next position."""
-        while position is not None:
-            try:
-                answer = self._client.get(walk.address(position))
-            except OpleadRefused as refusal:
-                position = walk.after_refusal(position, refusal)
-                if position is None:
-                    yield None, (), None
-                continue
-            items = find_items(answer.body, self._options.pagination.items)
-            position = walk.after(position, answer, [self._mark(item) for item in items])
-            yield answer.served_at, items, position
+    def _listed_page(self, target: str) -> ListedPage:
+        answer = self._client.get(target)
+        items = tuple(find_items(answer.body, self._options.pagination.items))
+        return ListedPage(answer, items, tuple(map(self._mark, items)))
 
     def _mark(self, item: object) -> str:
         """Return what identifies an entry: its id, or else a hash of its content."""

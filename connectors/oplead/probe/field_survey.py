@@ -26,8 +26,8 @@ from connectors.oplead.field_tree import (
     tree_of,
 )
 from connectors.oplead.fields import find, first, raw, shape, text_of
-from connectors.oplead.lead_parser import CANDIDATES, LeadParser, UnreadableLeadError, with_candidates
-from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, Paths
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
+from connectors.oplead.options import CANDIDATES, ClickIdRules, FieldPaths, OpleadOptions, Paths
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
 
@@ -61,7 +61,6 @@ class Places:
     """Where fields are, with the details for the report."""
 
     fields: FieldPaths
-    """The paths to write; None for a field the known candidates find."""
     matches: tuple[FieldMatch, ...]
     undecided: tuple[str, ...]
 
@@ -73,8 +72,7 @@ def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
 
 def find_id_paths(items: Sequence[object], options: OpleadOptions) -> tuple[str, ...]:
     """Return the paths of the leads' ids."""
-    paths, _ = _PlaceSearch(items, options).place("id")
-    return paths or options.fields.id or CANDIDATES.id or ()
+    return _PlaceSearch(items, options).place("id")[0]
 
 
 class _PlaceSearch:
@@ -96,14 +94,14 @@ class _PlaceSearch:
         return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
     def place(self, field: str) -> tuple[Paths, str | None]:
-        """Return the paths to write (None for the candidates) and the one that holds the field on most leads."""
+        """Return the paths to use and the one that holds the field on most leads."""
         configured: Paths = getattr(self._options.fields, field)
-        candidates = configured or getattr(CANDIDATES, field)
-        best = self._best(field, candidates)
-        if field == "status" and configured is None and best and (label := self._label_next_to(best)):
+        is_default = configured == getattr(CANDIDATES, field)
+        best = self._best(field, configured)
+        if field == "status" and is_default and best and (label := self._label_next_to(best)):
             return (label,), label
         if best is not None:
-            every = self._every_field(field, candidates) if field in _SEVERAL and configured is None else ()
+            every = self._every_field(field, configured) if field in _SEVERAL and is_default else ()
             return every or configured, best
         named = self._named(field)
         if not named:
@@ -186,13 +184,12 @@ class _PlaceSearch:
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
         """Do what `place` does, judging paths by the click ids that can be read there."""
-        utm = with_candidates(known).utm_source or ()
-        sources = [text_of(first(lead, utm)) for lead in self._leads]
+        sources = [text_of(first(lead, known.utm_source)) for lead in self._leads]
 
         def with_ids(paths: Sequence[str], rules: ClickIdRules = self._options.click_ids) -> dict[str, set[int]]:
             return {path: self._with_ids(path, sources, rules) for path in paths}
 
-        configured = known.click_id or CANDIDATES.click_id or ()
+        configured = known.click_id
         at_configured = with_ids(configured)
         best = max(configured, key=lambda path: (len(at_configured[path]), self._filled(path)))
         others = with_ids(self._click_id_paths(configured))
@@ -200,14 +197,14 @@ class _PlaceSearch:
         if at_configured[best]:
             covered = set().union(*at_configured.values())
             more = [path for path in ranked if len(others[path] - covered) >= _ADDED]
-            return ((*configured, *more) if more else known.click_id), best
+            return (*configured, *more), best
         if ranked:
             return tuple(ranked), ranked[0]
         labelled = with_ids([path for path, node in self._tree.items() if _is_text(node)], ClickIdRules(bare="reject"))
         found = max(labelled, key=lambda path: len(labelled[path]), default=None)
         if found is not None and labelled[found]:
             return (found,), found
-        return known.click_id, best if any(raw(lead, best) for lead in self._leads) else None
+        return configured, best if any(raw(lead, best) for lead in self._leads) else None
 
     def _click_id_paths(self, configured: Sequence[str]) -> list[str]:
         """Return further paths whose last name is that of a click id."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
+from connectors.oplead.client import OpleadRefused
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import PagePosition, lacks_id
-from connectors.oplead.probe.access import Effect, LeadList, ListedPage, QuestionLimitReached, Trials, filter_effect
+from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
+from connectors.oplead.probe.access import Effect, LeadList, QuestionLimitReached, Trials, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -98,10 +99,10 @@ class PageSearch:
     def _effect_of_following(self, options: PaginationOptions) -> Effect | None:
         """Return the second page's effect: SAME if there is none, None if the options do not fit the first page."""
         try:
-            page = self._list.second(options, self._first)
+            position = self._list.following(options, self._first)
+            return Effect.SAME if position is None else filter_effect(self._first, self._list.page(options, position))
         except Misconfigured:
             return None
-        return filter_effect(self._first, page) if isinstance(page, ListedPage) else Effect.SAME
 
     # ── what the first page states ───────────────────────────────────────────────────────────────
 
@@ -230,15 +231,17 @@ class PageSearch:
         """
         try:
             position = self._list.following(options, page)
-            following = self._list.second(options, page)
+            if position is None:
+                return True
+            following = self._list.page(options, position)
+        except OpleadRefused:
+            return True
         except Misconfigured:
             return False
-        if not isinstance(following, ListedPage):
-            return True
         effect = filter_effect(page, following)
         if not described:
             return effect in _ELSEWHERE
-        keeps_size = position is not None and position.kind == "cursor"
+        keeps_size = position.kind == "cursor"
         return effect is Effect.OTHER and (keeps_size or len(following.items) > self._count)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────

@@ -13,17 +13,16 @@ import httpx
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
-from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient
+from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient, OpleadRefused
 from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, locate, tree_of
 from connectors.oplead.fields import find
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list, with_candidates
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import (
     Asker,
     LeadList,
-    ListedPage,
     OpenClient,
-    QuestionLimit,
     access_notes,
     find_access,
 )
@@ -46,8 +45,8 @@ from connectors.oplead.probe.sampling import (
     FIRST_DETAIL_PAGES,
     Filtering,
     FilterSearch,
+    LeadDates,
     LeadSample,
-    SampleDates,
     take_sample,
 )
 from connectors.oplead.source import OpleadSource
@@ -88,7 +87,7 @@ class ProbeFindings:
     sample: LeadSample
     places: Places
     filtering: Filtering
-    dates: SampleDates
+    dates: tuple[LeadDates, ...]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -118,11 +117,10 @@ class OpleadProbe:
                 sandbox whose clock stands still.
             Transient: it kept failing after bounded retries.
         """
-        limit = QuestionLimit(MOST_QUESTIONS)
-        options, answer = find_access(self.options, self._open, limit)
-        notes = Notes(how=[*access_notes(options, self.options)])
-        with self._open(options) as client:
-            survey = self._survey(Asker(client, limit), answer, leads, notes)
+        asker, answer = find_access(self.options, self._open, MOST_QUESTIONS)
+        notes = Notes(how=[*access_notes(asker.client.options, self.options)])
+        with asker.client:
+            survey = self._survey(asker, answer, leads, notes)
         return replace(
             survey,
             requests=sum(client.requests for client in self._clients),
@@ -156,9 +154,11 @@ class OpleadProbe:
         paging = search.find()
         sample = take_sample(listed, first, paging, leads)
         places = find_places(list(sample.complete.values()), options)
-        dates = SampleDates(sample, places.fields, options.zone)
-        filtering = FilterSearch(search.trials, dates, self._now(first) + _AHEAD).find(options.since_filter)
-        return ProbeFindings(with_total(listed, paging, sample.counted), sample, places, filtering, dates)
+        options = replace(options, fields=places.fields)
+        dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
+        filtering = FilterSearch(search.trials, dates, options, self._now(first) + _AHEAD).find()
+        paging = with_total(listed, paging, sample.counted)
+        return ProbeFindings(paging, sample, places, filtering, tuple(dates.values()))
 
     def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
         places, complete = found.places, list(found.sample.complete.values())
@@ -169,14 +169,13 @@ class OpleadProbe:
         records = _records(as_found, complete, notes)
         everyone = _records(as_found, list(found.sample.every.values()), Notes())
         options, pull = settle(options, found, notes, self._open)
-        paths = with_candidates(places.fields)
-        notes.suspicions.extend(suspicions_of(records, complete, paths.click_id or ()))
+        notes.suspicions.extend(suspicions_of(records, complete, places.fields.click_id))
         if lost := lost_phones([record.contact for record in records]):
             notes.suspicions.append(f"{lost}.")
         empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
         if empty and len(complete) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
-        contact = [path for one in CONTACT for path in getattr(paths, one) or ()]
+        contact = [path for one in CONTACT for path in getattr(places.fields, one)]
         matched = [match.path for match in places.matches if match.path]
         known = frozenset(map(normalise_path, (*contact, *matched)))
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
@@ -204,8 +203,8 @@ class OpleadProbe:
         return reading_minutes(
             found.paging.total,
             page_size=found.paging.page_size,
-            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates.seen]),
-            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates.seen]),
+            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates]),
+            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates]),
             detail_pages=is_bare or options.detail == "always",
             pull=pull,
             per_minute=self.per_minute,
@@ -238,8 +237,10 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
         return
     for _ in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
-        again = asker.list({})
-        if not isinstance(again, OpleadAnswer) or again.served_at != first:
+        try:
+            if asker.list({}).served_at != first:
+                return
+        except OpleadRefused:
             return
     raise Misconfigured(
         f"this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause would never end "
