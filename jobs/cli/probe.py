@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.survey import Survey
+from connectors.survey import SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.exits import Exit, UsageError
@@ -21,7 +21,7 @@ from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
-from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
+from jobs.settings.unmatched import loose_path, paths_named_in, unmatched
 from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_of
 
