@@ -179,14 +179,15 @@ def survey_of(
 
     It shares the request pace of the account whose state is in `folder`.
     """
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
     from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
     yield OpleadProbe(
-        oplead_options(oplead, zone, click_ids),
-        clock=clock,
-        pacer=pacer_for(oplead, clock, folder=folder),
+        OpleadClient(
+            oplead_options(oplead, zone, click_ids), clock=clock, pacer=pacer_for(oplead, clock, folder=folder)
+        ),
         per_minute=oplead.rate,
         named=named,
         readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),

@@ -83,7 +83,8 @@ def read_click_ids(
     entries = tuple(_entries(value, loose(label) if label and is_click_id_label(label) else None, _DEPTH))
     found = [_read(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
-    ids = dict.fromkeys(_dated(one, times) for one in found if isinstance(one, ClickId))
+    read = [one for one in found if isinstance(one, ClickId)]
+    ids = dict.fromkeys(one if one.clicked_at else replace(one, clicked_at=times.get(one.kind)) for one in read)
     problems = [one for one in found if isinstance(one, str)]
     return tuple(ids), None if ids or not problems else problems[0]
 
@@ -250,7 +251,3 @@ def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[
             if moment is not None and isinstance(moment.at, datetime):
                 times |= dict.fromkeys(_CAPTURE_TIMES[entry.label], moment.at)
     return times
-
-
-def _dated(one: ClickId, times: Mapping[ClickIdKind, datetime]) -> ClickId:
-    return one if one.clicked_at else replace(one, clicked_at=times.get(one.kind))

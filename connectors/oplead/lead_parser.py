@@ -86,9 +86,9 @@ class LeadParser:
             raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
         updated_at = self._moment(item, self.paths.updated_at, "updated_at")
         label = _label(text_of(first(item, self.paths.status)))
-        utm = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
-        source, medium, campaign = (_text(item, paths) for paths in utm)
-        ids, problem = self._click_ids(item, source)
+        utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
+        utm = Utm(*(_text(item, paths) for paths in utm_paths))
+        ids, problem = self._click_ids(item, utm.source)
         return Lead(
             id=id,
             created_at=start_of(created_at, self._zone),
@@ -98,7 +98,7 @@ class LeadParser:
             history=self._history(item, label),
             click_ids=ids,
             click_id_problem=problem,
-            utm=Utm(source, medium, campaign),
+            utm=utm,
             contact=self._contact(item),
             fields={path: value for path in self._wanted if (value := _wanted_value(item, path)) is not None},
             digest=digest,
@@ -224,11 +224,8 @@ def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
     by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
     spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
-    return next(filter(_names_a_country, spellings), next(iter(spellings), None))
-
-
-def _names_a_country(text: str) -> bool:
-    return not says_nothing(text) and region_of(text) is not None
+    names = (text for text in spellings if not says_nothing(text) and region_of(text) is not None)
+    return next(names, next(iter(spellings), None))
 
 
 def _wanted_value(item: Mapping[str, object], path: str) -> str | Decimal | None:

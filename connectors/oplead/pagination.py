@@ -288,13 +288,18 @@ class PageWalk:
 
     def _refuse_if_more(self, answer: OpleadAnswer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
         """Raise Misconfigured if the list may continue after a response that names no next page."""
-        if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
-            style = self.options.style
-            way = (
-                "write oplead.pagination.style"
-                if style == "auto"
-                else f"see oplead.pagination.style ({style}) and next"
-            )
+        body, total, style = answer.body, self._total(answer), self.options.style
+        if not isinstance(body, Mapping):
+            may_be_cut = is_first and count in _PAGE_SIZES
+        elif first(body, _MORE) is True:
+            may_be_cut = True
+        elif not is_first or any(raw(body, path) for path in paths):
+            may_be_cut = False  # a later page, or one whose next-page field is empty
+        else:
+            may_be_cut = count in _PAGE_SIZES if total is None else total > count
+        if may_be_cut:
+            written = style == "auto"
+            way = "write oplead.pagination.style" if written else f"see oplead.pagination.style ({style}) and next"
             raise Misconfigured(
                 f"the list may be cut: {counted(count, 'lead')}, and the answer does not say how to go on; "
                 f"{way} (none, if these are all)"
@@ -358,17 +363,6 @@ def _position_text(value: object) -> str:
             f"the next page's place has {len(text)} characters, more than a request may: see oplead.pagination"
         )
     return text
-
-
-def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, paths: Sequence[str]) -> bool:
-    """Whether there may be more leads after a response that names no next page."""
-    if not isinstance(body, Mapping):
-        return is_first and count in _PAGE_SIZES
-    if first(body, _MORE) is True:
-        return True
-    if not is_first or any(raw(body, path) for path in paths):
-        return False  # a later page, or one whose next-page field is empty
-    return count in _PAGE_SIZES if total is None else total > count
 
 
 def _host(address: SplitResult) -> tuple[str | None, int | None]:

@@ -119,8 +119,8 @@ class OpleadSource:
         walk = PageWalk(self._options.pagination, self._client, changes)
         position = walk.start() if resume is None else walk.resume(resume)
         for listed, following in walk.pages(position, self._listed_page):
-            page = replace(self._page(listed.items if listed else (), is_known), moved=walk.moved)
-            page = replace(page, served_at=listed.answer.served_at if listed else None)
+            items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
+            page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
             if following is None:
                 yield replace(page, missing=walk.missing)
             else:

@@ -21,7 +21,7 @@ OpenClient = Callable[[OpleadOptions], OpleadClient]
 _FAILURES_IN_A_ROW = 2
 
 
-class QuestionLimitReached(Exception):
+class RequestLimitReached(Exception):
     """The request limit is reached; whatever is unknown stays undecided."""
 
 
@@ -43,13 +43,13 @@ class Asker:
         """Request a path and query on this platform.
 
         Raises:
-            QuestionLimitReached: the limit is used up; nothing was sent.
+            RequestLimitReached: the limit is used up; nothing was sent.
             OpleadRefused: the platform declined the request, or every attempt failed (5xx, not JSON).
             Misconfigured: the token is refused.
             Transient: the platform is down: two requests in a row failed, and so did the bare list.
         """
         if self.left <= 0:
-            raise QuestionLimitReached
+            raise RequestLimitReached
         self.left -= 1
         failures, self._failures = self._failures, 0
         try:
@@ -140,7 +140,7 @@ def find_access(options: OpleadOptions, open_client: OpenClient, most: int) -> t
     Raises:
         Misconfigured: none works; the message lists what was tried and which setting to write.
         Transient: it kept failing.
-        QuestionLimitReached: `most` requests were made.
+        RequestLimitReached: `most` requests were made.
     """
     styles = dict.fromkeys((options.auth, *_STYLES))
     configured = options.path_prefix

@@ -18,7 +18,6 @@ from connectors.oplead.field_tree import (
     CONTACT,
     NAMES,
     NEEDED,
-    Node,
     Tree,
     is_date,
     leaf,
@@ -70,11 +69,6 @@ def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
     return _PlaceSearch(leads, options).find()
 
 
-def find_id_paths(items: Sequence[object], options: OpleadOptions) -> tuple[str, ...]:
-    """Return the paths of the leads' ids."""
-    return _PlaceSearch(items, options).place("id")[0]
-
-
 class _PlaceSearch:
     def __init__(self, leads: Sequence[object], options: OpleadOptions) -> None:
         self._leads = leads
@@ -83,7 +77,7 @@ class _PlaceSearch:
 
     def find(self) -> Places:
         names = [one.name for one in fields(FieldPaths)]
-        found = {name: self.place(name) for name in names if name != "click_id"}
+        found = {name: self._place(name) for name in names if name != "click_id"}
         paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
         found["click_id"] = self._click_id_place(paths)
         filled = {name: self._filled(path) for name, (_, path) in found.items()}
@@ -93,7 +87,7 @@ class _PlaceSearch:
         undecided = tuple(map(self._undecided, lacking)) if self._leads else ()
         return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
-    def place(self, field: str) -> tuple[Paths, str | None]:
+    def _place(self, field: str) -> tuple[Paths, str | None]:
         """Return the paths to use and the one that holds the field on most leads."""
         configured: Paths = getattr(self._options.fields, field)
         is_default = configured == getattr(CANDIDATES, field)
@@ -183,7 +177,7 @@ class _PlaceSearch:
         return next((path for path in self._named("status") if normalise(path).endswith(endings)), None)
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
-        """Do what `place` does, judging paths by the click ids that can be read there."""
+        """Do what `_place` does, judging paths by the click ids that can be read there."""
         sources = [text_of(first(lead, known.utm_source)) for lead in self._leads]
 
         def with_ids(paths: Sequence[str], rules: ClickIdRules = self._options.click_ids) -> dict[str, set[int]]:
@@ -200,7 +194,9 @@ class _PlaceSearch:
             return (*configured, *more), best
         if ranked:
             return tuple(ranked), ranked[0]
-        labelled = with_ids([path for path, node in self._tree.items() if _is_text(node)], ClickIdRules(bare="reject"))
+        nodes = [(path, node) for path, node in self._tree.items() if not node.is_listed]
+        texts = [path for path, node in nodes if any(isinstance(value, str) for value in node.every())]
+        labelled = with_ids(texts, ClickIdRules(bare="reject"))
         found = max(labelled, key=lambda path: len(labelled[path]), default=None)
         if found is not None and labelled[found]:
             return (found,), found
@@ -249,10 +245,6 @@ def _mobile_first(paths: Sequence[str]) -> list[str]:
         return not is_mobile, any(part in leaf(path) for part in _FIXED)
 
     return sorted(paths, key=rank)
-
-
-def _is_text(node: Node) -> bool:
-    return not node.is_listed and any(isinstance(value, str) for value in node.every())
 
 
 def normalise_path(path: str) -> str:
@@ -356,7 +348,7 @@ def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
     """Yield the paths of scalar values outside every skipped path."""
     for path, node in tree.items():
         is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
-        if not (is_below or node.is_listed or node.holds_more):
+        if not (is_below or node.is_listed or any(isinstance(value, Mapping | list) for value in node.every())):
             yield path
 
 
@@ -430,11 +422,18 @@ _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "
 def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
     """Return the kinds of click ids by `utm_source`, commonest source first."""
     counts = Counter(lead.utm.source or "" for lead in leads)
-    names = {one: one if _source_may_be_shown(one, count) else f"<{shape(one)}>" for one, count in counts.items()}
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
     for lead in leads:
-        shown[names[lead.utm.source or ""]].append(lead)
-    return tuple(_source_seen(*one) for one in sorted(shown.items(), key=lambda one: -len(one[1])))
+        source = lead.utm.source or ""
+        is_shared = counts[source] >= _SHARED and _SOURCE.fullmatch(source) and not _DIGITS.search(source)
+        may_be_shown = not source or source.casefold() in _KNOWN_SOURCES or is_shared
+        shown[source if may_be_shown else f"<{shape(source)}>"].append(lead)
+    seen = []
+    for source, group in sorted(shown.items(), key=lambda one: -len(one[1])):
+        kinds = Counter(kind.value for lead in group for kind in {one.kind for one in lead.click_ids})
+        undecided = sum(lead.click_id_problem is not None for lead in group)
+        seen.append(SourceSeen(source, len(group), dict(kinds.most_common()), undecided))
+    return tuple(seen)
 
 
 def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
@@ -445,8 +444,8 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
     texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
     lengths = Counter(map(len, texts))
     length = max(lengths, default=0)
-    if _is_cut(lengths, length):
-        count = lengths[length]
+    count = lengths[length]
+    if length in _ROUND and count >= (_MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * len(texts))):
         yield (
             f"Click ids look cut short: {count} of {len(texts)} values are exactly {length} characters long and none "
             "is longer. Make the field in your form or in Oplead longer; an id that is cut matches no click."
@@ -466,21 +465,3 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
             f"{len(lower)} of {len(judged)} click ids have no capital letter: something on the way writes them in "
             "lower case. Google and Meta tell A from a, so none of these will match."
         )
-
-
-def _is_cut(lengths: Counter[int], longest: int) -> bool:
-    """Whether the longest length is a round one shared by enough texts to suggest truncation."""
-    enough = _MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * lengths.total())
-    return longest in _ROUND and lengths[longest] >= enough
-
-
-def _source_seen(source: str, leads: Sequence[Lead]) -> SourceSeen:
-    kinds = Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids})
-    undecided = sum(lead.click_id_problem is not None for lead in leads)
-    return SourceSeen(source, len(leads), dict(kinds.most_common()), undecided)
-
-
-def _source_may_be_shown(source: str, leads: int) -> bool:
-    if not source or source.casefold() in _KNOWN_SOURCES:
-        return True
-    return leads >= _SHARED and bool(_SOURCE.fullmatch(source)) and not _DIGITS.search(source)

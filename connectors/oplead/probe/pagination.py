@@ -10,7 +10,7 @@ from connectors.oplead.client import OpleadRefused
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
-from connectors.oplead.probe.access import Effect, LeadList, QuestionLimitReached, Trials, filter_effect
+from connectors.oplead.probe.access import Effect, LeadList, RequestLimitReached, Trials, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -64,6 +64,12 @@ class PageSearch:
         self.trials = Trials(leads, first)
         self._count = len(first.items)
         self._around = envelope_values(first.answer.body)
+        self._hints = {
+            bool(value)
+            for path, value in self._around
+            if _is_next(path) or (leaf(path) in _MORE_WORDS and isinstance(value, bool))
+        }
+        """Whether there is more, as the first page says it in each of its ways."""
         self._stated = stated_total(first.answer.body, self._count)
         headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
         self._header = next(headers, None) if self._stated is None else None
@@ -82,8 +88,8 @@ class PageSearch:
                 or self._by_last_id(bare)
                 or self._unpaged(bare)
             )
-        except QuestionLimitReached:
-            return self._unpaged(bare, reason=" (the bound on questions was reached before)")
+        except RequestLimitReached:
+            return self._unpaged(bare, reason=" (the request limit was reached first)")
 
     def _configured(self, options: PaginationOptions) -> Paging | None:
         """Return the configured pagination, unless the responses contradict it."""
@@ -138,18 +144,7 @@ class PageSearch:
             return False
 
     def _says_it_is_all(self) -> bool:
-        if self._total is not None:
-            return self._total <= self._count
-        return any(
-            (_is_next(path) and value in (None, "", False)) or (leaf(path) in _MORE_WORDS and value is False)
-            for path, value in self._around
-        )
-
-    def _says_there_is_more(self) -> bool:
-        return self._first.answer.next_link is not None or any(
-            (_is_next(path) and bool(value)) or (leaf(path) in _MORE_WORDS and value is True)
-            for path, value in self._around
-        )
+        return False in self._hints if self._total is None else self._total <= self._count
 
     # ── what a parameter does ────────────────────────────────────────────────────────────────────
 
@@ -212,7 +207,7 @@ class PageSearch:
                         how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
                         return self._found(longer, how, size=served)
                     break
-        except QuestionLimitReached:
+        except RequestLimitReached:
             pass
         return self._found(options, f"{how}, with {counted(self._count, 'lead')} a page")
 
@@ -258,7 +253,7 @@ class PageSearch:
         if self._total is not None and self._total > count:
             there_are = f"there are {counted(self._total, 'lead')}, the first page holds {count}"
             problem = f"{there_are}, and no usual way leads on{reason}"
-        elif self._says_there_is_more():
+        elif self._first.answer.next_link is not None or True in self._hints:
             problem = f"there are more than {leads}, and no usual way leads on{reason}"
         elif count in _PAGE_SIZES:
             problem = (
@@ -292,7 +287,7 @@ def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
     if paging.total is not None:
         return paging
     if seen is None and paging.is_numbered:
-        with suppress(QuestionLimitReached, Misconfigured):
+        with suppress(RequestLimitReached, Misconfigured):
             seen = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
     return replace(paging, total=seen)
 
@@ -319,7 +314,7 @@ def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
     index = (total - 1) // paging.page_size
     try:
         marks = leads.numbered(paging.options, index, paging.page_size)
-    except (QuestionLimitReached, Misconfigured):
+    except (RequestLimitReached, Misconfigured):
         return False
     return bool(marks) and _is_near(index * paging.page_size + len(marks), total)
 

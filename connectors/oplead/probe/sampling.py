@@ -14,7 +14,7 @@ from connectors.oplead.fields import first, first_instant, since_query, text_of,
 from connectors.oplead.lead_parser import lead_among, objects_in
 from connectors.oplead.options import OpleadOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.access import Asker, Effect, LeadList, QuestionLimitReached, Trial, Trials
+from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trial, Trials
 from connectors.oplead.probe.field_survey import find_places
 from connectors.oplead.probe.pagination import Paging
 
@@ -88,7 +88,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
                 further += len(page.items)
         else:
             counted = None if paging.undecided else len(items) + further
-    except QuestionLimitReached:
+    except RequestLimitReached:
         pass
     except TokenRefused:
         raise
@@ -136,7 +136,7 @@ def _read_detail_pages(
                 found[lead_id] = lead
             elif (missed := missed + 1) > 1 and not found:
                 break
-    except (QuestionLimitReached, Transient):
+    except (RequestLimitReached, Transient):
         pass
     return found
 
@@ -249,8 +249,8 @@ class FilterSearch:
                     return Filtering(found, self._split, (*notes, _found(found)))
                 if found.until_param is None:
                     notes.append(_ignored(found.param, meaning))
-        except QuestionLimitReached:
-            notes.append("Changes: not every usual filter could be tried within the bound on questions.")
+        except RequestLimitReached:
+            notes.append("Changes: not every usual filter could be tried within the request limit.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
         return Filtering(None, None, tuple(notes or [none]))
 
