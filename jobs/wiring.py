@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -56,7 +56,7 @@ def connect(
     """
     sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
-    with _oplead(settings, book, clock, cancel_token) as source:
+    with closing(_oplead(settings, book, clock, cancel_token)) as source:
         yield (
             book,
             Deps(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -139,12 +139,6 @@ class OpleadClient:
         self._idle: deque[_Connection] = deque()
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -182,16 +182,16 @@ class PageWalk:
             Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
         self._positions.add(position)
-        is_repeated = self._is_repeated(marks)
-        self._count(position, answer, marks, is_new=not is_repeated)
-        following = self._following(position, answer, marks) if self._goes_on(position, marks) else None
-        if is_repeated:
-            # A numbered list may repeat its last page past the end.
-            is_known_to_go_on = self._is_resumed or len(self._pages) > 1
-            if position.kind in _NUMBERED and (is_known_to_go_on or self._totals[-1:] == [self._listed]):
-                return None
-            raise Misconfigured(_CIRCLE)
-        if following in self._positions:
+        is_repeated = self._is_repeated(position, answer, marks)
+        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
+        # A platform may filter leads out of a page until it is empty, but a numbered list ends with an empty page.
+        goes_on = self._empty_in_a_row < (1 if position.kind in _NUMBERED else _EMPTY_PAGES)
+        following = self._following(position, answer, marks) if goes_on else None
+        # A numbered list may repeat its last page past the end.
+        may_be_past_end = self._is_resumed or len(self._pages) > 1 or self._totals[-1:] == [self._listed]
+        if is_repeated and may_be_past_end and position.kind in _NUMBERED:
+            return None
+        if is_repeated or following in self._positions:
             raise Misconfigured(_CIRCLE)
         if following and len(self._positions) >= self.options.max_pages:
             raise Misconfigured(f"more than {len(self._positions)} pages: see oplead.pagination.max_pages")
@@ -210,24 +210,16 @@ class PageWalk:
             return self.start()
         raise refusal
 
-    def _goes_on(self, position: PagePosition, marks: Sequence[str]) -> bool:
-        """Whether more pages may follow: a platform may filter leads out of a page until it is empty."""
-        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
-        return self._empty_in_a_row < (1 if position.kind in _NUMBERED else _EMPTY_PAGES)
-
-    def _is_repeated(self, marks: Sequence[str]) -> bool:
-        if not marks:
-            return False
-        page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
-        is_repeated = page in self._pages or frozenset[str]().union(*self._recent).issuperset(marks)
-        self._pages.add(page)
-        return is_repeated
-
-    def _count(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str], *, is_new: bool) -> None:
+    def _is_repeated(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> bool:
+        """Count a page's leads and note its total; return whether its leads were all listed before."""
         named = frozenset(mark for mark in marks if not lacks_id(mark))
         recent = frozenset[str]().union(*self._recent)
         self._recent.append(frozenset(marks))
-        if is_new:
+        page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
+        is_repeated = bool(marks) and (page in self._pages or recent.issuperset(marks))
+        if marks:
+            self._pages.add(page)
+        if not is_repeated:
             self._listed += len(named - recent) + sum(map(lacks_id, marks))
             self.moved |= not recent.isdisjoint(named)
         total = self._total(answer)
@@ -236,6 +228,7 @@ class PageWalk:
             # A cursor skips nothing, whatever is added or removed meanwhile.
             self.moved |= position.kind != "cursor" and self._totals[-1:] not in ([], [total])
             self._totals = [*self._totals[:1], total]
+        return is_repeated
 
     def _total(self, answer: OpleadAnswer) -> int | None:
         if self.options.total_header is not None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import nlargest
 from itertools import islice, takewhile
-from typing import Self
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
@@ -95,12 +94,6 @@ class OpleadSource:
         """What the leads read by `fetch_latest` hold."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the client's connections."""

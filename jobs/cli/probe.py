@@ -162,9 +162,9 @@ class ProbeReport:
     @property
     def unmapped(self) -> tuple[str, ...]:
         """Return the labels in no stage and not in `ignored_statuses`."""
-        stages = self.stages
-        shown = [one.label for one in self.survey.labels if not one.masked]
-        return () if stages is None else tuple(label for label in shown if label not in stages)
+        if self.stages is None:
+            return ()
+        return tuple(one.label for one in self.survey.labels if not one.masked and one.label not in self.stages)
 
     @property
     def document(self) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cached_property
@@ -153,7 +153,7 @@ def find_access(options: OpleadOptions, open_client: OpenClient, most: int) -> t
     is_first = True
     while auth is not None and prefix is not None:
         try:
-            with open_client(replace(options, auth=auth, path_prefix=prefix)) as client:
+            with closing(open_client(replace(options, auth=auth, path_prefix=prefix))) as client:
                 asker = Asker(client, most)
                 return asker, asker.list({})
         except TokenRefused as refusal:

@@ -340,8 +340,14 @@ def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountSeen, ...]:
     """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
-    every = (_amount(path, leads, readable) for path in _single_values(tree, skipped) if _is_amount_name(path))
-    return tuple(filter(None, every))
+    seen = []
+    for path in filter(_is_amount_name, _single_values(tree, skipped)):
+        values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
+        present = [value for value in values if value is not None]
+        if not present or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
+            read = sum(map(readable, present))
+            seen.append(AmountSeen(path, read, len(present) - read, len(leads) - len(present)))
+    return tuple(seen)
 
 
 def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
@@ -396,15 +402,6 @@ def _is_amount_name(path: str) -> bool:
     if name in _NOT_AMOUNTS or name.startswith(("id", "date")) or name.endswith(("id", "date", "at", "currency")):
         return False
     return any(part in name for part in AMOUNT_PARTS)
-
-
-def _amount(path: str, leads: Sequence[object], readable: Readable) -> AmountSeen | None:
-    values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
-    present = [value for value in values if value is not None]
-    if present and not any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
-        return None
-    read = sum(map(readable, present))
-    return AmountSeen(path, read, len(present) - read, len(leads) - len(present))
 
 
 _ROUND = (32, 40, 45, 50, 60, 63, 64, 80, 99, 100, 120, 127, 128, 150, 191, 200, 250, 254, 255, 256)

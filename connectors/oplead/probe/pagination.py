@@ -116,7 +116,8 @@ class PageSearch:
         for options in self._descriptions(bare):
             if self._effect_of_following(options) is Effect.OTHER:
                 return self._sized(options, "each page says where the next one is", described=True)
-        if self._says_it_is_all() and self._leads_to(bare, None):
+        is_all = False in self._hints if self._total is None else self._total <= self._count
+        if is_all and self._leads_to(bare, None):
             return self._found(bare, f"the platform says that these are all ({self._count})", all_seen=True)
         return None
 
@@ -142,9 +143,6 @@ class PageSearch:
             return self._list.following(options, self._first) == position
         except Misconfigured:
             return False
-
-    def _says_it_is_all(self) -> bool:
-        return False in self._hints if self._total is None else self._total <= self._count
 
     # ── what a parameter does ────────────────────────────────────────────────────────────────────
 

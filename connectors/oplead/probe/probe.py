@@ -1,6 +1,7 @@
 """Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -134,7 +135,7 @@ class OpleadProbe:
         """
         asker, answer = find_access(self.client.options, self._open, MAX_REQUESTS)
         notes = Notes(how=[*access_notes(asker.client.options, self.client.options)])
-        with asker.client:
+        with closing(asker.client):
             survey = self._survey(asker, answer, leads, notes)
         return replace(
             survey,
@@ -298,7 +299,7 @@ def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple
         notes.undecided.append(objection)
         options = replace(options, pagination=PaginationOptions(items=options.pagination.items))
     if options.detail != "never" and sample.detail_pages_add:
-        with OpleadSource(open_client(options)) as source:
+        with closing(OpleadSource(open_client(options))) as source:
             objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
         notes.undecided.extend([objection] if objection else [])
     if sample.detail_pages_add and found.fields_in_list.isdisjoint({"status", "status_at", "updated_at"}):
@@ -351,10 +352,9 @@ def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client:
     """Return why a night would read a different list from the sample; None if the pages read again agree."""
     if sample.objection is not None:
         return sample.objection
-    try:
-        pages = _read_again(options, None, open_client)
-    except Misconfigured as error:
-        return str(error)
+    pages = _read_again(options, None, _PAGES, open_client)
+    if isinstance(pages, str):
+        return pages
     if not all(map(_are_alike, sample.pages, pages)):
         return "oplead.pagination: a second reading of the list gave other leads than the first"
     if len(pages) < min(_PAGES, len(sample.pages)):
@@ -366,19 +366,21 @@ def _objection_to_filter(
     options: OpleadOptions, since: datetime, first: ListedPage, open_client: OpenClient
 ) -> str | None:
     """Return why the filter does not work; None if it does."""
-    try:
-        pages = _read_again(options, since, open_client, 1)
-    except Misconfigured as error:
-        return str(error)
+    pages = _read_again(options, since, 1, open_client)
+    if isinstance(pages, str):
+        return pages
     return None if pages and not _are_alike(first, pages[0]) else "the filter made no difference"
 
 
 def _read_again(
-    options: OpleadOptions, since: datetime | None, open_client: OpenClient, count: int = _PAGES
-) -> list[LeadPage]:
-    with OpleadSource(open_client(options)) as source:
-        changes = source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True)
-        return list(islice(changes, count))
+    options: OpleadOptions, since: datetime | None, count: int, open_client: OpenClient
+) -> list[LeadPage] | str:
+    """Return the list's first pages as a night reads them, or why it cannot."""
+    try:
+        with closing(OpleadSource(open_client(options))) as source:
+            return list(islice(source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True), count))
+    except Misconfigured as error:
+        return str(error)
 
 
 def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
@@ -448,11 +450,11 @@ def reading_minutes(
     `changed` is the share of leads that a usual night treats as changed, including the overlap; `recent` is the share
     young enough to be sent.
     """
-
-    def minutes(listed: int, details: int) -> float:
-        return round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
-
     touched = ceil(total * changed)
     details = touched if detail_pages else 0
     nightly = {"since": (touched, details), "list": (total, details), "details": (total, ceil(total * recent))}
-    return minutes(total, total if detail_pages else 0), minutes(*nightly[pull])
+    first, night = (
+        round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
+        for listed, details in ((total, total if detail_pages else 0), nightly[pull])
+    )
+    return first, night

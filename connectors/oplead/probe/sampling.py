@@ -125,16 +125,13 @@ def _read_detail_pages(
 ) -> dict[str, Mapping[str, object]]:
     """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
     found: dict[str, Mapping[str, object]] = {}
-    missed = 0
     try:
-        for lead_id in ids:
-            lead = None
+        for tried, lead_id in enumerate(ids, 1):
             with suppress(OpleadRefused):
                 answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
-                lead = lead_among(objects_in(answer.body), lead_id, id_paths)
-            if lead is not None:
-                found[lead_id] = lead
-            elif (missed := missed + 1) > 1 and not found:
+                if (lead := lead_among(objects_in(answer.body), lead_id, id_paths)) is not None:
+                    found[lead_id] = lead
+            if tried > 1 and not found:
                 break
     except (RequestLimitReached, Transient):
         pass
