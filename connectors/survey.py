@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 
 Suggestion = Mapping[str, "str | int | bool | list[str] | Suggestion"]
 """Part of a settings file, nested as in the file."""
+SUGGESTED = (
+    *("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination"),
+    *("pull", "since_filter", "detail", "fields"),
+)
+"""The keys that a survey may suggest: it keeps the file's values unless they did not work."""
 
 
 @dataclass(frozen=True, slots=True)

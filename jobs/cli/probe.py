@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.survey import SeenInLeads, Survey
+from connectors.survey import SUGGESTED, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.exits import Exit, UsageError
@@ -26,11 +26,6 @@ from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_of
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable
-_FOUND = frozenset(
-    {"path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination", "pull"}
-    | {"since_filter", "detail", "fields"}
-)
-"""Keys that a survey's suggestion replaces: it includes the file's values unless they did not work."""
 
 
 def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
@@ -42,14 +37,17 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
     ):
         survey = platform.survey(leads=leads)
-    # The suggested section: the file's keys that a survey doesn't cover, and what it found.
-    kept = {name: _written(value) for name, value in known.section.items() if name not in _FOUND and value is not None}
+    unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
+    kept = {name: _written(value) for name, value in unchanged.items()}
+    labels = [*(one.label for one in survey.labels), *survey.past_labels]
+    paths = [one.path for one in survey.paths]
+    seen = SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
     report = ProbeReport(
         address=str(look.oplead.base_url).rstrip("/"),
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
-        unmatched=tuple(str(one.problem) for one in unmatched(file, _seen(survey))) if file else (),
+        unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(block({"oplead": {**kept, **survey.suggestion}})),
     )
@@ -101,12 +99,6 @@ def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
     named |= {normalise_label(label): "ignored" for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
-
-
-def _seen(survey: Survey) -> SeenInLeads:
-    paths = [one.path for one in survey.paths]
-    labels = [*(one.label for one in survey.labels), *survey.past_labels]
-    return SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
 
 
 def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:

@@ -91,7 +91,9 @@ class _PlaceSearch:
         """Return the paths to use and the one that holds the field on most leads."""
         configured: Paths = getattr(self._options.fields, field)
         is_default = configured == getattr(CANDIDATES, field)
-        best = self._best(field, configured)
+        filled = {path: self._filled(path) for path in configured}
+        fitting = [path for path in configured if filled[path] and self._fits(field, path)]
+        best = max(fitting, key=lambda path: filled[path], default=None)
         if field == "status" and is_default and best and (label := self._label_next_to(best)):
             return (label,), label
         if best is not None:
@@ -102,11 +104,6 @@ class _PlaceSearch:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
         return tuple(_mobile_first(siblings)) if field in _SEVERAL else (named[0],), named[0]
-
-    def _best(self, field: str, paths: Sequence[str]) -> str | None:
-        filled = {path: self._filled(path) for path in paths}
-        fitting = [path for path in paths if filled[path] and self._fits(field, path)]
-        return max(fitting, key=lambda path: filled[path], default=None)
 
     def _filled(self, path: str | None) -> int:
         return 0 if path is None else sum(bool(find(lead, path)) for lead in self._leads)

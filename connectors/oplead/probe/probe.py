@@ -48,7 +48,7 @@ from connectors.oplead.probe.sampling import (
 )
 from connectors.oplead.source import OpleadSource
 from connectors.records import Lead, LeadId, LeadPage, OtherLead, UnreadableLead
-from connectors.survey import Suggestion, Survey
+from connectors.survey import SUGGESTED, Suggestion, Survey
 from connectors.text import counted
 
 MAX_REQUESTS = 100
@@ -410,11 +410,6 @@ def _are_alike(expected: ListedPage, page: LeadPage) -> bool:
 
 # ── what to write ────────────────────────────────────────────────────────────────────────────────
 
-_SUGGESTED = (
-    *("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination"),
-    *("pull", "since_filter", "detail", "fields"),
-)
-
 
 def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
     """Return the settings that differ from the defaults, without the token, the base URL and the rate."""
@@ -423,7 +418,7 @@ def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestio
     written = _different(asdict(options), asdict(default))
     if pull not in (None, "list" if since is None else "since"):
         written["pull"] = pull
-    return {name: written[name] for name in _SUGGESTED if name in written}
+    return {name: written[name] for name in SUGGESTED if name in written}
 
 
 def _different(chosen: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
