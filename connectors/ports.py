@@ -22,7 +22,7 @@ from connectors.records import (
     Target,
     UnreadableLead,
 )
-from connectors.survey import SeenInLeads, Survey
+from connectors.survey import SeenInLeads
 
 
 class Clock(Protocol):
@@ -74,18 +74,6 @@ class ShowsLatest(Protocol):
     """A source that also exposes what the leads that `fetch_latest` read hold."""
 
     seen: SeenInLeads
-
-
-class SurveysSource(Protocol):
-    """Read-only discovery of a lead source that has no settings yet."""
-
-    def survey(self, *, leads: int) -> Survey:
-        """Find out how the source answers and where its fields are, from roughly `leads` leads.
-
-        Raises:
-            Misconfigured: the source refuses access, however the token is presented.
-            Transient: it keeps failing after bounded retries.
-        """
 
 
 class ConversionSink(Protocol):

@@ -180,12 +180,8 @@ def is_php_date(value: object) -> bool:
     return isinstance(value, Mapping) and "date" in value and {normalise(name) for name in value} <= _PHP_DATE
 
 
-def is_date(value: object, zone: ZoneInfo) -> bool:
-    """Whether a value reads as a time: text, a PHP DateTime or a number since 1970."""
-    return _moment(value, zone) is not None
-
-
-def _moment(value: object, zone: ZoneInfo) -> Moment | None:
+def moment_in(value: object, zone: ZoneInfo) -> Moment | None:
+    """Return the time in a text, a PHP DateTime or a number since 1970; None if there is none."""
     if not isinstance(value, str | Decimal) and not is_php_date(value):
         return None
     try:
@@ -214,7 +210,7 @@ def value_kind(value: object, zone: ZoneInfo) -> str:
         case bool():
             return "true or false"
         case Decimal():
-            moment = _moment(value, zone)
+            moment = moment_in(value, zone)
             return "date, in seconds or milliseconds" if moment and moment.at.year >= _EPOCHS_FROM else "number"
         case list():
             return "list"
@@ -229,7 +225,7 @@ def value_kind(value: object, zone: ZoneInfo) -> str:
 def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     if _EMAIL.fullmatch(text):
         return "e-mail address"
-    if is_date(text, zone) and not _NUMBER.fullmatch(text):
+    if moment_in(text, zone) and not _NUMBER.fullmatch(text):
         return "date"
     if _PHONE.fullmatch(text):
         return "phone number or other digits"

@@ -121,13 +121,8 @@ class PageWalk:
 
     def start(self) -> PagePosition:
         """Return the position of the first page."""
-        match self.options.style:
-            case "page":
-                return PagePosition("page", str(self.options.first_page))
-            case "offset":
-                return PagePosition("offset", "0")
-            case _:
-                return PagePosition("start")
+        numbers = {"page": PagePosition("page", str(self.options.first_page)), "offset": PagePosition("offset", "0")}
+        return numbers.get(self.options.style, PagePosition("start"))
 
     def resume(self, token: str) -> PagePosition:
         """Return the position for an earlier walk's token, or the first page if the token does not fit the settings.

@@ -23,7 +23,7 @@ from jobs.settings.load import OpleadSection, PartialSettings, load_partial, par
 from jobs.settings.references import References
 from jobs.settings.unmatched import loose_path, paths_named_in, unmatched
 from jobs.settings.yaml_source import Tree, Written, block
-from jobs.wiring import survey_of
+from jobs.wiring import survey_oplead
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -32,11 +32,8 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
     """Survey Oplead and print the report, including what the file names and no lead has."""
     look = known.settings
     named = paths_named_in(file) if file else frozenset()
-    with (
-        open_visible_clock(look.clock, look.oplead.rate) as clock,
-        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
-    ):
-        survey = platform.survey(leads=leads)
+    with open_visible_clock(look.clock, look.oplead.rate) as clock:
+        survey = survey_oplead(look, clock, leads=leads, folder=known.state_folder, named=named)
     unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
     kept = {name: _written(value) for name, value in unchanged.items()}
     labels = [*(one.label for one in survey.labels), *survey.past_labels]
