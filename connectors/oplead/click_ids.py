@@ -165,7 +165,7 @@ def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> 
     if (own := _by_its_form(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
-        return f"it stands under a name that is no click id's, or too deep ({shape(entry.text)})"
+        return f"its name is not that of a click id, or it is nested too deeply ({shape(entry.text)})"
     if entry.label is not None:
         return _as_labelled(_LABELS[entry.label], entry.text)
     return _as_bare(unquote(entry.text), utm_source, rules)

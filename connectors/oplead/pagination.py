@@ -302,7 +302,7 @@ class PageWalk:
             there, here = urlsplit(urljoin(base, written)), urlsplit(self.client.origin)
             is_ours = _host(there) == _host(here)
         except ValueError:
-            raise Misconfigured("the next page's address is none: see oplead.pagination") from None
+            raise Misconfigured("the next page's address is invalid: see oplead.pagination") from None
         if not is_ours:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
@@ -383,8 +383,8 @@ def find_items(body: object, path: str | None) -> list[object]:
     where = f"at {path}" if path else "in the answer"
     if not arrays and any(_is_keyed(value) for value in candidates):
         raise Misconfigured(
-            f"the leads {where} are keyed by their ids instead of standing in an array, which is not read: write "
-            "where an array is as oplead.pagination.items, or have Oplead list them as one (oplead.extra_query)"
+            f"the leads {where} are keyed by their ids instead of listed in an array, which is not supported: "
+            "write the path of an array as oplead.pagination.items, or have Oplead send one (oplead.extra_query)"
         )
     raise Misconfigured(
         f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "

@@ -226,7 +226,9 @@ class OpleadSource:
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)
-            raise Misconfigured(f"leads are listed whose own pages are none, {path} among them: see oplead.lead_path")
+            raise Misconfigured(
+                f"too many listed leads in a row have no page of their own, the last at {path}: see oplead.lead_path"
+            )
         if page is None:
             return UnreadableLead(lead_id, "it is listed, but its own page is gone")
         if isinstance(page, OtherLead):

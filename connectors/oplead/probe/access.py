@@ -204,8 +204,8 @@ def _refused_token(tried: Mapping[AuthOptions, None], forbidden: Sequence[AuthOp
             f"{PUT_THE_KEY}; other keys see only some leads"
         )
     return KeyRefused(
-        f"Oplead refuses the token in every usual way it can be shown: {PUT_THE_KEY} (gear, API, tab API Oplead), "
-        f"or, if Oplead names another way than these, write that way as oplead.auth. Tried: "
+        f"Oplead refuses the token however it is sent: {PUT_THE_KEY} (gear, API, tab API Oplead), "
+        f"or, if Oplead names a way that was not tried, write it as oplead.auth. Tried: "
         f"{', '.join(dict.fromkeys(map(_example, tried)))}"
     )
 
@@ -220,14 +220,14 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
     )
 
 
-def access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
+def access_notes(found: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
     """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""
-    found = "as the settings say" if way.auth == configured.auth else "found by trying"
-    yield f"The token goes as {_example(way.auth)} ({found})."
-    if way.auth.style == "query":
+    source = "as the settings say" if found.auth == configured.auth else "found by trying"
+    yield f"The token is sent as {_example(found.auth)} ({source})."
+    if found.auth.style == "query":
         yield "A token in the address ends up in the logs of servers between here and Oplead: ask for a header."
-    if way.path_prefix != configured.path_prefix:
-        yield f"The list of leads is at {way.path_prefix}{way.leads_path}, not at {configured.path_prefix}."
+    if found.path_prefix != configured.path_prefix:
+        yield f"The list of leads is at {found.path_prefix}{found.leads_path}, not at {configured.path_prefix}."
 
 
 # ── the effect of a parameter ────────────────────────────────────────────────────────────────────

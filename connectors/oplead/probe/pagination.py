@@ -250,9 +250,9 @@ class PageSearch:
         count, leads = self._count, counted(self._count, "lead")
         if self._total is not None and self._total > count:
             there_are = f"there are {counted(self._total, 'lead')}, the first page holds {count}"
-            problem = f"{there_are}, and no usual way leads on{reason}"
+            problem = f"{there_are}, and none of the usual parameters leads to the next page{reason}"
         elif self._first.answer.next_link is not None or True in self._hints:
-            problem = f"there are more than {leads}, and no usual way leads on{reason}"
+            problem = f"there are more than {leads}, and none of the usual parameters leads to the next page{reason}"
         elif count in _PAGE_SIZES:
             problem = (
                 f"the list holds {leads}, a usual page length, and names no other page{reason}; if these are "
