@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, loose, read_json, read_moment, shape
+from connectors.oplead.fields import is_empty, loose, moment_in, read_json, shape
 from connectors.oplead.options import BareRule, ClickIdRules
 from connectors.records import ClickId, ClickIdKind
 
@@ -244,10 +244,7 @@ def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[
     times: dict[ClickIdKind, datetime] = {}
     for entry in entries:
         if entry.label in _CAPTURE_TIMES:
-            try:
-                moment = read_moment(entry.text, zone)
-            except ValueError:
-                continue
+            moment = moment_in(entry.text, zone)
             if moment is not None and isinstance(moment.at, datetime):
                 times |= dict.fromkeys(_CAPTURE_TIMES[entry.label], moment.at)
     return times

@@ -141,7 +141,7 @@ class OpleadClient:
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections; the client stays usable."""
         while self._idle:
             self._idle.pop().client.close()
 

@@ -10,9 +10,8 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured
-from connectors.oplead.fields import is_empty, pairs_in, raw, read_moment
+from connectors.oplead.fields import is_empty, moment_in, pairs_in, raw
 from connectors.oplead.pagination import find_items
-from connectors.records import Moment
 from connectors.survey import KeyPath
 from connectors.text import counted
 
@@ -180,14 +179,9 @@ def is_php_date(value: object) -> bool:
     return isinstance(value, Mapping) and "date" in value and {normalise(name) for name in value} <= _PHP_DATE
 
 
-def moment_in(value: object, zone: ZoneInfo) -> Moment | None:
-    """Return the time in a text, a PHP DateTime or a number since 1970; None if there is none."""
-    if not isinstance(value, str | Decimal) and not is_php_date(value):
-        return None
-    try:
-        return read_moment(value, zone)
-    except (ValueError, ArithmeticError):
-        return None
+def is_date(value: object, zone: ZoneInfo) -> bool:
+    """Whether a value reads as a time: text, a PHP DateTime or a number since 1970."""
+    return (isinstance(value, str | Decimal) or is_php_date(value)) and moment_in(value, zone) is not None
 
 
 def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
@@ -225,7 +219,7 @@ def value_kind(value: object, zone: ZoneInfo) -> str:
 def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     if _EMAIL.fullmatch(text):
         return "e-mail address"
-    if moment_in(text, zone) and not _NUMBER.fullmatch(text):
+    if is_date(text, zone) and not _NUMBER.fullmatch(text):
         return "date"
     if _PHONE.fullmatch(text):
         return "phone number or other digits"

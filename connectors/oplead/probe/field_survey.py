@@ -19,8 +19,8 @@ from connectors.oplead.field_tree import (
     NAMES,
     NEEDED,
     Tree,
+    is_date,
     leaf,
-    moment_in,
     normalise,
     tree_of,
 )
@@ -129,7 +129,7 @@ class _PlaceSearch:
         values = [found[0] for lead in self._leads if (found := find(lead, path))]
         match field:
             case _ if field in _TIMES:
-                return sum(moment_in(value, self._options.zone) is not None for value in values) >= _MOST * len(values)
+                return sum(is_date(value, self._options.zone) for value in values) >= _MOST * len(values)
             case "id":
                 texts = _texts(values)
                 leads = sum(isinstance(lead, Mapping) for lead in self._leads)
@@ -219,9 +219,7 @@ class _PlaceSearch:
         hint = ""
         if field == "created_at":
             nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
-            times = [
-                path for path, node in nodes if all(moment_in(value, self._options.zone) for value in node.every())
-            ]
+            times = [path for path, node in nodes if all(is_date(value, self._options.zone) for value in node.every())]
             hint = f" (there are times at {', '.join(times[:6])})" if times else ""
         return f"oplead.fields.{field}: no field was found that holds {_SOUGHT[field]}{hint}"
 

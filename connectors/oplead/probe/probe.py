@@ -47,7 +47,7 @@ from connectors.oplead.probe.sampling import (
     take_sample,
 )
 from connectors.oplead.source import OpleadSource
-from connectors.records import Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SUGGESTED, Suggestion, Survey
 from connectors.text import counted
 
@@ -388,15 +388,10 @@ def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str 
     reason = "no lead was asked for"
     try:
         for lead_id, lead in source.fetch_each([LeadId(one) for one in ids]):
-            match lead:
-                case Lead():
-                    return None
-                case UnreadableLead():
-                    reason = lead.reason
-                case OtherLead():
-                    reason = "its own page is another lead's, see oplead.fields.id"
-                case None:
-                    reason = f"lead {lead_id} is gone"
+            if isinstance(lead, Lead):
+                return None
+            absent = "its own page is another lead's, see oplead.fields.id" if lead else f"lead {lead_id} is gone"
+            reason = lead.reason if isinstance(lead, UnreadableLead) else absent
     except Misconfigured as error:
         reason = str(error)
     return f"oplead.lead_path: leads are not read by their own pages ({reason})"
