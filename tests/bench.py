@@ -6,6 +6,7 @@ Tests prove counts; this shows seconds.
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -82,7 +83,7 @@ def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPa
             pagination=PaginationOptions(style="page"),
         )
         pacer = Pacer(clock, RATE, shared=shared)
-        with OpleadSource(OpleadClient(options, clock=clock, pacer=pacer)) as source:
+        with closing(OpleadSource(OpleadClient(options, clock=clock, pacer=pacer))) as source:
             way(source, RATE * MINUTES + 1)
     rounds = (len(sent) - 1) // RATE
     took = sent[rounds * RATE] - sent[RATE]
