@@ -23,7 +23,7 @@ from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Ople
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
-    from connectors.meta.graph import MetaOptions
+    from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
     from connectors.rate_limit import Pacer
 
@@ -93,10 +93,10 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
 def rules_alone(settings: Settings) -> Rulebook:
     """Compile the settings without any connector: no key is read and no vendor library is loaded."""
-    from connectors.google_ads import limits as google_limits  # noqa: PLC0415
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
-    by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}
+    by_transport = {"data_manager": google_ads.DATA_MANAGER, "google_ads_api": google_ads.ADS_API}
     return compile_rules(
         settings,
         {
@@ -141,7 +141,7 @@ def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "Googl
 
 
 def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
-    from connectors.meta.graph import MetaOptions  # noqa: PLC0415
+    from connectors.meta.sink import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
         dataset_id=meta.dataset_id,

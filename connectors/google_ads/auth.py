@@ -14,13 +14,13 @@ from google.auth.transport import Response
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.http import CancelToken, is_unknown_host
 from connectors.one_call import checked_address, exchange, restrain
 from connectors.records import NotSent, Outcome, OutcomeClass, Refused
 
-DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
-ADS_API = "https://www.googleapis.com/auth/adwords"
+DATA_MANAGER_SCOPE = "https://www.googleapis.com/auth/datamanager"
+ADS_API_SCOPE = "https://www.googleapis.com/auth/adwords"
 """OAuth scopes: https://developers.google.com/identity/protocols/oauth2/scopes"""
 
 _REASON = re.compile(r"[a-z_]{1,60}")
@@ -50,10 +50,6 @@ class GoogleOptions:
 
 class TokenRefusedError(Exception):
     """The token server refused this account; the argument is the reason, such as `invalid_grant`."""
-
-
-class TokenUnavailableError(Exception):
-    """The token server could not be reached or gave an invalid answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ class ServiceAccount:
 
         Raises:
             TokenRefusedError: the account is refused; needs a human.
-            TokenUnavailableError: no usable answer; retry later.
+            Transient: no usable answer; retry later.
         """
         is_new = self._credentials.token_state is not TokenState.FRESH
         if is_new:
@@ -117,8 +113,8 @@ class ServiceAccount:
         except TokenRefusedError as error:
             refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
             return Refused(refused, unasked=True)
-        except TokenUnavailableError as error:
-            return NotSent(str(error), is_unknown_host=is_unknown_host(error))
+        except Transient as error:
+            return NotSent(str(error), is_unknown_host=isinstance(error, UnknownHost))
 
     def forget_token(self) -> None:
         """Drop the cached token so that the next call fetches a new one."""
@@ -131,10 +127,11 @@ class ServiceAccount:
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle at the path the environment sets
-            why = ": its host name does not exist" if is_unknown_host(error) else ""
-            raise TokenUnavailableError(f"the token server could not be reached{why}") from error
+            if is_unknown_host(error):
+                raise UnknownHost("the token server could not be reached: its host name does not exist") from error
+            raise Transient("the token server could not be reached") from error
         except (TypeError, ValueError, RecursionError) as error:
-            raise TokenUnavailableError("the token server's answer cannot be read") from error
+            raise Transient("the token server's answer cannot be read") from error
 
 
 def _ask_once(  # noqa: PLR0917 - google-auth passes these positionally

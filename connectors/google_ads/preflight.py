@@ -11,18 +11,17 @@ from functools import cached_property
 
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import checks
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
 from connectors.google_ads.ads_api.outcomes import codes_of
 from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.auth import (
-    ADS_API,
-    DATA_MANAGER,
+    ADS_API_SCOPE,
+    DATA_MANAGER_SCOPE,
     GoogleOptions,
     ServiceAccount,
     TokenRefusedError,
-    TokenUnavailableError,
 )
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.ports import ConversionSink
@@ -47,7 +46,7 @@ from connectors.records import (
     Target,
 )
 
-_SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
+_SCOPES = {"data_manager": DATA_MANAGER_SCOPE, "google_ads_api": ADS_API_SCOPE}
 _NAMES = {"data_manager": "Data Manager API", "google_ads_api": "Google Ads API"}
 _ENDPOINTS = {"data_manager": "google_ads.endpoint", "google_ads_api": "google_ads.ads_api_endpoint"}
 """Setting that holds each transport's address."""
@@ -124,7 +123,7 @@ class GoogleInspector:
         except TokenRefusedError as error:
             advice = "create a new key for the service account in the Google Cloud console"
             return CheckFinding(subject, CheckVerdict.FAILED, f"Google refuses the key: {error}", advice)
-        except TokenUnavailableError as error:
+        except Transient as error:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
         return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
 
@@ -197,7 +196,7 @@ class GoogleInspector:
         """Client and service account for reading; raises Misconfigured if the key file or endpoint is unusable."""
         options = self._options
         client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
-        return client, ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
+        return client, ServiceAccount(options.key_file, ADS_API_SCOPE, timeout=options.timeout)
 
     def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
         """Return the account's rows for a query, or a "not readable" finding, which never blocks sending."""
@@ -212,7 +211,7 @@ class GoogleInspector:
                 advice = _ACCESS_ADVICE
         except TokenRefusedError as error:
             message = f"Google gives no token for the Google Ads API: {error}"
-        except (NotConnectedError, TokenUnavailableError) as error:
+        except (NotConnectedError, Transient) as error:
             message = str(error)
         return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 

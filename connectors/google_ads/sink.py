@@ -7,7 +7,7 @@ from typing import assert_never
 from connectors.google_ads.auth import GoogleOptions, Transport
 from connectors.http import CancelToken
 from connectors.ports import Adjusts
-from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
+from connectors.records import Adjustment, EncodedEvent, Receipt, Resolution, Target
 
 
 class GoogleSink:
@@ -23,20 +23,8 @@ class GoogleSink:
         Raises Misconfigured if the key file or an address is unusable.
         """
         self._by: Callable[[Transport], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
-        self._present = self._by(options.transport)
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the configured transport."""
-        return self._present.limits
-
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Hash the contact's e-mails and phones by Google's rules."""
-        return self._present.identify(contact)
-
-    def encode(self, event: Event) -> bytes:
-        """Encode an event for the configured transport."""
-        return self._present.encode(event)
+        configured = self._by(options.transport)
+        self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events over the transport they were encoded for."""

@@ -157,7 +157,7 @@ def test_a_stop_gives_an_upload_a_little_longer_and_then_loses_its_answer(meta, 
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-    for module in ("connectors.meta.graph", "connectors.google_ads.data_manager.sink"):
+    for module in ("connectors.meta.sink", "connectors.google_ads.data_manager.sink"):
         monkeypatch.setattr(f"{module}.UPLOAD_GRACE", 0.1)
     for make, played, where in ((MetaSink, meta, "graph_url"), (DataManagerSink, google, "data_manager_endpoint")):
         with endless(dripping_head) as server:

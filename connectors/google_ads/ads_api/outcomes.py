@@ -9,7 +9,7 @@ from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsError, Goo
 from google.ads.googleads.v26.services.types import UploadClickConversionsResponse, UploadConversionAdjustmentsResponse
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from connectors.google_ads.limits import SHORTEST_DEFERRAL
+from connectors.google_ads.platform import SHORTEST_DEFERRAL
 from connectors.records import Outcome, OutcomeClass
 
 

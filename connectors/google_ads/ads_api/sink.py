@@ -7,21 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from connectors.errors import Misconfigured
-from connectors.google_ads import identity, limits
-from connectors.google_ads.ads_api import encode
+from connectors.google_ads import platform
+from connectors.google_ads.ads_api import encode as encoder
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, gravest
-from connectors.google_ads.auth import ADS_API, GoogleOptions, ServiceAccount, Token
+from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount, Token
 from connectors.http import CancelToken
 from connectors.records import (
     UNREADABLE_EVENT,
-    Adjustment,
     Answered,
     Contact,
     EncodedEvent,
-    Event,
     Identifier,
-    Limits,
     Lost,
     NotSent,
     Outcome,
@@ -46,6 +43,10 @@ _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRE
 class AdsApiSink:
     """`ConversionSink` and `Adjusts` for the Google Ads API; every call opens its own connection."""
 
+    limits = platform.ADS_API
+    encode = staticmethod(encoder.encode)
+    encode_adjustment = staticmethod(encoder.encode_adjustment)
+
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Read the key file; calls end soon after `cancel_token` raises.
 
@@ -55,20 +56,13 @@ class AdsApiSink:
         self._client = AdsClient(
             options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout, cancel_token=cancel_token
         )
-        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout, cancel_token=cancel_token)
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the Google Ads API."""
-        return limits.ADS_API
+        self._account = ServiceAccount(
+            options.key_file, ADS_API_SCOPE, timeout=options.timeout, cancel_token=cancel_token
+        )
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""
-        return identity.identify(contact)[: encode.MOST_IDENTIFIERS]
-
-    def encode(self, event: Event) -> bytes:
-        """Return the event's bytes; equal events give equal bytes."""
-        return encode.encode(event)
+        return platform.identify(contact)[: encoder.MOST_IDENTIFIERS]
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen events for one conversion action in one request.
@@ -77,22 +71,18 @@ class AdsApiSink:
         if the token was cached, and is a configuration error if the token was new.
         """
         try:
-            request = encode.upload_request(target, batch, validate_only=self._is_validating)
+            request = encoder.upload_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
         return self._send(request, len(batch))
 
-    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Return the correction's bytes, equal for equal corrections; raise ValueError if this API can't carry it."""
-        return encode.encode_adjustment(adjustment)
-
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen corrections for one conversion action in one request; otherwise like `submit`."""
         try:
-            request = encode.adjustments_request(target, batch, validate_only=self._is_validating)
+            request = encoder.adjustments_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
-        return encode.reread(self._send(request, len(batch)), request)
+        return encoder.reread(self._send(request, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
@@ -108,7 +98,7 @@ class AdsApiSink:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:
             return self._failed(error, token, sent)
-        return _read_answer(answer, sent, limits.VALIDATED if self._is_validating else limits.DONE)
+        return _read_answer(answer, sent, platform.VALIDATED if self._is_validating else platform.DONE)
 
     def _failed(self, error: CallFailedError, token: Token, sent: int) -> Receipt:
         receipt = _read_failure(error, sent)
@@ -134,7 +124,7 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
         if error.row is None or error.row >= sent:
             return _refusal(errors, sent)
         by_row.setdefault(error.row, []).append(error.outcome)
-    if done is limits.DONE and len(by_row) < sent and len(answer.results) != sent:
+    if done is platform.DONE and len(by_row) < sent and len(answer.results) != sent:
         return Lost("an answer without a result for each row")
     return Answered(tuple(gravest(by_row[row]) if row in by_row else done for row in range(sent)))
 
@@ -147,7 +137,7 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
     """
     if error.errors:
         refusal = _refusal(error.errors, sent)
-        if refusal.outcome.code in _INTERNAL or error.status in limits.INCONCLUSIVE_STATUSES:
+        if refusal.outcome.code in _INTERNAL or error.status in platform.INCONCLUSIVE_STATUSES:
             return Lost(refusal.outcome.code)
         return replace(refusal, outcome=_with_id(refusal.outcome, error.request_id))
     if words := _GATEWAY_REFUSALS.get(error.status):
@@ -165,6 +155,6 @@ def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:
 
 def _with_id(outcome: Outcome, request_id: str | None) -> Outcome:
     """Append the request id, which Google support needs to find the request."""
-    if request_id is None or not limits.REQUEST_ID.fullmatch(request_id):
+    if request_id is None or not platform.REQUEST_ID.fullmatch(request_id):
         return outcome
     return replace(outcome, message=", ".join(filter(None, (outcome.message, f"request {request_id}"))))

@@ -14,7 +14,7 @@ from http import HTTPStatus
 import requests
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason, RequestStatusPerDestination
 
-from connectors.google_ads.limits import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
+from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
 from connectors.records import Answered, Lost, Miscounted, Outcome, OutcomeClass, PartlyRefused, Refused, StillPending
 
 # https://developers.google.com/data-manager/api/reference/rest/v1/ErrorReason

@@ -17,31 +17,25 @@ from google.auth.transport.requests import AuthorizedSession
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
 from connectors.errors import Misconfigured, Transient
-from connectors.google_ads import identity, limits
+from connectors.google_ads import platform
 from connectors.google_ads.auth import (
-    DATA_MANAGER,
+    DATA_MANAGER_SCOPE,
     GoogleOptions,
     ServiceAccount,
     Token,
     TokenRefusedError,
-    TokenUnavailableError,
     UnauthorizedError,
     open_session,
 )
-from connectors.google_ads.data_manager import encode
+from connectors.google_ads.data_manager import encode as encoder
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
 from connectors.http import CancelToken
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of
 from connectors.records import (
     UNREADABLE_EVENT,
-    Adjustment,
     Answered,
-    Contact,
     EncodedEvent,
-    Event,
     Forgotten,
-    Identifier,
-    Limits,
     Lost,
     Outcome,
     OutcomeClass,
@@ -62,6 +56,11 @@ A plain NOT_FOUND is not enough: it may come from an address that doesn't serve 
 class DataManagerSink:
     """`ConversionSink` and `Adjusts` for the Data Manager API; every call opens its own connection."""
 
+    limits = platform.DATA_MANAGER
+    identify = staticmethod(platform.identify)
+    encode = staticmethod(encoder.encode)
+    encode_adjustment = staticmethod(encoder.encode_adjustment)
+
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Read the key file; calls end soon after `cancel_token` raises.
 
@@ -69,25 +68,11 @@ class DataManagerSink:
         """
         _keep_bodies_out_of_logs()
         self._options = options
-        self._customer = options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
         self._account = ServiceAccount(
-            options.key_file, DATA_MANAGER, timeout=options.timeout, cancel_token=cancel_token
+            options.key_file, DATA_MANAGER_SCOPE, timeout=options.timeout, cancel_token=cancel_token
         )
         self._cancel_token = cancel_token
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the Data Manager API."""
-        return limits.DATA_MANAGER
-
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones."""
-        return identity.identify(contact)
-
-    def encode(self, event: Event) -> bytes:
-        """Return the event's bytes; equal events give equal bytes."""
-        return encode.encode(event)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events to one conversion action in one request.
@@ -96,7 +81,7 @@ class DataManagerSink:
         token was cached, and is a configuration error if the token was new.
         """
         try:
-            request = encode.ingest_request(
+            request = encoder.ingest_request(
                 target,
                 batch,
                 login_customer_id=self._options.login_customer_id,
@@ -106,10 +91,6 @@ class DataManagerSink:
             return UNREADABLE_EVENT
         token = self._account.token_or_receipt()
         return self._send(request, token, len(batch)) if isinstance(token, Token) else token
-
-    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Encode the whole event with its new value; raise ValueError if this API can't carry the correction."""
-        return encode.encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections like events, since this API restates by resending."""
@@ -127,14 +108,16 @@ class DataManagerSink:
             with closing(open_session(self._endpoint, token.value)) as session:
                 return self._read(self._retrieve(session, ticket), rows)
         except TokenRefusedError as error:
-            raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
-        except TokenUnavailableError as error:
-            raise Transient(str(error)) from error
+            raise Misconfigured(
+                f"Google refuses the key file of customer {self._options.customer_id}: {error}"
+            ) from None
         except UnauthorizedError:
             self._account.forget_token()
             if not token.is_new:
                 raise Transient("the token is no longer good") from None
-            raise Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED") from None
+            raise Misconfigured(
+                f"Google refuses the token of customer {self._options.customer_id}: UNAUTHENTICATED"
+            ) from None
         except requests.RequestException as error:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
 
@@ -182,7 +165,7 @@ class DataManagerSink:
                 return Forgotten(reason)
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"
-                raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
+                raise Misconfigured(f"Google refuses customer {self._options.customer_id}: {why}")
         raise Transient(f"Google cannot give a request's status: {refusal.code}", retry_after=refusal.retry_after)
 
 
@@ -198,9 +181,9 @@ class _Transport(IngestionServiceRestTransport):
 def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
     if not answer.request_id:
         if request.validate_only:  # the API issues no request id for these
-            return Answered((limits.VALIDATED,) * len(request.events))
+            return Answered((platform.VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
-    if not limits.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
+    if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
         return Lost("an answer whose request id is none")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}

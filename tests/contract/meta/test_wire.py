@@ -18,9 +18,8 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
 
 from connectors.errors import Misconfigured
-from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
-from connectors.meta.sink import MetaSink
+from connectors.meta.sink import MetaOptions, MetaSink
 from connectors.records import Answered, Lost, NotSent
 
 TOKEN = "EAAGinventedTOKEN0123456789"

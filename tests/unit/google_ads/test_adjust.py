@@ -13,7 +13,7 @@ import pytest
 from google.ads.googleads.v26.services.types import ConversionAdjustment
 from google.protobuf.json_format import ParseDict
 
-from connectors.google_ads import limits
+from connectors.google_ads import platform
 from connectors.google_ads.ads_api import encode as ads_api
 from connectors.google_ads.ads_api.encode import adjustments_request, encode_adjustment, reread
 from connectors.google_ads.data_manager import encode as data_manager
@@ -231,12 +231,12 @@ def test_what_the_data_manager_cannot_carry_is_refused(adjustment):
 
 def test_the_limits_tell_what_can_be_corrected():
     """54 days, 2,000 a request; no retraction by the Data Manager, nothing of wbraids by the Google Ads API."""
-    by_data_manager, by_ads_api = (limits.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
+    by_data_manager, by_ads_api = (platform.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
 
-    assert limits.DATA_MANAGER.corrects == limits.ADS_API.corrects
+    assert platform.DATA_MANAGER.corrects == platform.ADS_API.corrects
     assert {AdjustmentKind.RESTATEMENT} == by_data_manager.kinds
     assert {AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION} == by_ads_api.kinds
     assert (True, False) == (by_data_manager.by_resending, by_ads_api.by_resending)
     assert (frozenset(), {ClickIdKind.WBRAID}) == (by_data_manager.except_by, by_ads_api.except_by)
-    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in limits.ADS_API.corrects.values()}
+    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in platform.ADS_API.corrects.values()}
     assert {} == meta.META.corrects
