@@ -93,7 +93,7 @@ class GoogleInspector:
         if not self._has_access:
             return []
         try:
-            findings = [each for subject, summary in checks.UPLOADS.items() for each in self._uploads(subject, summary)]
+            findings = [each for subject in checks.UPLOADS for each in self._uploads(subject)]
         except Misconfigured as error:
             return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
         if self._options.transport == "data_manager":
@@ -172,8 +172,9 @@ class GoogleInspector:
         goals = [row.customer_conversion_goal for row in rows]
         return {(goal.category, goal.origin): goal.biddable for goal in goals}
 
-    def _uploads(self, subject: str, summary: str) -> Sequence[CheckFinding]:
-        rows = self._rows(checks.uploads_query(summary), subject)
+    def _uploads(self, subject: str) -> Sequence[CheckFinding]:
+        summary, fields = checks.UPLOADS[subject]
+        rows = self._rows(checks.query(summary, *fields), subject)
         if isinstance(rows, CheckFinding):
             return [rows]
         found = [checks.upload_finding(getattr(row, summary)) for row in rows]

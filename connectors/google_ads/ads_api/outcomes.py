@@ -1,6 +1,7 @@
 """Interpret Google Ads API errors: the class of each code and the row it refers to."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -298,21 +299,18 @@ def codes_of(errors: Sequence[AdsApiError]) -> tuple[str, ...]:
 
 
 def _decoded(failures: Iterable[bytes]) -> tuple[AdsApiError, ...]:
-    return tuple(error for failure in failures for error in _errors(failure))
-
-
-def _errors(serialised: bytes) -> tuple[AdsApiError, ...]:
-    try:
-        return errors_of(GoogleAdsFailure.deserialize(serialised))
-    except DecodeError:
-        return ()
+    found: list[AdsApiError] = []
+    for failure in failures:
+        with suppress(DecodeError):
+            found += errors_of(GoogleAdsFailure.deserialize(failure))
+    return tuple(found)
 
 
 def _outcome(error: GoogleAdsError) -> Outcome:
     code = GoogleAdsError.pb(error).error_code
     family = code.WhichOneof("error_code")
     if family is None:
-        return outcome_of("", "ERROR_OF_A_NEWER_API")
+        return Outcome(OutcomeClass.UNKNOWN, "ERROR_OF_A_NEWER_API")
     return outcome_of(family, member_of(code, family), retry_after=_retry_delay(error))
 
 
