@@ -1,17 +1,17 @@
 """Connection options for one Google Ads customer, and access tokens from a service account key."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 
 import requests
-from google.auth.credentials import Credentials, TokenState
+from google.auth.credentials import TokenState
 from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport import Response
-from google.auth.transport.requests import AuthorizedSession, Request
+from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
 from connectors.errors import Misconfigured, Transient, UnknownHost
@@ -52,31 +52,6 @@ class TokenRefusedError(Exception):
     """The token server refused this account; the argument is the reason, such as `invalid_grant`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token."""
-
-    value: str = field(repr=False)
-    is_new: bool
-    """Whether it was fetched for this call, so that a 401 can't be blamed on a stale token."""
-
-
-class UnauthorizedError(Exception):
-    """The API answered 401."""
-
-
-class Bearer(Credentials):
-    """Credentials for a fixed token: a 401 ends the call instead of triggering a refresh and a second call."""
-
-    def __init__(self, token: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.token = token
-
-    def refresh(self, request: object) -> None:  # noqa: ARG002 - the name is the base class's
-        """Raise UnauthorizedError; Google's session calls this after a 401."""
-        raise UnauthorizedError
-
-
 class ServiceAccount:
     """One service account, with its token cached until it expires."""
 
@@ -91,22 +66,23 @@ class ServiceAccount:
         self._token_url = checked_address(token_url, f"{key_file}: token_uri")
         self._timeout = timeout
         self._cancel_token = cancel_token
+        self._is_new = False
 
-    def token(self) -> Token:
+    def token(self) -> str:
         """Return a token that is valid for some minutes, fetching one in a single call if needed.
 
         Raises:
             TokenRefusedError: the account is refused; needs a human.
             Transient: no usable answer; retry later.
         """
-        is_new = self._credentials.token_state is not TokenState.FRESH
-        if is_new:
+        self._is_new = self._credentials.token_state is not TokenState.FRESH
+        if self._is_new:
             with requests.Session() as session:
                 restrain(session, self._token_url)
                 self._refresh(session)
-        return Token(str(self._credentials.token), is_new)
+        return str(self._credentials.token)
 
-    def token_or_receipt(self) -> Token | Refused | NotSent:
+    def token_or_receipt(self) -> str | Refused | NotSent:
         """Return a token, or the receipt of an upload that wasn't sent for lack of one."""
         try:
             return self.token()
@@ -116,9 +92,10 @@ class ServiceAccount:
         except Transient as error:
             return NotSent(str(error), is_unknown_host=isinstance(error, UnknownHost))
 
-    def forget_token(self) -> None:
-        """Drop the cached token so that the next call fetches a new one."""
+    def forget_token(self) -> bool:
+        """Drop the last token, and return whether it was new, so that its refusal can't be blamed on its age."""
         self._credentials.token = None
+        return self._is_new
 
     def _refresh(self, session: requests.Session) -> None:
         try:
@@ -164,11 +141,12 @@ def _reason(error: RefreshError) -> str:
     return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "token_refused"
 
 
-def open_session(url: str, token: str) -> AuthorizedSession:
+def open_session(url: str, token: str) -> requests.Session:
     """Return a session for a single call to `url` with this token.
 
     Never reuse one: a connection kept from an earlier call may be dead, which would make a request look sent.
     """
-    session = AuthorizedSession(Bearer(token))  # type: ignore[no-untyped-call]
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {token}"
     restrain(session, url)
     return session

@@ -204,7 +204,7 @@ class GoogleInspector:
         client, account = self._reader
         advice = ""
         try:
-            return client.search(self._options.customer_id, query, account.token().value)
+            return client.search(self._options.customer_id, query, account.token())
         except CallFailedError as error:
             message = f"Google Ads answers {error}"
             advice = next((each.outcome.message for each in error.errors if each.outcome.message), "")

@@ -11,7 +11,7 @@ from connectors.google_ads import platform
 from connectors.google_ads.ads_api import encode as encoder
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, gravest
-from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount, Token
+from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount
 from connectors.http import CancelToken
 from connectors.records import (
     UNREADABLE_EVENT,
@@ -90,22 +90,20 @@ class AdsApiSink:
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.token_or_receipt()
-        if not isinstance(token, Token):
+        if not isinstance(token, str):
             return token
         try:
-            answer = self._client.upload(request, token.value)
+            answer = self._client.upload(request, token)
         except NotConnectedError as error:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:
-            return self._failed(error, token, sent)
+            return self._failed(error, sent)
         return _read_answer(answer, sent, platform.VALIDATED if self._is_validating else platform.DONE)
 
-    def _failed(self, error: CallFailedError, token: Token, sent: int) -> Receipt:
+    def _failed(self, error: CallFailedError, sent: int) -> Receipt:
         receipt = _read_failure(error, sent)
-        if error.status == "UNAUTHENTICATED" and isinstance(receipt, Refused):
-            self._account.forget_token()
-            if not token.is_new:
-                return replace(receipt, outcome=replace(receipt.outcome, kind=OutcomeClass.RETRY))
+        if error.status == "UNAUTHENTICATED" and isinstance(receipt, Refused) and not self._account.forget_token():
+            return replace(receipt, outcome=replace(receipt.outcome, kind=OutcomeClass.RETRY))
         return receipt
 
 

@@ -12,8 +12,8 @@ from http import HTTPStatus
 import requests
 from google.ads import datamanager_v1 as dm
 from google.ads.datamanager_v1.services.ingestion_service.transports import IngestionServiceRestTransport
-from google.api_core.exceptions import GoogleAPICallError
-from google.auth.transport.requests import AuthorizedSession
+from google.api_core.exceptions import GoogleAPICallError, Unauthorized
+from google.auth.credentials import AnonymousCredentials
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
 from connectors.errors import Misconfigured, Transient
@@ -22,9 +22,7 @@ from connectors.google_ads.auth import (
     DATA_MANAGER_SCOPE,
     GoogleOptions,
     ServiceAccount,
-    Token,
     TokenRefusedError,
-    UnauthorizedError,
     open_session,
 )
 from connectors.google_ads.data_manager import encode as encoder
@@ -67,7 +65,7 @@ class DataManagerSink:
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
         _keep_bodies_out_of_logs()
-        self._options = options
+        self._options, self._customer = options, options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
         self._account = ServiceAccount(
             options.key_file, DATA_MANAGER_SCOPE, timeout=options.timeout, cancel_token=cancel_token
@@ -90,7 +88,7 @@ class DataManagerSink:
         except (ParseError, ValueError):
             return UNREADABLE_EVENT
         token = self._account.token_or_receipt()
-        return self._send(request, token, len(batch)) if isinstance(token, Token) else token
+        return self._send(request, token, len(batch)) if isinstance(token, str) else token
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections like events, since this API restates by resending."""
@@ -104,29 +102,18 @@ class DataManagerSink:
             Misconfigured: the account or its token is refused.
         """
         try:
-            token = self._account.token()
-            with closing(open_session(self._endpoint, token.value)) as session:
+            with closing(open_session(self._endpoint, self._account.token())) as session:
                 return self._read(self._retrieve(session, ticket), rows)
         except TokenRefusedError as error:
-            raise Misconfigured(
-                f"Google refuses the key file of customer {self._options.customer_id}: {error}"
-            ) from None
-        except UnauthorizedError:
-            self._account.forget_token()
-            if not token.is_new:
-                raise Transient("the token is no longer good") from None
-            raise Misconfigured(
-                f"Google refuses the token of customer {self._options.customer_id}: UNAUTHENTICATED"
-            ) from None
+            raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
         except requests.RequestException as error:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
 
-    def _send(self, request: dm.IngestEventsRequest, token: Token, sent: int) -> Receipt:
+    def _send(self, request: dm.IngestEventsRequest, token: str, sent: int) -> Receipt:
         try:
             return _receipt(self._ingest(request, token), request)
-        except UnauthorizedError:
-            self._account.forget_token()
-            kind = OutcomeClass.FIX_CONFIG if token.is_new else OutcomeClass.RETRY
+        except Unauthorized:
+            kind = OutcomeClass.FIX_CONFIG if self._account.forget_token() else OutcomeClass.RETRY
             return Refused(Outcome(kind, "UNAUTHENTICATED", "HTTP 401"))
         except GoogleAPICallError as error:
             refusal = read_error(error.response)
@@ -138,15 +125,15 @@ class DataManagerSink:
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
 
-    def _ingest(self, request: dm.IngestEventsRequest, token: Token) -> dm.IngestEventsResponse:
+    def _ingest(self, request: dm.IngestEventsRequest, token: str) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
-        session = open_session(self._endpoint, token.value)
+        session = open_session(self._endpoint, token)
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
             return exchange(session, ingest, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE)
 
-    def _retrieve(self, session: AuthorizedSession, ticket: str) -> requests.Response:
+    def _retrieve(self, session: requests.Session, ticket: str) -> requests.Response:
         address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
         retrieve = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
         return exchange(session, retrieve, timeout, cancel_token=self._cancel_token)
@@ -157,6 +144,10 @@ class DataManagerSink:
                 return read_status(response.json(), rows)
             except (ValueError, RecursionError) as error:
                 raise Transient("a request's status cannot be read") from error
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            if not self._account.forget_token():
+                raise Transient("the token is no longer good")
+            raise Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED")
         refusal = read_error(response)
         if refusal is None:
             raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
@@ -165,17 +156,17 @@ class DataManagerSink:
                 return Forgotten(reason)
             if refusal.outcome.kind is OutcomeClass.FIX_CONFIG:
                 why = f"{refusal.code} ({refusal.outcome.message})"
-                raise Misconfigured(f"Google refuses customer {self._options.customer_id}: {why}")
+                raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
         raise Transient(f"Google cannot give a request's status: {refusal.code}", retry_after=refusal.retry_after)
 
 
 class _Transport(IngestionServiceRestTransport):
     """The vendor's REST transport on our own session."""
 
-    def __init__(self, endpoint: str, session: AuthorizedSession) -> None:
-        super().__init__(host=endpoint, credentials=session.credentials)
+    def __init__(self, endpoint: str, session: requests.Session) -> None:
+        super().__init__(host=endpoint, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         self._session.close()  # type: ignore[no-untyped-call]
-        self._session = session
+        self._session = session  # type: ignore[assignment]  # it only makes requests
 
 
 def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from connectors.errors import Transient, UnknownHost
-from connectors.google_ads.auth import GoogleOptions, ServiceAccount, Token
+from connectors.google_ads.auth import GoogleOptions, ServiceAccount
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.http import is_loopback, is_unknown_host
 from connectors.meta.sink import MetaOptions, MetaSink
@@ -144,7 +144,7 @@ def test_the_token_server_is_told_of(tmp_path, names):
 def test_neither_google_nor_meta_was_sent_anything(tmp_path, names, monkeypatch):
     """Each says which name is not known, and that trying again in a moment is pointless."""
     names(socket.EAI_NONAME)
-    monkeypatch.setattr(ServiceAccount, "token", lambda _: Token("t", is_new=True))
+    monkeypatch.setattr(ServiceAccount, "token", lambda _: "t")
     (tmp_path / "key.json").write_text(quick.key_file())
     google = DataManagerSink(
         GoogleOptions("1234567890", None, tmp_path / "key.json", data_manager_endpoint=HOST, timeout=5.0)
