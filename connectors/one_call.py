@@ -99,19 +99,20 @@ def nobody_answers(error: BaseException) -> bool:
     return any(isinstance(cause, NewConnectionError) for cause in causes(error))
 
 
-def receipt_of(error: requests.RequestException, address: str, *, unreachable: str = "") -> NotSent | Lost:
+def receipt_of(error: OSError, address: str) -> NotSent | Lost:
     """Return the receipt of an upload that raised, without the error's text, which may hold the address and events.
 
     Args:
-        error: what the call raised.
+        error: what the call raised; requests wraps network errors in its own.
         address: the address called, or the setting that holds it.
-        unreachable: the address to report if it cannot be reached at all.
     """
-    reason = type(error).__name__
     if is_unknown_host(error):
-        return NotSent(f"the host name in {address} does not exist", unreachable, is_unknown_host=True)
+        return NotSent(f"the host name in {address} does not exist", address, is_unknown_host=True)
+    reason = type(error).__name__
+    if not isinstance(error, requests.RequestException):  # no CA bundle at the path the environment sets
+        return NotSent(reason)
     if never_connected(error):
-        return NotSent(f"no connection: {reason}", unreachable if nobody_answers(error) else "")
+        return NotSent(f"no connection: {reason}", address if nobody_answers(error) else "")
     return Lost(reason)
 
 

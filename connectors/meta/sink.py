@@ -25,7 +25,6 @@ from connectors.records import (
     Answered,
     EncodedEvent,
     Forgotten,
-    NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
@@ -101,10 +100,8 @@ class MetaSink:
     def _send(self, dataset_id: str, events: Sequence[str]) -> Receipt:
         try:
             response = self._graph.post_events(dataset_id, events)
-        except requests.RequestException as error:
+        except OSError as error:
             return receipt_of(error, "meta.graph_url")
-        except OSError as error:  # no CA bundle at the path the environment sets; requests wraps network errors itself
-            return NotSent(type(error).__name__)
         return receipt(response, len(events))
 
 

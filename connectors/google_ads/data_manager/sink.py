@@ -119,8 +119,8 @@ class DataManagerSink:
             refusal = read_error(error.response)
             status = error.response.status_code
             return refusal.receipt(sent) if refusal else Lost(f"HTTP {status} without an error of the API's")
-        except requests.RequestException as error:
-            return receipt_of(error, self._endpoint, unreachable=self._endpoint)
+        except OSError as error:
+            return receipt_of(error, self._endpoint)
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")

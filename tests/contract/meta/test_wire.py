@@ -168,7 +168,7 @@ def test_nobody_listening_is_not_sent(meta):
     """Nothing can have arrived."""
     meta.use(graph_url="http://127.0.0.1:9")
 
-    assert NotSent("no connection: ConnectionError") == meta.submit()
+    assert NotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
 
 
 def test_a_redirect_is_not_followed(meta):
