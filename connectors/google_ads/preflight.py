@@ -242,17 +242,13 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
         case NotSent(reason) | Lost(reason):
             return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} gives no answer: {reason}")
-        case Received():
-            return _judged(Outcome(OutcomeClass.DONE, ""), transport, in_use=in_use)
         case Answered((outcome,)) | Refused(outcome):
-            return _judged(outcome, transport, in_use=in_use)
+            pass
+        case Received():
+            outcome = Outcome(OutcomeClass.DONE, "")
         case Answered():
             message = "the answer is not about the one conversion that was sent"
             return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
-
-
-def _judged(outcome: Outcome, transport: str, *, in_use: bool) -> CheckFinding:
-    subject, name = f"transport {transport}", _NAMES[transport]
     answer = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
     if outcome.code in _CLOSED_CODES:
         message = f"closed: this Cloud project may not send by the {name}"

@@ -130,20 +130,16 @@ _GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
 _INTERNAL = {"DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
 """Reasons that leave open whether the request was processed."""
 
-_CLASSES = {
+CLASSES: Mapping[str, OutcomeClass] = {
     **{reason.name: OutcomeClass.BUG for reason in (*ErrorReason, *ProcessingErrorReason)},  # no name is in both
     **{reason: kind for kind, reasons in REASONS.items() for reason in reasons},
 }
-
-
-def outcome_class(code: str) -> OutcomeClass | None:
-    """Return the class of a reason by name; None if this library doesn't know it."""
-    return _CLASSES.get(code)
+"""Class of every reason this library knows, by name."""
 
 
 def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = None) -> Outcome:
     """Return the outcome of a reason by name, UNKNOWN if the API is newer than this library."""
-    kind = outcome_class(code) or OutcomeClass.UNKNOWN
+    kind = CLASSES.get(code, OutcomeClass.UNKNOWN)
     if kind is OutcomeClass.DEFER:
         retry_after = max(SHORTEST_DEFERRAL, retry_after or SHORTEST_DEFERRAL)
     return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in ACTION_REASONS)
@@ -218,14 +214,14 @@ class VendorError:
     def code(self) -> str:
         """The most specific reason: a violation's, else the error's, else the status."""
         own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
-        of_request = [reason for reason in own if outcome_class(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
+        of_request = [reason for reason in own if CLASSES.get(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
         return next(iter(of_request + own), None) or self.reason or self.status
 
     @property
     def outcome(self) -> Outcome:
         """Outcome for the whole request, or for its suspect rows."""
         outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
-        if outcome_class(self.code) is None or self.code in _GENERIC:
+        if self.code not in CLASSES or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
         blamed = self._blamed
         if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):
