@@ -1,11 +1,14 @@
-"""`ConversionSink` for Google's Data Manager API: ingest events and resolve their outcomes.
+"""`ConversionSink` for Google's Data Manager API: encode events, ingest them and resolve their outcomes.
 
 https://developers.google.com/data-manager/api/devguides/events/send-events
+https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
@@ -14,6 +17,7 @@ from google.ads import datamanager_v1 as dm
 from google.ads.datamanager_v1.services.ingestion_service.transports import IngestionServiceRestTransport
 from google.api_core.exceptions import GoogleAPICallError, Unauthorized
 from google.auth.credentials import AnonymousCredentials
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
 from connectors.errors import Misconfigured, Transient
@@ -25,15 +29,19 @@ from connectors.google_ads.auth import (
     TokenRefusedError,
     open_session,
 )
-from connectors.google_ads.data_manager import encode as encoder
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
 from connectors.http import CancelToken
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of
 from connectors.records import (
     UNREADABLE_EVENT,
+    Adjustment,
+    AdjustmentKind,
     Answered,
+    ClickIdKind,
     EncodedEvent,
+    Event,
     Forgotten,
+    IdentifierKind,
     Lost,
     Outcome,
     OutcomeClass,
@@ -42,7 +50,90 @@ from connectors.records import (
     Refused,
     Resolution,
     Target,
+    utc,
 )
+
+_CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
+_IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the vendor's message as canonical JSON: sorted keys, no spaces, enums as numbers.
+
+    Equal events give equal bytes, whatever the order of their identifiers. IP addresses are never sent.
+
+    Raises:
+        KeyError: Google doesn't accept this kind of click id or identifier.
+        json_format.ParseError: Google doesn't know this event source.
+    """
+    fields: dict[str, object] = {
+        "transactionId": event.key,
+        "eventTimestamp": utc(event.at).isoformat(),
+        "eventSource": event.target.source,
+    }
+    if event.value is not None:
+        fields |= {"conversionValue": float(event.value.amount), "currency": event.value.currency}
+    if event.click_id is not None:
+        fields["adIdentifiers"] = {_CLICK_IDS[event.click_id.kind]: event.click_id.value}
+    # One message per hash: e-mail and phone share a oneof.
+    if hashes := [{_IDENTIFIERS[each.kind]: each.sha256} for each in sorted(set(event.identifiers))]:
+        fields["userData"] = {"userIdentifiers": hashes}
+    signals = {"adUserData": event.consent.ad_user_data, "adPersonalization": event.consent.ad_personalization}
+    if given := {name: f"CONSENT_{signal.name}" for name, signal in signals.items() if signal}:
+        fields["consent"] = given
+    message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
+    canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
+    return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def encode_correction(adjustment: Adjustment) -> bytes:
+    """Encode the whole event with its new value: resending a transaction id restates the value and keeps the count.
+
+    Raises ValueError for a retraction, or if the original event is no longer fully known.
+    https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+    """
+    event = adjustment.event
+    if adjustment.kind is not AdjustmentKind.RESTATEMENT or adjustment.value is None:
+        raise ValueError("the Data Manager API only restates, to a value")
+    if event is None or not (event.click_id or event.identifiers):
+        raise ValueError("the Data Manager API restates by the whole event, with its click id or contact data")
+    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != "data_manager":
+        raise ValueError("this event is not the one that is corrected, or not the Data Manager API's")
+    return encode_event(replace(event, value=adjustment.value))
+
+
+def ingest_request(
+    target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None, validate_only: bool = False
+) -> dm.IngestEventsRequest:
+    """Build one request of frozen events for one conversion action.
+
+    Raises ValueError or json_format.ParseError for bytes that aren't an event of this library's API version.
+    """
+    events = [json.loads(event.body) for event in batch]
+    if any(
+        not isinstance(fields, dict) or fields.get("transactionId") != event.key
+        for fields, event in zip(events, batch, strict=True)
+    ):
+        raise ValueError("these bytes are another event's, or another API's")
+    destination = {
+        "operatingAccount": _google_ads(target.owner),
+        "productDestinationId": target.action,  # the bare number: a resource name is refused
+        **({"loginAccount": _google_ads(login_customer_id)} if login_customer_id else {}),
+    }
+    fields = {
+        "destinations": [destination],
+        "encoding": "HEX",
+        "events": events,
+        "validateOnly": validate_only,
+    }
+    request = dm.IngestEventsRequest()
+    json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))
+    return request
+
+
+def _google_ads(customer_id: str) -> dict[str, str]:
+    return {"accountType": "GOOGLE_ADS", "accountId": customer_id}
+
 
 _FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"}
 """Reasons that mean a request's status is gone for good; the API keeps it for about 50 days.
@@ -56,8 +147,8 @@ class DataManagerSink:
 
     limits = platform.DATA_MANAGER
     identify = staticmethod(platform.identify)
-    encode = staticmethod(encoder.encode)
-    encode_adjustment = staticmethod(encoder.encode_adjustment)
+    encode = staticmethod(encode_event)
+    encode_adjustment = staticmethod(encode_correction)
 
     def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Read the key file; calls end soon after `cancel_token` raises.
@@ -79,7 +170,7 @@ class DataManagerSink:
         token was cached, and is a configuration error if the token was new.
         """
         try:
-            request = encoder.ingest_request(
+            request = ingest_request(
                 target,
                 batch,
                 login_customer_id=self._options.login_customer_id,
