@@ -13,6 +13,7 @@ from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport import Response
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
+from pydantic import SecretStr
 
 from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.http import CancelToken, is_unknown_host
@@ -68,7 +69,7 @@ class ServiceAccount:
         self._cancel_token = cancel_token
         self._is_new = False
 
-    def token(self) -> str:
+    def token(self) -> SecretStr:
         """Return a token that is valid for some minutes, fetching one in a single call if needed.
 
         Raises:
@@ -80,9 +81,9 @@ class ServiceAccount:
             with requests.Session() as session:
                 restrain(session, self._token_url)
                 self._refresh(session)
-        return str(self._credentials.token)
+        return SecretStr(str(self._credentials.token))
 
-    def token_or_receipt(self) -> str | Refused | NotSent:
+    def token_or_receipt(self) -> SecretStr | Refused | NotSent:
         """Return a token, or the receipt of an upload that wasn't sent for lack of one."""
         try:
             return self.token()
@@ -141,12 +142,12 @@ def _reason(error: RefreshError) -> str:
     return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "token_refused"
 
 
-def open_session(url: str, token: str) -> requests.Session:
+def open_session(url: str, token: SecretStr) -> requests.Session:
     """Return a session for a single call to `url` with this token.
 
     Never reuse one: a connection kept from an earlier call may be dead, which would make a request look sent.
     """
     session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {token}"
+    session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
     restrain(session, url)
     return session

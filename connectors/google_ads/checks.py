@@ -52,6 +52,7 @@ ACCOUNT_QUERY = query(
 """https://developers.google.com/google-ads/api/fields/v26/customer"""
 
 _TRACKED = {
+    _Tracking.NOT_CONVERSION_TRACKED: "",
     _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: "on, in this account",
     _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: "on, by the manager account",
     _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: "on, by another manager account",
@@ -73,7 +74,15 @@ def account_findings(
         " access",
         unknown="which account it is",
     )
-    yield _tracking(setting.conversion_tracking_status)
+    tracked = _TRACKED.get(setting.conversion_tracking_status)
+    yield _fact(
+        "conversion tracking",
+        None if tracked is None else bool(tracked),
+        right=tracked or "",
+        wrong="conversion tracking is off",
+        advice="create a conversion action for imports of clicks in Google Ads",
+        unknown="whether it is on",
+    )
     yield _auto_tagging(customer)
     currency = customer.currency_code
     for sent in sorted({each.currency for each in expected if each.sends_value}):
@@ -102,18 +111,6 @@ def account_findings(
             advice="turn them on in the conversion settings of Google Ads, or write contact_data: none",
             unknown="whether they are on",
         )
-
-
-def _tracking(status: int) -> CheckFinding:
-    words = _TRACKED.get(status)
-    return _fact(
-        "conversion tracking",
-        False if status == _Tracking.NOT_CONVERSION_TRACKED else bool(words) or None,
-        right=words or "",
-        wrong="conversion tracking is off",
-        advice="create a conversion action for imports of clicks in Google Ads",
-        unknown="whether it is on",
-    )
 
 
 def _auto_tagging(customer: resources.Customer) -> CheckFinding:

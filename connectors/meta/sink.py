@@ -68,7 +68,7 @@ class MetaSink:
     def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Check the options without making a call; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured if the address, dataset, version or token is malformed.
+        Raises Misconfigured if the address, the token or the app secret is malformed.
         """
         self._is_validating = options.validate_only
         self._graph = Graph(options, cancel_token=cancel_token)
@@ -105,8 +105,6 @@ class MetaSink:
         return receipt(response, len(events))
 
 
-_DATASET = re.compile(r"[0-9]{1,20}")
-_VERSION = re.compile(r"v[0-9]+\.[0-9]+")
 _SECRET = re.compile(r"[!-~]+")
 
 
@@ -120,18 +118,16 @@ class Graph:
     def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
         """Check the options without making a call; calls end soon after `cancel_token` raises.
 
-        Raises Misconfigured if the address, dataset, version or token is malformed.
+        Raises Misconfigured if the address, the token or the app secret is malformed.
         """
         _keep_addresses_out_of_logs()
         self._url = checked_address(options.graph_url, "Meta's Graph address")
-        for what, value, form in (
-            ("Meta's dataset_id must be digits, as Events Manager shows them", options.dataset_id, _DATASET),
-            ("the Graph API's version must look like v26.0", options.version, _VERSION),
-            ("Meta's access token is empty, or has spaces or line breaks", options.access_token, _SECRET),
-            ("Meta's app secret has spaces or line breaks", options.app_secret or "-", _SECRET),
+        for problem, secret in (
+            ("access token is empty, or has spaces or line breaks", options.access_token),
+            ("app secret has spaces or line breaks", options.app_secret or "-"),
         ):
-            if not form.fullmatch(value):
-                raise Misconfigured(what)
+            if not _SECRET.fullmatch(secret):
+                raise Misconfigured(f"Meta's {problem}")
         self._options = options
         self._cancel_token = cancel_token
 

@@ -15,6 +15,7 @@ from google.ads.googleads.v26.services.types import (
     UploadConversionAdjustmentsRequest,
 )
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from pydantic import SecretStr
 
 from connectors.errors import Misconfigured
 from connectors.google_ads import platform
@@ -245,10 +246,10 @@ class AdsApiSink:
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.token_or_receipt()
-        if not isinstance(token, str):
+        if not isinstance(token, SecretStr):
             return token
         try:
-            answer = self._client.upload(request, token)
+            answer = self._client.upload(request, token.get_secret_value())
         except NotConnectedError as error:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:

@@ -19,6 +19,7 @@ from google.api_core.exceptions import GoogleAPICallError, Unauthorized
 from google.auth.credentials import AnonymousCredentials
 from google.protobuf import json_format  # type: ignore[import-untyped]
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+from pydantic import SecretStr
 
 from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import platform
@@ -179,7 +180,7 @@ class DataManagerSink:
         except (ParseError, ValueError):
             return UNREADABLE_EVENT
         token = self._account.token_or_receipt()
-        return self._send(request, token, len(batch)) if isinstance(token, str) else token
+        return self._send(request, token, len(batch)) if isinstance(token, SecretStr) else token
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections like events, since this API restates by resending."""
@@ -200,7 +201,7 @@ class DataManagerSink:
         except requests.RequestException as error:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
 
-    def _send(self, request: dm.IngestEventsRequest, token: str, sent: int) -> Receipt:
+    def _send(self, request: dm.IngestEventsRequest, token: SecretStr, sent: int) -> Receipt:
         try:
             return _receipt(self._ingest(request, token), request)
         except Unauthorized:
@@ -216,7 +217,7 @@ class DataManagerSink:
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
 
-    def _ingest(self, request: dm.IngestEventsRequest, token: str) -> dm.IngestEventsResponse:
+    def _ingest(self, request: dm.IngestEventsRequest, token: SecretStr) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
         session = open_session(self._endpoint, token)
         with closing(_Transport(self._endpoint, session)) as transport:

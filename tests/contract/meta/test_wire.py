@@ -235,10 +235,6 @@ def test_what_is_shown_of_options_has_no_secret(meta):
     [
         {"graph_url": "http://graph.example"},
         {"graph_url": "ftp://127.0.0.1"},
-        {"dataset_id": "12/34"},
-        {"dataset_id": ""},
-        {"version": "26"},
-        {"version": "v26.0/me"},
         {"access_token": ""},
         {"access_token": f"{TOKEN}\n"},
         {"app_secret": f"{SECRET} "},

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 import requests
+from pydantic import SecretStr
 
 from connectors.errors import Transient, UnknownHost
 from connectors.google_ads.auth import GoogleOptions, ServiceAccount
@@ -144,7 +145,7 @@ def test_the_token_server_is_told_of(tmp_path, names):
 def test_neither_google_nor_meta_was_sent_anything(tmp_path, names, monkeypatch):
     """Each says which name is not known, and that trying again in a moment is pointless."""
     names(socket.EAI_NONAME)
-    monkeypatch.setattr(ServiceAccount, "token", lambda _: "t")
+    monkeypatch.setattr(ServiceAccount, "token", lambda _: SecretStr("t"))
     (tmp_path / "key.json").write_text(quick.key_file())
     google = DataManagerSink(
         GoogleOptions("1234567890", None, tmp_path / "key.json", data_manager_endpoint=HOST, timeout=5.0)
