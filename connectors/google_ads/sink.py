@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import assert_never
 
-from connectors.google_ads.auth import GoogleOptions, Transport
+from connectors.google_ads.auth import GoogleOptions
 from connectors.http import CancelToken
 from connectors.ports import Adjusts
 from connectors.records import Adjustment, EncodedEvent, Receipt, Resolution, Target
@@ -22,40 +21,33 @@ class GoogleSink:
 
         Raises Misconfigured if the key file or an address is unusable.
         """
-        self._by: Callable[[Transport], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
+        self._by: Callable[[str], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
         configured = self._by(options.transport)
         self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events over the transport they were encoded for."""
-        return self._by(_transport(target)).submit(target, batch)
+        return self._by(target.transport).submit(target, batch)
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
         """Encode a correction for its target's transport; raise ValueError if that cannot carry it."""
-        return self._by(_transport(adjustment.target)).encode_adjustment(adjustment)
+        return self._by(adjustment.target.transport).encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections over the transport they were encoded for."""
-        return self._by(_transport(target)).adjust(target, batch)
+        return self._by(target.transport).adjust(target, batch)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Resolve a ticket; only the Data Manager API answers asynchronously, so only it issues tickets."""
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
-def _transport(target: Target) -> Transport:
-    return "google_ads_api" if target.transport == "google_ads_api" else "data_manager"
-
-
-def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelToken | None) -> Adjusts:
+def _carrier(options: GoogleOptions, transport: str, cancel_token: CancelToken | None) -> Adjusts:
     # Imported lazily: each vendor library is slow to load.
-    match transport:
-        case "data_manager":
-            from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
+    if transport == "google_ads_api":
+        from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
 
-            return DataManagerSink(options, cancel_token=cancel_token)
-        case "google_ads_api":
-            from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
+        return AdsApiSink(options, cancel_token=cancel_token)
+    from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
 
-            return AdsApiSink(options, cancel_token=cancel_token)
-    assert_never(transport)
+    return DataManagerSink(options, cancel_token=cancel_token)

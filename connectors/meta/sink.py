@@ -19,7 +19,7 @@ from connectors.http import CancelToken
 from connectors.meta import encode as encoder
 from connectors.meta import identity
 from connectors.meta.outcomes import receipt
-from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, restrain
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, restrain, silence
 from connectors.records import (
     UNREADABLE_EVENT,
     Answered,
@@ -120,7 +120,8 @@ class Graph:
 
         Raises Misconfigured if the address, the token or the app secret is malformed.
         """
-        _keep_addresses_out_of_logs()
+        # They log URLs, and that of `debug_token` contains the token.
+        silence("urllib3.connection", "urllib3.connectionpool", below=logging.ERROR)
         self._url = checked_address(options.graph_url, "Meta's Graph address")
         for problem, secret in (
             ("access token is empty, or has spaces or line breaks", options.access_token),
@@ -158,7 +159,7 @@ class Graph:
                 return answered.response
             raise AssertionError("the library came back without an answer")
 
-        timeout = self._options.timeout
+        timeout = max(self._options.timeout)
         return exchange(session.requests, answer, timeout, cancel_token=self._cancel_token, grace=grace)
 
     @contextmanager
@@ -200,9 +201,3 @@ def _proof(session: FacebookSession) -> dict[str, str]:
     https://developers.facebook.com/docs/graph-api/guides/secure-requests
     """
     return {"appsecret_proof": session.appsecret_proof} if session.app_secret else {}
-
-
-def _keep_addresses_out_of_logs() -> None:
-    """Silence urllib3, which logs URLs: that of `debug_token` contains the token."""
-    for name in ("urllib3.connection", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)

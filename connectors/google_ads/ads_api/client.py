@@ -32,7 +32,7 @@ from google.oauth2.credentials import Credentials
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
 from connectors.http import CancelToken, bounded
-from connectors.one_call import UPLOAD_GRACE, checked_address
+from connectors.one_call import UPLOAD_GRACE, checked_address, silence
 
 VERSION = "v26"
 """API version, pinned because the default changes with the library."""
@@ -83,7 +83,8 @@ class AdsClient:
 
         Raises Misconfigured unless the endpoint is https, or http to this machine.
         """
-        _keep_requests_out_of_logs()
+        silence("google.auth", "grpc")
+        silence(_LOGGER, below=logging.CRITICAL)  # it logs requests, and text that may quote them at WARNING
         self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
         self._is_plain = self._address.scheme == "http"
         self._login_customer_id = login_customer_id
@@ -138,13 +139,6 @@ class AdsClient:
             raise _call_failed(error) from None
         finally:
             channel.close()
-
-
-def _keep_requests_out_of_logs() -> None:
-    """Silence the vendor libraries: they log requests at INFO and DEBUG, and text that may quote them at WARNING."""
-    logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
-    for name in ("google.auth", "grpc"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _in_plain_text(service: Any, kind: type[Any], client: GoogleAdsClient) -> Any:

@@ -5,7 +5,6 @@ https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 """
 
 import json
-import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -32,7 +31,7 @@ from connectors.google_ads.auth import (
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
 from connectors.http import CancelToken
-from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, silence
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -156,7 +155,7 @@ class DataManagerSink:
 
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
-        _keep_bodies_out_of_logs()
+        silence("google.ads.datamanager_v1", "google.auth")  # they log whole requests and tokens at DEBUG
         self._options, self._customer = options, options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
         self._account = ServiceAccount(
@@ -271,9 +270,3 @@ def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
     return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
-
-
-def _keep_bodies_out_of_logs() -> None:
-    """Silence the vendor libraries, which log whole requests and tokens at DEBUG."""
-    for name in ("google.ads.datamanager_v1", "google.auth"):
-        logging.getLogger(name).setLevel(logging.WARNING)
