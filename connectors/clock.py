@@ -88,17 +88,15 @@ class SandboxClock:
             Misconfigured: no sandbox clock answers, or it did not reach `moment` within `patience`.
         """
         end = time.monotonic() + self._patience
-        while self._slept(moment) < moment:
-            if time.monotonic() > end:
-                raise Misconfigured(self._stands_still)
-
-    def _slept(self, moment: datetime) -> datetime:
-        """Return when the sleep ended: at `moment`, or earlier so that a cancellation is noticed."""
         wanted: dict[str, str | float] = {"until": moment.astimezone(UTC).isoformat()}
         if self._cancel_token is not None:
-            self._cancel_token()
             wanted["within"] = _CANCEL_POLL
-        return self._ask("POST", "/sleep", wanted)
+            self._cancel_token()
+        while self._ask("POST", "/sleep", wanted) < moment:
+            if time.monotonic() > end:
+                raise Misconfigured(self._stands_still)
+            if self._cancel_token is not None:
+                self._cancel_token()
 
     @property
     def _stands_still(self) -> str:

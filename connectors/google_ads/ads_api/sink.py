@@ -293,7 +293,10 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
         refusal = _refusal(error.errors, sent)
         if refusal.outcome.code in _INTERNAL or error.status in platform.INCONCLUSIVE_STATUSES:
             return Lost(refusal.outcome.code)
-        return replace(refusal, outcome=_with_id(refusal.outcome, error.request_id))
+        # Google support needs the request id to find the request.
+        request = [f"request {error.request_id}"] if platform.REQUEST_ID.fullmatch(error.request_id or "") else []
+        message = ", ".join(filter(None, (refusal.outcome.message, *request)))
+        return replace(refusal, outcome=replace(refusal.outcome, message=message))
     if words := _GATEWAY_REFUSALS.get(error.status):
         return Refused(Outcome(OutcomeClass.FIX_CONFIG, error.status, words))
     return Lost(error.status)
@@ -305,10 +308,3 @@ def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:
     outcome = gravest(error.outcome for error in of_request or errors)
     rows = {error.row for error in errors if error.row is not None and error.outcome.code == outcome.code}
     return Refused(outcome, () if of_request else tuple(sorted(rows)))
-
-
-def _with_id(outcome: Outcome, request_id: str | None) -> Outcome:
-    """Append the request id, which Google support needs to find the request."""
-    if request_id is None or not platform.REQUEST_ID.fullmatch(request_id):
-        return outcome
-    return replace(outcome, message=", ".join(filter(None, (outcome.message, f"request {request_id}"))))
