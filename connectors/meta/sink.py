@@ -138,32 +138,29 @@ class Graph:
         The token travels in the body. Raises requests.RequestException if no complete answer arrived.
         https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events
         """
-        with self._session() as session:
+        with self._session() as (session, api):
             token = {"access_token": session.access_token, **_proof(session)}
-            pixel = AdsPixel(dataset_id, api=self._api(session))
+            pixel = AdsPixel(dataset_id, api=api)
             params = {"data": list(events), **token}
             return self._exchange(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
 
     def get(self, *path: str, **params: str) -> requests.Response:
         """GET a path with the token in a header; raise requests.RequestException if no complete answer arrived."""
-        with self._session() as session:
+        with self._session() as (session, api):
             session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
             asked = {**params, **_proof(session)}
-            return self._exchange(session, lambda: self._api(session).call("GET", path, params=asked))
+            return self._exchange(session, lambda: api.call("GET", path, params=asked))
 
     def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
-        def answer() -> requests.Response:
-            try:
-                call()
-            except _AnsweredError as answered:
-                return answered.response
-            raise AssertionError("the library came back without an answer")
-
         timeout = max(self._options.timeout)
-        return exchange(session.requests, answer, timeout, cancel_token=self._cancel_token, grace=grace)
+        try:
+            exchange(session.requests, call, timeout, cancel_token=self._cancel_token, grace=grace)
+        except _AnsweredError as answered:
+            return answered.response
+        raise AssertionError("the library came back without an answer")
 
     @contextmanager
-    def _session(self) -> Iterator[FacebookSession]:
+    def _session(self) -> Iterator[tuple[FacebookSession, FacebookAdsApi]]:
         session = FacebookSession(
             app_secret=self._options.app_secret,
             access_token=self._options.access_token,
@@ -174,11 +171,8 @@ class Graph:
             session.requests.params.clear()  # the library puts the token here, in every URL
             restrain(session.requests, self._url)
             session.requests.hooks["response"].append(_hand_over)
-            yield session
-
-    def _api(self, session: FacebookSession) -> FacebookAdsApi:
-        """Avoid `FacebookAdsApi.init()`, which sets a process-wide token and crash handler."""
-        return FacebookAdsApi(session, api_version=self._options.version)
+            # Not by `FacebookAdsApi.init()`, which sets a process-wide token and crash handler.
+            yield session, FacebookAdsApi(session, api_version=self._options.version)
 
 
 class _AnsweredError(Exception):
