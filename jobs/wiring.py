@@ -116,17 +116,19 @@ def _sinks(
     for google in settings.google_ads:
         from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
 
-        google_options = _google_options(google, validate_only=validate_only)
-        sinks[DestinationId(google.id)] = GoogleSink(google_options, cancel_token=cancel_token)
+        google_options = _google_options(google, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(google.id)] = GoogleSink(google_options)
     for meta in settings.meta:
         from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-        meta_options = _meta_options(meta, validate_only=validate_only)
-        sinks[DestinationId(meta.id)] = MetaSink(meta_options, cancel_token=cancel_token)
+        meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(meta.id)] = MetaSink(meta_options)
     return sinks
 
 
-def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "GoogleOptions":
+def _google_options(
+    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = go_on
+) -> "GoogleOptions":
     from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
 
     return GoogleOptions(
@@ -137,10 +139,11 @@ def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "Googl
         data_manager_endpoint=str(google.endpoint),
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
+        cancel_token=cancel_token,
     )
 
 
-def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
+def _meta_options(meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = go_on) -> "MetaOptions":
     from connectors.meta.sink import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
@@ -149,6 +152,7 @@ def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
         app_secret=meta.app_secret.get_secret_value() if meta.app_secret else None,
         graph_url=str(meta.graph_url).rstrip("/"),
         validate_only=validate_only,
+        cancel_token=cancel_token,
     )
 
 

@@ -1,7 +1,7 @@
 """Connection options for one Google Ads customer, and access tokens from a service account key."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -47,6 +47,8 @@ class GoogleOptions:
     """Seconds per network wait."""
     validate_only: bool = False
     """Have conversions checked without counting them; rows that pass are answered as done, `VALIDATED`."""
+    cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
+    """Uploads, and waits for the token server, end soon after it raises."""
 
 
 class TokenRefusedError(Exception):
@@ -56,17 +58,16 @@ class TokenRefusedError(Exception):
 class ServiceAccount:
     """One service account, with its token cached until it expires."""
 
-    def __init__(self, key_file: Path, scope: str, *, timeout: float, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file; `timeout` limits each wait for the token server, in seconds, and `cancel_token` ends it.
+    def __init__(self, options: GoogleOptions, scope: str) -> None:
+        """Read the key file.
 
         Raises Misconfigured if the file is missing, unreadable or not a service account key, or if its `token_uri` is
         unusable.
         """
-        self._credentials = _read_key(key_file, scope)
+        self._credentials = _read_key(options.key_file, scope)
         token_url = str(self._credentials._token_uri)  # noqa: SLF001 - no public accessor
-        self._token_url = checked_address(token_url, f"{key_file}: token_uri")
-        self._timeout = timeout
-        self._cancel_token = cancel_token
+        self._token_url = checked_address(token_url, f"{options.key_file}: token_uri")
+        self._timeout, self._cancel_token = options.timeout, options.cancel_token
         self._is_new = False
 
     def token(self) -> SecretStr:

@@ -119,7 +119,7 @@ class GoogleInspector:
         subject = "service account key"
         scope = _SCOPES[self._options.transport]
         try:
-            ServiceAccount(self._options.key_file, scope, timeout=self._options.timeout).token()
+            ServiceAccount(self._options, scope).token()
         except TokenRefusedError as error:
             advice = "create a new key for the service account in the Google Cloud console"
             return CheckFinding(subject, CheckVerdict.FAILED, f"Google refuses the key: {error}", advice)
@@ -190,9 +190,7 @@ class GoogleInspector:
     @cached_property
     def _reader(self) -> tuple[AdsClient, ServiceAccount]:
         """Client and service account for reading; raises Misconfigured if the key file or endpoint is unusable."""
-        options = self._options
-        client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
-        return client, ServiceAccount(options.key_file, ADS_API_SCOPE, timeout=options.timeout)
+        return AdsClient(self._options), ServiceAccount(self._options, ADS_API_SCOPE)
 
     def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
         """Return the account's rows for a query, or a "not readable" finding, which never blocks sending."""

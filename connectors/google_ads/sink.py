@@ -1,10 +1,9 @@
 """`ConversionSink` for Google Ads over either transport."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 from connectors.google_ads.auth import GoogleOptions
-from connectors.http import CancelToken
 from connectors.ports import Adjusts
 from connectors.records import Adjustment, EncodedEvent, Receipt, Resolution, Target
 
@@ -16,12 +15,9 @@ class GoogleSink:
     transport's library is imported only when one of its deliveries is left.
     """
 
-    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Set up the configured transport; calls end soon after `cancel_token` raises.
-
-        Raises Misconfigured if the key file or an address is unusable.
-        """
-        self._by: Callable[[str], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
+    def __init__(self, options: GoogleOptions) -> None:
+        """Set up the configured transport; raise Misconfigured if the key file or an address is unusable."""
+        self._by: Callable[[str], Adjusts] = cache(partial(_carrier, options))
         configured = self._by(options.transport)
         self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
 
@@ -42,12 +38,12 @@ class GoogleSink:
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
-def _carrier(options: GoogleOptions, transport: str, cancel_token: CancelToken | None) -> Adjusts:
+def _carrier(options: GoogleOptions, transport: str) -> Adjusts:
     # Imported lazily: each vendor library is slow to load.
     if transport == "google_ads_api":
         from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
 
-        return AdsApiSink(options, cancel_token=cancel_token)
+        return AdsApiSink(options)
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
 
-    return DataManagerSink(options, cancel_token=cancel_token)
+    return DataManagerSink(options)

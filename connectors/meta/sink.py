@@ -53,6 +53,8 @@ class MetaOptions:
     """Check events locally and send none."""
     timeout: tuple[float, float] = (10.0, 60.0)
     """Connect timeout, and timeout for each read, in seconds."""
+    cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
+    """Calls end soon after it raises."""
 
 
 _CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation mode; checked on this machine only")
@@ -65,13 +67,13 @@ class MetaSink:
     identify = staticmethod(identity.identify)
     encode = staticmethod(encoder.encode)
 
-    def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Check the options without making a call; calls end soon after `cancel_token` raises.
+    def __init__(self, options: MetaOptions) -> None:
+        """Check the options without making a call.
 
         Raises Misconfigured if the address, the token or the app secret is malformed.
         """
         self._is_validating = options.validate_only
-        self._graph = Graph(options, cancel_token=cancel_token)
+        self._graph = Graph(options)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events of one name to one dataset in one request, which Meta accepts or refuses as a whole.
@@ -115,8 +117,8 @@ class Graph:
     make a request look sent.
     """
 
-    def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Check the options without making a call; calls end soon after `cancel_token` raises.
+    def __init__(self, options: MetaOptions) -> None:
+        """Check the options without making a call.
 
         Raises Misconfigured if the address, the token or the app secret is malformed.
         """
@@ -130,7 +132,6 @@ class Graph:
             if not _SECRET.fullmatch(secret):
                 raise Misconfigured(f"Meta's {problem}")
         self._options = options
-        self._cancel_token = cancel_token
 
     def post_events(self, dataset_id: str, events: Sequence[str]) -> requests.Response:
         """Send events, each as JSON text, which the library passes on unchanged.
@@ -154,7 +155,7 @@ class Graph:
     def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
         timeout = max(self._options.timeout)
         try:
-            exchange(session.requests, call, timeout, cancel_token=self._cancel_token, grace=grace)
+            exchange(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
         except _AnsweredError as answered:
             return answered.response
         raise AssertionError("the library came back without an answer")

@@ -31,6 +31,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.oauth2.credentials import Credentials
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
+from connectors.google_ads.auth import GoogleOptions
 from connectors.http import CancelToken, bounded
 from connectors.one_call import UPLOAD_GRACE, checked_address, silence
 
@@ -76,20 +77,15 @@ class AdsClient:
     Each raises NotConnectedError if nothing was sent and CallFailedError if it ended with an error.
     """
 
-    def __init__(
-        self, endpoint: str, login_customer_id: str | None, *, timeout: float, cancel_token: CancelToken | None = None
-    ) -> None:
-        """Set up calls limited to `timeout` seconds; uploads end soon after `cancel_token` raises.
-
-        Raises Misconfigured unless the endpoint is https, or http to this machine.
-        """
+    def __init__(self, options: GoogleOptions) -> None:
+        """Set up the calls; raise Misconfigured unless the endpoint is https, or http to this machine."""
         silence("google.auth", "grpc")
         silence(_LOGGER, below=logging.CRITICAL)  # it logs requests, and text that may quote them at WARNING
-        self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
+        self._address = urlsplit(checked_address(options.ads_api_endpoint, "the Google Ads API endpoint"))
         self._is_plain = self._address.scheme == "http"
-        self._login_customer_id = login_customer_id
-        self._timeout = timeout
-        self._cancel_token = cancel_token
+        self._login_customer_id = options.login_customer_id
+        self._timeout = options.timeout
+        self._cancel_token = options.cancel_token
 
     def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
         """Upload conversions or corrections; CallFailedError if cancelled, since gRPC knows no cancel token."""

@@ -22,7 +22,6 @@ from connectors.google_ads import platform
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, gravest
 from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount
-from connectors.http import CancelToken
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
@@ -203,18 +202,14 @@ class AdsApiSink:
     encode = staticmethod(encode_event)
     encode_adjustment = staticmethod(encode_correction)
 
-    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file; calls end soon after `cancel_token` raises.
+    def __init__(self, options: GoogleOptions) -> None:
+        """Read the key file.
 
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
         self._is_validating = options.validate_only
-        self._client = AdsClient(
-            options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout, cancel_token=cancel_token
-        )
-        self._account = ServiceAccount(
-            options.key_file, ADS_API_SCOPE, timeout=options.timeout, cancel_token=cancel_token
-        )
+        self._client = AdsClient(options)
+        self._account = ServiceAccount(options, ADS_API_SCOPE)
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""

@@ -30,7 +30,6 @@ from connectors.google_ads.auth import (
     open_session,
 )
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
-from connectors.http import CancelToken
 from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, silence
 from connectors.records import (
     UNREADABLE_EVENT,
@@ -150,18 +149,15 @@ class DataManagerSink:
     encode = staticmethod(encode_event)
     encode_adjustment = staticmethod(encode_correction)
 
-    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file; calls end soon after `cancel_token` raises.
+    def __init__(self, options: GoogleOptions) -> None:
+        """Read the key file.
 
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
         silence("google.ads.datamanager_v1", "google.auth")  # they log whole requests and tokens at DEBUG
         self._options, self._customer = options, options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
-        self._account = ServiceAccount(
-            options.key_file, DATA_MANAGER_SCOPE, timeout=options.timeout, cancel_token=cancel_token
-        )
-        self._cancel_token = cancel_token
+        self._account = ServiceAccount(options, DATA_MANAGER_SCOPE)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events to one conversion action in one request.
@@ -222,12 +218,12 @@ class DataManagerSink:
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
-            return exchange(session, ingest, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE)
+            return exchange(session, ingest, timeout, cancel_token=self._options.cancel_token, grace=UPLOAD_GRACE)
 
     def _retrieve(self, session: requests.Session, ticket: str) -> requests.Response:
         address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
         retrieve = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
-        return exchange(session, retrieve, timeout, cancel_token=self._cancel_token)
+        return exchange(session, retrieve, timeout, cancel_token=self._options.cancel_token)
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:

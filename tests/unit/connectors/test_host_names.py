@@ -136,7 +136,7 @@ def test_the_token_server_is_told_of(tmp_path, names):
     names(socket.EAI_NONAME)
     key = tmp_path / "key.json"
     key.write_text(json.dumps(json.loads(quick.key_file()) | {"token_uri": f"{HOST}/token"}))
-    account = ServiceAccount(key, "scope", timeout=5)
+    account = ServiceAccount(GoogleOptions("1234567890", None, key, timeout=5), "scope")
 
     with pytest.raises(UnknownHost, match="its host name does not exist"):
         account.token()

@@ -109,7 +109,7 @@ def carriers(monkeypatch):
     """Carriers in the place of the interfaces, by name, as they were asked for, and with which options."""
     made = {}
 
-    def make(options, transport, _cancel_token):
+    def make(options, transport):
         assert transport not in made, "made twice"
         made[transport] = (Carrier(transport), options)
         return made[transport][0]
