@@ -149,6 +149,6 @@ def open_session(url: str, token: SecretStr) -> requests.Session:
     Never reuse one: a connection kept from an earlier call may be dead, which would make a request look sent.
     """
     session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+    session.headers["authorization"] = f"Bearer {token.get_secret_value()}"
     restrain(session, url)
     return session

@@ -112,19 +112,11 @@ def _click_id(click: ClickId | None) -> dict[str, object]:
             return {"lead_id": int(click.value)}
         case ClickIdKind.FBC:
             return {"fbc": click.value}
-        case ClickIdKind.FBCLID:
-            return {"fbc": _fbc(click)}
-    raise ValueError(f"Meta takes no {click.kind}")
-
-
-def _fbc(click: ClickId) -> str:
-    """Format a bare fbclid like the `_fbc` cookie: index 1 when made by a server, then the click in milliseconds.
-
-    https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/fbp-and-fbc
-    """
-    if click.clicked_at is None:
-        raise ValueError("an fbclid needs the time of its click")
-    return f"fb.1.{_since_epoch(click.clicked_at, timedelta(milliseconds=1))}.{click.value}"
+        case ClickIdKind.FBCLID if click.clicked_at:
+            # Like the `_fbc` cookie: index 1 when made by a server, then the click in milliseconds.
+            # https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/fbp-and-fbc
+            return {"fbc": f"fb.1.{_since_epoch(click.clicked_at, timedelta(milliseconds=1))}.{click.value}"}
+    raise ValueError(f"Meta takes no {click.kind}, or not without its time")
 
 
 def _hashes(identifiers: Sequence[Identifier]) -> dict[str, list[str]]:

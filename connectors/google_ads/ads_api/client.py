@@ -84,8 +84,7 @@ class AdsClient:
         self._address = urlsplit(checked_address(options.ads_api_endpoint, "the Google Ads API endpoint"))
         self._is_plain = self._address.scheme == "http"
         self._login_customer_id = options.login_customer_id
-        self._timeout = options.timeout
-        self._cancel_token = options.cancel_token
+        self._timeout, self._cancel_token = options.timeout, options.cancel_token
 
     def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
         """Upload conversions or corrections; CallFailedError if cancelled, since gRPC knows no cancel token."""

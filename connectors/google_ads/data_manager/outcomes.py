@@ -399,8 +399,7 @@ def _by_row(status: str, counts: Sequence[_ErrorCount], rows: int) -> Answered |
         return None
     # The first reason wins for a row refused for several.
     codes = {index: count.code for count in reversed(counts) for index in count.record_indices}
-    is_proven = {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}
-    if not is_proven.get(status):
+    if not {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}.get(status):
         return None
     return Answered(tuple(outcome_of(codes[row]) if row in codes else DONE for row in range(rows)))
 

@@ -190,11 +190,14 @@ class DataManagerSink:
         """
         try:
             with closing(open_session(self._endpoint, self._account.token())) as session:
-                return self._read(self._retrieve(session, ticket), rows)
+                address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
+                ask = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
+                response = exchange(session, ask, timeout, cancel_token=self._options.cancel_token)
         except TokenRefusedError as error:
             raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
         except requests.RequestException as error:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
+        return self._read(response, rows)
 
     def _send(self, request: dm.IngestEventsRequest, token: SecretStr, sent: int) -> Receipt:
         try:
@@ -219,11 +222,6 @@ class DataManagerSink:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
             return exchange(session, ingest, timeout, cancel_token=self._options.cancel_token, grace=UPLOAD_GRACE)
-
-    def _retrieve(self, session: requests.Session, ticket: str) -> requests.Response:
-        address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
-        retrieve = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
-        return exchange(session, retrieve, timeout, cancel_token=self._options.cancel_token)
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:
