@@ -25,7 +25,7 @@ from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Ople
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
-    from connectors.meta.graph import MetaOptions
+    from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
     from connectors.rate_limit import Pacer
 
@@ -95,10 +95,10 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
 def rules_alone(settings: Settings) -> Rulebook:
     """Compile the settings without any connector: no key is read and no vendor library is loaded."""
-    from connectors.google_ads import limits as google_limits  # noqa: PLC0415
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
-    by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}
+    by_transport = {"data_manager": google_ads.DATA_MANAGER, "google_ads_api": google_ads.ADS_API}
     return compile_rules(
         settings,
         {
@@ -118,17 +118,19 @@ def _sinks(
     for google in settings.google_ads:
         from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
 
-        google_options = _google_options(google, validate_only=validate_only)
-        sinks[DestinationId(google.id)] = GoogleSink(google_options, cancel_token=cancel_token)
+        google_options = _google_options(google, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(google.id)] = GoogleSink(google_options)
     for meta in settings.meta:
         from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-        meta_options = _meta_options(meta, validate_only=validate_only)
-        sinks[DestinationId(meta.id)] = MetaSink(meta_options, cancel_token=cancel_token)
+        meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(meta.id)] = MetaSink(meta_options)
     return sinks
 
 
-def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "GoogleOptions":
+def _google_options(
+    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = go_on
+) -> "GoogleOptions":
     from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
 
     return GoogleOptions(
@@ -139,11 +141,12 @@ def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "Googl
         data_manager_endpoint=str(google.endpoint),
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
+        cancel_token=cancel_token,
     )
 
 
-def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
-    from connectors.meta.graph import MetaOptions  # noqa: PLC0415
+def _meta_options(meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = go_on) -> "MetaOptions":
+    from connectors.meta.sink import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
         dataset_id=meta.dataset_id,
@@ -151,6 +154,7 @@ def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
         app_secret=meta.app_secret.get_secret_value() if meta.app_secret else None,
         graph_url=str(meta.graph_url).rstrip("/"),
         validate_only=validate_only,
+        cancel_token=cancel_token,
     )
 
 
