@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
-from connectors.sandbox.faults import Faults, PlannedFault, parsed
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.oauth import OAuth
@@ -16,7 +15,7 @@ from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead.accidents import Accident, as_document
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
-from connectors.sandbox.platform import Platform
+from connectors.sandbox.platform import Faults, PlannedFault, Platform, parsed
 from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch
 
 FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})

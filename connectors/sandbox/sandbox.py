@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from connectors.sandbox.clock import VirtualClock
 from connectors.sandbox.control import Control
-from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer, self_signed
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
@@ -21,6 +20,7 @@ from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.server import OpleadPlatform
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.server import Server, generic_failure, own_page_only
 

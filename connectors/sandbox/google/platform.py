@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.faults import STRICT, dumped, parsed
-from connectors.sandbox.platform import Platform, Positions
+from connectors.sandbox.platform import STRICT, Platform, Positions, dumped, parsed
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 from pydantic.dataclasses import dataclass
 
-from connectors.sandbox.faults import STRICT
 from connectors.sandbox.oplead.leads import instant
+from connectors.sandbox.platform import STRICT
 
 Lead = Mapping[str, object]
 

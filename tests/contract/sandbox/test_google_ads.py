@@ -11,8 +11,8 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 

@@ -9,7 +9,6 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
 from connectors.sandbox.google.platform import (
     GoogleAcceptance,
@@ -18,6 +17,7 @@ from connectors.sandbox.google.platform import (
     GoogleConversionAction,
     GooglePlatform,
 )
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import adjustment_rules, ads_api_rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)

@@ -16,9 +16,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from sqlmodel import Session, select
 
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs import wiring

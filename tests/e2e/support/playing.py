@@ -20,7 +20,7 @@ from sqlmodel import select
 from connectors.google_ads import limits as google_limits
 from connectors.meta import encode as meta_encode
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi
-from connectors.sandbox.google.ads_api.wire import CallRefusal
+from connectors.sandbox.google.ads_api.state import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS

@@ -8,6 +8,7 @@ from typing import Any
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
+from connectors.sandbox.google.ads_api.state import CallRefusal, unreadable_failure
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     Target,
@@ -17,7 +18,6 @@ from connectors.sandbox.google.ads_api.uploads import (
     instant,
     is_time,
 )
-from connectors.sandbox.google.ads_api.wire import CallRefusal, unreadable_failure
 from connectors.sandbox.google.platform import GoogleBookLine
 from connectors.sandbox.rules import adjustment_rules as rules
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.google.ads_api.state import AdsApiState, Job
+from connectors.sandbox.google.ads_api.state import AdsApiState, GrpcCall, Job
 from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
-from connectors.sandbox.google.ads_api.wire import GrpcCall
 from connectors.sandbox.google.platform import CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick, is_click_id
 from connectors.sandbox.rules import ads_api_rules as rules
 

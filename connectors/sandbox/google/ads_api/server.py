@@ -19,11 +19,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.ads_api.state import AdsApiState
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, failure
+from connectors.sandbox.google.ads_api.state import (
+    AdsApiState,
+    CallRefusal,
+    GrpcCall,
+    RowError,
+    UnreadableCallError,
+    failure,
+)
 from connectors.sandbox.google.oauth import ADWORDS
 from connectors.sandbox.google.platform import GooglePlatform
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log, LogEntry
 
@@ -287,7 +293,6 @@ class GoogleAdsApi(AdsApiState):
         from connectors.sandbox.google.ads_api.adjustments import AdjustmentUpload  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.conversions import ConversionUpload  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.queries import search  # noqa: PLC0415
-        from connectors.sandbox.google.ads_api.wire import UnreadableCallError  # noqa: PLC0415
 
         try:
             match call.path.removeprefix(_SERVICES):

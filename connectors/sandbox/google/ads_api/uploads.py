@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from connectors.sandbox.google.ads_api.state import ROW_LISTS, AdsApiState
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, parsed, partial_failure
+from connectors.sandbox.google.ads_api.state import (
+    ROW_LISTS,
+    AdsApiState,
+    CallRefusal,
+    GrpcCall,
+    RowError,
+    parsed_message,
+    partial_failure,
+)
 from connectors.sandbox.google.platform import (
     AHEAD,
     MAX_ID_LENGTH,
@@ -88,7 +95,7 @@ class Upload(ABC, Generic[Applied]):
         self.api = api
         self.google = api.google
         self.now = now
-        self.request = parsed(self.request_type, call.message)
+        self.request = parsed_message(self.request_type, call.message)
         self.rows_field = ROW_LISTS[self.ruling_stage]
         self.rows: Sequence[Any] = getattr(self.request, self.rows_field)
         self.applied: dict[Hashable, Applied] = {}

@@ -2,13 +2,14 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from connectors.sandbox.faults import dumped, parsed
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
 from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
@@ -34,7 +35,7 @@ from connectors.sandbox.google.data_manager.wire import (
     unreadable,
 )
 from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleBook, GoogleClick, GooglePlatform
-from connectors.sandbox.platform import Positions
+from connectors.sandbox.platform import STRICT, Positions, dumped, parsed
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -62,24 +63,25 @@ class Quota:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class DataManagerRuling:
-    """A planted verdict on the events with some transaction id or click id."""
+    """A verdict planted under a transaction id or click id; the reason is a name of the vendor's enum.
+
+    A processing reason may lack the vendor's prefix.
+    """
 
     when: Literal["submit", "processing"]
     reason: str
 
+    def __post_init__(self) -> None:
+        if self.answer not in (ERROR_REASONS if self.when == "submit" else PROCESSING_REASONS):
+            raise ValueError(f"there is no reason {self.reason!r}")
 
-def read_ruling(document: object) -> DataManagerRuling:
-    """Parse a ruling, its reason with or without the vendor's prefix; raise ValueError if it is malformed."""
-    match document:
-        case {"when": "submit", "reason": str(reason), **rest} if not rest and reason in ERROR_REASONS:
-            return DataManagerRuling("submit", reason)
-        case {"when": "processing", "reason": str(reason), **rest} if not rest:
-            for name in (reason, f"PROCESSING_ERROR_REASON_{reason}"):
-                if name in PROCESSING_REASONS:
-                    return DataManagerRuling("processing", name)
-    raise ValueError('a ruling is {"when": "submit" or "processing", "reason": a name of the vendor\'s enum}')
+    @property
+    def answer(self) -> str:
+        """The reason as the vendor writes it."""
+        prefixed = f"PROCESSING_ERROR_REASON_{self.reason}"
+        return prefixed if self.when == "processing" and prefixed in PROCESSING_REASONS else self.reason
 
 
 @dataclass(slots=True)
@@ -126,6 +128,8 @@ class DataManager(GoogleApi):
     `authorised` returns whether a request carries a currently valid token.
     """
 
+    ruling_type = DataManagerRuling
+
     def __init__(
         self,
         now: Callable[[], datetime],
@@ -135,7 +139,6 @@ class DataManager(GoogleApi):
         super().__init__(now, google, SWITCHES)
         self.google.settle = self._process
         self._authorised = authorised
-        self._rulings: dict[str, DataManagerRuling] = {}
         self._taken: dict[str, TakenRequest] = {}
         self._waiting: list[TakenRequest] = []
         self._numbered = 0
@@ -165,16 +168,6 @@ class DataManager(GoogleApi):
             self.settled()
             self.google.clicks.update(known)
 
-    def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Plant verdicts on events, by transaction id or click id: `{"when", "reason"}`.
-
-        Raise ValueError, and plant none, if one has another shape or its reason doesn't exist.
-        """
-        planted = {key: read_ruling(each) for key, each in rulings.items()}
-        with self.lock:
-            self.settled()
-            self._rulings.update(planted)
-
     def switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
@@ -202,7 +195,6 @@ class DataManager(GoogleApi):
                 **super().dump(),
                 "clicks": dumped(self.google.clicks),
                 "book": self.google.book.dump(),
-                "rulings": {key: asdict(each) for key, each in self._rulings.items()},
                 "numbered": self._numbered,
                 "taken": [_saved(each) for each in self._taken.values()],
             }
@@ -213,7 +205,6 @@ class DataManager(GoogleApi):
             super().load(saved)
             self.google.clicks = parsed(dict[str, GoogleClick], saved["clicks"])
             self.google.book = GoogleBook.load(saved["book"])
-            self._rulings = {key: read_ruling(each) for key, each in saved["rulings"].items()}
             self._numbered = saved["numbered"]
             self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
@@ -335,8 +326,8 @@ class DataManager(GoogleApi):
 
     def _planted(self, event: Any, when: str) -> str | None:
         """Return the reason planted on this event at this stage, if any."""
-        rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
-        return next((each.reason for each in rulings if each and each.when == when), None)
+        rulings = (self.rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
+        return next((each.answer for each in rulings if each and each.when == when), None)
 
     def _violated(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]
