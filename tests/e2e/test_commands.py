@@ -95,7 +95,7 @@ class Account:
 
     def asked(self, server):
         """How many requests a server of the sandbox has had."""
-        return self.sandbox.control.servers[server].log.count
+        return self.sandbox.servers[server].log.count
 
     def query(self, sql):
         """Rows of the state."""

@@ -229,7 +229,7 @@ def test_calls_are_logged_by_status(sandbox, upload):
         sandbox.faults.plant(PlannedFault("google_ads", kind))
         upload(row(0))
     upload()
-    log = sandbox.control.servers["google_ads"].log.dump()
+    log = sandbox.servers["google_ads"].log.dump()
 
     assert 3 == log["count"]
     assert [(PATH, None, "cut_before"), (PATH, 200, "cut_after"), (PATH, 200, None)] == [

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.accidents import Accident, AccidentKind, applied, as_document
+from connectors.sandbox.oplead.leads import Accident, AccidentKind, applied, as_document
 from connectors.sandbox.platform import parsed
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
