@@ -13,7 +13,6 @@ from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServ
 from connectors.sandbox.google.platform import (
     GoogleAcceptance,
     GoogleAccount,
-    GoogleBook,
     GoogleConversionAction,
     GooglePlatform,
 )
@@ -502,7 +501,7 @@ def at_zero(wire):
     later = {"order_id": "sale-1", "adjustment_date_time": "2026-07-16 10:00:00+02:00"}
     first = [wire.only(restate(900, **later)), wire.only(retract(**later)), wire.book()["sale-1"]]
     ignored = next(line["ignored"] for line in wire.platform.book() if line["transaction_id"] == "sale-1")
-    wire.google.zero_is_final = False
+    wire.google.book.zero_is_final = False
 
     assert [[], [], (1, 0.0, "EUR", 1)] == first
     assert 2 == ignored
@@ -637,7 +636,7 @@ def test_conversions_survive_a_restart_and_can_be_adjusted_after_it(wire):
     """The state file keeps the book as JSON, with what was adjusted."""
     wire.adjust(GOOD)
     before = wire.platform.book()
-    wire.google.book = GoogleBook.load(json.loads(json.dumps(wire.google.book.dump())))
+    wire.google.book.load(json.loads(json.dumps(wire.google.book.dump())))
 
     assert before == wire.platform.book()
     assert [] == wire.only(retract(order_id="by-gbraid"))

@@ -219,7 +219,7 @@ class AdsApiState(GoogleApi):
     def switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
-        self.google.across_apis = bool(self.switches["ads_api_cross_dedup"])
+        self.google.book.across_apis = bool(self.switches["ads_api_cross_dedup"])
 
     def enhanced_conversions(self, account: GoogleAccount) -> str:
         """Return the account's setting of enhanced conversions for leads, as a position of `ads_api_enhanced`."""

@@ -1,5 +1,6 @@
 """The Data Manager API: its methods, switches and quotas, and the requests it has accepted."""
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from itertools import repeat
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
+from google.protobuf import json_format  # type: ignore[import-untyped]  # the vendor ships no types
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from connectors.sandbox.google.data_manager.checks import (
@@ -24,17 +26,15 @@ from connectors.sandbox.google.data_manager.wire import (
     DestinationOutcome,
     RuleViolation,
     UnreadableIngestError,
-    as_json,
     click_ids,
     destination_status,
     digest,
-    from_json,
     identifiers,
     parse,
     refusal,
     unreadable,
 )
-from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleBook, GoogleClick, GooglePlatform
+from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleClick, GooglePlatform
 from connectors.sandbox.platform import STRICT, Positions, dumped, parsed
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
@@ -171,7 +171,7 @@ class DataManager(GoogleApi):
     def switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
-        self.google.zero_is_final = bool(self.switches["zero_is_final"])
+        self.google.book.zero_is_final = bool(self.switches["zero_is_final"])
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of every conversion in the book, by transaction id."""
@@ -204,7 +204,7 @@ class DataManager(GoogleApi):
         with self.lock:
             super().load(saved)
             self.google.clicks = parsed(dict[str, GoogleClick], saved["clicks"])
-            self.google.book = GoogleBook.load(saved["book"])
+            self.google.book.load(saved["book"])
             self._numbered = saved["numbered"]
             self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
@@ -300,11 +300,7 @@ class DataManager(GoogleApi):
                 where = {"customer": customer, "action": action_id, "request": taken.id}
                 self.note(taken.due, when="processing", reason=reason, transaction_id=event.transaction_id, **where)
             else:
-                self.google.book.accept(
-                    self._acceptance(event, taken, context, action_id),
-                    across=self.google.across_apis,
-                    zero_is_final=self.google.zero_is_final,
-                )
+                self.google.book.accept(self._acceptance(event, taken, context, action_id))
         return DestinationOutcome(records, dict(failed))
 
     def _acceptance(self, event: Any, taken: TakenRequest, context: EventContext, action_id: str) -> GoogleAcceptance:
@@ -361,8 +357,9 @@ class DataManager(GoogleApi):
 
 
 def _saved(taken: TakenRequest) -> dict[str, Any]:
-    return {**dumped(replace(taken, request=None)), "request": as_json(taken.request)}
+    return {**dumped(replace(taken, request=None)), "request": json_format.MessageToDict(taken.request)}
 
 
 def _restored(saved: Mapping[str, Any]) -> TakenRequest:
-    return replace(parsed(TakenRequest, {**saved, "request": None}), request=from_json(saved["request"]))
+    request = parse(json.dumps(saved["request"]).encode())
+    return replace(parsed(TakenRequest, {**saved, "request": None}), request=request)
