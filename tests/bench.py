@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.server import Server, WireRequest, WireResponse, json_response

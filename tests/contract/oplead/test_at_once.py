@@ -15,7 +15,7 @@ from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, Paginat
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId, UnreadableLead
 from connectors.sandbox.clock import VirtualClock
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server, json_response
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)

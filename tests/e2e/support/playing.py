@@ -20,7 +20,7 @@ from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.meta.sink import MetaSink
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi
-from connectors.sandbox.google.ads_api.wire import CallRefusal
+from connectors.sandbox.google.ads_api.state import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
