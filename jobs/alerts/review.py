@@ -13,13 +13,13 @@ from sqlmodel import Session
 
 from connectors.records import ClickIdKind
 from jobs.ledger import leads, queries, status_labels
-from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import Planned, hold_missing_values
 from jobs.rules.extraction import Extraction
-from jobs.rules.model import FEWEST_LEADS, ConsentAnswer
+from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason
-from jobs.rules.status_changes import DetectedRename
 from jobs.run_summary import Labels, Review
 from jobs.settings.compile import Rulebook
 
@@ -52,7 +52,7 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.meanings.keys())
-    tonight = [DetectedRename(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
+    tonight = [row for row in found if row.run == ledger.run]
     new = status_labels.take_unreported(
         session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
     )
@@ -112,7 +112,7 @@ def _unknown(session: Session, account: str, known: Collection[str]) -> list[tup
     return leads.labels(session, account, but={*known, *old})
 
 
-def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> Message:
+def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Mapping[str, str]) -> Message:
     before, after = (
         status_labels.as_oplead_writes(session, account, label) for label in (relabel.before, relabel.after)
     )
@@ -215,8 +215,8 @@ def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple
 
 
 def empty_fields(
-    newest: Sequence[SampledLead],
-    entered: Sequence[SampledLead],
+    newest: Sequence[LeadFacts],
+    entered: Sequence[LeadFacts],
     wanted: Extraction,
     never_seen: Collection[str] = (),
 ) -> Iterator[Anomaly]:

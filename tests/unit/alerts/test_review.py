@@ -15,11 +15,12 @@ from jobs.alerts.review import (
     stopped_clicks,
     stopped_tonight,
 )
-from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.reporting.sentences import sentence
 from jobs.rules.extraction import ConsentField, Extraction
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, MessageId, Reason
+from tests.builders import facts
 
 CONSENT, CLICK, GOES = Reason.CONSENT_MISSING, Reason.NO_CLICK_ID, None
 
@@ -111,7 +112,8 @@ def field(anomaly):
 
 def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
-    return SampledLead(consent, personal, {} if channel is None else {"channel": channel}, frozenset(amounts))
+    where = {} if channel is None else {"channel": channel}
+    return facts(ad_user_data=consent, ad_personalization=personal, where=where, amounts=dict.fromkeys(amounts))
 
 
 @pytest.mark.parametrize(
