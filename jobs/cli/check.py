@@ -11,7 +11,7 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
-from jobs.cli.exits import Exit, Failure, worst
+from jobs.cli.exits import Exit, UsageError, worst
 from jobs.cli.output import open_visible_clock, print_json, say
 from jobs.cli.session import starts_of
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
@@ -142,15 +142,17 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
     """
     checked_files = []
     for opened in open_accounts(files):
-        if isinstance(opened.found, Failure):
-            problems = opened.found.message.splitlines()
+        try:
+            valid = opened.valid
+        except UsageError as error:
+            problems = str(error).splitlines()
             checked_files.append(CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems)))
             if json_wanted:
                 print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
             else:
                 say(*problems)
             continue
-        checked = check_account(opened.file, opened.found, live=live)
+        checked = check_account(opened.file, valid, live=live)
         checked_files.append(checked.summary)
         if json_wanted:
             _print_json(checked)

@@ -1,5 +1,6 @@
 """Exit codes, and the one-sentence message for each failure."""
 
+import re
 import signal
 import traceback
 from collections.abc import Iterable
@@ -96,9 +97,5 @@ def places(error: BaseException) -> tuple[str, ...]:
 
 def _short(file: str) -> str:
     """Return a file's path relative to `site-packages` or the project."""
-    parts = Path(file).parts
-    root = next((index for index, part in enumerate(parts) if part == "site-packages"), None)
-    if root is not None:
-        return "/".join(parts[root + 1 :])
-    known = [index for index, part in enumerate(parts) if part in ("jobs", "connectors")]
-    return "/".join(parts[known[-1] :]) if known else parts[-1]
+    known = re.search(r"/site-packages/(.*)", file) or re.search(r".*/((jobs|connectors)/.*)", file)
+    return known[1] if known else Path(file).name

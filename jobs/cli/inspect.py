@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
-from jobs.cli.accounts import heading_of, load_account
+from jobs.cli.accounts import heading_of, open_account
 from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
@@ -39,7 +39,7 @@ from jobs.wiring import rules_alone
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
-    settings = load_account(file, secrets=False)
+    settings = open_account(file, secrets=False).settings
     account = settings.account
     with looking(settings) as look:
         session, run, book = look.session, queries.last_run(look.session, account), rules_alone(settings)
@@ -76,7 +76,7 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     Raises:
         UsageError: there is no such state or reason.
     """
-    settings = load_account(file, secrets=False)
+    settings = open_account(file, secrets=False).settings
     with looking(settings) as look:
         kinds = _kinds(settings, look)
         meant = {kind for kind in kinds if name.strip().casefold() in names_of(*kind)}
@@ -138,7 +138,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     Raises:
         UsageError: no such lead has been read.
     """
-    settings = load_account(file, secrets=False)
+    settings = open_account(file, secrets=False).settings
     with looking(settings) as look:
         row = queries.lead(look.session, settings.account, lead_id)
         if row is None:

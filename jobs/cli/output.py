@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from types import FrameType
@@ -25,7 +25,7 @@ from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
 from jobs.cli.exits import Failure, failure_of, places, stopped_by
-from jobs.nightly import NightStep
+from jobs.nightly import Deps, NightStep
 from jobs.reporting import console
 from jobs.reporting.console import results
 
@@ -46,6 +46,11 @@ def say(*lines: str) -> None:
 def print_json(document: object) -> None:
     """Print results to stdout as JSON on one line."""
     results().out(console.line(document), highlight=False)
+
+
+def is_interactive() -> bool:
+    """Whether stdin and stdout are a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 class Redaction:
@@ -137,9 +142,8 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
 
 
 def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Put timestamp, level, event and account first."""
     first = ("timestamp", "level", "event", "account")
-    return {key: event[key] for key in (*(key for key in first if key in event), *event)}
+    return {**{key: event[key] for key in first if key in event}, **event}
 
 
 def _sentence(_logger: object, _method: str, event: MutableMapping[str, object]) -> str:
@@ -155,10 +159,14 @@ _log = structlog.stdlib.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Callbacks for a night's steps and for each page of leads."""
+    """Callbacks for a night's steps and for each page of leads; the default shows nothing."""
 
-    step: Callable[[NightStep], AbstractContextManager[object]]
-    page: Callable[[LeadPage], None]
+    step: Callable[[NightStep], AbstractContextManager[object]] = lambda _: nullcontext()
+    page: Callable[[LeadPage], None] = lambda _: None
+
+    def watch(self, deps: Deps) -> Deps:
+        """Return the dependencies with a lead source that reports each page."""
+        return replace(deps, source=WatchedSource(deps.source, self.page))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,23 +205,13 @@ def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
     """
     if not (alone and sys.stderr.isatty()):
-        yield Watcher(_logged, lambda _: None)
+        yield Watcher(_logged)
         return
-    columns = (
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[done]}"),
-        TimeElapsedColumn(),
-    )
+    description, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
+    columns = (SpinnerColumn(finished_text="✓"), description, BarColumn(bar_width=20), done, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bars = _Bars(progress, account)
         yield Watcher(bars.step, bars.page)
-
-
-def unwatched() -> Watcher:
-    """Return a watcher that shows nothing."""
-    return Watcher(lambda _: nullcontext(), lambda _: None)
 
 
 @contextmanager
@@ -268,15 +266,11 @@ class VisibleClock:
     def sleep_until(self, moment: datetime) -> None:
         """Sleep until a moment, showing a long wait."""
         left = moment - self.clock.now()
-        if left <= _SHORT:
+        if left <= _SHORT or not sys.stderr.isatty():
+            if left > _SHORT:
+                _log.warning(self._sentence(left))
             self.clock.sleep_until(moment)
-        elif sys.stderr.isatty():
-            self._count_down(moment, left)
-        else:
-            _log.warning(self._sentence(left))
-            self.clock.sleep_until(moment)
-
-    def _count_down(self, moment: datetime, left: timedelta) -> None:
+            return
         with Console(stderr=True).status(self._sentence(left)) as shown:
             # Bounded, as the machine's clock may be set back meanwhile.
             for _ in range(ceil(left / _SECOND)):

@@ -12,14 +12,13 @@ import structlog
 from sqlmodel import Session
 
 from connectors.errors import ConnectorError, Misconfigured
-from connectors.http import CancelToken
 from connectors.ports import Clock
 from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
-from jobs.cli.output import WatchedSource, Watcher
+from jobs.cli.output import Watcher
 from jobs.ledger import queries, starts
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
@@ -213,10 +212,10 @@ def do_night(
         expect_state(settings, first_run=options.first_run, others=options.others)
         sweep()
         with (
-            connect(settings, opened, cancel_token=_cancel_token(stop)) as (book, deps),
+            connect(settings, opened, cancel_token=stop.cancel_token if stop else go_on) as (book, deps),
             taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
-            seen = _seen(deps, watcher, options)
+            seen = replace(watcher.watch(deps), accept_volume=options.accept_volume)
             summary = run_night(ledger, book, seen, wait=options.wait, watch=watcher.step)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
@@ -234,10 +233,6 @@ def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
-def _cancel_token(stop: StopSignal | None) -> CancelToken:
-    return go_on if stop is None else stop.cancel_token
-
-
 def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
@@ -248,11 +243,12 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
     with (
         throwaway(state) as copy,
         open_clock(settings, stop) as clock,
-        connect(settings, clock, validate_only=validating, cancel_token=_cancel_token(stop)) as (book, deps),
+        connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token if stop else go_on) as opened,
         taken(settings, copy, options.mode, clock) as ledger,
     ):
-        trial = validate if validating else rehearse
-        summary = trial(ledger, book, _seen(deps, watcher, options), watch=watcher.step)
+        book, deps = opened
+        seen = replace(watcher.watch(deps), accept_volume=options.accept_volume)
+        summary = (validate if validating else rehearse)(ledger, book, seen, watch=watcher.step)
         now = clock.now()
         with ledger.reading() as session:
             standing = queries.tallies(session, ledger.account, now=now)
@@ -260,10 +256,6 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
     shown = [tally for tally in standing if tally.state in _STILL_OPEN]
     shown += [tally for tally in moved if tally.state in _CLOSED_TONIGHT]
     return Night(summary, now, queries.ordered(shown), options.mode)
-
-
-def _seen(deps: Deps, watcher: Watcher, options: RunOptions) -> Deps:
-    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_volume=options.accept_volume)
 
 
 def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:

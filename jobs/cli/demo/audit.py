@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from rich.console import Console
 
@@ -49,34 +50,32 @@ class AuditEntry:
     """How many times the platform counted it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The differences between the platforms' books and the ledger; tuples hold delivery keys."""
+class Finding(StrEnum):
+    """What the comparison of one delivery found, as printed after the number of such deliveries."""
 
-    alike: int
-    corrected: int
-    """How many of `alike` have an accepted correction."""
-    differing: tuple[str, ...]
-    missing_there: tuple[str, ...]
-    """Accepted in the ledger, missing from the platform."""
-    missing_here: tuple[str, ...]
-    """Counted by the platform, not accepted in the ledger."""
-    undecided: Mapping[str, int]
-    """Counts by reason of deliveries that are counted by the platform and `unconfirmed` in the ledger.
+    ALIKE = "counted by both, alike in key, target, time, value, currency, click id and the SHA-256 of the event"
+    CORRECTED = "of them corrected since: retracted, or given another value"
+    AT_ZERO = "set to zero and to a value again here; there they stay at zero, as Google's help says"
+    UNDECIDED = "counted there and `unconfirmed` here, where the ledger does not know: "
+    """Also if only the last correction is `unconfirmed` and explains the whole difference; followed by the reason."""
+    FLAGGED = (
+        "counted twice by Meta, and the ledger says of each that it may be: an answer was lost and it was sent again "
+        "(`in_doubt: resend`)"
+    )
+    DIFFERS = "differ"
+    MISSING_THERE = "are accepted here and unknown there"
+    MISSING_HERE = "were counted there and are not accepted here"
+    TWICE = "were counted twice, which the ledger does not know"
 
-    Includes those whose last correction is `unconfirmed` and explains the whole difference.
-    """
-    at_zero: int
-    """Set to zero, then to a value again, which Google ignores according to its help."""
-    flagged: int
-    """Counted more than once, and flagged in the ledger as possible duplicates."""
-    twice: int
-    """Counted more than once, and not flagged in the ledger."""
 
-    @property
-    def agree(self) -> bool:
-        """Whether there are no unexplained differences."""
-        return not (self.differing or self.missing_there or self.missing_here or self.twice)
+_WRONG = (Finding.DIFFERS, Finding.MISSING_THERE, Finding.MISSING_HERE, Finding.TWICE)
+Comparison = Counter[tuple[Finding, str]]
+"""How many deliveries there are of each finding and reason; the reason is empty unless `UNDECIDED`."""
+
+
+def agree(comparison: Comparison) -> bool:
+    """Whether there are no unexplained differences."""
+    return not any(comparison[finding, ""] for finding in _WRONG)
 
 
 def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
@@ -100,35 +99,41 @@ def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
 
 def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
     """Compare the platforms' counted conversions with the deliveries that were sent and their corrections."""
-    lines = list(book)
-    there = {line.key: line for line in lines}
     rows = {row.key: row for row in sent}
     made: defaultdict[str | None, list[Adjustment]] = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
         made[each.key].append(each)
-    accepted = {key: _entry(row, made[key]) for key, row in rows.items() if row.state == DeliveryState.ACCEPTED}
-    both = accepted.keys() & there.keys()
-    alike = {key for key in both if accepted[key] == there[key]}
-    # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
-    unconfirmed: dict[str, str] = {
-        key: outbox.why(row) for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and outbox.why(row)
-    }
-    undecided: dict[str, str] = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
-    undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made[key], there[key]))}
-    at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made[key], there[key])}
-    flagged = {key for key, row in rows.items() if row.may_count_twice}
-    repeated = [line.key for line in lines if line.times > 1]
-    return Comparison(
-        alike=len(alike),
-        corrected=sum(any(_is_accepted(each) for each in made[key]) for key in alike),
-        differing=tuple(sorted(both - alike - undecided.keys() - at_zero)),
-        missing_there=tuple(sorted(accepted.keys() - there.keys())),
-        missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed.keys())),
-        undecided=Counter(undecided[key] for key in sorted(undecided)),
-        at_zero=len(at_zero),
-        flagged=sum(key in flagged for key in repeated),
-        twice=sum(key not in flagged for key in repeated) + len(lines) - len(there),
-    )
+    found: Comparison = Counter({(finding, ""): 0 for finding in (Finding.ALIKE, *_WRONG)})
+    there: dict[str, AuditEntry] = {}
+    for line in book:
+        if line.times > 1:
+            is_flagged = line.key in rows and rows[line.key].may_count_twice
+            found[Finding.FLAGGED if is_flagged else Finding.TWICE, ""] += 1
+        found[Finding.TWICE, ""] += line.key in there
+        there[line.key] = line
+    for key in sorted(rows.keys() | there.keys()):
+        found.update(_findings(rows.get(key), made[key], there.get(key)))
+    return found
+
+
+def _findings(
+    row: Delivery | None, made: Sequence[Adjustment], there: AuditEntry | None
+) -> Iterator[tuple[Finding, str]]:
+    if row is not None and row.state == DeliveryState.ACCEPTED:
+        if there is None:
+            yield Finding.MISSING_THERE, ""
+        elif (here := _entry(row, made)) == there:
+            yield Finding.ALIKE, ""
+            if any(map(_is_accepted, made)):
+                yield Finding.CORRECTED, ""
+        elif why := _given_up(row, made, there):
+            yield Finding.UNDECIDED, why
+        else:
+            yield Finding.AT_ZERO if _stays_at_zero(here, made, there) else Finding.DIFFERS, ""
+    elif there is not None:
+        # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
+        why = outbox.why(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
+        yield (Finding.UNDECIDED, why) if why else (Finding.MISSING_HERE, "")
 
 
 def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> str | None:
@@ -199,37 +204,16 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
         say(*(f"  {next_command(stage.settings, command)}" for command in commands))
     else:
         say(f"  {typed()} demo --keep demo        the same again, and it stays in ./demo")
-    return comparison.agree
+    return agree(comparison)
 
 
-def _print_comparison(console: Console, found: Comparison) -> None:
+def _print_comparison(console: Console, comparison: Comparison) -> None:
     console.print("\n[bold]The platforms' books against the ledger[/bold], delivery by delivery")
-    say(
-        f"  {number(found.alike)} counted by both, alike in key, target, time, value, currency, click id and the "
-        "SHA-256 of the event"
-    )
-    if found.corrected:
-        say(f"  {number(found.corrected)} of them corrected since: retracted, or given another value")
-    if found.at_zero:
-        say(
-            f"  {number(found.at_zero)} set to zero and to a value again here; there they stay at zero, as Google's "
-            "help says"
-        )
-    for why, count in found.undecided.items():
-        say(f"  {number(count)} counted there and `unconfirmed` here, where the ledger does not know: {why}")
-    if found.flagged:
-        say(
-            f"  {number(found.flagged)} counted twice by Meta, and the ledger says of each that it may be: an answer "
-            "was lost and it was sent again (`in_doubt: resend`)"
-        )
-    for count, what in (
-        (len(found.differing), "differ"),
-        (len(found.missing_there), "are accepted here and unknown there"),
-        (len(found.missing_here), "were counted there and are not accepted here"),
-        (found.twice, "were counted twice, which the ledger does not know"),
-    ):
-        console.print(f"  {number(count)} {what}", style="bold red" if count else None)
-    verdict, color = ("agree", "green") if found.agree else ("differ", "red")
+    order = list(Finding)
+    for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
+        style = "bold red" if count and finding in _WRONG else None
+        console.print(f"  {number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)
+    verdict, color = ("agree", "green") if agree(comparison) else ("differ", "red")
     console.print(f"[bold {color}]The books {verdict}.[/bold {color}]")
 
 

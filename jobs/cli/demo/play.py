@@ -15,11 +15,11 @@ from connectors.records import DestinationId, LeadId
 from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
 from connectors.text import counted, number
-from jobs.cli.accounts import load_account
+from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
 from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import unwatched
+from jobs.cli.output import Watcher
 from jobs.cli.session import RunOptions, do_night, looking
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
@@ -61,7 +61,7 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
         nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
         staged(Path(folder), cast, google_transport) as stage,
     ):
-        show = _Show(stage, load_account(stage.settings, stage.environ), results())
+        show = _Show(stage, open_account(stage.settings, stage.environ).settings, results())
         show.introduce(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
@@ -111,7 +111,7 @@ class _Show:
 
     def play_once_more(self) -> bool:
         """Run again at once with nothing new to do, and return whether nothing was sent."""
-        night = do_night(self.settings, unwatched(), RunOptions())
+        night = do_night(self.settings, Watcher(), RunOptions())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
         sent = "nothing, as it should be" if requests == 0 else f"{counted(requests, 'request')}, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
@@ -125,7 +125,7 @@ class _Show:
             trouble.begin(self)
         else:
             trouble = None
-        night = do_night(self.settings, unwatched(), RunOptions(wait=_WAIT, first_run=played == 0))
+        night = do_night(self.settings, Watcher(), RunOptions(wait=_WAIT, first_run=played == 0))
         sandbox.oauth.switch("refuse_tokens", False)
         sandbox.data_manager.switch("record_indices", True)
         sandbox.faults.clear()

@@ -192,12 +192,14 @@ class Question:
             raise ValueError(f"write {' or '.join(self.choices)}")
         return None if self.optional and text in ("", NONE) else self.read(text)
 
-    def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
+    def reader(
+        self, stage: str, others: Mapping[str, Any], parse: Callable[[str], Any] | None = None
+    ) -> Callable[[str], Any]:
         """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
         from jobs.rules.model import normalise_label  # noqa: PLC0415
 
         def read(text: str) -> Any:
-            answer = self.answer(text)
+            answer = (parse or self.answer)(text)
             taken = {normalise_label(one): name for name in others for one in _several(others[name])}
             for one in _several(answer):
                 if taken.get(normalise_label(one), stage) != stage:
