@@ -332,7 +332,7 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.approved_send import Approval, BackfillOptions, backfill_account  # noqa: PLC0415
+    from jobs.cli.approved_send import Approval, Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
@@ -340,8 +340,16 @@ def backfill(
         raise typer.BadParameter("--from is after --to")
     if assume_time and first is None:
         raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
-    options = BackfillOptions(first, last, conversion, destination, assume_time is not None, already_sent)
-    return backfill_account(config, options, Approval(yes, dry_run, json))
+    chosen = partial(
+        Backfill,
+        first=first,
+        last=last,
+        conversion=conversion,
+        destination=destination,
+        assume_time=assume_time is not None,
+        already_sent=already_sent,
+    )
+    return send_approved(config, Approval(yes, dry_run, json), chosen)
 
 
 @_command(EXIT_CODES)
@@ -359,10 +367,11 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.approved_send import Approval, retry_account  # noqa: PLC0415
+    from jobs.cli.approved_send import Approval, Retry, send_approved  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
-    return retry_account(config, Refusals(code, destination, conversion), Approval(yes, dry_run, json))
+    refused = partial(Retry, refusals=Refusals(code, destination, conversion))
+    return send_approved(config, Approval(yes, dry_run, json), refused)
 
 
 @_command()

@@ -5,15 +5,13 @@ import select
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 import structlog
 from rich.console import Console
@@ -145,26 +143,32 @@ class _Send(ABC):
         with ledger.reading() as session:
             return queries.tallies(session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run)
 
-    def unsent(self, document: Mapping[str, object], summary: RunSummary, code: int = Exit.DONE) -> int:
-        """Report that nothing was sent."""
-        return self._reported(document, sending_json(summary, (), code), code, approved=False)
-
     def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool) -> int:
         """Report what was sent."""
-        tallies, code = self.standing(ledger), summary.exit_code
+        tallies = self.standing(ledger)
         print_sent(self.console, heading_of(self.settings), summary, tallies)
-        return self._reported(document, sending_json(summary, tallies, code), code, approved=approved)
+        return self.ended(document, summary, summary.exit_code, tallies, approved=approved)
 
-    def _reported(
-        self, document: Mapping[str, object], sending: Mapping[str, object], code: int, *, approved: bool
+    def ended(
+        self,
+        document: Mapping[str, object],
+        summary: RunSummary,
+        code: int = Exit.DONE,
+        tallies: Sequence[StateCount] = (),
+        *,
+        approved: bool = False,
     ) -> int:
+        """Print the report if it is JSON, and return the exit code."""
         if self.approval.json:
             head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": approved}
-            print_json({**head, **document, **sending})
+            print_json({**head, **document, **sending_json(summary, tallies, code)})
         return code
 
 
-def _run(file: Path, approval: Approval, make: Callable[[Settings, Approval, Rulebook, Deps, Console], _Send]) -> int:
+def send_approved(
+    file: Path, approval: Approval, make: Callable[[Settings, Approval, Rulebook, Deps, Console], _Send]
+) -> int:
+    """Make a `Backfill` or a `Retry` of an account, run it, and return the exit code."""
     with at_work() as (stop, redaction):
         approval.expect_somebody()
         account, console = open_account(file), results()
@@ -181,19 +185,15 @@ def _run(file: Path, approval: Approval, make: Callable[[Settings, Approval, Rul
 # ── retry ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def retry_account(file: Path, refusals: Refusals, approval: Approval) -> int:
-    """Show what was rejected, ask, send it again, and return the exit code."""
-    return _run(file, approval, partial(_Retry, refusals=refusals))
-
-
-@dataclass(slots=True)
-class _Retry(_Send):
-    """One retry for one account."""
+@dataclass(slots=True, kw_only=True)
+class Retry(_Send):
+    """Shows what was rejected, asks, and sends it again, for one account."""
 
     refusals: Refusals
     command = "retry"
 
     def do(self, ledger: Ledger) -> int:
+        """Look, ask, read each lead again and send."""
         book, deps, refusals = self.book, self.deps, self.refusals
         self.expect_names(refusals.conversion, refusals.destination)
         summary = begin(ledger, book, deps)
@@ -204,16 +204,16 @@ class _Retry(_Send):
         if self.approval.dry_run:
             self.say(_UNCHANGED)
         if self.approval.dry_run or not chosen.count:
-            return self.unsent(document, summary)
+            return self.ended(document, summary)
         both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
         named = " and ".join(counted(count, what) for count, what in both if count)
         if not self.approval.agrees(f"Send {named} again?", deps.cancel_token):
             self.say(_UNSENT)
             return Exit.DONE
-        with watching(self.settings.account) as watcher:
-            with watcher.step(NightStep.PULL):
+        with watching(self.settings.account) as watch:
+            with watch(NightStep.PULL, summary):
                 requeued = requeue.requeue(ledger, book, deps, chosen, summary)
-            requeue.send(ledger, book, deps, summary, watcher.step)
+            requeue.send(ledger, book, deps, summary, watch)
         code = self.sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
             self.say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
@@ -233,61 +233,45 @@ def _expect_code(ledger: Ledger, code: str | None) -> None:
 # ── backfill ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class BackfillOptions:
-    """The options of `backfill`."""
+@dataclass(slots=True, kw_only=True)
+class Backfill(_Send):
+    """Shows what would be sent, asks, and sends it, for one account."""
 
-    first: date | None = None
-    last: date | None = None
-    conversion: str | None = None
-    destination: str | None = None
-    assume_time: bool = False
-    already_sent: Path | None = None
-
-    def request(self, zone: ZoneInfo) -> BackfillRequest | None:
-        """Return the requested period, both days inclusive."""
-        if self.first is None or self.last is None:
-            return None
-        start, end = (
-            datetime.combine(day, time_of_day(), zone).astimezone(UTC)
-            for day in (self.first, self.last + timedelta(days=1))
-        )
-        return BackfillRequest(start, end, self.conversion, self.destination, self.assume_time)
-
-
-def backfill_account(file: Path, options: BackfillOptions, approval: Approval) -> int:
-    """Show what would be sent, ask, send it, and return the exit code."""
-    return _run(file, approval, partial(_Backfill, options=options))
-
-
-@dataclass(slots=True)
-class _Backfill(_Send):
-    """One backfill for one account."""
-
-    options: BackfillOptions
-    already_sent: list[AlreadySent] | None = field(init=False)
-    request: BackfillRequest | None = field(init=False)
+    first: date | None
+    last: date | None
+    conversion: str | None
+    destination: str | None
+    assume_time: bool
+    already_sent: Path | None
+    listed: list[AlreadySent] | None = field(default=None, init=False)
+    request: BackfillRequest | None = field(default=None, init=False)
+    """The requested period, both days inclusive; None if only a file is given."""
     command = "backfill"
 
     def __post_init__(self) -> None:
-        options, now, zone = self.options, self.deps.clock.now(), self.settings.zone
-        self.already_sent = None if options.already_sent is None else list(listed_in(options.already_sent))
-        self.request = options.request(zone)
-        self.expect_names(options.conversion, options.destination)
+        now, zone = self.deps.clock.now(), self.settings.zone
+        if self.already_sent is not None:
+            self.listed = list(listed_in(self.already_sent))
+        if self.first is not None and self.last is not None:
+            days = (self.first, self.last + timedelta(days=1))
+            start, end = (datetime.combine(day, time_of_day(), zone).astimezone(UTC) for day in days)
+            self.request = BackfillRequest(start, end, self.conversion, self.destination, self.assume_time)
+        self.expect_names(self.conversion, self.destination)
         if self.request is not None and self.request.start > now:
             raise UsageError(
-                f"--from {options.first} is in the future, where nothing has happened yet; write a day up to "
+                f"--from {self.first} is in the future, where nothing has happened yet; write a day up to "
                 f"{now.astimezone(zone).date()}. What happens from now on goes out with the nights"
             )
         known = {route.conversion for route in self.book.routes}
-        listed = {one.conversion for one in self.already_sent or () if one.conversion}
+        listed = {one.conversion for one in self.listed or () if one.conversion}
         if unknown := sorted(listed - known):
             raise UsageError(
-                f"{options.already_sent}: no conversion is called {', '.join(map(repr, unknown))}; "
+                f"{self.already_sent}: no conversion is called {', '.join(map(repr, unknown))}; "
                 f"the settings have {', '.join(sorted(known))}"
             )
 
     def do(self, ledger: Ledger) -> int:
+        """Read, preview, ask and send."""
         deps, summary = self.deps, self._read(ledger)
         if not summary.pulled.complete:
             return self._broken_off(summary)
@@ -296,7 +280,7 @@ class _Backfill(_Send):
         print_preview(self.console, heading_of(self.settings), preview)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
-            return self.unsent(self._document(preview), summary)
+            return self.ended(self._document(preview), summary)
         question = preview.question
         if question is not None:
             if not self.approval.agrees(question, deps.cancel_token):
@@ -305,8 +289,8 @@ class _Backfill(_Send):
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
-        with watching(self.settings.account) as watcher:
-            requeue.send(ledger, self.book, deps, summary, watcher.step)
+        with watching(self.settings.account) as watch:
+            requeue.send(ledger, self.book, deps, summary, watch)
         return self.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
@@ -317,18 +301,18 @@ class _Backfill(_Send):
             requeue.judge(ledger, book, deps)
             summary.pulled.complete = True
             return summary
-        with watching(self.settings.account) as watcher, watcher.step(NightStep.PULL):
-            requeue.read(ledger, book, watcher.watch(deps), self.request, summary)
+        with watching(self.settings.account) as watch, watch(NightStep.PULL, summary):
+            requeue.read(ledger, book, deps, self.request, summary)
         self.console.print(facts(read_lines(summary)))
         self.console.print()
         return summary
 
     def _apply(self, ledger: Ledger) -> Preview:
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
-        options, now, settled = self.options, self.deps.clock.now(), None
-        if self.already_sent is not None:
+        now, settled = self.deps.clock.now(), None
+        if self.listed is not None:
             settled = requeue.settle_already_sent(
-                ledger, self.already_sent, conversion=options.conversion, destination=options.destination, now=now
+                ledger, self.listed, conversion=self.conversion, destination=self.destination, now=now
             )
         if self.request is None:
             return Preview(already_sent=settled)
@@ -340,7 +324,7 @@ class _Backfill(_Send):
         if not summary.source_stopped:
             self.say("Time or requests are used up before all leads were read.")
         self.say(f"{_UNSENT} Type the same again: reading goes on where it stopped.")
-        return self.unsent(
+        return self.ended(
             self._document(Preview()), summary, Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
         )
 

@@ -4,9 +4,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from types import FrameType
@@ -16,18 +16,18 @@ import structlog
 import typer
 from pydantic import AnyUrl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from structlog.typing import EventDict, Processor
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, LeadSource
-from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
+from connectors.ports import Clock
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
 from jobs.cli.exits import Failure, failure_of, places, stopped_by
-from jobs.nightly import Deps, NightStep
+from jobs.nightly import NightStep, Watch
 from jobs.reporting import console
 from jobs.reporting.console import results
+from jobs.run_summary import RunSummary
 
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
@@ -157,93 +157,46 @@ def _sentence(_logger: object, _method: str, event: MutableMapping[str, object])
 _log = structlog.stdlib.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """Callbacks for a night's steps and for each page of leads; the default shows nothing."""
-
-    step: Callable[[NightStep], AbstractContextManager[object]] = lambda _: nullcontext()
-    page: Callable[[LeadPage], None] = lambda _: None
-
-    def watch(self, deps: Deps) -> Deps:
-        """Return the dependencies with a lead source that reports each page."""
-        return replace(deps, source=WatchedSource(deps.source, self.page))
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedSource:
-    """A lead source that reports each page to a callback."""
-
-    source: LeadSource
-    page: Callable[[LeadPage], None]
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the wrapped source is spent."""
-        return self.source.is_spent
-
-    def fetch_changes(
-        self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
-    ) -> Iterator[LeadPage]:
-        """Yield the source's pages, reporting each one first."""
-        for page in self.source.fetch_changes(since, resume=resume, is_known=is_known):
-            self.page(page)
-            yield page
-
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Return the source's leads."""
-        return self.source.fetch_each(ids)
-
-    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """Return the source's latest leads."""
-        return self.source.fetch_latest(count)
-
-
 @contextmanager
-def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
+def watching(account: str, *, alone: bool = True) -> Iterator[Watch]:
     """Show one account's progress: transient bars at a terminal, otherwise log lines.
 
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
     """
     if not (alone and sys.stderr.isatty()):
-        yield Watcher(_logged)
+        yield _logged
         return
-    description, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
-    columns = (SpinnerColumn(finished_text="✓"), description, BarColumn(bar_width=20), done, TimeElapsedColumn())
+    name, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
+    columns = (SpinnerColumn(finished_text="✓"), name, BarColumn(bar_width=20), done, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bars = _Bars(progress, account)
-        yield Watcher(bars.step, bars.page)
+
+        @contextmanager
+        def bar(step: NightStep, summary: RunSummary) -> Iterator[None]:
+            # The total is unknown until the step ends, so the bar pulses.
+            shown = _LeadCount(summary) if step is NightStep.PULL else ""
+            task = progress.add_task(f"{account}: {step.value}", total=None, done=shown)
+            yield
+            progress.update(task, total=1, completed=1)
+
+        yield bar
+
+
+@dataclass(frozen=True, slots=True)
+class _LeadCount:
+    """How many leads have been read so far, as text."""
+
+    summary: RunSummary
+
+    def __str__(self) -> str:
+        return counted(self.summary.pulled.seen, "lead")
 
 
 @contextmanager
-def _logged(step: NightStep) -> Iterator[None]:
+def _logged(step: NightStep, _summary: RunSummary) -> Iterator[None]:
     began = time.monotonic()
     _log.info("step began", step=step.value)
     yield
     _log.info("step ended", step=step.value, seconds=round(time.monotonic() - began, 1))
-
-
-@dataclass(slots=True)
-class _Bars:
-    """Progress bars, one a step."""
-
-    progress: Progress
-    account: str
-    current: TaskID | None = None
-    leads: int = 0
-
-    @contextmanager
-    def step(self, step: NightStep) -> Iterator[None]:
-        """Show a bar while the step runs, then mark it finished."""
-        # The total is unknown until the step ends, so the bar pulses.
-        self.current = self.progress.add_task(f"{self.account}: {step.value}", total=None, done="")
-        yield
-        self.progress.update(self.current, total=1, completed=1)
-
-    def page(self, page: LeadPage) -> None:
-        """Add a page's leads to the bar's count."""
-        self.leads += len(page.leads) + len(page.unchanged)
-        if self.current is not None:
-            self.progress.update(self.current, done=counted(self.leads, "lead"))
 
 
 _SHORT = timedelta(seconds=2)

@@ -18,7 +18,7 @@ from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
 from jobs.cli.accounts import AccountFile, clash_of, files_of, heading_of, open_account, open_accounts, state_of
 from jobs.cli.exits import Exit, UsageError, failure_of, stopped_by, worst
-from jobs.cli.output import Redaction, Watcher, at_work, print_json, report, say, watching
+from jobs.cli.output import Redaction, at_work, print_json, report, say, watching
 from jobs.cli.session import (
     RunOptions,
     ask_for_outcomes,
@@ -30,6 +30,7 @@ from jobs.cli.session import (
 )
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
+from jobs.nightly import Watch
 from jobs.reporting.console import AccountHeading, day_and_time, results
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
@@ -88,9 +89,9 @@ def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool)
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
-        with watching(settings.account, alone=alone) as watcher:
+        with watching(settings.account, alone=alone) as watch:
             play = do_night if options.mode is Mode.RUN else try_night
-            night = play(settings, watcher, options, stop=stop)
+            night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
     return Ended(settings.account, night.summary.exit_code, night, heading_of(settings))
@@ -233,13 +234,13 @@ class _ServedAccount:
             today = clock.now().astimezone(settings.zone).date()
             runs.expect_undone(session, settings.account, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
 
-        def do(watcher: Watcher) -> Night:
+        def do(watch: Watch) -> Night:
             if if_missed:
                 _log.info("looking for a missed night", night=night.isoformat())
             options = RunOptions(first_run=self._makes_state(), others=self._shared.names)
             try:
                 return do_night(
-                    settings, watcher, options, stop=self._shared.stop, clock=clock, night=night, unless=unless
+                    settings, options, watch=watch, stop=self._shared.stop, clock=clock, night=night, unless=unless
                 )
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
@@ -251,16 +252,16 @@ class _ServedAccount:
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
         return self._outcome(
-            lambda watcher: ask_for_outcomes(self.account.settings, watcher, clock, stop=self._shared.stop)
+            lambda watch: ask_for_outcomes(self.account.settings, clock, watch=watch, stop=self._shared.stop)
         )
 
-    def _outcome(self, do: Callable[[Watcher], Night]) -> TaskOutcome:
+    def _outcome(self, do: Callable[[Watch], Night]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next."""
         settings = self.account.settings
         with self._bound():
             try:
-                with watching(settings.account, alone=False) as watcher:
-                    night = do(watcher)
+                with watching(settings.account, alone=False) as watch:
+                    night = do(watch)
                 log_night(night)
                 with self._shared.printing:
                     _print_night(night, heading_of(settings), json_wanted=self._shared.json_wanted)

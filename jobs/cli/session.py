@@ -18,13 +18,12 @@ from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
-from jobs.cli.output import Watcher
 from jobs.ledger import queries, starts
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import NeighbouringLedger, UnreadableLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, rehearse, run_night, validate
+from jobs.nightly import Deps, Watch, rehearse, run_night, unwatched, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
@@ -189,9 +188,9 @@ class RunOptions:
 
 def do_night(
     settings: Settings,
-    watcher: Watcher,
     options: RunOptions,
     *,
+    watch: Watch = unwatched,
     stop: StopSignal | None = None,
     clock: Clock | None = None,
     night: date | None = None,
@@ -201,8 +200,8 @@ def do_night(
 
     Args:
         settings: the account.
-        watcher: shows the steps and pages.
         options: the night's options.
+        watch: shows the steps.
         stop: checked before each request and each intent.
         clock: the account's clock; None opens it.
         night: the date of the night; the default is the local date on which it begins.
@@ -215,25 +214,25 @@ def do_night(
             connect(settings, opened, cancel_token=stop.cancel_token if stop else go_on) as (book, deps),
             taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
-            seen = replace(watcher.watch(deps), accept_volume=options.accept_volume)
-            summary = run_night(ledger, book, seen, wait=options.wait, watch=watcher.step)
+            night_deps = replace(deps, accept_volume=options.accept_volume)
+            summary = run_night(ledger, book, night_deps, wait=options.wait, watch=watch)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
         return done
 
 
-def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop: StopSignal) -> Night:
+def ask_for_outcomes(settings: Settings, clock: Clock, *, watch: Watch, stop: StopSignal) -> Night:
     """Ask for outcomes and send what is due, without reading leads; recorded as its own run, not as a night."""
     with (
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         taken(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
-        summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
+        summary = run_night(ledger, book, deps, reading=False, watch=watch)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
-def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
+def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
     state = state_of(settings)
@@ -243,12 +242,11 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
     with (
         throwaway(state) as copy,
         open_clock(settings, stop) as clock,
-        connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token if stop else go_on) as opened,
+        connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
         taken(settings, copy, options.mode, clock) as ledger,
     ):
-        book, deps = opened
-        seen = replace(watcher.watch(deps), accept_volume=options.accept_volume)
-        summary = (validate if validating else rehearse)(ledger, book, seen, watch=watcher.step)
+        night_deps = replace(deps, accept_volume=options.accept_volume)
+        summary = (validate if validating else rehearse)(ledger, book, night_deps, watch=watch)
         now = clock.now()
         with ledger.reading() as session:
             standing = queries.tallies(session, ledger.account, now=now)
