@@ -237,31 +237,32 @@ def _expect_code(ledger: Ledger, code: str | None) -> None:
 class Backfill(_Send):
     """Shows what would be sent, asks, and sends it, for one account."""
 
-    first: date | None
-    last: date | None
+    days: tuple[date, date] | None
+    """The first and the last day; None if only a file is given."""
     conversion: str | None
     destination: str | None
     assume_time: bool
     already_sent: Path | None
     listed: list[AlreadySent] | None = field(default=None, init=False)
     request: BackfillRequest | None = field(default=None, init=False)
-    """The requested period, both days inclusive; None if only a file is given."""
     command = "backfill"
 
     def __post_init__(self) -> None:
         now, zone = self.deps.clock.now(), self.settings.zone
         if self.already_sent is not None:
             self.listed = list(listed_in(self.already_sent))
-        if self.first is not None and self.last is not None:
-            days = (self.first, self.last + timedelta(days=1))
-            start, end = (datetime.combine(day, time_of_day(), zone).astimezone(UTC) for day in days)
-            self.request = BackfillRequest(start, end, self.conversion, self.destination, self.assume_time)
         self.expect_names(self.conversion, self.destination)
-        if self.request is not None and self.request.start > now:
-            raise UsageError(
-                f"--from {self.first} is in the future, where nothing has happened yet; write a day up to "
-                f"{now.astimezone(zone).date()}. What happens from now on goes out with the nights"
+        if self.days is not None:
+            first, last = self.days
+            start, end = (
+                datetime.combine(day, time_of_day(), zone).astimezone(UTC) for day in (first, last + timedelta(days=1))
             )
+            if start > now:
+                raise UsageError(
+                    f"--from {first} is in the future, where nothing has happened yet; write a day up to "
+                    f"{now.astimezone(zone).date()}. What happens from now on goes out with the nights"
+                )
+            self.request = BackfillRequest(start, end, self.conversion, self.destination, self.assume_time)
         known = {route.conversion for route in self.book.routes}
         listed = {one.conversion for one in self.listed or () if one.conversion}
         if unknown := sorted(listed - known):

@@ -13,8 +13,10 @@ from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
 from jobs.cli.exits import Exit, UsageError, worst
 from jobs.cli.output import open_visible_clock, print_json, say
-from jobs.cli.session import starts_of
+from jobs.cli.session import reading_state
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
+from jobs.ledger import starts
+from jobs.ledger.database import LedgerError
 from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     CheckedFile,
@@ -169,7 +171,10 @@ def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
     if starts_in(settings):
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += future_notes(file, settings, clock.now())
-    checked = Checked(file, settings, sorted(notes), starts_of(settings))
+    begun: dict[tuple[str, str], datetime] = {}
+    with suppress(LedgerError), reading_state(settings) as session:  # none yet, or a run reports that it is unreadable
+        begun = {route: start.conversion for route, start in starts.load(session, settings.account).items()}
+    checked = Checked(file, settings, sorted(notes), begun)
     return replace(checked, platforms=look_up(settings), oplead=_look_at_oplead(settings, file)) if live else checked
 
 

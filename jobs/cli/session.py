@@ -1,7 +1,7 @@
 """Run one account from the command line: open its state, run the night, notify people, record the exit code."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -18,7 +18,7 @@ from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
-from jobs.ledger import queries, starts
+from jobs.ledger import queries
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import NeighbouringLedger, UnreadableLedger, neighbouring_ledgers
@@ -120,14 +120,6 @@ def looking(settings: Settings) -> Iterator[StateView]:
                 raise
             now = run.ended_at or run.started_at
         yield StateView(session, now)
-
-
-def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
-    """Return the start of each conversion at each destination, as settled by earlier runs; may be empty."""
-    # A missing state has no starts; a run reports an unreadable one.
-    with suppress(LedgerError), reading_state(settings) as session:
-        return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
-    return {}
 
 
 @contextmanager
@@ -303,21 +295,16 @@ def watched(settings: Settings) -> Iterator[list[int]]:
     try:
         yield codes
     except NightDoneError:
-        raise  # the run that did that night has pinged
-    except Exception as error:
-        _ping(settings, failure_of(error).exit_code)
         raise
-    for code in codes:
-        _ping(settings, code)
-
-
-def _ping(settings: Settings, code: int) -> None:
-    """Ping success for exit codes 0 and 1, failure for others; skip 75, as the run that holds the account pings."""
-    switch = ping_of(settings)
-    if switch is None or code == Exit.HELD:
-        return
-    if not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
-        _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
+    except Exception as error:
+        codes.append(failure_of(error).exit_code)
+        raise
+    finally:
+        # Another run pings for a night that it has done, and for the account that it holds.
+        switch = ping_of(settings)
+        for code in codes:
+            if switch and code != Exit.HELD and not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
+                _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
 
 
 def log_night(night: Night) -> None:

@@ -57,8 +57,9 @@ def write_first_settings(folder: Path, given: Answers, *, force: bool, yes: bool
             f"ignored_statuses: {', '.join(answers['ignored'])}. No stage has them, and they were seen on "
             f"{answers['looked_at']} only: look through them."
         )
-    code = _check(settings, variables(answers))
-    say("Next:", *_next_steps(settings, environment, variables(answers)))
+    needed = variables(answers)
+    code = _check(settings, needed)
+    say("Next:", *_next_steps(settings, environment, needed))
     return code
 
 
@@ -267,27 +268,21 @@ def environment_text(answers: Answers) -> str:
 
 def settings_text(answers: Answers) -> str:
     """Return the text of `pipeline.yaml`, with a comment wherever somebody may want another value."""
-    return "".join(f"{line}\n" for line in _lines(answers))
-
-
-def _lines(answers: Answers) -> Iterator[str]:
-    yield from _filled(_START, answers)
-    for shape in answers["left_out"]:
-        yield from _filled(_LEFT_OUT, {"shape": shape.strip("<>")})
-    yield from _filled(_MIDDLE, answers)
+    parts = [_filled(_START, answers)]
+    parts += [_filled(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
+    parts.append(_filled(_MIDDLE, answers))
     if answers["google_customer_id"]:
-        yield from _filled(_GOOGLE, answers)
+        parts.append(_filled(_GOOGLE, answers))
     if answers["meta_dataset_id"]:
-        yield from _filled(_META, answers | {"funnel": _funnel(answers["stage"])})
-    yield "conversions:"
-    for stage in CONVERSIONS:
-        if stage in answers["stage"]:
-            yield from _filled(_CONVERSION, _conversion(answers, stage))
+        parts.append(_filled(_META, answers | {"funnel": _funnel(answers["stage"])}))
+    parts.append(iter(["conversions:"]))
+    parts += [_filled(_CONVERSION, _conversion(answers, stage)) for stage in CONVERSIONS if stage in answers["stage"]]
+    return "".join(f"{line}\n" for part in parts for line in part)
 
 
 def _funnel(stages: Mapping[str, object]) -> str | None:
     """Return Meta's names for the stages, for the `funnel` key; None if `created` would be the only stage."""
-    names = [f"{name}: {STAGES[name].funnel_event}" for name in STAGES if name in stages and STAGES[name].funnel_event]
+    names = [f"{name}: {one.funnel_event}" for name, one in STAGES.items() if name in stages and one.funnel_event]
     return ", ".join(["created: lead_received", *names]) if names else None
 
 
