@@ -340,9 +340,14 @@ def backfill(
         raise typer.BadParameter("--from is after --to")
     if assume_time and first is None:
         raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
-    days = None if first is None or last is None else (first, last)
-    routes = {"conversion": conversion, "destination": destination}
-    chosen = partial(Backfill, days=days, assume_time=assume_time is not None, already_sent=already_sent, **routes)
+    chosen = partial(
+        Backfill,
+        days=None if first is None or last is None else (first, last),
+        conversion=conversion,
+        destination=destination,
+        assume_time=assume_time is not None,
+        already_sent=already_sent,
+    )
     return send_approved(config, Approval(yes, dry_run, json), chosen)
 
 
