@@ -21,8 +21,7 @@ from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs import requeue
 from jobs.cli.accounts import heading_of, open_account, state_of
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import at_work, is_interactive, print_json, watching
+from jobs.cli.output import Exit, UsageError, at_work, is_interactive, print_json, watching
 from jobs.cli.session import expect_state, taken
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue

@@ -11,8 +11,7 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
-from jobs.cli.exits import Exit, UsageError, worst
-from jobs.cli.output import open_visible_clock, print_json, say
+from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json, say, worst
 from jobs.cli.session import reading_state
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
@@ -134,14 +133,7 @@ class Checked:
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
-    """Print each file's problems, or its notes and assumptions, and return the worst exit code.
-
-    Args:
-        files: the settings files.
-        live: whether to ask the platforms too.
-        json_wanted: whether to print JSON.
-        verbose: whether to list findings without a problem too.
-    """
+    """Print each file's problems, or its notes, assumptions and findings, and return the worst exit code."""
     checked_files = []
     for opened in open_accounts(files):
         try:

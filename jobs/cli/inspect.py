@@ -7,8 +7,7 @@ from typing import Any
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.cli.accounts import heading_of, open_account
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import print_json
+from jobs.cli.output import Exit, UsageError, print_json
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from connectors.survey import Survey
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import open_visible_clock
+from jobs.cli.output import Exit, UsageError, open_visible_clock
 from jobs.reporting.console import results
 from jobs.reporting.survey_report import IGNORED, ProbeReport, print_report, report_json
 from jobs.rules.model import normalise_label

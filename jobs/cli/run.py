@@ -17,8 +17,19 @@ from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
 from jobs.cli.accounts import AccountFile, clash_of, files_of, heading_of, open_account, open_accounts, state_of
-from jobs.cli.exits import Exit, UsageError, failure_of, stopped_by, worst
-from jobs.cli.output import Redaction, at_work, print_json, report, say, watching
+from jobs.cli.output import (
+    Exit,
+    Redaction,
+    UsageError,
+    at_work,
+    failure_of,
+    print_json,
+    report,
+    say,
+    stopped_by,
+    watching,
+    worst,
+)
 from jobs.cli.session import (
     RunOptions,
     ask_for_outcomes,
@@ -115,13 +126,7 @@ def schedule_accounts(
     """Run every account's nights until a signal requests a stop, then return 0.
 
     One account's failure does not affect the others; if none of them can run, return their worst exit code at once.
-
-    Args:
-        paths: settings files, or folders of them.
-        at_once: how many accounts may run at the same time.
-        json_wanted: whether to print results as JSON.
-        first_run: whether the accounts have never run, so that their state is created.
-        health: a file touched regularly while the service is alive.
+    The file `health` is touched regularly while the service is alive.
     """
     with at_work() as (stop, redaction), suppress(StoppedBySignal):
         shared = _Shared(stop, redaction, json_wanted=json_wanted)

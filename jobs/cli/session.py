@@ -17,7 +17,7 @@ from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
-from jobs.cli.exits import Exit, failure_of
+from jobs.cli.output import Exit, failure_of
 from jobs.ledger import queries
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading

@@ -18,7 +18,7 @@ from connectors.text import counted, number
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
-from jobs.cli.exits import Exit, UsageError
+from jobs.cli.output import Exit, UsageError
 from jobs.cli.session import RunOptions, do_night, looking
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery

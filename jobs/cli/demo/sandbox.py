@@ -20,8 +20,7 @@ from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import say
+from jobs.cli.output import Exit, UsageError, say
 from jobs.ledger.runs import LeaseHeldError, exclusive
 from jobs.reporting.console import results, table
 

@@ -11,10 +11,9 @@ from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
 from connectors.text import counted
 from jobs.cli.demo.sandbox import typed
-from jobs.cli.exits import Exit, UsageError
 from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
-from jobs.cli.output import is_interactive, open_visible_clock, say
+from jobs.cli.output import Exit, UsageError, is_interactive, open_visible_clock, say
 from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
 from jobs.settings.load import OpleadSection, partial_settings

@@ -10,9 +10,8 @@ import typer
 
 from connectors.survey import FewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
-from jobs.cli.exits import UsageError
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
-from jobs.cli.output import say
+from jobs.cli.output import UsageError, say
 from jobs.reporting.console import times
 from jobs.rules.model import normalise_label
 from jobs.settings.problems import did_you_mean
