@@ -169,14 +169,12 @@ def run(
 
 
 def _span(text: str) -> timedelta:
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
-
-    from jobs.settings.types import Span  # noqa: PLC0415
+    from jobs.settings.types import Span, read_as  # noqa: PLC0415
 
     try:
-        return TypeAdapter(Span).validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter("write a length of time as 4h, 45m or 30s", param_hint="--wait") from None
+        return read_as(Span, text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--wait") from None
 
 
 @_command("Exit codes: 0 stopped as asked; 2 no account's nights can be run; 70 a bug.")
