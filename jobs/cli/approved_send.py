@@ -22,7 +22,7 @@ from connectors.text import counted, number
 from jobs import requeue
 from jobs.cli.accounts import heading_of, open_account, state_of
 from jobs.cli.output import Exit, UsageError, at_work, is_interactive, print_json, watching
-from jobs.cli.session import expect_state, taken
+from jobs.cli.session import expect_state, recorded_run
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.database import throwaway
@@ -110,7 +110,7 @@ class _Send(ABC):
             expect_state(self.settings)
         with (
             throwaway(path) if self.approval.dry_run else nullcontext(path) as state,
-            taken(self.settings, state, self.command, clock) as ledger,
+            recorded_run(self.settings, state, self.command, clock) as ledger,
         ):
             code = self.do(ledger)
             finish(ledger, code, now=clock.now())
@@ -275,7 +275,7 @@ class Backfill(_Send):
         deps, summary = self.deps, self._read(ledger)
         if not summary.pulled.complete:
             return self._broken_off(summary)
-        with throwaway(ledger.path) as copy, taken(self.settings, copy, self.command, deps.clock) as trial:
+        with throwaway(ledger.path) as copy, recorded_run(self.settings, copy, self.command, deps.clock) as trial:
             preview = self._apply(trial)
         print_preview(self.console, heading_of(self.settings), preview)
         if self.approval.dry_run:

@@ -102,7 +102,7 @@ class StateView:
 
 
 @contextmanager
-def looking(settings: Settings) -> Iterator[StateView]:
+def open_view(settings: Settings) -> Iterator[StateView]:
     """Open a view of the account's state as of now, or as of the last run's end if its sandbox clock is closed.
 
     Raises:
@@ -138,7 +138,7 @@ def reading_state(settings: Settings) -> Iterator[Session]:
 
 
 @contextmanager
-def taken(
+def recorded_run(
     settings: Settings,
     state: Path,
     command: str,
@@ -198,12 +198,12 @@ def do_night(
         night: the date of the night; the default is the local date on which it begins.
         unless: called once the account is held; if it raises, the run is not recorded.
     """
-    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, watched(settings) as codes:
+    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, pinging(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
         sweep()
         with (
             connect(settings, opened, cancel_token=stop.cancel_token if stop else go_on) as (book, deps),
-            taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
+            recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
             night_deps = replace(deps, accept_volume=options.accept_volume)
             summary = run_night(ledger, book, night_deps, wait=options.wait, watch=watch)
@@ -217,7 +217,7 @@ def ask_for_outcomes(settings: Settings, clock: Clock, *, watch: Watch, stop: St
     """Ask for outcomes and send what is due, without reading leads; recorded as its own run, not as a night."""
     with (
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
-        taken(settings, state_of(settings), RESOLVING, clock) as ledger,
+        recorded_run(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
         summary = run_night(ledger, book, deps, reading=False, watch=watch)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
@@ -234,7 +234,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
         throwaway(state) as copy,
         open_clock(settings, stop) as clock,
         connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
-        taken(settings, copy, options.mode, clock) as ledger,
+        recorded_run(settings, copy, options.mode, clock) as ledger,
     ):
         night_deps = replace(deps, accept_volume=options.accept_volume)
         summary = (validate if validating else rehearse)(ledger, book, night_deps, watch=watch)
@@ -288,7 +288,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
 
 
 @contextmanager
-def watched(settings: Settings) -> Iterator[list[int]]:
+def pinging(settings: Settings) -> Iterator[list[int]]:
     """Ping the dead man's switch with the block's outcome; the block appends its exit code to the yielded list."""
     codes: list[int] = []
     try:

@@ -12,10 +12,10 @@ from rich.console import Console
 from connectors.records import AdjustmentKind
 from connectors.text import number
 from jobs.cli.accounts import heading_of
-from jobs.cli.demo.sandbox import Stage, next_command, typed
+from jobs.cli.demo.sandbox import Stage, command_name, next_command
 from jobs.cli.inspect import explain
 from jobs.cli.output import say
-from jobs.cli.session import StateView, looking
+from jobs.cli.session import StateView, open_view
 from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.reporting.lead_report import print_explanation
@@ -185,25 +185,28 @@ def _to_the_second(moment: datetime) -> datetime:
 def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
     account = heading_of(settings)
-    with looking(settings) as look:
+    with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
-        print_states(console, account, queries.tallies(look.session, settings.account, now=look.now))
+        print_states(console, account, queries.tallies(view.session, settings.account, now=view.now))
         lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
-        sent = list(queries.sent(look.session, settings.account))
-        corrections = queries.corrections(look.session, settings.account)
+        sent = list(queries.sent(view.session, settings.account))
+        corrections = queries.corrections(view.session, settings.account)
         comparison = compare(counted_by_platform(lines), sent, corrections)
         _print_comparison(console, comparison)
-        lead = _interesting(look, settings, sent)
+        lead = _interesting(view, settings, sent)
         if lead is not None:
             console.print("\n[bold]One lead's story[/bold], as `oplead-sync explain` shows it")
-            print_explanation(console, account, explain(settings, look, lead))
+            print_explanation(console, account, explain(settings, view, lead))
     console.print("\n[bold]What to type next[/bold]")
     if kept:
-        say(f"  {typed()} sandbox --out {stage.sandbox.directory}", "and, while that is open, in another terminal:")
+        say(
+            f"  {command_name()} sandbox --out {stage.sandbox.directory}",
+            "and, while that is open, in another terminal:",
+        )
         commands = ("run", "status", f"explain {lead.id if lead else 'LEAD'}")
         say(*(f"  {next_command(stage.settings, command)}" for command in commands))
     else:
-        say(f"  {typed()} demo --keep demo        the same again, and it stays in ./demo")
+        say(f"  {command_name()} demo --keep demo        the same again, and it stays in ./demo")
     return agree(comparison)
 
 
@@ -217,13 +220,13 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     console.print(f"[bold {color}]The books {verdict}.[/bold {color}]")
 
 
-def _interesting(look: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
+def _interesting(view: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
     """Return the lead with the longest delivery history among those with an accepted delivery."""
     lengths: Counter[str] = Counter()
     accepted = set()
     for row in sent:
-        lengths[row.lead] += len(queries.history(look.session, row))
+        lengths[row.lead] += len(queries.history(view.session, row))
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: lengths[lead], default=None)
-    return None if longest is None else look.session.get(LeadRow, (settings.account, longest))
+    return None if longest is None else view.session.get(LeadRow, (settings.account, longest))

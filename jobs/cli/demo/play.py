@@ -19,7 +19,7 @@ from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
 from jobs.cli.output import Exit, UsageError
-from jobs.cli.session import RunOptions, do_night, looking
+from jobs.cli.session import RunOptions, do_night, open_view
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.reporting.console import facts, results
@@ -134,9 +134,9 @@ class _Show:
             self.console.print(facts([("└", trouble.story)]), style="yellow")
 
     def _left(self) -> int:
-        with looking(self.settings) as look:
+        with open_view(self.settings) as view:
             kinds = (Delivery, Adjustment)
-            return sum(outbox.open_or_awaited(look.session, self.settings.account, kind) for kind in kinds)
+            return sum(outbox.open_or_awaited(view.session, self.settings.account, kind) for kind in kinds)
 
     # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
 

@@ -172,10 +172,10 @@ def _first_settings(stage: Stage) -> str:
 
 
 def _with_environment(settings: Path) -> str:
-    return f"set -a; . {shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))}; {typed()}"
+    return f"set -a; . {shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))}; {command_name()}"
 
 
-def typed() -> str:
+def command_name() -> str:
     """Return how to type this command here: its path if the PATH finds another or none, else its name."""
     path = Path(sys.argv[0])
     is_elsewhere = path.name == NAME and shutil.which(NAME) != str(path)

@@ -10,7 +10,7 @@ from typing import Any
 from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
 from connectors.text import counted
-from jobs.cli.demo.sandbox import typed
+from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
 from jobs.cli.output import Exit, UsageError, is_interactive, open_visible_clock, say
@@ -135,7 +135,7 @@ def _check(file: Path, needed: Mapping[str, str], environ: Mapping[str, str] = o
 
 
 def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) -> Iterator[str]:
-    command, copied = typed(), environment.with_name(".env")
+    command, copied = command_name(), environment.with_name(".env")
     steps = {
         "probe": "what Oplead answers, what looks wrong, what to write",
         "check": "what is still missing, by line",
