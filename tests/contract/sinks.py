@@ -31,8 +31,8 @@ from connectors.records import (
     StillPending,
     Target,
 )
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from tests import fakes
 
 CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import functools
 import json
-import os
 from collections import defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.meta.sink import MetaSink
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi
-from connectors.sandbox.google.ads_api.wire import CallRefusal
+from connectors.sandbox.google.ads_api.state import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
@@ -204,7 +203,7 @@ def _run(settings, state):
     with (
         wiring.open_clock(settings) as clock,
         wiring.connect(settings, clock) as (book, deps),
-        held(quick.with_state(state), settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+        held(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(ledger, book, deps)
 
@@ -239,7 +238,7 @@ def _read_ledger(settings, state, result):
     """Take what the tests compare out of the ledger."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        held(state, settings.account, "test", pid=os.getpid(), now=after) as ledger,
+        held(state, settings.account, "test", now=after) as ledger,
         ledger.reading() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()

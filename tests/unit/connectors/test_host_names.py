@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -102,7 +103,7 @@ def client():
     """One that asks a host, at a clock of its own."""
     clock = StillClock()
     options = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"), base_url=HOST)
-    with OpleadClient(options, clock=clock, pacer=Pacer(clock, 90)) as made:
+    with closing(OpleadClient(options, clock=clock, pacer=Pacer(clock, 90))) as made:
         yield made, clock
 
 
