@@ -73,7 +73,6 @@ class MetaPlatform(Platform):
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now, SWITCHES, RLock())
         self._book = MetaBook()
-        self._throttled = 0
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
@@ -84,18 +83,6 @@ class MetaPlatform(Platform):
             except MetaRefusal as refusal:
                 answer = self._refuse(refusal)
             return warned(answer) if self.switches["meta_version_ends"] else answer
-
-    def switch(self, name: str, value: object) -> None:
-        """Set one switch; raise ValueError if it has no such position."""
-        super().switch(name, value)
-        if name == "meta_throttle_minutes":
-            self._throttled = 1 if value else 0
-
-    def throttle(self, minutes: int, count: int = 1) -> None:
-        """Throttle the next `count` uploads, each with this many minutes to wait."""
-        with self.lock:
-            self.switches["meta_throttle_minutes"] = minutes
-            self._throttled = count
 
     def book(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
@@ -110,14 +97,13 @@ class MetaPlatform(Platform):
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON."""
         with self.lock:
-            return {**super().dump(), "book": self._book.dump(), "throttled": self._throttled}
+            return {**super().dump(), "book": self._book.dump()}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
             self._book = MetaBook.load(saved["book"])
-            self._throttled = saved["throttled"]
 
     def _answer(self, call: GraphCall) -> WireResponse:
         match call.method, call.path:
@@ -143,8 +129,8 @@ class MetaPlatform(Platform):
 
     def _upload(self, call: GraphCall, dataset: str) -> WireResponse:
         _require_own(call, dataset)
-        if self._throttled:
-            return self._throttle()
+        if minutes := int(str(self.switches["meta_throttle_minutes"])):
+            return self._throttle(minutes)
         for name, value in call.parameters.items():
             if name not in _PARAMETERS or not (name == "data" or isinstance(value, str)):
                 raise MetaRefusal(rules.KNOWN_PARAMETERS, name)
@@ -185,11 +171,8 @@ class MetaPlatform(Platform):
         self.counts["events"] += len(accepted)
         return json_response(200, {"events_received": len(accepted), "messages": [], "fbtrace_id": self._trace()})
 
-    def _throttle(self) -> WireResponse:
-        self._throttled -= 1
-        minutes = int(str(self.switches["meta_throttle_minutes"]))
-        if not self._throttled:
-            self.switches["meta_throttle_minutes"] = 0
+    def _throttle(self, minutes: int) -> WireResponse:
+        self.switches["meta_throttle_minutes"] = 0
         self._note_refusal(MetaRefusal(rules.THROTTLED))
         return throttled_response(minutes, self._trace())
 
