@@ -136,16 +136,10 @@ class Server:
         failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
-        """Bind this port, or any free one if it is taken, without serving yet.
+        """Bind this port, or any free one if it is taken, without serving yet; port 0 means any.
 
-        Args:
-            name: the server's name in faults and the log.
-            handler: called from several threads at once.
-            faults: consulted before each request.
-            now: the sandbox clock, for the Date header and the log.
-            closed: called with each connection as it closes.
-            failed: builds the platform's own error for a status.
-            port: the preferred port; 0 means any free one.
+        The handler is called from several threads at once. `now` is the sandbox clock, for the Date header and the
+        log; `closed` is called with each connection as it closes; `failed` builds the platform's own error.
         """
         self.name = name
         self.handler = handler

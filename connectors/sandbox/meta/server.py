@@ -103,7 +103,7 @@ class MetaPlatform(Platform):
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
-            self._book = MetaBook.load(saved["book"])
+            self._book.load(saved["book"])
 
     def _answer(self, call: GraphCall) -> WireResponse:
         match call.method, call.path:
