@@ -335,7 +335,7 @@ class Company:
         with (
             wiring.open_clock(settings) as clock,
             wiring.connect(settings, clock) as (book, deps),
-            held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+            held(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
             night = summary.started_at.astimezone(settings.zone).date()
