@@ -283,9 +283,7 @@ class _Connection(BaseHTTPRequestHandler):
             return None
         parts = urlsplit(self.path)
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        headers: dict[str, str] = {}
-        for name, value in self.headers.items():
-            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+        headers = {name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers}
         body = self.rfile.read(int(length))
         return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 

@@ -311,13 +311,11 @@ def _relabelled(lead: Fields, accident: Accident) -> Fields:
     return relabel(lead)
 
 
-def _with_lead_data(lead: Fields, edit: Callable[[Fields], Fields]) -> Fields:
-    data = lead.get("leadData")
-    return {**lead, "leadData": edit(data)} if isinstance(data, Mapping) else lead
-
-
 def _without_utm(lead: Fields, _: Accident) -> Fields:
-    return _with_lead_data(lead, lambda data: {name: data[name] for name in data if not name.startswith("utm_")})
+    data = lead.get("leadData")
+    if not isinstance(data, Mapping):
+        return lead
+    return {**lead, "leadData": {name: data[name] for name in data if not name.startswith("utm_")}}
 
 
 def _without_labels(lead: Fields, accident: Accident) -> Fields:
@@ -325,11 +323,10 @@ def _without_labels(lead: Fields, accident: Accident) -> Fields:
 
 
 def _with_click_id(lead: Fields, edit: Callable[[str], str]) -> Fields:
-    def edited(data: Fields) -> Fields:
-        text = data.get("externalID")
-        return {**data, "externalID": edit(text)} if isinstance(text, str) else data
-
-    return _with_lead_data(lead, edited)
+    data = lead.get("leadData")
+    if isinstance(data, Mapping) and isinstance(text := data.get("externalID"), str):
+        return {**lead, "leadData": {**data, "externalID": edit(text)}}
+    return lead
 
 
 def _moved(lead: Fields, accident: Accident) -> Fields:
