@@ -33,8 +33,6 @@ from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log
 
-LIFETIME = timedelta(days=365)
-
 
 class Certificate(NamedTuple):
     """A self-signed certificate and its private key, both PEM."""
@@ -56,7 +54,7 @@ def self_signed() -> Certificate:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + timedelta(days=365))
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

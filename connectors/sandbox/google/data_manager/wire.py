@@ -190,11 +190,12 @@ def destination_status(
     if outcome is None:
         return entry
     if outcome.failed:
-        counts = [
-            _error_count(reason, rows, switches["record_indices"], numeric=numeric)
-            for reason, rows in outcome.failed.items()
-        ]
-        entry["errorInfo"] = {"errorCounts": counts}
+        entry["errorInfo"] = {
+            "errorCounts": [
+                _error_count(reason, rows, switches["record_indices"], numeric=numeric)
+                for reason, rows in outcome.failed.items()
+            ]
+        }
     missing = switches["records_counted"] == "one less"
     return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records - missing)}}
 
