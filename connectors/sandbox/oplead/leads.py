@@ -105,14 +105,12 @@ def in_list(lead: object, shape: Shape) -> object:
 @lru_cache(maxsize=20_000)
 def wire_id(lead_id: str, ids: str) -> str | int:
     """Return the id a lead is served under: as is, the number in `L-10000` (or a hash), or a UUID derived from it."""
-    match ids:
-        case "int":
-            numbered = re.fullmatch(r"L-([1-9][0-9]{0,14})", lead_id)
-            return int(numbered[1]) if numbered else int(sha256(lead_id.encode()).hexdigest()[:12], 16)
-        case "uuid":
-            return str(uuid5(NAMESPACE_URL, lead_id))
-        case _:
-            return lead_id
+    if ids == "uuid":
+        return str(uuid5(NAMESPACE_URL, lead_id))
+    if ids == "int":
+        numbered = re.fullmatch(r"L-([1-9][0-9]{0,14})", lead_id)
+        return int(numbered[1]) if numbered else int(sha256(lead_id.encode()).hexdigest()[:12], 16)
+    return lead_id
 
 
 def instant(text: object) -> datetime | None:

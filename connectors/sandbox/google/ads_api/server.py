@@ -165,9 +165,11 @@ class GoogleAdsServer:
             {"method": "POST", "path": path, "query": {}}, self._now(), status, fault.kind if fault else None
         )
         answer = (_after(fault) if fault else None) or answer
-        context.set_trailing_metadata((("request-id", call.id),))
+        problems = answer.problems if isinstance(answer, CallRefusal) else ()
+        packed = ((_FAILURE, failure(problems, call.id)),) if problems else ()
+        context.set_trailing_metadata((("request-id", call.id), *packed))
         if isinstance(answer, CallRefusal):
-            self._abort(context, answer, call.id)
+            context.abort(grpc.StatusCode[answer.status], answer.message)
         else:
             yield answer
 
@@ -193,12 +195,6 @@ class GoogleAdsServer:
         except Exception:  # noqa: BLE001 - a bug here must not look like a cut connection
             _log.exception("the sandbox's Google Ads API failed on %s", call.path)
             return _INTERNAL
-
-    def _abort(self, context: grpc.ServicerContext, refusal: CallRefusal, request_id: str) -> None:
-        if refusal.problems:
-            packed = failure(refusal.problems, request_id)
-            context.set_trailing_metadata((("request-id", request_id), (_FAILURE, packed)))
-        context.abort(grpc.StatusCode[refusal.status], refusal.message)
 
 
 def _after(fault: PlannedFault) -> CallRefusal | None:

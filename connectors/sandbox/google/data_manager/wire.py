@@ -190,12 +190,11 @@ def destination_status(
     if outcome is None:
         return entry
     if outcome.failed:
-        entry["errorInfo"] = {
-            "errorCounts": [
-                _error_count(reason, rows, switches["record_indices"], numeric=numeric)
-                for reason, rows in outcome.failed.items()
-            ]
-        }
+        counts = [
+            _error_count(reason, rows, switches["record_indices"], numeric=numeric)
+            for reason, rows in outcome.failed.items()
+        ]
+        entry["errorInfo"] = {"errorCounts": counts}
     missing = switches["records_counted"] == "one less"
     return {**entry, "eventsIngestionStatus": {"recordCount": str(outcome.records - missing)}}
 
