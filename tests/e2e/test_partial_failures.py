@@ -346,14 +346,16 @@ def test_many_rows_that_are_all_refused_alike(booking):
     ("fault", "wait", "again"),
     [
         pytest.param({"kind": "status", "status": 429, "retry_after": 90}, timedelta(seconds=90), (), id="a quota"),
-        pytest.param({"kind": "status", "status": 429}, BACKOFF, (), id="a quota without a delay"),
-        pytest.param({"kind": "status", "status": 500}, BACKOFF, (), id="500"),
-        pytest.param({"kind": "status", "status": 503}, BACKOFF, (), id="503"),
-        pytest.param({"kind": "html"}, BACKOFF, (), id="a page"),
-        pytest.param({"kind": "hang", "seconds": 0.1}, BACKOFF, (), id="no answer"),
-        pytest.param({"kind": "cut_before"}, BACKOFF, (), id="cut before"),
+        pytest.param(
+            {"kind": "status", "status": 429}, BACKOFF, (), id="a quota without a delay", marks=pytest.mark.exhaustive
+        ),
+        pytest.param({"kind": "status", "status": 500}, BACKOFF, (), id="500", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "status", "status": 503}, BACKOFF, (), id="503", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "html"}, BACKOFF, (), id="a page", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "hang", "seconds": 0.1}, BACKOFF, (), id="no answer", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "cut_before"}, BACKOFF, (), id="cut before", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "cut_after"}, BACKOFF, (0, 2), id="cut after it was counted"),
-        pytest.param({"kind": "truncated"}, BACKOFF, (0, 2), id="half an answer"),
+        pytest.param({"kind": "truncated"}, BACKOFF, (0, 2), id="half an answer", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "latency", "seconds": 0.1}, None, (), id="a slow answer"),
     ],
 )
@@ -377,9 +379,9 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
 @pytest.mark.parametrize(
     ("fault", "tries", "state"),
     [
-        pytest.param({"status": 429, "retry_after": 90}, TRIES, "pending", id="a quota"),
+        pytest.param({"status": 429, "retry_after": 90}, TRIES, "pending", id="a quota", marks=pytest.mark.exhaustive),
         pytest.param({"status": 429, "retry_after": 3_600}, 1, "pending", id="a quota for an hour"),
-        pytest.param({"status": 401}, 1, "pending", id="401"),
+        pytest.param({"status": 401}, 1, "pending", id="401", marks=pytest.mark.exhaustive),
         pytest.param({"status": 403}, 1, "pending", id="403"),
         pytest.param({"status": 503}, TRIES + 2, "in_doubt", id="503"),
     ],

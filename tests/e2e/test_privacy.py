@@ -439,6 +439,7 @@ def nothing_is_sent(witness):
 # ── what must hold ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("destination", ["google_ads", "ads_api", "meta"])
 def test_the_runs_did_what_may_leak(witness, destination):
     """The planted leads were read, refused, unreadable, withheld and accepted: silence would prove nothing."""
@@ -450,6 +451,7 @@ def test_the_runs_did_what_may_leak(witness, destination):
     assert len(witness.said) >= 40
 
 
+@pytest.mark.xdist_group("a witness")
 def test_platforms_were_shown_hashes_of_everything(witness):
     """Name, city and postcode went to Meta, e-mail and phone to all: what is looked for has been there."""
     shown = [event["user_data"].keys() for post in witness.company.posts for event in post.events]
@@ -459,17 +461,20 @@ def test_platforms_were_shown_hashes_of_everything(witness):
     assert any("userData" in event for body, _ in witness.company.ingests for event in body["events"])
 
 
+@pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_text_is_nowhere(witness, secret):
     """Neither in a file nor in a message, in no case, without its accents, percent-encoded, escaped or in base64."""
     assert [] == witness.places(lambda data: stands_in(SECRETS[secret], data))
 
 
+@pytest.mark.xdist_group("a witness")
 def test_a_phone_number_is_nowhere(witness):
     """Not even in an amount: nine digits in a row, however they are grouped, are a number to call."""
     assert [] == witness.places(has_phone)
 
 
+@pytest.mark.xdist_group("a witness")
 def test_a_postcode_is_nowhere(witness):
     """It is read for one hash, and that is all."""
     assert [] == witness.places(has_postcode)

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.records import Answered, Outcome, OutcomeClass, Refused
 from jobs.deliver.resolve import recover
-from tests import fakes
+from tests import fakes, suite
 from tests.builders import lead, route, rulebook, stops
 
 BAD = Outcome(OutcomeClass.FIX_DATA, "BAD")
@@ -39,7 +39,7 @@ def answer_by_turns(sink, batch):
     return Refused(first, ()) if first is BAD else Answered(tuple(map(sink.verdict, batch)))
 
 
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("named", suite.mostly_exhaustive([True, False], False))
 def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
     """Blamed rows are taken back: what is wrong is not theirs. A human is told."""
     ready(account, 1000)
@@ -60,7 +60,7 @@ def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
     "step",
     [
         pytest.param(refuse_by_turns(named=True), id="each answer names one"),
-        pytest.param(refuse_by_turns(named=False), id="none named"),
+        pytest.param(refuse_by_turns(named=False), id="none named", marks=pytest.mark.exhaustive),
         pytest.param(answer_by_turns, id="some by row"),
     ],
 )
