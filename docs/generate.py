@@ -1,9 +1,10 @@
-"""Writes the generated parts of docs/: every key of the settings, every state, reason, code and notification.
+"""Writes the generated parts of docs/: keys of the settings and of JSON output, states, reasons, codes, notifications.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the text around it is written by hand.
 `make docs` runs this; `--check` writes nothing and exits with 1 if a page is out of date.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from string import Formatter
 from types import MappingProxyType
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
@@ -25,7 +26,7 @@ from jobs.settings import schema
 from jobs.settings.schema import DestinationSettings, FieldSettings
 
 DOCS = Path(__file__).parent
-PAGES = ("settings.md", "reasons.md")
+PAGES = ("settings.md", "reasons.md", "json.md")
 _PART = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
@@ -176,6 +177,39 @@ def _anomalies(_: str) -> Part:
     )
 
 
+# ── JSON output ──────────────────────────────────────────────────────────────────────────────────
+
+_OUTPUT = json.loads((DOCS / "output.schema.json").read_text(encoding="utf-8"))["$defs"]
+
+
+def _output(name: str) -> Part:
+    record = _OUTPUT[name]
+    return ("key", "type", "meaning"), (
+        (f"`{key}`" if key in record["required"] else f"`{key}` (optional)", _type(schema), schema["description"])
+        for key, schema in record["properties"].items()
+    )
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    match schema:
+        case {"$ref": str(ref)}:
+            name = ref.rpartition("/")[2]
+            return f"[{name}](#{name.replace('_', '-')})"
+        case {"enum": list(words)}:
+            return ", ".join(f"`{word}`" for word in words)
+        case {"anyOf": [record, {"type": "null"}]}:
+            return f"{_type(record)} or null"
+        case {"type": "array", "items": items}:
+            return f"list of {_type(items)}"
+        case {"type": "object", "additionalProperties": values}:
+            return f"map to {_type(values)}"
+        case {"format": form}:
+            return {"date-time": "time", "decimal": "amount"}[form] + (" or null" if "null" in schema["type"] else "")
+        case {"type": [kind, "null"]}:
+            return f"{kind} or null"
+    return str(schema["type"])
+
+
 _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
     {
         "keys": _keys,
@@ -184,6 +218,7 @@ _PARTS: Mapping[str, Callable[[str], Part]] = MappingProxyType(
         "codes": _codes,
         "notifications": _notifications,
         "anomalies": _anomalies,
+        "output": _output,
     }
 )
 

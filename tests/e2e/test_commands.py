@@ -28,7 +28,7 @@ from jobs.ledger.runs import exclusive, held
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
-from tests.e2e.support.typed import type_in
+from tests.e2e.support.typed import documented, type_in
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("oplead-sync")
@@ -286,7 +286,7 @@ def test_check_says_what_is_assumed(account):
 @pytest.mark.xdist_group("a played account")
 def test_check_says_since_when_conversions_count_once_a_run_has_settled_it(played):
     """What a run has settled is assumed no more; the sandbox need not be open for it."""
-    assumed = json.loads(played("check", "--json").stdout)["assumed"]
+    assumed = documented(played("check", "--json").stdout)["assumed"]
 
     assert (
         "sale: counts from Tue 1 Sep 2026 05:30, when a run first saw it; older changes are not sent (see `since`)"
@@ -314,10 +314,10 @@ def test_check_names_the_place_of_every_problem(account):
 
 def test_nights_send_what_changed_and_are_on_record(account):
     """The first night takes note, the second sends and waits for the outcome, a third has nothing to do."""
-    first = json.loads(account("run", "--json").stdout)
+    first = documented(account("run", "--json").stdout)
     account.days_later()
-    second = json.loads(account("run", "--json", "--wait", "45m").stdout)
-    third = json.loads(account("run", "--json").stdout)
+    second = documented(account("run", "--json", "--wait", "45m").stdout)
+    third = documented(account("run", "--json").stdout)
     books = [*account.sandbox.data_manager.book(), *account.sandbox.meta.book()]
 
     assert 0 == first["delivered"]["requests"]
@@ -372,9 +372,9 @@ def test_a_rehearsal_foretells_the_night(account):
     account("run")
     account.days_later()
     before = account.query("select id, state, reason from delivery"), account.query("select * from run")
-    told = json.loads(account("run", "--dry-run", "--json").stdout)
+    told = documented(account("run", "--dry-run", "--json").stdout)
     after = account.query("select id, state, reason from delivery"), account.query("select * from run")
-    done = json.loads(account("run", "--json").stdout)
+    done = documented(account("run", "--json").stdout)
 
     assert before == after
     assert told["rehearsed"]
@@ -440,7 +440,7 @@ def test_one_broken_account_does_not_keep_the_others_from_their_night(account, t
     broken = tmp_path / "broken.yaml"
     broken.write_text("account: [\n")
     result = account("run", "--config", str(broken), "--json")
-    told = [json.loads(line) for line in result.stdout.splitlines()]
+    told = [documented(line) for line in result.stdout.splitlines()]
 
     assert 2 == result.returncode
     assert [2, "maison-demo"] == [told[0]["exit_code"], told[1]["account"]]
@@ -533,7 +533,7 @@ def test_a_refused_key_stops_the_destination_and_loses_nothing(account):
     account.sandbox.oauth.switch("refuse_tokens", True)
     refused = account("run")
     account.sandbox.oauth.switch("refuse_tokens", False)
-    mended = json.loads(account("run", "--json").stdout)
+    mended = documented(account("run", "--json").stdout)
 
     _assert_told(refused, 3, "google_ads stopped")
     assert 0 == len(account.sandbox.data_manager.book())
@@ -779,7 +779,7 @@ def test_an_account_without_meta_works_whole(company, transport):
 def test_status_tells_where_everything_stands(played):
     """The table has marketing's names and reasons in words; JSON has the codes."""
     shown = played("status")
-    told = json.loads(played("status", "--json").stdout)
+    told = documented(played("status", "--json").stdout)
 
     assert 0 == shown.returncode
     for words in ("last run", "Vente signée", "before its start", "What to do"):
@@ -827,7 +827,7 @@ def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
     held_back = "select lead from delivery where state = 'withheld' and reason like 'consent_%' limit 1"
     lead = played.query(held_back)[0][0]
     result = played("explain", lead)
-    told = json.loads(played("explain", lead, "--json").stdout)
+    told = documented(played("explain", lead, "--json").stdout)
 
     assert 0 == result.returncode
     assert "consent" in result.stdout
@@ -930,7 +930,7 @@ class _Served:
             check=False,
         )
         assert night.returncode in (0, 1), night.stderr
-        self.seen = json.loads(night.stdout)["pulled"]["seen"]
+        self.seen = documented(night.stdout)["pulled"]["seen"]
         process.send_signal(signal.SIGTERM)
         self.said = process.communicate(timeout=PATIENCE)[0]
         assert 0 == process.returncode

@@ -1,6 +1,5 @@
 """`probe`: what it prints can be pasted, and a night then reads every lead; nobody's data is printed."""
 
-import json
 import re
 
 import pytest
@@ -11,7 +10,7 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cli.app import app
 from tests import quick
-from tests.e2e.support.typed import _as_it_was
+from tests.e2e.support.typed import _as_it_was, documented
 
 LEADS = 260
 SECTION = re.compile(r"^oplead:\n(?:[ #].*\n)+", re.MULTILINE)
@@ -92,7 +91,7 @@ def test_what_is_printed_can_be_pasted(account, switches):
     assert 0 == code
     assert 0 == account.type("check", "--config", str(account.file))[0]
     _, out, _ = account.type("run", "--dry-run", "--json", "--config", str(account.file))
-    night = json.loads(out)
+    night = documented(out)
     pulled = night["pulled"]
     listed = [lead for lead in account.sandbox.oplead.leads().values() if lead is not None]
     assert len(listed) == pulled["seen"] + len(pulled["unreadable"])
@@ -104,7 +103,7 @@ def test_a_file_that_is_complete_tells_what_is_unmapped(account):
     text = account.file.read_text().replace("  token:", "  rate: 60\n  token:").replace(", Nurserie]", "]")
     account.file.write_text(text)
     code, out, _ = account.type("probe", "--config", str(account.file), "--json")
-    told = json.loads(out)
+    told = documented(out)
 
     assert 0 == code
     assert "Nurserie" in told["unmapped"]
@@ -121,7 +120,7 @@ def test_what_a_file_names_and_no_lead_has_is_told(account):
     lines = text.splitlines()
     at = 1 + next(number for number, line in enumerate(lines) if "field: adPersonalization" in line)
     _, out, _ = account.type("probe", "--json", "--config", str(account.file))
-    told = json.loads(out)
+    told = documented(out)
 
     assert told["unknown_consents"]["leadData.consent"] > 0
     personal, status = sorted(told["unmatched"], key=lambda one: "status" in one)

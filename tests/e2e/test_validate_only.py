@@ -1,13 +1,12 @@
 """`run --validate-only`: what is due is checked, by Google or on this machine, and nothing counts or is kept."""
 
-import json
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
-from tests.e2e.support.typed import type_in
+from tests.e2e.support.typed import documented, type_in
 
 HOUR = timedelta(hours=1)
 TRANSPORTS = ("data_manager", "google_ads_api")
@@ -128,7 +127,7 @@ def test_the_installed_command_does_it_too(due):
     """In a process of its own, before any run: the same, and no state is made."""
     due.state.unlink()
     code, out, _ = due.command("run", "--validate-only", "--json")
-    told = json.loads(out)
+    told = documented(out)
 
     assert (0, "validation") == (code, told["mode"])
     assert 4 == len(verdicts(told))

@@ -5,12 +5,17 @@ import logging
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from typer.testing import CliRunner
 
 from jobs.cli.app import app
 
+DOCS = Path(__file__).parents[3] / "docs"
+SCHEMA = Draft202012Validator(json.loads((DOCS / "output.schema.json").read_text(encoding="utf-8")))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -29,8 +34,16 @@ class Typed:
 
     @property
     def objects(self):
-        """The JSON that was printed, one object a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        """The JSON that was printed, one object a line, as its schema wants it."""
+        return [documented(line) for line in self.out.splitlines()]
+
+
+def documented(line):
+    """A line of JSON output, read; fails where the published schema does not describe it."""
+    document = json.loads(line)
+    best = best_match(SCHEMA.iter_errors(document))
+    assert best is None, f"{best.json_path}: {best.message}"
+    return document
 
 
 def type_in(company, *arguments, file=None, width=120):
