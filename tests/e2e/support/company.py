@@ -344,9 +344,9 @@ class Company:
         """One more run after a while: by default the one that learns the outcomes."""
         return self.night(self.clock.now() + span)
 
-    def start_command(self, *arguments, prelude=""):
+    def start_command(self, *arguments, prelude="", config=None):
         """The command itself in a process of its own, started and not waited for; a prelude runs before it."""
-        return self._start(prelude, arguments)
+        return self._start(prelude, arguments, config)
 
     def start_killed(self, point, nth=1, command=("run",)):
         """A command, in a process that kills itself when it comes to a point for the nth time."""
@@ -364,9 +364,9 @@ class Company:
             process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode
 
-    def _start(self, prelude, arguments):
+    def _start(self, prelude, arguments, config=None):
         inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
-        arguments = [*arguments, "--config", self.config]
+        arguments = [*arguments, "--config", config or self.config]
         return Forked(arguments, environ=inherited | self.environ, cwd=self.directory, prelude=prelude)
 
     ended = staticmethod(ended)
