@@ -12,7 +12,7 @@ from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity
 from jobs.nightly import Deps, NightStep, Watch, ask_for_outcomes, count_states, is_due, reading_source, sending_of
 from jobs.plan.planner import erase_idle, hold_missing_values, plan
 from jobs.pull.detail_fetch import DetailFetch
@@ -45,7 +45,7 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
-    with watch(NightStep.DELIVER):
+    with watch(NightStep.DELIVER, summary):
         sending = sending_of(ledger, book, deps, deps.clock.now())
         summary.delivered = deliver(replace(sending, approved_only=True), deps.sinks)
     ask_for_outcomes(ledger, book, deps, summary, watch)
@@ -269,9 +269,9 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
     """Return what would be sent again: conversions first, then corrections."""
     account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
     with ledger.reading() as session:
-        sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MAX_RETRIED)
+        sent = ledger_requeue.find(session, Delivery, account, wanted, places=places, limit=MAX_RETRIED)
         room = MAX_RETRIED - len(sent)
-        corrected = ledger_requeue.find(session, CORRECTIONS, account, wanted, places=places, limit=room)
+        corrected = ledger_requeue.find(session, Adjustment, account, wanted, places=places, limit=room)
         rows = [*sent, *corrected]
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
     alike: dict[tuple[str, str, str, bool], list[OutboxRow]] = {}

@@ -6,11 +6,11 @@ from sqlmodel import Session
 
 from connectors.records import LeadId
 from jobs.ledger import deduplication
-from jobs.ledger.deduplication import DedupCandidates
+from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
 from jobs.ledger.schema import Delivery
 from jobs.rules.decision import Decision, NotConcerned
-from jobs.rules.deduplication import Candidate, Rank, dedup_keys
 from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.eligibility import dedup_keys
 from jobs.rules.model import DedupRule, LeadFacts, Route
 
 Verdict = Callable[

@@ -14,13 +14,12 @@ from connectors.records import ClickIdKind, DeliveryKey, Event, LeadId, OutcomeC
 from jobs.cancellation import go_on
 from jobs.ledger import deduplication, leads, outbox, queries, starts, status_labels
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ConfigDigest, Delivery, identity
+from jobs.ledger.schema import ConfigDigest, Delivery, identity, rows_by_lead
 from jobs.plan.deduplication import DuplicateLeads
 from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
-from jobs.rules.deduplication import dedup_keys
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import consent_is_withdrawn, is_alternative, is_other_way
-from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_other_way
+from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Route, Starts, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
 from jobs.settings.compile import Rulebook, Sinks
@@ -136,7 +135,7 @@ def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_
     """
     with closing(DuplicateLeads(ledger.account, book.routes)) as duplicates:
         with ledger.writing() as session:
-            leads.plan_closing(session, ledger.account, now=now)
+            leads.flag_expired(session, ledger.account, Delivery, now=now, to_plan=True)
             leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, duplicates)
         with ledger.reading() as session:
@@ -192,7 +191,7 @@ class _Planner:
         account, after = self.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
-            existing = outbox.of_leads(session, account, ids)
+            existing = rows_by_lead(session, Delivery, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
 
@@ -201,7 +200,7 @@ class _Planner:
         account = self.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
-        existing = outbox.of_leads(session, account, ids)
+        existing = rows_by_lead(session, Delivery, account, ids)
         self.taken_back = outbox.retracted(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
@@ -341,9 +340,16 @@ def judge(
         return NotConcerned(Reason.EXCLUDED)
     if delivery is None:
         return decide(route, lead, start, key_for(route, lead.id), now=now)
-    reopened = None if delivery.counts_from is None else Reopened(delivery.counts_from, delivery.assumed_at)
-    key, after = DeliveryKey(delivery.key), _entered_after(delivery)
-    return decide(route, lead, start, key, now=now, entered_after=after, reopened=reopened)
+    return decide(
+        route,
+        lead,
+        start,
+        DeliveryKey(delivery.key),
+        now=now,
+        entered_after=_entered_after(delivery),
+        counts_from=delivery.counts_from,
+        assumed_at=delivery.assumed_at if delivery.counts_from is not None else None,
+    )
 
 
 def _entered_after(delivery: Delivery) -> datetime | None:

@@ -9,9 +9,9 @@ from sqlmodel import Session
 from connectors.records import DestinationId, Identifier, Lead, LeadPage
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
+from jobs.rules.extraction import LeadReading, amounts, answer, new_click_ids, where_facts
 from jobs.rules.model import ConsentAnswer, KnownClickId, LeadFacts, normalise_label
-from jobs.rules.status_changes import Observation, observe
+from jobs.rules.status_changes import observe
 from jobs.settings.compile import Rulebook, Sinks
 
 
@@ -48,10 +48,9 @@ class Ingest:
         latest = {lead.id: lead for lead in page.leads}
         ids = list(latest)
         known = leads.facts(session, account, ids)
-        last_seen = leads.observed(session, account, ids)
         tests = {lead.id for lead in latest.values() if self.book.extraction.exclude.covers(lead)}
         readings = [
-            self._reading(lead, known.get(lead.id), last_seen.get(lead.id), when, excluded=lead.id in tests)
+            self._reading(lead, known.get(lead.id), when, excluded=lead.id in tests)
             for lead in latest.values()
             if lead.id in known or lead.id not in tests
         ]
@@ -67,15 +66,13 @@ class Ingest:
         back = sum(one.deleted for one in known.values())
         return Ingested(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
 
-    def _reading(
-        self, lead: Lead, known: LeadFacts | None, previously: datetime | None, when: ReadTimes, *, excluded: bool
-    ) -> leads.LeadReading:
+    def _reading(self, lead: Lead, known: LeadFacts | None, when: ReadTimes, *, excluded: bool) -> LeadReading:
         wanted = self.book.extraction
         user_data = answer(wanted.ad_user_data, lead)
         personalization = answer(wanted.ad_personalization, lead)
         changes, clicks = (known.changes, known.click_ids) if known else ((), ())
-        new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known, previously))
-        return leads.LeadReading(
+        new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known))
+        return LeadReading(
             lead=lead,
             label=None if lead.label is None else normalise_label(lead.label),
             ad_user_data=user_data,
@@ -85,7 +82,9 @@ class Ingest:
             changes=observe(
                 changes,
                 lead,
-                seen=Observation(previously, when.started, max(when.served, when.ended)),
+                previously=known.seen_at if known else None,
+                started=when.started,
+                ended=max(when.served, when.ended),
                 zone=self.book.zone,
             ),
             click_ids=new_clicks,
@@ -105,7 +104,6 @@ class Ingest:
         return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
 
 
-def _clicks_since(known: LeadFacts | None, previously: datetime | None) -> datetime | None:
+def _clicks_since(known: LeadFacts | None) -> datetime | None:
     """When a new click id starts to count; None, the lead's creation, if click ids couldn't be read before."""
-    unread_before = known is None or known.stale or known.click_id_problem is not None
-    return None if unread_before else previously
+    return None if known is None or known.stale or known.click_id_problem is not None else known.seen_at

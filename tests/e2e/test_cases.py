@@ -69,7 +69,7 @@ def parametrize(*ways):
             if way.alone and variant in OF_SHARED_ROWS:
                 continue
             marks = [by_one_worker(variant, way)]
-            if way.alone or way.switches:
+            if way not in (DATA_MANAGER, ADS_API) or (way == ADS_API and variant != "base"):
                 marks.append(pytest.mark.exhaustive)
             yield pytest.param(way, case, id=f"{case['id']}-{named(way)}", marks=marks)
 

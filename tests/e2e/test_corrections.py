@@ -158,6 +158,7 @@ def test_people_see_it(company, sale):
 # ── what nobody knows of Google beforehand, in its other position ────────────────────────────────
 
 
+@pytest.mark.exhaustive
 def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company, sale):
     """Told by the Data Manager, to be taken back by the Google Ads API: rejected once, and a human is told what to do.
 
@@ -221,6 +222,7 @@ def test_an_answer_nobody_can_read_leaves_a_correction_in_doubt_until_it_is_repl
     assert [] == company.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
     """Conversions go on by the same API; what is to be corrected waits, and goes out once that is open."""
     company.use_ads_api()

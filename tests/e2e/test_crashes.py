@@ -261,7 +261,10 @@ def test_a_run_killed_while_the_state_is_made(company, point, nth):
 
 @pytest.mark.parametrize(
     ("point", "nth"),
-    [pytest.param("outcome read", 1, id="before its commit"), pytest.param("in the outcome's commit", 2, id="inside")],
+    [
+        pytest.param("outcome read", 1, id="before its commit", marks=pytest.mark.exhaustive),
+        pytest.param("in the outcome's commit", 2, id="inside"),
+    ],
 )
 def test_a_run_killed_while_it_learns_outcomes(company, point, nth):
     """An outcome that was told and not written down is asked for again; nothing is sent for it."""

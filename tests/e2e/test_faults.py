@@ -195,6 +195,7 @@ def test_answers_lost_night_after_night_end_as_unconfirmed(company):
     assert [] == company.taken()
 
 
+@pytest.mark.exhaustive
 def test_a_human_is_told_of_what_becomes_unconfirmed(company):
     """The night that gives up asks for a human; the one after does not."""
     assert 1 == nights_without_an_answer(company)[4]

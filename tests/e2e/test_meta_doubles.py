@@ -29,7 +29,13 @@ IN_VAIN = 3
 STRIKES = (1, 2, 2, IN_VAIN, 1)
 """How many uploads fail on each of five nights: one, two, or all of the night."""
 
-each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+each_loss = pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, id=name, marks=() if loss in (CUT_AFTER, PAGE) else pytest.mark.exhaustive)
+        for name, loss in LOSSES.items()
+    ],
+)
 both_positions = pytest.mark.parametrize("knows_again", [True, False], ids=["deduplication", "no deduplication"])
 
 

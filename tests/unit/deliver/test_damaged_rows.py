@@ -1,6 +1,5 @@
 """Bytes in the state that nobody wrote: a sentence that quotes none of them, and never a bug."""
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.cli.exits import Exit, failure_of
+from jobs.cli.output import Exit, failure_of
 from jobs.ledger.runs import held
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import Deps, run_night
@@ -128,7 +127,7 @@ def ended(account, path):
     """How a night on a state fails, if it does."""
     deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     try:
-        with held(path, account.book.account, "run", pid=os.getpid(), now=account.clock.now()) as ledger:
+        with held(path, account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(ledger, account.book, deps)
     except Exception as error:  # noqa: BLE001 - as the command takes it
         return failure_of(error)
