@@ -32,6 +32,7 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
+from tests import suite
 from tests.builders import ACCOUNT, REACH, TARGET, changed, from_field, hold, lead, route, rulebook
 from tests.fakes import DONE, LIMITS, NIGHT
 from tests.large_ledger import PUT_OFF, Past, Some
@@ -63,7 +64,7 @@ def account(account, monkeypatch):
     return account
 
 
-@pytest.mark.parametrize("analyzed", ["never", "while it was empty", "lately"])
+@pytest.mark.parametrize("analyzed", suite.mostly_exhaustive(["never", "while it was empty", "lately"], "never"))
 def test_twice_the_leads_are_twice_the_work(account, analyzed):
     """Every step of a night, what is told of it and `status`, whatever statistics somebody had SQLite take."""
     few, many = (_nights(account, leads, analyzed) for leads in (FEW, 2 * FEW))
