@@ -67,7 +67,7 @@ def restrain(session: requests.Session, url: str) -> None:
 def exchange(
     session: requests.Session,
     call: Callable[[], Answer],
-    timeout: float,
+    timeout: float | tuple[float, float],
     *,
     cancel_token: CancelToken | None,
     grace: float = 0.0,
@@ -83,8 +83,9 @@ def exchange(
         ReadTimeout: no complete answer arrived; the request may have.
     """
     line = cast(_Connections, session.get_adapter(_EVERYWHERE))
+    wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
-        return bounded(call, timeout * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
+        return bounded(call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
     except TimeoutError:
         if not line.has_connected:
             raise ConnectTimeout("no connection in time") from None

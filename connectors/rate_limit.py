@@ -178,6 +178,8 @@ class Pacer:
             shared: file shared with the other processes; None paces this process alone.
             cancel_token: called before each slot; may raise to prevent further requests.
         """
+        if per_minute < 1:
+            raise ValueError("a pace is at least one request a minute")
         self._clock = clock
         self._per_minute = per_minute
         self._shared = shared

@@ -150,7 +150,7 @@ class Graph:
             return self._exchange(session, lambda: api.call("GET", path, params=asked))
 
     def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
-        timeout = max(self._options.timeout)
+        timeout = self._options.timeout
         try:
             exchange(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
         except _AnsweredError as answered:

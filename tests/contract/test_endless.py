@@ -1,6 +1,7 @@
 """Answers without an end and without a limit: each ends in time, and no upload of unknown state is called unsent."""
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -61,7 +62,7 @@ def oplead(url, *, timeout=0.2, cancel_token=None, **options):
 
 def pull(source):
     """Every page, or what stops the pull."""
-    with source:
+    with closing(source):
         return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
 
 
@@ -146,7 +147,10 @@ def test_a_stop_ends_a_reading_under_way():
 
 def test_a_stop_ends_leads_own_pages_under_way():
     """All of those that are asked for at once."""
-    with endless(dripping_head) as server, oplead(server.url, timeout=LONG, cancel_token=Stop(server)) as source:
+    with (
+        endless(dripping_head) as server,
+        closing(oplead(server.url, timeout=LONG, cancel_token=Stop(server))) as source,
+    ):
         with pytest.raises(Stopped):
             list(source.fetch_each([LeadId(f"L-{number}") for number in range(20)]))
 
@@ -239,7 +243,7 @@ def test_a_page_without_limit_is_refused_and_its_setting_named(script):
 @pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
 def test_a_leads_own_page_without_limit_is_that_leads_fault(script):
     """Until it is everyone's."""
-    with endless(script) as server, oplead(server.url, timeout=LONG, largest_page_mb=1) as source:
+    with endless(script) as server, closing(oplead(server.url, timeout=LONG, largest_page_mb=1)) as source:
         found = dict(source.fetch_each([LeadId("L-1")]))
 
         assert isinstance(found[LeadId("L-1")], UnreadableLead)
