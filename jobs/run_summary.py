@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.deliver.receipt import Delivered
 from jobs.deliver.resolve import Resolved
+from jobs.deliver.transactions import Delivered
 from jobs.plan.planner import Planned
 from jobs.plan.volume_guard import ExcessVolume
-from jobs.pull.sync import Pulled
+from jobs.pull.ingest import Pulled
 from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
 Labels = list[tuple[str, int, int]]
@@ -51,9 +51,9 @@ class Review:
         return [*_counted(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
 
 
-def _counted(told: MessageId, count: int, **values: object) -> list[Message]:
+def _counted(message: MessageId, count: int, **values: object) -> list[Message]:
     """Return a message with a count; empty if the count is zero."""
-    return [Message(told, {"count": count, **values})] if count else []
+    return [Message(message, {"count": count, **values})] if count else []
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class RunSummary:
     held: dict[Scope, ExcessVolume] = field(default_factory=dict)
     """Scopes that the volume guard holds until a human approves."""
     source_stopped: Stop | None = None
-    unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
+    unknown_labels: Labels = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
     in_doubt: int = 0
     waiting_for_a_human: int = 0
@@ -103,8 +103,8 @@ class RunSummary:
     def rejections(self) -> list[Message]:
         """Return a message about unexpected rejections."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
-        told = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
-        return _counted(told, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
+        message = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
+        return _counted(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:

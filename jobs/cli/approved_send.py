@@ -19,7 +19,7 @@ from connectors.text import counted, number
 from jobs import requeue
 from jobs.cli.accounts import heading_of, load_account, secrets_of, state_of
 from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import WatchedSource, at_work, print_json, say, watching
+from jobs.cli.output import Watcher, at_work, print_json, say, unwatched, watching
 from jobs.cli.session import expect_state, taken
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
@@ -27,8 +27,9 @@ from jobs.ledger.database import throwaway
 from jobs.ledger.queries import StateCount
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger, finish
-from jobs.nightly import Deps, NightStep, begin
-from jobs.plan.planner import erase_idle
+from jobs.ledger.schema import Adjustment, Delivery
+from jobs.nightly import begin
+from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.reporting.backfill_report import (
     Preview,
     print_preview,
@@ -40,6 +41,7 @@ from jobs.reporting.backfill_report import (
 from jobs.reporting.console import facts, results
 from jobs.reporting.run_report import needs, print_needs
 from jobs.requeue import AlreadySent, Chosen, Requeued
+from jobs.run_context import Deps, NightStep, RunContext
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -100,6 +102,11 @@ class _Send:
     approval: Approval
     book: Rulebook
     deps: Deps
+
+    def run(self, ledger: Ledger, watcher: Watcher | None = None) -> RunContext:
+        """Return the run that holds the ledger; `watcher` shows its steps and pages."""
+        shown = watcher or unwatched()
+        return RunContext(ledger, self.book, replace(self.deps, watch=shown.step, on_page=shown.page))
 
     def on_record(self, do: Callable[[Ledger], int]) -> int:
         """Call `do` in a run of its own and record its exit code; with `--dry-run`, on a copy of the state."""
@@ -181,29 +188,28 @@ def retry_account(file: Path, refusals: Refusals, approval: Approval) -> int:
 
 
 def _retry(send: _Send, ledger: Ledger, refusals: Refusals) -> int:
-    book, deps = send.book, send.deps
     send.expect_names(refusals.conversion, refusals.destination)
-    summary = begin(ledger, book, deps)
+    summary = begin(send.run(ledger))
     _expect_code(ledger, refusals.code)
-    chosen = requeue.look(ledger, book, refusals, now=deps.clock.now())
+    chosen = requeue.look(send.run(ledger), refusals)
     if not send.approval.json:
         print_refusals(results(), heading_of(send.settings), chosen)
-    if send.approval.dry_run or not chosen.count:
+    if send.approval.dry_run or not chosen.rows:
         return send.nothing_sent(_retry_json(chosen, Requeued()), summary)
-    both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
+    both = ((len(chosen.ids(Delivery)), "conversion"), (len(chosen.ids(Adjustment)), "correction"))
     named = " and ".join(counted(count, what) for count, what in both if count)
-    if not send.approval.agrees(f"Send {named} again?", deps.cancel_token):
+    if not send.approval.agrees(f"Send {named} again?", send.deps.cancel_token):
         say("Nothing was sent.")
         return Exit.DONE
     with watching(send.settings.account) as watcher:
         with watcher.step(NightStep.PULL):
-            requeued = requeue.requeue(ledger, book, deps, chosen, summary)
-        requeue.send(ledger, book, deps, summary, watcher.step)
+            requeued = requeue.requeue(send.run(ledger, watcher), chosen, summary)
+        requeue.send(send.run(ledger, watcher), summary)
     code = send.sent(_retry_json(chosen, requeued), summary, ledger)
     if not send.approval.json:
         if requeued.corrections:
             say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
-        if unread := chosen.count - requeued.count:
+        if unread := len(chosen.rows) - requeued.deliveries - requeued.corrections:
             say(f"{number(unread)} stay rejected: their leads could not be read again.")
     return code
 
@@ -284,7 +290,7 @@ class _Backfill:
 
     def do(self, ledger: Ledger) -> int:
         """Read, preview, ask and send."""
-        send, book, deps = self.send, self.send.book, self.send.deps
+        send, deps = self.send, self.send.deps
         summary = self._read(ledger)
         if not summary.pulled.complete:
             return self._broken_off(summary)
@@ -297,26 +303,25 @@ class _Backfill:
         question = preview.question
         if question is not None:
             if not send.approval.agrees(question, deps.cancel_token):
-                erase_idle(ledger, deps.sinks, now=deps.clock.now())
+                erase_idle(send.run(ledger))
                 say("Nothing was sent.")
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
         with watching(send.settings.account) as watcher:
-            requeue.send(ledger, book, deps, summary, watcher.step)
+            requeue.send(send.run(ledger, watcher), summary)
         return send.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read the leads that the request needs and judge them; without a request, judge those on record."""
-        book, deps = self.send.book, self.send.deps
-        summary = begin(ledger, book, deps)
+        run = self.send.run(ledger)
+        summary = begin(run)
         if self.request is None:
-            requeue.judge(ledger, book, deps)
+            plan(guarded(run))
             summary.pulled.complete = True
             return summary
         with watching(self.send.settings.account) as watcher, watcher.step(NightStep.PULL):
-            seen = replace(deps, source=WatchedSource(deps.source, watcher.page))
-            requeue.read(ledger, book, seen, self.request, summary)
+            requeue.read(self.send.run(ledger, watcher), self.request, summary)
         if not self.send.approval.json:
             results().print(facts(read_lines(summary)))
             results().print()
@@ -324,20 +329,15 @@ class _Backfill:
 
     def _apply(self, ledger: Ledger) -> Preview:
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
-        options, deps = self.options, self.send.deps
-        settled = None
+        run, options, settled = self.send.run(ledger), self.options, None
         if self.already_sent is not None:
             settled = requeue.settle_already_sent(
-                ledger,
-                self.already_sent,
-                conversion=options.conversion,
-                destination=options.destination,
-                now=deps.clock.now(),
+                run, self.already_sent, conversion=options.conversion, destination=options.destination
             )
         if self.request is None:
             return Preview(already_sent=settled)
-        undated = requeue.pick(ledger, self.send.book, deps, self.request)
-        return Preview(requeue.groups(ledger, now=deps.clock.now()), self.send.standing(ledger), undated, settled)
+        undated = requeue.pick(run, self.request)
+        return Preview(requeue.groups(run), self.send.standing(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
         code = Exit.STOPPED if summary.source_stopped else Exit.ATTENTION

@@ -15,7 +15,6 @@ from jobs.cli.exits import Exit, Failure, worst
 from jobs.cli.output import open_visible_clock, print_json, say
 from jobs.cli.session import starts_of
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
-from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     CheckedFile,
     consent_findings,
@@ -28,6 +27,7 @@ from jobs.reporting.check_report import (
     unmatched_findings,
 )
 from jobs.reporting.console import day_and_time, results
+from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, assumed_targets
 from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmatched

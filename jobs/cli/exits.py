@@ -13,7 +13,7 @@ from connectors.errors import ConnectorError
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError
 
 
 class UsageError(Exception):

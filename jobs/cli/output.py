@@ -4,7 +4,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,14 +20,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from structlog.typing import EventDict, Processor
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, LeadSource
-from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
+from connectors.ports import Clock
+from connectors.records import LeadPage
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
 from jobs.cli.exits import Failure, failure_of, places, stopped_by
-from jobs.nightly import NightStep
 from jobs.reporting import console
 from jobs.reporting.console import results
+from jobs.run_context import NightStep
 
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
@@ -159,35 +159,6 @@ class Watcher:
 
     step: Callable[[NightStep], AbstractContextManager[object]]
     page: Callable[[LeadPage], None]
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedSource:
-    """A lead source that reports each page to a callback."""
-
-    source: LeadSource
-    page: Callable[[LeadPage], None]
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the wrapped source is spent."""
-        return self.source.is_spent
-
-    def fetch_changes(
-        self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
-    ) -> Iterator[LeadPage]:
-        """Yield the source's pages, reporting each one first."""
-        for page in self.source.fetch_changes(since, resume=resume, is_known=is_known):
-            self.page(page)
-            yield page
-
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Return the source's leads."""
-        return self.source.fetch_each(ids)
-
-    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """Return the source's latest leads."""
-        return self.source.fetch_latest(count)
 
 
 @contextmanager

@@ -19,16 +19,17 @@ from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
 from jobs.cli.exits import Exit, failure_of
-from jobs.cli.output import WatchedSource, Watcher
+from jobs.cli.output import Watcher
 from jobs.ledger import queries, starts
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import NeighbouringLedger, UnreadableLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, rehearse, run_night, validate
+from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_context import Deps, RunContext
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -217,7 +218,7 @@ def do_night(
             taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
             seen = _seen(deps, watcher, options)
-            summary = run_night(ledger, book, seen, wait=options.wait, watch=watcher.step)
+            summary = run_night(RunContext(ledger, book, seen), wait=options.wait)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
@@ -230,7 +231,7 @@ def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         taken(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
-        summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
+        summary = run_night(RunContext(ledger, book, replace(deps, watch=watcher.step)), reading=False)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
@@ -252,7 +253,7 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
         taken(settings, copy, options.mode, clock) as ledger,
     ):
         trial = validate if validating else rehearse
-        summary = trial(ledger, book, _seen(deps, watcher, options), watch=watcher.step)
+        summary = trial(RunContext(ledger, book, _seen(deps, watcher, options)))
         now = clock.now()
         with ledger.reading() as session:
             standing = queries.tallies(session, ledger.account, now=now)
@@ -263,7 +264,7 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
 
 
 def _seen(deps: Deps, watcher: Watcher, options: RunOptions) -> Deps:
-    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_volume=options.accept_volume)
+    return replace(deps, watch=watcher.step, on_page=watcher.page, accept_volume=options.accept_volume)
 
 
 def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:

@@ -13,7 +13,7 @@ from jobs.cli.exits import Exit, failure_of, worst
 from jobs.cli.output import start_logging
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
-from jobs.pull.sync import SyncMode, SyncWindow
 from jobs.reporting.sentences import sentence
+from jobs.run_context import SyncMode, SyncWindow
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)
