@@ -79,9 +79,7 @@ class SandboxClock:
 
     def now(self) -> datetime:
         """Return the sandbox's current time, aware UTC; raise Misconfigured if no sandbox clock answers."""
-        with self._lock:
-            self._register()
-            return _instant(self._ask("GET", "/now"))
+        return self._ask("GET", "/now")
 
     def sleep_until(self, moment: datetime) -> None:
         """Sleep until the sandbox's clock reaches `moment`; return at once if it has passed.
@@ -90,24 +88,15 @@ class SandboxClock:
             Misconfigured: no sandbox clock answers, or it did not reach `moment` within `patience`.
         """
         end = time.monotonic() + self._patience
-        while self._slept(moment) < moment:
-            if time.monotonic() > end:
-                raise Misconfigured(self._stands_still)
-
-    def _slept(self, moment: datetime) -> datetime:
-        """Return when the sleep ended: at `moment`, or earlier so that a cancellation is noticed."""
         wanted: dict[str, str | float] = {"until": moment.astimezone(UTC).isoformat()}
         if self._cancel_token is not None:
-            self._cancel_token()
             wanted["within"] = _CANCEL_POLL
-        with self._lock:
-            self._register()
-            answer = self._ask("POST", "/sleep", wanted)
-            if answer.status_code == _CONFLICT:  # a new, unregistered connection replaced the old one
-                self._registered = False
-                self._register()
-                answer = self._ask("POST", "/sleep", wanted)
-            return _instant(answer)
+            self._cancel_token()
+        while self._ask("POST", "/sleep", wanted) < moment:
+            if time.monotonic() > end:
+                raise Misconfigured(self._stands_still)
+            if self._cancel_token is not None:
+                self._cancel_token()
 
     @property
     def _stands_still(self) -> str:
@@ -116,21 +105,25 @@ class SandboxClock:
             "another registered caller is awake, or it hangs"
         )
 
-    def _register(self) -> None:
-        if not self._registered:
-            self._registered = self._ask("POST", "/register").is_success
+    def _ask(self, method: str, path: str, body: dict[str, str | float] | None = None) -> datetime:
+        with self._lock:
+            try:
+                answer = self._request(method, path, body)
+                if answer.status_code == _CONFLICT:  # a new, unregistered connection replaced the old one
+                    self._registered = False
+                    answer = self._request(method, path, body)
+            except httpx.HTTPError as error:
+                self._registered = False
+                if isinstance(error, httpx.ReadTimeout):
+                    raise Misconfigured(self._stands_still) from None
+                why = f"no sandbox clock answers at {self._url} ({type(error).__name__}); start it, or remove `clock`"
+                raise Misconfigured(f"clock: {why}") from None
+            return _instant(answer)
 
-    def _ask(self, method: str, path: str, body: dict[str, str | float] | None = None) -> httpx.Response:
-        try:
-            return self._http.request(method, path, json=body)
-        except httpx.ReadTimeout:
-            self._registered = False
-            raise Misconfigured(self._stands_still) from None
-        except httpx.HTTPError as error:
-            self._registered = False
-            raise Misconfigured(
-                f"clock: no sandbox clock answers at {self._url} ({type(error).__name__}); start it, or remove `clock`"
-            ) from None
+    def _request(self, method: str, path: str, body: dict[str, str | float] | None) -> httpx.Response:
+        if not self._registered:
+            self._registered = self._http.post("/register").is_success
+        return self._http.request(method, path, json=body)
 
 
 def _instant(answer: httpx.Response) -> datetime:

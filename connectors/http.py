@@ -17,7 +17,7 @@ from typing import TypeVar
 from connectors.errors import Transient, UnknownHost
 from connectors.ports import Clock
 
-BoundedAnswer = TypeVar("BoundedAnswer")
+T = TypeVar("T")
 CancelToken = Callable[[], object]
 """Returns while work may continue, raises once a stop has been requested."""
 
@@ -27,13 +27,13 @@ _CANCEL_POLL = 0.5  # seconds; maximum delay before a cancellation is noticed
 
 
 def bounded(
-    call: Callable[[], BoundedAnswer],
+    call: Callable[[], T],
     seconds: float,
     *,
     cancel_token: CancelToken | None = None,
     grace: float = 0.0,
     abort: Callable[[], object] | None = None,
-) -> BoundedAnswer:
+) -> T:
     """Run `call` in a daemon thread and return or raise what it does, if it finishes within `seconds`.
 
     A call that overruns continues in its thread, which does not keep the process alive.
@@ -48,7 +48,7 @@ def bounded(
     Raises:
         TimeoutError: the call missed its deadline or was cancelled.
     """
-    future: Future[BoundedAnswer] = Future()
+    future: Future[T] = Future()
     Thread(target=copy_context().run, args=(_resolve, future, call), daemon=True).start()
     try:
         _wait(future, seconds, cancel_token, grace)
@@ -62,7 +62,7 @@ def bounded(
     return future.result()
 
 
-def _resolve(future: Future[BoundedAnswer], call: Callable[[], BoundedAnswer]) -> None:
+def _resolve(future: Future[T], call: Callable[[], T]) -> None:
     with suppress(InvalidStateError):  # the future was cancelled
         try:
             answer = call()
@@ -72,20 +72,15 @@ def _resolve(future: Future[BoundedAnswer], call: Callable[[], BoundedAnswer]) -
             future.set_result(answer)
 
 
-def _wait(future: Future[BoundedAnswer], seconds: float, cancel_token: CancelToken | None, grace: float) -> None:
+def _wait(future: Future[T], seconds: float, cancel_token: CancelToken | None, grace: float) -> None:
     deadline = time.monotonic() + seconds
     while not future.done() and (left := deadline - time.monotonic()) > 0:
         wait([future], min(left, _CANCEL_POLL))
-        if cancel_token is not None and _is_stopped(cancel_token):
+        try:
+            if cancel_token is not None:
+                cancel_token()
+        except BaseException:  # noqa: BLE001 - any exception requests a stop; the caller polls the token again
             cancel_token, deadline = None, min(deadline, time.monotonic() + grace)
-
-
-def _is_stopped(cancel_token: CancelToken) -> bool:
-    try:
-        cancel_token()
-    except BaseException:  # noqa: BLE001 - any exception requests a stop; the caller polls the token again
-        return True
-    return False
 
 
 def shut_down_socket(line: socket.socket) -> None:
@@ -108,8 +103,6 @@ ATTEMPTS = 5
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=60)
 LONGEST_ASKED_FOR = timedelta(minutes=5)
-
-T = TypeVar("T")
 
 
 # stamina would fit, but its synchronous retries (26.1.0) call tenacity's `time.sleep` and accept no custom sleep;

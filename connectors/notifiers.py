@@ -14,7 +14,7 @@ import httpx
 from connectors.http import bounded, is_loopback
 
 if TYPE_CHECKING:
-    from apprise import NotifyBase
+    from apprise import Apprise
 
 LONGEST = 10.0  # seconds per message or ping
 _HEALTH_BEAT = timedelta(minutes=1)
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def is_address(url: str) -> bool:
     """Return whether apprise recognises an address, without sending anything."""
-    return _service(url) is not None
+    return bool(_apprise(url))
 
 
 class AppriseNotifier:
@@ -42,18 +42,12 @@ class AppriseNotifier:
             return False
 
     def _send(self, title: str, text: str) -> bool:
-        service = _service(self._url)
-        if service is None:
-            return False
-        from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415
-
-        apprise = Apprise(asset=service.asset)
-        return apprise.add(service) and bool(
-            apprise.notify(title=title, body=text, notify_type=NotifyType.WARNING, body_format=NotifyFormat.TEXT)
-        )
+        # The values of NotifyType.WARNING and NotifyFormat.TEXT.
+        return bool(_apprise(self._url).notify(title=title, body=text, notify_type="warning", body_format="text"))
 
 
-def _service(url: str) -> "NotifyBase | None":
+def _apprise(url: str) -> "Apprise":
+    """Return apprise with the service at an address, or with none if it does not recognise the address."""
     # apprise logs addresses, and bodies at DEBUG, from the moment it is imported.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     # Imported only when needed: it loads a hundred services.
@@ -67,7 +61,7 @@ def _service(url: str) -> "NotifyBase | None":
         pgp_autogen=False,
         pem_autogen=False,
     )
-    return Apprise.instantiate(url, asset=asset)
+    return Apprise([url], asset=asset)
 
 
 class DeadMansSwitch:

@@ -1,5 +1,6 @@
 """`requests` sessions that make a single call: no retries or redirects, bounded in time and size."""
 
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -40,6 +41,12 @@ class AnswerTooLarge(requests.RequestException):
     """An answer exceeds LARGEST_ANSWER."""
 
 
+def silence(*loggers: str, below: int = logging.WARNING) -> None:
+    """Keep a vendor library's requests, addresses and tokens out of the logs."""
+    for name in loggers:
+        logging.getLogger(name).setLevel(below)
+
+
 def checked_address(url: str, what: str) -> str:
     """Return the address without a trailing slash; raise Misconfigured unless https, or http to this machine."""
     parts = urlsplit(url)
@@ -60,7 +67,7 @@ def restrain(session: requests.Session, url: str) -> None:
 def exchange(
     session: requests.Session,
     call: Callable[[], Answer],
-    timeout: float | tuple[float, float],
+    timeout: float,
     *,
     cancel_token: CancelToken | None,
     grace: float = 0.0,
@@ -76,9 +83,8 @@ def exchange(
         ReadTimeout: no complete answer arrived; the request may have.
     """
     line = cast(_Connections, session.get_adapter(_EVERYWHERE))
-    wait = max(timeout) if isinstance(timeout, tuple) else timeout
     try:
-        return bounded(call, wait * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
+        return bounded(call, timeout * WAITS, cancel_token=cancel_token, grace=grace, abort=line.cut)
     except TimeoutError:
         if not line.has_connected:
             raise ConnectTimeout("no connection in time") from None
@@ -99,19 +105,20 @@ def nobody_answers(error: BaseException) -> bool:
     return any(isinstance(cause, NewConnectionError) for cause in causes(error))
 
 
-def receipt_of(error: requests.RequestException, address: str, *, unreachable: str = "") -> NotSent | Lost:
+def receipt_of(error: OSError, address: str) -> NotSent | Lost:
     """Return the receipt of an upload that raised, without the error's text, which may hold the address and events.
 
     Args:
-        error: what the call raised.
+        error: what the call raised; requests wraps network errors in its own.
         address: the address called, or the setting that holds it.
-        unreachable: the address to report if it cannot be reached at all.
     """
-    reason = type(error).__name__
     if is_unknown_host(error):
-        return NotSent(f"the host name in {address} does not exist", unreachable, is_unknown_host=True)
+        return NotSent(f"the host name in {address} does not exist", address, is_unknown_host=True)
+    reason = type(error).__name__
+    if not isinstance(error, requests.RequestException):  # no CA bundle at the path the environment sets
+        return NotSent(reason)
     if never_connected(error):
-        return NotSent(f"no connection: {reason}", unreachable if nobody_answers(error) else "")
+        return NotSent(f"no connection: {reason}", address if nobody_answers(error) else "")
     return Lost(reason)
 
 

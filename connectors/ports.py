@@ -22,7 +22,7 @@ from connectors.records import (
     Target,
     UnreadableLead,
 )
-from connectors.survey import Survey
+from connectors.survey import SeenInLeads
 
 
 class Clock(Protocol):
@@ -71,30 +71,9 @@ class LeadSource(Protocol):
 
 @runtime_checkable
 class ShowsLatest(Protocol):
-    """A source that also exposes the other fields of the leads that `fetch_latest` read."""
+    """A source that also exposes what the leads that `fetch_latest` read hold."""
 
-    @property
-    def shown(self) -> int:
-        """Number of those leads."""
-
-    @property
-    def shown_paths(self) -> Sequence[str]:
-        """Dotted paths that those leads share."""
-
-    def filled(self, path: str) -> int:
-        """Return how many of those leads have a value at a dotted path."""
-
-
-class SurveysSource(Protocol):
-    """Read-only discovery of a lead source that has no settings yet."""
-
-    def survey(self, *, leads: int) -> Survey:
-        """Find out how the source answers and where its fields are, from roughly `leads` leads.
-
-        Raises:
-            Misconfigured: the source refuses access, however the token is presented.
-            Transient: it keeps failing after bounded retries.
-        """
+    seen: SeenInLeads
 
 
 class ConversionSink(Protocol):

@@ -159,7 +159,7 @@ class Pacer:
     """Limits requests to `per_minute` in any minute, across threads and processes.
 
     A slot is freed a minute after the response, not the request, since the platform may count a request when it
-    completes. `take` and `slot` raise Transient if another process locks the shared file for too long.
+    completes.
     """
 
     def __init__(
@@ -173,13 +173,11 @@ class Pacer:
         """Create a pacer that uses what the other processes leave free.
 
         Args:
-            clock: used for every wait.
+            clock: tells the time.
             per_minute: at least 1.
             shared: file shared with the other processes; None paces this process alone.
             cancel_token: called before each slot; may raise to prevent further requests.
         """
-        if per_minute < 1:
-            raise ValueError("a pace is at least one request a minute")
         self._clock = clock
         self._per_minute = per_minute
         self._shared = shared
@@ -187,18 +185,12 @@ class Pacer:
         self._own = RequestTrace([], [], None, None)
         self._changed = threading.Condition()
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Wait for a free slot and hold it for one request: `with pacer.slot(): …`."""
-        while (free_at := self.take()) is not None:
-            self._clock.sleep_until(free_at)
-        try:
-            yield
-        finally:
-            self.give_back()
-
     def take(self) -> datetime | None:
-        """Take a slot and return None, or return when to try again; any thread may `give_back` the slot."""
+        """Take a slot and return None, or return when to try again; any thread may `give_back` the slot.
+
+        Raises:
+            Transient: another process locks the shared file for too long.
+        """
         with self._changed:
             while True:
                 if self._cancel_token is not None:

@@ -4,11 +4,29 @@ Never holds contact data. Text from leads is masked to its shape unless it is a 
 number, a date, or reads as a source or channel.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Suggestion = Mapping[str, "str | int | bool | list[str] | Suggestion"]
 """Part of a settings file, nested as in the file."""
+SUGGESTED = (
+    *("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination"),
+    *("pull", "since_filter", "detail", "fields"),
+)
+"""The keys that a survey may suggest: it keeps the file's values unless they did not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenInLeads:
+    """The paths and labels found in the leads that were read."""
+
+    leads: int
+    paths: Sequence[str]
+    """Every dotted path that those leads share."""
+    labels: Sequence[str]
+    """Every status label, including past ones."""
+    filled: Callable[[str], int]
+    """Counts the leads with a value at a path, matching paths as the reader does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from annotations import DEFAULTS, EXAMPLES, NOTIFIED_WHEN
 from pydantic import AnyUrl, BaseModel
 from pydantic.fields import FieldInfo
 
-from connectors.oplead.lead_parser import CANDIDATES
+from connectors.oplead.options import CANDIDATES
 from jobs.ledger.incidents import IncidentKind
 from jobs.reporting import wording
 from jobs.rules.delivery_state import DeliveryState
@@ -70,7 +70,7 @@ def _keys_of(model: type[BaseModel]) -> Iterator[Sequence[str]]:
             place = (model.__name__, key)
             default = DEFAULTS.get(place) or _default(field)
             if model is FieldSettings:
-                default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key) or ()) or "none"
+                default = ", ".join(f"`{path}`" for path in getattr(CANDIDATES, key)) or "none"
             yield f"`{key}`", default, f"{field.description}{_choices(field)}", f"`{EXAMPLES[model.__name__][key]}`"
 
 

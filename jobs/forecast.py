@@ -1,6 +1,5 @@
 """Forecasts what the settings would do with the latest leads: a rehearsal on an empty, throwaway state."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +39,7 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True)
     with (
         throwaway() as state,
-        held(state, book.account, "forecast", pid=os.getpid(), now=deps.clock.now()) as ledger,
+        held(state, book.account, "forecast", now=deps.clock.now()) as ledger,
     ):
         summary = rehearse(RunContext(ledger, always, listed))
         with ledger.reading() as session:

@@ -11,7 +11,7 @@ from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, Refusals
-from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
 from jobs.nightly import ask_for_outcomes, count_states, is_due, reading_source
 from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.pull.ingest import DetailFetch
@@ -245,10 +245,10 @@ def look(run: RunContext, wanted: Refusals) -> Chosen:
     """Return what would be sent again: conversions first, then corrections."""
     account, places, now = run.ledger.account, {route.place for route in run.book.routes}, run.now()
     with run.ledger.reading() as session:
-        sent = ledger_requeue.find(session, CONVERSIONS, account, wanted, places=places, limit=MAX_RETRIED)
-        room = MAX_RETRIED - len(sent)
-        corrected = ledger_requeue.find(session, CORRECTIONS, account, wanted, places=places, limit=room)
-        rows = [*sent, *corrected]
+        rows: list[OutboxRow] = []
+        for kind in KINDS:
+            room = MAX_RETRIED - len(rows)
+            rows += ledger_requeue.find(session, kind, account, wanted, places=places, limit=room)
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
     alike = defaultdict[tuple[str, str, str, bool], list[OutboxRow]](list)
     for row in rows:
@@ -279,7 +279,7 @@ def requeue(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
     if summary.source_stopped is not None:
         return Requeued()
     found = set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}
-    back = [_put_back(run, kind, chosen.ids(kind), found) for kind in (Delivery, Adjustment)]
+    back = [_put_back(run, kind, chosen.ids(kind), found) for kind in KINDS]
     plan(guarded(run))
     return Requeued(*back)
 

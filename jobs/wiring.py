@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -12,18 +12,20 @@ from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
 from connectors.http import CancelToken
-from connectors.ports import Clock, ConversionSink, Inspects, Pings, SurveysSource
+from connectors.ports import Clock, ConversionSink, Inspects, Pings
 from connectors.records import DestinationId
+from connectors.survey import Survey
 from jobs.alerts.notify import NotifyAddress
 from jobs.cancellation import StopSignal, go_on
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
+from jobs.settings.load import OpleadSection
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
-    from connectors.meta.graph import MetaOptions
+    from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
     from connectors.rate_limit import Pacer
 
@@ -58,7 +60,7 @@ def connect(
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
     window = SyncWindow(SyncMode(oplead.pull_style), overlap=oplead.overlap, budget=oplead.budget)
-    with _oplead(settings, book, clock, cancel_token) as source:
+    with closing(_oplead(settings, book, clock, cancel_token)) as source:
         yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
 
 
@@ -81,10 +83,10 @@ def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[],
 
 def rules_alone(settings: Settings) -> Rulebook:
     """Compile the settings without any connector: no key is read and no vendor library is loaded."""
-    from connectors.google_ads import limits as google_limits  # noqa: PLC0415
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
     from connectors.meta import encode as meta_encode  # noqa: PLC0415
 
-    by_transport = {"data_manager": google_limits.DATA_MANAGER, "google_ads_api": google_limits.ADS_API}
+    by_transport = {"data_manager": google_ads.DATA_MANAGER, "google_ads_api": google_ads.ADS_API}
     return compile_rules(
         settings,
         {
@@ -104,17 +106,19 @@ def _sinks(
     for google in settings.google_ads:
         from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
 
-        google_options = _google_options(google, validate_only=validate_only)
-        sinks[DestinationId(google.id)] = GoogleSink(google_options, cancel_token=cancel_token)
+        google_options = _google_options(google, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(google.id)] = GoogleSink(google_options)
     for meta in settings.meta:
         from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-        meta_options = _meta_options(meta, validate_only=validate_only)
-        sinks[DestinationId(meta.id)] = MetaSink(meta_options, cancel_token=cancel_token)
+        meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(meta.id)] = MetaSink(meta_options)
     return sinks
 
 
-def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "GoogleOptions":
+def _google_options(
+    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = go_on
+) -> "GoogleOptions":
     from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
 
     return GoogleOptions(
@@ -125,11 +129,12 @@ def _google_options(google: GoogleAdsSettings, *, validate_only: bool) -> "Googl
         data_manager_endpoint=str(google.endpoint),
         ads_api_endpoint=str(google.ads_api_endpoint),
         validate_only=validate_only,
+        cancel_token=cancel_token,
     )
 
 
-def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
-    from connectors.meta.graph import MetaOptions  # noqa: PLC0415
+def _meta_options(meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = go_on) -> "MetaOptions":
+    from connectors.meta.sink import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
         dataset_id=meta.dataset_id,
@@ -137,6 +142,7 @@ def _meta_options(meta: MetaSettings, *, validate_only: bool) -> "MetaOptions":
         app_secret=meta.app_secret.get_secret_value() if meta.app_secret else None,
         graph_url=str(meta.graph_url).rstrip("/"),
         validate_only=validate_only,
+        cancel_token=cancel_token,
     )
 
 
@@ -153,33 +159,30 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
     return OpleadSource(client, wanted_fields=book.extraction.paths)
 
 
-@contextmanager
-def survey_of(
-    oplead: OpleadSettings,
-    zone: ZoneInfo,
-    click_ids: ClickIds,
-    clock: Clock,
-    *,
-    folder: Path | None = None,
-    named: frozenset[str] = frozenset(),
-) -> Iterator[SurveysSource]:
-    """Yield a probe of how the platform answers and of how many leads have a value at each path in `named`.
+def survey_oplead(
+    look: OpleadSection, clock: Clock, *, leads: int, folder: Path | None = None, named: frozenset[str] = frozenset()
+) -> Survey:
+    """Find out how Oplead answers and where its fields are, from roughly `leads` leads; tries `look` first.
 
-    It shares the request pace of the account whose state is in `folder`.
+    Counts the leads filled at each path in `named`; shares the request pace of the account whose state is in `folder`.
+
+    Raises:
+        Misconfigured: Oplead refuses access, however the token is presented.
+        Transient: it keeps failing after bounded retries.
     """
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
     from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
     from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
-    yield OpleadProbe(
-        oplead_options(oplead, zone, click_ids),
-        clock=clock,
-        pacer=pacer_for(oplead, clock, folder=folder),
-        per_minute=oplead.rate,
+    pacer = pacer_for(look.oplead, clock, folder=folder)
+    return OpleadProbe(
+        OpleadClient(oplead_options(look.oplead, look.zone, look.click_ids), clock=clock, pacer=pacer),
+        per_minute=look.oplead.rate,
         named=named,
         readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),
         fold=normalise_label,
-    )
+    ).survey(leads=leads)
 
 
 def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
@@ -206,7 +209,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
         since_filter=since,
         # In this mode only a lead's own page shows what changed.
         detail="always" if oplead.pull_style == "details" else oplead.detail,
-        fields=platform.FieldPaths(**oplead.fields.model_dump()),
+        fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
 

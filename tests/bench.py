@@ -3,10 +3,10 @@
 Tests prove counts; this shows seconds.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, PaginationOptions
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.server import Server, WireRequest, WireResponse, json_response
@@ -84,7 +84,7 @@ def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPa
             pagination=PaginationOptions(style="page"),
         )
         pacer = Pacer(clock, RATE, shared=shared)
-        with OpleadSource(OpleadClient(options, clock=clock, pacer=pacer)) as source:
+        with closing(OpleadSource(OpleadClient(options, clock=clock, pacer=pacer))) as source:
             way(source, RATE * MINUTES + 1)
     rounds = (len(sent) - 1) // RATE
     took = sent[rounds * RATE] - sent[RATE]
@@ -127,7 +127,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
             with (
                 wiring.open_clock(loaded.settings) as clock,
                 wiring.connect(loaded.settings, clock) as (book, deps),
-                held(state, loaded.settings.account, "bench", pid=os.getpid(), now=clock.now()) as ledger,
+                held(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
                 run_night(RunContext(ledger, book, deps))
             seconds.append(time.perf_counter() - began)

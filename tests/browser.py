@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.sandbox import control
-from connectors.sandbox.faults import Faults
+from connectors import sandbox
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server, WireResponse, json_response
 
-PAGE = Path(control.__file__).with_name("page.html")
+PAGE = Path(sandbox.__file__).with_name("page.html")
 VOID = frozenset({"meta", "link", "br"})
 
 

@@ -188,7 +188,7 @@ def read(run):
 
 def hold(path, clock):
     """Hold the account's state for a run of its own."""
-    return held(quick.with_state(path), ACCOUNT, "test", pid=1, now=clock.now())
+    return held(quick.with_state(path), ACCOUNT, "test", now=clock.now())
 
 
 class ReusedState:
@@ -210,7 +210,7 @@ class ReusedState:
         """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
         try:
             with exclusive(self.path, now=clock.now()) as lock:
-                yield _begin(self.engine, self.path, ACCOUNT, "test", lock, pid=1, now=clock.now())
+                yield _begin(self.engine, self.path, ACCOUNT, "test", lock, now=clock.now())
         finally:
             self.engine.dispose()
 

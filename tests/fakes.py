@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter, deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -79,6 +80,17 @@ class FakeClock:
         """Move there at once."""
         self.slept.append(moment - self.time)
         self.time = max(self.time, moment)
+
+
+@contextmanager
+def slot(pacer):
+    """Wait for one of a pacer's slots, as the client does, and hold it for one request."""
+    while (free_at := pacer.take()) is not None:
+        pacer._clock.sleep_until(free_at)
+    try:
+        yield
+    finally:
+        pacer.give_back()
 
 
 class FakeSource:

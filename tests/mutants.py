@@ -187,7 +187,7 @@ FAULTS = (
     Fault(
         "nothing of the past goes out on the first night",
         "jobs/rules/status_changes.py",
-        "origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED",
+        "origin = Origin.BASELINE if previously is None else Origin.BOUNDED",
         "origin = Origin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
     ),
@@ -250,14 +250,14 @@ FAULTS = (
     Fault(
         "not before Google knows the click",
         "jobs/rules/decision.py",
-        "    if now < time_left.opens_at:\n",
+        "    if now < opens_at:\n",
         "    if False:\n",
         "tests/unit/rules/test_decision.py",
     ),
     Fault(
         "nothing goes out after its window",
         "jobs/rules/decision.py",
-        "is_late = now > time_left.closes_at",
+        "is_late = now > closes_at",
         "is_late = False",
         "tests/unit/rules/test_decision.py",
     ),

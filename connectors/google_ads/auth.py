@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Literal
 
 import requests
-from google.auth.credentials import Credentials, TokenState
+from google.auth.credentials import TokenState
 from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport import Response
-from google.auth.transport.requests import AuthorizedSession, Request
+from google.auth.transport.requests import Request
 from google.oauth2 import service_account
+from pydantic import SecretStr
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient, UnknownHost
 from connectors.http import CancelToken, is_unknown_host
 from connectors.one_call import checked_address, exchange, restrain
 from connectors.records import NotSent, Outcome, OutcomeClass, Refused
 
-DATA_MANAGER = "https://www.googleapis.com/auth/datamanager"
-ADS_API = "https://www.googleapis.com/auth/adwords"
+DATA_MANAGER_SCOPE = "https://www.googleapis.com/auth/datamanager"
+ADS_API_SCOPE = "https://www.googleapis.com/auth/adwords"
 """OAuth scopes: https://developers.google.com/identity/protocols/oauth2/scopes"""
 
 _REASON = re.compile(r"[a-z_]{1,60}")
@@ -46,83 +47,57 @@ class GoogleOptions:
     """Seconds per network wait."""
     validate_only: bool = False
     """Have conversions checked without counting them; rows that pass are answered as done, `VALIDATED`."""
+    cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
+    """Uploads, and waits for the token server, end soon after it raises."""
 
 
 class TokenRefusedError(Exception):
     """The token server refused this account; the argument is the reason, such as `invalid_grant`."""
 
 
-class TokenUnavailableError(Exception):
-    """The token server could not be reached or gave an invalid answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token."""
-
-    value: str = field(repr=False)
-    is_new: bool
-    """Whether it was fetched for this call, so that a 401 can't be blamed on a stale token."""
-
-
-class UnauthorizedError(Exception):
-    """The API answered 401."""
-
-
-class Bearer(Credentials):
-    """Credentials for a fixed token: a 401 ends the call instead of triggering a refresh and a second call."""
-
-    def __init__(self, token: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.token = token
-
-    def refresh(self, request: object) -> None:  # noqa: ARG002 - the name is the base class's
-        """Raise UnauthorizedError; Google's session calls this after a 401."""
-        raise UnauthorizedError
-
-
 class ServiceAccount:
     """One service account, with its token cached until it expires."""
 
-    def __init__(self, key_file: Path, scope: str, *, timeout: float, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file; `timeout` limits each wait for the token server, in seconds, and `cancel_token` ends it.
+    def __init__(self, options: GoogleOptions, scope: str) -> None:
+        """Read the key file.
 
         Raises Misconfigured if the file is missing, unreadable or not a service account key, or if its `token_uri` is
         unusable.
         """
-        self._credentials = _read_key(key_file, scope)
+        self._credentials = _read_key(options.key_file, scope)
         token_url = str(self._credentials._token_uri)  # noqa: SLF001 - no public accessor
-        self._token_url = checked_address(token_url, f"{key_file}: token_uri")
-        self._timeout = timeout
-        self._cancel_token = cancel_token
+        self._token_url = checked_address(token_url, f"{options.key_file}: token_uri")
+        self._timeout, self._cancel_token = options.timeout, options.cancel_token
+        self._is_new = False
 
-    def token(self) -> Token:
+    def token(self) -> SecretStr:
         """Return a token that is valid for some minutes, fetching one in a single call if needed.
 
         Raises:
             TokenRefusedError: the account is refused; needs a human.
-            TokenUnavailableError: no usable answer; retry later.
+            Transient: no usable answer; retry later.
         """
-        is_new = self._credentials.token_state is not TokenState.FRESH
-        if is_new:
+        self._is_new = self._credentials.token_state is not TokenState.FRESH
+        if self._is_new:
             with requests.Session() as session:
                 restrain(session, self._token_url)
                 self._refresh(session)
-        return Token(str(self._credentials.token), is_new)
+        return SecretStr(str(self._credentials.token))
 
-    def token_or_receipt(self) -> Token | Refused | NotSent:
+    def token_or_receipt(self) -> SecretStr | Refused | NotSent:
         """Return a token, or the receipt of an upload that wasn't sent for lack of one."""
         try:
             return self.token()
         except TokenRefusedError as error:
             refused = Outcome(OutcomeClass.FIX_CONFIG, str(error), "the token server refuses the key file")
             return Refused(refused, unasked=True)
-        except TokenUnavailableError as error:
-            return NotSent(str(error), is_unknown_host=is_unknown_host(error))
+        except Transient as error:
+            return NotSent(str(error), is_unknown_host=isinstance(error, UnknownHost))
 
-    def forget_token(self) -> None:
-        """Drop the cached token so that the next call fetches a new one."""
+    def forget_token(self) -> bool:
+        """Drop the last token, and return whether it was new, so that its refusal can't be blamed on its age."""
         self._credentials.token = None
+        return self._is_new
 
     def _refresh(self, session: requests.Session) -> None:
         try:
@@ -131,10 +106,11 @@ class ServiceAccount:
         except RefreshError as error:
             raise TokenRefusedError(_reason(error)) from None
         except (TransportError, OSError) as error:  # OSError: no CA bundle at the path the environment sets
-            why = ": its host name does not exist" if is_unknown_host(error) else ""
-            raise TokenUnavailableError(f"the token server could not be reached{why}") from error
+            if is_unknown_host(error):
+                raise UnknownHost("the token server could not be reached: its host name does not exist") from error
+            raise Transient("the token server could not be reached") from error
         except (TypeError, ValueError, RecursionError) as error:
-            raise TokenUnavailableError("the token server's answer cannot be read") from error
+            raise Transient("the token server's answer cannot be read") from error
 
 
 def _ask_once(  # noqa: PLR0917 - google-auth passes these positionally
@@ -167,11 +143,12 @@ def _reason(error: RefreshError) -> str:
     return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else "token_refused"
 
 
-def open_session(url: str, token: str) -> AuthorizedSession:
+def open_session(url: str, token: SecretStr) -> requests.Session:
     """Return a session for a single call to `url` with this token.
 
     Never reuse one: a connection kept from an earlier call may be dead, which would make a request look sent.
     """
-    session = AuthorizedSession(Bearer(token))  # type: ignore[no-untyped-call]
+    session = requests.Session()
+    session.headers["authorization"] = f"Bearer {token.get_secret_value()}"
     restrain(session, url)
     return session

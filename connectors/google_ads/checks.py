@@ -19,6 +19,12 @@ _Category = enums.ConversionActionCategoryEnum.ConversionActionCategory
 _Uploads = enums.OfflineConversionDiagnosticStatusEnum.OfflineConversionDiagnosticStatus
 
 
+def query(resource: str, *fields: str) -> str:
+    """Return the GAQL for fields of a resource."""
+    listed = ", ".join(f"{resource}.{field}" for field in fields)
+    return f"SELECT {listed} FROM {resource}"  # noqa: S608 - GAQL, built only from constants in this file
+
+
 def _fact(subject: str, is_right: bool | None, *, right: str, wrong: str, advice: str, unknown: str) -> CheckFinding:  # noqa: FBT001 - Google's answer
     """Return the finding for a fact; `is_right` is None if Google Ads doesn't report it."""
     if is_right is None:
@@ -35,17 +41,18 @@ def _member_name(member: object) -> str:
 
 # ── the account ──────────────────────────────────────────────────────────────────────────────────
 
-ACCOUNT_QUERY = (
-    "SELECT customer.id, customer.manager, customer.currency_code, customer.auto_tagging_enabled,"
-    " customer.conversion_tracking_setting.google_ads_conversion_customer,"
-    " customer.conversion_tracking_setting.conversion_tracking_status,"
-    " customer.conversion_tracking_setting.accepted_customer_data_terms,"
-    " customer.conversion_tracking_setting.effective_enablement_setting"
-    " FROM customer"
+ACCOUNT_QUERY = query(
+    "customer",
+    *("id", "manager", "currency_code", "auto_tagging_enabled"),
+    "conversion_tracking_setting.google_ads_conversion_customer",
+    "conversion_tracking_setting.conversion_tracking_status",
+    "conversion_tracking_setting.accepted_customer_data_terms",
+    "conversion_tracking_setting.effective_enablement_setting",
 )
 """https://developers.google.com/google-ads/api/fields/v26/customer"""
 
 _TRACKED = {
+    _Tracking.NOT_CONVERSION_TRACKED: "",
     _Tracking.CONVERSION_TRACKING_MANAGED_BY_SELF: "on, in this account",
     _Tracking.CONVERSION_TRACKING_MANAGED_BY_THIS_MANAGER: "on, by the manager account",
     _Tracking.CONVERSION_TRACKING_MANAGED_BY_ANOTHER_MANAGER: "on, by another manager account",
@@ -67,7 +74,15 @@ def account_findings(
         " access",
         unknown="which account it is",
     )
-    yield _tracking(setting.conversion_tracking_status)
+    tracked = _TRACKED.get(setting.conversion_tracking_status)
+    yield _fact(
+        "conversion tracking",
+        None if tracked is None else bool(tracked),
+        right=tracked or "",
+        wrong="conversion tracking is off",
+        advice="create a conversion action for imports of clicks in Google Ads",
+        unknown="whether it is on",
+    )
     yield _auto_tagging(customer)
     currency = customer.currency_code
     for sent in sorted({each.currency for each in expected if each.sends_value}):
@@ -98,18 +113,6 @@ def account_findings(
         )
 
 
-def _tracking(status: int) -> CheckFinding:
-    words = _TRACKED.get(status)
-    return _fact(
-        "conversion tracking",
-        False if status == _Tracking.NOT_CONVERSION_TRACKED else bool(words) or None,
-        right=words or "",
-        wrong="conversion tracking is off",
-        advice="create a conversion action for imports of clicks in Google Ads",
-        unknown="whether it is on",
-    )
-
-
 def _auto_tagging(customer: resources.Customer) -> CheckFinding:
     if customer.manager:
         message = "this is a manager account: auto-tagging is set in each account below it"
@@ -126,13 +129,11 @@ def _auto_tagging(customer: resources.Customer) -> CheckFinding:
 
 # ── conversion actions ───────────────────────────────────────────────────────────────────────────
 
-ACTIONS_QUERY = (
-    "SELECT conversion_action.id, conversion_action.name, conversion_action.type, conversion_action.status,"
-    " conversion_action.category, conversion_action.origin, conversion_action.primary_for_goal,"
-    " conversion_action.counting_type, conversion_action.owner_customer,"
-    " conversion_action.click_through_lookback_window_days,"
-    " conversion_action.value_settings.always_use_default_value"
-    " FROM conversion_action"
+ACTIONS_QUERY = query(
+    "conversion_action",
+    *("id", "name", "type", "status", "category", "origin", "primary_for_goal", "counting_type", "owner_customer"),
+    "click_through_lookback_window_days",
+    "value_settings.always_use_default_value",
 )
 """Selects every action, since actions we don't use may count the same leads.
 
@@ -229,10 +230,7 @@ def _window(found: resources.ConversionAction, subject: str, expected: timedelta
 
 # ── what bidding learns from ─────────────────────────────────────────────────────────────────────
 
-GOALS_QUERY = (
-    "SELECT customer_conversion_goal.category, customer_conversion_goal.origin, customer_conversion_goal.biddable"
-    " FROM customer_conversion_goal"
-)
+GOALS_QUERY = query("customer_conversion_goal", "category", "origin", "biddable")
 """https://developers.google.com/google-ads/api/docs/conversions/goals/customer-goals"""
 
 Goals = Mapping[tuple[int, int], bool]
@@ -327,26 +325,22 @@ def _name(action: resources.ConversionAction) -> str:
 
 # ── recent uploads ───────────────────────────────────────────────────────────────────────────────
 
+_UPLOAD_FIELDS = (
+    *("client", "status", "total_event_count", "successful_event_count", "pending_event_count"),
+    *("last_upload_date_time", "alerts"),
+)
+_BY_ACTION = "offline_conversion_upload_conversion_action_summary"
 UPLOADS = {
-    "uploads": "offline_conversion_upload_client_summary",
-    "uploads by conversion action": "offline_conversion_upload_conversion_action_summary",
+    "uploads": ("offline_conversion_upload_client_summary", _UPLOAD_FIELDS),
+    "uploads by conversion action": (_BY_ACTION, ("conversion_action_id", *_UPLOAD_FIELDS)),
 }
-"""Summary resources, both by client type: all uploads, and uploads per conversion action."""
+"""Summary resources and their fields, both by client type: all uploads, and uploads per conversion action."""
 _UPLOAD_STATUSES = {
     _Uploads.EXCELLENT: (CheckVerdict.VERIFIED, "excellent"),
     _Uploads.GOOD: (CheckVerdict.VERIFIED, "good"),
     _Uploads.NEEDS_ATTENTION: (CheckVerdict.FAILED, "needs attention"),
     _Uploads.NO_RECENT_UPLOAD: (CheckVerdict.VERIFIED, "nothing uploaded for 28 days"),
 }
-
-
-def uploads_query(summary: str) -> str:
-    """Return the GAQL for one of the summaries."""
-    fields = "client status total_event_count successful_event_count pending_event_count last_upload_date_time alerts"
-    if summary == UPLOADS["uploads by conversion action"]:
-        fields = f"conversion_action_id {fields}"
-    listed = ", ".join(f"{summary}.{field}" for field in fields.split())
-    return f"SELECT {listed} FROM {summary}"  # noqa: S608 - GAQL, built only from constants in this file
 
 
 def upload_finding(

@@ -11,18 +11,17 @@ from functools import cached_property
 
 from google.ads.googleads.v26.services.types import GoogleAdsRow
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, Transient
 from connectors.google_ads import checks
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError
 from connectors.google_ads.ads_api.outcomes import codes_of
 from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.auth import (
-    ADS_API,
-    DATA_MANAGER,
+    ADS_API_SCOPE,
+    DATA_MANAGER_SCOPE,
     GoogleOptions,
     ServiceAccount,
     TokenRefusedError,
-    TokenUnavailableError,
 )
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.ports import ConversionSink
@@ -47,7 +46,7 @@ from connectors.records import (
     Target,
 )
 
-_SCOPES = {"data_manager": DATA_MANAGER, "google_ads_api": ADS_API}
+_SCOPES = {"data_manager": DATA_MANAGER_SCOPE, "google_ads_api": ADS_API_SCOPE}
 _NAMES = {"data_manager": "Data Manager API", "google_ads_api": "Google Ads API"}
 _ENDPOINTS = {"data_manager": "google_ads.endpoint", "google_ads_api": "google_ads.ads_api_endpoint"}
 """Setting that holds each transport's address."""
@@ -94,7 +93,7 @@ class GoogleInspector:
         if not self._has_access:
             return []
         try:
-            findings = [each for subject, summary in checks.UPLOADS.items() for each in self._uploads(subject, summary)]
+            findings = [each for subject in checks.UPLOADS for each in self._uploads(subject)]
         except Misconfigured as error:
             return [CheckFinding("uploads", CheckVerdict.UNREADABLE, str(error))]
         if self._options.transport == "data_manager":
@@ -120,11 +119,11 @@ class GoogleInspector:
         subject = "service account key"
         scope = _SCOPES[self._options.transport]
         try:
-            ServiceAccount(self._options.key_file, scope, timeout=self._options.timeout).token()
+            ServiceAccount(self._options, scope).token()
         except TokenRefusedError as error:
             advice = "create a new key for the service account in the Google Cloud console"
             return CheckFinding(subject, CheckVerdict.FAILED, f"Google refuses the key: {error}", advice)
-        except TokenUnavailableError as error:
+        except Transient as error:
             return CheckFinding(subject, CheckVerdict.UNREADABLE, str(error))
         return CheckFinding(subject, CheckVerdict.VERIFIED, "Google takes the key")
 
@@ -145,11 +144,7 @@ class GoogleInspector:
         by_action: dict[str, list[AssumedTarget]] = {}
         for each in expected:
             by_action.setdefault(each.target.action, []).append(each)
-        numbers = [action for action in by_action if action.isascii() and action.isdigit()]
-        for action in by_action.keys() - set(numbers):
-            advice = "write its number, which stands in its address in Google Ads (ctId)"
-            yield CheckFinding(f"conversion action {action}", CheckVerdict.FAILED, "this is no number", advice)
-        if not numbers:
+        if not by_action:
             return
         rows = self._rows(checks.ACTIONS_QUERY, "conversion actions")
         if isinstance(rows, CheckFinding):
@@ -158,8 +153,7 @@ class GoogleInspector:
         actions = [row.conversion_action for row in rows]
         found = {str(action.id): action for action in actions}
         goals = self._goals()
-        for number in numbers:
-            expects = by_action[number]
+        for number, expects in by_action.items():
             yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
             if number in found:
                 yield checks.standing(found[number], [each.conversion for each in expects], goals)
@@ -173,8 +167,9 @@ class GoogleInspector:
         goals = [row.customer_conversion_goal for row in rows]
         return {(goal.category, goal.origin): goal.biddable for goal in goals}
 
-    def _uploads(self, subject: str, summary: str) -> Sequence[CheckFinding]:
-        rows = self._rows(checks.uploads_query(summary), subject)
+    def _uploads(self, subject: str) -> Sequence[CheckFinding]:
+        summary, fields = checks.UPLOADS[subject]
+        rows = self._rows(checks.query(summary, *fields), subject)
         if isinstance(rows, CheckFinding):
             return [rows]
         found = [checks.upload_finding(getattr(row, summary)) for row in rows]
@@ -195,16 +190,14 @@ class GoogleInspector:
     @cached_property
     def _reader(self) -> tuple[AdsClient, ServiceAccount]:
         """Client and service account for reading; raises Misconfigured if the key file or endpoint is unusable."""
-        options = self._options
-        client = AdsClient(options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout)
-        return client, ServiceAccount(options.key_file, ADS_API, timeout=options.timeout)
+        return AdsClient(self._options), ServiceAccount(self._options, ADS_API_SCOPE)
 
     def _rows(self, query: str, subject: str) -> list[GoogleAdsRow] | CheckFinding:
         """Return the account's rows for a query, or a "not readable" finding, which never blocks sending."""
         client, account = self._reader
         advice = ""
         try:
-            return client.search(self._options.customer_id, query, account.token().value)
+            return client.search(self._options.customer_id, query, account.token().get_secret_value())
         except CallFailedError as error:
             message = f"Google Ads answers {error}"
             advice = next((each.outcome.message for each in error.errors if each.outcome.message), "")
@@ -212,7 +205,7 @@ class GoogleInspector:
                 advice = _ACCESS_ADVICE
         except TokenRefusedError as error:
             message = f"Google gives no token for the Google Ads API: {error}"
-        except (NotConnectedError, TokenUnavailableError) as error:
+        except (NotConnectedError, Transient) as error:
             message = str(error)
         return CheckFinding(subject, CheckVerdict.UNREADABLE, message, advice)
 
@@ -242,17 +235,13 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             return CheckFinding(subject, CheckVerdict.FAILED, message, advice)
         case NotSent(reason) | Lost(reason):
             return CheckFinding(subject, CheckVerdict.UNREADABLE, f"the {name} gives no answer: {reason}")
-        case Received():
-            return _judged(Outcome(OutcomeClass.DONE, ""), transport, in_use=in_use)
         case Answered((outcome,)) | Refused(outcome):
-            return _judged(outcome, transport, in_use=in_use)
+            pass
+        case Received():
+            outcome = Outcome(OutcomeClass.DONE, "")
         case Answered():
             message = "the answer is not about the one conversion that was sent"
             return CheckFinding(subject, CheckVerdict.UNREADABLE, message)
-
-
-def _judged(outcome: Outcome, transport: str, *, in_use: bool) -> CheckFinding:
-    subject, name = f"transport {transport}", _NAMES[transport]
     answer = f"{outcome.code} ({outcome.message})" if outcome.message else outcome.code
     if outcome.code in _CLOSED_CODES:
         message = f"closed: this Cloud project may not send by the {name}"

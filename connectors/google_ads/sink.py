@@ -1,13 +1,11 @@
 """`ConversionSink` for Google Ads over either transport."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import assert_never
+from functools import cache, partial
 
-from connectors.google_ads.auth import GoogleOptions, Transport
-from connectors.http import CancelToken
+from connectors.google_ads.auth import GoogleOptions
 from connectors.ports import Adjusts
-from connectors.records import Adjustment, Contact, EncodedEvent, Event, Identifier, Limits, Receipt, Resolution, Target
+from connectors.records import Adjustment, EncodedEvent, Receipt, Resolution, Target
 
 
 class GoogleSink:
@@ -17,57 +15,35 @@ class GoogleSink:
     transport's library is imported only when one of its deliveries is left.
     """
 
-    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Set up the configured transport; calls end soon after `cancel_token` raises.
-
-        Raises Misconfigured if the key file or an address is unusable.
-        """
-        self._by: Callable[[Transport], Adjusts] = cache(lambda transport: _carrier(options, transport, cancel_token))
-        self._present = self._by(options.transport)
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the configured transport."""
-        return self._present.limits
-
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Hash the contact's e-mails and phones by Google's rules."""
-        return self._present.identify(contact)
-
-    def encode(self, event: Event) -> bytes:
-        """Encode an event for the configured transport."""
-        return self._present.encode(event)
+    def __init__(self, options: GoogleOptions) -> None:
+        """Set up the configured transport; raise Misconfigured if the key file or an address is unusable."""
+        self._by: Callable[[str], Adjusts] = cache(partial(_carrier, options))
+        configured = self._by(options.transport)
+        self.limits, self.identify, self.encode = configured.limits, configured.identify, configured.encode
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events over the transport they were encoded for."""
-        return self._by(_transport(target)).submit(target, batch)
+        return self._by(target.transport).submit(target, batch)
 
     def encode_adjustment(self, adjustment: Adjustment) -> bytes:
         """Encode a correction for its target's transport; raise ValueError if that cannot carry it."""
-        return self._by(_transport(adjustment.target)).encode_adjustment(adjustment)
+        return self._by(adjustment.target.transport).encode_adjustment(adjustment)
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections over the transport they were encoded for."""
-        return self._by(_transport(target)).adjust(target, batch)
+        return self._by(target.transport).adjust(target, batch)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Resolve a ticket; only the Data Manager API answers asynchronously, so only it issues tickets."""
         return self._by("data_manager").resolve(ticket, rows=rows)
 
 
-def _transport(target: Target) -> Transport:
-    return "google_ads_api" if target.transport == "google_ads_api" else "data_manager"
-
-
-def _carrier(options: GoogleOptions, transport: Transport, cancel_token: CancelToken | None) -> Adjusts:
+def _carrier(options: GoogleOptions, transport: str) -> Adjusts:
     # Imported lazily: each vendor library is slow to load.
-    match transport:
-        case "data_manager":
-            from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
+    if transport == "google_ads_api":
+        from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
 
-            return DataManagerSink(options, cancel_token=cancel_token)
-        case "google_ads_api":
-            from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
+        return AdsApiSink(options)
+    from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
 
-            return AdsApiSink(options, cancel_token=cancel_token)
-    assert_never(transport)
+    return DataManagerSink(options)

@@ -112,19 +112,11 @@ def _click_id(click: ClickId | None) -> dict[str, object]:
             return {"lead_id": int(click.value)}
         case ClickIdKind.FBC:
             return {"fbc": click.value}
-        case ClickIdKind.FBCLID:
-            return {"fbc": _fbc(click)}
-    raise ValueError(f"Meta takes no {click.kind}")
-
-
-def _fbc(click: ClickId) -> str:
-    """Format a bare fbclid like the `_fbc` cookie: index 1 when made by a server, then the click in milliseconds.
-
-    https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/fbp-and-fbc
-    """
-    if click.clicked_at is None:
-        raise ValueError("an fbclid needs the time of its click")
-    return f"fb.1.{_since_epoch(click.clicked_at, timedelta(milliseconds=1))}.{click.value}"
+        case ClickIdKind.FBCLID if click.clicked_at:
+            # Like the `_fbc` cookie: index 1 when made by a server, then the click in milliseconds.
+            # https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/fbp-and-fbc
+            return {"fbc": f"fb.1.{_since_epoch(click.clicked_at, timedelta(milliseconds=1))}.{click.value}"}
+    raise ValueError(f"Meta takes no {click.kind}, or not without its time")
 
 
 def _hashes(identifiers: Sequence[Identifier]) -> dict[str, list[str]]:
@@ -159,26 +151,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-_FAULTS = {
-    "FIELDS": "a field is missing, or is one that is never sent",
-    "EVENT_NAME": "the event has no name",
-    "EVENT_ID": "the event's id is missing or too long",
-    "EVENT_TIME": "its time is not in whole seconds since 1970",
-    "ACTION_SOURCE": "its action_source is not one that a CRM can truly give",
-    "FUNNEL": "a funnel stage needs event_source, lead_event_source and system_generated",
-    "VALUE": "its value is not a finite amount from 0 on",
-    "CURRENCY": "its currency is missing or is not three capital letters",
-    "PURCHASE": "a Purchase needs a value and a currency",
-    "FBC": "its click id does not have the form fb.1.<milliseconds>.<fbclid>",
-    "LEAD_ID": "its lead_id is not a number of 15 to 17 digits",
-    "HASH": "its contact data is not hashed by SHA-256",
-    "IDENTIFIERS": "what is known of the person is too little for Meta",
-}
-"""Faults for which Meta would refuse an event."""
-_LEAD_FAULTS = {"VALUE", "PURCHASE", "FBC", "LEAD_ID", "IDENTIFIERS"}
-"""Faults that lead data can cause; any other is our bug."""
-
-
 def read(text: str) -> Fields:
     """Parse a frozen event; raise ValueError if the text isn't one."""
     event = json.loads(text)
@@ -193,53 +165,63 @@ def refusal(events: Sequence[Fields]) -> Refused | None:
     first = next(filter(None, faults), None)
     if first is None:
         return None
-    kind = OutcomeClass.FIX_DATA if first in _LEAD_FAULTS else OutcomeClass.BUG
-    rows = tuple(row for row, fault in enumerate(faults) if fault == first)
-    return Refused(Outcome(kind, f"LOCAL_{first}", _FAULTS[first]), rows, unasked=True)
+    return Refused(first, tuple(row for row, fault in enumerate(faults) if fault == first), unasked=True)
 
 
-def _faults(event: Fields) -> Iterator[str]:
+def _bug(code: str, message: str) -> Outcome:
+    return Outcome(OutcomeClass.BUG, f"LOCAL_{code}", message)
+
+
+def _bad_data(code: str, message: str) -> Outcome:
+    """Return a fault that the lead's data can cause."""
+    return Outcome(OutcomeClass.FIX_DATA, f"LOCAL_{code}", message)
+
+
+def _faults(event: Fields) -> Iterator[Outcome]:
+    """Yield what Meta would refuse the event for."""
     user, custom = event.get("user_data"), event.get("custom_data")
-    if not isinstance(user, dict) or not isinstance(custom, dict) or event.keys() != _EVENT:
-        yield "FIELDS"
+    if (
+        not (isinstance(user, dict) and isinstance(custom, dict))
+        or event.keys() != _EVENT
+        or not (user.keys() <= _USER and custom.keys() <= _CUSTOM)
+    ):
+        yield _bug("FIELDS", "a field is missing, or is one that is never sent")
         return
-    if not user.keys() <= _USER or not custom.keys() <= _CUSTOM:
-        yield "FIELDS"
     if not _matches(_NAME, event["event_name"]):
-        yield "EVENT_NAME"
+        yield _bug("EVENT_NAME", "the event has no name")
     if not _matches(_ID, event["event_id"]):
-        yield "EVENT_ID"
+        yield _bug("EVENT_ID", "the event's id is missing or too long")
     if not _is_whole(event["event_time"], _SECONDS):
-        yield "EVENT_TIME"
+        yield _bug("EVENT_TIME", "its time is not in whole seconds since 1970")
     if not _matches(_SOURCE, event["action_source"]):
-        yield "ACTION_SOURCE"
+        yield _bug("ACTION_SOURCE", "its action_source is not one that a CRM can truly give")
     yield from _custom_faults(event, custom)
     yield from _user_faults(user)
 
 
-def _custom_faults(event: Fields, custom: Fields) -> Iterator[str]:
+def _custom_faults(event: Fields, custom: Fields) -> Iterator[Outcome]:
     marks = custom.keys() & _FUNNEL_DATA.keys()
     if marks and (marks != _FUNNEL_DATA.keys() or event["action_source"] != "system_generated"):
-        yield "FUNNEL"
+        yield _bug("FUNNEL", "a funnel stage needs event_source, lead_event_source and system_generated")
     value, currency = custom.get("value", 0), custom.get("currency")
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        yield "VALUE"
+        yield _bad_data("VALUE", "its value is not a finite amount from 0 on")
     if not _matches(_CURRENCY, currency) and (currency is not None or "value" in custom):
-        yield "CURRENCY"
+        yield _bug("CURRENCY", "its currency is missing or is not three capital letters")
     if event["event_name"] == "Purchase" and not {"value", "currency"} <= custom.keys():
-        yield "PURCHASE"
+        yield _bad_data("PURCHASE", "a Purchase needs a value and a currency")
 
 
-def _user_faults(user: Fields) -> Iterator[str]:
+def _user_faults(user: Fields) -> Iterator[Outcome]:
     if "fbc" in user and not _matches(_FBC, user["fbc"]):
-        yield "FBC"
+        yield _bad_data("FBC", "its click id does not have the form fb.1.<milliseconds>.<fbclid>")
     if "lead_id" in user and not _is_whole(user["lead_id"], _LEAD_IDS):
-        yield "LEAD_ID"
+        yield _bad_data("LEAD_ID", "its lead_id is not a number of 15 to 17 digits")
     kinds = {kind for kind, name in IDENTIFIERS.items() if name in user}
     if not all(_are_hashes(user[IDENTIFIERS[kind]]) for kind in kinds):
-        yield "HASH"
+        yield _bug("HASH", "its contact data is not hashed by SHA-256")
     if not user.keys() & {"lead_id", "fbc"} and not is_enough(kinds):
-        yield "IDENTIFIERS"
+        yield _bad_data("IDENTIFIERS", "what is known of the person is too little for Meta")
 
 
 def _matches(form: re.Pattern[str], value: object) -> bool:

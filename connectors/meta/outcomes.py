@@ -23,7 +23,7 @@ class Meaning:
     """What to do about it, if that is always the same."""
 
 
-INVALID_PARAMETER = 100
+_INVALID_PARAMETER = 100
 TOKEN = 190
 
 _SLOW_DOWN = Meaning(OutcomeClass.RETRY, "Meta asks for fewer calls")
@@ -37,7 +37,6 @@ NO_DATASET = Meaning(
 )
 _SESSION_OVER = Meaning(OutcomeClass.FIX_CONFIG, "Meta does not take the access token")
 WRONG_SECRET = Meaning(OutcomeClass.FIX_CONFIG, "the app secret is not that of the access token's app")
-_BAD_PARAMETER = Meaning(OutcomeClass.FIX_DATA, "Meta finds something in the request invalid")
 _UNKNOWN_REFUSAL = Meaning(OutcomeClass.FIX_CONFIG, "Meta refuses for a reason this version does not know")
 _OF_MESSAGING = Meaning(OutcomeClass.BUG, "an error about messaging, which is never sent")
 
@@ -61,10 +60,12 @@ CODES: Mapping[int, Meaning] = {
     368: Meaning(OutcomeClass.FIX_CONFIG, "Meta has blocked this for a breach of its policies"),
     803: NO_DATASET,
     2635: Meaning(OutcomeClass.FIX_CONFIG, "this version of the Graph API is no longer served"),
+    TOKEN: _SESSION_OVER,
+    _INVALID_PARAMETER: Meaning(OutcomeClass.FIX_DATA, "Meta finds something in the request invalid"),
 }
-"""Meanings by code, whatever the subcode, except for 100 and 190, whose subcodes matter."""
+"""Meanings by code."""
 
-TOKEN_SUBCODES: Mapping[int, Meaning] = {
+_TOKEN_SUBCODES = {
     458: Meaning(OutcomeClass.FIX_CONFIG, "the access token's app was removed"),
     459: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user must log in to Facebook"),
     460: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user changed the password"),
@@ -73,9 +74,7 @@ TOKEN_SUBCODES: Mapping[int, Meaning] = {
     467: Meaning(OutcomeClass.FIX_CONFIG, "the access token is invalid"),
     492: Meaning(OutcomeClass.FIX_CONFIG, "the access token's user has lost a role the token needs"),
 }
-"""Meanings of code 190 by subcode."""
-
-PARAMETER_SUBCODES: Mapping[int, Meaning] = {
+_PARAMETER_SUBCODES = {
     33: NO_DATASET,
     # https://github.com/Adsmurai-Google-Tag-Manager-Templates/adsmurai-facebook-conversions-api-client/issues/6
     2804001: Meaning(OutcomeClass.FIX_DATA, "a click id is not in Meta's form"),
@@ -95,7 +94,8 @@ PARAMETER_SUBCODES: Mapping[int, Meaning] = {
     2804050: Meaning(OutcomeClass.FIX_DATA, "too little is known of a person"),
     **dict.fromkeys((2804064, 2804066, 2804072, 2804087, 2804116, 2804131, 2804132), _OF_MESSAGING),
 }
-"""Meanings of code 100 by subcode; any other may be any event's fault."""
+SUBCODES = {TOKEN: _TOKEN_SUBCODES, _INVALID_PARAMETER: _PARAMETER_SUBCODES}
+"""Meanings by subcode of the codes that have subcodes; without one, the code's own holds."""
 
 
 def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: bool) -> Meaning:
@@ -109,12 +109,9 @@ def meaning_of(code: int, subcode: int | None, *, passing: bool, blames_secret: 
         blames_secret: whether it mentions `appsecret_proof`, which has no code of its own:
             https://github.com/facebook/facebook-python-business-sdk/issues/528
     """
-    if code == INVALID_PARAMETER:
-        meaning = WRONG_SECRET if blames_secret else PARAMETER_SUBCODES.get(subcode or 0, _BAD_PARAMETER)
-    elif code == TOKEN:
-        meaning = TOKEN_SUBCODES.get(subcode or 0, _SESSION_OVER)
-    else:
-        meaning = CODES.get(code, _UNKNOWN_REFUSAL)
+    meaning = SUBCODES.get(code, {}).get(subcode or 0) or CODES.get(code, _UNKNOWN_REFUSAL)
+    if code == _INVALID_PARAMETER and blames_secret:
+        meaning = WRONG_SECRET
     if not passing or meaning.kind in (OutcomeClass.RETRY, OutcomeClass.UNKNOWN):
         return meaning
     return _TROUBLE if meaning is _UNKNOWN_REFUSAL else _FOR_A_WHILE

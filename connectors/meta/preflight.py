@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from connectors.meta.graph import Graph, MetaOptions
 from connectors.meta.outcomes import (
     INSTALL_A_NEWER,
     NEAR_ITS_END,
@@ -21,6 +20,7 @@ from connectors.meta.outcomes import (
     read_object,
     warns_of_its_end,
 )
+from connectors.meta.sink import Graph, MetaOptions
 from connectors.one_call import nobody_answers
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict
 

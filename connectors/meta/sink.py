@@ -1,24 +1,30 @@
-"""`ConversionSink` for Meta's Conversions API."""
+"""`ConversionSink` for Meta's Conversions API, and the Graph API calls it makes through Meta's SDK.
 
-from collections.abc import Sequence
+The SDK is isolated per account, and the token kept out of logs and URLs.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 
 import requests
+from facebook_business.adobjects.adspixel import AdsPixel  # type: ignore[import-untyped]
+from facebook_business.api import FacebookAdsApi  # type: ignore[import-untyped]
+from facebook_business.session import FacebookSession  # type: ignore[import-untyped]
 
+from connectors.errors import Misconfigured
 from connectors.http import CancelToken
-from connectors.meta import encode, identity
-from connectors.meta.graph import Graph, MetaOptions
+from connectors.meta import encode as encoder
+from connectors.meta import identity
 from connectors.meta.outcomes import receipt
-from connectors.one_call import receipt_of
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, restrain, silence
 from connectors.records import (
     UNREADABLE_EVENT,
     Answered,
-    Contact,
     EncodedEvent,
-    Event,
     Forgotten,
-    Identifier,
-    Limits,
-    NotSent,
     Outcome,
     OutcomeClass,
     Receipt,
@@ -27,32 +33,47 @@ from connectors.records import (
     Target,
 )
 
+
+@dataclass(frozen=True, slots=True)
+class MetaOptions:
+    """Connection options for one dataset."""
+
+    dataset_id: str
+    """Digits, as Events Manager shows them."""
+    access_token: str = field(repr=False)
+    app_secret: str | None = field(default=None, repr=False)
+    """Secret of the token's app, if the app requires `appsecret_proof`."""
+    graph_url: str = "https://graph.facebook.com"
+    version: str = "v26.0"
+    """Graph API version; for the Conversions API it ends after about a year, like the Marketing API's.
+
+    https://developers.facebook.com/docs/marketing-api/overview/versioning
+    """
+    validate_only: bool = False
+    """Check events locally and send none."""
+    timeout: tuple[float, float] = (10.0, 60.0)
+    """Connect timeout, and timeout for each read, in seconds."""
+    cancel_token: CancelToken | None = field(default=None, repr=False, compare=False)
+    """Calls end soon after it raises."""
+
+
 _CHECKED = Outcome(OutcomeClass.DONE, "CHECKED_LOCALLY", "Meta has no validation mode; checked on this machine only")
 
 
 class MetaSink:
     """`ConversionSink` for one Meta dataset; every call opens its own connection."""
 
-    def __init__(self, options: MetaOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Check the options without making a call; calls end soon after `cancel_token` raises.
+    limits = encoder.META
+    identify = staticmethod(identity.identify)
+    encode = staticmethod(encoder.encode)
 
-        Raises Misconfigured if the address, dataset, version or token is malformed.
+    def __init__(self, options: MetaOptions) -> None:
+        """Check the options without making a call.
+
+        Raises Misconfigured if the address, the token or the app secret is malformed.
         """
         self._is_validating = options.validate_only
-        self._graph = Graph(options, cancel_token=cancel_token)
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the Conversions API."""
-        return encode.META
-
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Hash the contact data by Meta's rules; return nothing if it wouldn't identify a person."""
-        return identity.identify(contact)
-
-    def encode(self, event: Event) -> bytes:
-        """Return the event's bytes; equal events give equal bytes."""
-        return encode.encode(event)
+        self._graph = Graph(options)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events of one name to one dataset in one request, which Meta accepts or refuses as a whole.
@@ -60,15 +81,15 @@ class MetaSink:
         A batch that Meta is known to refuse is refused locally. A validate-only sink checks locally and sends nothing,
         since Meta counts test events.
         """
-        if not 0 < len(batch) <= encode.META.batch:
+        if not 0 < len(batch) <= encoder.META.batch:
             size = Outcome(OutcomeClass.BUG, "LOCAL_BATCH", f"{len(batch)} events in one request")
             return Refused(size, unasked=True)
         try:
             texts = [event.body.decode() for event in batch]
-            events = [encode.read(text) for text in texts]
+            events = [encoder.read(text) for text in texts]
         except ValueError:
             return UNREADABLE_EVENT
-        if refused := encode.refusal(events):
+        if refused := encoder.refusal(events):
             return refused
         if self._is_validating:
             return Answered((_CHECKED,) * len(batch))
@@ -81,8 +102,97 @@ class MetaSink:
     def _send(self, dataset_id: str, events: Sequence[str]) -> Receipt:
         try:
             response = self._graph.post_events(dataset_id, events)
-        except requests.RequestException as error:
+        except OSError as error:
             return receipt_of(error, "meta.graph_url")
-        except OSError as error:  # no CA bundle at the path the environment sets; requests wraps network errors itself
-            return NotSent(type(error).__name__)
         return receipt(response, len(events))
+
+
+_SECRET = re.compile(r"[!-~]+")
+
+
+class Graph:
+    """The Graph API with one account's token.
+
+    Each call opens its own session and connection: accounts share nothing, and no kept-alive connection can be dead and
+    make a request look sent.
+    """
+
+    def __init__(self, options: MetaOptions) -> None:
+        """Check the options without making a call.
+
+        Raises Misconfigured if the address, the token or the app secret is malformed.
+        """
+        # They log URLs, and that of `debug_token` contains the token.
+        silence("urllib3.connection", "urllib3.connectionpool", below=logging.ERROR)
+        self._url = checked_address(options.graph_url, "Meta's Graph address")
+        for problem, secret in (
+            ("access token is empty, or has spaces or line breaks", options.access_token),
+            ("app secret has spaces or line breaks", options.app_secret or "-"),
+        ):
+            if not _SECRET.fullmatch(secret):
+                raise Misconfigured(f"Meta's {problem}")
+        self._options = options
+
+    def post_events(self, dataset_id: str, events: Sequence[str]) -> requests.Response:
+        """Send events, each as JSON text, which the library passes on unchanged.
+
+        The token travels in the body. Raises requests.RequestException if no complete answer arrived.
+        https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events
+        """
+        with self._session() as (session, api):
+            token = {"access_token": session.access_token, **_proof(session)}
+            pixel = AdsPixel(dataset_id, api=api)
+            params = {"data": list(events), **token}
+            return self._exchange(session, lambda: pixel.create_event(params=params), grace=UPLOAD_GRACE)
+
+    def get(self, *path: str, **params: str) -> requests.Response:
+        """GET a path with the token in a header; raise requests.RequestException if no complete answer arrived."""
+        with self._session() as (session, api):
+            session.requests.headers["Authorization"] = f"Bearer {session.access_token}"
+            asked = {**params, **_proof(session)}
+            return self._exchange(session, lambda: api.call("GET", path, params=asked))
+
+    def _exchange(self, session: FacebookSession, call: Callable[[], object], *, grace: float = 0) -> requests.Response:
+        timeout = max(self._options.timeout)
+        try:
+            exchange(session.requests, call, timeout, cancel_token=self._options.cancel_token, grace=grace)
+        except _AnsweredError as answered:
+            return answered.response
+        raise AssertionError("the library came back without an answer")
+
+    @contextmanager
+    def _session(self) -> Iterator[tuple[FacebookSession, FacebookAdsApi]]:
+        session = FacebookSession(
+            app_secret=self._options.app_secret,
+            access_token=self._options.access_token,
+            timeout=self._options.timeout,
+        )
+        session.GRAPH = self._url
+        with closing(session.requests):
+            session.requests.params.clear()  # the library puts the token here, in every URL
+            restrain(session.requests, self._url)
+            session.requests.hooks["response"].append(_hand_over)
+            # Not by `FacebookAdsApi.init()`, which sets a process-wide token and crash handler.
+            yield session, FacebookAdsApi(session, api_version=self._options.version)
+
+
+class _AnsweredError(Exception):
+    """Carries an answer past the library's own parsing."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__("answered")
+        self.response = response
+
+
+def _hand_over(response: requests.Response, **_sent: object) -> None:
+    """Read the whole answer, so that a truncated one raises, and bypass the library's parsing."""
+    _ = response.content
+    raise _AnsweredError(response)
+
+
+def _proof(session: FacebookSession) -> dict[str, str]:
+    """Return the proof that the caller knows the app secret, if one is set.
+
+    https://developers.facebook.com/docs/graph-api/guides/secure-requests
+    """
+    return {"appsecret_proof": session.appsecret_proof} if session.app_secret else {}

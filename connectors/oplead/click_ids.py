@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from connectors.oplead.fields import is_empty, loose, read_json, read_moment, shape
+from connectors.oplead.fields import is_empty, loose, moment_in, read_json, shape
 from connectors.oplead.options import BareRule, ClickIdRules
 from connectors.records import ClickId, ClickIdKind
 
@@ -83,7 +83,8 @@ def read_click_ids(
     entries = tuple(_entries(value, loose(label) if label and is_click_id_label(label) else None, _DEPTH))
     found = [_read(entry, utm_source, rules) for entry in entries if entry.label not in _CAPTURE_TIMES]
     times = _capture_times(entries, zone)
-    ids = dict.fromkeys(_dated(one, times) for one in found if isinstance(one, ClickId))
+    read = [one for one in found if isinstance(one, ClickId)]
+    ids = dict.fromkeys(one if one.clicked_at else replace(one, clicked_at=times.get(one.kind)) for one in read)
     problems = [one for one in found if isinstance(one, str)]
     return tuple(ids), None if ids or not problems else problems[0]
 
@@ -164,7 +165,7 @@ def _read(entry: _LabelledText, utm_source: str | None, rules: ClickIdRules) -> 
     if (own := _by_its_form(entry)) is not None:
         return own
     if entry.label == _UNKNOWN:
-        return f"it stands under a name that is no click id's, or too deep ({shape(entry.text)})"
+        return f"its name is not that of a click id, or it is nested too deeply ({shape(entry.text)})"
     if entry.label is not None:
         return _as_labelled(_LABELS[entry.label], entry.text)
     return _as_bare(unquote(entry.text), utm_source, rules)
@@ -243,14 +244,7 @@ def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[
     times: dict[ClickIdKind, datetime] = {}
     for entry in entries:
         if entry.label in _CAPTURE_TIMES:
-            try:
-                moment = read_moment(entry.text, zone)
-            except ValueError:
-                continue
+            moment = moment_in(entry.text, zone)
             if moment is not None and isinstance(moment.at, datetime):
                 times |= dict.fromkeys(_CAPTURE_TIMES[entry.label], moment.at)
     return times
-
-
-def _dated(one: ClickId, times: Mapping[ClickIdKind, datetime]) -> ClickId:
-    return one if one.clicked_at else replace(one, clicked_at=times.get(one.kind))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -54,8 +54,8 @@ _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
 class OpleadRefused(Misconfigured):
     """Oplead returned a status that a retry will not change."""
 
-    def __init__(self, message: str, status: int, body: bytes = b"") -> None:
-        """Keep the HTTP status and the body; the body is for comparison only, since it may echo the request."""
+    def __init__(self, message: str, status: int | None, body: bytes = b"") -> None:
+        """Keep the HTTP status (None if every attempt failed) and the body, for comparison only: it may be an echo."""
         super().__init__(message)
         self.status = status
         self.body = body
@@ -125,19 +125,25 @@ class OpleadClient:
         self.secret = auth.name if auth.style == "query" else None
         """The query parameter that carries the token, if one does."""
         self._query = [*options.extra_query.items(), *([(self.secret, options.token)] if self.secret else [])]
-        self._connections = Connections(base, _headers(options), self.timeout, self.cancel_token)
+        self._seconds = (self.timeout.read or 30.0) * WAITS
+        """The deadline of one exchange, from connecting to the last byte of the response."""
+        # Redirects are not followed: the token would go along.
+        self._new_client = partial(
+            httpx.Client,
+            headers=_headers(options),
+            timeout=self.timeout,
+            follow_redirects=False,
+            trust_env=not is_loopback(base.host),
+            verify=authorities(str(base)),
+        )
+        self._idle: deque[_Connection] = deque()
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Close the idle connections."""
-        self._connections.close()
+        """Close the idle connections; the client stays usable."""
+        while self._idle:
+            self._idle.pop().client.close()
 
     def lead_path(self, lead_id: str, pattern: str = "") -> str:
         """Return the path of one lead, its id percent-encoded; `pattern` overrides `oplead.lead_path`."""
@@ -238,7 +244,7 @@ class OpleadClient:
 
     def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:
         try:
-            return self._connections.get(self._address(target), most=most)
+            return self._send(self._address(target), most)
         # httpx errors carry the request, including the URL and the token: keep only their type.
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
@@ -253,7 +259,7 @@ class OpleadClient:
         except TimeoutError:
             if self.cancel_token is not None:
                 self.cancel_token()
-            raise Transient(f"Oplead gave no whole answer on {path} in {self._connections.seconds:g} s") from None
+            raise Transient(f"Oplead gave no whole answer on {path} in {self._seconds:g} s") from None
         except TooLargeError:
             raise TooLarge(
                 f"Oplead's answer on {path} has more than {most / _MB:g} MB: ask for fewer leads at once "
@@ -261,6 +267,18 @@ class OpleadClient:
             ) from None
         except ValueError as error:
             raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
+
+    def _send(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = _Connection(self._new_client())
+        request = partial(connection.get, address, most)
+        try:
+            return bounded(request, self._seconds, cancel_token=self.cancel_token, abort=connection.abort)
+        finally:
+            if not connection.is_aborted:  # an aborted request may still be ending in its thread
+                self._idle.append(connection)
 
     def _check_clock(self, response: httpx.Response) -> None:
         """Compare the response's `Date` with our clock.
@@ -376,53 +394,6 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
     return max(until - (_date(response) or now), timedelta()) if until else None
 
 
-class Connections:
-    """A pool that grows to the number of concurrent requests and reuses its connections."""
-
-    def __init__(
-        self, base: httpx.URL, headers: httpx.Headers, timeout: httpx.Timeout, cancel_token: CancelToken | None
-    ) -> None:
-        """Open nothing yet; `cancel_token` is polled while waiting for a response."""
-        self.seconds = (timeout.read or 30.0) * WAITS
-        """The deadline of one exchange, from connecting to the last byte of the response."""
-        self._cancel_token = cancel_token
-        # Redirects are not followed: the token would go along.
-        self._new_client = partial(
-            httpx.Client,
-            headers=headers,
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=not is_loopback(base.host),
-            verify=authorities(str(base)),
-        )
-        self._idle: deque[_Connection] = deque()
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().client.close()
-
-    def get(self, address: str, *, most: int) -> tuple[httpx.Response, bytes]:
-        """Return the response at `address` and its unpacked body; a long error body comes back empty.
-
-        Raises:
-            TimeoutError: the response was not complete in time or before cancellation.
-            TooLargeError: the body has more than `most` bytes.
-            ValueError: the body cannot be unpacked.
-            httpx.HTTPError: the connection failed.
-        """
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = _Connection(self._new_client())
-        request = partial(connection.get, address, most)
-        try:
-            return bounded(request, self.seconds, cancel_token=self._cancel_token, abort=connection.abort)
-        finally:
-            if not connection.is_aborted:  # an aborted request may still be ending in its thread
-                self._idle.append(connection)
-
-
 @dataclass(slots=True)
 class _Connection:
     """A client that holds at most one connection, abortable from another thread."""
@@ -433,6 +404,7 @@ class _Connection:
     """The httpcore stream of the latest connection."""
 
     def get(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
+        """Return the response and its unpacked body, of at most `most` bytes; a long error body comes back empty."""
         with self.client.stream("GET", address, extensions={"trace": self._trace}) as response:
             if response.is_success:
                 return response, _body(response, most)

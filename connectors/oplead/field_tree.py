@@ -5,15 +5,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from itertools import accumulate, chain
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured
-from connectors.oplead.fields import is_empty, pairs_in, raw, read_moment
+from connectors.oplead.fields import is_empty, moment_in, pairs_in, raw
 from connectors.oplead.pagination import find_items
-from connectors.records import Moment
 from connectors.survey import KeyPath
 from connectors.text import counted
 
@@ -79,7 +77,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "city": _words("city ville town commune ctccity"),
     "country": _words("country countrycode pays codepays ctccountry"),
 }
-"""Normalised names for each field, likeliest first, including those in `lead_parser.CANDIDATES`."""
+"""Normalised names for each field, likeliest first, including those in `options.CANDIDATES`."""
 
 CONTACT = frozenset({"email", "phone", "first_name", "last_name", "postcode", "city", "country"})
 NEEDED = ("id", "created_at", "status", "click_id")
@@ -125,11 +123,6 @@ class Node:
         """The number of leads with a non-empty value."""
         return len(self.values)
 
-    @property
-    def holds_more(self) -> bool:
-        """Whether any value is a container: an object or a list."""
-        return any(isinstance(value, Mapping | list) for value in self.every())
-
     def every(self) -> Iterator[object]:
         """Iterate over the values of all leads."""
         return chain.from_iterable(self.values.values())
@@ -154,7 +147,13 @@ def tree_of(leads: Sequence[object]) -> Tree:
             node.leads.add(number)
             if not is_empty(value):
                 node.values.setdefault(number, []).append(value)
-    return {path: node for path, node in nodes.items() if _is_shared(path, nodes, len(leads))}
+    shared: dict[str, Node] = {}
+    for path, node in nodes.items():  # parents come before what they hold
+        is_common = len(node.leads) > max(1, len(leads) * _RARELY) or (len(leads) < _MANY and not node.is_pair)
+        parent = path.rpartition(".")[0]
+        if (is_common or leaf(path) in _KNOWN) and (not parent or parent in shared):
+            shared[path] = node
+    return shared
 
 
 def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[tuple[str, object, bool, bool]]:
@@ -182,32 +181,12 @@ def is_php_date(value: object) -> bool:
 
 def is_date(value: object, zone: ZoneInfo) -> bool:
     """Whether a value reads as a time: text, a PHP DateTime or a number since 1970."""
-    return _moment(value, zone) is not None
-
-
-def _moment(value: object, zone: ZoneInfo) -> Moment | None:
-    if not isinstance(value, str | Decimal) and not is_php_date(value):
-        return None
-    try:
-        return read_moment(value, zone)
-    except (ValueError, ArithmeticError):
-        return None
+    return (isinstance(value, str | Decimal) or is_php_date(value)) and moment_in(value, zone) is not None
 
 
 def key_paths(tree: Tree, zone: ZoneInfo) -> tuple[KeyPath, ...]:
     """Return each path with how many leads fill it and the shapes of its values."""
     return tuple(KeyPath(path, node.filled, _shapes(node, zone)) for path, node in tree.items())
-
-
-def _is_shared(path: str, nodes: Tree, leads: int) -> bool:
-    parents = accumulate(path.split("."), _join)
-    return all(_is_shared_name(parent, nodes[parent], leads) for parent in parents if parent in nodes)
-
-
-def _is_shared_name(path: str, node: Node, leads: int) -> bool:
-    if leaf(path) in _KNOWN or len(node.leads) > max(1, leads * _RARELY):
-        return True
-    return leads < _MANY and not node.is_pair
 
 
 def _shapes(node: Node, zone: ZoneInfo) -> tuple[str, ...]:
@@ -225,7 +204,8 @@ def value_kind(value: object, zone: ZoneInfo) -> str:
         case bool():
             return "true or false"
         case Decimal():
-            return "date, in seconds or milliseconds" if _is_epoch(value, zone) else "number"
+            moment = moment_in(value, zone)
+            return "date, in seconds or milliseconds" if moment and moment.at.year >= _EPOCHS_FROM else "number"
         case list():
             return "list"
         case str():
@@ -246,11 +226,6 @@ def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     return "number" if _NUMBER.fullmatch(text) else "text"
 
 
-def _is_epoch(value: Decimal, zone: ZoneInfo) -> bool:
-    moment = _moment(value, zone)
-    return moment is not None and isinstance(moment.at, datetime) and moment.at.year >= _EPOCHS_FROM
-
-
 _DEEPEST_ENVELOPE = 3
 _TOTALS = frozenset(
     {"total", "totalcount", "totalelements", "totalitems", "totalresults", "totalrecords", "nombretotal"}
@@ -268,10 +243,13 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
     try:
         return configured, find_items(body, configured)
     except Misconfigured:
+        arrays = [(path, value) for path, value in _envelope(body, "", _DEEPEST_ENVELOPE) if isinstance(value, list)]
         found = {
-            path: len({normalise(name) for name in value[0]} & _LEAD_WORDS)
-            for path, value in _envelope(body, "", _DEEPEST_ENVELOPE)
-            if isinstance(value, list) and _may_be_leads(value) and _is_setting(path, value, body)
+            path: len({normalise(name) for name in array[0]} & _LEAD_WORDS)
+            for path, array in arrays
+            if array and all(isinstance(one, Mapping) for one in array[:20])
+            # a name with a dot or a space cannot be written in the settings
+            if not any(map(str.isspace, path)) and any(value is array for value in raw(body, path))
         }
         # the array whose first entry has the most names typical of a lead
         likely = [path for path, words in found.items() if words == max(found.values())]
@@ -305,12 +283,3 @@ def _envelope(value: object, path: str, depth: int) -> Iterator[tuple[str, objec
     elif depth:
         for name, inner in value.items():
             yield from _envelope(inner, _join(path, name), depth - 1)
-
-
-def _is_setting(path: str, array: Sequence[object], body: object) -> bool:
-    """Whether a path can be written in the settings and leads to the array; a name with a dot cannot."""
-    return not any(map(str.isspace, path)) and any(value is array for value in raw(body, path))
-
-
-def _may_be_leads(array: Sequence[object]) -> bool:
-    return bool(array) and all(isinstance(one, Mapping) for one in array[:20])

@@ -191,6 +191,14 @@ def read_moment(value: object, zone: ZoneInfo) -> Moment | None:
     raise _unreadable(value)
 
 
+def moment_in(value: object, zone: ZoneInfo) -> Moment | None:
+    """Return what `read_moment` does; None also if the value cannot be read."""
+    try:
+        return read_moment(value, zone)
+    except (ValueError, ArithmeticError):
+        return None
+
+
 def write_moment(moment: datetime, form: str, zone: ZoneInfo) -> str:
     """Format a time as `SinceOptions.format` requires, rounding down."""
     match form:
@@ -230,10 +238,7 @@ def start_of(moment: Moment, zone: ZoneInfo) -> datetime:
 
 def first_instant(container: object, paths: Sequence[str], zone: ZoneInfo) -> datetime | None:
     """Return the start of the first time at the paths; None if there is none or it cannot be read."""
-    try:
-        moment = read_moment(first(container, paths), zone)
-    except ValueError:
-        return None
+    moment = moment_in(first(container, paths), zone)
     return None if moment is None else start_of(moment, zone)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -12,45 +12,9 @@ from functools import partial
 from connectors.contact import region_of, says_nothing
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, texts
-from connectors.oplead.options import FieldPaths, OpleadOptions
+from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import plain
-
-_PEOPLE = ("", "contact.", "customer.")
-_PLACES = ("", "address.", "contact.", "contact.address.")
-
-
-def _under(parents: tuple[str, ...], *names: str) -> tuple[str, ...]:
-    return tuple(parent + name for parent in parents for name in names)
-
-
-CANDIDATES = FieldPaths(
-    id=("id", "leadIdentifier", "leadId", "identifier", "leadData.id"),
-    created_at=("createdAt", "creationDate", "dateCreation", "createdOn", "created", "leadData.createdAt"),
-    updated_at=("updatedAt", "updateDate", "modifiedAt", "lastModified", "updated", "leadData.updatedAt"),
-    status=("status", "leadData.status", "leadStatus", "state"),
-    status_at=("statusDate", "status.date", "statusUpdatedAt", "statusChangedAt", "leadData.statusDate"),
-    history=("statusHistory", "history", "leadData.statusHistory"),
-    click_id=("leadData.externalID", "externalID"),
-    click_id_at=(),
-    utm_source=("utm_source", "leadData.utm_source", "tracking.utm_source"),
-    utm_medium=("utm_medium", "leadData.utm_medium", "tracking.utm_medium"),
-    utm_campaign=("utm_campaign", "leadData.utm_campaign", "tracking.utm_campaign"),
-    email=(*_under(_PEOPLE, "email", "emails"), "ctc_email"),
-    phone=(*_under(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"), "ctc_phone", "ctc_mobile"),
-    first_name=(*_under(_PEOPLE, "firstname"), "ctc_firstname"),
-    last_name=(*_under(_PEOPLE, "lastname"), "ctc_lastname"),
-    postcode=(*_under(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode"),
-    city=(*_under(_PLACES, "city"), "ctc_city"),
-    country=(*_under(_PLACES, "country"), "ctc_country"),
-)
-
-
-def with_candidates(paths: FieldPaths) -> FieldPaths:
-    """Return the configured paths, with the known candidates in place of None."""
-    chosen = {one.name: getattr(paths, one.name) for one in fields(FieldPaths)}
-    return FieldPaths(**{name: getattr(CANDIDATES, name) if path is None else path for name, path in chosen.items()})
-
 
 _ENTRY_STATUS = ("status", "newStatus", "toStatus", "statusLabel", "statut")
 _ENTRY_LABEL = (*_ENTRY_STATUS, "label", "name", "to", "state")
@@ -86,7 +50,7 @@ class LeadParser:
 
     def __init__(self, options: OpleadOptions, wanted: frozenset[str] = frozenset()) -> None:
         """Use the options' paths and rules; `wanted` are the paths copied into `Lead.fields`."""
-        self.paths = with_candidates(options.fields)
+        self.paths = options.fields
         self._rules = options.click_ids
         self._zone = options.zone
         self._wanted = sorted(wanted)
@@ -98,7 +62,7 @@ class LeadParser:
             UnreadableLeadError: the id is missing or unusable.
         """
         try:
-            value = first(item, self.paths.id or ())
+            value = first(item, self.paths.id)
         except RecursionError:
             raise UnreadableLeadError("it is nested too deeply") from None
         text = text_of(value) if isinstance(value, str | Decimal) else None
@@ -108,7 +72,7 @@ class LeadParser:
 
     def lacks_click_ids(self, item: Mapping[str, object]) -> bool:
         """Whether the object that holds click ids is absent, so that the detail page must be fetched."""
-        return not any(_has_container(item, path) for path in self.paths.click_id or ())
+        return not any(_has_container(item, path) for path in self.paths.click_id)
 
     def parse(self, item: Mapping[str, object], id: LeadId, digest: str) -> Lead:  # noqa: A002 the record's word
         """Parse a lead from JSON whose numbers are Decimals.
@@ -121,10 +85,10 @@ class LeadParser:
         if created_at is None:
             raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
         updated_at = self._moment(item, self.paths.updated_at, "updated_at")
-        label = _label(text_of(first(item, self.paths.status or ())))
-        utm = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
-        source, medium, campaign = (_text(item, paths) for paths in utm)
-        ids, problem = self._click_ids(item, source)
+        label = _label(text_of(first(item, self.paths.status)))
+        utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
+        utm = Utm(*(_text(item, paths) for paths in utm_paths))
+        ids, problem = self._click_ids(item, utm.source)
         return Lead(
             id=id,
             created_at=start_of(created_at, self._zone),
@@ -134,7 +98,7 @@ class LeadParser:
             history=self._history(item, label),
             click_ids=ids,
             click_id_problem=problem,
-            utm=Utm(source, medium, campaign),
+            utm=utm,
             contact=self._contact(item),
             fields={path: value for path in self._wanted if (value := _wanted_value(item, path)) is not None},
             digest=digest,
@@ -146,7 +110,7 @@ class LeadParser:
         Raises:
             UnreadableLeadError: a time cannot be read, or there are too many entries.
         """
-        histories = self.paths.history or ()
+        histories = self.paths.history
         path = next((path for path in histories if find(item, path)), None)
         if path is None:
             return []
@@ -176,9 +140,9 @@ class LeadParser:
     def _start(self, entry: StatusEntry) -> datetime:
         return start_of(entry.at, self._zone)
 
-    def _moment(self, container: object, paths: tuple[str, ...] | None, setting: str) -> Moment | None:
+    def _moment(self, container: object, paths: tuple[str, ...], setting: str) -> Moment | None:
         try:
-            return read_moment(first(container, paths or ()), self._zone)
+            return read_moment(first(container, paths), self._zone)
         except ValueError as error:
             raise UnreadableLeadError(f"{error}: see oplead.fields.{setting}") from None
 
@@ -189,7 +153,7 @@ class LeadParser:
         read = partial(read_click_ids, utm_source=utm_source, rules=self._rules, zone=self._zone)
         ids: list[ClickId] = []
         problems: list[str] = []
-        for path in self.paths.click_id or ():
+        for path in self.paths.click_id:
             label = path.rpartition(".")[2]
             for value in raw(item, path):
                 found, problem = read(value, label=label)
@@ -200,13 +164,13 @@ class LeadParser:
     def _contact(self, item: Mapping[str, object]) -> Contact:
         paths = self.paths
         return Contact(
-            emails=texts(item, paths.email or (), _CONTACT_TEXT),
-            phones=texts(item, paths.phone or (), _CONTACT_TEXT),
+            emails=texts(item, paths.email, _CONTACT_TEXT),
+            phones=texts(item, paths.phone, _CONTACT_TEXT),
             first_name=_text(item, paths.first_name),
             last_name=_text(item, paths.last_name),
             postcode=_text(item, paths.postcode),
             city=_text(item, paths.city),
-            country=_country(item, paths.country or ()),
+            country=_country(item, paths.country),
         )
 
 
@@ -244,8 +208,8 @@ def _has_container(item: Mapping[str, object], path: str) -> bool:
     return any(value is not None for value in raw(item, container)) if container else bool(raw(item, path))
 
 
-def _text(item: Mapping[str, object], paths: tuple[str, ...] | None) -> str | None:
-    return next(iter(texts(item, paths or ())), None)
+def _text(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
+    return next(iter(texts(item, paths)), None)
 
 
 def _label(text: str | None) -> str | None:
@@ -260,11 +224,8 @@ def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
     by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
     spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
-    return next(filter(_names_a_country, spellings), next(iter(spellings), None))
-
-
-def _names_a_country(text: str) -> bool:
-    return not says_nothing(text) and region_of(text) is not None
+    names = (text for text in spellings if not says_nothing(text) and region_of(text) is not None)
+    return next(names, next(iter(spellings), None))
 
 
 def _wanted_value(item: Mapping[str, object], path: str) -> str | Decimal | None:

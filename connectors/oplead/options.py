@@ -54,31 +54,41 @@ class SinceOptions:
     """The parameter for the end of the period, if the platform requires both ends."""
 
 
-Paths = tuple[str, ...] | None
+Paths = tuple[str, ...]
+_PEOPLE = ("", "contact.", "customer.")
+_PLACES = ("", "address.", "contact.", "contact.address.")
+
+
+def _under(parents: Paths, *names: str) -> Paths:
+    return tuple(parent + name for parent in parents for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPaths:
-    """Where each field is in a lead, as dotted paths tried in order; None uses the known candidates."""
+    """Where each field is in a lead, as dotted paths tried in order."""
 
-    id: Paths = None
-    created_at: Paths = None
-    updated_at: Paths = None
-    status: Paths = None
-    status_at: Paths = None
-    history: Paths = None
-    click_id: Paths = None
-    click_id_at: Paths = None
-    utm_source: Paths = None
-    utm_medium: Paths = None
-    utm_campaign: Paths = None
-    email: Paths = None
-    phone: Paths = None
-    first_name: Paths = None
-    last_name: Paths = None
-    postcode: Paths = None
-    city: Paths = None
-    country: Paths = None
+    id: Paths = ("id", "leadIdentifier", "leadId", "identifier", "leadData.id")
+    created_at: Paths = ("createdAt", "creationDate", "dateCreation", "createdOn", "created", "leadData.createdAt")
+    updated_at: Paths = ("updatedAt", "updateDate", "modifiedAt", "lastModified", "updated", "leadData.updatedAt")
+    status: Paths = ("status", "leadData.status", "leadStatus", "state")
+    status_at: Paths = ("statusDate", "status.date", "statusUpdatedAt", "statusChangedAt", "leadData.statusDate")
+    history: Paths = ("statusHistory", "history", "leadData.statusHistory")
+    click_id: Paths = ("leadData.externalID", "externalID")
+    click_id_at: Paths = ()
+    utm_source: Paths = ("utm_source", "leadData.utm_source", "tracking.utm_source")
+    utm_medium: Paths = ("utm_medium", "leadData.utm_medium", "tracking.utm_medium")
+    utm_campaign: Paths = ("utm_campaign", "leadData.utm_campaign", "tracking.utm_campaign")
+    email: Paths = (*_under(_PEOPLE, "email", "emails"), "ctc_email")
+    phone: Paths = (*_under(_PEOPLE, "phone", "mobile", "mobilePhone", "landline", "phones"), "ctc_phone", "ctc_mobile")
+    first_name: Paths = (*_under(_PEOPLE, "firstname"), "ctc_firstname")
+    last_name: Paths = (*_under(_PEOPLE, "lastname"), "ctc_lastname")
+    postcode: Paths = (*_under(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode")
+    city: Paths = (*_under(_PLACES, "city"), "ctc_city")
+    country: Paths = (*_under(_PLACES, "country"), "ctc_country")
+
+
+CANDIDATES = FieldPaths()
+"""Where fields usually are."""
 
 
 @dataclass(frozen=True, slots=True)

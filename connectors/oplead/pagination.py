@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -50,6 +50,16 @@ _KINDS: Mapping[PaginationStyle, tuple[Kind, ...]] = {
     "next_url": ("target",),
     "link_header": ("target",),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """A page of the list."""
+
+    answer: OpleadAnswer
+    items: tuple[object, ...] = field(repr=False)
+    marks: tuple[str, ...] = field(repr=False)
+    """One mark per entry that identifies it: its id, or else the result of `nameless`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +121,8 @@ class PageWalk:
 
     def start(self) -> PagePosition:
         """Return the position of the first page."""
-        match self.options.style:
-            case "page":
-                return PagePosition("page", str(self.options.first_page))
-            case "offset":
-                return PagePosition("offset", "0")
-            case _:
-                return PagePosition("start")
+        numbers = {"page": PagePosition("page", str(self.options.first_page)), "offset": PagePosition("offset", "0")}
+        return numbers.get(self.options.style, PagePosition("start"))
 
     def resume(self, token: str) -> PagePosition:
         """Return the position for an earlier walk's token, or the first page if the token does not fit the settings.
@@ -131,6 +136,25 @@ class PageWalk:
             return self.start()
         self._is_resumed = True
         return self._target(value, self.client.origin) if kind == "target" else PagePosition(kind, value)
+
+    def pages(
+        self, position: PagePosition, read: Callable[[str], ListedPage]
+    ) -> Iterator[tuple[ListedPage | None, PagePosition | None]]:
+        """Yield each page from `position` on, as `read` returns it for its address, with the position after it.
+
+        A refusal that marks the end is yielded as None. Raises what `after` and `after_refusal` do.
+        """
+        following: PagePosition | None = position
+        while following is not None:
+            try:
+                page = read(self.address(following))
+            except OpleadRefused as refusal:
+                following = self.after_refusal(following, refusal)
+                if following is None:
+                    yield None, None
+            else:
+                following = self.after(following, page.answer, page.marks)
+                yield page, following
 
     def address(self, position: PagePosition) -> str:
         """Return the path and query that request a position."""
@@ -153,16 +177,16 @@ class PageWalk:
             Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
         self._positions.add(position)
-        is_repeated = self._is_repeated(marks)
-        self._count(position, answer, marks, is_new=not is_repeated)
-        following = self._following(position, answer, marks) if self._goes_on(position, marks) else None
-        if is_repeated:
-            # A numbered list may repeat its last page past the end.
-            is_known_to_go_on = self._is_resumed or len(self._pages) > 1
-            if position.kind in _NUMBERED and (is_known_to_go_on or self._totals[-1:] == [self._listed]):
-                return None
-            raise Misconfigured(_CIRCLE)
-        if following in self._positions:
+        is_repeated = self._is_repeated(position, answer, marks)
+        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
+        # A platform may filter leads out of a page until it is empty, but a numbered list ends with an empty page.
+        goes_on = self._empty_in_a_row < (1 if position.kind in _NUMBERED else _EMPTY_PAGES)
+        following = self._following(position, answer, marks) if goes_on else None
+        # A numbered list may repeat its last page past the end.
+        may_be_past_end = self._is_resumed or len(self._pages) > 1 or self._totals[-1:] == [self._listed]
+        if is_repeated and may_be_past_end and position.kind in _NUMBERED:
+            return None
+        if is_repeated or following in self._positions:
             raise Misconfigured(_CIRCLE)
         if following and len(self._positions) >= self.options.max_pages:
             raise Misconfigured(f"more than {len(self._positions)} pages: see oplead.pagination.max_pages")
@@ -181,24 +205,16 @@ class PageWalk:
             return self.start()
         raise refusal
 
-    def _goes_on(self, position: PagePosition, marks: Sequence[str]) -> bool:
-        """Whether more pages may follow: a platform may filter leads out of a page until it is empty."""
-        self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
-        return self._empty_in_a_row < (1 if position.kind in _NUMBERED else _EMPTY_PAGES)
-
-    def _is_repeated(self, marks: Sequence[str]) -> bool:
-        if not marks:
-            return False
-        page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
-        is_repeated = page in self._pages or frozenset[str]().union(*self._recent).issuperset(marks)
-        self._pages.add(page)
-        return is_repeated
-
-    def _count(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str], *, is_new: bool) -> None:
+    def _is_repeated(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> bool:
+        """Count a page's leads and note its total; return whether its leads were all listed before."""
         named = frozenset(mark for mark in marks if not lacks_id(mark))
         recent = frozenset[str]().union(*self._recent)
         self._recent.append(frozenset(marks))
-        if is_new:
+        page = hashlib.sha256("\n".join(sorted(marks)).encode(errors="replace")).digest()
+        is_repeated = bool(marks) and (page in self._pages or recent.issuperset(marks))
+        if marks:
+            self._pages.add(page)
+        if not is_repeated:
             self._listed += len(named - recent) + sum(map(lacks_id, marks))
             self.moved |= not recent.isdisjoint(named)
         total = self._total(answer)
@@ -207,6 +223,7 @@ class PageWalk:
             # A cursor skips nothing, whatever is added or removed meanwhile.
             self.moved |= position.kind != "cursor" and self._totals[-1:] not in ([], [total])
             self._totals = [*self._totals[:1], total]
+        return is_repeated
 
     def _total(self, answer: OpleadAnswer) -> int | None:
         if self.options.total_header is not None:
@@ -259,13 +276,18 @@ class PageWalk:
 
     def _refuse_if_more(self, answer: OpleadAnswer, count: int, *, is_first: bool, paths: Sequence[str]) -> None:
         """Raise Misconfigured if the list may continue after a response that names no next page."""
-        if _may_be_cut(answer.body, count, self._total(answer), is_first=is_first, paths=paths):
-            style = self.options.style
-            way = (
-                "write oplead.pagination.style"
-                if style == "auto"
-                else f"see oplead.pagination.style ({style}) and next"
-            )
+        body, total, style = answer.body, self._total(answer), self.options.style
+        if not isinstance(body, Mapping):
+            may_be_cut = is_first and count in _PAGE_SIZES
+        elif first(body, _MORE) is True:
+            may_be_cut = True
+        elif not is_first or any(raw(body, path) for path in paths):
+            may_be_cut = False  # a later page, or one whose next-page field is empty
+        else:
+            may_be_cut = count in _PAGE_SIZES if total is None else total > count
+        if may_be_cut:
+            written = style == "auto"
+            way = "write oplead.pagination.style" if written else f"see oplead.pagination.style ({style}) and next"
             raise Misconfigured(
                 f"the list may be cut: {counted(count, 'lead')}, and the answer does not say how to go on; "
                 f"{way} (none, if these are all)"
@@ -280,7 +302,7 @@ class PageWalk:
             there, here = urlsplit(urljoin(base, written)), urlsplit(self.client.origin)
             is_ours = _host(there) == _host(here)
         except ValueError:
-            raise Misconfigured("the next page's address is none: see oplead.pagination") from None
+            raise Misconfigured("the next page's address is invalid: see oplead.pagination") from None
         if not is_ours:
             raise Misconfigured("the next page is on another host, where the token must not go: see oplead.base_url")
         pairs = (pair for pair in there.query.split("&") if pair)
@@ -331,17 +353,6 @@ def _position_text(value: object) -> str:
     return text
 
 
-def _may_be_cut(body: object, count: int, total: int | None, *, is_first: bool, paths: Sequence[str]) -> bool:
-    """Whether there may be more leads after a response that names no next page."""
-    if not isinstance(body, Mapping):
-        return is_first and count in _PAGE_SIZES
-    if first(body, _MORE) is True:
-        return True
-    if not is_first or any(raw(body, path) for path in paths):
-        return False  # a later page, or one whose next-page field is empty
-    return count in _PAGE_SIZES if total is None else total > count
-
-
 def _host(address: SplitResult) -> tuple[str | None, int | None]:
     port = address.port
     return address.hostname, None if port == _PORTS.get(address.scheme) else port
@@ -372,8 +383,8 @@ def find_items(body: object, path: str | None) -> list[object]:
     where = f"at {path}" if path else "in the answer"
     if not arrays and any(_is_keyed(value) for value in candidates):
         raise Misconfigured(
-            f"the leads {where} are keyed by their ids instead of standing in an array, which is not read: write "
-            "where an array is as oplead.pagination.items, or have Oplead list them as one (oplead.extra_query)"
+            f"the leads {where} are keyed by their ids instead of listed in an array, which is not supported: "
+            "write the path of an array as oplead.pagination.items, or have Oplead send one (oplead.extra_query)"
         )
     raise Misconfigured(
         f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import nlargest
 from itertools import islice, takewhile
-from typing import Self
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
@@ -21,51 +20,38 @@ from connectors.oplead.lead_parser import (
     object_in_list,
     objects_in,
 )
-from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
+from connectors.oplead.pagination import ListedPage, PageWalk, find_items, nameless
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
+from connectors.survey import SeenInLeads
 
 
-class Latest:
-    """Collects the `count` most recently created entries of a list, page by page, in bounded memory."""
+def newest(
+    pages: Iterable[Sequence[object]], count: int, created: Callable[[object], datetime | None]
+) -> tuple[list[object], list[object], list[object]]:
+    """Return the `count` most recently created entries, newest first, and the list's first and last `count` entries.
 
-    def __init__(self, count: int, created: Callable[[object], datetime | None]) -> None:
-        self._count = count
-        self._created = created
-        self._dated: list[tuple[datetime, int, object]] = []
-        self._head: list[object] = []
-        self._tail: deque[object] = deque(maxlen=count)
-        self._last: datetime | None = None
-        self._is_descending = True
-        self._seen = 0
-
-    def add(self, entries: Iterable[object]) -> None:
-        """Add the entries of another page."""
+    The first list is empty if no entry has a creation time. Memory is bounded, and later pages are not read if the list
+    runs newest first.
+    """
+    dated: list[tuple[datetime, int, object]] = []
+    head: list[object] = []
+    tail: deque[object] = deque(maxlen=count)
+    last: datetime | None = None
+    is_descending, number = True, 0
+    for entries in pages:
         for entry in entries:
-            self._seen += 1
-            if (at := self._created(entry)) is not None:
-                self._is_descending &= self._last is None or at <= self._last
-                self._last = at
-                # The index breaks ties in favour of the later entry; entries themselves cannot be compared.
-                self._dated.append((at, self._seen, entry))
-            if len(self._head) < self._count:
-                self._head.append(entry)
-            self._tail.append(entry)
-        self._dated = nlargest(self._count, self._dated, key=lambda dated: dated[:2])
-
-    @property
-    def is_enough(self) -> bool:
-        """Whether the rest can be skipped: the list runs newest first and `count` entries are collected."""
-        return self._is_descending and len(self._dated) == self._count
-
-    @property
-    def newest(self) -> list[object]:
-        """The collected entries, newest first; empty if no entry has a creation time."""
-        return [entry for _, _, entry in self._dated]
-
-    @property
-    def ends(self) -> tuple[list[object], list[object]]:
-        """The first and the last `count` entries, in list order."""
-        return self._head, list(self._tail)
+            number += 1
+            if (at := created(entry)) is not None:
+                is_descending &= last is None or at <= last
+                last = at
+                # The number breaks ties in favour of the later entry; entries themselves cannot be compared.
+                dated.append((at, number, entry))
+        head += entries[: count - len(head)]
+        tail += entries
+        dated = nlargest(count, dated, key=lambda one: one[:2])
+        if is_descending and len(dated) == count:
+            break
+    return [entry for _, _, entry in dated], head, list(tail)
 
 
 IsKnown = Callable[[LeadId, str], bool]
@@ -102,16 +88,12 @@ class OpleadSource:
         self._client = client
         self._options = client.options
         self._parser = LeadParser(client.options, wanted_fields)
-        self._id_paths = self._parser.paths.id or ()
+        self._id_paths = self._parser.paths.id
         self._shown: list[Mapping[str, object]] | None = None
+        self.seen = SeenInLeads(0, (), (), lambda _: 0)
+        """What the leads read by `fetch_latest` hold."""
         self._last_failure: type[Exception] | None = None
         self._not_found_in_a_row = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -129,7 +111,8 @@ class OpleadSource:
         changes = since_query(wanted, since, now, self._options.zone) if wanted and since else {}
         walk = PageWalk(self._options.pagination, self._client, changes)
         position = walk.start() if resume is None else walk.resume(resume)
-        for served_at, items, following in self._list_pages(walk, position):
+        for listed, following in walk.pages(position, self._listed_page):
+            items, served_at = (listed.items, listed.answer.served_at) if listed else ((), None)
             page = replace(self._page(items, is_known), served_at=served_at, moved=walk.moved)
             if following is None:
                 yield replace(page, missing=walk.missing)
@@ -145,31 +128,22 @@ class OpleadSource:
         Scans the whole list unless it runs newest first. Fetches detail pages for these leads only, plus the list's
         first and last lead if entries have no creation time.
         """
-        paths, zone = self._parser.paths.created_at or (), self._options.zone
-        latest = Latest(count, lambda entry: first_instant(entry, paths, zone))
+        paths, zone = self._parser.paths.created_at, self._options.zone
         walk = PageWalk(self._options.pagination, self._client)
-        for _, items, _ in self._list_pages(walk, walk.start()):
-            latest.add(items)
-            if latest.is_enough:
-                break
-        items = latest.newest or self._newer_end(*latest.ends)
-        self._shown = []
+        pages = (listed.items for listed, _ in walk.pages(walk.start(), self._listed_page) if listed)
+        latest, *ends = newest(pages, count, lambda entry: first_instant(entry, paths, zone))
+        items = latest or self._newer_end(*ends)
+        shown: list[Mapping[str, object]] = []
+        self._shown = shown
         page = self._page(items)
+        labels = [label for lead in page.leads for label in (lead.label, *(entry.label for entry in lead.history))]
+        self.seen = SeenInLeads(
+            leads=len(shown),
+            paths=list(tree_of(shown)),
+            labels=list(filter(None, labels)),
+            filled=lambda path: sum(bool(find(lead, path)) for lead in shown),
+        )
         return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
-
-    @property
-    def shown(self) -> int:
-        """How many leads `fetch_latest` read, unreadable ones included."""
-        return len(self._shown or ())
-
-    @property
-    def shown_paths(self) -> Sequence[str]:
-        """The dotted paths that the leads read by `fetch_latest` share."""
-        return list(tree_of(self._shown or ()))
-
-    def filled(self, path: str) -> int:
-        """Return how many of the leads read by `fetch_latest` have a value at a dotted path."""
-        return sum(bool(find(lead, path)) for lead in self._shown or ())
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
         """Return the newer end of a list of undated entries, judged by the details of its first and last lead."""
@@ -195,21 +169,10 @@ class OpleadSource:
         """Whether the request limit is used up."""
         return self._requests_left == 0
 
-    def _list_pages(
-        self, walk: PageWalk, position: PagePosition | None
-    ) -> Iterator[tuple[datetime | None, Sequence[object], PagePosition | None]]:
-        """Yield, for each page from `position` on, when it was served, its entries and the next position."""
-        while position is not None:
-            try:
-                answer = self._client.get(walk.address(position))
-            except OpleadRefused as refusal:
-                position = walk.after_refusal(position, refusal)
-                if position is None:
-                    yield None, (), None
-                continue
-            items = find_items(answer.body, self._options.pagination.items)
-            position = walk.after(position, answer, [self._mark(item) for item in items])
-            yield answer.served_at, items, position
+    def _listed_page(self, target: str) -> ListedPage:
+        answer = self._client.get(target)
+        items = tuple(find_items(answer.body, self._options.pagination.items))
+        return ListedPage(answer, items, tuple(map(self._mark, items)))
 
     def _mark(self, item: object) -> str:
         """Return what identifies an entry: its id, or else a hash of its content."""
@@ -263,7 +226,9 @@ class OpleadSource:
         self._not_found_in_a_row = self._not_found_in_a_row + 1 if page is None else 0
         if self._not_found_in_a_row >= _TOO_MANY_NOT_FOUND:
             path = self._client.lead_path(lead_id)
-            raise Misconfigured(f"leads are listed whose own pages are none, {path} among them: see oplead.lead_path")
+            raise Misconfigured(
+                f"too many listed leads in a row have no page of their own, the last at {path}: see oplead.lead_path"
+            )
         if page is None:
             return UnreadableLead(lead_id, "it is listed, but its own page is gone")
         if isinstance(page, OtherLead):

@@ -10,7 +10,7 @@ from threading import Lock
 from pydantic import AwareDatetime, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.faults import STRICT, parsed
+from connectors.sandbox.platform import STRICT, parsed
 from connectors.sandbox.server import WireRequest, WireResponse, dispatch, json_response
 
 PATIENCE_SECONDS = 600.0

@@ -1,11 +1,117 @@
-"""What the platforms share: switches, counters and recent refusals."""
+"""What the platforms share: planted faults and rulings, switches, counters and recent refusals."""
 
+import json
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from threading import RLock
-from typing import Any
+from enum import StrEnum
+from threading import Lock, RLock
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+
+class FaultKind(StrEnum):
+    """What a fault does to a request."""
+
+    STATUS = "status"
+    """Answer with any status and an optional Retry-After; the platform never sees the request."""
+    HTML = "html"
+    """Answer with an HTML page, as a proxy would; the platform never sees the request."""
+    HANG = "hang"
+    """Hang for some seconds, then close the connection; the platform never sees the request."""
+    CUT_BEFORE = "cut_before"
+    """Close the connection; the platform never sees the request."""
+    CUT_AFTER = "cut_after"
+    """Let the platform process the request, then close the connection without an answer."""
+    FAILED_AFTER = "failed_after"
+    """Let the platform process the request, then answer with an error in the platform's own format."""
+    TRUNCATED = "truncated"
+    """Let the platform process the request, then send half of the response body."""
+    LATENCY = "latency"
+    """Delay an otherwise normal answer."""
+
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class PlannedFault:
+    """One fault: which requests it hits and what it does to them."""
+
+    server: str
+    kind: FaultKind
+    count: int = Field(default=1, ge=1)
+    """How many requests it hits."""
+    after: int = Field(default=0, ge=0)
+    """How many matching requests pass first."""
+    path: str = ""
+    """A path prefix; only requests under it match."""
+    status: int | None = Field(default=None, ge=200, le=599)
+    """The status of `status` (default 503), `html` (default 200) and `failed_after` (default 500)."""
+    retry_after: int | None = None
+    """The Retry-After header, in seconds."""
+    seconds: float = Field(default=1.0, ge=0, le=60)
+    """How long `hang` and `latency` take, in real seconds."""
+    body: str = ""
+    """The body of `status`, and of `failed_after` in place of the platform's own error."""
+
+
+T = TypeVar("T")
+
+
+def parsed(kind: type[T], document: object) -> T:
+    """Parse a dataclass, or a list or dict of them, from its JSON form; raise ValueError naming each wrong field."""
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(document))
+    except ValidationError as invalid:
+        errors = ("".join(f"{name}: " for name in each["loc"]) + each["msg"] for each in invalid.errors())
+        raise ValueError("; ".join(errors)) from None
+
+
+def dumped(value: object) -> Any:
+    """Return the JSON form that `parsed` reads."""
+    return TypeAdapter(Any).dump_python(value, mode="json")
+
+
+class Faults:
+    """The planted faults; the earliest match wins."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._faults: list[PlannedFault] = []
+
+    def plant(self, fault: PlannedFault) -> None:
+        """Append a fault."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Remove every fault."""
+        with self._lock:
+            self._faults.clear()
+
+    def take(self, server: str, path: str) -> PlannedFault | None:
+        """Return the fault that hits this request, if any, and use up one of its requests."""
+        with self._lock:
+            for index, fault in enumerate(self._faults):
+                if fault.server != server or not path.startswith(fault.path):
+                    continue
+                if fault.after:
+                    self._faults[index] = replace(fault, after=fault.after - 1)
+                    continue
+                self._faults[index : index + 1] = [replace(fault, count=fault.count - 1)] if fault.count > 1 else []
+                return fault
+        return None
+
+    def dump(self) -> list[dict[str, object]]:
+        """Return the remaining faults as JSON."""
+        with self._lock:
+            return list(dumped(self._faults))
+
 
 Positions = Mapping[str, tuple[object, ...]]
 """The positions of each switch, the default first; `int` among them also allows any integer from 0."""
@@ -21,7 +127,10 @@ def require_position(switches: Positions, name: str, value: object) -> None:
 
 
 class Platform(ABC):
-    """One platform's switches, counters and recent refusals. Change them only while holding `lock`."""
+    """One platform's switches, planted rulings, counters and recent refusals. Change them only while holding `lock`."""
+
+    ruling_type: ClassVar[Any]
+    """The type of what can be planted under a key."""
 
     def __init__(self, now: Callable[[], datetime], switches: Positions, lock: RLock) -> None:
         """Start empty, with every switch at its default; `now` is the sandbox clock, aware UTC."""
@@ -29,6 +138,7 @@ class Platform(ABC):
         self.switches: dict[str, object] = {name: positions[0] for name, positions in switches.items()}
         self.counts: Counter[str] = Counter()
         self.refused: deque[dict[str, object]] = deque(maxlen=1_000)
+        self.rulings: dict[str, Any] = {}
         self._positions = switches
         self._now = now
 
@@ -42,6 +152,16 @@ class Platform(ABC):
         with self.lock:
             self.settled()
             self.switches[name] = value
+
+    def plant_rulings(self, rulings: Mapping[str, object]) -> None:
+        """Plant verdicts on events, by the ids and click ids they are sent with.
+
+        Raise ValueError, and plant none, if one is malformed.
+        """
+        planted = parsed(dict[str, self.ruling_type], rulings)  # type: ignore[name-defined]  # a type only at run time
+        with self.lock:
+            self.settled()
+            self.rulings.update(planted)
 
     @abstractmethod
     def book(self) -> list[dict[str, object]]:
@@ -58,12 +178,13 @@ class Platform(ABC):
 
     def dump(self) -> dict[str, Any]:
         """Return the platform's own state as JSON."""
-        return {"switches": dict(self.switches), "counts": dict(self.counts), "refused": list(self.refused)}
+        return {name: dumped(getattr(self, name)) for name in ("switches", "counts", "refused", "rulings")}
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         for name, value in dumped["switches"].items():
             self.switch(name, value)
+        self.plant_rulings(dumped["rulings"])
         self.counts = Counter(dumped["counts"])
         self.refused.clear()
         self.refused.extend(dumped["refused"])

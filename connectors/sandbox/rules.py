@@ -97,6 +97,14 @@ class RuleTable(Generic[R]):
         return iter(self.by_id.values())
 
 
+Place = TypeVar("Place")
+
+
+def broken(*checks: tuple[object, R, Place]) -> Iterator[tuple[R, Place]]:
+    """Yield the rule and field of each check, `(whether the rule is broken, rule, field)`, that finds it broken."""
+    return ((rule, field) for is_broken, rule, field in checks if is_broken)
+
+
 oplead_rules = RuleTable("oplead/rules.csv", Rule, "oplead")
 oauth_rules = RuleTable("google/oauth_rules.csv", Rule, "oauth")
 data_manager_rules = RuleTable("google/data_manager/rules.csv", DataManagerRule, "data_manager")

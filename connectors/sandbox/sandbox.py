@@ -1,16 +1,17 @@
-"""The whole sandbox: every server on its own port, one clock, and one state that can be saved and resumed."""
+"""The whole sandbox: every server on its own port, one clock, one state that can be saved, and its control API."""
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from string import Template
 from typing import Any, Self
+from urllib.parse import unquote
 
 from connectors.sandbox.clock import VirtualClock
-from connectors.sandbox.control import Control
-from connectors.sandbox.faults import Faults
 from connectors.sandbox.google import oauth
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer, self_signed
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
@@ -20,9 +21,12 @@ from connectors.sandbox.google.platform import GooglePlatform
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
+from connectors.sandbox.oplead.leads import Accident, as_document
 from connectors.sandbox.oplead.server import OpleadPlatform
+from connectors.sandbox.oplead.shape import AXES
+from connectors.sandbox.platform import Faults, PlannedFault, parsed
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
-from connectors.sandbox.server import Server, generic_failure, own_page_only
+from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, own_page_only
 
 STATE_FILE = "sandbox.json"
 KEY_FILE = "service-account.json"
@@ -63,26 +67,17 @@ class Sandbox:
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
         self.meta = MetaPlatform(self.clock.now)
-        self.control = Control(
-            self.clock.now,
-            self.faults,
-            oplead=self.oplead,
-            oauth=self.oauth,
-            data_manager=self.data_manager,
-            google_ads=self.google_ads,
-            meta=self.meta,
-        )
+        self.control = Control(self)
         self._certificate = self_signed()
         ports = self._resume()
         if population:
             self.data_manager.register_clicks(population.clicks())
-        self._servers = self._bind(ports)
-        self.control.servers = self._servers
+        self.servers = self._bind(ports)
 
     @property
     def addresses(self) -> dict[str, str]:
         """The URL of each server: clock, oplead, oauth, data_manager, google_ads(_tls) over gRPC, meta, control."""
-        return {name: server.url for name, server in self._servers.items()}
+        return {name: server.url for name, server in self.servers.items()}
 
     @property
     def key_file(self) -> Path:
@@ -98,12 +93,12 @@ class Sandbox:
         """Write the key file and the certificate, and start every server."""
         _write(self.certificate, self._certificate.certificate.decode())
         _write(self.key_file, self.oauth.key_file(f"{self.addresses['oauth']}/token"))
-        for server in self._servers.values():
+        for server in self.servers.values():
             server.start()
 
     def stop(self) -> None:
         """Stop every server and save the state; idempotent."""
-        for server in self._servers.values():
+        for server in self.servers.values():
             server.stop()
         self.save()
 
@@ -117,7 +112,7 @@ class Sandbox:
     def save(self) -> None:
         """Write the state atomically."""
         state = {name: getattr(self, name).dump() for name in _PARTS}
-        ports = {name: server.port for name, server in self._servers.items()}
+        ports = {name: server.port for name, server in self.servers.items()}
         _write(self.directory / STATE_FILE, json.dumps({**state, "ports": ports}, ensure_ascii=False))
 
     def settings(self, google_transport: str = "data_manager") -> str:
@@ -198,3 +193,128 @@ def _write(file: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(file)
+
+
+FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
+"""The servers that accept planted faults, `google_ads` on both its ports; clock and control never fail."""
+_PAGE = Path(__file__).with_name("page.html")
+
+
+class Control:
+    """The control API, with which a person or a test inspects and changes the sandbox, and its web page."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._switched = sandbox.oplead, sandbox.oauth, sandbox.data_manager, sandbox.google_ads, sandbox.meta
+
+    def handle(self, request: WireRequest) -> WireResponse:
+        """Answer one request to the control server."""
+        sandbox = self._sandbox
+        routes = {
+            ("GET", ""): lambda _: WireResponse(200, _PAGE.read_bytes(), {"Content-Type": "text/html; charset=UTF-8"}),
+            ("GET", "page.json"): lambda _: self._page(),
+            ("GET", "state.json"): lambda _: self.state(),
+            ("GET", "requests.json"): lambda _: {name: server.log.dump() for name, server in sandbox.servers.items()},
+            ("POST", "faults"): lambda request: self._plant_fault(parsed(PlannedFault, _object(request))),
+            ("DELETE", "faults"): lambda _: sandbox.faults.clear(),
+            ("POST", "switches"): lambda request: self._switch(_object(request)),
+            ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(parsed(Accident, _object(request))),
+            ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
+            ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),
+            ("DELETE", "leads"): lambda request: sandbox.oplead.delete(_lead_id(request)),
+            ("POST", "clicks"): lambda request: sandbox.data_manager.register_clicks(_object(request)),
+            ("POST", "rulings"): lambda request: self._plant_rulings(_object(request)),
+        }
+        return dispatch(routes, request, request.path.removeprefix("/").partition("/")[0])
+
+    def state(self) -> dict[str, object]:
+        """Return the state of the whole sandbox as JSON."""
+        sandbox = self._sandbox
+        hidden = frozenset() if sandbox.oplead.shows_shape else AXES.keys()
+        switches = {name: value for each in self._switched for name, value in each.switches.items()}
+        return {
+            "now": sandbox.clock.now().isoformat(),
+            "addresses": sandbox.addresses,
+            "requests": {name: server.log.count for name, server in sandbox.servers.items()},
+            "faults": sandbox.faults.dump(),
+            "switches": {name: value for name, value in switches.items() if name not in hidden},
+            "oplead": {
+                "leads": sum(lead is not None for lead in sandbox.oplead.leads().values()),
+                "accidents": [as_document(accident) for accident in sandbox.oplead.accidents],
+            },
+            "data_manager": sandbox.data_manager.state(),
+            "google_ads": sandbox.google_ads.state(),
+            "meta": sandbox.meta.state(),
+        }
+
+    def _page(self) -> dict[str, object]:
+        """Return the state, the lead behind each conversion by conversion id, and the names of Google's actions."""
+        sandbox = self._sandbox
+        known_by = {**sandbox.data_manager.known_by(), **sandbox.meta.known_by()}
+        leads = leads_behind(known_by, sandbox.oplead.leads())
+        return {**self.state(), "leads": leads, "names": sandbox.data_manager.names()}
+
+    def _plant_fault(self, fault: PlannedFault) -> None:
+        if fault.server not in FAULTY:
+            raise ValueError(f"server is one of {', '.join(sorted(FAULTY))}")
+        self._sandbox.faults.plant(fault)
+
+    def _switch(self, positions: Mapping[str, object]) -> None:
+        for name, value in positions.items():
+            owner = next((each for each in self._switched if name in each.switches), None)
+            if owner is None:
+                raise ValueError(f"there is no switch {name!r}")
+            owner.switch(name, value)
+
+    def _plant_rulings(self, document: Mapping[str, object]) -> None:
+        """Plant verdicts by key; those nested under a platform's name go to it, all others to the Data Manager.
+
+        `{"sale-1": {…}, "google_ads": {"sale-2": {…}}, "meta": {"sale-3": {…}}}`; each platform takes all or none.
+        """
+        named = ("data_manager", "google_ads", "meta")
+        self._sandbox.data_manager.plant_rulings({key: each for key, each in document.items() if key not in named})
+        for name in named:
+            rulings = document.get(name, {})
+            if not isinstance(rulings, dict):
+                raise ValueError(f"{name} holds rulings by key")  # noqa: TRY004 - one answer for every bad body
+            getattr(self._sandbox, name).plant_rulings(rulings)
+
+
+def _lead_id(request: WireRequest) -> str:
+    lead_id = request.path.removeprefix("/leads").removeprefix("/")
+    if not lead_id or "/" in lead_id:
+        raise ValueError("name the lead: /leads/{id}")
+    return unquote(lead_id)
+
+
+def _object(request: WireRequest) -> dict[str, object]:
+    document = request.json()
+    if not isinstance(document, dict):
+        raise ValueError("the body is a JSON object")  # noqa: TRY004 - one answer for every bad body
+    return document
+
+
+def leads_behind(known_by: Mapping[str, Iterable[str]], leads: Mapping[str, object]) -> dict[str, str]:
+    """Map each conversion id to the lead that shares a click id or hash with it; omit conversions without one."""
+    by_mark = {mark: lead_id for lead_id, lead in leads.items() for mark in _marks(lead)}
+    behind = {}
+    for key, ids in known_by.items():
+        marks = (mark for each in ids for mark in (each, each.rpartition(".")[2]))  # for Meta's fb.1.TIME.CLICK
+        if lead_id := next((by_mark[mark] for mark in marks if mark in by_mark), ""):
+            behind[key] = lead_id
+    return behind
+
+
+def _marks(document: object) -> Iterator[str]:
+    """Yield what identifies a lead: every word in its text fields, and its e-mail addresses hashed."""
+    match document:
+        case str() if "@" in document:
+            yield hashlib.sha256(document.strip().lower().encode()).hexdigest()
+        case str() | int():
+            yield from filter(None, re.split(r"[^A-Za-z0-9_-]+", str(document)))
+        case dict():
+            for value in document.values():
+                yield from _marks(value)
+        case list():
+            for value in document:
+                yield from _marks(value)

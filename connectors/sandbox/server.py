@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Self, cast
 from urllib.parse import parse_qs, urlsplit
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 
 REMEMBERED = 10_000
 """How many recent requests a server's log keeps."""

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from connectors.records import ClickIdKind
-from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
-from jobs.rules.model import FEWEST_LEADS, ConsentAnswer
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion
+from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason
 
 FEWEST = 5
@@ -140,7 +140,7 @@ class ConfiguredFields:
 
 
 def empty_fields(
-    newest: Sequence[SampledLead], entered: Sequence[SampledLead], fields: ConfiguredFields
+    newest: Sequence[LeadFacts], entered: Sequence[LeadFacts], fields: ConfiguredFields
 ) -> Iterator[Anomaly]:
     """Yield configured fields that are empty on every recent lead, or hold no value that the settings list.
 

@@ -23,7 +23,7 @@ from jobs.alerts.incidents import nights as by_night
 from jobs.ledger import incidents, outbox, queries
 from jobs.ledger.incidents import Incident, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import CORRECTIONS, KINDS, IncidentRow
+from jobs.ledger.schema import KINDS, Adjustment, IncidentRow
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
@@ -175,7 +175,7 @@ def _destinations(
         did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
         in_doubt = outbox.count_in_doubt(session, ledger.account, [kind])
         for destination in sorted({*sinks, *in_doubt}):
-            scope = Scope(DestinationId(destination), kind is CORRECTIONS)
+            scope = Scope(DestinationId(destination), kind is Adjustment)
             now, before = by_night(dates, did.get(destination, {}), tonight)
             rejected = [(lead, code) for lead, _, place, code in summary.rejected if place == scope]
             yield DestinationHistory(
@@ -203,7 +203,7 @@ def _configured(book: Rulebook, sinks: Sinks) -> Iterator[Scope]:
 def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
     for kind in KINDS:
         for destination, action in incidents.reached(session, ledger, kind):
-            scope = Scope(DestinationId(destination), kind is CORRECTIONS)
+            scope = Scope(DestinationId(destination), kind is Adjustment)
             yield from (scope, replace(scope, action=action))
 
 

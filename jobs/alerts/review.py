@@ -18,9 +18,9 @@ from jobs.alerts.detectors import (
 )
 from jobs.ledger import leads, queries, status_labels
 from jobs.ledger.runs import Ledger
+from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import Planned, hold_missing_values
 from jobs.rules.reasons import Anomaly, Message, MessageId
-from jobs.rules.status_changes import DetectedRename
 from jobs.run_summary import Labels, Review
 from jobs.settings.compile import Rulebook
 
@@ -30,7 +30,7 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.known_labels)
-    tonight = [DetectedRename(row.before, row.after, row.leads) for row in found if row.run == ledger.run]
+    tonight = [row for row in found if row.run == ledger.run]
     new = status_labels.take_unreported(
         session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
     )
@@ -95,7 +95,7 @@ def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tupl
     return leads.labels(session, account, but=known | old)
 
 
-def _renamed(session: Session, account: str, relabel: DetectedRename, meanings: Mapping[str, str]) -> Message:
+def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Mapping[str, str]) -> Message:
     before, after = (
         status_labels.as_oplead_writes(session, account, label) for label in (relabel.before, relabel.after)
     )

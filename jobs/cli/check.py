@@ -30,7 +30,7 @@ from jobs.reporting.console import day_and_time, results
 from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, assumed_targets
-from jobs.settings.unmatched import SeenInLeads, future_notes, starts_in, unmatched
+from jobs.settings.unmatched import future_notes, starts_in, unmatched
 from jobs.wiring import connect, inspectors, open_clock, rules_alone
 
 Findings = Mapping[str, Sequence[CheckFinding]]
@@ -219,9 +219,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
         findings.append(CheckFinding("phones", CheckVerdict.DOUBTFUL, lost, _PHONES))
     findings += consent_findings(book, leads)
     if isinstance(deps.source, ShowsLatest):
-        seen = deps.source
-        labels = [label for lead in leads for label in (lead.label, *(entry.label for entry in lead.history)) if label]
-        findings += unmatched_findings(unmatched(file, SeenInLeads(seen.shown, seen.shown_paths, labels, seen.filled)))
+        findings += unmatched_findings(unmatched(file, deps.source.seen))
     return OpleadCheck(findings, made, labels_seen(settings, leads))
 
 

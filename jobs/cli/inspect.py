@@ -11,7 +11,7 @@ from jobs.cli.exits import Exit, UsageError
 from jobs.cli.output import print_json
 from jobs.cli.session import StateView, looking
 from jobs.ledger import leads, outbox, queries, starts, status_labels
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity, rows_by_lead
 from jobs.plan.planner import hold_missing_values, judge, was_sent
 from jobs.reporting.console import results
 from jobs.reporting.lead_report import (
@@ -105,7 +105,7 @@ def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
     tallies = queries.tallies(look.session, settings.account, now=look.now)
     corrections = queries.corrections(look.session, settings.account)
     return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
-        (DeliveryState(row.state), queries.reason_told(row, look.now), None) for row in corrections
+        (DeliveryState(row.state), queries.current_reason(row, look.now), None) for row in corrections
     }
 
 
@@ -140,7 +140,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     """
     settings = load_account(file, secrets=False)
     with looking(settings) as look:
-        row = queries.lead(look.session, settings.account, lead_id)
+        row = look.session.get(LeadRow, (settings.account, lead_id))
         if row is None:
             raise UsageError(_not_found(settings, look, lead_id))
         explanation = explain(settings, look, row)
@@ -196,7 +196,7 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
 
 
 def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
-    existing = outbox.of_leads(look.session, book.account, [lead.id]).get(lead.id, [])
+    existing = rows_by_lead(look.session, Delivery, book.account, [lead.id]).get(lead.id, [])
     made = outbox.adjustments_of_leads(look.session, book.account, [lead.id])
     begun = starts.load(look.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
@@ -213,7 +213,7 @@ def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[Conv
 
 def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
     """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
-    state, reason = DeliveryState(row.state), queries.reason_told(row, look.now)
+    state, reason = DeliveryState(row.state), queries.current_reason(row, look.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     return {
         "state": state.value,

@@ -2,53 +2,54 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from connectors.survey import Survey
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+
+from connectors.survey import SUGGESTED, SeenInLeads, Survey
+from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import open_visible_clock
-from jobs.reporting.console import results
-from jobs.reporting.survey_report import IGNORED, ProbeReport, print_report, report_json
+from jobs.cli.output import open_visible_clock, print_json
+from jobs.reporting.console import duration, results, table, times
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
-from jobs.settings.unmatched import SeenInLeads, loose_path, paths_named_in, unmatched
+from jobs.settings.unmatched import loose_path, paths_named_in, unmatched
 from jobs.settings.yaml_source import Tree, Written, block
-from jobs.wiring import survey_of
+from jobs.wiring import survey_oplead
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable
-_FOUND = frozenset(
-    {"path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination", "pull"}
-    | {"since_filter", "detail", "fields"}
-)
-"""Keys that a survey's suggestion replaces: it includes the file's values unless they did not work."""
 
 
 def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
     """Survey Oplead and print the report, including what the file names and no lead has."""
     look = known.settings
     named = paths_named_in(file) if file else frozenset()
-    with (
-        open_visible_clock(look.clock, look.oplead.rate) as clock,
-        survey_of(look.oplead, look.zone, look.click_ids, clock, folder=known.state_folder, named=named) as platform,
-    ):
-        survey = platform.survey(leads=leads)
-    # The suggested section: the file's keys that a survey doesn't cover, and what it found.
-    kept = {name: _written(value) for name, value in known.section.items() if name not in _FOUND and value is not None}
+    with open_visible_clock(look.clock, look.oplead.rate) as clock:
+        survey = survey_oplead(look, clock, leads=leads, folder=known.state_folder, named=named)
+    unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
+    kept = {name: _written(value) for name, value in unchanged.items()}
+    labels = [*(one.label for one in survey.labels), *survey.past_labels]
+    paths = [one.path for one in survey.paths]
+    seen = SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
     report = ProbeReport(
         address=str(look.oplead.base_url).rstrip("/"),
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
-        unmatched=tuple(str(one.problem) for one in unmatched(file, _seen(survey))) if file else (),
+        unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(block({"oplead": {**kept, **survey.suggestion}})),
     )
     if json_wanted:
-        results().out(report_json(report), highlight=False)
+        print_json(report.document)
     else:
         print_report(results(), report)
     return Exit.DONE if survey.usable else Exit.ATTENTION
@@ -93,14 +94,8 @@ def from_options(
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     """Map each label found in leads to its stage, leaving out those that the settings don't name."""
     named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
-    named |= {normalise_label(label): IGNORED for label in look.ignored_statuses}
+    named |= {normalise_label(label): "ignored" for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
-
-
-def _seen(survey: Survey) -> SeenInLeads:
-    paths = [one.path for one in survey.paths]
-    labels = [*(one.label for one in survey.labels), *survey.past_labels]
-    return SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
 
 
 def _unknown_consents(look: OpleadSection, survey: Survey) -> dict[str, int]:
@@ -128,3 +123,162 @@ def _written(value: Tree) -> Written:
             return int(value) if value.isdecimal() and str(int(value)) == value else value
         case None:
             return ""
+
+
+# ── the report ───────────────────────────────────────────────────────────────────────────────────
+
+_NOWHERE = "-"
+_UNDATED = "no date found; changes will be dated by observation"
+_SHOWN_SHAPES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """A survey, and how the settings apply to it."""
+
+    address: str
+    survey: Survey
+    stages: Mapping[str, str] | None
+    """The stage of each label seen that has one; None if the settings have no stages yet."""
+    unknown_consents: Mapping[str, int]
+    """Number of leads with an answer the settings list neither as granted nor as refused, by consent field."""
+    per_minute: int
+    unmatched: tuple[str, ...] = ()
+    """What the settings name and no lead has, each with its place in the file."""
+    settings: str = ""
+    """The lines to paste."""
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """Return the labels in no stage and not in `ignored_statuses`."""
+        if self.stages is None:
+            return ()
+        return tuple(one.label for one in self.survey.labels if not one.masked and one.label not in self.stages)
+
+    @property
+    def document(self) -> Mapping[str, object]:
+        """Return everything found, for JSON."""
+        return {
+            "address": self.address,
+            "usable": self.survey.usable,
+            "survey": self.survey,
+            "unmapped": self.unmapped,
+            "unknown_consents": self.unknown_consents,
+            "unmatched": self.unmatched,
+            "settings": self.settings,
+        }
+
+
+def print_report(console: Console, report: ProbeReport) -> None:
+    """Print what was found: what needs a human first, the lines to paste last."""
+    for part in _parts(report):
+        console.print(part)
+    console.print(report.settings, markup=False, soft_wrap=True)
+
+
+Parts = Iterator[RenderableType]
+
+
+def _parts(report: ProbeReport) -> Parts:
+    survey = report.survey
+    seen = "" if survey.total is None else f"{number(survey.leads)} of "
+    looked_at = seen + counted(survey.leads if survey.total is None else survey.total, "lead")
+    requests = counted(survey.requests, "request")
+    yield escape(f"{report.address}: {looked_at} looked at, with {requests}; nothing was changed there.")
+    yield from _notes("Could not be determined; write these", survey.undecided, "bold red")
+    yield from _notes("Named in your settings, but found on no lead", report.unmatched, "yellow")
+    yield from _notes("Looks wrong", survey.suspicions, "yellow")
+    yield from _notes("How it answers", (*survey.how, *_time(report)))
+    yield from _labels(report)
+    yield from _sources(survey)
+    yield from _few_values(report)
+    yield from _fields(survey)
+    whole = "Paste this into your settings, in place of their oplead section"
+    yield _heading(whole if survey.usable else "Incomplete; add what could not be determined")
+
+
+def _time(report: ProbeReport) -> Iterator[str]:
+    survey = report.survey
+    if survey.minutes_first is not None and survey.minutes_nightly is not None:
+        first, nightly = (
+            duration(timedelta(minutes=round(minutes))) if minutes >= 1 else "less than a minute"
+            for minutes in (survey.minutes_first, survey.minutes_nightly)
+        )
+        rate = f"{counted(report.per_minute, 'request')} a minute"
+        yield f"Time: {first} to read everything once, {nightly} in a usual night, at {rate}."
+    elif survey.leads:
+        yield "Time: unknown, because the number of leads is."
+
+
+def _heading(text: str, style: str = "bold") -> str:
+    return f"\n[{style}]{escape(text)}[/]"
+
+
+def _note(text: str) -> Padding:
+    return Padding(escape(text), (0, 0, 0, 2))
+
+
+def _notes(heading: str, sentences: Sequence[str], style: str = "bold") -> Parts:
+    if sentences:
+        yield _heading(heading, style)
+        yield from map(_note, sentences)
+
+
+def _table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *numbers: str) -> Parts:
+    """Yield a table of `rows`, unless there are none, with the columns in `numbers` aligned right."""
+    if escaped := [[*map(escape, row)] for row in rows]:
+        yield _heading(heading)
+        yield table(*columns, numbers=numbers, rows=escaped)
+
+
+def _labels(report: ProbeReport) -> Parts:
+    labels, stages = report.survey.labels, report.stages
+    if not labels:
+        return
+    columns: tuple[str, ...] = ("Status", "Leads", "With click id")
+    rows: list[tuple[str, ...]] = [(seen.label, number(seen.leads), number(seen.with_click_id)) for seen in labels]
+    if stages is not None:
+        columns += ("Stage",)
+        missing = ("not shown" if seen.masked else "in no stage" for seen in labels)
+        rows = [(*row, stages.get(row[0], no_stage)) for row, no_stage in zip(rows, missing, strict=True)]
+    yield from _table("Statuses", columns, rows, "Leads", "With click id")
+    if stages is None:
+        yield _note("These are the words to write under stages and ignored_statuses.")
+    if report.unmapped:
+        yield _note(f"Write each of these under a stage or under ignored_statuses: {', '.join(report.unmapped)}")
+    if masked := sum(seen.leads for seen in labels if seen.masked):
+        yield _note(f"Not shown: {counted(masked, 'lead')} whose status may be personal data. Read it in Oplead.")
+
+
+def _sources(survey: Survey) -> Parts:
+    rows = []
+    for seen in survey.sources:
+        kinds = ", ".join(f"{kind} {number(count)}" for kind, count in seen.with_click_id.items())
+        rows.append((seen.source or "(none)", number(seen.leads), kinds or _NOWHERE, number(seen.undecided)))
+    columns = ("Source", "Leads", "Click ids", "Unclear")
+    yield from _table("Click ids by utm_source", columns, rows, "Leads", "Unclear")
+
+
+def _few_values(report: ProbeReport) -> Parts:
+    few = report.survey.few_values
+    values = (", ".join(times(value, count) for value, count in one.values.items()) for one in few)
+    rows = ((one.path, every, "consent?" if one.consent else "") for one, every in zip(few, values, strict=True))
+    yield from _table("Fields with few values", ("Field", "Values", ""), rows)
+    unlisted = "with an answer that consent lists neither as granted nor as refused"
+    for path, count in report.unknown_consents.items():
+        if count:
+            yield _note(f"{path}: {counted(count, 'lead')} {unlisted}")
+
+
+def _fields(survey: Survey) -> Parts:
+    amounts = ((one.path, number(one.readable), number(one.unreadable), number(one.absent)) for one in survey.amounts)
+    counts = ("Read", "Not clear", "Empty")
+    yield from _table("Amounts", ("Field", *counts), amounts, *counts)
+    has_history = any(match.field == "history" and match.path for match in survey.fields)
+    nowhere = {} if has_history else {"status_at": _UNDATED}
+    places = (
+        (match.field, match.path or nowhere.get(match.field, _NOWHERE), number(match.filled)) for match in survey.fields
+    )
+    yield from _table("Where fields are", ("oplead.fields", "Path", "Leads"), places, "Leads")
+    paths = ((one.path, number(one.filled), "; ".join(one.shapes[:_SHOWN_SHAPES])) for one in survey.paths)
+    yield from _table("Everything a lead has", ("Path", "Leads", "Values"), paths, "Leads")

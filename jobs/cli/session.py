@@ -1,6 +1,5 @@
 """Run one account from the command line: open its state, run the night, notify people, record the exit code."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from jobs.cli.output import Watcher
 from jobs.ledger import queries, starts
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
-from jobs.ledger.starts import NeighbouringLedger, UnreadableLedger, neighbouring_ledgers
+from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
@@ -72,10 +71,10 @@ def _expect_no_other(settings: Settings, others: frozenset[str]) -> None:
     """
     path = state_of(settings)
     for one in neighbouring_ledgers(path):
-        if isinstance(one, UnreadableLedger):
+        if isinstance(one, LedgerError):
             # Don't refuse to run: the file may be unrelated, and unreadable for good.
             sent_again = "if it is this account's, what it has on record goes out again"
-            _log.warning(f"a file beside the state cannot be read: {sent_again}", why=one.why)
+            _log.warning(f"a file beside the state cannot be read: {sent_again}", why=str(one))
         elif kinship := _kinship(one, settings, others):
             raise LedgerError(f"{path}: there is no state here, but {one.path.name} beside it is {kinship}")
 
@@ -161,7 +160,7 @@ def taken(
 ) -> Iterator[Ledger]:
     """Hold the account for one run; if the block raises, record the run's exit code."""
     now = clock.now()
-    with held(state, settings.account, command, pid=os.getpid(), now=now, first_run=first_run, unless=unless) as ledger:
+    with held(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
         try:
             yield ledger
         except BaseException as error:

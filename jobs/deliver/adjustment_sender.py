@@ -17,8 +17,8 @@ from jobs.plan.adjustments import sent_conversion
 from jobs.rules.adjustment import (
     SentConversion,
     WantedAdjustment,
-    event_anew,
-    no_more_of,
+    event_to_resend,
+    reason_not_to_resend,
     state_of,
     wanted_adjustment,
 )
@@ -83,7 +83,7 @@ class _AdjustmentPreparation(Preparation):
         """
         if is_damaged(row):
             return self.leave(row, DeliveryState.UNCONFIRMED, Reason.DAMAGED)
-        given_up = no_more_of(lead, self.sink.limits, row.transport)
+        given_up = reason_not_to_resend(lead, self.sink.limits, row.transport)
         return given_up is None or self.leave(row, DeliveryState.UNCONFIRMED, given_up)
 
     def _freeze(
@@ -113,7 +113,7 @@ class _AdjustmentPreparation(Preparation):
         target = outbox.target_of(row)
         event: Event | None = None
         if value is not None and route.limits.corrects[row.transport].by_resending:
-            anew = event_anew(route, lead, sent, target=target, value=value)
+            anew = event_to_resend(route, lead, sent, target=target, value=value)
             if isinstance(anew, Reason):
                 return anew
             event = anew

@@ -95,7 +95,7 @@ class _Settling(Transaction):
 
     def settle_request(self, number: int, resolution: Resolution | None) -> None:
         """Move every row of a request according to its resolution; None gives up on it."""
-        request = requests.get(self.session, number)
+        request = self.session.get_one(Request, number)
         rows = requests.rows(self.session, number)
         match resolution:
             case StillPending():

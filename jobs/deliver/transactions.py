@@ -116,7 +116,7 @@ class Transaction:
         state = after_answer(outcome.kind, tried_before=tried_before, asynchronous=asynchronous)
         row.outcome = outcome.kind
         if state is DeliveryState.IN_DOUBT:
-            outbox.mark_in_doubt(row, attempt.request, since=requests.get(self.session, attempt.request).sent_at)
+            outbox.mark_in_doubt(row, attempt.request, since=self.session.get_one(Request, attempt.request).sent_at)
         else:
             row.in_doubt_since = row.in_doubt_request = None
         if outcome.kind is OutcomeClass.DEFER:
@@ -278,7 +278,7 @@ class ReceiptRecorder(Transaction):
 
     def receive(self, intent: Intent, receipt: Receipt) -> Follow:
         """Move every row according to the receipt, and return what follows."""
-        request = requests.get(self.session, intent.request)
+        request = self.session.get_one(Request, intent.request)
         rows = requests.rows(self.session, intent.request)
         match receipt:
             case Received():

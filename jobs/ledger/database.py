@@ -203,9 +203,9 @@ def explained(path: Path) -> Iterator[None]:
         advice = _BY_SYSTEM.get(error.errno or 0, "check `state:` in the settings")
         raise LedgerError(f"{path}: cannot use the state: {error.strerror or type(error).__name__}; {advice}") from None
     except _UNREADABLE as error:
-        if not _is_of_a_row(error):
+        if (where := _damaged_row(error)) is None:
             raise
-        raise LedgerError(f"{path}: something in the state cannot be read ({_where(error)}): {_DAMAGED}") from None
+        raise LedgerError(f"{path}: something in the state cannot be read ({where}): {_DAMAGED}") from None
 
 
 def _up_to_date(path: Path, *, may_change: bool) -> Engine:
@@ -303,17 +303,18 @@ _WRAPPERS = (__name__, "jobs.ledger.runs")
 """Modules whose frames appear in the traceback of any error raised inside a transaction."""
 
 
-def _is_of_a_row(error: BaseException) -> bool:
-    """Return whether reading a row raised the error: everything we write is readable, so that row is damaged."""
-    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+def _damaged_row(error: BaseException) -> str | None:
+    """Return an error's type and source location if reading a row raised it: everything we write is readable.
+
+    The error's message is omitted because it may quote the row.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
     ours = [name for name in modules if name.startswith(("jobs.", "connectors."))]
     is_ledgers = bool(ours) and ours[-1].startswith("jobs.ledger.") and ours[-1] not in _WRAPPERS
-    return is_ledgers or modules[-1].startswith(("sqlalchemy.", "sqlmodel."))
-
-
-def _where(error: BaseException) -> str:
-    """Return an error's type and source location, omitting its message, which may quote the row."""
-    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    if not is_ledgers and not modules[-1].startswith(("sqlalchemy.", "sqlmodel.")):
+        return None
+    frame, line = frames[-1]
     return f"{type(error).__name__}, {Path(frame.f_code.co_filename).name}:{line}"
 
 
@@ -339,7 +340,15 @@ def throwaway(source: Path | None = None) -> Iterator[Path]:
         LedgerError: the state cannot be read.
     """
     sweep()
-    with _folder() as folder:
+    with ExitStack() as stack:
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            # Another process may have swept the folder before it was locked.
+            with suppress(FileNotFoundError):
+                stack.enter_context(_locked(folder, fcntl.LOCK_EX))
+                if folder.exists():
+                    break
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         copy = folder / "state.db"
         if source is None:
             create_state(copy)
@@ -354,21 +363,6 @@ def sweep() -> None:
         with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if folder.lstat().st_uid == os.getuid():
                 shutil.rmtree(folder)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Yield a locked temporary folder; the operating system releases the lock however the process ends."""
-    with ExitStack() as stack:
-        while True:
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            # Another process may have swept the folder before it was locked.
-            with suppress(FileNotFoundError):
-                stack.enter_context(_locked(folder, fcntl.LOCK_EX))
-                if folder.exists():
-                    break
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield folder
 
 
 @contextmanager

@@ -4,7 +4,9 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from itertools import islice
 
 import sqlalchemy
@@ -15,12 +17,32 @@ from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import DedupKey, Delivery, LeadRow
-from jobs.rules.deduplication import Candidate, Rank
 from jobs.rules.delivery_state import COUNTING, FROZEN, DeliveryState
 from jobs.rules.model import Route
 
 _AT_ONCE = 500
 """Deduplication keys per statement."""
+
+
+class Rank(IntEnum):
+    """Precedence among duplicates."""
+
+    SENT = 0
+    """It was sent, or may have been: that can't be undone."""
+    PENDING = 1
+    """It was already pending before tonight."""
+    NEW = 2
+    """It could be sent from tonight on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A lead whose conversion counts, or could."""
+
+    lead: LeadId
+    at: datetime
+    dedup_keys: frozenset[str]
+    rank: Rank
 
 
 def record(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
@@ -155,7 +177,6 @@ def _its_delivery() -> sqlalchemy.ColumnElement[bool]:
 
 _TABLES = """
 CREATE TABLE candidate (id INTEGER PRIMARY KEY, rank INTEGER, at INTEGER, lead TEXT, dedup_keys TEXT);
-CREATE TABLE dedup_key (dedup_key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE counting (dedup_key TEXT, at INTEGER, rank INTEGER, lead TEXT, PRIMARY KEY (dedup_key, at, rank, lead))
     WITHOUT ROWID;
 CREATE TABLE duplicate (lead TEXT PRIMARY KEY, counts TEXT) WITHOUT ROWID;
@@ -192,15 +213,12 @@ class DedupCandidates:
             at = (candidate.at - _EPOCH) // _MICROSECOND
             row = (candidate.rank, at, candidate.lead, json.dumps(sorted(candidate.dedup_keys)))
             self._database.execute("INSERT INTO candidate (rank, at, lead, dedup_keys) VALUES (?, ?, ?, ?)", row)
-            self._database.execute("INSERT OR IGNORE INTO dedup_key SELECT value FROM json_each(?)", row[-1:])
 
     def dedup_keys(self) -> Iterator[str]:
-        """Yield every deduplication key in order; candidates with known keys may be added during iteration."""
-        last = ""
-        some = "SELECT dedup_key FROM dedup_key WHERE dedup_key > ? ORDER BY dedup_key LIMIT ?"
-        while rows := self._database.execute(some, (last, _AT_ONCE)).fetchall():
-            yield from (dedup_key for (dedup_key,) in rows)
-            ((last,),) = rows[-1:]
+        """Yield every deduplication key; candidates with known keys may be added during iteration."""
+        # SQLite sorts them all before it returns the first.
+        found = self._database.execute("SELECT DISTINCT value FROM candidate, json_each(dedup_keys) ORDER BY value")
+        yield from (dedup_key for (dedup_key,) in found)
 
     def find_duplicates(self, within: timedelta) -> None:
         """Split the candidates, ordered by rank, time and lead id, into those that count and their duplicates.

@@ -1,15 +1,17 @@
 """Nightly figures that alerts are based on, and stored incidents and their undelivered notices."""
 
 import json
+import operator
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import sqlalchemy
+from pydantic import TypeAdapter
 from sqlalchemy import and_, distinct, exists, func, or_
 from sqlmodel import Session, col, select
 
@@ -17,7 +19,7 @@ from connectors.records import OutcomeClass
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.rules.reasons import AnomalyCause, Scope
 
 
 class IncidentKind(StrEnum):
@@ -62,33 +64,7 @@ class Notice:
     """What happened and how to respond."""
 
 
-def _written(cause: IncidentId) -> str:
-    """Serialise an incident's id; `_read` is the inverse."""
-    about = cause.about
-    match about:
-        case None:
-            parts: Sequence[object] = ()
-        case Scope():
-            parts = (about.destination, about.corrections, about.former, about.action)
-        case AnomalyCause():
-            parts = (about.kind, *about.about)
-        case _:
-            parts = (about,)
-    return json.dumps([cause.kind, *parts])
-
-
-def _read(written: str) -> IncidentId:
-    name, *parts = json.loads(written)
-    match kind := IncidentKind(name):
-        case IncidentKind.SOURCE:
-            return IncidentId(kind)
-        case IncidentKind.ENDS:
-            return IncidentId(kind, str(parts[0]))
-        case IncidentKind.ANOMALY:
-            return IncidentId(kind, AnomalyCause(AnomalyKind(parts[0]), tuple(parts[1:])))
-        case _:
-            destination, corrections, former, action = parts
-            return IncidentId(kind, Scope(destination, corrections, tuple(former), action))
+_ID = TypeAdapter(IncidentId)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +88,7 @@ class NightNumbers:
         return Fraction(self.accepted, self.settled)
 
     def __add__(self, other: "NightNumbers") -> "NightNumbers":
-        return NightNumbers(
-            self.sent + other.sent,
-            self.accepted + other.accepted,
-            self.rejected + other.rejected,
-            self.unconfirmed + other.unconfirmed,
-        )
+        return NightNumbers(*map(operator.add, astuple(self), astuple(other)))
 
 
 _ENDED = (0, 1, 3)
@@ -157,7 +128,7 @@ def numbers(
     suspect = and_(before == DeliveryState.PENDING, to == DeliveryState.REJECTED)
     # For example, a lead sent by contact data alone that did not come from an ad.
     expected = exists().where(
-        col(kind.attempted) == col(kind.moved),
+        col(kind.attempted()) == col(kind.moved()),
         col(kind.attempts.code) == col(kind.moves.code),
         col(kind.attempts.outcome) == OutcomeClass.DROP_EXPECTED,
     )
@@ -167,10 +138,10 @@ def numbers(
         and_(to == DeliveryState.REJECTED, ~expected),
         to == DeliveryState.UNCONFIRMED,
     )
-    place = (col(kind.sent.destination), col(kind.moves.run))
+    place = (col(kind.destination), col(kind.moves.run))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved))).filter(moves) for moves in counted))
-        .join(kind.sent, col(kind.sent.id) == kind.moved)
+        sqlalchemy.select(*place, *(func.count(distinct(col(kind.moved()))).filter(moves) for moves in counted))
+        .join(kind, col(kind.id) == kind.moved())
         .where(col(kind.moves.account) == account, col(kind.moves.run).in_(runs_wanted))
         .group_by(*place)
     )
@@ -183,8 +154,8 @@ def numbers(
 def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
     """Return the destinations and actions that received or accepted at least one row in this run."""
     rows = session.exec(
-        select(kind.sent.destination, kind.sent.action)
-        .join(kind.moves, col(kind.moved) == col(kind.sent.id))
+        select(kind.destination, kind.action)
+        .join(kind.moves, col(kind.moved()) == col(kind.id))
         .where(
             kind.moves.account == ledger.account,
             kind.moves.run == ledger.run,
@@ -229,7 +200,7 @@ def last_success(session: Session, account: str) -> datetime | None:
 def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     """Return every incident ever recorded, open or cleared."""
     rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
-    return {_read(row.cause): row for row in rows}
+    return {_ID.validate_json(row.cause): row for row in rows}
 
 
 def note_found(
@@ -237,7 +208,7 @@ def note_found(
 ) -> bool:
     """Record an incident and return whether it is newly opened, in which case every address is owed a notice."""
     opens = row is None or row.cleared_at is not None
-    row = row or IncidentRow(account=account, cause=_written(cause), title="", text="", first_seen_at=now)
+    row = row or IncidentRow(account=account, cause=_ID.dump_json(cause).decode(), title="", text="", first_seen_at=now)
     row.title, row.text = notice.title, notice.text
     if opens:
         row.first_seen_at, row.notified_at, row.cleared_at, row.undelivered = now, None, None, "[]"

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 
@@ -23,11 +23,11 @@ from sqlalchemy import (
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, Lead, LeadId, UnreadableLead
+from connectors.records import ClickIdKind, DestinationId, Identifier, IdentifierKind, LeadId, UnreadableLead
 from jobs.ledger import status_labels as labels_seen
 from jobs.ledger.schema import (
+    KINDS,
     WHOLE,
-    Adjustment,
     BackfillPlace,
     ClickIdRow,
     ContactHash,
@@ -36,12 +36,14 @@ from jobs.ledger.schema import (
     ExcludedLead,
     LeadRow,
     OutboxRow,
+    RowKind,
     StatusChange,
     UnreadableLeadRow,
+    rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
-from jobs.rules.extraction import erased
-from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, StatusEntered, UnreadableAmount
+from jobs.rules.extraction import LeadReading, erased
+from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 
 _ERASED_AT_ONCE = 1_000
@@ -51,23 +53,6 @@ _READ_AT = case(
     else_=col(LeadRow.seen_at),
 )
 """When a lead was last seen, or last requested if that is later."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeadReading:
-    """A lead read by a pull, reduced to what may be stored."""
-
-    lead: Lead
-    label: str | None
-    ad_user_data: ConsentAnswer
-    ad_personalization: ConsentAnswer
-    where: Mapping[str, str]
-    amounts: Mapping[str, Amount]
-    changes: Sequence[StatusEntered]
-    click_ids: Sequence[KnownClickId]
-    identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
-    excluded: bool = False
-    """Whether the settings classify it as a test lead."""
 
 
 # ── storing ──────────────────────────────────────────────────────────────────────────────────────
@@ -177,11 +162,8 @@ def _update(
 def forget_digests(session: Session, account: str) -> None:
     """Make the next pull read every lead in full from the beginning."""
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(digest=""))
-    place = cursor(session, account)
-    place.since = place.pull_started_at = place.pull_since = place.resume = place.full_read_at = None
-    session.add(place)
-    forget_test_leads(session, account)
-    session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == account))
+    for table in (Cursor, ExcludedLead, BackfillPlace):
+        session.exec(delete(table).where(col(table.account) == account))
 
 
 def plan_all(session: Session, account: str) -> None:
@@ -189,14 +171,9 @@ def plan_all(session: Session, account: str) -> None:
     session.exec(update(LeadRow).where(col(LeadRow.account) == account).values(to_plan=True))
 
 
-def plan_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Flag for planning the leads whose open deliveries have expired."""
-    _flag(session, account, Delivery, *_ran_out(Delivery, now), to_plan=True)
-
-
-def correct_closing(session: Session, account: str, *, now: datetime) -> None:
-    """Flag for a correction check the leads whose open corrections have expired."""
-    _flag(session, account, Adjustment, *_ran_out(Adjustment, now), to_correct=True)
+def flag_expired(session: Session, account: str, kind: RowKind, *, now: datetime, **flag: bool) -> None:
+    """Set a flag on the leads whose open deliveries, or corrections, have expired."""
+    _flag(session, account, kind, col(kind.state).in_(OPEN), col(kind.expires_at) < now, **flag)
 
 
 def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
@@ -205,12 +182,8 @@ def plan_held_for(session: Session, account: str, *reasons: Reason) -> None:
     _flag(session, account, Delivery, col(Delivery.state) == DeliveryState.WITHHELD, held, to_plan=True)
 
 
-def _ran_out(kind: type[OutboxRow], now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return col(kind.state).in_(OPEN), col(kind.expires_at) < now
-
-
 def _flag(
-    session: Session, account: str, kind: type[OutboxRow], *conditions: ColumnExpressionArgument[bool], **values: bool
+    session: Session, account: str, kind: RowKind, *conditions: ColumnExpressionArgument[bool], **values: bool
 ) -> None:
     """Flag leads by their deliveries or corrections, which lets SQLite scan rows by state instead of every lead."""
     ids = select(kind.lead).where(kind.account == account, *conditions)
@@ -315,21 +288,12 @@ def with_open_deliveries(session: Session, account: str) -> set[str]:
 
 
 def _with_open(account: str) -> list[SelectOfScalar[str]]:
-    return [
-        select(kind.lead).where(kind.account == account, col(kind.state).in_(OPEN)) for kind in (Delivery, Adjustment)
-    ]
+    return [select(kind.lead).where(kind.account == account, col(kind.state).in_(OPEN)) for kind in KINDS]
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
-    clicked = exists().where(
-        col(ClickIdRow.account) == account,
-        col(ClickIdRow.lead) == col(LeadRow.id),
-        col(ClickIdRow.clicked_at) >= since,
-    )
-    has_open = (
-        exists().where(col(kind.account) == account, col(kind.lead) == col(LeadRow.id), col(kind.state).in_(OPEN))
-        for kind in (Delivery, Adjustment)
-    )
+    clicked = has(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
+    has_open = (has(kind, account, col(kind.state).in_(OPEN)) for kind in KINDS)
     return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
 
 
@@ -390,10 +354,9 @@ def count_test_leads(session: Session, account: str, ids: Collection[LeadId]) ->
     return len(on_record) + len(_test_leads(session, account, ids))
 
 
-def forget_test_leads(session: Session, account: str, ids: Collection[LeadId] | None = None) -> None:
-    """Forget that these leads, or all, were excluded, so that they are read again."""
-    these = [] if ids is None else [col(ExcludedLead.id).in_(ids)]
-    session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, *these))
+def forget_test_leads(session: Session, account: str, ids: Collection[LeadId]) -> None:
+    """Forget that these leads were excluded."""
+    session.exec(delete(ExcludedLead).where(col(ExcludedLead.account) == account, col(ExcludedLead.id).in_(ids)))
 
 
 def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list[ExcludedLead]:
@@ -404,29 +367,12 @@ def _test_leads(session: Session, account: str, ids: Collection[LeadId]) -> list
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def observed(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, datetime]:
-    """Return when each of these leads that is stored was last seen."""
-    rows = session.exec(select(LeadRow.id, LeadRow.seen_at).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    return {LeadId(lead): seen_at for lead, seen_at in rows}
-
-
 def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadId, LeadFacts]:
     """Return the stored facts of each lead, in the rules' model."""
     rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(ids)))
-    changes: defaultdict[str, list[StatusChange]] = defaultdict(list)
-    for change in session.exec(
-        select(StatusChange)
-        .where(StatusChange.account == account, col(StatusChange.lead).in_(ids))
-        .order_by(col(StatusChange.id))
-    ):
-        changes[change.lead].append(change)
-    clicks: defaultdict[str, list[KnownClickId]] = defaultdict(list)
-    for click in session.exec(select(ClickIdRow).where(ClickIdRow.account == account, col(ClickIdRow.lead).in_(ids))):
-        known = KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
-        clicks[click.lead].append(known)
-    hashes: defaultdict[str, defaultdict[DestinationId, list[Identifier]]] = defaultdict(lambda: defaultdict(list))
-    for each in session.exec(select(ContactHash).where(ContactHash.account == account, col(ContactHash.lead).in_(ids))):
-        hashes[each.lead][DestinationId(each.destination)].append(Identifier(IdentifierKind(each.kind), each.sha256))
+    changes = rows_by_lead(session, StatusChange, account, ids)
+    clicks = rows_by_lead(session, ClickIdRow, account, ids)
+    hashes = rows_by_lead(session, ContactHash, account, ids)
     found = {}
     for row in rows:
         kept = json.loads(row.facts)
@@ -437,22 +383,32 @@ def facts(session: Session, account: str, ids: Collection[LeadId]) -> dict[LeadI
             fresh=row.fresh,
             stale=not row.digest,
             changes=tuple(labels_seen.status_entries(changes[row.id])),
-            click_ids=tuple(clicks[row.id]),
+            click_ids=tuple(
+                KnownClickId(ClickIdKind(click.kind), click.value, click.clicked_at, click.estimated)
+                for click in clicks[row.id]
+            ),
             click_id_problem=row.click_id_problem,
             ad_user_data=ConsentAnswer(row.ad_user_data),
             ad_personalization=ConsentAnswer(row.ad_personalization),
             where=kept["where"],
             amounts={path: _amount(text) for path, text in kept["amounts"].items()},
-            identifiers={destination: tuple(sorted(each)) for destination, each in hashes[row.id].items()},
+            identifiers=_identifiers(hashes[row.id]),
             excluded=row.excluded,
             deleted=row.deleted_at is not None,
         )
     return found
 
 
+def _identifiers(rows: Sequence[ContactHash]) -> dict[DestinationId, tuple[Identifier, ...]]:
+    found: defaultdict[DestinationId, list[Identifier]] = defaultdict(list)
+    for row in rows:
+        found[DestinationId(row.destination)].append(Identifier(IdentifierKind(row.kind), row.sha256))
+    return {destination: tuple(sorted(each)) for destination, each in found.items()}
+
+
 def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
     """Return each current status label except these, with its number of leads and how many of them have a click id."""
-    counts = select(func.count(), func.count().filter(has_click_id(account))).where(LeadRow.account == account)
+    counts = select(func.count(), func.count().filter(has(ClickIdRow, account))).where(LeadRow.account == account)
     return [
         (label, *session.exec(counts.where(LeadRow.label == label)).one())
         for label in labels_seen.on_leads(session, account)
@@ -460,9 +416,11 @@ def labels(session: Session, account: str, *, but: Collection[str]) -> list[tupl
     ]
 
 
-def has_click_id(account: str) -> ColumnElement[bool]:
-    """Match leads that have a click id."""
-    return exists().where(col(ClickIdRow.account) == account, col(ClickIdRow.lead) == col(LeadRow.id))
+def has(
+    table: type[ClickIdRow | StatusChange | OutboxRow], account: str, *conditions: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Match leads that have a row in a table that meets the conditions."""
+    return exists().where(col(table.account) == account, col(table.lead) == col(LeadRow.id), *conditions)
 
 
 # ── erasing ──────────────────────────────────────────────────────────────────────────────────────
@@ -488,7 +446,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
         select(kind.lead).where(
             kind.account == account, kind.destination == destination, col(kind.state).in_(OPEN | FROZEN)
         )
-        for kind in (Delivery, Adjustment)
+        for kind in KINDS
     )
     session.exec(
         delete(ContactHash)

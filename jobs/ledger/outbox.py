@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain
 from typing import TypeVar
 
 import sqlalchemy
@@ -22,13 +23,12 @@ from jobs.ledger.schema import (
     Attempt,
     Delivery,
     LeadRow,
-    Move,
     OutboxRow,
     Request,
     RowKind,
     Transition,
     identity,
-    row_kind,
+    rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState, check_move
 from jobs.rules.model import delivery_key
@@ -66,8 +66,11 @@ def move(
     *,
     now: datetime,
     detail: str | None = None,
+    always_record: bool = False,
 ) -> None:
     """Move a delivery or correction to a state and record the transition; in the same state, only update its cause.
+
+    `always_record` also records a transition to the same state.
 
     Raises:
         IllegalMoveError: the state table doesn't allow the move.
@@ -77,34 +80,21 @@ def move(
     delivery.reason, delivery.detail = (cause, detail) if is_ours and to in _WITH_REASON else (None, None)
     if not is_ours:
         delivery.code = cause
-    if before == to:
-        session.add(delivery)
+    session.add(delivery)
+    if before != to:
+        check_move(before, to)
+    elif not always_record:
         return
-    check_move(before, to)
     delivery.state = to
     if to not in FROZEN:
         delivery.event = None
-    session.add(delivery)
     if delivery.id is None:
         session.flush()
     if to in SETTLED:
         plan_again(session, delivery)
-    session.add(_record_of(ledger, delivery, before, to, cause, now=now, detail=detail))
-
-
-def _record_of(
-    ledger: Ledger,
-    moved: OutboxRow,
-    before: DeliveryState | None,
-    to: DeliveryState,
-    cause: Cause,
-    *,
-    now: datetime,
-    detail: str | None = None,
-) -> Move:
-    kind, is_ours = row_kind(moved), isinstance(cause, Reason)
-    return kind.moves(
-        account=moved.account,
+    kind = type(delivery)
+    transition = kind.moves(
+        account=delivery.account,
         run=ledger.run,
         at=now,
         from_state=before,
@@ -112,8 +102,9 @@ def _record_of(
         reason=cause if is_ours else None,
         detail=detail,
         code=None if is_ours else cause,
-        **{kind.name: identity(moved)},
+        **{kind.link: identity(delivery)},
     )
+    session.add(transition)
 
 
 def plan_again(session: Session, row: OutboxRow, *, to_plan: bool = False) -> None:
@@ -133,10 +124,7 @@ def mark_in_doubt(delivery: OutboxRow, request: int, *, since: datetime) -> None
 def mark_sent_elsewhere(session: Session, ledger: Ledger, delivery: Delivery, *, now: datetime) -> None:
     """Skip a delivery for good, as the platform has it by other means; recorded even if it was already skipped."""
     delivery.counts_from = delivery.assumed_at = delivery.approved_in = delivery.not_before = None
-    before = DeliveryState(delivery.state)
-    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now)
-    if before is DeliveryState.SKIPPED:
-        session.add(_record_of(ledger, delivery, before, before, Reason.ALREADY_SENT, now=now))
+    move(session, ledger, delivery, DeliveryState.SKIPPED, Reason.ALREADY_SENT, now=now, always_record=True)
 
 
 def is_sent_elsewhere(delivery: Delivery) -> bool:
@@ -172,39 +160,21 @@ def target_of(delivery: OutboxRow) -> Target:
 # ── queries by lead ──────────────────────────────────────────────────────────────────────────────
 
 
-def of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[str, list[Delivery]]:
-    """Return every delivery of these leads, by lead."""
-    found: dict[str, list[Delivery]] = {}
-    for delivery in session.exec(
-        select(Delivery).where(Delivery.account == account, col(Delivery.lead).in_(ids)).order_by(col(Delivery.id))
-    ):
-        found.setdefault(delivery.lead, []).append(delivery)
-    return found
-
-
 def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, list[Adjustment]]:
     """Return every correction of these leads' deliveries, by delivery id, in the order they were created."""
     found: dict[int, list[Adjustment]] = {}
-    for each in session.exec(
-        select(Adjustment)
-        .where(Adjustment.account == account, col(Adjustment.lead).in_(ids))
-        .order_by(col(Adjustment.delivery), col(Adjustment.number))
-    ):
+    for each in chain.from_iterable(rows_by_lead(session, Adjustment, account, ids).values()):
         found.setdefault(each.delivery, []).append(each)
     return found
 
 
 def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
     """Return the retraction time of each of these leads' retracted deliveries, by delivery id."""
-    rows = session.exec(
-        select(Adjustment.delivery, Adjustment.at).where(
-            Adjustment.account == account,
-            col(Adjustment.lead).in_(ids),
-            Adjustment.kind == AdjustmentKind.RETRACTION,
-            Adjustment.state == DeliveryState.ACCEPTED,
-        )
-    )
-    return dict(rows.all())
+    return {
+        each.delivery: each.at
+        for each in chain.from_iterable(rows_by_lead(session, Adjustment, account, ids).values())
+        if (each.kind, each.state) == (AdjustmentKind.RETRACTION, DeliveryState.ACCEPTED)
+    }
 
 
 # ── queries by state ─────────────────────────────────────────────────────────────────────────────
@@ -228,7 +198,7 @@ def in_doubt(session: Session, account: str, kind: type[Sent], destination: str)
 def in_doubt_before(session: Session, account: str, before: datetime) -> list[OutboxRow]:
     """Return the deliveries, then the corrections, in doubt since before a time."""
     found: list[OutboxRow] = []
-    for kind in (each.sent for each in KINDS):
+    for kind in KINDS:
         doubtful = (col(kind.state) == DeliveryState.IN_DOUBT, col(kind.in_doubt_since) < before)
         found += session.exec(select(kind).where(kind.account == account, *doubtful).order_by(col(kind.id)))
     return found
@@ -238,13 +208,13 @@ def count_in_doubt(session: Session, account: str, kinds: Sequence[RowKind] = KI
     """Count the rows in doubt, by destination."""
     found: Counter[str] = Counter()
     for kind in kinds:
-        doubtful = (kind.sent.account == account, kind.sent.state == DeliveryState.IN_DOUBT)
-        counts = select(kind.sent.destination, func.count()).where(*doubtful).group_by(col(kind.sent.destination))
+        doubtful = (kind.account == account, kind.state == DeliveryState.IN_DOUBT)
+        counts = select(kind.destination, func.count()).where(*doubtful).group_by(col(kind.destination))
         found.update(dict(session.exec(counts).all()))
     return found
 
 
-def open_or_awaited(session: Session, account: str, kind: type[OutboxRow]) -> int:
+def open_or_awaited(session: Session, account: str, kind: RowKind) -> int:
     """Count the rows that will still move without human action."""
     moving = (DeliveryState.PENDING, *FROZEN)
     wanted = select(func.count()).select_from(kind).where(kind.account == account, col(kind.state).in_(moving))
@@ -267,20 +237,12 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
     new = [each for each in sorted(conversions) if not is_any(session, account, each)]
     if not new:
         return
-    made_of = (
-        col(Delivery.key),
-        col(Delivery.lead),
-        col(Delivery.conversion),
-        col(Delivery.destination),
-        col(Delivery.occurrence),
-    )
-    rows = session.connection().execute(
-        sqlalchemy.select(*made_of).where(col(Delivery.account) == account), execution_options=STREAMED
-    )
-    for key, lead, current, destination, occurrence in rows:
+    rows = select(Delivery).where(Delivery.account == account)
+    for row in session.exec(rows, execution_options=STREAMED):
+        lead, destination = LeadId(row.lead), DestinationId(row.destination)
         for conversion in new:
-            if key == delivery_key(account, LeadId(lead), conversion, DestinationId(destination), occurrence):
-                yield conversion, current
+            if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
+                yield conversion, row.conversion
 
 
 def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
@@ -313,12 +275,12 @@ def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
     found: list[OutboxRow] = []
     for kind in KINDS:
         rejected = (kind.moves.run == ledger.run, kind.moves.to_state == DeliveryState.REJECTED)
-        rows = select(kind.sent).where(
-            col(kind.sent.id).in_(select(kind.moved).where(*rejected)),
-            kind.sent.state == DeliveryState.REJECTED,
-            kind.sent.outcome != OutcomeClass.DROP_EXPECTED,
+        rows = select(kind).where(
+            col(kind.id).in_(select(kind.moved()).where(*rejected)),
+            kind.state == DeliveryState.REJECTED,
+            kind.outcome != OutcomeClass.DROP_EXPECTED,
         )
-        found += session.exec(rows.order_by(col(kind.sent.id)))
+        found += session.exec(rows.order_by(col(kind.id)))
     return found
 
 
@@ -401,32 +363,20 @@ def due_adjustment_targets(
 
 
 def count_new(
-    session: Session,
-    kind: RowKind,
-    account: str,
-    destination: str,
-    conversions: Collection[str],
-    *,
-    now: datetime,
+    session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> int:
     """Count the due rows subject to the volume guard; corrections regardless of `conversions`."""
-    wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
-    return session.exec(select(func.count()).select_from(kind.sent).where(*wanted)).one()
+    wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
+    return session.exec(select(func.count()).select_from(kind).where(*wanted)).one()
 
 
 def hold(
-    session: Session,
-    kind: RowKind,
-    account: str,
-    destination: str,
-    conversions: Collection[str],
-    *,
-    now: datetime,
+    session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> None:
     """Hold the rows that `count_new` counts until a human releases them."""
-    wanted = (*_due(kind.sent, account, destination, conversions, now), _is_new(kind.sent))
+    wanted = (*_due(kind, account, destination, conversions, now), _is_new(kind))
     session.exec(
-        update(kind.sent)
+        update(kind)
         .where(*wanted)
         .values(reason=Reason.EXCESS_VOLUME, detail=None)
         .execution_options(synchronize_session=False)
@@ -435,7 +385,7 @@ def hold(
 
 def release(session: Session, account: str) -> None:
     """Release every row held by the volume guard."""
-    for kind in (each.sent for each in KINDS):
+    for kind in KINDS:
         held = (
             col(kind.account) == account,
             col(kind.state) == DeliveryState.PENDING,
@@ -445,7 +395,7 @@ def release(session: Session, account: str) -> None:
 
 
 def _due(
-    kind: type[OutboxRow], account: str, destination: str, of: Collection[str] | Target, now: datetime
+    kind: RowKind, account: str, destination: str, of: Collection[str] | Target, now: datetime
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.destination) == destination
@@ -459,18 +409,18 @@ def _due(
         yield ~status_labels.waiting(col(Delivery.lead), account)
 
 
-def _time_has_come(kind: type[OutboxRow], now: datetime) -> Iterator[ColumnElement[bool]]:
+def _time_has_come(kind: RowKind, now: datetime) -> Iterator[ColumnElement[bool]]:
     """Match rows whose planned time and platform delay have both passed."""
     for at in (col(kind.not_before), col(kind.deferred_until)):
         yield or_(at.is_(None), at <= now)
 
 
-def _may_go(kind: type[OutboxRow], new_by: datetime | None) -> ColumnElement[bool]:
+def _may_go(kind: RowKind, new_by: datetime | None) -> ColumnElement[bool]:
     """Match rows that the volume guard doesn't count or that were due by `new_by`; None matches no counted row."""
     return ~_is_new(kind) if new_by is None else or_(~_is_new(kind), and_(*_time_has_come(kind, new_by)))
 
 
-def _is_new(kind: type[OutboxRow]) -> ColumnElement[bool]:
+def _is_new(kind: RowKind) -> ColumnElement[bool]:
     """Match rows subject to the volume guard: not approved by a human, and never sent.
 
     A delivery was sent if one of its requests reached the platform and wasn't refused as a whole. A correction was sent

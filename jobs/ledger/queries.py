@@ -3,21 +3,21 @@
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import sqlalchemy
-from sqlalchemy import Integer, cast, exists, func
+from sqlalchemy import Integer, and_, case, cast, false, func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
-from jobs.ledger.leads import has_click_id
+from jobs.ledger.leads import facts, has
 from jobs.ledger.outbox import WHY, why, why_of
-from jobs.ledger.requests import RequestState
+from jobs.ledger.requests import RequestState, attempts
 from jobs.ledger.schema import (
     KINDS,
     STREAMED,
@@ -33,10 +33,9 @@ from jobs.ledger.schema import (
     StatusChange,
     Transition,
     UnreadableLeadRow,
-    row_kind,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import ConsentAnswer
+from jobs.rules.model import LeadFacts
 from jobs.rules.reasons import Cause, Reason
 
 
@@ -48,17 +47,6 @@ class QualifiedConversion:
     destination: str
     reason: Reason | None
     """Why it can't be sent; None if it can, now or later."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampledLead:
-    """A lead as last read."""
-
-    ad_user_data: ConsentAnswer
-    ad_personalization: ConsentAnswer
-    where: Mapping[str, str]
-    amounts: frozenset[str]
-    """The paths that have an amount, readable or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +134,30 @@ def tallies(
         mine = [col(Delivery.id).in_(select(Transition.delivery).where(Transition.run == run))]
     if approved_in is not None:
         mine.append(col(Delivery.approved_in) == approved_in)
+    not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
+    due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
+    is_waiting = and_(col(Delivery.state) == DeliveryState.PENDING, func.coalesce(due_at > now, false()))
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), col(Delivery.held_for))
+    reasons = (*WHY, is_waiting.label("waits"))
+    # Values are text with two decimals; summing them as integer cents is exact.
+    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
+    rows = session.connection().execute(
+        sqlalchemy.select(*place, *reasons, func.count(), cents, func.min(due_at))
+        .where(*mine)
+        .group_by(*place, *reasons)
+    )
     counts: Counter[_Alike] = Counter()
     worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
     first: dict[_Alike, datetime] = {}
-    for key, count, value in _settled(session, mine):
+    for conversion, destination, state, held_for, reason, code, twice, waits, count, sum_of_cents, opens_at in rows:
+        cause = why_of(state, reason, code, may_count_twice=twice)
+        if state == DeliveryState.PENDING and reason != Reason.EXCESS_VOLUME and not waits:
+            cause = Reason.DUE
+        key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
         counts[key] += count
-        worth[key] += value
-    pending = select(Delivery).where(*mine, Delivery.state == DeliveryState.PENDING)
-    for row in session.exec(pending, execution_options=STREAMED):
-        key = (row.conversion, row.destination, DeliveryState.PENDING, reason_told(row, now), None)
-        counts[key] += 1
-        worth[key] += Decimal(row.value or 0)
-        if (due_at := due_time(row)) is not None and due_at > now:
-            first[key] = min(due_at, first.get(key, due_at))
+        worth[key] += (sum_of_cents or 0) * _CENTS
+        if waits:
+            first[key] = min(opens_at, first.get(key, opens_at))
     return ordered(StateCount(*key[:4], count, worth[key], first.get(key), key[4]) for key, count in counts.items())
 
 
@@ -173,44 +172,28 @@ def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
     return tuple(sorted(found, key=key))
 
 
-def _settled(session: Session, mine: Sequence[sqlalchemy.ColumnElement[bool]]) -> Iterator[tuple[_Alike, int, Decimal]]:
-    """Yield the number and value of deliveries no longer pending; a key may repeat."""
-    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
-    # Values are text with two decimals; summing them as integer cents is exact.
-    cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
-    rows = session.connection().execute(
-        sqlalchemy.select(*place, *WHY, col(Delivery.held_for), func.count(), cents)
-        .where(*mine, col(Delivery.state) != DeliveryState.PENDING)
-        .group_by(*place, *WHY, col(Delivery.held_for))
-    )
-    for conversion, destination, state, reason, code, twice, held_for, count, sum_of_cents in rows:
-        cause = why_of(state, reason, code, may_count_twice=twice)
-        key = (conversion, destination, DeliveryState(state), cause, Reason(held_for) if held_for else None)
-        yield key, count, (sum_of_cents or 0) * _CENTS
-
-
 def stands(
     session: Session, account: str, states: Collection[DeliveryState], *, now: datetime
 ) -> Iterator[DeliveryStanding]:
     """Yield the deliveries in these states, then the corrections, each most recently moved first."""
     for kind in KINDS:
-        since = select(func.max(kind.moves.at)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
-        wanted = select(kind.sent, since).where(kind.sent.account == account, col(kind.sent.state).in_(states))
-        in_order = wanted.order_by(since.desc(), col(kind.sent.id))
+        since = select(func.max(kind.moves.at)).where(kind.moved() == col(kind.id)).scalar_subquery()
+        wanted = select(kind, since).where(kind.account == account, col(kind.state).in_(states))
+        in_order = wanted.order_by(since.desc(), col(kind.id))
         for row, at in session.exec(in_order, execution_options=STREAMED):
             yield DeliveryStanding(
                 row.lead,
                 row.conversion,
                 row.destination,
                 DeliveryState(row.state),
-                reason_told(row, now),
+                current_reason(row, now),
                 at,
                 is_correction=isinstance(row, Adjustment),
                 held_for=Reason(row.held_for) if isinstance(row, Delivery) and row.held_for else None,
             )
 
 
-def reason_told(row: OutboxRow, now: datetime) -> Cause:
+def current_reason(row: OutboxRow, now: datetime) -> Cause:
     """Return why a delivery or correction is in its state; `due` if it goes out next."""
     if row.state == DeliveryState.PENDING and row.reason != Reason.EXCESS_VOLUME:
         due_at = due_time(row)
@@ -243,11 +226,6 @@ def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
     return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
 
 
-def lead(session: Session, account: str, lead_id: str) -> LeadRow | None:
-    """Return a stored lead, or None."""
-    return session.get(LeadRow, (account, lead_id))
-
-
 def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
     """Return up to `NEAR_IDS` lead ids that contain this text, to suggest for a mistyped one."""
     rows = session.exec(
@@ -261,22 +239,15 @@ def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
 
 def history(session: Session, sent: OutboxRow) -> list[Move]:
     """Return every move of a delivery or correction, oldest first."""
-    moves = row_kind(sent).moves
-    return list(session.exec(select(moves).where(row_kind(sent).moved == sent.id).order_by(col(moves.id))))
+    moves = type(sent).moves
+    return list(session.exec(select(moves).where(type(sent).moved() == sent.id).order_by(col(moves.id))))
 
 
 def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDelivery]:
     """Return every request that contained a delivery or correction, oldest first."""
-    kind = row_kind(sent)
-    rows = session.exec(
-        select(kind.attempts.code, Request)
-        .join(Request, col(Request.id) == col(kind.attempts.request))
-        .where(kind.attempted == sent.id)
-        .order_by(col(Request.id))
-    )
     return [
-        RequestOfDelivery(request.sent_at, request.state, request.ticket, code or request.code)
-        for code, request in rows
+        RequestOfDelivery(request.sent_at, request.state, request.ticket, attempt.code or request.code)
+        for attempt, request in attempts(session, sent)
     ]
 
 
@@ -333,37 +304,26 @@ def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) 
     return {place for place in places if outbox.is_any(session, account, *place)}
 
 
-def newest(session: Session, account: str) -> list[SampledLead]:
+def newest(session: Session, account: str) -> list[LeadFacts]:
     """Return the most recently created leads."""
-    return _samples(session, _read_whole(account).order_by(col(LeadRow.created_at).desc()))
+    return _samples(session, account, select(LeadRow.id).order_by(col(LeadRow.created_at).desc()))
 
 
-def entered(session: Session, account: str, conversions: Collection[str]) -> list[SampledLead]:
+def entered(session: Session, account: str, conversions: Collection[str]) -> list[LeadFacts]:
     """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
-    has_one = exists().where(
-        col(Delivery.account) == account,
-        col(Delivery.lead) == col(LeadRow.id),
-        col(Delivery.conversion).in_(conversions),
-        col(Delivery.state) != DeliveryState.PENDING,
-    )
+    is_one = (col(Delivery.conversion).in_(conversions), col(Delivery.state) != DeliveryState.PENDING)
     latest = (col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
-    return _samples(session, _read_whole(account).where(has_one).order_by(*latest))
+    return _samples(session, account, select(LeadRow.id).where(has(Delivery, account, *is_one)).order_by(*latest))
 
 
-def _read_whole(account: str) -> SelectOfScalar[LeadRow]:
-    """Select leads whose details are up to date."""
-    return select(LeadRow).where(LeadRow.account == account, LeadRow.digest != "")
-
-
-def _samples(session: Session, leads: SelectOfScalar[LeadRow]) -> list[SampledLead]:
-    found = []
-    for row in session.exec(leads.limit(LATEST)):
-        kept = json.loads(row.facts)
-        consents = (ConsentAnswer(row.ad_user_data), ConsentAnswer(row.ad_personalization))
-        found.append(SampledLead(*consents, kept["where"], frozenset(kept["amounts"])))
-    return found
+def _samples(session: Session, account: str, leads: SelectOfScalar[str]) -> list[LeadFacts]:
+    """Return the facts of the first of these leads whose details are up to date."""
+    whole = leads.where(LeadRow.account == account, LeadRow.digest != "").limit(LATEST)
+    found = [LeadId(each) for each in session.exec(whole)]
+    known = facts(session, account, found)
+    return [known[each] for each in found]
 
 
 def amount_exists(session: Session, account: str, path: str) -> bool:
@@ -384,26 +344,21 @@ def reached(session: Session, account: str, labels: Collection[str] | None, *, e
     """Count leads that have or had one of these labels (None: all leads), stopping at `enough`; test leads excluded."""
     leads = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", ~col(LeadRow.excluded))
     if labels is not None:
-        entry = exists().where(
-            col(StatusChange.account) == account,
-            col(StatusChange.lead) == col(LeadRow.id),
-            col(StatusChange.label).in_(labels),
-        )
-        leads = leads.where(entry)
+        leads = leads.where(has(StatusChange, account, col(StatusChange.label).in_(labels)))
     return len(session.exec(leads.limit(enough)).all())
 
 
 def share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
     """Count the leads created in a period (end excluded) and those of them with a click id."""
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
-    counts = select(func.count(), func.count().filter(has_click_id(account))).where(*created)
+    counts = select(func.count(), func.count().filter(has(ClickIdRow, account))).where(*created)
     return ClickIdShare(*session.exec(counts).one())
 
 
 def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
     """Return whether each lead created since a time has a click id, newest first."""
     created = (LeadRow.account == account, LeadRow.created_at >= since)
-    wanted = select(has_click_id(account)).select_from(LeadRow).where(*created)
+    wanted = select(has(ClickIdRow, account)).select_from(LeadRow).where(*created)
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc())))
 
 

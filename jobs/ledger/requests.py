@@ -6,14 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, exists, func, or_
+from sqlalchemy import ColumnElement, exists, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from connectors.records import DeliveryKey, EncodedEvent, Outcome, OutcomeClass, Target
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import (
-    CONVERSIONS,
     KINDS,
     Delivery,
     OutboxRow,
@@ -21,7 +20,6 @@ from jobs.ledger.schema import (
     Request,
     RowKind,
     identity,
-    row_kind,
 )
 
 
@@ -43,7 +41,10 @@ class RequestState(StrEnum):
     """Received, but the platform never provided an outcome."""
 
 
-_MAY_HAVE_ARRIVED = (OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
+_NOTHING_KEPT = (RequestState.NOT_SENT, RequestState.REFUSED)
+"""States of requests from which the platform has kept nothing."""
+_ARRIVED = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
+_MAY_HAVE_ARRIVED = (None, OutcomeClass.DONE, OutcomeClass.RETRY, OutcomeClass.UNKNOWN)
 """Row outcomes after which the platform may have the row from that request."""
 _INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 """Row outcomes that don't settle an earlier lost receipt: a row too old now may still have been accepted then."""
@@ -51,7 +52,7 @@ _INCONCLUSIVE = (OutcomeClass.UNKNOWN, OutcomeClass.EXPIRED)
 
 def went_out(request: type[Request] = Request) -> ColumnElement[bool]:
     """Match requests from which the platform may have kept something."""
-    return col(request.state).not_in((RequestState.NOT_SENT, RequestState.REFUSED))
+    return col(request.state).not_in(_NOTHING_KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,76 +82,60 @@ def begin(
     )
     session.add(request)
     session.flush()
-    number, kind = identity(request), row_kind(batch[0])
+    number, kind = identity(request), type(batch[0])
     place: Callable[..., Place] = kind.attempts
     session.add_all(
-        place(request=number, position=position, **{kind.name: identity(sent)}) for position, sent in enumerate(batch)
+        place(request=number, position=position, **{kind.link: identity(sent)}) for position, sent in enumerate(batch)
     )
     events = tuple(EncodedEvent(DeliveryKey(sent.key), sent.event or b"") for sent in batch)
     return Intent(number, target, tuple(map(identity, batch)), events)
-
-
-def get(session: Session, request: int) -> Request:
-    """Return a stored request."""
-    return session.get_one(Request, request)
 
 
 def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
     """Return a request's attempts with their deliveries or adjustments, in the order they were sent."""
     found: list[tuple[Place, OutboxRow]] = []
     for kind in KINDS:
-        attempts = select(kind.attempts, kind.sent).join(kind.sent, col(kind.sent.id) == kind.attempted)
-        found += session.exec(attempts.where(kind.attempts.request == request).order_by(col(kind.attempts.position)))
+        pairs = select(kind.attempts, kind).join(kind, col(kind.id) == kind.attempted())
+        found += session.exec(pairs.where(kind.attempts.request == request).order_by(col(kind.attempts.position)))
     return found
+
+
+def attempts(session: Session, sent: OutboxRow) -> list[tuple[Place, Request]]:
+    """Return a row's attempts with their requests, oldest first."""
+    kind = type(sent)
+    pairs = select(kind.attempts, Request).join(Request, col(Request.id) == col(kind.attempts.request))
+    return list(session.exec(pairs.where(kind.attempted() == sent.id).order_by(col(Request.id))))
 
 
 def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
     """Return whether an earlier request may have delivered this delivery or adjustment to the platform."""
-    arrived = (RequestState.RECEIVED, RequestState.SETTLED, RequestState.LOST, RequestState.UNRESOLVED)
-    kind = row_kind(sent)
-    outcome = col(kind.attempts.outcome)
-    earlier = (
-        select(kind.attempts.request)
-        .join(Request, col(Request.id) == col(kind.attempts.request))
-        .where(
-            kind.attempted == sent.id,
-            col(kind.attempts.request) < request,
-            col(Request.state).in_(arrived),
-            or_(outcome.is_(None), outcome.in_(_MAY_HAVE_ARRIVED)),
-        )
+    return any(
+        attempt.request < request and earlier.state in _ARRIVED and attempt.outcome in _MAY_HAVE_ARRIVED
+        for attempt, earlier in attempts(session, sent)
     )
-    return session.exec(earlier).first() is not None
 
 
 def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
     """Return when the last request that may have brought this row to the platform was sent, or None."""
-    kind = row_kind(sent)
-    times = select(func.max(Request.sent_at)).join(kind.attempts, col(kind.attempts.request) == col(Request.id))
-    return session.exec(times.where(kind.attempted == sent.id, went_out())).one()
+    times = (request.sent_at for _, request in attempts(session, sent) if request.state not in _NOTHING_KEPT)
+    return max(times, default=None)
 
 
 def last_request(session: Session, sent: OutboxRow) -> int:
     """Return the id of the last request containing this row, or 0 if there is none."""
-    kind = row_kind(sent)
-    return session.exec(select(func.max(kind.attempts.request)).where(kind.attempted == sent.id)).one() or 0
+    return max((attempt.request for attempt, _ in attempts(session, sent)), default=0)
 
 
 def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
     """Return, for each run that sent this row without learning its outcome, the last time it did; oldest run first."""
-    kind = row_kind(sent)
-    lost = (
-        select(Request.run, Request.sent_at)
-        .join(kind.attempts, col(kind.attempts.request) == col(Request.id))
-        .where(
-            kind.attempted == sent.id,
-            col(kind.attempts.request) >= (sent.in_doubt_request or 0),
-            or_(
-                col(Request.state).in_((RequestState.OPEN, RequestState.LOST)),
-                col(kind.attempts.outcome).in_(_INCONCLUSIVE),
-            ),
-        )
-    )
-    return list(dict(session.exec(lost.order_by(col(Request.id))).all()).values())
+    lost = (RequestState.OPEN, RequestState.LOST)
+    found = {
+        request.run: request.sent_at
+        for attempt, request in attempts(session, sent)
+        if attempt.request >= (sent.in_doubt_request or 0)
+        and (request.state in lost or attempt.outcome in _INCONCLUSIVE)
+    }
+    return list(found.values())
 
 
 def first_sends(
@@ -161,7 +146,7 @@ def first_sends(
     Human-approved deliveries are excluded because they don't reflect a night's usual volume. A correction requeued by
     hand has gone out before, so it isn't counted.
     """
-    attempts = (
+    first = (
         sqlalchemy.select(col(Request.sent_at), func.count())
         .where(
             col(Request.account) == account,
@@ -173,17 +158,17 @@ def first_sends(
         )
         .group_by(col(Request.id))
     )
-    if kind is CONVERSIONS:
-        approved = exists().where(col(Delivery.id) == kind.attempted, col(Delivery.approved_in).is_not(None))
-        attempts = attempts.where(~approved)
-    return [(sent_at, count) for sent_at, count in session.connection().execute(attempts)]
+    if kind is Delivery:
+        approved = exists().where(col(Delivery.id) == kind.attempted(), col(Delivery.approved_in).is_not(None))
+        first = first.where(~approved)
+    return [(sent_at, count) for sent_at, count in session.connection().execute(first)]
 
 
 def _went_before(kind: RowKind) -> ColumnElement[bool]:
     """Match attempts whose row went out in an earlier request; correlated, as there may be years of attempts."""
     earlier, before = aliased(kind.attempts), aliased(Request)
     return exists().where(
-        getattr(earlier, kind.name) == kind.attempted,
+        getattr(earlier, kind.link) == kind.attempted(),
         col(earlier.request) < col(kind.attempts.request),
         col(before.id) == col(earlier.request),
         went_out(before),

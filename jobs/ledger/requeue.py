@@ -30,23 +30,23 @@ def find(
     session: Session, kind: RowKind, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]], limit: int
 ) -> list[OutboxRow]:
     """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
-    last = select(func.max(kind.moves.id)).where(kind.moved == col(kind.sent.id)).scalar_subquery()
-    rows = select(kind.sent).where(*_meant(kind.sent, account, wanted, places))
-    return list(session.exec(rows.order_by(last, col(kind.sent.id)).limit(limit)))
+    last = select(func.max(kind.moves.id)).where(kind.moved() == col(kind.id)).scalar_subquery()
+    rows = select(kind).where(*_meant(kind, account, wanted, places))
+    return list(session.exec(rows.order_by(last, col(kind.id)).limit(limit)))
 
 
 def count(session: Session, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]]) -> int:
     """Count the rejected deliveries and corrections that match, as in `find` but without a limit."""
     return sum(
         session.exec(select(func.count()).select_from(kind).where(*_meant(kind, account, wanted, places))).one()
-        for kind in (Delivery, Adjustment)
+        for kind in KINDS
     )
 
 
 def codes(session: Session, account: str) -> list[str]:
     """Return every code that a currently rejected row was rejected with."""
     found: set[str | None] = set()
-    for kind in (each.sent for each in KINDS):
+    for kind in KINDS:
         rejected = (kind.account == account, kind.state == DeliveryState.REJECTED, col(kind.code).is_not(None))
         found.update(session.exec(select(col(kind.code)).where(*rejected).distinct()))
     return sorted(code for code in found if code is not None)
@@ -55,27 +55,25 @@ def codes(session: Session, account: str) -> list[str]:
 def requeue(
     session: Session,
     ledger: Ledger,
-    kind: type[OutboxRow],
+    kind: RowKind,
     numbers: Collection[int],
     *,
     leads: Collection[LeadId],
     now: datetime,
 ) -> int:
     """Requeue those of these rows that are still rejected and belong to these leads, and return their number."""
-    count = 0
-    for row in session.exec(select(kind).where(col(kind.id).in_(numbers), kind.state == DeliveryState.REJECTED)):
-        if LeadId(row.lead) not in leads:
-            continue
+    wanted = (col(kind.id).in_(numbers), col(kind.lead).in_(leads), kind.state == DeliveryState.REJECTED)
+    rows = session.exec(select(kind).where(*wanted)).all()
+    for row in rows:
         if isinstance(row, Delivery):
             row.approved_in = ledger.run
         outbox.move(session, ledger, row, DeliveryState.PENDING, Reason.RETRY, now=now)
         outbox.plan_again(session, row, to_plan=True)
-        count += 1
-    return count
+    return len(rows)
 
 
 def _meant(
-    kind: type[OutboxRow], account: str, wanted: Refusals, places: Collection[tuple[str, str]]
+    kind: RowKind, account: str, wanted: Refusals, places: Collection[tuple[str, str]]
 ) -> Iterator[ColumnElement[bool]]:
     yield col(kind.account) == account
     yield col(kind.state) == DeliveryState.REJECTED
@@ -88,7 +86,7 @@ def _meant(
         )
 
 
-def _only(kind: type[OutboxRow], **wanted: str | None) -> Iterator[ColumnElement[bool]]:
+def _only(kind: RowKind, **wanted: str | None) -> Iterator[ColumnElement[bool]]:
     """Match rows with these column values; None matches any."""
     for column, value in wanted.items():
         if value is not None:
@@ -120,7 +118,7 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
     """
     with ledger.writing() as session:
         row = session.get(BackfillPlace, ledger.account)
-        if row is None or row.reads_from != reads_from or _lacks_contact_data(row, ledger, fresh_to):
+        if row is None or row.reads_from != reads_from or (fresh_to and not _has_contact_data(row, ledger, fresh_to)):
             row = BackfillPlace(
                 account=ledger.account, reads_from=reads_from, fresh_to=fresh_to, started_at=now, epoch=0
             )
@@ -132,11 +130,9 @@ def begin_reading(ledger: Ledger, reads_from: datetime, *, fresh_to: datetime | 
         return row
 
 
-def _lacks_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime | None) -> bool:
-    """Return whether contact data is needed that the earlier pages were read without, or that has since been erased."""
-    if fresh_to is None:
-        return False
-    return place.epoch != ledger.epoch - 1 or place.fresh_to is None or place.fresh_to < fresh_to
+def _has_contact_data(place: BackfillPlace, ledger: Ledger, fresh_to: datetime) -> bool:
+    """Return whether the earlier pages were read with contact data, and no run has erased it since."""
+    return place.epoch == ledger.epoch - 1 and place.fresh_to is not None and place.fresh_to >= fresh_to
 
 
 def note_page(session: Session, ledger: Ledger, resume: str | None) -> None:

@@ -23,7 +23,7 @@ from jobs.ledger.database import (
     open_engine,
     open_privately,
 )
-from jobs.ledger.schema import Lease, Request, Run
+from jobs.ledger.schema import Lease, Request, Run, identity
 
 RESOLVING = "resolve"
 """Command of a run that only fetches outcomes and sends what has come due; it belongs to the preceding night."""
@@ -59,22 +59,17 @@ def done_since(session: Session, account: str, night: date, *, today: date) -> R
     return _first_between(session, account, night, today)
 
 
-def is_missed(session: Session, account: str, night: date, *, today: date) -> bool:
-    """Return whether a due night was not done; before an account's first run, no night is missed."""
-    has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
-    return has_run and _first_between(session, account, night, today) is None
-
-
 def expect_undone(
     session: Session, account: str, night: date, *, today: date, if_missed: bool, passes: Sequence[timedelta]
 ) -> None:
-    """Return if a night is still to be done; with `if_missed`, only if it was missed.
+    """Return if a night is still to be done; with `if_missed`, only if it was missed, as none is before a first run.
 
     Raises:
         NightDoneError: there is nothing to do; carries the time of the next pass (`passes` are delays after a night).
     """
     done = done_since(session, account, night, today=today)
-    if done is not None or (if_missed and not is_missed(session, account, night, today=today)):
+    has_run = session.exec(select(Run.id).where(Run.account == account).limit(1)).first() is not None
+    if done is not None or (if_missed and not has_run):
         raise NightDoneError(None if done is None else done.id, next_pass(session, account, passes))
 
 
@@ -245,7 +240,6 @@ def held(
     account: str,
     command: str,
     *,
-    pid: int,
     now: datetime,
     first_run: bool = False,
     unless: Callable[[Session], None] | None = None,
@@ -272,7 +266,7 @@ def held(
                 create_state(path)
             engine = open_engine(path, for_writing=True)
             stack.callback(engine.dispose)
-            ledger = _begin(engine, path, account, command, lock, pid=pid, now=now, unless=unless)
+            ledger = _begin(engine, path, account, command, lock, now=now, unless=unless)
             ledger.remember(lock.request)
         yield ledger
 
@@ -306,7 +300,6 @@ def _begin(
     command: str,
     lock: Lock,
     *,
-    pid: int,
     now: datetime,
     unless: Callable[[Session], None] | None = None,
 ) -> Ledger:
@@ -318,25 +311,21 @@ def _begin(
                 f"{path}: this state holds account {others[0]!r}, not {account!r}. Renamed? The account's name is part "
                 "of every key: write the old one again. A new account needs a `state:` of its own."
             )
-        lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=pid, started_at=now)
+        lease = session.get(Lease, account) or Lease(account=account, epoch=0, pid=os.getpid(), started_at=now)
         _expect_not_restored(session, lease, lock, path)
         if unless is not None:
             unless(session)
-        lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, pid, now
+        lease.epoch, lease.pid, lease.started_at = lease.epoch + 1, os.getpid(), now
         run = Run(account=account, command=command, epoch=lease.epoch, started_at=now)
         session.add_all((lease, run))
         session.flush()
-        if run.id is None:
-            raise LedgerError(f"{path}: the run could not be recorded")
-        return Ledger(engine, path, account, lease.epoch, run.id, lock)
+        return Ledger(engine, path, account, lease.epoch, identity(run), lock)
 
 
 def finish(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
     """Record the run's exit code, and its night's date if no other run has done that night."""
     with ledger.writing() as session:
-        run = session.get(Run, ledger.run)
-        if run is None:
-            return
+        run = session.get_one(Run, ledger.run)
         run.ended_at, run.exit_code = now, exit_code
         if night is not None and _first_between(session, ledger.account, night, night) is None:
             run.night = night

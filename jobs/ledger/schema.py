@@ -1,12 +1,14 @@
 """The ledger's tables. Every row carries its account; times are timezone-aware UTC, amounts decimal text."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import date, datetime
+from typing import ClassVar, TypeVar
 
 import sqlalchemy
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, Session, SQLModel, col, select
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -262,8 +264,63 @@ class ContactHash(AccountRow, table=True):
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
+class Place(SQLModel):
+    """One attempt: a row's position in a request, and its outcome."""
+
+    request: int = Field(primary_key=True, foreign_key="request.id")
+    position: int = Field(primary_key=True)
+    outcome: str | None = None
+    code: str | None = None
+
+
+class Attempt(Place, table=True):
+    """One delivery's attempt in one request."""
+
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+
+
+class Move(SQLModel):
+    """One state transition and its cause; append-only."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    account: str
+    run: int = Field(foreign_key="run.id", index=True)
+    at: datetime
+    from_state: str | None = None
+    to_state: str
+    reason: str | None = None
+    """One of our own reasons; None if the platform's `code` is the cause."""
+    detail: str | None = None
+    code: str | None = None
+
+
+class Transition(Move, table=True):
+    """One state transition of a delivery."""
+
+    delivery: int = Field(foreign_key="delivery.id", index=True)
+
+
+class AdjustmentAttempt(Place, table=True):
+    """One correction's attempt in one request."""
+
+    __tablename__ = "adjustment_attempt"
+    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+
+
+class AdjustmentTransition(Move, table=True):
+    """One state transition of a correction."""
+
+    __tablename__ = "adjustment_transition"
+    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+
+
 class OutboxRow(SQLModel):
     """A row that is sent in requests and moves through the delivery states: a delivery, or a correction of one."""
+
+    moves: ClassVar[type[Move]]
+    attempts: ClassVar[type[Place]]
+    link: ClassVar[str]
+    """The column of `moves` and `attempts` that refers to this table."""
 
     id: int | None = Field(default=None, primary_key=True)
     account: str
@@ -297,15 +354,27 @@ class OutboxRow(SQLModel):
     in_doubt_since: datetime | None = None
     """When the first request with a lost receipt was sent; the event's bytes don't change until settled."""
     in_doubt_request: int | None = Field(default=None, foreign_key="request.id")
-    """That request."""
     code: str | None = None
     """The platform's code, once settled."""
     outcome: str | None = None
+
+    @classmethod
+    def moved(cls) -> Mapped[int]:
+        """Return the column of `moves` with the id of the moved row."""
+        return col(getattr(cls.moves, cls.link))
+
+    @classmethod
+    def attempted(cls) -> Mapped[int]:
+        """Return the column of `attempts` with the id of the sent row."""
+        return col(getattr(cls.attempts, cls.link))
 
 
 class Delivery(OutboxRow, table=True):
     """One conversion for one destination, from first plan to final outcome."""
 
+    moves: ClassVar = Transition
+    attempts: ClassVar = Attempt
+    link: ClassVar = "delivery"
     __table_args__ = (
         UniqueConstraint("account", "lead", "conversion", "destination", "occurrence"),
         UniqueConstraint("account", "key"),
@@ -367,42 +436,6 @@ class Request(SQLModel, table=True):
     message: str | None = None
 
 
-class Place(SQLModel):
-    """One attempt: a row's position in a request, and its outcome."""
-
-    request: int = Field(primary_key=True, foreign_key="request.id")
-    position: int = Field(primary_key=True)
-    outcome: str | None = None
-    code: str | None = None
-
-
-class Attempt(Place, table=True):
-    """One delivery's attempt in one request."""
-
-    delivery: int = Field(foreign_key="delivery.id", index=True)
-
-
-class Move(SQLModel):
-    """One state transition and its cause; append-only."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    account: str
-    run: int = Field(foreign_key="run.id", index=True)
-    at: datetime
-    from_state: str | None = None
-    to_state: str
-    reason: str | None = None
-    """One of our own reasons; None if the platform's `code` is the cause."""
-    detail: str | None = None
-    code: str | None = None
-
-
-class Transition(Move, table=True):
-    """One state transition of a delivery."""
-
-    delivery: int = Field(foreign_key="delivery.id", index=True)
-
-
 class IncidentRow(AccountRow, table=True):
     """A problem that needs a human, from the night it was first found until it clears."""
 
@@ -424,6 +457,9 @@ class IncidentRow(AccountRow, table=True):
 class Adjustment(OutboxRow, table=True):
     """A correction of an accepted delivery: its retraction, or a new value."""
 
+    moves: ClassVar = AdjustmentTransition
+    attempts: ClassVar = AdjustmentAttempt
+    link: ClassVar = "adjustment"
     __table_args__ = (
         UniqueConstraint("delivery", "number"),
         _of_lead(),
@@ -446,53 +482,27 @@ class Adjustment(OutboxRow, table=True):
     source: str
 
 
-class AdjustmentAttempt(Place, table=True):
-    """One correction's attempt in one request."""
-
-    __tablename__ = "adjustment_attempt"
-    adjustment: int = Field(foreign_key="adjustment.id", index=True)
+RowKind = type[OutboxRow]
+"""Deliveries or corrections."""
+KINDS: tuple[RowKind, ...] = (Delivery, Adjustment)
 
 
-class AdjustmentTransition(Move, table=True):
-    """One state transition of a correction."""
-
-    __tablename__ = "adjustment_transition"
-    adjustment: int = Field(foreign_key="adjustment.id", index=True)
-
-
-@dataclass(frozen=True, slots=True)
-class RowKind:
-    """The tables of deliveries, or of corrections."""
-
-    name: str
-    """The foreign-key column of `moves` and `attempts` that refers to `sent`."""
-    sent: type[OutboxRow]
-    moves: type[Move]
-    attempts: type[Place]
-
-    @property
-    def moved(self) -> Mapped[int]:
-        """The column of `moves` with the id of the moved row."""
-        return col(getattr(self.moves, self.name))
-
-    @property
-    def attempted(self) -> Mapped[int]:
-        """The column of `attempts` with the id of the sent row."""
-        return col(getattr(self.attempts, self.name))
-
-
-CONVERSIONS = RowKind("delivery", Delivery, Transition, Attempt)
-CORRECTIONS = RowKind("adjustment", Adjustment, AdjustmentTransition, AdjustmentAttempt)
-KINDS = (CONVERSIONS, CORRECTIONS)
-
-
-def row_kind(sent: OutboxRow) -> RowKind:
-    """Return the tables that a row belongs to."""
-    return CONVERSIONS if isinstance(sent, Delivery) else CORRECTIONS
-
-
-def identity(row: OutboxRow | Request) -> int:
+def identity(row: OutboxRow | Request | Run) -> int:
     """Return the id of a stored row; raise ValueError if it is not stored yet."""
     if row.id is None:
         raise ValueError("the row is not stored yet")
     return row.id
+
+
+OfLead = TypeVar("OfLead", StatusChange, ClickIdRow, ContactHash, Delivery, Adjustment)
+
+
+def rows_by_lead(
+    session: Session, table: type[OfLead], account: str, leads: Collection[str]
+) -> defaultdict[str, list[OfLead]]:
+    """Return the rows of a table that belong to these leads, by lead, in the order of the primary key."""
+    found: defaultdict[str, list[OfLead]] = defaultdict(list)
+    wanted = select(table).where(table.account == account, col(table.lead).in_(leads))
+    for row in session.exec(wanted.order_by(*sqlalchemy.inspect(table).primary_key)):
+        found[row.lead].append(row)
+    return found

@@ -33,7 +33,8 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
     renamed status keeps the start it had under its old name.
     """
     key = (account, route.conversion, route.destination)
-    before = {} if session.get(Start, (*key, "")) is None else _starts_before(session, key)
+    names = {} if session.get(Start, (*key, "")) is None else renamed(session, account)
+    before = {new: start.since for old, new in names.items() if (start := session.get(Start, (*key, old))) is not None}
     for label in ("", *sorted(route.labels)):
         start = session.get(Start, (*key, label)) or Start(
             account=account,
@@ -106,13 +107,6 @@ def renamed(session: Session, account: str) -> dict[str, str]:
     return found
 
 
-def _starts_before(session: Session, identity: tuple[str, str, str]) -> dict[str, datetime]:
-    """Return the starts that renamed statuses had on this route under their old names, by current name."""
-    names = renamed(session, identity[0])
-    old = {before: session.get(Start, (*identity, before)) for before in names}
-    return {names[before]: start.since for before, start in old.items() if start is not None}
-
-
 def _place(route: Route) -> str:
     """Return where a conversion goes, whatever the transport; a route restricted to some ids is a separate place."""
     only = ",".join(sorted(route.only_with))
@@ -129,38 +123,29 @@ class NeighbouringLedger:
     """The Google customers and Meta datasets for which it has starts."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableLedger:
-    """A file that may be a ledger, or a folder that may hold one, that cannot be read."""
-
-    why: str
-    """An error message that names the file or folder."""
-
-
-def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | UnreadableLedger]:
-    """Yield the other ledgers in this one's folder, ordered by file name, and whatever can't be read there."""
+def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerError]:
+    """Yield the other ledgers in this one's folder, ordered by file name, and the errors of reading them."""
     try:
         with explained(path.parent):
             files = sorted(path.parent.iterdir()) if path.parent.exists() else []
     except LedgerError as error:
-        yield UnreadableLedger(str(error))
+        yield error
         return
     for file in files:
-        if file != path:
-            yield from _in(file)
+        try:
+            yield from _in(file) if file != path else ()
+        except LedgerError as error:
+            yield error
 
 
-def _in(file: Path) -> list[NeighbouringLedger] | list[UnreadableLedger]:
-    try:
-        with explained(file):
-            if not file.is_file() or look(file) is not FileKind.LEDGER:
-                return []
-            with closing(read_only(file)) as connection:
-                accounts = connection.execute("SELECT account FROM lease").fetchall()
-                starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
-            owners: defaultdict[str, set[str]] = defaultdict(set)
-            for account, target in starts:
-                owners[account].add(target.partition("/")[0])
-            return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]
-    except LedgerError as error:
-        return [UnreadableLedger(str(error))]
+def _in(file: Path) -> list[NeighbouringLedger]:
+    with explained(file):
+        if not file.is_file() or look(file) is not FileKind.LEDGER:
+            return []
+        with closing(read_only(file)) as connection:
+            accounts = connection.execute("SELECT account FROM lease").fetchall()
+            starts = connection.execute("SELECT DISTINCT account, target FROM start").fetchall()
+        owners: defaultdict[str, set[str]] = defaultdict(set)
+        for account, target in starts:
+            owners[account].add(target.partition("/")[0])
+        return [NeighbouringLedger(file, account, frozenset(owners[account])) for (account,) in accounts]

@@ -4,29 +4,28 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Protocol
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, delete, exists, func, or_, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
-from connectors.records import Lead
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
+from jobs.rules.extraction import LeadReading
 from jobs.rules.model import Origin, StatusEntered, normalise_label
 from jobs.rules.status_changes import (
     FEWEST,
     EntryDating,
     LabelChange,
     Sightings,
-    are_two,
+    are_distinct_statuses,
     as_observed,
+    dates_both_labels,
     how_dated,
     is_merged,
     judge_labels,
     renamed,
-    tells_them_apart,
 )
 
 _AT_ONCE = 500
@@ -35,23 +34,7 @@ Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
 
-class ReadLabel(Protocol):
-    """A lead as a pull read it."""
-
-    @property
-    def lead(self) -> Lead:
-        """The lead."""
-
-    @property
-    def label(self) -> str | None:
-        """Its current label, normalised."""
-
-    @property
-    def changes(self) -> Sequence[StatusEntered]:
-        """Its new status changes."""
-
-
-def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_at: datetime) -> None:
+def note(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
     """Record the labels of leads about to be stored, and which leads must wait until those labels are settled.
 
     A stored lead that shows a new label has either changed its status or had its status renamed; only a complete
@@ -67,12 +50,16 @@ def note(session: Session, account: str, readings: Sequence[ReadLabel], *, seen_
             continue
         move = LabelChange(on_record[reading.lead.id], reading.label or "")
         shown = {change.label for change in reading.changes}
-        waits = not tells_them_apart(reading.lead.history, move) and (
+        waits = not dates_both_labels(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
             or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
         )
         if move.before != move.after or waits:
-            _note_move(session, account, reading.lead.id, move, waits=waits)
+            row = session.get(LabelMove, (account, reading.lead.id)) or LabelMove(
+                account=account, lead=reading.lead.id, before=move.before, after=move.after, waits=False
+            )
+            row.after, row.waits = move.after, row.waits or waits
+            session.add(row)
 
 
 def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
@@ -107,23 +94,25 @@ def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datet
     account = ledger.account
     seen = _sightings(session, account, since)
     settle_merges(session, ledger, meanings, since=since, in_use=seen.last)
-    verdict = judge_labels(seen, meanings)
-    for found in verdict.relabels:
-        _note_rename(session, ledger, LabelChange(found.before, found.after), found.leads)
+    renames, undecided = judge_labels(seen, meanings)
+    for move in renames:
+        _note_rename(session, ledger, move, seen.moves[move])
     session.flush()
-    for relabel in renames_found(session, account):
-        if relabel.before not in seen.last or seen.last[relabel.before] < seen.fresh.get(relabel.after, since):
-            _rename_entries(session, account, LabelChange(relabel.before, relabel.after))
-    settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(verdict.undecided))
+    waiting = session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits))).all()
+    for row in renames_found(session, account):
+        if row.before not in seen.last or seen.last[row.before] < seen.fresh.get(row.after, since):
+            move = LabelChange(row.before, row.after)
+            _mark(session, account, move, {each.lead: LabelChange(each.before, each.after) == move for each in waiting})
+    settled = (col(StatusLabel.account) == account, col(StatusLabel.label).not_in(undecided))
     session.exec(update(StatusLabel).where(*settled).values(settled=True))
-    undecided = exists().where(
+    is_undecided = exists().where(
         col(StatusChange.account) == account,
         col(StatusChange.lead) == col(LabelMove.lead),
-        col(StatusChange.label).in_(verdict.undecided),
+        col(StatusChange.label).in_(undecided),
     )
     session.exec(
         delete(LabelMove)
-        .where(col(LabelMove.account) == account, ~undecided)
+        .where(col(LabelMove.account) == account, ~is_undecided)
         .execution_options(synchronize_session=False)
     )
 
@@ -167,11 +156,11 @@ def hold_merges(session: Session, account: str, meanings: Meanings, *, since: da
         session.add(row)
 
 
-def renames_found(session: Session, account: str, *, run: int | None = None) -> list[StatusRename]:
-    """Return the renames that are not void, or those of them found by one run, ordered by old name."""
+def renames_found(session: Session, account: str) -> list[StatusRename]:
+    """Return the renames that are not void, ordered by old name."""
     of_account = (StatusRename.account == account, ~col(StatusRename.void))
     wanted = select(StatusRename).where(*of_account).order_by(col(StatusRename.before), col(StatusRename.after))
-    return list(session.exec(wanted if run is None else wanted.where(StatusRename.run == run)))
+    return list(session.exec(wanted))
 
 
 def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
@@ -181,7 +170,7 @@ def void_overruled(session: Session, account: str, meanings: Meanings) -> bool:
     become real changes again, as observed.
     """
     found = renames_found(session, account)
-    overruled = [row for row in found if are_two(LabelChange(row.before, row.after), meanings)]
+    overruled = [row for row in found if are_distinct_statuses(LabelChange(row.before, row.after), meanings)]
     for row in overruled:
         row.void = True
         session.add(row)
@@ -210,7 +199,7 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
     return new
 
 
-def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], seen_at: datetime) -> set[str]:
+def _note_labels(session: Session, account: str, readings: Sequence[LeadReading], seen_at: datetime) -> set[str]:
     """Record new labels, and return which of these leads' labels are not settled by a complete reading."""
     shown = {change.label for reading in readings for change in reading.changes}
     shown |= {reading.label for reading in readings if reading.label}
@@ -224,14 +213,6 @@ def _note_labels(session: Session, account: str, readings: Sequence[ReadLabel], 
         StatusLabel(account=account, label=label, written=written.get(label), seen_at=seen_at) for label in sorted(new)
     )
     return new | {row.label for row in known if not row.settled}
-
-
-def _note_move(session: Session, account: str, lead: str, move: LabelChange, *, waits: bool) -> None:
-    row = session.get(LabelMove, (account, lead)) or LabelMove(
-        account=account, lead=lead, before=move.before, after=move.after, waits=False
-    )
-    row.after, row.waits = move.after, row.waits or waits
-    session.add(row)
 
 
 def _had_before(session: Session, lead: str, relabel: StatusRename) -> bool:
@@ -268,7 +249,7 @@ def _silent_moves(
             leads[LabelChange(row.before, row.after)].append(row.lead)
     found = {}
     for move, movers in leads.items():
-        if len(movers) < FEWEST or move.before in in_use or are_two(move, meanings):
+        if len(movers) < FEWEST or move.before in in_use or are_distinct_statuses(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
         dated = {lead: how_dated(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
@@ -326,17 +307,11 @@ def _restore_entries(session: Session, account: str, move: LabelChange, others: 
                 session.add(row)
 
 
-def _rename_entries(session: Session, account: str, relabel: LabelChange) -> None:
-    """Mark entries that only show a status under its new name, so that they don't count as changes."""
-    moved = {
-        row.lead: (row.before, row.after) == (relabel.before, relabel.after)
-        for row in session.exec(select(LabelMove).where(LabelMove.account == account, col(LabelMove.waits)))
-    }
-    _mark(session, account, relabel, moved)
-
-
 def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[str, bool]) -> None:
-    """Mark these leads' renamed entries; `moved` is whether each lead went directly from the old name to the new."""
+    """Mark these leads' entries that only show a status under its new name, so that they don't count as changes.
+
+    `moved` is whether each lead went directly from the old name to the new one.
+    """
     for lead, rows in _entries(session, account, relabel, moved).items():
         for position in renamed(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL

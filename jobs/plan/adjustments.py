@@ -9,14 +9,14 @@ from sqlmodel import Session
 
 from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
-from jobs.ledger.schema import Adjustment, Delivery, identity
+from jobs.ledger.schema import Adjustment, Delivery, identity, rows_by_lead
 from jobs.rules.adjustment import (
     AdjustmentCause,
     SentConversion,
     WantedAdjustment,
-    no_more_of,
+    reason_not_to_resend,
+    resends_personal_data,
     state_of,
-    tells_of_person,
     wanted_adjustment,
 )
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -34,13 +34,13 @@ def plan_adjustments(run: RunContext) -> None:
     """Update the corrections of every lead that was planned, or got an answer, since the last check."""
     account, now = run.ledger.account, run.now()
     with run.ledger.writing() as session:
-        leads.correct_closing(session, account, now=now)
+        leads.flag_expired(session, account, Adjustment, now=now, to_correct=True)
     looking = True
     while looking:
         with run.ledger.writing() as session:
             ids = leads.to_correct(session, account, limit=LEADS_AT_ONCE)
             facts = leads.facts(session, account, ids)
-            sent = outbox.of_leads(session, account, ids)
+            sent = rows_by_lead(session, Delivery, account, ids)
             made = outbox.adjustments_of_leads(session, account, ids)
             correcting = _Correcting(session, run, starts.renamed(session, account), now)
             for lead in ids:
@@ -99,7 +99,7 @@ class _Correcting:
             # Facts extracted under older settings decide nothing.
             return
         wanted = wanted_adjustment(route, lead, sent_conversion(delivery, made), renamed=self.renamed, now=self.now)
-        if lead.deleted and wanted is not None and tells_of_person(route.limits, wanted.transport):
+        if lead.deleted and wanted is not None and resends_personal_data(route.limits, wanted.transport):
             if waiting is not None:
                 self._move(waiting, DeliveryState.CANCELLED, Reason.LEAD_DELETED)
         elif wanted is None:
@@ -114,7 +114,7 @@ class _Correcting:
         """Stop replaying a lost correction whose bytes describe a person who withdrew consent or was deleted."""
         if route is None or out.state != DeliveryState.IN_DOUBT:
             return
-        if (over := no_more_of(lead, route.limits, out.transport)) is not None:
+        if (over := reason_not_to_resend(lead, route.limits, out.transport)) is not None:
             self._move(out, DeliveryState.UNCONFIRMED, over)
 
     def _begin(self, wanted: WantedAdjustment, route: Route, delivery: Delivery, made: Sequence[Adjustment]) -> None:

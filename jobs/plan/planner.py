@@ -11,14 +11,13 @@ from sqlmodel import Session
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
 from jobs.ledger import deduplication, leads, outbox, queries, starts
-from jobs.ledger.deduplication import DedupCandidates
+from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Delivery, identity
+from jobs.ledger.schema import Delivery, identity, rows_by_lead
 from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
-from jobs.rules.deduplication import Candidate, Rank, dedup_keys
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
-from jobs.rules.eligibility import consent_is_withdrawn, is_alternative, is_other_way
-from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Reopened, Route, Starts, delivery_key
+from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_other_way
+from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Route, Starts, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
 from jobs.run_context import RunContext
@@ -78,7 +77,7 @@ def plan(run: RunContext) -> Planned:
         once = [route for route in run.book.routes if route.once is not None]
         candidates = {route.place: stack.enter_context(closing(DedupCandidates())) for route in once}
         with run.ledger.writing() as session:
-            leads.plan_closing(session, account, now=now)
+            leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
             leads.plan_held_for(session, account, *MAY_BE_MENDED_ELSEWHERE)
             planner = _Planner(run, starts.load(session, account), now, candidates)
         with run.ledger.reading() as session:
@@ -161,7 +160,7 @@ class _Planner:
         account, after = self.run.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
-            existing = outbox.of_leads(session, account, ids)
+            existing = rows_by_lead(session, Delivery, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
             after = ids[-1]
 
@@ -170,7 +169,7 @@ class _Planner:
         account = self.run.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
-        existing = outbox.of_leads(session, account, ids)
+        existing = rows_by_lead(session, Delivery, account, ids)
         self.taken_back = outbox.retracted(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
@@ -308,9 +307,16 @@ def judge(
         return NotConcerned(Reason.EXCLUDED)
     if delivery is None:
         return decide(route, lead, start, key_for(route, lead.id), now=now)
-    reopened = None if delivery.counts_from is None else Reopened(delivery.counts_from, delivery.assumed_at)
-    key, after = DeliveryKey(delivery.key), _entered_after(delivery)
-    return decide(route, lead, start, key, now=now, entered_after=after, reopened=reopened)
+    return decide(
+        route,
+        lead,
+        start,
+        DeliveryKey(delivery.key),
+        now=now,
+        entered_after=_entered_after(delivery),
+        counts_from=delivery.counts_from,
+        assumed_at=delivery.assumed_at if delivery.counts_from is not None else None,
+    )
 
 
 def _entered_after(delivery: Delivery) -> datetime | None:

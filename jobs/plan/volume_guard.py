@@ -8,7 +8,7 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 from jobs.ledger import outbox, requests
-from jobs.ledger.schema import CONVERSIONS, CORRECTIONS, KINDS
+from jobs.ledger.schema import KINDS, Adjustment, Delivery
 from jobs.rules.reasons import Message, MessageId, Scope
 from jobs.run_context import RunContext
 
@@ -85,10 +85,10 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessV
             since = now - timedelta(days=NIGHTS + 2)
             sends = requests.first_sends(session, kind, account, destination, since=since)
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
-            what = "conversions" if kind is CONVERSIONS else "corrections"
+            what = "conversions" if kind is Delivery else "corrections"
             nights = nights_before(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:
-                found[Scope(destination, kind is CORRECTIONS)] = excess
+                found[Scope(destination, kind is Adjustment)] = excess
                 outbox.hold(session, kind, account, destination, conversions, now=now)
     return found

@@ -9,10 +9,10 @@ from sqlmodel import Session
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import amounts, answer, new_click_ids, where_facts
+from jobs.rules.extraction import LeadReading, amounts, answer, new_click_ids, where_facts
 from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
-from jobs.rules.status_changes import Observation, observe
+from jobs.rules.status_changes import observe
 from jobs.run_context import RunContext
 
 AT_ONCE = 50
@@ -106,10 +106,9 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     latest = {lead.id: lead for lead in page.leads}
     ids = list(latest)
     known = leads.facts(session, account, ids)
-    last_seen = leads.observed(session, account, ids)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.covers(lead)}
     readings = [
-        _reading(run, lead, known.get(lead.id), last_seen.get(lead.id), when, excluded=lead.id in tests)
+        _reading(run, lead, known.get(lead.id), when, excluded=lead.id in tests)
         for lead in latest.values()
         if lead.id in known or lead.id not in tests
     ]
@@ -126,37 +125,35 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     done.back += sum(one.deleted for one in known.values())
 
 
-def _reading(
-    run: RunContext,
-    lead: Lead,
-    known: LeadFacts | None,
-    previously: datetime | None,
-    when: ReadTimes,
-    *,
-    excluded: bool,
-) -> leads.LeadReading:
+def _reading(run: RunContext, lead: Lead, known: LeadFacts | None, when: ReadTimes, *, excluded: bool) -> LeadReading:
     wanted = run.book.extraction
     user_data = answer(wanted.ad_user_data, lead)
     personalization = answer(wanted.ad_personalization, lead)
     changes, clicks = (known.changes, known.click_ids) if known else ((), ())
     # A new click id counts from the last observation, or from the lead's creation if none could be read before.
-    unread_before = known is None or known.stale or known.click_id_problem is not None
-    new_clicks = new_click_ids(clicks, lead, previously=None if unread_before else previously)
-    seen = Observation(previously, when.started, max(when.served, when.ended))
+    read_before = known if known and not known.stale and known.click_id_problem is None else None
+    new_clicks = new_click_ids(clicks, lead, previously=read_before.seen_at if read_before else None)
     # Each platform hashes contact data by its own rules; raw contact data goes no further than this.
     hashed_for = {
         route.destination
         for route in run.book.routes
         if not excluded and may_keep_contact(route, user_data, personalization, [*clicks, *new_clicks])
     }
-    return leads.LeadReading(
+    return LeadReading(
         lead=lead,
         label=None if lead.label is None else normalise_label(lead.label),
         ad_user_data=user_data,
         ad_personalization=personalization,
         where=where_facts(wanted.where, lead),
         amounts=amounts(wanted.amounts, lead),
-        changes=observe(changes, lead, seen=seen, zone=run.book.zone),
+        changes=observe(
+            changes,
+            lead,
+            previously=known.seen_at if known else None,
+            started=when.started,
+            ended=max(when.served, when.ended),
+            zone=run.book.zone,
+        ),
         click_ids=new_clicks,
         identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},
         excluded=excluded,

@@ -122,9 +122,9 @@ def wanted_adjustment(
 
     `route` is the conversion under the current settings; `renamed` maps old labels to new ones.
     """
-    deleted = left_stage(route, lead, sent.at, sent.key, renamed)
-    if deleted is not None:
-        return None if sent.is_taken_back or not deleted.is_still_there else _undoing(route, sent, deleted.at, now)
+    left = left_stage(route, lead, sent.at, sent.key, renamed)
+    if left is not None:
+        return None if sent.is_taken_back or not left.is_still_there else _undoing(route, sent, left.at, now)
     if sent.is_retracted:
         # A retracted conversion is sent again as a new occurrence, not corrected.
         return None
@@ -198,22 +198,22 @@ def state_of(reason: Reason) -> DeliveryState:
     )
 
 
-def tells_of_person(limits: Limits, transport: str) -> bool:
+def resends_personal_data(limits: Limits, transport: str) -> bool:
     """Return whether a correction by this transport resends the whole conversion, personal data included."""
     can = limits.corrects.get(transport)
     return can is not None and can.by_resending
 
 
-def no_more_of(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None:
+def reason_not_to_resend(lead: LeadFacts, limits: Limits, transport: str) -> Reason | None:
     """Return why a correction that resends personal data may no longer be sent; None if it may."""
-    if not tells_of_person(limits, transport):
+    if not resends_personal_data(limits, transport):
         return None
     if consent_is_withdrawn(lead, needs_personalization=limits.needs_personalization):
         return Reason.CONSENT_WITHDRAWN
     return Reason.LEAD_DELETED if lead.deleted else None
 
 
-def event_anew(
+def event_to_resend(
     route: Route, lead: LeadFacts, sent: SentConversion, *, target: Target, value: Decimal
 ) -> Event | Reason:
     """Return the whole conversion with a new value, for platforms that correct by resending; or why it may not be sent.

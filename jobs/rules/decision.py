@@ -4,21 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from connectors.records import ClickId, DeliveryKey, Event, Identifier, Money, OutcomeClass
+from connectors.records import ClickId, DeliveryKey, Event, Money, OutcomeClass
 from jobs.rules.adjustment import left_stage
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import (
-    Window,
     click_for,
     consent_to_send,
     goes_this_way,
     identifiers_for,
     others_ids,
-    spent_click,
     window,
 )
-from jobs.rules.extraction import AwaitValue, NoValue, value_to_send
-from jobs.rules.model import KnownClickId, LeadFacts, Origin, Reopened, Route, Starts
+from jobs.rules.extraction import NoValue, value_to_send
+from jobs.rules.model import LeadFacts, Origin, Route, Starts
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import AHEAD, StageEntry, first_entry
 
@@ -58,7 +56,8 @@ def decide(
     *,
     now: datetime,
     entered_after: datetime | None = None,
-    reopened: Reopened | None = None,
+    counts_from: datetime | None = None,
+    assumed_at: datetime | None = None,
 ) -> Decision | NotConcerned:
     """Decide one conversion of one lead at one destination, as of sending it `now`.
 
@@ -66,8 +65,8 @@ def decide(
     plausible, is there consent, can the person be matched, what is it worth, is it too early, was it undone. A closed
     window takes precedence; whatever else would have withheld the conversion goes into `held_for`.
 
-    Entries count only after `entered_after`, set for a delivery cancelled before. `reopened` is set for a delivery that
-    a human chose to send although it predates its start.
+    Entries count only after `entered_after`, set for a delivery cancelled before. `counts_from` is set for a delivery
+    that a human chose to send although it predates its start, and `assumed_at` if they also dated an undated change.
     """
     if not meets(route, lead):
         return NotConcerned(Reason.WHERE_DOES_NOT_MATCH)
@@ -79,8 +78,9 @@ def decide(
     entry = first_entry(route, lead, starts, key, after=entered_after)
     if entry is None:
         return NotConcerned(Reason.STAGE_NOT_REACHED)
-    entry = _assumed(entry, reopened)
-    skipped = _before_start(entry, starts, reopened)
+    if assumed_at is not None and entry.origin is Origin.BASELINE:
+        entry = replace(entry, at=assumed_at, origin=Origin.ASSUMED)
+    skipped = _before_start(entry, starts, counts_from)
     if skipped is not None:
         return Decision(DeliveryState.SKIPPED, skipped, entry)
     decision = _judge(route, lead, key, entry, now)
@@ -93,63 +93,41 @@ def decide(
 def _judge(route: Route, lead: LeadFacts, key: DeliveryKey, entry: StageEntry, now: datetime) -> Decision:
     click = click_for(route, lead, entry.at)
     identifiers = identifiers_for(route, lead, click)
-    spent = None if click or identifiers else spent_click(route, lead, entry.at)
-    time_left = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
-    is_late = now > time_left.closes_at
-    is_known = bool(click or identifiers or (is_late and spent))
-    decision = _in_time(
-        route, lead, key, entry, click=click, identifiers=identifiers, is_known=is_known, time_left=time_left, now=now
-    )
-    if not is_late:
-        return decision
-    held_for = decision.reason if decision.state is DeliveryState.WITHHELD else None
-    return Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, time_left.closes_at, held_for=held_for)
-
-
-def _in_time(
-    route: Route,
-    lead: LeadFacts,
-    key: DeliveryKey,
-    entry: StageEntry,
-    *,
-    click: KnownClickId | None,
-    identifiers: tuple[Identifier, ...],
-    is_known: bool,
-    time_left: Window,
-    now: datetime,
-) -> Decision:
-    """Decide as if the window were still open."""
+    spent = None if click or identifiers else click_for(route, lead, entry.at, erased=True)
+    opens_at, closes_at = window(route, lead, entry.at, click or spent, by_contact=click is None and bool(identifiers))
+    is_late = now > closes_at
+    expired = Decision(DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, entry, closes_at)
 
     def withhold(reason: Reason, detail: str | None = None) -> Decision:
-        return Decision(DeliveryState.WITHHELD, reason, entry, time_left.closes_at, detail)
+        withheld = Decision(DeliveryState.WITHHELD, reason, entry, closes_at, detail)
+        return replace(expired, held_for=reason) if is_late else withheld
 
     def wait(reason: Reason, until: datetime) -> Decision:
-        until = max(until, time_left.opens_at)
-        return Decision(DeliveryState.PENDING, reason, entry, time_left.closes_at, not_before=until)
+        until = max(until, opens_at)
+        return Decision(DeliveryState.PENDING, reason, entry, closes_at, not_before=until)
 
     if entry.implausible:
         return withhold(Reason.TIME)
     consent = consent_to_send(route, lead)
     if isinstance(consent, Reason):
         return withhold(consent)
-    if not is_known:
+    if not (click or identifiers or (is_late and spent)):
         return withhold(Reason.NO_IDENTIFIER if route.contact_only else Reason.NO_CLICK_ID, lead.click_id_problem)
-    value = value_to_send(route, lead, entry.at, time_left.closes_at, now)
-    match value:
-        case NoValue():
-            return withhold(value.reason, value.detail)
-        case AwaitValue():
-            return wait(Reason.VALUE_AWAITED, value.until)
+    value = value_to_send(route, lead, entry.at, closes_at, now)
+    if isinstance(value, NoValue):
+        return withhold(value.reason, value.detail) if value.until is None else wait(value.reason, value.until)
+    if is_late:
+        return expired
     if entry.at > now + AHEAD:
         # A date without a time is sent as noon, which may still be ahead.
         return wait(Reason.NOON_AWAITED, entry.at)
-    if now < time_left.opens_at:
-        return wait(Reason.CLICK_TOO_RECENT, time_left.opens_at)
+    if now < opens_at:
+        return wait(Reason.CLICK_TOO_RECENT, opens_at)
     return Decision(
         DeliveryState.PENDING,
         Reason.DUE,
         entry,
-        time_left.closes_at,
+        closes_at,
         event=Event(
             key=key,
             target=route.target,
@@ -181,21 +159,14 @@ def meets(route: Route, lead: LeadFacts) -> bool:
     return all(lead.where.get(path) in values for condition in route.where for path, values in condition.items())
 
 
-def _assumed(entry: StageEntry, reopened: Reopened | None) -> StageEntry:
-    """Date an undated entry by the time a human assumed for it."""
-    if reopened is None or reopened.assumed_at is None or entry.origin is not Origin.BASELINE:
-        return entry
-    return replace(entry, at=reopened.assumed_at, origin=Origin.ASSUMED)
-
-
-def _before_start(entry: StageEntry, starts: Starts, reopened: Reopened | None) -> Reason | None:
+def _before_start(entry: StageEntry, starts: Starts, counts_from: datetime | None) -> Reason | None:
     start = starts.of(entry.label)
     if entry.origin is Origin.BASELINE:
         # An entry undated at first sight is known to be after the start only if something before it is: the lead's
         # creation, or a dated status other than this one.
         return None if entry.after >= start else Reason.BASELINE
-    if reopened is not None:
-        start = min(start, reopened.counts_from)
+    if counts_from is not None:
+        start = min(start, counts_from)
     return Reason.BEFORE_SINCE if entry.at < start else None
 
 

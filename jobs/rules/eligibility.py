@@ -1,10 +1,10 @@
-"""Whether a lead's conversion may be sent, with which click id or contact data, and within what window. Pure."""
+"""Whether a conversion may be sent, by which click id or contact data, in what window; its deduplication keys. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from connectors.records import ClickIdKind, Consent, Identifier, Signal
+from connectors.records import ClickIdKind, Consent, Identifier, IdentifierKind, Signal
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import ConsentAnswer, DedupScope, KnownClickId, LeadFacts, Route
 from jobs.rules.reasons import Reason
@@ -106,17 +106,12 @@ def others_ids(route: Route, lead: LeadFacts) -> tuple[ClickIdKind, ...]:
     return tuple(sorted(kinds))
 
 
-def click_for(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
-    """Return the click id to send: the platform's preferred kind, then the latest click up to `at`."""
-    return _preferred(route, [click for click in lead.click_ids if not click.value.startswith(ERASED)], at)
+def click_for(route: Route, lead: LeadFacts, at: datetime, *, erased: bool = False) -> KnownClickId | None:
+    """Return the click id to send: the platform's preferred kind, then the latest click up to `at`.
 
-
-def spent_click(route: Route, lead: LeadFacts, at: datetime) -> KnownClickId | None:
-    """Return the click id that would have been sent, had it not been erased when its window closed."""
-    return _preferred(route, [click for click in lead.click_ids if click.value.startswith(ERASED)], at)
-
-
-def _preferred(route: Route, known: Sequence[KnownClickId], at: datetime) -> KnownClickId | None:
+    With `erased`, return the one that would have been sent, had it not been erased when its window closed.
+    """
+    known = [click for click in lead.click_ids if click.value.startswith(ERASED) == erased]
     alike = route.limits.interchangeable
     for kind in route.limits.click_ids:
         kinds = alike if kind in alike else {kind}
@@ -141,16 +136,10 @@ def identifiers_for(route: Route, lead: LeadFacts, click: KnownClickId | None) -
     return known if goes_along else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """When a platform accepts a conversion, by the time of sending."""
-
-    opens_at: datetime
-    closes_at: datetime
-
-
-def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool) -> Window:
-    """Return when a conversion that happened `at` may be sent.
+def window(
+    route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | None, *, by_contact: bool
+) -> tuple[datetime, datetime]:
+    """Return from when until when the platform accepts a conversion that happened `at`.
 
     Counts from the click, or from the lead's creation without one, and never outlasts the route's event window.
     """
@@ -160,6 +149,37 @@ def window(route: Route, lead: LeadFacts, at: datetime, click: KnownClickId | No
     else:
         opens_at = lead.created_at
         closes_at = lead.created_at + (limits.contact_window if by_contact else limits.click_window)
-    if route.event_window is not None:
-        closes_at = min(closes_at, at + route.event_window)
-    return Window(opens_at, closes_at)
+    return opens_at, closes_at if route.event_window is None else min(closes_at, at + route.event_window)
+
+
+_A_PERSONS_OWN = frozenset({IdentifierKind.EMAIL, IdentifierKind.PHONE})
+"""Kinds that identify a person; names and places don't."""
+
+
+def dedup_keys(route: Route, lead: LeadFacts, at: datetime) -> frozenset[str]:
+    """Return the deduplication keys of the lead's conversion; empty if the route counts every lead."""
+    match route.once.per if route.once else None:
+        case DedupScope.CLICK:
+            return frozenset(_clicks(route, lead, at))
+        case DedupScope.PERSON:
+            own = (each for each in lead.identifiers.get(route.destination, ()) if each.kind in _A_PERSONS_OWN)
+            return frozenset(_hash(each.kind, each.sha256) for each in own)
+        case None:
+            return frozenset()
+
+
+def _clicks(route: Route, lead: LeadFacts, at: datetime) -> Iterator[str]:
+    """One key for each click id the route could send; all forms of one id share a key."""
+    alike = route.limits.interchangeable
+    for click in lead.click_ids:
+        if click.kind not in route.limits.click_ids or click.clicked_at > at or click.value.startswith(ERASED):
+            continue
+        if click.kind in alike:
+            # A browser's cookie form ends with the id.
+            yield _hash(min(alike), click.value.rpartition(".")[2])
+        else:
+            yield _hash(click.kind, click.value)
+
+
+def _hash(kind: str, value: str) -> str:
+    return hashlib.sha256(f"{kind}:{value}".encode()).hexdigest()

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.contact import clean_phones, tidy
-from connectors.records import ClickIdKind, Contact, Lead
+from connectors.records import ClickIdKind, Contact, DestinationId, Identifier, Lead
 from jobs.rules.model import (
     Amount,
     ConsentAnswer,
     KnownClickId,
     LeadFacts,
     Route,
+    StatusEntered,
     UnreadableAmount,
     normalise_label,
     shape,
@@ -28,20 +29,18 @@ _TAX_WORDS = {"ttc": "included", "ht": "excluded"}
 """Tax words next to an amount, mapped to the settings' terms."""
 _PLAIN = re.compile(r"\d+", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:(?P<group>[ .,'])\d{3})(?:(?P=group)\d{3})*", re.ASCII)
+_DECIMALS = re.compile(r"(.*\d)([.,])(\d{1,2})", re.ASCII)
+"""The part before the decimal mark, the mark, and the one or two digits after it."""
 _BETWEEN_THOUSANDS = re.compile("[ \u00a0\u2007\u2009\u202f]+")
 """Only spaces: a line break or a tab separates two amounts or table cells."""
 _LARGEST = Decimal("9999999.99")
 """No renovation costs ten million; a phone number in the wrong field can look like it."""
 
+ERASED = "sha256:"
+"""What the values of erased click ids start with."""
+
 SETTLED_BEFORE_END = timedelta(hours=24)
 """A missing value is never awaited into the last day of a conversion's window."""
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitValue:
-    """The amount isn't there yet; wait until `until`."""
-
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class NoValue:
 
     reason: Reason
     detail: str | None = None
+    until: datetime | None = None
+    """How long to wait for it; None if there is nothing to wait for."""
 
 
 def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> Amount | None:
@@ -60,18 +61,14 @@ def read_amount(raw: str | Decimal, declared: frozenset[str] = frozenset()) -> A
     tax, `included` or `excluded`. JSON numbers are taken as they are.
     """
     amount = raw if isinstance(raw, Decimal) else _parse(raw, declared)
-    if amount is None:
-        return None
-    if isinstance(amount, UnreadableAmount):
-        return amount
-    if not amount.is_finite() or amount < 0 or amount > _LARGEST:
+    if amount is None or not amount.is_finite() or amount < 0 or amount > _LARGEST:
         return UnreadableAmount(shape(str(raw)))
     return amount.quantize(Decimal("0.01")) or None
 
 
 def value_to_send(
     route: Route, lead: LeadFacts, at: datetime, expires_at: datetime, now: datetime
-) -> Decimal | AwaitValue | NoValue | None:
+) -> Decimal | NoValue | None:
     """Return the amount to send with a conversion; None if the conversion carries none."""
     if route.field_value is None:
         return route.fixed_value
@@ -82,7 +79,7 @@ def value_to_send(
         return amount
     until = min(at + route.field_value.wait, expires_at - SETTLED_BEFORE_END)
     if now < until:
-        return AwaitValue(until)
+        return NoValue(Reason.VALUE_AWAITED, until=until)
     if route.field_value.never_seen:
         return NoValue(Reason.VALUE_NEVER_SEEN)
     if route.field_value.otherwise is None:
@@ -90,35 +87,27 @@ def value_to_send(
     return route.field_value.otherwise
 
 
-def _parse(raw: str, declared: frozenset[str]) -> Amount | None:
+def _parse(raw: str, declared: frozenset[str]) -> Decimal | None:
+    """Return the amount, 0 if there is none, or None if it is unreadable."""
     whole_text = _BETWEEN_THOUSANDS.sub(" ", raw.strip()).replace("’", "'")
     text = _AROUND.sub("", whole_text)
     words = "".join(found.group().casefold() for found in _AROUND.finditer(whole_text))
     if len(declared | {tax for word, tax in _TAX_WORDS.items() if word in words}) > 1:
-        return UnreadableAmount(shape(raw))
+        return None
     if not text:
-        return None if not raw.strip() else UnreadableAmount(shape(raw))
-    whole, mark, decimals = _split_decimals(text)
-    if mark and not _PLAIN.fullmatch(decimals):
-        return UnreadableAmount(shape(raw))
+        return None if raw.strip() else Decimal(0)
+    split = _DECIMALS.fullmatch(text)
+    whole, mark, decimals = split.groups() if split else (text, "", "0")
     if _PLAIN.fullmatch(whole):
-        if len(whole) > 1 and whole.startswith("0"):
-            # A reference or a phone number: amounts have no leading zero.
-            return UnreadableAmount(shape(raw))
-        return Decimal(f"{whole}.{decimals or 0}")
+        # With a leading zero it is a reference or a phone number.
+        return None if len(whole) > 1 and whole.startswith("0") else Decimal(f"{whole}.{decimals}")
     grouped = _GROUPED.fullmatch(whole)
     if grouped is None or grouped["group"] == mark:
-        return UnreadableAmount(shape(raw))
+        return None
     if not mark and grouped["group"] in ".," and whole.count(grouped["group"]) == 1:
         # "1.250" and "1,250" are ambiguous: 1250 to some, one and a quarter to others.
-        return UnreadableAmount(shape(raw))
-    return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals or 0}")
-
-
-def _split_decimals(text: str) -> tuple[str, str, str]:
-    """Split into the part before the decimal mark, the mark, and the one or two digits after it."""
-    match = re.fullmatch(r"(?P<whole>.*\d)(?P<mark>[.,])(?P<decimals>\d{1,2})", text, re.ASCII)
-    return (match["whole"], match["mark"], match["decimals"]) if match else (text, "", "")
+        return None
+    return Decimal(f"{re.sub(r'[^0-9]', '', whole)}.{decimals}")
 
 
 _DOMAIN = re.compile(r"@([^\s@;,|/<>()\"]+)")
@@ -140,7 +129,9 @@ class Exclusion:
         """Return whether the lead matches any of the criteria."""
         contact = lead.contact
         return (
-            not self.email_domains.isdisjoint(_domains(contact))
+            not self.email_domains.isdisjoint(
+                domain(each) for email in contact.emails for each in _DOMAIN.findall(tidy(email))
+            )
             or (bool(self.phones) and not self.phones.isdisjoint(clean_phones(contact.phones, country=contact.country)))
             or not self.names.isdisjoint(_names(contact))
             or any(
@@ -154,10 +145,6 @@ class Exclusion:
 def domain(text: str) -> str:
     """Return an e-mail domain in the form it is compared in: exact except for case."""
     return tidy(text).casefold().strip(" .")
-
-
-def _domains(contact: Contact) -> Iterator[str]:
-    yield from (domain(found) for email in contact.emails for found in _DOMAIN.findall(tidy(email)))
 
 
 def _names(contact: Contact) -> Iterator[str]:
@@ -194,6 +181,23 @@ class Extraction:
         signals = [self.ad_user_data] + ([self.ad_personalization] if self.ad_personalization else [])
         paths = {signal.path for signal in signals}
         return frozenset(paths | self.where.keys() | self.amounts.keys() | self.exclude.fields.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class LeadReading:
+    """A lead read by a pull, reduced to what may be stored."""
+
+    lead: Lead
+    label: str | None
+    ad_user_data: ConsentAnswer
+    ad_personalization: ConsentAnswer
+    where: Mapping[str, str]
+    amounts: Mapping[str, Amount]
+    changes: Sequence[StatusEntered]
+    click_ids: Sequence[KnownClickId]
+    identifiers: Mapping[DestinationId, tuple[Identifier, ...]]
+    excluded: bool = False
+    """Whether the settings classify it as a test lead."""
 
 
 def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
@@ -245,6 +249,3 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
 def erased(value: str) -> str:
     """Return what is kept of a click id that is no longer useful: a hash, enough to recognise it."""
     return ERASED + hashlib.sha256(value.encode()).hexdigest()
-
-
-ERASED = "sha256:"

@@ -108,16 +108,6 @@ class LeadFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Reopened:
-    """A pre-start conversion that a human chose to send."""
-
-    counts_from: datetime
-    """Dated changes count from here."""
-    assumed_at: datetime | None = None
-    """Time to use for an undated change; None leaves undated changes alone."""
-
-
-@dataclass(frozen=True, slots=True)
 class FieldAmount:
     """How to read a conversion's value from a lead field."""
 

@@ -14,32 +14,42 @@ AHEAD = timedelta(minutes=5)
 """How far ahead of the pull a reported time may be, to allow for clock skew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """When a lead was observed."""
+def observe(
+    known: Sequence[StatusEntered],
+    lead: Lead,
+    *,
+    previously: datetime | None,
+    started: datetime,
+    ended: datetime,
+    zone: ZoneInfo,
+) -> list[StatusEntered]:
+    """Return the status changes that a fresh reading of a lead adds to those `known`, which may be in any order.
 
-    previously: datetime | None
-    """When it was last seen; None at first sight."""
-    started: datetime
-    """Start of the current pull."""
-    ended: datetime
-    """When the lead had been read: nothing it reports can be later."""
-
-
-def observe(known: Sequence[StatusEntered], lead: Lead, *, seen: Observation, zone: ZoneInfo) -> list[StatusEntered]:
-    """Return the status changes that a fresh reading of a lead adds to those `known`, which may be in any order."""
+    Args:
+        known: the lead's status changes on record.
+        lead: the lead as read.
+        previously: when it was last seen; None at first sight.
+        started: the start of the current pull.
+        ended: when the lead had been read: nothing it reports can be later.
+        zone: the account's zone.
+    """
     added: list[StatusEntered] = []
     for entry in lead.history:
-        label, at = normalise_label(entry.label), _start_of(entry.at, zone)
-        change = StatusEntered(label, at, entry.at.date_only, Origin.REPORTED, seen.ended)
+        at = _start_of(entry.at, zone)
+        change = StatusEntered(normalise_label(entry.label), at, entry.at.date_only, Origin.REPORTED, ended)
         if not any(same_entry(change, other) for other in (*known, *added)):
             added.append(change)
-    if lead.label is None:
+    label = lead.label and normalise_label(lead.label)
+    if label is None or label == _current((*known, *added), lead, zone):
         return added
-    label = normalise_label(lead.label)
-    if label != _current((*known, *added), lead, zone):
-        added.append(_undated(label, lead, seen, zone))
-    return added
+    # An undated change is dated by `updated_at` if that lies between two observations, else by the pull that saw it.
+    dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
+    after = previously or dated
+    at = max(started, lead.created_at)
+    if lead.updated_at is not None and after < lead.updated_at <= ended:
+        at = lead.updated_at
+    origin = Origin.BASELINE if previously is None else Origin.BOUNDED
+    return [*added, StatusEntered(label, at, date_only=False, origin=origin, seen_at=ended, after=after)]
 
 
 def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
@@ -113,17 +123,6 @@ def _is_ahead(change: StatusEntered) -> bool:
     return change.at > change.seen_at + AHEAD
 
 
-def _undated(label: str, lead: Lead, seen: Observation, zone: ZoneInfo) -> StatusEntered:
-    """Date a change between two observations: by `updated_at` if it lies between them, else by the pull that saw it."""
-    dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
-    after = seen.previously or dated
-    at = max(seen.started, lead.created_at)
-    if lead.updated_at is not None and after < lead.updated_at <= seen.ended:
-        at = lead.updated_at
-    origin = Origin.BASELINE if seen.previously is None else Origin.BOUNDED
-    return StatusEntered(label, at, date_only=False, origin=origin, seen_at=seen.ended, after=after)
-
-
 @dataclass(frozen=True, slots=True)
 class StageEntry:
     """A lead entering a stage."""
@@ -147,7 +146,9 @@ def first_entry(
     entries under the old name stay known. With `after`, set for a cancelled delivery, only later entries count.
     """
     if route.on_creation:
-        return _creation(lead) if after is None else None
+        is_ahead = lead.created_at > lead.seen_at + AHEAD
+        creation = StageEntry(lead.created_at, None, Origin.REPORTED, implausible=is_ahead, after=lead.created_at)
+        return creation if after is None else None
     labels = route.labels | starts.former(route.labels)
     outside, early = True, None
     for at, change in in_order(route, lead, key):
@@ -167,11 +168,6 @@ def first_entry(
     return early
 
 
-def _creation(lead: LeadFacts) -> StageEntry:
-    ahead = lead.created_at > lead.seen_at + AHEAD
-    return StageEntry(lead.created_at, None, Origin.REPORTED, implausible=ahead, after=lead.created_at)
-
-
 FEWEST = 5
 """Fewer leads than this may have moved together by chance."""
 SHARE = 0.8
@@ -189,11 +185,9 @@ class LabelChange:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectedRename:
+class DetectedRename(LabelChange):
     """A status found to be renamed."""
 
-    before: str
-    after: str
     leads: int
     """Number of leads that show it."""
 
@@ -212,38 +206,29 @@ class Sightings:
     """When each label was last seen on a lead in this reading; labels not seen are missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenameVerdict:
-    """What a reading concludes about fresh labels: renamed, undecided, or (the rest) new statuses."""
-
-    relabels: tuple[DetectedRename, ...]
-    undecided: frozenset[str]
-    """Labels that appeared during the reading: only the next one can decide."""
-
-
-def are_two(move: LabelChange, meanings: Mapping[str, str]) -> bool:
+def are_distinct_statuses(move: LabelChange, meanings: Mapping[str, str]) -> bool:
     """Return whether the settings place the two labels differently, which makes them two statuses."""
     before, after = meanings.get(move.before), meanings.get(move.after)
     return before is not None and after is not None and before != after
 
 
-def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> RenameVerdict:
-    """Tell renamed statuses from new ones, after a complete reading.
+def judge_labels(seen: Sightings, meanings: Mapping[str, str]) -> tuple[list[LabelChange], frozenset[str]]:
+    """Return what a complete reading shows to be renamed, and the fresh labels only the next reading can decide.
 
     In a rename the old label disappears once the new one appears, and nearly all the leads that left it, and enough of
     them, have the new one. `meanings` is where the settings place each label they name.
     """
-    relabels, undecided = [], set()
+    renames, undecided = [], set()
     for move, leads in sorted(seen.moves.items(), key=lambda pair: (pair[0].before, pair[0].after)):
         came_up = seen.fresh.get(move.after)
         last = seen.last.get(move.before)
-        if came_up is None or (last is not None and last >= came_up) or are_two(move, meanings):
+        if came_up is None or (last is not None and last >= came_up) or are_distinct_statuses(move, meanings):
             continue
         if leads >= FEWEST and leads >= SHARE * seen.left[move.before]:
-            relabels.append(DetectedRename(move.before, move.after, leads))
+            renames.append(move)
         elif last is not None:
             undecided.add(move.after)
-    return RenameVerdict(tuple(relabels), frozenset(undecided - {each.after for each in relabels}))
+    return renames, frozenset(undecided - {each.after for each in renames})
 
 
 class EntryDating(Enum):
@@ -282,7 +267,7 @@ def _is_exact(change: StatusEntered) -> bool:
     return change.origin is Origin.REPORTED and not change.date_only
 
 
-def tells_them_apart(history: Collection[StatusEntry], move: LabelChange) -> bool:
+def dates_both_labels(history: Collection[StatusEntry], move: LabelChange) -> bool:
     """Return whether a lead's history dates both labels separately, which makes them two statuses."""
     times: dict[str, set[object]] = {}
     for entry in history:

@@ -1,11 +1,12 @@
 """Find paths and labels that the settings name and no lead has, and starts in the future."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 
+from connectors.survey import SeenInLeads
 from connectors.text import counted
 from jobs.rules.model import normalise_label
 from jobs.settings.lint import CREATED, PLATFORMS
@@ -16,19 +17,6 @@ from jobs.settings.yaml_source import Tree, find, leaves, read_file, texts_at, v
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
 _PROBE = "`oplead-sync probe` shows what leads have."
-
-
-@dataclass(frozen=True, slots=True)
-class SeenInLeads:
-    """The paths and labels found in the leads that were read."""
-
-    leads: int
-    paths: Sequence[str]
-    """Every dotted path found in them."""
-    labels: Sequence[str]
-    """Every status label, including past ones."""
-    filled: Callable[[str], int]
-    """Counts the leads with a value at a path, matching paths as the reader does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from connectors.google_ads.ads_api.sink import AdsApiSink
 from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.data_manager.sink import DataManagerSink
 from connectors.google_ads.sink import GoogleSink
-from connectors.meta.graph import MetaOptions
-from connectors.meta.sink import MetaSink
+from connectors.meta.sink import MetaOptions, MetaSink
 from connectors.records import (
     ClickId,
     ClickIdKind,
@@ -32,8 +31,8 @@ from connectors.records import (
     StillPending,
     Target,
 )
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from tests import fakes
 
 CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"

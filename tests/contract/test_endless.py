@@ -1,6 +1,7 @@
 """Answers without an end and without a limit: each ends in time, and no upload of unknown state is called unsent."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -157,12 +158,12 @@ def test_a_stop_gives_an_upload_a_little_longer_and_then_loses_its_answer(meta, 
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
-    for module in ("connectors.meta.graph", "connectors.google_ads.data_manager.sink"):
+    for module in ("connectors.meta.sink", "connectors.google_ads.data_manager.sink"):
         monkeypatch.setattr(f"{module}.UPLOAD_GRACE", 0.1)
     for make, played, where in ((MetaSink, meta, "graph_url"), (DataManagerSink, google, "data_manager_endpoint")):
         with endless(dripping_head) as server:
             played.use(timeout=LONG, **{where: server.url})
-            sink = make(played.options, cancel_token=Stop(server))
+            sink = make(replace(played.options, cancel_token=Stop(server)))
             batch = played.batch(1) if make is MetaSink else _frozen(google)
 
             assert Lost("ReadTimeout") == sink.submit(played.target, batch)
@@ -184,7 +185,7 @@ def test_a_stop_ends_a_call_by_grpc_too(tmp_path, private_key, monkeypatch):
             raise Stopped
 
     batch = [EncodedEvent(DeliveryKey("key-0"), ads.sink.encode(ads.event()))]
-    receipt = AdsApiSink(ads.options, cancel_token=stopped).submit(ads.target, batch)
+    receipt = AdsApiSink(replace(ads.options, cancel_token=stopped)).submit(ads.target, batch)
     ads.close()
 
     assert Lost("CANCELLED") == receipt
@@ -208,7 +209,7 @@ def test_an_upload_that_is_answered_after_the_stop_is_what_its_answer_says(meta)
     with endless(answers_then) as server:
         meta.use(graph_url=server.url, timeout=LONG)
 
-        receipt = MetaSink(meta.options, cancel_token=stopped).submit(meta.target, meta.batch(1))
+        receipt = MetaSink(replace(meta.options, cancel_token=stopped)).submit(meta.target, meta.batch(1))
 
     assert ["received"] == [outcome.code for outcome in receipt.outcomes]
 

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.google_ads.auth import GoogleOptions
 from connectors.google_ads.preflight import GoogleInspector
-from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
+from connectors.meta.sink import MetaOptions
 from connectors.records import AssumedTarget, CheckFinding, CheckVerdict, Target
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google import oauth
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.platform import FaultKind, PlannedFault
 
 CUSTOMER, MANAGER, DATASET = "1234567890", "1112223333", "1234567890"
 TRANSPORTS = ("data_manager", "google_ads_api")

@@ -14,8 +14,8 @@ from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, Paginat
 from connectors.ports import LeadSource
 from connectors.rate_limit import Pacer
 from connectors.records import UnreadableLead
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.server import Server
 from tests import builders
 from tests.fakes import FakeClock, FakeSource

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
@@ -84,7 +84,7 @@ class Account:
 
     def begin(self):
         """Make the state, as a first run does."""
-        with held(self.state, "maison-demo", "run", pid=os.getpid(), now=self.sandbox.clock.now()):
+        with held(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
     def edit(self, old, new):
@@ -95,7 +95,7 @@ class Account:
 
     def asked(self, server):
         """How many requests a server of the sandbox has had."""
-        return self.sandbox.control.servers[server].log.count
+        return self.sandbox.servers[server].log.count
 
     def query(self, sql):
         """Rows of the state."""

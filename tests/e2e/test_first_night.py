@@ -26,7 +26,7 @@ def googles(population):
         lead: truth
         for lead, truth in population.truth().items()
         if truth.kinds["shape"] == "sound"
-        and (not truth.readable or {"gclid", "gbraid", "wbraid"} & {kind for kind, _ in truth.readable})
+        and (not truth.trace.readable or {"gclid", "gbraid", "wbraid"} & {kind for kind, _ in truth.trace.readable})
     }
 
 

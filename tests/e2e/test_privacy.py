@@ -15,10 +15,10 @@ import pytest
 from google.ads.googleads.v26.errors.types import GoogleAdsFailure
 from google.ads.googleads.v26.services.types import UploadClickConversionsResponse
 
-from connectors.google_ads.identity import identify
+from connectors.google_ads.platform import identify
 from connectors.meta import identity as meta_identity
 from connectors.records import Contact
-from connectors.sandbox.google.ads_api.wire import CallRefusal, RowError
+from connectors.sandbox.google.ads_api.state import CallRefusal, RowError
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from jobs.cli.check import look_up

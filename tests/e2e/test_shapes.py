@@ -191,17 +191,17 @@ def agrees(truth):
 
 def googles(truth):
     """The one click id that Google is told of."""
-    found = [(kind, value) for wanted in GOOGLE_KINDS for kind, value in truth.readable if kind == wanted]
+    found = [(kind, value) for wanted in GOOGLE_KINDS for kind, value in truth.trace.readable if kind == wanted]
     return dict(found[:1])
 
 
 def hashes(truth):
     """What Google is told of the person."""
-    local, _, domain = (truth.email or "").rpartition("@")
+    local, _, domain = (truth.person.email or "").rpartition("@")
     if domain in ("gmail.com", "googlemail.com"):
         local = local.partition("+")[0].replace(".", "")
-    texts = [f"{local}@{domain}"] if truth.email else []
-    return {hashlib.sha256(text.encode()).hexdigest() for text in (*texts, *truth.phones)}
+    texts = [f"{local}@{domain}"] if truth.person.email else []
+    return {hashlib.sha256(text.encode()).hexdigest() for text in (*texts, *truth.person.phones)}
 
 
 def unsaid(truth):
@@ -282,7 +282,7 @@ def reads_every_lead_right(newcomer, population, shape):
     clicks = defaultdict(set)
     for row in newcomer.company.rows(schema.ClickIdRow):
         clicks[row.lead].add((row.kind, row.value))
-    assert {lead: set(truth.readable) for lead, truth in truths.items() if truth.readable} == clicks
+    assert {lead: set(truth.trace.readable) for lead, truth in truths.items() if truth.trace.readable} == clicks
 
     sent = newcomer.sent()
     reachable = {lead for lead, truth in truths.items() if agrees(truth) and (googles(truth) or hashes(truth))}

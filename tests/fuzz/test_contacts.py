@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
 from connectors.contact import clean_emails, clean_phones, tidy
-from connectors.google_ads import identity as google
+from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
 from connectors.records import Contact, IdentifierKind
 from tests.fuzz import oracles

@@ -16,7 +16,7 @@ from google.ads.googleads.v26.enums.types import (
 from google.ads.googleads.v26.errors.types import ErrorCode
 
 from connectors.google_ads.ads_api.outcomes import DEFAULTS
-from connectors.meta.graph import MetaOptions
+from connectors.meta.sink import MetaOptions
 
 EXPECTED_COUNT, EXPECTED_NAMES = 2336, "bee7fbd2101f61ef"
 FAMILIES = ErrorCode.pb(ErrorCode()).DESCRIPTOR.fields

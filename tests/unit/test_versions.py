@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import pytest
 from google.ads.googleads.client import _VALID_API_VERSIONS
 
-from connectors.google_ads import limits as google
+from connectors.google_ads import platform as google
 from connectors.google_ads.ads_api.client import VERSION
 from connectors.meta import encode as meta
-from connectors.meta.graph import MetaOptions
+from connectors.meta.sink import MetaOptions
 
 
 def test_the_end_told_is_that_of_the_version_spoken():

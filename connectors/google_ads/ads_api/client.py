@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import TypeVar, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
@@ -28,11 +28,12 @@ from google.ads.googleads.v26.services.types import (
     UploadConversionAdjustmentsRequest,
 )
 from google.api_core.exceptions import GoogleAPICallError
+from google.oauth2.credentials import Credentials
 
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, codes_of, errors_in_metadata, errors_of
-from connectors.google_ads.auth import Bearer
+from connectors.google_ads.auth import GoogleOptions
 from connectors.http import CancelToken, bounded
-from connectors.one_call import UPLOAD_GRACE, checked_address
+from connectors.one_call import UPLOAD_GRACE, checked_address, silence
 
 VERSION = "v26"
 """API version, pinned because the default changes with the library."""
@@ -42,13 +43,12 @@ _BEYOND_DEADLINE = 10.0  # seconds past gRPC's own deadline
 _MOST_ROWS = 10_000  # rows per query; ours return a few dozen
 _LOGGER = "google.ads.googleads"
 
-Answer = TypeVar("Answer")
-Service = TypeVar(
-    "Service", ConversionAdjustmentUploadServiceClient, ConversionUploadServiceClient, GoogleAdsServiceClient
-)
-
-
 UploadRequest = UploadClickConversionsRequest | UploadConversionAdjustmentsRequest
+_UPLOADS = {
+    UploadClickConversionsRequest: (ConversionUploadServiceClient, "upload_click_conversions"),
+    UploadConversionAdjustmentsRequest: (ConversionAdjustmentUploadServiceClient, "upload_conversion_adjustments"),
+}
+"""Service and method of each upload."""
 
 
 class NotConnectedError(Exception):
@@ -77,27 +77,26 @@ class AdsClient:
     Each raises NotConnectedError if nothing was sent and CallFailedError if it ended with an error.
     """
 
-    def __init__(
-        self, endpoint: str, login_customer_id: str | None, *, timeout: float, cancel_token: CancelToken | None = None
-    ) -> None:
-        """Set up calls limited to `timeout` seconds; uploads end soon after `cancel_token` raises.
-
-        Raises Misconfigured unless the endpoint is https, or http to this machine.
-        """
-        _keep_requests_out_of_logs()
-        self._address = urlsplit(checked_address(endpoint, "the Google Ads API endpoint"))
+    def __init__(self, options: GoogleOptions) -> None:
+        """Set up the calls; raise Misconfigured unless the endpoint is https, or http to this machine."""
+        silence("google.auth", "grpc")
+        silence(_LOGGER, below=logging.CRITICAL)  # it logs requests, and text that may quote them at WARNING
+        self._address = urlsplit(checked_address(options.ads_api_endpoint, "the Google Ads API endpoint"))
         self._is_plain = self._address.scheme == "http"
-        self._login_customer_id = login_customer_id
-        self._timeout = timeout
-        self._cancel_token = cancel_token
+        self._login_customer_id = options.login_customer_id
+        self._timeout, self._cancel_token = options.timeout, options.cancel_token
 
     def upload(self, request: UploadRequest, token: str) -> UploadAnswer:
-        """Upload conversions or corrections."""
-        if isinstance(request, UploadClickConversionsRequest):
-            with self._service(ConversionUploadServiceClient, token) as service:
-                return self._answer_to(service, service.upload_click_conversions, request, token)
-        with self._service(ConversionAdjustmentUploadServiceClient, token) as adjustments:
-            return self._answer_to(adjustments, adjustments.upload_conversion_adjustments, request, token)
+        """Upload conversions or corrections; CallFailedError if cancelled, since gRPC knows no cancel token."""
+        kind, method = _UPLOADS[type(request)]
+        with self._service(kind, token) as service:
+            call: Callable[..., UploadAnswer] = getattr(service, method)
+            upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
+            timeout, abort = self._timeout + _BEYOND_DEADLINE, service.transport.grpc_channel.close
+            try:
+                return bounded(upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=abort)
+            except TimeoutError:
+                raise CallFailedError("CANCELLED", (), None) from None
 
     def search(self, customer_id: str, query: str, token: str) -> list[GoogleAdsRow]:
         """Return the rows of a GAQL query."""
@@ -108,34 +107,24 @@ class AdsClient:
             )
             return list(islice((row for part in parts for row in part.results), _MOST_ROWS))
 
-    def _answer_to(self, service: Service, call: Callable[..., Answer], request: object, token: str) -> Answer:
-        """Run an upload and raise CallFailedError if cancelled: gRPC enforces deadlines but knows no cancel token."""
-        upload = partial(call, request=request, retry=None, timeout=self._timeout, metadata=self._metadata(token))
-        channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
-        try:
-            timeout = self._timeout + _BEYOND_DEADLINE
-            return bounded(upload, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE, abort=channel.close)
-        except TimeoutError:
-            raise CallFailedError("CANCELLED", (), None) from None
-
     def _metadata(self, token: str) -> tuple[tuple[str, str], ...]:
         """Return the token as metadata on plain channels, since gRPC sends credentials over TLS channels only."""
         return (("authorization", f"Bearer {token}"),) if self._is_plain else ()
 
     @contextmanager
-    def _service(self, kind: type[Service], token: str) -> Iterator[Service]:
+    def _service(self, kind: type[Any], token: str) -> Iterator[Any]:
         """Yield a connected service on its own channel, closed on exit."""
         client = GoogleAdsClient(
-            Bearer(token),  # type: ignore[arg-type]  # the library's own annotation is wrong
+            Credentials(token),  # type: ignore[arg-type, no-untyped-call]  # the library's own annotation is wrong
             endpoint=self._address.netloc,
             login_customer_id=self._login_customer_id,
             version=VERSION,
             use_proto_plus=True,
         )
-        service = cast(Service, client.get_service(kind.__name__.removesuffix("Client")))  # typed as Any
+        service = client.get_service(kind.__name__.removesuffix("Client"))
         if self._is_plain:
             service = _in_plain_text(service, kind, client)
-        channel: grpc.Channel = service.transport.grpc_channel  # type: ignore[attr-defined]  # typed as its base class
+        channel: grpc.Channel = service.transport.grpc_channel
         try:
             _connect(channel, min(self._timeout, _CONNECTING), self._address.geturl(), self._cancel_token)
             yield service
@@ -147,21 +136,14 @@ class AdsClient:
             channel.close()
 
 
-def _keep_requests_out_of_logs() -> None:
-    """Silence the vendor libraries: they log requests at INFO and DEBUG, and text that may quote them at WARNING."""
-    logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
-    for name in ("google.auth", "grpc"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _in_plain_text(service: Service, kind: type[Service], client: GoogleAdsClient) -> Service:
+def _in_plain_text(service: Any, kind: type[Any], client: GoogleAdsClient) -> Any:
     """Rebuild the service on a channel without TLS, which the library's client cannot open.
 
     Keeps the library's interceptors so that headers and errors match production. Ignores environment proxies, as plain
     text goes only to this machine.
     """
     transport = type(service.transport)
-    service.transport.close()  # type: ignore[no-untyped-call]
+    service.transport.close()
     channel = grpc.intercept_channel(
         grpc.insecure_channel(client.endpoint, options=[*_GRPC_CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0)]),
         MetadataInterceptor(client.developer_token, client.login_customer_id, client.linked_customer_id),

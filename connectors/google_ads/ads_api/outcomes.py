@@ -1,7 +1,8 @@
 """Interpret Google Ads API errors: the class of each code and the row it refers to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,144 +10,132 @@ from google.ads.googleads.v26.errors.types import ErrorCode, GoogleAdsError, Goo
 from google.ads.googleads.v26.services.types import UploadClickConversionsResponse, UploadConversionAdjustmentsResponse
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from connectors.google_ads.limits import SHORTEST_DEFERRAL
+from connectors.google_ads.platform import SHORTEST_DEFERRAL
 from connectors.records import Outcome, OutcomeClass
 
 
-@dataclass(frozen=True, slots=True)
 class Family:
     """One family of errors (a field of `ErrorCode`) that an upload may return."""
 
-    default: OutcomeClass
-    """Class of every member known to the library and not listed, except UNKNOWN and UNSPECIFIED."""
-    listed: Mapping[OutcomeClass, tuple[str, ...]] = field(default_factory=dict)
+    def __init__(self, default: OutcomeClass, **listed: tuple[str, ...]) -> None:
+        """List members by class; every other known to the library, except UNKNOWN and UNSPECIFIED, has the default."""
+        self.default = default
+        self.listed = {OutcomeClass(kind): names for kind, names in listed.items()}
 
 
 FAMILIES: Mapping[str, Family] = {
     # https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadErrorEnum.ConversionUploadError
     "conversion_upload_error": Family(
         OutcomeClass.BUG,  # such as calls, custom variables and shared credit, which are never sent
-        {
-            OutcomeClass.DUPLICATE: (
-                "CLICK_CONVERSION_ALREADY_EXISTS",  # the same click and second
-                "ORDER_ID_ALREADY_IN_USE",
-            ),
-            OutcomeClass.DEFER: ("TOO_RECENT_CONVERSION_ACTION", "TOO_RECENT_EVENT"),
-            OutcomeClass.EXPIRED: ("EXPIRED_EVENT",),
-            OutcomeClass.FIX_DATA: (
-                "CONVERSION_PRECEDES_EVENT",
-                "DUPLICATE_CLICK_CONVERSION_IN_REQUEST",  # two of our rows share click and second; neither is processed
-                "INVALID_USER_IDENTIFIER",
-                "UNPARSEABLE_GBRAID",
-                "UNPARSEABLE_GCLID",
-                "UNPARSEABLE_WBRAID",
-            ),
-            OutcomeClass.DROP: (
-                "CONVERSION_NOT_COMPLIANT_WITH_ATT_POLICY",
-                "CONVERSION_TRACKING_NOT_ENABLED_AT_IMPRESSION_TIME",
-                "EVENT_NOT_FOUND",
-                # One lead clicked another account's ad, which must not stop the whole destination.
-                "INVALID_CUSTOMER_FOR_CLICK",
-                "UNAUTHORIZED_CUSTOMER",
-            ),
-            # "you can safely ignore this warning"
-            OutcomeClass.DROP_EXPECTED: ("CLICK_NOT_FOUND",),
-            OutcomeClass.FIX_CONFIG: (
-                "CUSTOMER_DATA_POLICY_PROHIBITS_ENHANCED_CONVERSIONS",
-                "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS",
-                "CUSTOMER_NOT_ENABLED_ENHANCED_CONVERSIONS_FOR_LEADS",
-                "EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION_NOT_PERMITTED_WITH_USER_IDENTIFIER",
-                "EXTERNAL_ATTRIBUTION_DATA_NOT_SET_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
-                "INVALID_CONVERSION_ACTION_TYPE",
-                "NO_CONVERSION_ACTION_FOUND",
-                "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
-                "ORDER_ID_NOT_PERMITTED_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
-            ),
-        },
+        duplicate=(
+            "CLICK_CONVERSION_ALREADY_EXISTS",  # the same click and second
+            "ORDER_ID_ALREADY_IN_USE",
+        ),
+        defer=("TOO_RECENT_CONVERSION_ACTION", "TOO_RECENT_EVENT"),
+        expired=("EXPIRED_EVENT",),
+        fix_data=(
+            "CONVERSION_PRECEDES_EVENT",
+            "DUPLICATE_CLICK_CONVERSION_IN_REQUEST",  # two of our rows share click and second; neither is processed
+            "INVALID_USER_IDENTIFIER",
+            "UNPARSEABLE_GBRAID",
+            "UNPARSEABLE_GCLID",
+            "UNPARSEABLE_WBRAID",
+        ),
+        drop=(
+            "CONVERSION_NOT_COMPLIANT_WITH_ATT_POLICY",
+            "CONVERSION_TRACKING_NOT_ENABLED_AT_IMPRESSION_TIME",
+            "EVENT_NOT_FOUND",
+            # One lead clicked another account's ad, which must not stop the whole destination.
+            "INVALID_CUSTOMER_FOR_CLICK",
+            "UNAUTHORIZED_CUSTOMER",
+        ),
+        # "you can safely ignore this warning"
+        drop_expected=("CLICK_NOT_FOUND",),
+        fix_config=(
+            "CUSTOMER_DATA_POLICY_PROHIBITS_ENHANCED_CONVERSIONS",
+            "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS",
+            "CUSTOMER_NOT_ENABLED_ENHANCED_CONVERSIONS_FOR_LEADS",
+            "EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION_NOT_PERMITTED_WITH_USER_IDENTIFIER",
+            "EXTERNAL_ATTRIBUTION_DATA_NOT_SET_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
+            "INVALID_CONVERSION_ACTION_TYPE",
+            "NO_CONVERSION_ACTION_FOUND",
+            "ONE_PER_CLICK_CONVERSION_ACTION_NOT_PERMITTED_WITH_BRAID",
+            "ORDER_ID_NOT_PERMITTED_FOR_EXTERNALLY_ATTRIBUTED_CONVERSION_ACTION",
+        ),
     ),
     "conversion_adjustment_upload_error": Family(
         OutcomeClass.BUG,  # such as enhancements, never sent, or two adjustments of one conversion in one second
-        {
-            OutcomeClass.DUPLICATE: (
-                "CONVERSION_ALREADY_RETRACTED",
-                "RESTATEMENT_ALREADY_EXISTS",  # same adjustment time: a replay of this correction
-            ),
-            OutcomeClass.DEFER: (
-                "CONVERSION_NOT_FOUND",  # final after a day, see FINAL_AFTER
-                "TOO_RECENT_CONVERSION",
-                "TOO_RECENT_CONVERSION_ACTION",
-            ),
-            OutcomeClass.EXPIRED: ("CONVERSION_EXPIRED",),
-            OutcomeClass.FIX_DATA: ("ADJUSTMENT_PRECEDES_CONVERSION",),
-            OutcomeClass.DROP: ("MORE_RECENT_RESTATEMENT_FOUND", "TOO_MANY_ADJUSTMENTS"),
-            OutcomeClass.FIX_CONFIG: (
-                "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE",
-                "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS",
-                "INVALID_CONVERSION_ACTION_TYPE",
-                "NO_CONVERSION_ACTION_FOUND",
-            ),
-        },
+        duplicate=(
+            "CONVERSION_ALREADY_RETRACTED",
+            "RESTATEMENT_ALREADY_EXISTS",  # same adjustment time: a replay of this correction
+        ),
+        defer=(
+            "CONVERSION_NOT_FOUND",  # final after a day, see FINAL_AFTER
+            "TOO_RECENT_CONVERSION",
+            "TOO_RECENT_CONVERSION_ACTION",
+        ),
+        expired=("CONVERSION_EXPIRED",),
+        fix_data=("ADJUSTMENT_PRECEDES_CONVERSION",),
+        drop=("MORE_RECENT_RESTATEMENT_FOUND", "TOO_MANY_ADJUSTMENTS"),
+        fix_config=(
+            "CANNOT_RESTATE_CONVERSION_ACTION_THAT_ALWAYS_USES_DEFAULT_CONVERSION_VALUE",
+            "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS",
+            "INVALID_CONVERSION_ACTION_TYPE",
+            "NO_CONVERSION_ACTION_FOUND",
+        ),
     ),
     "not_allowlisted_error": Family(OutcomeClass.FIX_CONFIG),
     "authentication_error": Family(OutcomeClass.FIX_CONFIG),
-    "authorization_error": Family(OutcomeClass.FIX_CONFIG, {OutcomeClass.BUG: ("METRIC_ACCESS_DENIED",)}),
-    "header_error": Family(OutcomeClass.FIX_CONFIG, {OutcomeClass.BUG: ("INVALID_LINKED_CUSTOMER_ID",)}),
+    "authorization_error": Family(OutcomeClass.FIX_CONFIG, bug=("METRIC_ACCESS_DENIED",)),
+    "header_error": Family(OutcomeClass.FIX_CONFIG, bug=("INVALID_LINKED_CUSTOMER_ID",)),
     "request_error": Family(
         OutcomeClass.BUG,
-        {
-            OutcomeClass.FIX_CONFIG: (
-                "BAD_RESOURCE_ID",  # a request refers only to the accounts and the action
-                "CANNOT_BE_EXECUTED_BY_MANAGER_ACCOUNT",
-                "CLOUD_PROJECT_NOT_FOUND",
-                "DEVELOPER_TOKEN_PARAMETER_MISSING",
-                "INVALID_CUSTOMER_ID",
-                "LOGIN_CUSTOMER_ID_PARAMETER_MISSING",
-                "RESOURCE_NOT_FOUND",
-                "UNSUPPORTED_VERSION",
-            )
-        },
+        fix_config=(
+            "BAD_RESOURCE_ID",  # a request refers only to the accounts and the action
+            "CANNOT_BE_EXECUTED_BY_MANAGER_ACCOUNT",
+            "CLOUD_PROJECT_NOT_FOUND",
+            "DEVELOPER_TOKEN_PARAMETER_MISSING",
+            "INVALID_CUSTOMER_ID",
+            "LOGIN_CUSTOMER_ID_PARAMETER_MISSING",
+            "RESOURCE_NOT_FOUND",
+            "UNSUPPORTED_VERSION",
+        ),
     ),
     "partial_failure_error": Family(OutcomeClass.BUG),
     "quota_error": Family(
         OutcomeClass.RETRY,
-        {
-            OutcomeClass.FIX_CONFIG: ("ACCESS_PROHIBITED",),
-            OutcomeClass.BUG: ("PAYMENTS_PROFILE_ACTIVATION_RATE_LIMIT_EXCEEDED",),
-        },
+        fix_config=("ACCESS_PROHIBITED",),
+        bug=("PAYMENTS_PROFILE_ACTIVATION_RATE_LIMIT_EXCEEDED",),
     ),
     "internal_error": Family(
         OutcomeClass.UNKNOWN,  # after DEADLINE_EXCEEDED, rows may have been recorded
-        {OutcomeClass.RETRY: ("INTERNAL_ERROR", "TRANSIENT_ERROR")},
+        retry=("INTERNAL_ERROR", "TRANSIENT_ERROR"),
     ),
     "database_error": Family(
         OutcomeClass.RETRY,  # documented as "usually … replaced with a more specific error if the request is retried"
-        {OutcomeClass.BUG: ("REQUEST_TOO_LARGE",)},
+        bug=("REQUEST_TOO_LARGE",),
     ),
     "mutate_error": Family(
         OutcomeClass.BUG,
-        {
-            OutcomeClass.FIX_CONFIG: (
-                "EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED",
-                "MUTATE_NOT_ALLOWED",
-                "RESOURCE_NOT_FOUND",
-                "RESOURCE_NOT_IN_GOOGLE_ADS",
-            )
-        },
+        fix_config=(
+            "EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED",
+            "MUTATE_NOT_ALLOWED",
+            "RESOURCE_NOT_FOUND",
+            "RESOURCE_NOT_IN_GOOGLE_ADS",
+        ),
     ),
     "date_error": Family(
         OutcomeClass.BUG,
-        {
-            OutcomeClass.FIX_DATA: (
-                "EARLIER_THAN_MINIMUM_DATE",
-                "INVALID_FIELD_VALUES_IN_DATE",
-                "INVALID_FIELD_VALUES_IN_DATE_TIME",
-                "INVALID_STRING_DATE_TIME_SECONDS_WITH_OFFSET",
-                "LATER_THAN_MAXIMUM_DATE",
-            )
-        },
+        fix_data=(
+            "EARLIER_THAN_MINIMUM_DATE",
+            "INVALID_FIELD_VALUES_IN_DATE",
+            "INVALID_FIELD_VALUES_IN_DATE_TIME",
+            "INVALID_STRING_DATE_TIME_SECONDS_WITH_OFFSET",
+            "LATER_THAN_MAXIMUM_DATE",
+        ),
     ),
     "field_error": Family(
-        OutcomeClass.BUG, {OutcomeClass.FIX_DATA: ("BLOCKED_VALUE", "INVALID_VALUE", "REQUIRED", "VALUE_MUST_BE_UNSET")}
+        OutcomeClass.BUG, fix_data=("BLOCKED_VALUE", "INVALID_VALUE", "REQUIRED", "VALUE_MUST_BE_UNSET")
     ),
     "string_format_error": Family(OutcomeClass.FIX_DATA),
     "string_length_error": Family(OutcomeClass.FIX_DATA),
@@ -298,21 +287,18 @@ def codes_of(errors: Sequence[AdsApiError]) -> tuple[str, ...]:
 
 
 def _decoded(failures: Iterable[bytes]) -> tuple[AdsApiError, ...]:
-    return tuple(error for failure in failures for error in _errors(failure))
-
-
-def _errors(serialised: bytes) -> tuple[AdsApiError, ...]:
-    try:
-        return errors_of(GoogleAdsFailure.deserialize(serialised))
-    except DecodeError:
-        return ()
+    found: list[AdsApiError] = []
+    for failure in failures:
+        with suppress(DecodeError):
+            found += errors_of(GoogleAdsFailure.deserialize(failure))
+    return tuple(found)
 
 
 def _outcome(error: GoogleAdsError) -> Outcome:
     code = GoogleAdsError.pb(error).error_code
     family = code.WhichOneof("error_code")
     if family is None:
-        return outcome_of("", "ERROR_OF_A_NEWER_API")
+        return Outcome(OutcomeClass.UNKNOWN, "ERROR_OF_A_NEWER_API")
     return outcome_of(family, member_of(code, family), retry_after=_retry_delay(error))
 
 

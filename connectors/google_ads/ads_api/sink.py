@@ -1,27 +1,38 @@
-"""`ConversionSink` for the Google Ads API: upload conversions and corrections, answered row by row.
+"""`ConversionSink` for the Google Ads API: encode and upload conversions and corrections, answered row by row.
 
 https://developers.google.com/google-ads/api/docs/conversions/upload-offline
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
+
+from google.ads.googleads.v26.enums.types import ConversionAdjustmentTypeEnum
+from google.ads.googleads.v26.services.types import (
+    ClickConversion,
+    ConversionAdjustment,
+    UploadClickConversionsRequest,
+    UploadConversionAdjustmentsRequest,
+)
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from pydantic import SecretStr
 
 from connectors.errors import Misconfigured
-from connectors.google_ads import identity, limits
-from connectors.google_ads.ads_api import encode
+from connectors.google_ads import platform
 from connectors.google_ads.ads_api.client import AdsClient, CallFailedError, NotConnectedError, UploadRequest
 from connectors.google_ads.ads_api.outcomes import AdsApiError, UploadAnswer, errors_in, gravest
-from connectors.google_ads.auth import ADS_API, GoogleOptions, ServiceAccount, Token
-from connectors.http import CancelToken
+from connectors.google_ads.auth import ADS_API_SCOPE, GoogleOptions, ServiceAccount
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
+    AdjustmentKind,
     Answered,
+    ClickIdKind,
     Contact,
     EncodedEvent,
     Event,
     Identifier,
-    Limits,
+    IdentifierKind,
     Lost,
     NotSent,
     Outcome,
@@ -30,8 +41,149 @@ from connectors.records import (
     Refused,
     Resolution,
     Target,
+    utc,
 )
 from connectors.text import counted
+
+MOST_IDENTIFIERS = 5
+"""Maximum per conversion, in `ClickConversion.user_identifiers`."""
+
+_CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
+_IDENTIFIERS = {IdentifierKind.EMAIL: "hashed_email", IdentifierKind.PHONE: "hashed_phone_number"}
+_ENVIRONMENTS = {"APP", "WEB"}
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the event as a serialised `ClickConversion`.
+
+    Equal events give equal bytes, whatever the order of their identifiers. Times are UTC in whole seconds, the API's
+    resolution. IP addresses and session attributes are never sent.
+
+    Raises KeyError for a kind of click id or identifier that Google doesn't accept.
+    """
+    fields: dict[str, object] = {
+        "conversion_action": f"customers/{event.target.owner}/conversionActions/{event.target.action}",
+        "conversion_date_time": utc(event.at).isoformat(sep=" ", timespec="seconds"),
+        "order_id": event.key,
+        # One message per hash, since e-mail and phone share a oneof; e-mails first.
+        "user_identifiers": [
+            {_IDENTIFIERS[identifier.kind]: identifier.sha256}
+            for identifier in sorted(set(event.identifiers))[:MOST_IDENTIFIERS]
+        ],
+    }
+    if event.click_id is not None:
+        fields[_CLICK_IDS[event.click_id.kind]] = event.click_id.value
+    if event.value is not None:
+        fields |= {"conversion_value": float(event.value.amount), "currency_code": event.value.currency}
+    signals = {"ad_user_data": event.consent.ad_user_data, "ad_personalization": event.consent.ad_personalization}
+    if given := {name: signal.name for name, signal in signals.items() if signal}:
+        fields["consent"] = given
+    if event.target.source in _ENVIRONMENTS:
+        fields["conversion_environment"] = event.target.source
+    return _serialised(ClickConversion.pb(ClickConversion(fields)))
+
+
+def _serialised(message: Any) -> bytes:
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def upload_request(
+    target: Target, batch: Sequence[EncodedEvent], *, validate_only: bool
+) -> UploadClickConversionsRequest:
+    """Build one request of frozen events for the account that owns their conversion action.
+
+    Raises ValueError for bytes that aren't an event of this library's API version.
+    """
+    request = UploadClickConversionsRequest(_head(target, validate_only=validate_only))
+    _add(batch, UploadClickConversionsRequest.pb(request).conversions)
+    return request
+
+
+def _head(target: Target, *, validate_only: bool) -> dict[str, object]:
+    # Without partial failure, one bad row would fail the whole request.
+    return {"customer_id": target.owner, "partial_failure": True, "validate_only": validate_only}
+
+
+def _add(batch: Sequence[EncodedEvent], rows: Any) -> None:
+    for event in batch:
+        row = rows.add()
+        try:
+            row.ParseFromString(event.body)
+        except DecodeError:
+            raise ValueError("these bytes are no message") from None
+        if row.order_id != event.key:
+            raise ValueError("these bytes are another event's, or another API's")
+
+
+_Type = ConversionAdjustmentTypeEnum.ConversionAdjustmentType
+_NOT_ALLOWLISTED = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
+_NOT_OPEN = (
+    "this Cloud project may not correct conversions by the Google Ads API: take undo_via: google_ads_api out, "
+    "and correct these in Google Ads"
+)
+
+
+def encode_correction(adjustment: Adjustment) -> bytes:
+    """Return the correction as a serialised `ConversionAdjustment`; equal corrections give equal bytes.
+
+    Identifies the conversion by order id alone, since all are sent with one. Times are UTC in whole seconds.
+
+    Raises ValueError if this API cannot carry the correction.
+    """
+    if adjustment.target.transport != "google_ads_api":
+        raise ValueError(f"a correction for {adjustment.target.transport}")
+    target = adjustment.target
+    fields: dict[str, object] = {
+        "order_id": adjustment.key,
+        "conversion_action": f"customers/{target.owner}/conversionActions/{target.action}",
+        "adjustment_date_time": utc(adjustment.at).isoformat(sep=" ", timespec="seconds"),
+        "adjustment_type": adjustment.kind.name,
+    }
+    if (adjustment.value is None) is not (adjustment.kind is AdjustmentKind.RETRACTION):
+        raise ValueError("a retraction has no value, and a restatement needs one")
+    if adjustment.value is not None:
+        amount, currency = float(adjustment.value.amount), adjustment.value.currency
+        fields["restatement_value"] = {"adjusted_value": amount, "currency_code": currency}
+    return _serialised(ConversionAdjustment.pb(ConversionAdjustment(fields)))
+
+
+def adjustments_request(
+    target: Target, batch: Sequence[EncodedEvent], *, validate_only: bool
+) -> UploadConversionAdjustmentsRequest:
+    """Build one request of frozen corrections for the account that owns their conversion action.
+
+    Raises ValueError for bytes that aren't a correction of this library's API version.
+    """
+    request = UploadConversionAdjustmentsRequest(_head(target, validate_only=validate_only))
+    _add(batch, UploadConversionAdjustmentsRequest.pb(request).conversion_adjustments)
+    if any(row.adjustment_type not in {_Type.RETRACTION, _Type.RESTATEMENT} for row in request.conversion_adjustments):
+        raise ValueError("these bytes are no retraction or restatement")
+    return request
+
+
+def reread(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
+    """Adjust a receipt where a code means something else for corrections.
+
+    "Already retracted" means done for a replayed retraction, but drops a restatement. "Not allowlisted" gets advice on
+    `undo_via`.
+    """
+    match receipt:
+        case Answered(outcomes):
+            rows = zip(outcomes, request.conversion_adjustments, strict=True)
+            return Answered(tuple(_reread(outcome, row) for outcome, row in rows))
+        case Refused(Outcome(code=code)) if code == _NOT_ALLOWLISTED:
+            _, _, named = receipt.outcome.message.partition(", request ")
+            message = ", request ".join(filter(None, (_NOT_OPEN, named)))
+            return replace(receipt, outcome=replace(receipt.outcome, message=message))
+        case _:
+            return receipt
+
+
+def _reread(outcome: Outcome, row: ConversionAdjustment) -> Outcome:
+    if outcome.code == "CONVERSION_ALREADY_RETRACTED" and row.adjustment_type is not _Type.RETRACTION:
+        return replace(outcome, kind=OutcomeClass.DROP)
+    return outcome
+
 
 _GATEWAY_REFUSALS = {
     "PERMISSION_DENIED": "Google refuses this Cloud project: is the Google Ads API enabled in it?",
@@ -46,29 +198,22 @@ _INTERNAL = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED", "CONCURRE
 class AdsApiSink:
     """`ConversionSink` and `Adjusts` for the Google Ads API; every call opens its own connection."""
 
-    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file; calls end soon after `cancel_token` raises.
+    limits = platform.ADS_API
+    encode = staticmethod(encode_event)
+    encode_adjustment = staticmethod(encode_correction)
+
+    def __init__(self, options: GoogleOptions) -> None:
+        """Read the key file.
 
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
         self._is_validating = options.validate_only
-        self._client = AdsClient(
-            options.ads_api_endpoint, options.login_customer_id, timeout=options.timeout, cancel_token=cancel_token
-        )
-        self._account = ServiceAccount(options.key_file, ADS_API, timeout=options.timeout, cancel_token=cancel_token)
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the Google Ads API."""
-        return limits.ADS_API
+        self._client = AdsClient(options)
+        self._account = ServiceAccount(options, ADS_API_SCOPE)
 
     def identify(self, contact: Contact) -> tuple[Identifier, ...]:
         """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones and any after the fifth."""
-        return identity.identify(contact)[: encode.MOST_IDENTIFIERS]
-
-    def encode(self, event: Event) -> bytes:
-        """Return the event's bytes; equal events give equal bytes."""
-        return encode.encode(event)
+        return platform.identify(contact)[:MOST_IDENTIFIERS]
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen events for one conversion action in one request.
@@ -77,22 +222,18 @@ class AdsApiSink:
         if the token was cached, and is a configuration error if the token was new.
         """
         try:
-            request = encode.upload_request(target, batch, validate_only=self._is_validating)
+            request = upload_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
         return self._send(request, len(batch))
 
-    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Return the correction's bytes, equal for equal corrections; raise ValueError if this API can't carry it."""
-        return encode.encode_adjustment(adjustment)
-
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Upload frozen corrections for one conversion action in one request; otherwise like `submit`."""
         try:
-            request = encode.adjustments_request(target, batch, validate_only=self._is_validating)
+            request = adjustments_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
-        return encode.reread(self._send(request, len(batch)), request)
+        return reread(self._send(request, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""
@@ -100,22 +241,20 @@ class AdsApiSink:
 
     def _send(self, request: UploadRequest, sent: int) -> Receipt:
         token = self._account.token_or_receipt()
-        if not isinstance(token, Token):
+        if not isinstance(token, SecretStr):
             return token
         try:
-            answer = self._client.upload(request, token.value)
+            answer = self._client.upload(request, token.get_secret_value())
         except NotConnectedError as error:
             return NotSent(str(error), error.unreachable)
         except CallFailedError as error:
-            return self._failed(error, token, sent)
-        return _read_answer(answer, sent, limits.VALIDATED if self._is_validating else limits.DONE)
+            return self._failed(error, sent)
+        return _read_answer(answer, sent, platform.VALIDATED if self._is_validating else platform.DONE)
 
-    def _failed(self, error: CallFailedError, token: Token, sent: int) -> Receipt:
+    def _failed(self, error: CallFailedError, sent: int) -> Receipt:
         receipt = _read_failure(error, sent)
-        if error.status == "UNAUTHENTICATED" and isinstance(receipt, Refused):
-            self._account.forget_token()
-            if not token.is_new:
-                return replace(receipt, outcome=replace(receipt.outcome, kind=OutcomeClass.RETRY))
+        if error.status == "UNAUTHENTICATED" and isinstance(receipt, Refused) and not self._account.forget_token():
+            return replace(receipt, outcome=replace(receipt.outcome, kind=OutcomeClass.RETRY))
         return receipt
 
 
@@ -134,7 +273,7 @@ def _read_answer(answer: UploadAnswer, sent: int, done: Outcome) -> Receipt:
         if error.row is None or error.row >= sent:
             return _refusal(errors, sent)
         by_row.setdefault(error.row, []).append(error.outcome)
-    if done is limits.DONE and len(by_row) < sent and len(answer.results) != sent:
+    if done is platform.DONE and len(by_row) < sent and len(answer.results) != sent:
         return Lost("an answer without a result for each row")
     return Answered(tuple(gravest(by_row[row]) if row in by_row else done for row in range(sent)))
 
@@ -147,9 +286,12 @@ def _read_failure(error: CallFailedError, sent: int) -> Receipt:
     """
     if error.errors:
         refusal = _refusal(error.errors, sent)
-        if refusal.outcome.code in _INTERNAL or error.status in limits.INCONCLUSIVE_STATUSES:
+        if refusal.outcome.code in _INTERNAL or error.status in platform.INCONCLUSIVE_STATUSES:
             return Lost(refusal.outcome.code)
-        return replace(refusal, outcome=_with_id(refusal.outcome, error.request_id))
+        # Google support needs the request id to find the request.
+        request = [f"request {error.request_id}"] if platform.REQUEST_ID.fullmatch(error.request_id or "") else []
+        message = ", ".join(filter(None, (refusal.outcome.message, *request)))
+        return replace(refusal, outcome=replace(refusal.outcome, message=message))
     if words := _GATEWAY_REFUSALS.get(error.status):
         return Refused(Outcome(OutcomeClass.FIX_CONFIG, error.status, words))
     return Lost(error.status)
@@ -161,10 +303,3 @@ def _refusal(errors: Sequence[AdsApiError], sent: int) -> Refused:
     outcome = gravest(error.outcome for error in of_request or errors)
     rows = {error.row for error in errors if error.row is not None and error.outcome.code == outcome.code}
     return Refused(outcome, () if of_request else tuple(sorted(rows)))
-
-
-def _with_id(outcome: Outcome, request_id: str | None) -> Outcome:
-    """Append the request id, which Google support needs to find the request."""
-    if request_id is None or not limits.REQUEST_ID.fullmatch(request_id):
-        return outcome
-    return replace(outcome, message=", ".join(filter(None, (outcome.message, f"request {request_id}"))))

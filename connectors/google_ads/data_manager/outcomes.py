@@ -13,8 +13,10 @@ from http import HTTPStatus
 
 import requests
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason, RequestStatusPerDestination
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
-from connectors.google_ads.limits import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
+from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
 from connectors.records import Answered, Lost, Miscounted, Outcome, OutcomeClass, PartlyRefused, Refused, StillPending
 
 # https://developers.google.com/data-manager/api/reference/rest/v1/ErrorReason
@@ -128,20 +130,16 @@ _GENERIC = {"INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"}
 _INTERNAL = {"DEADLINE_EXCEEDED", "INTERNAL_ERROR"}
 """Reasons that leave open whether the request was processed."""
 
-_CLASSES = {
+CLASSES: Mapping[str, OutcomeClass] = {
     **{reason.name: OutcomeClass.BUG for reason in (*ErrorReason, *ProcessingErrorReason)},  # no name is in both
     **{reason: kind for kind, reasons in REASONS.items() for reason in reasons},
 }
-
-
-def outcome_class(code: str) -> OutcomeClass | None:
-    """Return the class of a reason by name; None if this library doesn't know it."""
-    return _CLASSES.get(code)
+"""Class of every reason this library knows, by name."""
 
 
 def outcome_of(code: str, message: str = "", *, retry_after: timedelta | None = None) -> Outcome:
     """Return the outcome of a reason by name, UNKNOWN if the API is newer than this library."""
-    kind = outcome_class(code) or OutcomeClass.UNKNOWN
+    kind = CLASSES.get(code, OutcomeClass.UNKNOWN)
     if kind is OutcomeClass.DEFER:
         retry_after = max(SHORTEST_DEFERRAL, retry_after or SHORTEST_DEFERRAL)
     return Outcome(kind, code, message or WORDS.get(code, ""), retry_after, of_target=code in ACTION_REASONS)
@@ -216,14 +214,14 @@ class VendorError:
     def code(self) -> str:
         """The most specific reason: a violation's, else the error's, else the status."""
         own = [each.reason for each in self.violations if each.reason and each.reason not in _GENERIC]
-        of_request = [reason for reason in own if outcome_class(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
+        of_request = [reason for reason in own if CLASSES.get(reason) in {OutcomeClass.FIX_CONFIG, OutcomeClass.BUG}]
         return next(iter(of_request + own), None) or self.reason or self.status
 
     @property
     def outcome(self) -> Outcome:
         """Outcome for the whole request, or for its suspect rows."""
         outcome = outcome_of(self.code, self._summary, retry_after=self.retry_after)
-        if outcome_class(self.code) is None or self.code in _GENERIC:
+        if self.code not in CLASSES or self.code in _GENERIC:
             outcome = replace(outcome, kind=self._class_without_reason)
         blamed = self._blamed
         if outcome.kind is OutcomeClass.FIX_DATA and blamed and not any(each.in_events for each in blamed):
@@ -332,20 +330,47 @@ _REJECTED = (OutcomeClass.FIX_CONFIG, OutcomeClass.FIX_DATA, OutcomeClass.DROP, 
 """Classes that refuse a row or withhold it for a setting, most in need of a human first."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCount:
+class _Json(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _ErrorCount(_Json):
     """Number of records refused for one reason, with their indices if given."""
 
-    reason: str
-    count: int
-    indices: tuple[int, ...] | None
+    reason: object = None
+    record_count: int = 0  # JSON omits a count of 0
+    record_indices: tuple[int, ...] = ()
+
+    @property
+    def code(self) -> str:
+        return code_name(self.reason, ProcessingErrorReason) or _UNSPECIFIED
 
     def is_sound(self, rows: int) -> bool:
         """Return whether the indices, if given, are consistent with the count and the request."""
-        if self.indices is None:
-            return True
-        in_range = all(0 <= index < rows for index in self.indices)
-        return in_range and len(set(self.indices)) == len(self.indices) == self.count
+        indices = set(self.record_indices)
+        return not indices or (
+            indices <= set(range(rows)) and len(indices) == len(self.record_indices) == self.record_count
+        )
+
+
+class _ErrorInfo(_Json):
+    error_counts: tuple[_ErrorCount, ...] = ()
+
+
+class _Ingestion(_Json):
+    record_count: int = 0
+
+
+class _Destination(_Json):
+    request_status: object = None
+    events_ingestion_status: _Ingestion | None = None
+    error_info: _ErrorInfo = _ErrorInfo()
+
+
+class _RequestStatus(_Json):
+    """`RetrieveRequestStatusResponse`, which the library reads without record indices."""
+
+    request_status_per_destination: tuple[_Destination]
 
 
 def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyRefused | Miscounted:
@@ -354,40 +379,35 @@ def read_status(payload: object, rows: int) -> Answered | StillPending | PartlyR
     The platform's record count includes refused events, so unless the request FAILED, a count other than `rows` leaves
     every outcome unknown. Raises ValueError for an answer of another shape.
     """
-    match payload:
-        case {"requestStatusPerDestination": [dict() as destination]}:
-            pass
-        case _:
-            raise ValueError("not the status of a request to one destination")
-    name = code_name(destination.get("requestStatus"), RequestStatusPerDestination.RequestStatus)
+    (destination,) = _RequestStatus.model_validate(payload).request_status_per_destination
+    name = code_name(destination.request_status, RequestStatusPerDestination.RequestStatus)
     status = _STATUSES.get(name or "")
-    counts = [count for count in _error_counts(destination) if count.count]
     if status is None:
         return StillPending()
-    counted = _counted(destination)
-    if status != "FAILED" and counted is not None and counted != rows:
-        return Miscounted(counted, rows)
+    counts = [count for count in destination.error_info.error_counts if count.record_count]
+    received = destination.events_ingestion_status
+    if status != "FAILED" and received is not None and received.record_count != rows:
+        return Miscounted(received.record_count, rows)
     if status == "SUCCESS" and not counts:
         return Answered((DONE,) * rows)
     return _by_row(status, counts, rows) or _as_a_whole(status, counts, rows)
 
 
-def _by_row(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | None:
+def _by_row(status: str, counts: Sequence[_ErrorCount], rows: int) -> Answered | None:
     """Return each row's outcome from the record indices; None if they are missing or inconsistent."""
-    if not all(count.indices is not None and count.is_sound(rows) for count in counts):
+    if not all(count.record_indices and count.is_sound(rows) for count in counts):
         return None
     # The first reason wins for a row refused for several.
-    codes = {index: count.reason for count in reversed(counts) for index in count.indices or ()}
-    is_proven = {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}
-    if not is_proven.get(status):
+    codes = {index: count.code for count in reversed(counts) for index in count.record_indices}
+    if not {"FAILED": len(codes) == rows, "PARTIAL_SUCCESS": 0 < len(codes) < rows}.get(status):
         return None
     return Answered(tuple(outcome_of(codes[row]) if row in codes else DONE for row in range(rows)))
 
 
-def _as_a_whole(status: str, counts: Sequence[ErrorCount], rows: int) -> Answered | PartlyRefused:
+def _as_a_whole(status: str, counts: Sequence[_ErrorCount], rows: int) -> Answered | PartlyRefused:
     """Return all rows refused if the answer consistently says so; otherwise the refused rows are unknown."""
-    refused = sum(count.count for count in counts)
-    reasons = tuple(dict.fromkeys(count.reason for count in counts))
+    refused = sum(count.record_count for count in counts)
+    reasons = tuple(dict.fromkeys(count.code for count in counts))
     agrees = refused >= rows or not counts  # counts "may not be populated in all cases"
     if status == "FAILED" and agrees and all(count.is_sound(rows) for count in counts):
         return Answered((_shared(reasons),) * rows)
@@ -402,38 +422,3 @@ def _shared(reasons: Sequence[str]) -> Outcome:
     # None was accepted, so all may wait for a setting that is wrong for some.
     kind = next((kind for kind in _REJECTED if kind in kinds and kinds <= set(_REJECTED)), OutcomeClass.UNKNOWN)
     return Outcome(kind, " + ".join(reasons) or "FAILED")
-
-
-def _counted(destination: dict[str, object]) -> int | None:
-    """Return the number of events the platform received; None if not given."""
-    match destination.get("eventsIngestionStatus"):
-        case dict() as ingestion:
-            return _whole(ingestion.get("recordCount", 0))  # JSON omits a count of 0
-        case _:
-            return None
-
-
-def _error_counts(destination: dict[str, object]) -> list[ErrorCount]:
-    match destination.get("errorInfo"):
-        case {"errorCounts": list() as listed}:
-            return [_error_count(each) for each in listed]
-        case _:
-            return []
-
-
-def _error_count(fields: object) -> ErrorCount:
-    if not isinstance(fields, dict):
-        raise ValueError("an error count of another shape")  # noqa: TRY004 - bad data, not a wrong argument type
-    indices = fields.get("recordIndices")
-    return ErrorCount(
-        reason=code_name(fields.get("reason"), ProcessingErrorReason) or _UNSPECIFIED,
-        count=_whole(fields.get("recordCount", 0)),
-        indices=tuple(map(_whole, indices)) if isinstance(indices, list) and indices else None,
-    )
-
-
-def _whole(value: object) -> int:
-    """Parse an int64, which JSON encodes as a string."""
-    if isinstance(value, int | str):
-        return int(value)
-    raise ValueError("a count that is no number")

@@ -1,47 +1,46 @@
-"""`ConversionSink` for Google's Data Manager API: ingest events and resolve their outcomes.
+"""`ConversionSink` for Google's Data Manager API: encode events, ingest them and resolve their outcomes.
 
 https://developers.google.com/data-manager/api/devguides/events/send-events
+https://developers.google.com/data-manager/api/reference/rest/v1/events/ingest
 """
 
-import logging
+import json
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
 import requests
 from google.ads import datamanager_v1 as dm
 from google.ads.datamanager_v1.services.ingestion_service.transports import IngestionServiceRestTransport
-from google.api_core.exceptions import GoogleAPICallError
-from google.auth.transport.requests import AuthorizedSession
+from google.api_core.exceptions import GoogleAPICallError, Unauthorized
+from google.auth.credentials import AnonymousCredentials
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+from pydantic import SecretStr
 
 from connectors.errors import Misconfigured, Transient
-from connectors.google_ads import identity, limits
+from connectors.google_ads import platform
 from connectors.google_ads.auth import (
-    DATA_MANAGER,
+    DATA_MANAGER_SCOPE,
     GoogleOptions,
     ServiceAccount,
-    Token,
     TokenRefusedError,
-    TokenUnavailableError,
-    UnauthorizedError,
     open_session,
 )
-from connectors.google_ads.data_manager import encode
 from connectors.google_ads.data_manager.outcomes import code_name, read_error, read_status
-from connectors.http import CancelToken
-from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of
+from connectors.one_call import UPLOAD_GRACE, checked_address, exchange, receipt_of, silence
 from connectors.records import (
     UNREADABLE_EVENT,
     Adjustment,
+    AdjustmentKind,
     Answered,
-    Contact,
+    ClickIdKind,
     EncodedEvent,
     Event,
     Forgotten,
-    Identifier,
-    Limits,
+    IdentifierKind,
     Lost,
     Outcome,
     OutcomeClass,
@@ -50,7 +49,90 @@ from connectors.records import (
     Refused,
     Resolution,
     Target,
+    utc,
 )
+
+_CLICK_IDS = {ClickIdKind.GCLID: "gclid", ClickIdKind.GBRAID: "gbraid", ClickIdKind.WBRAID: "wbraid"}
+_IDENTIFIERS = {IdentifierKind.EMAIL: "emailAddress", IdentifierKind.PHONE: "phoneNumber"}
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the vendor's message as canonical JSON: sorted keys, no spaces, enums as numbers.
+
+    Equal events give equal bytes, whatever the order of their identifiers. IP addresses are never sent.
+
+    Raises:
+        KeyError: Google doesn't accept this kind of click id or identifier.
+        json_format.ParseError: Google doesn't know this event source.
+    """
+    fields: dict[str, object] = {
+        "transactionId": event.key,
+        "eventTimestamp": utc(event.at).isoformat(),
+        "eventSource": event.target.source,
+    }
+    if event.value is not None:
+        fields |= {"conversionValue": float(event.value.amount), "currency": event.value.currency}
+    if event.click_id is not None:
+        fields["adIdentifiers"] = {_CLICK_IDS[event.click_id.kind]: event.click_id.value}
+    # One message per hash: e-mail and phone share a oneof.
+    if hashes := [{_IDENTIFIERS[each.kind]: each.sha256} for each in sorted(set(event.identifiers))]:
+        fields["userData"] = {"userIdentifiers": hashes}
+    signals = {"adUserData": event.consent.ad_user_data, "adPersonalization": event.consent.ad_personalization}
+    if given := {name: f"CONSENT_{signal.name}" for name, signal in signals.items() if signal}:
+        fields["consent"] = given
+    message = json_format.ParseDict(fields, dm.Event.pb(dm.Event()))
+    canonical = json_format.MessageToDict(message, use_integers_for_enums=True)
+    return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def encode_correction(adjustment: Adjustment) -> bytes:
+    """Encode the whole event with its new value: resending a transaction id restates the value and keeps the count.
+
+    Raises ValueError for a retraction, or if the original event is no longer fully known.
+    https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
+    """
+    event = adjustment.event
+    if adjustment.kind is not AdjustmentKind.RESTATEMENT or adjustment.value is None:
+        raise ValueError("the Data Manager API only restates, to a value")
+    if event is None or not (event.click_id or event.identifiers):
+        raise ValueError("the Data Manager API restates by the whole event, with its click id or contact data")
+    if (event.key, event.target) != (adjustment.key, adjustment.target) or event.target.transport != "data_manager":
+        raise ValueError("this event is not the one that is corrected, or not the Data Manager API's")
+    return encode_event(replace(event, value=adjustment.value))
+
+
+def ingest_request(
+    target: Target, batch: Sequence[EncodedEvent], *, login_customer_id: str | None, validate_only: bool = False
+) -> dm.IngestEventsRequest:
+    """Build one request of frozen events for one conversion action.
+
+    Raises ValueError or json_format.ParseError for bytes that aren't an event of this library's API version.
+    """
+    events = [json.loads(event.body) for event in batch]
+    if any(
+        not isinstance(fields, dict) or fields.get("transactionId") != event.key
+        for fields, event in zip(events, batch, strict=True)
+    ):
+        raise ValueError("these bytes are another event's, or another API's")
+    destination = {
+        "operatingAccount": _google_ads(target.owner),
+        "productDestinationId": target.action,  # the bare number: a resource name is refused
+        **({"loginAccount": _google_ads(login_customer_id)} if login_customer_id else {}),
+    }
+    fields = {
+        "destinations": [destination],
+        "encoding": "HEX",
+        "events": events,
+        "validateOnly": validate_only,
+    }
+    request = dm.IngestEventsRequest()
+    json_format.ParseDict(fields, dm.IngestEventsRequest.pb(request))
+    return request
+
+
+def _google_ads(customer_id: str) -> dict[str, str]:
+    return {"accountType": "GOOGLE_ADS", "accountId": customer_id}
+
 
 _FORGOTTEN = {"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"}
 """Reasons that mean a request's status is gone for good; the API keeps it for about 50 days.
@@ -62,32 +144,20 @@ A plain NOT_FOUND is not enough: it may come from an address that doesn't serve 
 class DataManagerSink:
     """`ConversionSink` and `Adjusts` for the Data Manager API; every call opens its own connection."""
 
-    def __init__(self, options: GoogleOptions, *, cancel_token: CancelToken | None = None) -> None:
-        """Read the key file; calls end soon after `cancel_token` raises.
+    limits = platform.DATA_MANAGER
+    identify = staticmethod(platform.identify)
+    encode = staticmethod(encode_event)
+    encode_adjustment = staticmethod(encode_correction)
+
+    def __init__(self, options: GoogleOptions) -> None:
+        """Read the key file.
 
         Raises Misconfigured if the key file, its token server's address or the endpoint is unusable.
         """
-        _keep_bodies_out_of_logs()
-        self._options = options
-        self._customer = options.customer_id
+        silence("google.ads.datamanager_v1", "google.auth")  # they log whole requests and tokens at DEBUG
+        self._options, self._customer = options, options.customer_id
         self._endpoint = checked_address(options.data_manager_endpoint, "the Data Manager endpoint")
-        self._account = ServiceAccount(
-            options.key_file, DATA_MANAGER, timeout=options.timeout, cancel_token=cancel_token
-        )
-        self._cancel_token = cancel_token
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the Data Manager API."""
-        return limits.DATA_MANAGER
-
-    def identify(self, contact: Contact) -> tuple[Identifier, ...]:
-        """Hash the contact's e-mails and phones by Google's rules, dropping invalid ones."""
-        return identity.identify(contact)
-
-    def encode(self, event: Event) -> bytes:
-        """Return the event's bytes; equal events give equal bytes."""
-        return encode.encode(event)
+        self._account = ServiceAccount(options, DATA_MANAGER_SCOPE)
 
     def submit(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen events to one conversion action in one request.
@@ -96,7 +166,7 @@ class DataManagerSink:
         token was cached, and is a configuration error if the token was new.
         """
         try:
-            request = encode.ingest_request(
+            request = ingest_request(
                 target,
                 batch,
                 login_customer_id=self._options.login_customer_id,
@@ -105,11 +175,7 @@ class DataManagerSink:
         except (ParseError, ValueError):
             return UNREADABLE_EVENT
         token = self._account.token_or_receipt()
-        return self._send(request, token, len(batch)) if isinstance(token, Token) else token
-
-    def encode_adjustment(self, adjustment: Adjustment) -> bytes:
-        """Encode the whole event with its new value; raise ValueError if this API can't carry the correction."""
-        return encode.encode_adjustment(adjustment)
+        return self._send(request, token, len(batch)) if isinstance(token, SecretStr) else token
 
     def adjust(self, target: Target, batch: Sequence[EncodedEvent]) -> Receipt:
         """Send frozen corrections like events, since this API restates by resending."""
@@ -123,50 +189,39 @@ class DataManagerSink:
             Misconfigured: the account or its token is refused.
         """
         try:
-            token = self._account.token()
-            with closing(open_session(self._endpoint, token.value)) as session:
-                return self._read(self._retrieve(session, ticket), rows)
+            with closing(open_session(self._endpoint, self._account.token())) as session:
+                address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
+                ask = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
+                response = exchange(session, ask, timeout, cancel_token=self._options.cancel_token)
         except TokenRefusedError as error:
             raise Misconfigured(f"Google refuses the key file of customer {self._customer}: {error}") from None
-        except TokenUnavailableError as error:
-            raise Transient(str(error)) from error
-        except UnauthorizedError:
-            self._account.forget_token()
-            if not token.is_new:
-                raise Transient("the token is no longer good") from None
-            raise Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED") from None
         except requests.RequestException as error:
             raise Transient(f"a request's status could not be asked: {type(error).__name__}") from error
+        return self._read(response, rows)
 
-    def _send(self, request: dm.IngestEventsRequest, token: Token, sent: int) -> Receipt:
+    def _send(self, request: dm.IngestEventsRequest, token: SecretStr, sent: int) -> Receipt:
         try:
             return _receipt(self._ingest(request, token), request)
-        except UnauthorizedError:
-            self._account.forget_token()
-            kind = OutcomeClass.FIX_CONFIG if token.is_new else OutcomeClass.RETRY
+        except Unauthorized:
+            kind = OutcomeClass.FIX_CONFIG if self._account.forget_token() else OutcomeClass.RETRY
             return Refused(Outcome(kind, "UNAUTHENTICATED", "HTTP 401"))
         except GoogleAPICallError as error:
             refusal = read_error(error.response)
             status = error.response.status_code
             return refusal.receipt(sent) if refusal else Lost(f"HTTP {status} without an error of the API's")
-        except requests.RequestException as error:
-            return receipt_of(error, self._endpoint, unreachable=self._endpoint)
+        except OSError as error:
+            return receipt_of(error, self._endpoint)
         except (ParseError, AttributeError, TypeError, ValueError, RecursionError):
             # Raised by the library for an answer it can't parse: HTML, empty, JSON of another shape.
             return Lost("an answer that cannot be read")
 
-    def _ingest(self, request: dm.IngestEventsRequest, token: Token) -> dm.IngestEventsResponse:
+    def _ingest(self, request: dm.IngestEventsRequest, token: SecretStr) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
-        session = open_session(self._endpoint, token.value)
+        session = open_session(self._endpoint, token)
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
-            return exchange(session, ingest, timeout, cancel_token=self._cancel_token, grace=UPLOAD_GRACE)
-
-    def _retrieve(self, session: AuthorizedSession, ticket: str) -> requests.Response:
-        address, timeout = f"{self._endpoint}/v1/requestStatus:retrieve", self._options.timeout
-        retrieve = partial(session.get, address, params={"requestId": ticket}, timeout=timeout)
-        return exchange(session, retrieve, timeout, cancel_token=self._cancel_token)
+            return exchange(session, ingest, timeout, cancel_token=self._options.cancel_token, grace=UPLOAD_GRACE)
 
     def _read(self, response: requests.Response, rows: int) -> Resolution:
         if response.status_code == HTTPStatus.OK:
@@ -174,6 +229,10 @@ class DataManagerSink:
                 return read_status(response.json(), rows)
             except (ValueError, RecursionError) as error:
                 raise Transient("a request's status cannot be read") from error
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            if not self._account.forget_token():
+                raise Transient("the token is no longer good")
+            raise Misconfigured(f"Google refuses the token of customer {self._customer}: UNAUTHENTICATED")
         refusal = read_error(response)
         if refusal is None:
             raise Transient(f"a request's status could not be asked: HTTP {response.status_code}")
@@ -189,25 +248,19 @@ class DataManagerSink:
 class _Transport(IngestionServiceRestTransport):
     """The vendor's REST transport on our own session."""
 
-    def __init__(self, endpoint: str, session: AuthorizedSession) -> None:
-        super().__init__(host=endpoint, credentials=session.credentials)
+    def __init__(self, endpoint: str, session: requests.Session) -> None:
+        super().__init__(host=endpoint, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         self._session.close()  # type: ignore[no-untyped-call]
-        self._session = session
+        self._session = session  # type: ignore[assignment]  # it only makes requests
 
 
 def _receipt(answer: dm.IngestEventsResponse, request: dm.IngestEventsRequest) -> Receipt:
     if not answer.request_id:
         if request.validate_only:  # the API issues no request id for these
-            return Answered((limits.VALIDATED,) * len(request.events))
+            return Answered((platform.VALIDATED,) * len(request.events))
         return Lost("an answer without a request id")
-    if not limits.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
+    if not platform.REQUEST_ID.fullmatch(answer.request_id):  # stored, displayed and used to poll
         return Lost("an answer whose request id is none")
     message = dm.IngestEventsResponse.pb(answer)
     warnings = {code_name(warning.reason, dm.WarningReason) for warning in message.field_warnings}
     return Received(answer.request_id, tuple(sorted(name for name in warnings if name)))
-
-
-def _keep_bodies_out_of_logs() -> None:
-    """Silence the vendor libraries, which log whole requests and tokens at DEBUG."""
-    for name in ("google.ads.datamanager_v1", "google.auth"):
-        logging.getLogger(name).setLevel(logging.WARNING)

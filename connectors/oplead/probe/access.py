@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cached_property
 from urllib.parse import quote, urlencode
@@ -13,7 +13,7 @@ from connectors.http import ATTEMPTS
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TokenRefused
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
-from connectors.oplead.pagination import PagePosition, PageWalk, find_items, nameless
+from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, find_items, nameless
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Opens a client; all clients share one rate limit."""
@@ -21,79 +21,49 @@ OpenClient = Callable[[OpleadOptions], OpleadClient]
 _FAILURES_IN_A_ROW = 2
 
 
-class QuestionLimitReached(Exception):
+class RequestLimitReached(Exception):
     """The request limit is reached; whatever is unknown stays undecided."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeclinedQuestion:
-    """A request the platform declined."""
-
-    status: int | None
-    """None if every attempt failed (5xx, not JSON)."""
-    body: bytes = field(default=b"", repr=False)
-    """The response body, for comparison only."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedPage:
-    """A page of the list."""
-
-    answer: OpleadAnswer
-    items: tuple[object, ...] = field(repr=False)
-    marks: tuple[str, ...] = field(repr=False)
-    """One mark per entry that identifies it: its id, or else the result of `nameless`."""
-
-
 @dataclass(slots=True)
-class QuestionLimit:
-    """The number of requests left, shared by every search."""
-
-    left: int
-    failures: int = 0
-    """Consecutive failures; a declined request is not one."""
-
-
-@dataclass(frozen=True, slots=True)
 class Asker:
-    """Sends requests to a platform within a limit."""
+    """Sends a limited number of requests to a platform."""
 
     client: OpleadClient
-    limit: QuestionLimit
+    left: int
+    """The number of requests left."""
+    _failures: int = 0
+    """Consecutive failures; a refused request is not one."""
 
-    def list(self, query: Mapping[str, str]) -> OpleadAnswer | DeclinedQuestion:
-        """Request the list with `query`."""
+    def list(self, query: Mapping[str, str]) -> OpleadAnswer:
+        """Request the list with `query`; raises what `ask` does."""
         return self.ask(self.client.list_path + (f"?{urlencode(query)}" if query else ""))
 
-    def ask(self, target: str) -> OpleadAnswer | DeclinedQuestion:
+    def ask(self, target: str) -> OpleadAnswer:
         """Request a path and query on this platform.
 
         Raises:
-            QuestionLimitReached: the limit is used up; nothing was sent.
+            RequestLimitReached: the limit is used up; nothing was sent.
+            OpleadRefused: the platform declined the request, or every attempt failed (5xx, not JSON).
             Misconfigured: the token is refused.
             Transient: the platform is down: two requests in a row failed, and so did the bare list.
         """
-        limit = self.limit
-        if limit.left <= 0:
-            raise QuestionLimitReached
-        limit.left -= 1
+        if self.left <= 0:
+            raise RequestLimitReached
+        self.left -= 1
+        failures, self._failures = self._failures, 0
         try:
-            answer = self.client.get(target)
-        except OpleadRefused as refusal:
-            limit.failures = 0
-            return DeclinedQuestion(refusal.status, refusal.body)
+            return self.client.get(target)
         except UnknownHost:
             raise
-        except Transient:
-            limit.left -= ATTEMPTS - 1
-            limit.failures += 1
-            if limit.failures % _FAILURES_IN_A_ROW == 0:
+        except Transient as failure:
+            self.left -= ATTEMPTS - 1
+            self._failures = failures + 1
+            if self._failures % _FAILURES_IN_A_ROW == 0:
                 # Some platforms return 500 for unknown parameters: only a failing bare list means an outage.
                 with suppress(OpleadRefused):
                     self.client.get(self.client.list_path)
-            return DeclinedQuestion(None)
-        limit.failures = 0
-        return answer
+            raise OpleadRefused(str(failure), None) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +81,26 @@ class LeadList:
         items = tuple(find_items(answer.body, self.items))
         return ListedPage(answer, items, tuple(text_of(first(item, self.ids)) or nameless(item) for item in items))
 
-    def page(self, target: str) -> ListedPage | DeclinedQuestion:
-        """Request the page at a path and query on this platform."""
-        answer = self.asker.ask(target)
-        return answer if isinstance(answer, DeclinedQuestion) else self.read(answer)
-
     def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
         """Yield every page; `known` is the bare list, which is not requested again."""
+
+        def read(target: str) -> ListedPage:
+            try:
+                return known if target == self.asker.client.list_path else self.read(self.asker.ask(target))
+            except OpleadRefused:
+                raise OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND) from None
+
         walk = PageWalk(options, self.asker.client)
-        position: PagePosition | None = walk.start()
-        while position is not None:
-            target = walk.address(position)
-            page = known if target == self.asker.client.list_path else self.page(target)
-            if isinstance(page, DeclinedQuestion):
-                refusal = OpleadRefused("a page is refused: see oplead.pagination", _NOT_FOUND)
-                position = walk.after_refusal(position, refusal)
-                continue
-            position = walk.after(position, page.answer, page.marks)
-            yield page
+        return (page for page, _ in walk.pages(walk.start(), read) if page is not None)
 
     def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """Return the position after the first page, or None."""
         walk = PageWalk(options, self.asker.client)
         return walk.after(walk.start(), first.answer, first.marks)
 
-    def second(self, options: PaginationOptions, first: ListedPage) -> ListedPage | DeclinedQuestion | None:
-        """Request the page after the first one, or return None if there is none."""
-        position = self.following(options, first)
-        return None if position is None else self.page(PageWalk(options, self.asker.client).address(position))
+    def page(self, options: PaginationOptions, position: PagePosition) -> ListedPage:
+        """Request the page at a position."""
+        return self.read(self.asker.ask(PageWalk(options, self.asker.client).address(position)))
 
     def numbered(self, options: PaginationOptions, index: int, page_size: int) -> tuple[str, ...]:
         """Return the marks of a numbered page by its zero-based index; empty past the end."""
@@ -146,8 +108,10 @@ class LeadList:
             position = PagePosition("offset", str(index * page_size))
         else:
             position = PagePosition("page", str(index + options.first_page))
-        page = self.page(PageWalk(options, self.asker.client).address(position))
-        return () if isinstance(page, DeclinedQuestion) else page.marks
+        try:
+            return self.page(options, position).marks
+        except OpleadRefused:
+            return ()
 
 
 # ── access ───────────────────────────────────────────────────────────────────────────────────────
@@ -168,17 +132,15 @@ _REDIRECTS = range(300, 400)
 _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 
-def find_access(
-    options: OpleadOptions, open_client: OpenClient, limit: QuestionLimit
-) -> tuple[OpleadOptions, OpleadAnswer]:
-    """Return the first options that give access, and the list's response with them.
+def find_access(options: OpleadOptions, open_client: OpenClient, most: int) -> tuple[Asker, OpleadAnswer]:
+    """Return an asker with the first options that give access, and the list's response with them.
 
     Tries the configured options, then other common auth styles (after 401, 403) and path prefixes (after 404 etc.).
 
     Raises:
         Misconfigured: none works; the message lists what was tried and which setting to write.
         Transient: it kept failing.
-        QuestionLimitReached: the request limit is used up.
+        RequestLimitReached: `most` requests were made.
     """
     styles = dict.fromkeys((options.auth, *_STYLES))
     configured = options.path_prefix
@@ -190,10 +152,10 @@ def find_access(
     auth, prefix = next(styles_left, None), next(prefixes_left, None)
     is_first = True
     while auth is not None and prefix is not None:
-        way = replace(options, auth=auth, path_prefix=prefix)
         try:
-            with open_client(way) as client:
-                answer = Asker(client, limit).list({})
+            with closing(open_client(replace(options, auth=auth, path_prefix=prefix))) as client:
+                asker = Asker(client, most)
+                return asker, asker.list({})
         except TokenRefused as refusal:
             if refusal.status == _FORBIDDEN:
                 forbidden.append(auth)
@@ -202,20 +164,22 @@ def find_access(
         except Transient:
             if is_first:
                 raise
-            answer = DeclinedQuestion(None)
-        if isinstance(answer, OpleadAnswer):
-            return way, answer
-        if answer.status is None and is_first:
+            status = None
+        except OpleadRefused as refusal:
+            status = refusal.status
+        finally:
+            most = asker.left
+        if status is None and is_first:
             raise Transient("Oplead kept failing on the list of leads: try again later, or see oplead.base_url")
         is_first = False
-        if answer.status in _ELSEWHERE:
-            statuses.append(answer.status)
+        if status in _ELSEWHERE:
+            statuses.append(status)
             prefix = next(prefixes_left, None)
         elif auth.style == "query" and auth != options.auth:
             auth = next(styles_left, None)  # the platform rejects unknown parameters
         else:
             raise Misconfigured(
-                f"Oplead answered {answer.status} to the bare list of leads: it may want parameters; see Oplead's "
+                f"Oplead answered {status} to the bare list of leads: it may want parameters; see Oplead's "
                 "API page, and write them as oplead.extra_query or oplead.extra_headers"
             )
     raise _no_list(options, prefixes, statuses) if prefix is None else _refused_token(styles, forbidden)
@@ -240,8 +204,8 @@ def _refused_token(tried: Mapping[AuthOptions, None], forbidden: Sequence[AuthOp
             f"{PUT_THE_KEY}; other keys see only some leads"
         )
     return KeyRefused(
-        f"Oplead refuses the token in every usual way it can be shown: {PUT_THE_KEY} (gear, API, tab API Oplead), "
-        f"or, if Oplead names another way than these, write that way as oplead.auth. Tried: "
+        f"Oplead refuses the token however it is sent: {PUT_THE_KEY} (gear, API, tab API Oplead), "
+        f"or, if Oplead names a way that was not tried, write it as oplead.auth. Tried: "
         f"{', '.join(dict.fromkeys(map(_example, tried)))}"
     )
 
@@ -256,14 +220,14 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
     )
 
 
-def access_notes(way: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
+def access_notes(found: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
     """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""
-    found = "as the settings say" if way.auth == configured.auth else "found by trying"
-    yield f"The token goes as {_example(way.auth)} ({found})."
-    if way.auth.style == "query":
+    source = "as the settings say" if found.auth == configured.auth else "found by trying"
+    yield f"The token is sent as {_example(found.auth)} ({source})."
+    if found.auth.style == "query":
         yield "A token in the address ends up in the logs of servers between here and Oplead: ask for a header."
-    if way.path_prefix != configured.path_prefix:
-        yield f"The list of leads is at {way.path_prefix}{way.leads_path}, not at {configured.path_prefix}."
+    if found.path_prefix != configured.path_prefix:
+        yield f"The list of leads is at {found.path_prefix}{found.leads_path}, not at {configured.path_prefix}."
 
 
 # ── the effect of a parameter ────────────────────────────────────────────────────────────────────
@@ -302,10 +266,10 @@ class Trials:
     first: ListedPage
 
     @cached_property
-    def refusal(self) -> DeclinedQuestion | None:
+    def refusal(self) -> OpleadRefused | None:
         """How an unknown parameter is refused; None if it is ignored."""
         answer = self._page({_UNKNOWN_NAME: "1"})
-        return answer if isinstance(answer, DeclinedQuestion) else None
+        return answer if isinstance(answer, OpleadRefused) else None
 
     def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
         """Yield the trials of `names` with a value, lazily, so that the caller can stop early.
@@ -330,7 +294,7 @@ class Trials:
             return Trial("&".join(query), filter_effect(self.first, answer), answer)
         return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
 
-    def _refused(self, answer: DeclinedQuestion, query: Mapping[str, str]) -> Effect:
+    def _refused(self, answer: OpleadRefused, query: Mapping[str, str]) -> Effect:
         known = self.refusal
         if answer.status == _NOT_FOUND and (known is None or known.status != _NOT_FOUND):
             return Effect.PAST
@@ -339,12 +303,15 @@ class Trials:
         is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
         return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
 
-    def _page(self, query: Mapping[str, str]) -> ListedPage | DeclinedQuestion:
-        answer = self.leads.asker.list(query)
+    def _page(self, query: Mapping[str, str]) -> ListedPage | OpleadRefused:
         try:
-            return answer if isinstance(answer, DeclinedQuestion) else self.leads.read(answer)
-        except Misconfigured:  # a response without a list counts as a refusal
-            return DeclinedQuestion(200)
+            answer = self.leads.asker.list(query)
+        except OpleadRefused as refusal:
+            return refusal
+        try:
+            return self.leads.read(answer)
+        except Misconfigured as error:  # a response without a list counts as a refusal
+            return OpleadRefused(str(error), 200)
 
 
 def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
@@ -359,7 +326,7 @@ def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
     return Effect.FEWER
 
 
-def _comparable(answer: DeclinedQuestion, query: Mapping[str, str]) -> tuple[int | None, bytes]:
+def _comparable(answer: OpleadRefused, query: Mapping[str, str]) -> tuple[int | None, bytes]:
     """Return a refusal's status and body without digits and whatever echoes the request."""
     body = answer.body
     for text in {repeated for pair in query.items() for one in pair for repeated in (one, quote(one, safe=""))}:

@@ -18,7 +18,6 @@ from connectors.oplead.field_tree import (
     CONTACT,
     NAMES,
     NEEDED,
-    Node,
     Tree,
     is_date,
     leaf,
@@ -26,8 +25,8 @@ from connectors.oplead.field_tree import (
     tree_of,
 )
 from connectors.oplead.fields import find, first, raw, shape, text_of
-from connectors.oplead.lead_parser import CANDIDATES, LeadParser, UnreadableLeadError, with_candidates
-from connectors.oplead.options import ClickIdRules, FieldPaths, OpleadOptions, Paths
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
+from connectors.oplead.options import CANDIDATES, ClickIdRules, FieldPaths, OpleadOptions, Paths
 from connectors.records import ClickIdKind, Lead
 from connectors.survey import AmountSeen, FewValues, FieldMatch, SourceSeen, SurveyedLabel
 
@@ -61,7 +60,6 @@ class Places:
     """Where fields are, with the details for the report."""
 
     fields: FieldPaths
-    """The paths to write; None for a field the known candidates find."""
     matches: tuple[FieldMatch, ...]
     undecided: tuple[str, ...]
 
@@ -69,12 +67,6 @@ class Places:
 def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
     """Locate each of `oplead.fields`, keeping a configured path that works."""
     return _PlaceSearch(leads, options).find()
-
-
-def find_id_paths(items: Sequence[object], options: OpleadOptions) -> tuple[str, ...]:
-    """Return the paths of the leads' ids."""
-    paths, _ = _PlaceSearch(items, options).place("id")
-    return paths or options.fields.id or CANDIDATES.id or ()
 
 
 class _PlaceSearch:
@@ -85,7 +77,7 @@ class _PlaceSearch:
 
     def find(self) -> Places:
         names = [one.name for one in fields(FieldPaths)]
-        found = {name: self.place(name) for name in names if name != "click_id"}
+        found = {name: self._place(name) for name in names if name != "click_id"}
         paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
         found["click_id"] = self._click_id_place(paths)
         filled = {name: self._filled(path) for name, (_, path) in found.items()}
@@ -95,26 +87,23 @@ class _PlaceSearch:
         undecided = tuple(map(self._undecided, lacking)) if self._leads else ()
         return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
-    def place(self, field: str) -> tuple[Paths, str | None]:
-        """Return the paths to write (None for the candidates) and the one that holds the field on most leads."""
+    def _place(self, field: str) -> tuple[Paths, str | None]:
+        """Return the paths to use and the one that holds the field on most leads."""
         configured: Paths = getattr(self._options.fields, field)
-        candidates = configured or getattr(CANDIDATES, field)
-        best = self._best(field, candidates)
-        if field == "status" and configured is None and best and (label := self._label_next_to(best)):
+        is_default = configured == getattr(CANDIDATES, field)
+        filled = {path: self._filled(path) for path in configured}
+        fitting = [path for path in configured if filled[path] and self._fits(field, path)]
+        best = max(fitting, key=lambda path: filled[path], default=None)
+        if field == "status" and is_default and best and (label := self._label_next_to(best)):
             return (label,), label
         if best is not None:
-            every = self._every_field(field, candidates) if field in _SEVERAL and configured is None else ()
+            every = self._every_field(field, configured) if field in _SEVERAL and is_default else ()
             return every or configured, best
         named = self._named(field)
         if not named:
             return configured, None
         siblings = [path for path in named if _parent(path) == _parent(named[0])]
         return tuple(_mobile_first(siblings)) if field in _SEVERAL else (named[0],), named[0]
-
-    def _best(self, field: str, paths: Sequence[str]) -> str | None:
-        filled = {path: self._filled(path) for path in paths}
-        fitting = [path for path in paths if filled[path] and self._fits(field, path)]
-        return max(fitting, key=lambda path: filled[path], default=None)
 
     def _filled(self, path: str | None) -> int:
         return 0 if path is None else sum(bool(find(lead, path)) for lead in self._leads)
@@ -185,14 +174,13 @@ class _PlaceSearch:
         return next((path for path in self._named("status") if normalise(path).endswith(endings)), None)
 
     def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
-        """Do what `place` does, judging paths by the click ids that can be read there."""
-        utm = with_candidates(known).utm_source or ()
-        sources = [text_of(first(lead, utm)) for lead in self._leads]
+        """Do what `_place` does, judging paths by the click ids that can be read there."""
+        sources = [text_of(first(lead, known.utm_source)) for lead in self._leads]
 
         def with_ids(paths: Sequence[str], rules: ClickIdRules = self._options.click_ids) -> dict[str, set[int]]:
             return {path: self._with_ids(path, sources, rules) for path in paths}
 
-        configured = known.click_id or CANDIDATES.click_id or ()
+        configured = known.click_id
         at_configured = with_ids(configured)
         best = max(configured, key=lambda path: (len(at_configured[path]), self._filled(path)))
         others = with_ids(self._click_id_paths(configured))
@@ -200,14 +188,16 @@ class _PlaceSearch:
         if at_configured[best]:
             covered = set().union(*at_configured.values())
             more = [path for path in ranked if len(others[path] - covered) >= _ADDED]
-            return ((*configured, *more) if more else known.click_id), best
+            return (*configured, *more), best
         if ranked:
             return tuple(ranked), ranked[0]
-        labelled = with_ids([path for path, node in self._tree.items() if _is_text(node)], ClickIdRules(bare="reject"))
+        nodes = [(path, node) for path, node in self._tree.items() if not node.is_listed]
+        texts = [path for path, node in nodes if any(isinstance(value, str) for value in node.every())]
+        labelled = with_ids(texts, ClickIdRules(bare="reject"))
         found = max(labelled, key=lambda path: len(labelled[path]), default=None)
         if found is not None and labelled[found]:
             return (found,), found
-        return known.click_id, best if any(raw(lead, best) for lead in self._leads) else None
+        return configured, best if any(raw(lead, best) for lead in self._leads) else None
 
     def _click_id_paths(self, configured: Sequence[str]) -> list[str]:
         """Return further paths whose last name is that of a click id."""
@@ -252,10 +242,6 @@ def _mobile_first(paths: Sequence[str]) -> list[str]:
         return not is_mobile, any(part in leaf(path) for part in _FIXED)
 
     return sorted(paths, key=rank)
-
-
-def _is_text(node: Node) -> bool:
-    return not node.is_listed and any(isinstance(value, str) for value in node.every())
 
 
 def normalise_path(path: str) -> str:
@@ -351,15 +337,21 @@ def amounts_of(
     tree: Tree, leads: Sequence[object], readable: Readable, skipped: frozenset[str]
 ) -> tuple[AmountSeen, ...]:
     """Return the fields that may hold the amount of a sale, even if they are empty on all of these leads."""
-    every = (_amount(path, leads, readable) for path in _single_values(tree, skipped) if _is_amount_name(path))
-    return tuple(filter(None, every))
+    seen = []
+    for path in filter(_is_amount_name, _single_values(tree, skipped)):
+        values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
+        present = [value for value in values if value is not None]
+        if not present or any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
+            read = sum(map(readable, present))
+            seen.append(AmountSeen(path, read, len(present) - read, len(leads) - len(present)))
+    return tuple(seen)
 
 
 def _single_values(tree: Tree, skipped: frozenset[str]) -> Iterator[str]:
     """Yield the paths of scalar values outside every skipped path."""
     for path, node in tree.items():
         is_below = any(f"{normalise_path(path)}.".startswith(f"{one}.") for one in skipped)
-        if not (is_below or node.is_listed or node.holds_more):
+        if not (is_below or node.is_listed or any(isinstance(value, Mapping | list) for value in node.every())):
             yield path
 
 
@@ -409,15 +401,6 @@ def _is_amount_name(path: str) -> bool:
     return any(part in name for part in AMOUNT_PARTS)
 
 
-def _amount(path: str, leads: Sequence[object], readable: Readable) -> AmountSeen | None:
-    values = [next((one for one in find(lead, path) if isinstance(one, str | Decimal)), None) for lead in leads]
-    present = [value for value in values if value is not None]
-    if present and not any(isinstance(value, Decimal) or _HAS_AMOUNT.search(value) for value in present):
-        return None
-    read = sum(map(readable, present))
-    return AmountSeen(path, read, len(present) - read, len(leads) - len(present))
-
-
 _ROUND = (32, 40, 45, 50, 60, 63, 64, 80, 99, 100, 120, 127, 128, 150, 191, 200, 250, 254, 255, 256)
 """Lengths to which database columns and forms commonly truncate."""
 _MANY_CUT, _SHARE_CUT = 3, 0.1
@@ -433,11 +416,18 @@ _KNOWN_SOURCES = frozenset({"google", "facebook", "instagram", "meta", "bing", "
 def sources_of(leads: Sequence[Lead]) -> tuple[SourceSeen, ...]:
     """Return the kinds of click ids by `utm_source`, commonest source first."""
     counts = Counter(lead.utm.source or "" for lead in leads)
-    names = {one: one if _source_may_be_shown(one, count) else f"<{shape(one)}>" for one, count in counts.items()}
     shown: defaultdict[str, list[Lead]] = defaultdict(list)
     for lead in leads:
-        shown[names[lead.utm.source or ""]].append(lead)
-    return tuple(_source_seen(*one) for one in sorted(shown.items(), key=lambda one: -len(one[1])))
+        source = lead.utm.source or ""
+        is_shared = counts[source] >= _SHARED and _SOURCE.fullmatch(source) and not _DIGITS.search(source)
+        may_be_shown = not source or source.casefold() in _KNOWN_SOURCES or is_shared
+        shown[source if may_be_shown else f"<{shape(source)}>"].append(lead)
+    seen = []
+    for source, group in sorted(shown.items(), key=lambda one: -len(one[1])):
+        kinds = Counter(kind.value for lead in group for kind in {one.kind for one in lead.click_ids})
+        undecided = sum(lead.click_id_problem is not None for lead in group)
+        seen.append(SourceSeen(source, len(group), dict(kinds.most_common()), undecided))
+    return tuple(seen)
 
 
 def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Sequence[str]) -> Iterator[str]:
@@ -448,8 +438,8 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
     texts = [text for lead in answers for path in paths for text in find(lead, path) if isinstance(text, str)]
     lengths = Counter(map(len, texts))
     length = max(lengths, default=0)
-    if _is_cut(lengths, length):
-        count = lengths[length]
+    count = lengths[length]
+    if length in _ROUND and count >= (_MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * len(texts))):
         yield (
             f"Click ids look cut short: {count} of {len(texts)} values are exactly {length} characters long and none "
             "is longer. Make the field in your form or in Oplead longer; an id that is cut matches no click."
@@ -469,21 +459,3 @@ def suspicions_of(leads: Sequence[Lead], answers: Sequence[object], paths: Seque
             f"{len(lower)} of {len(judged)} click ids have no capital letter: something on the way writes them in "
             "lower case. Google and Meta tell A from a, so none of these will match."
         )
-
-
-def _is_cut(lengths: Counter[int], longest: int) -> bool:
-    """Whether the longest length is a round one shared by enough texts to suggest truncation."""
-    enough = _MANY_CUT if len(lengths) == 1 else max(_MANY_CUT, _SHARE_CUT * lengths.total())
-    return longest in _ROUND and lengths[longest] >= enough
-
-
-def _source_seen(source: str, leads: Sequence[Lead]) -> SourceSeen:
-    kinds = Counter(kind.value for lead in leads for kind in {one.kind for one in lead.click_ids})
-    undecided = sum(lead.click_id_problem is not None for lead in leads)
-    return SourceSeen(source, len(leads), dict(kinds.most_common()), undecided)
-
-
-def _source_may_be_shown(source: str, leads: int) -> bool:
-    if not source or source.casefold() in _KNOWN_SOURCES:
-        return True
-    return leads >= _SHARED and bool(_SOURCE.fullmatch(source)) and not _DIGITS.search(source)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
+from connectors.oplead.client import OpleadRefused
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
-from connectors.oplead.pagination import PagePosition, lacks_id
-from connectors.oplead.probe.access import Effect, LeadList, ListedPage, QuestionLimitReached, Trials, filter_effect
+from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
+from connectors.oplead.probe.access import Effect, LeadList, RequestLimitReached, Trials, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -63,6 +64,12 @@ class PageSearch:
         self.trials = Trials(leads, first)
         self._count = len(first.items)
         self._around = envelope_values(first.answer.body)
+        self._hints = {
+            bool(value)
+            for path, value in self._around
+            if _is_next(path) or (leaf(path) in _MORE_WORDS and isinstance(value, bool))
+        }
+        """Whether there is more, as the first page says it in each of its ways."""
         self._stated = stated_total(first.answer.body, self._count)
         headers = ((name, total) for name, total in first.answer.totals.items() if total >= self._count)
         self._header = next(headers, None) if self._stated is None else None
@@ -81,8 +88,8 @@ class PageSearch:
                 or self._by_last_id(bare)
                 or self._unpaged(bare)
             )
-        except QuestionLimitReached:
-            return self._unpaged(bare, reason=" (the bound on questions was reached before)")
+        except RequestLimitReached:
+            return self._unpaged(bare, reason=" (the request limit was reached first)")
 
     def _configured(self, options: PaginationOptions) -> Paging | None:
         """Return the configured pagination, unless the responses contradict it."""
@@ -98,10 +105,10 @@ class PageSearch:
     def _effect_of_following(self, options: PaginationOptions) -> Effect | None:
         """Return the second page's effect: SAME if there is none, None if the options do not fit the first page."""
         try:
-            page = self._list.second(options, self._first)
+            position = self._list.following(options, self._first)
+            return Effect.SAME if position is None else filter_effect(self._first, self._list.page(options, position))
         except Misconfigured:
             return None
-        return filter_effect(self._first, page) if isinstance(page, ListedPage) else Effect.SAME
 
     # ── what the first page states ───────────────────────────────────────────────────────────────
 
@@ -109,7 +116,8 @@ class PageSearch:
         for options in self._descriptions(bare):
             if self._effect_of_following(options) is Effect.OTHER:
                 return self._sized(options, "each page says where the next one is", described=True)
-        if self._says_it_is_all() and self._leads_to(bare, None):
+        is_all = False in self._hints if self._total is None else self._total <= self._count
+        if is_all and self._leads_to(bare, None):
             return self._found(bare, f"the platform says that these are all ({self._count})", all_seen=True)
         return None
 
@@ -135,20 +143,6 @@ class PageSearch:
             return self._list.following(options, self._first) == position
         except Misconfigured:
             return False
-
-    def _says_it_is_all(self) -> bool:
-        if self._total is not None:
-            return self._total <= self._count
-        return any(
-            (_is_next(path) and value in (None, "", False)) or (leaf(path) in _MORE_WORDS and value is False)
-            for path, value in self._around
-        )
-
-    def _says_there_is_more(self) -> bool:
-        return self._first.answer.next_link is not None or any(
-            (_is_next(path) and bool(value)) or (leaf(path) in _MORE_WORDS and value is True)
-            for path, value in self._around
-        )
 
     # ── what a parameter does ────────────────────────────────────────────────────────────────────
 
@@ -211,7 +205,7 @@ class PageSearch:
                         how = f"{how}; `{name}` asks for longer pages ({counted(self._count, 'lead')} without it)"
                         return self._found(longer, how, size=served)
                     break
-        except QuestionLimitReached:
+        except RequestLimitReached:
             pass
         return self._found(options, f"{how}, with {counted(self._count, 'lead')} a page")
 
@@ -230,15 +224,17 @@ class PageSearch:
         """
         try:
             position = self._list.following(options, page)
-            following = self._list.second(options, page)
+            if position is None:
+                return True
+            following = self._list.page(options, position)
+        except OpleadRefused:
+            return True
         except Misconfigured:
             return False
-        if not isinstance(following, ListedPage):
-            return True
         effect = filter_effect(page, following)
         if not described:
             return effect in _ELSEWHERE
-        keeps_size = position is not None and position.kind == "cursor"
+        keeps_size = position.kind == "cursor"
         return effect is Effect.OTHER and (keeps_size or len(following.items) > self._count)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
@@ -254,9 +250,9 @@ class PageSearch:
         count, leads = self._count, counted(self._count, "lead")
         if self._total is not None and self._total > count:
             there_are = f"there are {counted(self._total, 'lead')}, the first page holds {count}"
-            problem = f"{there_are}, and no usual way leads on{reason}"
-        elif self._says_there_is_more():
-            problem = f"there are more than {leads}, and no usual way leads on{reason}"
+            problem = f"{there_are}, and none of the usual parameters leads to the next page{reason}"
+        elif self._first.answer.next_link is not None or True in self._hints:
+            problem = f"there are more than {leads}, and none of the usual parameters leads to the next page{reason}"
         elif count in _PAGE_SIZES:
             problem = (
                 f"the list holds {leads}, a usual page length, and names no other page{reason}; if these are "
@@ -289,7 +285,7 @@ def with_total(leads: LeadList, paging: Paging, seen: int | None) -> Paging:
     if paging.total is not None:
         return paging
     if seen is None and paging.is_numbered:
-        with suppress(QuestionLimitReached, Misconfigured):
+        with suppress(RequestLimitReached, Misconfigured):
             seen = count_leads(lambda index: leads.numbered(paging.options, index, paging.page_size), paging.page_size)
     return replace(paging, total=seen)
 
@@ -316,7 +312,7 @@ def _ends_there(leads: LeadList, paging: Paging, total: int) -> bool:
     index = (total - 1) // paging.page_size
     try:
         marks = leads.numbered(paging.options, index, paging.page_size)
-    except (QuestionLimitReached, Misconfigured):
+    except (RequestLimitReached, Misconfigured):
         return False
     return bool(marks) and _is_near(index * paging.page_size + len(marks), total)
 

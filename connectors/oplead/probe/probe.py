@@ -1,29 +1,26 @@
 """Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
 from typing import Any, Literal
 
-import httpx
-
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
-from connectors.oplead.client import TIMEOUT, OpleadAnswer, OpleadClient
+from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
 from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, locate, tree_of
 from connectors.oplead.fields import find
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list, with_candidates
-from connectors.oplead.options import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
+from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import (
     Asker,
     LeadList,
-    ListedPage,
     OpenClient,
-    QuestionLimit,
     access_notes,
     find_access,
 )
@@ -33,7 +30,6 @@ from connectors.oplead.probe.field_survey import (
     Readable,
     amounts_of,
     few_values_of,
-    find_id_paths,
     find_places,
     normalise_path,
     past_labels_of,
@@ -46,18 +42,16 @@ from connectors.oplead.probe.sampling import (
     FIRST_DETAIL_PAGES,
     Filtering,
     FilterSearch,
+    LeadDates,
     LeadSample,
-    SampleDates,
     take_sample,
 )
 from connectors.oplead.source import OpleadSource
-from connectors.ports import Clock
-from connectors.rate_limit import Pacer
-from connectors.records import Lead, LeadId, LeadPage, OtherLead, UnreadableLead
-from connectors.survey import Suggestion, Survey
+from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
+from connectors.survey import SUGGESTED, Suggestion, Survey
 from connectors.text import counted
 
-MOST_QUESTIONS = 100
+MAX_REQUESTS = 100
 """The request limit for finding access, pagination and filters; sampling and verification are extra."""
 _CHANGED_WITHIN = timedelta(days=4)
 """One night plus the usual overlap."""
@@ -84,30 +78,51 @@ class Notes:
 class ProbeFindings:
     """Everything found."""
 
+    options: OpleadOptions
+    """The options that gave access, with the array of leads and their fields as found."""
+    now: datetime
+    """The time by the later of the platform's clock and ours."""
     paging: Paging
     sample: LeadSample
     places: Places
     filtering: Filtering
-    dates: SampleDates
+    dates: tuple[LeadDates, ...]
+
+    @property
+    def lacks_click_ids(self) -> bool:
+        """Whether most list entries lack the object that holds click ids."""
+        lacks_click_ids = LeadParser(self.options).lacks_click_ids
+        lacking = [lacks_click_ids(item) for item in self.sample.items.values() if isinstance(item, Mapping)]
+        return sum(lacking) > len(lacking) / 2
+
+    @property
+    def fields_in_list(self) -> set[str]:
+        """The fields that list entries hold."""
+        return {match.field for match in find_places(self.sample.listed, self.options).matches if match.path}
+
+    def missing_in_list(self) -> Iterator[str]:
+        """Yield the fields, amounts and consents that only detail pages hold."""
+        in_list = self.fields_in_list
+        yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
+        listed = {path for path, node in tree_of(self.sample.listed).items() if node.filled}
+        for path, node in tree_of(list(self.sample.detail_pages.values())).items():
+            is_needed = any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
+            if node.filled and path not in listed and is_needed:
+                yield path
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class OpleadProbe:
     """Finds out how one Oplead platform responds, with GET requests to the configured host only."""
 
-    options: OpleadOptions = field(kw_only=False)
-    """The configured options; tried first."""
-    clock: Clock
-    pacer: Pacer
-    """The rate limiter, shared by everything that queries this platform."""
+    client: OpleadClient = field(kw_only=False)
+    """Has the configured options, which are tried first, and the rate limiter for every request."""
     per_minute: int
     """The allowed request rate, used to estimate how long a night takes."""
     readable: Readable
     fold: Fold
     named: frozenset[str] = frozenset()
     """Paths named in the settings, whose filled leads are counted."""
-    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
-    jitter: Callable[[], float] = random.random
     _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
     def survey(self, *, leads: int) -> Survey:
@@ -118,11 +133,10 @@ class OpleadProbe:
                 sandbox whose clock stands still.
             Transient: it kept failing after bounded retries.
         """
-        limit = QuestionLimit(MOST_QUESTIONS)
-        options, answer = find_access(self.options, self._open, limit)
-        notes = Notes(how=[*access_notes(options, self.options)])
-        with self._open(options) as client:
-            survey = self._survey(Asker(client, limit), answer, leads, notes)
+        asker, answer = find_access(self.client.options, self._open, MAX_REQUESTS)
+        notes = Notes(how=[*access_notes(asker.client.options, self.client.options)])
+        with closing(asker.client):
+            survey = self._survey(asker, answer, leads, notes)
         return replace(
             survey,
             requests=sum(client.requests for client in self._clients),
@@ -131,10 +145,14 @@ class OpleadProbe:
             undecided=tuple(notes.undecided),
         )
 
+    def _open(self, options: OpleadOptions) -> OpleadClient:
+        self._clients.append(replace(self.client, options=options))
+        return self._clients[-1]
+
     def _survey(self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes) -> Survey:
         """Survey the leads; if none is found, return only the suggestion."""
         options = asker.client.options
-        refuse_standing_clock(asker, answer, self.clock)
+        refuse_standing_clock(asker, answer)
         try:
             path, items = locate(answer.body, options.pagination.items)
         except Misconfigured as error:
@@ -147,36 +165,28 @@ class OpleadProbe:
                 "admin's may see none"
             )
             return Survey(suggestion=suggestion_of(options))
-        listed = LeadList(asker, path, find_id_paths(items, options))
-        return self._report(options, self._look(options, listed, listed.read(answer), leads), notes)
+        listed = LeadList(asker, path, find_places(items, options).fields.id)
+        return self._report(_look(options, listed, listed.read(answer), leads), notes)
 
-    def _look(self, options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int) -> ProbeFindings:
-        """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
-        search = PageSearch(listed, first)
-        paging = search.find()
-        sample = take_sample(listed, first, paging, leads)
-        places = find_places(list(sample.complete.values()), options)
-        dates = SampleDates(sample, places.fields, options.zone)
-        filtering = FilterSearch(search.trials, dates, self._now(first) + _AHEAD).find(options.since_filter)
-        return ProbeFindings(with_total(listed, paging, sample.counted), sample, places, filtering, dates)
-
-    def _report(self, options: OpleadOptions, found: ProbeFindings, notes: Notes) -> Survey:
-        places, complete = found.places, list(found.sample.complete.values())
+    def _report(self, found: ProbeFindings, notes: Notes) -> Survey:
+        places, sample = found.places, found.sample
+        complete = list(sample.complete.values())
         notes.how.extend(found.paging.how)
         notes.undecided.extend((*found.paging.undecided, *places.undecided))
         tree = tree_of(complete)
-        as_found = replace(options, fields=places.fields)
-        records = _records(as_found, complete, notes)
-        everyone = _records(as_found, list(found.sample.every.values()), Notes())
-        options, pull = settle(options, found, notes, self._open)
-        paths = with_candidates(places.fields)
-        notes.suspicions.extend(suspicions_of(records, complete, paths.click_id or ()))
+        records, reasons = _records(found.options, complete)
+        everyone, _ = _records(found.options, list(sample.every.values()))
+        if reasons:
+            is_most = len(reasons) > _MOST_UNREADABLE * len(complete)
+            (notes.undecided if is_most else notes.suspicions).append(_unreadable(reasons, complete))
+        options, pull = settle(found, notes, self._open)
+        notes.suspicions.extend(suspicions_of(records, complete, places.fields.click_id))
         if lost := lost_phones([record.contact for record in records]):
             notes.suspicions.append(f"{lost}.")
         empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
         if empty and len(complete) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
-        contact = [path for one in CONTACT for path in getattr(paths, one) or ()]
+        contact = [path for one in CONTACT for path in getattr(places.fields, one)]
         matched = [match.path for match in places.matches if match.path]
         known = frozenset(map(normalise_path, (*contact, *matched)))
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
@@ -199,25 +209,30 @@ class OpleadProbe:
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
         if found.paging.total is None:
             return None
-        now = self._now(found.sample.pages[0])
-        is_bare = options.detail == "auto" and _mostly_lack_click_ids(options, found.sample)
         return reading_minutes(
             found.paging.total,
             page_size=found.paging.page_size,
-            changed=_share_after(now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates.seen]),
-            recent=_share_after(now - _SENT_WITHIN, [one.created for one in found.dates.seen]),
-            detail_pages=is_bare or options.detail == "always",
+            changed=_share_after(found.now - _CHANGED_WITHIN, [one.updated or one.created for one in found.dates]),
+            recent=_share_after(found.now - _SENT_WITHIN, [one.created for one in found.dates]),
+            detail_pages=options.detail == "always" or (options.detail == "auto" and found.lacks_click_ids),
             pull=pull,
             per_minute=self.per_minute,
         )
 
-    def _open(self, options: OpleadOptions) -> OpleadClient:
-        client = OpleadClient(options, clock=self.clock, pacer=self.pacer, timeout=self.timeout, jitter=self.jitter)
-        self._clients.append(client)
-        return client
 
-    def _now(self, page: ListedPage) -> datetime:
-        return max(self.clock.now(), page.answer.served_at or self.clock.now())
+def _look(options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int) -> ProbeFindings:
+    """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
+    now = listed.asker.client.clock.now()
+    now = max(now, first.answer.served_at or now)
+    search = PageSearch(listed, first)
+    paging = search.find()
+    sample = take_sample(listed, first, paging, leads)
+    places = find_places(list(sample.complete.values()), options)
+    options = replace(options, fields=places.fields)
+    dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
+    filtering = FilterSearch(search.trials, dates, options, now + _AHEAD).find()
+    paging = with_total(listed, paging, sample.counted)
+    return ProbeFindings(options, now, paging, sample, places, filtering, tuple(dates.values()))
 
 
 _FAR_AWAY = timedelta(minutes=10)
@@ -227,19 +242,21 @@ _PAUSE = timedelta(seconds=2)
 _LOOKS = 2
 
 
-def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> None:
+def refuse_standing_clock(asker: Asker, answer: OpleadAnswer) -> None:
     """Check over several responses that a loopback server's clock runs, if it is far from ours.
 
     Raises:
         Misconfigured: the clock stands still.
     """
-    first = answer.served_at
+    first, clock = answer.served_at, asker.client.clock
     if first is None or not is_loopback(asker.client.host) or abs(first - clock.now()) <= _FAR_AWAY:
         return
     for _ in range(_LOOKS):
         clock.sleep_until(clock.now() + _PAUSE)
-        again = asker.list({})
-        if not isinstance(again, OpleadAnswer) or again.served_at != first:
+        try:
+            if asker.list({}).served_at != first:
+                return
+        except OpleadRefused:
             return
     raise Misconfigured(
         f"this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause would never end "
@@ -247,8 +264,8 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer, clock: Clock) -> N
     )
 
 
-def _records(options: OpleadOptions, leads: Sequence[object], notes: Notes) -> list[Lead]:
-    """Parse the leads as a night would; note how many are unreadable, with the commonest reason."""
+def _records(options: OpleadOptions, leads: Sequence[object]) -> tuple[list[Lead], list[str]]:
+    """Parse the leads as a night would; return them, and why each other one is unreadable."""
     records, reasons = [], []
     parser = LeadParser(options)
     for lead in leads:
@@ -257,13 +274,14 @@ def _records(options: OpleadOptions, leads: Sequence[object], notes: Notes) -> l
             records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
         except UnreadableLeadError as error:
             reasons.append(str(error))
-    if reasons:
-        commonest = max(sorted(set(reasons)), key=reasons.count)
-        if not any(isinstance(lead, Mapping) for lead in leads):
-            commonest += ": see oplead.pagination.items"
-        note = f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
-        (notes.undecided if len(reasons) > _MOST_UNREADABLE * len(leads) else notes.suspicions).append(note)
-    return records
+    return records, reasons
+
+
+def _unreadable(reasons: Sequence[str], leads: Sequence[object]) -> str:
+    commonest = max(sorted(set(reasons)), key=reasons.count)
+    if not any(isinstance(lead, Mapping) for lead in leads):
+        commonest += ": see oplead.pagination.items"
+    return f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
 
 
 def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
@@ -273,84 +291,55 @@ def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
 # ── what to suggest ──────────────────────────────────────────────────────────────────────────────
 
 
-def settle(
-    options: OpleadOptions, found: ProbeFindings, notes: Notes, open_client: OpenClient
-) -> tuple[OpleadOptions, Pull]:
+def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple[OpleadOptions, Pull]:
     """Return the options to suggest and how to pull; leave out and report whatever fails verification."""
-    sample = found.sample
-    options = replace(
-        options,
-        pagination=found.paging.options,
-        fields=found.places.fields,
-        since_filter=None,
-        lead_path=sample.lead_path or options.lead_path,
-    )
-    options = _with_detail(options, found, notes)
+    sample, filtering = found.sample, found.filtering
+    options = _with_detail(found, notes)
     if not found.paging.undecided and (objection := _objection_to_pages(options, sample, open_client)):
         notes.undecided.append(objection)
         options = replace(options, pagination=PaginationOptions(items=options.pagination.items))
     if options.detail != "never" and sample.detail_pages_add:
-        with OpleadSource(open_client(options)) as source:
+        with closing(OpleadSource(open_client(options))) as source:
             objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
         notes.undecided.extend([objection] if objection else [])
-    if sample.detail_pages_add and _fields_in_list(options, sample).isdisjoint({"status", "status_at", "updated_at"}):
+    if sample.detail_pages_add and found.fields_in_list.isdisjoint({"status", "status_at", "updated_at"}):
         notes.how.append(
             "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
             "leads that may still be sent."
         )
         return options, "details"
-    notes.how.extend(found.filtering.how)
-    if found.filtering.since_filter is None or found.filtering.split is None:
+    notes.how.extend(filtering.how)
+    if filtering.since_filter is None or filtering.split is None:
         return options, "list"
-    filtered = replace(options, since_filter=found.filtering.since_filter)
-    if objection := _objection_to_filter(filtered, found.filtering.split, sample.pages[0], open_client):
+    filtered = replace(options, since_filter=filtering.since_filter)
+    if objection := _objection_to_filter(filtered, filtering.split, sample.pages[0], open_client):
         notes.how.append(f"Changes: the filter did not hold when tried once more ({objection}), so it is left out.")
         return options, "list"
     return filtered, "since"
 
 
-def _with_detail(options: OpleadOptions, found: ProbeFindings, notes: Notes) -> OpleadOptions:
-    """Return the options with detail pages enabled if they hold something needed that the list lacks."""
-    sample = found.sample
-    are_lacking = _mostly_lack_click_ids(options, sample)
-    if sample.lead_path is None:
+def _with_detail(found: ProbeFindings, notes: Notes) -> OpleadOptions:
+    """Return the options without a filter, with detail pages if they hold something needed that the list lacks."""
+    path, are_lacking = found.sample.lead_path, found.lacks_click_ids
+    options = replace(found.options, pagination=found.paging.options, since_filter=None)
+    if path is None:
         if are_lacking:
             notes.undecided.append(
                 "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found"
             )
         return options
-    if not sample.detail_pages_add:
+    options = replace(options, lead_path=path)
+    if not found.sample.detail_pages_add:
         notes.how.append("Details: a lead's own page holds no more than the list, so none needs to be read.")
         return replace(options, detail="never" if are_lacking else "auto")
     if are_lacking:
         notes.how.append("Details: the list leaves out what holds click ids, so a changed lead's own page is read.")
-    elif missing := list(_missing_in_list(options, found)):
+    elif missing := list(found.missing_in_list()):
         notes.how.append(f"Details: only a lead's own page has {', '.join(missing[:6])}, so a changed one is read.")
         return replace(options, detail="always")
     else:
         notes.how.append("Details: a lead's own page holds more, but nothing that is needed.")
     return replace(options, detail="auto")
-
-
-def _mostly_lack_click_ids(options: OpleadOptions, sample: LeadSample) -> bool:
-    lacks_click_ids = LeadParser(options).lacks_click_ids
-    lacking = [lacks_click_ids(item) for item in sample.items.values() if isinstance(item, Mapping)]
-    return sum(lacking) > len(lacking) / 2
-
-
-def _missing_in_list(options: OpleadOptions, found: ProbeFindings) -> Iterator[str]:
-    """Yield the fields, amounts and consents that only detail pages hold."""
-    sample = found.sample
-    in_list = _fields_in_list(options, sample)
-    yield from (match.field for match in found.places.matches if match.path and match.field not in in_list)
-    listed = {path for path, node in tree_of(sample.listed).items() if node.filled}
-    for path, node in tree_of(list(sample.detail_pages.values())).items():
-        if node.filled and path not in listed and any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS)):
-            yield path
-
-
-def _fields_in_list(options: OpleadOptions, sample: LeadSample) -> set[str]:
-    return {match.field for match in find_places(sample.listed, options).matches if match.path}
 
 
 _MOSTLY = 0.8
@@ -363,10 +352,9 @@ def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client:
     """Return why a night would read a different list from the sample; None if the pages read again agree."""
     if sample.objection is not None:
         return sample.objection
-    try:
-        pages = _read_again(options, None, open_client)
-    except Misconfigured as error:
-        return str(error)
+    pages = _read_again(options, None, _PAGES, open_client)
+    if isinstance(pages, str):
+        return pages
     if not all(map(_are_alike, sample.pages, pages)):
         return "oplead.pagination: a second reading of the list gave other leads than the first"
     if len(pages) < min(_PAGES, len(sample.pages)):
@@ -378,19 +366,21 @@ def _objection_to_filter(
     options: OpleadOptions, since: datetime, first: ListedPage, open_client: OpenClient
 ) -> str | None:
     """Return why the filter does not work; None if it does."""
-    try:
-        pages = _read_again(options, since, open_client, 1)
-    except Misconfigured as error:
-        return str(error)
+    pages = _read_again(options, since, 1, open_client)
+    if isinstance(pages, str):
+        return pages
     return None if pages and not _are_alike(first, pages[0]) else "the filter made no difference"
 
 
 def _read_again(
-    options: OpleadOptions, since: datetime | None, open_client: OpenClient, count: int = _PAGES
-) -> list[LeadPage]:
-    with OpleadSource(open_client(options)) as source:
-        changes = source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True)
-        return list(islice(changes, count))
+    options: OpleadOptions, since: datetime | None, count: int, open_client: OpenClient
+) -> list[LeadPage] | str:
+    """Return the list's first pages as a night reads them, or why it cannot."""
+    try:
+        with closing(OpleadSource(open_client(options))) as source:
+            return list(islice(source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True), count))
+    except Misconfigured as error:
+        return str(error)
 
 
 def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
@@ -398,15 +388,10 @@ def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str 
     reason = "no lead was asked for"
     try:
         for lead_id, lead in source.fetch_each([LeadId(one) for one in ids]):
-            match lead:
-                case Lead():
-                    return None
-                case UnreadableLead():
-                    reason = lead.reason
-                case OtherLead():
-                    reason = "its own page is another lead's, see oplead.fields.id"
-                case None:
-                    reason = f"lead {lead_id} is gone"
+            if isinstance(lead, Lead):
+                return None
+            absent = "its own page is another lead's, see oplead.fields.id" if lead else f"lead {lead_id} is gone"
+            reason = lead.reason if isinstance(lead, UnreadableLead) else absent
     except Misconfigured as error:
         reason = str(error)
     return f"oplead.lead_path: leads are not read by their own pages ({reason})"
@@ -420,41 +405,31 @@ def _are_alike(expected: ListedPage, page: LeadPage) -> bool:
 
 # ── what to write ────────────────────────────────────────────────────────────────────────────────
 
-Written = str | int | bool | list[str] | Suggestion
-_PLAIN = ("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query")
-
 
 def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
     """Return the settings that differ from the defaults, without the token, the base URL and the rate."""
-    default, since = OpleadOptions(token="", zone=options.zone), options.since_filter
-    written = _different(options, default, (*_PLAIN, "auth", "pagination"))
+    since = options.since_filter
+    default = OpleadOptions(token="", zone=options.zone, since_filter=since and SinceOptions(param=""))
+    written = _different(asdict(options), asdict(default))
     if pull not in (None, "list" if since is None else "since"):
         written["pull"] = pull
-    if since is not None:
-        written["since_filter"] = {"param": since.param, **_different(since, SinceOptions(since.param))}
-    return written | _different(options, default, ("detail", "fields"))
+    return {name: written[name] for name in SUGGESTED if name in written}
 
 
-Chosen = OpleadOptions | AuthOptions | PaginationOptions | SinceOptions | FieldPaths
-
-
-def _different(chosen: Chosen, default: Chosen, names: Sequence[str] = ()) -> dict[str, Written]:
-    """Return the attributes (`names`, or all) that differ from the default, as they are written in the settings."""
-    parts = (
-        (name, getattr(chosen, name), getattr(default, name)) for name in names or [one.name for one in fields(chosen)]
-    )
-    return {name: _written(value, usual) for name, value, usual in parts if value is not None and value != usual}
-
-
-def _written(value: Any, default: Any) -> Any:
-    match value:
-        case tuple():
-            return value[0] if len(value) == 1 else list(value)
-        case Mapping():
-            return dict(value)
-        case AuthOptions() | PaginationOptions() | FieldPaths():
-            return _different(value, default)
-    return value
+def _different(chosen: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what differs from the default, as it is written in the settings."""
+    written: dict[str, Any] = {}
+    for name, value in chosen.items():
+        match value:
+            case _ if value is None or value == default.get(name):
+                continue
+            case dict():
+                written[name] = _different(value, default.get(name, {}))
+            case tuple():
+                written[name] = value[0] if len(value) == 1 else list(value)
+            case _:
+                written[name] = value
+    return written
 
 
 def reading_minutes(
@@ -465,11 +440,11 @@ def reading_minutes(
     `changed` is the share of leads that a usual night treats as changed, including the overlap; `recent` is the share
     young enough to be sent.
     """
-
-    def minutes(listed: int, details: int) -> float:
-        return round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
-
     touched = ceil(total * changed)
     details = touched if detail_pages else 0
     nightly = {"since": (touched, details), "list": (total, details), "details": (total, ceil(total * recent))}
-    return minutes(total, total if detail_pages else 0), minutes(*nightly[pull])
+    first, night = (
+        round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
+        for listed, details in ((total, total if detail_pages else 0), nightly[pull])
+    )
+    return first, night

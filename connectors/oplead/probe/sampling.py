@@ -1,28 +1,20 @@
 """Sample leads from the list and their detail pages, and find the filter that lists changed leads."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice, zip_longest
-from typing import Literal
-from zoneinfo import ZoneInfo
+from itertools import chain, islice, zip_longest
+from typing import Literal, Self
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead.client import OpleadAnswer, TokenRefused
+from connectors.oplead.client import OpleadRefused, TokenRefused
 from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, first_instant, since_query, text_of, write_moment
-from connectors.oplead.lead_parser import lead_among, objects_in, with_candidates
-from connectors.oplead.options import FieldPaths, SinceOptions
-from connectors.oplead.probe.access import (
-    Asker,
-    Effect,
-    LeadList,
-    ListedPage,
-    QuestionLimit,
-    QuestionLimitReached,
-    Trial,
-    Trials,
-)
+from connectors.oplead.lead_parser import lead_among, objects_in
+from connectors.oplead.options import OpleadOptions, SinceOptions
+from connectors.oplead.pagination import ListedPage
+from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trial, Trials
 from connectors.oplead.probe.field_survey import find_places
 from connectors.oplead.probe.pagination import Paging
 
@@ -76,8 +68,7 @@ class LeadSample:
 
 def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: int) -> LeadSample:
     """Read about `count` leads from the start of the list."""
-    enough = QuestionLimit(count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
-    asker = Asker(leads.asker.client, enough)
+    asker = Asker(leads.asker.client, count // max(1, paging.page_size) + _SPARE_PAGES + _MOST_DETAIL_PAGES)
     read: list[ListedPage] = []
     items: dict[str, object] = {}
     further = 0
@@ -97,7 +88,7 @@ def take_sample(leads: LeadList, first_page: ListedPage, paging: Paging, count: 
                 further += len(page.items)
         else:
             counted = None if paging.undecided else len(items) + further
-    except QuestionLimitReached:
+    except RequestLimitReached:
         pass
     except TokenRefused:
         raise
@@ -123,7 +114,7 @@ def _detail_pages(
         return None, {}, False
     if not any(_adds(items[mark], lead) for mark, lead in found.items()):
         return path, found, False
-    status_paths = with_candidates(find_places(list(items.values()), options).fields).status or ()
+    status_paths = find_places(list(items.values()), options).fields.status
     labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
     rest = [mark for mark in in_turn(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
     return path, {**found, **_read_detail_pages(asker, rest, id_paths, path)}, True
@@ -134,16 +125,15 @@ def _read_detail_pages(
 ) -> dict[str, Mapping[str, object]]:
     """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
     found: dict[str, Mapping[str, object]] = {}
-    missed = 0
     try:
-        for lead_id in ids:
-            answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
-            objects = objects_in(answer.body) if isinstance(answer, OpleadAnswer) else []
-            if (lead := lead_among(objects, lead_id, id_paths)) is not None:
-                found[lead_id] = lead
-            elif (missed := missed + 1) > 1 and not found:
+        for tried, lead_id in enumerate(ids, 1):
+            with suppress(OpleadRefused):
+                answer = asker.ask(asker.client.lead_path(lead_id, lead_path))
+                if (lead := lead_among(objects_in(answer.body), lead_id, id_paths)) is not None:
+                    found[lead_id] = lead
+            if tried > 1 and not found:
                 break
-    except (QuestionLimitReached, Transient):
+    except (RequestLimitReached, Transient):
         pass
     return found
 
@@ -205,31 +195,16 @@ class LeadDates:
     created: datetime | None
     updated: datetime | None
 
+    @classmethod
+    def of(cls, lead: object, options: OpleadOptions) -> Self:
+        """Read the dates in a lead's JSON."""
+        paths = (options.fields.created_at, options.fields.updated_at)
+        return cls(*(first_instant(lead, one, options.zone) for one in paths))
+
     def is_old_but_changed_after(self, moment: datetime) -> bool:
         """Whether the lead was created more than a day before `moment` and changed after it."""
         created, updated = self.created, self.updated
         return created is not None and created < moment - _DAY and updated is not None and updated > moment
-
-
-class SampleDates:
-    """The dates of the sampled leads and of those on other pages."""
-
-    def __init__(self, sample: LeadSample, places: FieldPaths, zone: ZoneInfo) -> None:
-        paths = with_candidates(places)
-        self._paths = (paths.created_at or (), paths.updated_at or ())
-        self.zone = zone
-        self._known = {mark: self._dates(lead) for mark, lead in sample.every.items()}
-        self.seen = tuple(self._known.values())
-        """The dates of the sampled leads."""
-
-    def of_page(self, page: ListedPage) -> Sequence[LeadDates]:
-        """Return the dates of a page's leads, from the sample if they are in it, else from the entries."""
-        entries = zip(page.marks, page.items, strict=True)
-        return tuple(self._known.get(mark) or self._dates(item) for mark, item in entries)
-
-    def _dates(self, lead: object) -> LeadDates:
-        created, updated = (first_instant(lead, paths, self.zone) for paths in self._paths)
-        return LeadDates(created, updated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,42 +212,42 @@ class Filtering:
     """The filter found, if any, with notes for the report."""
 
     since_filter: SinceOptions | None
-    split: datetime | None = None
+    split: datetime | None
     """The moment used to verify the filter."""
-    how: tuple[str, ...] = ()
+    how: tuple[str, ...]
 
 
 class FilterSearch:
     """Tries the usual names and formats, first with a future moment, then with one that splits the sampled leads."""
 
-    def __init__(self, trials: Trials, dates: SampleDates, ahead: datetime) -> None:
-        """Send nothing yet; `ahead` is a future moment by the platform's clock."""
+    def __init__(self, trials: Trials, dates: Mapping[str, LeadDates], options: OpleadOptions, ahead: datetime) -> None:
+        """Send nothing yet; `dates` has the sampled leads' by mark, `ahead` is a future moment by the platform's clock.
+
+        `options` say where dates are in a lead, and may name a filter.
+        """
         self._trials = trials
         self._dates = dates
+        self._options = options
         self._ahead = ahead
-        self._split = _split(dates.seen, len(trials.first.items))
+        self._split = _split([*dates.values()], len(trials.first.items))
         self._always_wrong: list[str] = []
         """The names that are known but refused in every format."""
 
-    def find(self, configured: SinceOptions | None) -> Filtering:
+    def find(self) -> Filtering:
         """Return the filter by change; never suggest one that may filter by creation."""
-        if configured is not None:
+        if (configured := self._options.since_filter) is not None:
             note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
             return Filtering(configured, self._ahead, (note,))
         notes: list[str] = []
         try:
-            for found in self._filters():
+            for found in chain(self._filters(), self._filters_with_both_ends()):
                 meaning = self._meaning(found)
                 if meaning == "changes":
-                    note = f"Changes: `{found.param}` lists only what changed since a time ({_FORMATS[found.format]})."
-                    return Filtering(found, self._split, (*notes, note))
-                notes.append(_ignored(found.param, meaning))
-            if (both := self._with_both_ends()) is not None:
-                names = f"`{both.param}` and `{both.until_param}`"
-                note = f"Changes: {names} list only what changed between two times ({_FORMATS[both.format]})."
-                return Filtering(both, self._split, (*notes, note))
-        except QuestionLimitReached:
-            notes.append("Changes: not every usual filter could be tried within the bound on questions.")
+                    return Filtering(found, self._split, (*notes, _found(found)))
+                if found.until_param is None:
+                    notes.append(_ignored(found.param, meaning))
+        except RequestLimitReached:
+            notes.append("Changes: not every usual filter could be tried within the request limit.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
         return Filtering(None, None, tuple(notes or [none]))
 
@@ -281,7 +256,7 @@ class FilterSearch:
         left = list(_NAMES)
         for form in _FORMATS:
             wrong: list[str] = []
-            for trial in self._trials.each(tuple(left), write_moment(self._ahead, form, self._dates.zone)):
+            for trial in self._trials.each(tuple(left), write_moment(self._ahead, form, self._options.zone)):
                 if self._leaves_out(trial):
                     left.remove(trial.name)
                     yield SinceOptions(trial.name, form)
@@ -291,17 +266,11 @@ class FilterSearch:
             if self._trials.refusal is not None:  # unknown names were refused as such: retry only those whose value was
                 left = wrong
 
-    def _with_both_ends(self) -> SinceOptions | None:
-        """Return a filter by change that needs both ends of the period: its start alone is refused or ignored."""
-        refused = [name for name in self._always_wrong if name in _ENDS]
-        for name in refused or self._read_in_pairs():
-            for form in _FORMATS:
-                found = SinceOptions(name, form, _ENDS[name])
-                if self._leaves_out(self._ask(found, self._ahead)):
-                    if self._meaning(found) == "changes":
-                        return found
-                    break
-        return None
+    def _filters_with_both_ends(self) -> Iterator[SinceOptions]:
+        """Yield the filters that need both ends of the period: their start alone is refused or ignored."""
+        for name in [name for name in self._always_wrong if name in _ENDS] or self._read_in_pairs():
+            found = (SinceOptions(name, form, _ENDS[name]) for form in _FORMATS)
+            yield from islice((one for one in found if self._leaves_out(self._ask(one, self._ahead))), 1)
 
     def _read_in_pairs(self) -> list[str]:
         """Return the names that have an effect in some format when sent with their end; usually none."""
@@ -323,7 +292,7 @@ class FilterSearch:
 
     def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
         """Return the query for everything since a moment; an end, if required, lies a day beyond `ahead`."""
-        return since_query(found, since, self._ahead + _DAY, self._dates.zone)
+        return since_query(found, since, self._ahead + _DAY, self._options.zone)
 
     def _leaves_out(self, trial: Trial) -> bool:
         """Whether almost nothing is left; a platform may still list leads without a readable date."""
@@ -335,13 +304,14 @@ class FilterSearch:
         page = None if split is None else self._ask(found, split).page
         if split is None or page is None:
             return "unclear"
-        dates = self._dates.of_page(page)
+        entries = zip(page.marks, page.items, strict=True)
+        dates = [self._dates.get(mark) or LeadDates.of(item, self._options) for mark, item in entries]
         # Day precision, or a time read in another zone, may let in a few older leads.
         if any(one.updated is not None and one.updated < split - _DAY for one in dates):
             return "unclear"
         if any(one.is_old_but_changed_after(split) for one in dates):
             return "changes"
-        return "creation" if any(one.is_old_but_changed_after(split) for one in self._dates.seen) else "unclear"
+        return "creation" if any(one.is_old_but_changed_after(split) for one in self._dates.values()) else "unclear"
 
 
 def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
@@ -357,6 +327,13 @@ def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
         if updates[-1] < split - _DAY and any(one.is_old_but_changed_after(split) for one in seen):
             return split
     return None
+
+
+def _found(one: SinceOptions) -> str:
+    form = _FORMATS[one.format]
+    if one.until_param is None:
+        return f"Changes: `{one.param}` lists only what changed since a time ({form})."
+    return f"Changes: `{one.param}` and `{one.until_param}` list only what changed between two times ({form})."
 
 
 def _ignored(name: str, meaning: str) -> str:

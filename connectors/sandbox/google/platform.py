@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.faults import STRICT, dumped, parsed
-from connectors.sandbox.platform import Platform, Positions
+from connectors.sandbox.platform import STRICT, Platform, Positions, dumped, parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,25 @@ DEFAULT_ACCOUNTS: Mapping[str, GoogleAccount] = {
 }
 """One customer with its appointment, sale and quote actions, and one action of the wrong type (`WEBPAGE`)."""
 
+STATUS_CODES: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""The canonical code of each HTTP status; Bad Gateway is mapped by gRPC, the others by google.rpc.
+
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+"""
 CLICK_ID_KINDS = ("gclid", "gbraid", "wbraid")
 MAX_ROWS = 2_000
 """The most conversions in one request."""
@@ -74,19 +92,13 @@ CONTACT_LIFE = timedelta(days=63)
 """How long hashed contact data matches; a click id matches for `CLICK_LIFE_DAYS`."""
 
 
+CURRENCY_CODE = re.compile("[A-Z]{3}")
+CLICK_ID = re.compile("[A-Za-z0-9_-]+")
+
+
 def is_amount(value: float) -> bool:
     """Return whether a number can be a conversion's value: finite and not negative."""
     return math.isfinite(value) and value >= 0
-
-
-def is_currency(text: str) -> bool:
-    """Return whether the text has the form of a currency code."""
-    return re.fullmatch("[A-Z]{3}", text) is not None
-
-
-def is_click_id(text: str) -> bool:
-    """Return whether the text has the form of a click id."""
-    return re.fullmatch("[A-Za-z0-9_-]+", text) is not None
 
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
@@ -160,35 +172,36 @@ class GoogleBookLine:
     ignored: int = 0
     """How many corrections were ignored because the conversion is final."""
 
-    def is_final(self, *, at_zero: bool) -> bool:
-        """Return whether it can no longer change: it is retracted or, if `at_zero`, was restated to 0."""
-        return self.retracted or (at_zero and self.restatements > 0 and self.value == 0)
-
 
 class GoogleBook:
-    """Every conversion once, by customer, action, key and the API that accepted it."""
+    """Every conversion once, by customer, action, key and the API that accepted it.
 
-    def __init__(self, lines: Iterable[GoogleBookLine] = ()) -> None:
-        self._lines = {_identity(line.first): line for line in lines}
-        self._moments = {_moment(line.first) for line in self._lines.values()}
+    Attributes:
+        across_apis: whether each API deduplicates against the other's conversions; undocumented.
+        zero_is_final: whether a conversion restated to 0 can no longer be corrected.
+    """
 
-    def accept(self, event: GoogleAcceptance, *, across: bool = False, zero_is_final: bool = False) -> None:
+    def __init__(self) -> None:
+        self.across_apis = False
+        self.zero_is_final = True
+        self._lines: dict[tuple[str, ...], GoogleBookLine] = {}
+        self._moments: set[tuple[str, ...]] = set()
+
+    def accept(self, event: GoogleAcceptance) -> None:
         """Count the event, or adjust the conversion it repeats.
 
         The same transaction id on the same action is an adjustment: it replaces the value and currency, keeps
-        everything else and never counts twice. With `across`, it also repeats a conversion that the other API accepted.
+        everything else and never counts twice. If `across_apis`, it also repeats one that the other API accepted.
         https://developers.google.com/data-manager/api/devguides/events/google-ads/offline/upgrade
         """
-        line = self.find(event, across=across)
-        if line is None:
-            self.put(GoogleBookLine(event, event.value, event.currency, event.digest))
-            self._moments.add(_moment(event))
-        else:
-            self.put(_adjusted(line, event, zero_is_final=zero_is_final))
+        line = self.find(event)
+        self.put(
+            self._adjusted(line, event) if line else GoogleBookLine(event, event.value, event.currency, event.digest)
+        )
 
-    def find(self, event: GoogleAcceptance, *, across: bool) -> GoogleBookLine | None:
+    def find(self, event: GoogleAcceptance) -> GoogleBookLine | None:
         """Return the conversion that this event repeats; None if it is new."""
-        apis = (event.api, *_APIS) if across else (event.api,)
+        apis = (event.api, *_APIS) if self.across_apis else (event.api,)
         return self.corrected(event.customer, event.action, event.key or event.transaction_id, apis)
 
     def corrected(self, customer: str, action: str, key: str, apis: Iterable[str]) -> GoogleBookLine | None:
@@ -198,7 +211,13 @@ class GoogleBook:
 
     def put(self, line: GoogleBookLine) -> None:
         """Add or replace a conversion."""
-        self._lines[_identity(line.first)] = line
+        first = line.first
+        self._lines[first.customer, first.action, first.key or first.transaction_id, first.api] = line
+        self._moments.add(_moment(first))
+
+    def is_final(self, line: GoogleBookLine) -> bool:
+        """Return whether a conversion can no longer change."""
+        return line.retracted or (self.zero_is_final and line.restatements > 0 and line.value == 0)
 
     def holds_moment(self, event: GoogleAcceptance) -> bool:
         """Return whether the same API already counted this click for this action at this event time."""
@@ -213,31 +232,27 @@ class GoogleBook:
         return {line.first.transaction_id: tuple(line.first.known_by) for line in self._lines.values()}
 
     def dump(self) -> list[dict[str, Any]]:
-        """Return the book in the form that `load` reads."""
+        """Return the conversions in the form that `load` reads."""
         return list(dumped(list(self._lines.values())))
 
-    @classmethod
-    def load(cls, saved: list[dict[str, Any]]) -> "GoogleBook":
-        """Return the book that `dump` saved."""
-        return cls(parsed(list[GoogleBookLine], saved))
+    def load(self, saved: list[dict[str, Any]]) -> None:
+        """Restore the conversions that `dump` returned."""
+        self._lines.clear()
+        for line in parsed(list[GoogleBookLine], saved):
+            self.put(line)
+
+    def _adjusted(self, line: GoogleBookLine, event: GoogleAcceptance) -> GoogleBookLine:
+        if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
+            if self.is_final(line):
+                return replace(line, ignored=line.ignored + 1)
+            times = line.restatements + 1
+            return replace(line, value=event.value, currency=event.currency, digest=event.digest, restatements=times)
+        changed = line.changed_replays + (event.digest != line.digest)
+        return replace(line, replays=line.replays + 1, changed_replays=changed)
 
 
-def _identity(event: GoogleAcceptance) -> tuple[str, str, str, str]:
-    return event.customer, event.action, event.key or event.transaction_id, event.api
-
-
-def _moment(event: GoogleAcceptance) -> tuple[str, str, str, str, str]:
+def _moment(event: GoogleAcceptance) -> tuple[str, ...]:
     return event.customer, event.action, event.click, event.event_time, event.api
-
-
-def _adjusted(line: GoogleBookLine, event: GoogleAcceptance, *, zero_is_final: bool) -> GoogleBookLine:
-    if event.value is not None and (event.value, event.currency) != (line.value, line.currency):
-        if line.is_final(at_zero=zero_is_final):
-            return replace(line, ignored=line.ignored + 1)
-        times = line.restatements + 1
-        return replace(line, value=event.value, currency=event.currency, digest=event.digest, restatements=times)
-    changed = line.changed_replays + (event.digest != line.digest)
-    return replace(line, replays=line.replays + 1, changed_replays=changed)
 
 
 _SHOWN = ("api", "customer", "action", "transaction_id", "event_time", "click_kind", "matched")
@@ -268,8 +283,6 @@ class GooglePlatform:
         accounts: the customers, by id.
         clicks: by click id, and by the hash of contact data.
         book: every conversion that either API counted.
-        across_apis: whether each API deduplicates against the other's conversions; undocumented.
-        zero_is_final: whether a conversion restated to 0 can no longer be corrected.
         settle: processes everything due by a time; called before anything changes.
     """
 
@@ -278,8 +291,6 @@ class GooglePlatform:
         self.accounts = accounts
         self.clicks: dict[str, GoogleClick] = {}
         self.book = GoogleBook()
-        self.across_apis = False
-        self.zero_is_final = True
         self.settle: Callable[[datetime], None] = lambda _: None
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.sandbox.faults import dumped, parsed
 from connectors.sandbox.meta.events import STORE
 from connectors.sandbox.meta.wire import MetaEvent
+from connectors.sandbox.platform import dumped, parsed
 
 WINDOW = timedelta(hours=48)
 STORE_WINDOW = timedelta(days=7)

@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.faults import STRICT, dumped, parsed
 from connectors.sandbox.meta.book import MetaAcceptance, MetaBook, MetaBookLine, acceptance
 from connectors.sandbox.meta.events import MAX_EVENTS, MetaEventContext, click_names, violations
 from connectors.sandbox.meta.wire import (
@@ -30,7 +29,7 @@ from connectors.sandbox.meta.wire import (
     throttled_response,
     warned,
 )
-from connectors.sandbox.platform import Platform, Positions
+from connectors.sandbox.platform import STRICT, Platform, Positions
 from connectors.sandbox.rules import meta_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -62,7 +61,7 @@ _Answer = Callable[[GraphCall, list[MetaBookLine]], dict[str, object]]
 
 @pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class MetaRuling:
-    """An error planted on an event."""
+    """An error planted on an event by its id, fbc, the click id in it, or lead id; it refuses the whole request."""
 
     subcode: int = Field(ge=0)
     code: int = Field(default=100, gt=0)
@@ -71,10 +70,11 @@ class MetaRuling:
 class MetaPlatform(Platform):
     """The platform behind one address."""
 
+    ruling_type = MetaRuling
+
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now, SWITCHES, RLock())
         self._book = MetaBook()
-        self._rulings: dict[str, MetaRuling] = {}
         self._throttled = 0
 
     def handle(self, request: WireRequest) -> WireResponse:
@@ -99,15 +99,6 @@ class MetaPlatform(Platform):
             self.switches["meta_throttle_minutes"] = minutes
             self._throttled = count
 
-    def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Plant errors on events, by event id, fbc, the click id in it, or lead id; each refuses its whole request.
-
-        Raise ValueError, and plant none, if one isn't a `MetaRuling`.
-        """
-        planted = parsed(dict[str, MetaRuling], rulings)
-        with self.lock:
-            self._rulings.update(planted)
-
     def book(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
         with self.lock:
@@ -121,19 +112,13 @@ class MetaPlatform(Platform):
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON."""
         with self.lock:
-            return {
-                **super().dump(),
-                "book": self._book.dump(),
-                "rulings": dumped(self._rulings),
-                "throttled": self._throttled,
-            }
+            return {**super().dump(), "book": self._book.dump(), "throttled": self._throttled}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
             self._book = MetaBook.load(saved["book"])
-            self._rulings = parsed(dict[str, MetaRuling], saved["rulings"])
             self._throttled = saved["throttled"]
 
     def _answer(self, call: GraphCall) -> WireResponse:
@@ -189,8 +174,8 @@ class MetaPlatform(Platform):
     def _planted(self, event: MetaEvent, row: int) -> MetaRefusal | None:
         """Return the refusal planted on this event, if any."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
-            if name in self._rulings:
-                return MetaRefusal(replace(rules.PLANTED, **asdict(self._rulings[name])), row)
+            if name in self.rulings:
+                return MetaRefusal(replace(rules.PLANTED, **asdict(self.rulings[name])), row)
         return None
 
     def _accept(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:

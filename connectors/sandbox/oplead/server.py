@@ -9,12 +9,10 @@ from threading import Lock
 from typing import Any, assert_never
 from urllib.parse import unquote
 
-from connectors.sandbox.faults import parsed
-from connectors.sandbox.oplead.accidents import Accident, applied, as_document
-from connectors.sandbox.oplead.leads import in_list, on_wire, wire_id
+from connectors.sandbox.oplead.leads import Accident, applied, as_document, in_list, on_wire, wire_id
 from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, positions_of, shape_of
-from connectors.sandbox.platform import require_position
+from connectors.sandbox.platform import parsed, require_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]

@@ -1,8 +1,8 @@
 """A company's leads and their histories, generated from a seed."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Self
@@ -25,7 +25,6 @@ from connectors.sandbox.population.visitors import (
     META_KINDS,
     ClickTrace,
     Person,
-    PlatformClick,
     invent,
     leave_trace,
 )
@@ -41,42 +40,31 @@ _NOTICE: Final = 2 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """The ground truth about one lead, whatever its JSON shows."""
-
-    kinds: Mapping[str, str]
-    """Its kind for each property in `SHARES`."""
-    created: datetime
-    changes: tuple[LeadChange, ...]
-    """Every change, including future ones, oldest first; none after its deletion."""
-    click: PlatformClick | None
-    """The click that brought the visitor."""
-    readable: tuple[tuple[str, str], ...]
-    """The (kind, id) pairs that a correct parser finds in `externalID`."""
-    knows_google_click: bool
-    """Whether one of those ids is known to Google."""
-    amount: Decimal | None
-    """The sale's amount in euros, if the CRM ever shows it readably."""
-    email: str | None = field(repr=False)
-    """The intended address, in lower case."""
-    phones: tuple[str, ...] = field(repr=False)
-    """The intended valid numbers, as E.164."""
-    repeats: str | None = None
-    """The id of the same person's earlier lead, from the same click: both are one sale."""
-    deleted: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Life:
-    """One lead over its whole life."""
+    """One lead over its whole life: what the CRM shows, and the ground truth whatever it shows."""
 
     id: str
     channel: str
     agency: str
     """The first agency it is assigned to."""
     person: Person
+    trace: ClickTrace
     lead_data: Mapping[str, str | None]
-    truth: Truth
+    kinds: Mapping[str, str]
+    """Its kind for each property in `SHARES`."""
+    created: datetime
+    changes: tuple[LeadChange, ...]
+    """Every change, including future ones, oldest first; none after its deletion."""
+    amount: Decimal | None
+    """The sale's amount in euros, if the CRM ever shows it readably."""
+    repeats: str | None = None
+    """The id of the same person's earlier lead, from the same click: both are one sale."""
+    deleted: datetime | None = None
+
+    @property
+    def knows_google_click(self) -> bool:
+        """Whether a correct parser finds an id that is known to Google."""
+        return self.kinds["click"] in GOOGLE_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,35 +145,35 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
         deleted = office_time(dice, created, dice.between(3, 20))
         changes = [changes[0], *(change for change in changes[1:] if change.at + _NOTICE < deleted)]
         amount = amount if any(change.amount is not None for change in changes) else None
-    truth = Truth(
-        kinds=kinds,
-        created=created,
-        changes=tuple(sorted(changes, key=lambda change: change.at)),
-        click=trace.click,
-        readable=trace.readable,
-        knows_google_click=kinds["click"] in GOOGLE_KINDS,
+    return Life(
+        f"L-{10_000 + number}",
+        arrival.channel,
+        agency,
+        person,
+        trace,
+        lead_data,
+        kinds,
+        created,
+        changes=_in_order(changes),
         amount=amount,
-        email=person.email,
-        phones=person.phones,
         deleted=deleted,
     )
-    return Life(f"L-{10_000 + number}", arrival.channel, agency, person, lead_data, truth)
 
 
 def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life:
     """Create the same person's second lead: its own way through the funnel, but the same sale at the end."""
     changes = walk(dice, arrival.created, arrival.kinds["journey"])
-    won, typed = _won(changes), [change.amount for change in first.truth.changes if change.amount is not None]
+    won, typed = _won(changes), [change.amount for change in first.changes if change.amount is not None]
     if won and typed:
         changes.append(LeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
     changes += _withdraw(dice, arrival)
-    truth = replace(
-        first.truth,
-        created=arrival.created,
-        changes=tuple(sorted(changes, key=lambda change: change.at)),
-        repeats=first.id,
+    return replace(
+        first, id=f"L-{10_000 + number}", created=arrival.created, changes=_in_order(changes), repeats=first.id
     )
-    return replace(first, id=f"L-{10_000 + number}", truth=truth)
+
+
+def _in_order(changes: Iterable[LeadChange]) -> tuple[LeadChange, ...]:
+    return tuple(sorted(changes, key=lambda change: change.at))
 
 
 def _won(changes: Sequence[LeadChange]) -> datetime | None:
@@ -219,7 +207,7 @@ class Population:
 
     def __init__(self, lives: Sequence[Life]) -> None:
         self._lives = lives
-        self._moments = {life.id: [change.at for change in life.truth.changes] for life in lives}
+        self._moments = {life.id: [change.at for change in life.changes] for life in lives}
         self._served: dict[str, tuple[int, object]] = {}
 
     @classmethod
@@ -253,28 +241,28 @@ class Population:
         """Return the same as `leads_at`, with None for every deleted lead."""
         reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
         return {
-            life.id: None if life.truth.deleted and life.truth.deleted <= now else self._serve(life, changes)
+            life.id: None if life.deleted and life.deleted <= now else self._serve(life, changes)
             for life, changes in reached
             if changes
         }
 
     def clicks(self) -> dict[str, dict[str, str]]:
         """Return every Google ad click, past and future: click id → `clicked_at` (ISO 8601, UTC) and `customer`."""
-        clicks = (life.truth.click for life in self._lives)
+        clicks = (life.trace.click for life in self._lives)
         return {
             click.value: {"clicked_at": click.at.isoformat(), "customer": CUSTOMER}
             for click in clicks
             if click and click.kind in ("gclid", "gbraid", "wbraid")
         }
 
-    def truth(self) -> Mapping[str, Truth]:
+    def truth(self) -> Mapping[str, Life]:
         """Return the ground truth about each lead, by id."""
-        return {life.id: life.truth for life in self._lives}
+        return {life.id: life for life in self._lives}
 
     def _serve(self, life: Life, changes: int) -> object:
         known = self._served.get(life.id)
         if known is None or known[0] != changes:
-            known = (changes, _broken(life.truth.kinds["shape"], _wire(life, life.truth.changes[:changes])))
+            known = (changes, _broken(life.kinds["shape"], _wire(life, life.changes[:changes])))
             self._served[life.id] = known
         return known[1]
 
@@ -288,7 +276,7 @@ def _wire(life: Life, changes: Sequence[LeadChange]) -> dict[str, object]:
     lead_data = {**life.lead_data, "consent": consents[-1]} if consents else life.lead_data
     return {
         "id": life.id,
-        "createdAt": wall_clock(life.truth.created),
+        "createdAt": wall_clock(life.created),
         "updatedAt": wall_clock(changes[-1].at),
         "status": history[-1]["status"],
         "statusDate": history[-1]["date"],

@@ -242,4 +242,4 @@ def _interesting(look: StateView, settings: Settings, sent: Iterable[Delivery]) 
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: lengths[lead], default=None)
-    return None if longest is None else queries.lead(look.session, settings.account, longest)
+    return None if longest is None else look.session.get(LeadRow, (settings.account, longest))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from connectors.records import DestinationId, LeadId
-from connectors.sandbox.faults import FaultKind, PlannedFault
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
 from connectors.text import counted, number
 from jobs.cli.accounts import load_account

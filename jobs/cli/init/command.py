@@ -17,7 +17,7 @@ from jobs.cli.output import open_visible_clock, say
 from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
 from jobs.settings.load import OpleadSection, partial_settings
-from jobs.wiring import survey_of
+from jobs.wiring import survey_oplead
 
 _SAMPLE = 300
 _SCHEMA = "pipeline.schema.json"
@@ -69,11 +69,8 @@ def _survey(look: OpleadSection) -> Survey | None:
         )
         return None
     try:
-        with (
-            open_visible_clock(look.clock, look.oplead.rate) as clock,
-            survey_of(look.oplead, look.zone, look.click_ids, clock) as source,
-        ):
-            survey = source.survey(leads=_SAMPLE)
+        with open_visible_clock(look.clock, look.oplead.rate) as clock:
+            survey = survey_oplead(look, clock, leads=_SAMPLE)
     except KeyRefused:
         raise UsageError(
             "Oplead refuses the key in OPLEAD_TOKEN: set it to the client admin's API key (gear, API, tab API Oplead), "

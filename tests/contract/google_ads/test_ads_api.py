@@ -12,7 +12,7 @@ from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
 from connectors.errors import Misconfigured
-from connectors.google_ads.limits import DONE, VALIDATED
+from connectors.google_ads.platform import DONE, VALIDATED
 from connectors.ports import ConversionSink
 from connectors.records import Answered, ClickIdKind, EncodedEvent, Lost, NotSent, Outcome, OutcomeClass, Refused
 from tests.contract.google_ads.ads_api_server import FAILURE_KEY, error, upload_error

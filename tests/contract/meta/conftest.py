@@ -11,9 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from connectors.meta.graph import MetaOptions
 from connectors.meta.preflight import MetaInspector
-from connectors.meta.sink import MetaSink
+from connectors.meta.sink import MetaOptions, MetaSink
 from connectors.records import (
     ClickId,
     ClickIdKind,

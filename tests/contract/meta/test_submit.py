@@ -355,7 +355,7 @@ def test_no_connection_says_only_its_kind(meta):
     """The exception itself carries the address and the events."""
     meta.use(graph_url="http://127.0.0.1:9")
 
-    assert NotSent("no connection: ConnectionError") == meta.submit()
+    assert NotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
 
 
 def _fields() -> dict[str, object]:

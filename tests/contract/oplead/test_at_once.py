@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, Paginat
 from connectors.rate_limit import Pacer, SharedPace
 from connectors.records import LeadId, UnreadableLead
 from connectors.sandbox.clock import VirtualClock
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server, json_response
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
@@ -284,7 +285,7 @@ class Played:
             options = OpleadOptions(token="tok", zone=ZoneInfo("Europe/Paris"), base_url=self.oplead.url)
             pacer = Pacer(clock, per_minute, shared=pace)
             client = OpleadClient(options, clock=clock, pacer=pacer, timeout=httpx.Timeout(5))
-            with OpleadSource(client) as source:
+            with closing(OpleadSource(client)) as source:
                 return [lead_id for lead_id, _ in source.fetch_each(names(count))]
 
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead import AuthOptions, FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead import AuthOptions, FieldPaths, OpleadClient, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe import OpleadProbe
-from connectors.oplead.probe.probe import MOST_QUESTIONS
+from connectors.oplead.probe.probe import MAX_REQUESTS
 from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"
@@ -153,14 +153,16 @@ def probe(platform, clock, reply):
         platform.reply = lambda target: listed.reply(platform, reply, target)
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": platform.url, **options}
         return OpleadProbe(
-            OpleadOptions(**given),
-            clock=clock,
-            pacer=Pacer(clock, rate),
+            OpleadClient(
+                OpleadOptions(**given),
+                clock=clock,
+                pacer=Pacer(clock, rate),
+                timeout=httpx.Timeout(5.0),
+                jitter=lambda: 1.0,
+            ),
             per_minute=rate,
             readable=lambda written: str(written) != "sur devis",
             fold=str.casefold,
-            timeout=httpx.Timeout(5.0),
-            jitter=lambda: 1.0,
         ).survey(leads=count)
 
     return look
@@ -500,7 +502,7 @@ def test_a_platform_that_breaks_on_unknown_parameters_is_told_all_the_same(probe
     survey = probe(List(leads(130), param="p", strict=True, unknown=500))
 
     assert {"style": "page", "page_param": "p"} == survey.suggestion["pagination"]
-    assert len(platform.asked) <= MOST_QUESTIONS + 60
+    assert len(platform.asked) <= MAX_REQUESTS + 60
 
 
 def test_own_pages_that_fail_do_not_end_the_look(probe, reply):
@@ -542,7 +544,7 @@ def test_requests_are_bounded_and_paced(probe, platform, clock):
     """However little a platform tells, and never faster than allowed."""
     survey = probe(List(leads(100), style="none", strict=True, auth=("access_token", TOKEN), prefix="/api/v1"), rate=30)
 
-    assert len(platform.asked) == survey.requests <= MOST_QUESTIONS + 40
+    assert len(platform.asked) == survey.requests <= MAX_REQUESTS + 40
     assert sum(clock.slept) >= 60 * (survey.requests // 30 - 1)
 
 

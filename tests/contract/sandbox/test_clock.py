@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox.clock import VirtualClock
-from connectors.sandbox.faults import Faults
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server
 
 START = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)

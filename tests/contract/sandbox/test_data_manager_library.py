@@ -13,8 +13,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.protobuf.json_format import MessageToDict
 
-from connectors.sandbox.faults import Faults
 from connectors.sandbox.google.data_manager.server import DataManager
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)

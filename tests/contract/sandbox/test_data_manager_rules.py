@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.data_manager import wire as data_manager_wire
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.google.platform import GoogleAccount, GoogleConversionAction, GooglePlatform
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import Server, WireResponse

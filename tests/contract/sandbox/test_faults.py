@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox import server as http_server
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault, parsed
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, parsed
 from connectors.sandbox.server import Server, json_response
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)

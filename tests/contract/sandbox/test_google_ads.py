@@ -11,8 +11,8 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 
@@ -229,7 +229,7 @@ def test_calls_are_logged_by_status(sandbox, upload):
         sandbox.faults.plant(PlannedFault("google_ads", kind))
         upload(row(0))
     upload()
-    log = sandbox.control.servers["google_ads"].log.dump()
+    log = sandbox.servers["google_ads"].log.dump()
 
     assert 3 == log["count"]
     assert [(PATH, None, "cut_before"), (PATH, 200, "cut_after"), (PATH, 200, None)] == [

@@ -9,15 +9,14 @@ import pytest
 from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
 from connectors.sandbox.google.platform import (
     GoogleAcceptance,
     GoogleAccount,
-    GoogleBook,
     GoogleConversionAction,
     GooglePlatform,
 )
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import adjustment_rules, ads_api_rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -502,7 +501,7 @@ def at_zero(wire):
     later = {"order_id": "sale-1", "adjustment_date_time": "2026-07-16 10:00:00+02:00"}
     first = [wire.only(restate(900, **later)), wire.only(retract(**later)), wire.book()["sale-1"]]
     ignored = next(line["ignored"] for line in wire.platform.book() if line["transaction_id"] == "sale-1")
-    wire.google.zero_is_final = False
+    wire.google.book.zero_is_final = False
 
     assert [[], [], (1, 0.0, "EUR", 1)] == first
     assert 2 == ignored
@@ -637,7 +636,7 @@ def test_conversions_survive_a_restart_and_can_be_adjusted_after_it(wire):
     """The state file keeps the book as JSON, with what was adjusted."""
     wire.adjust(GOOD)
     before = wire.platform.book()
-    wire.google.book = GoogleBook.load(json.loads(json.dumps(wire.google.book.dump())))
+    wire.google.book.load(json.loads(json.dumps(wire.google.book.dump())))
 
     assert before == wire.platform.book()
     assert [] == wire.only(retract(order_id="by-gbraid"))

@@ -10,9 +10,9 @@ from google.ads.googleads.v26.errors.types import errors
 from google.ads.googleads.v26.services.types import conversion_upload_service as uploads
 from google.ads.googleads.v26.services.types import google_ads_service as questions
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault, parsed
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
 from connectors.sandbox.google.platform import GoogleAccount, GoogleClick, GoogleConversionAction, GooglePlatform
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, parsed
 from connectors.sandbox.rules import ads_api_rules as rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)

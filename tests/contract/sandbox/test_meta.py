@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.meta.server import SWITCHES, MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.server import Server, WireRequest, WireResponse
 
 NOON = datetime(2026, 9, 15, 12, tzinfo=UTC)

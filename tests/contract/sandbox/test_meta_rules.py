@@ -11,10 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
 from connectors.sandbox.meta import wire as meta_wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import MetaRule
 from connectors.sandbox.rules import meta_rules as rules
 from connectors.sandbox.server import Server, WireResponse

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
-from connectors.sandbox.faults import Faults
 from connectors.sandbox.google.oauth import ADWORDS, CLIENT_EMAIL, OAuth, new_key, read_key
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.rules import oauth_rules
 from connectors.sandbox.server import Server, WireRequest
 

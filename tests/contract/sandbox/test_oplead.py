@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connectors.sandbox.faults import Faults
 from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, SWITCHES, OpleadPlatform
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.rules import oplead_rules
 from connectors.sandbox.server import Server
 

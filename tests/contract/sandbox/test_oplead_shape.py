@@ -2,9 +2,9 @@
 
 import pytest
 
-from connectors.sandbox.faults import Faults
 from connectors.sandbox.oplead.server import ADMIN_KEY, SUPPLIER_KEY, OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES, Shape
+from connectors.sandbox.platform import Faults
 from connectors.sandbox.server import Server
 from tests.contract.sandbox.test_oplead import START
 

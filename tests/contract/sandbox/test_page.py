@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from connectors.sandbox.control import leads_behind
-from connectors.sandbox.faults import FaultKind
+from connectors.sandbox.platform import FaultKind
+from connectors.sandbox.sandbox import leads_behind
 from tests.browser import PAGE, Outline, shown_for
 
 LINE = {

@@ -16,9 +16,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from sqlmodel import Session, select
 
-from connectors.sandbox.faults import FaultKind, PlannedFault
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
+from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs import wiring
@@ -224,7 +224,7 @@ class Company:
 
     def asked(self, server, path=""):
         """The log of a server's answered requests whose path begins so, oldest first."""
-        log = self.sandbox.control.servers[server].log.dump()["log"]
+        log = self.sandbox.servers[server].log.dump()["log"]
         return [entry for entry in log if entry["path"].startswith(path)]
 
     def times(self, server, path=""):
@@ -259,7 +259,7 @@ class Company:
         self._around(server, path, handle)
 
     def _around(self, server, path, handle):
-        served = self.sandbox.control.servers[server]
+        served = self.sandbox.servers[server]
         handler = served.handler
         served.handler = lambda request: handle(request, handler) if request.path.startswith(path) else handler(request)
 
@@ -336,7 +336,7 @@ class Company:
         with (
             wiring.open_clock(settings) as clock,
             wiring.connect(settings, clock) as (book, deps),
-            held(self.state, settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+            held(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(
                 RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))

@@ -129,7 +129,7 @@ POINTS = {
     "corrections looked for": partial(committing, leads, "corrected"),
     "correction: in the intent's commit": partial(committing, adjustment_sender.AdjustmentSender, "_prepare"),
     "correction: intent committed": partial(of_sink, *GOOGLE, before, "adjust"),
-    "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "adjust"),
+    "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "upload"),
     "correction: answer read": partial(of_sink, *GOOGLE, after, "adjust"),
     "outcome read": partial(of_sink, *DATA_MANAGER, after, "resolve"),
     "in the outcome's commit": partial(committing, resolve._Settling, "settle_request"),

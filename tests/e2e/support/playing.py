@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import functools
 import json
-import os
 from collections import defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,10 +16,11 @@ from google.ads.googleads.v26.services.types.conversion_upload_service import Up
 from ruamel.yaml import YAML
 from sqlmodel import select
 
-from connectors.google_ads import limits as google_limits
-from connectors.meta import encode as meta_encode
+from connectors.google_ads.ads_api.sink import AdsApiSink
+from connectors.google_ads.data_manager.sink import DataManagerSink
+from connectors.meta.sink import MetaSink
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi
-from connectors.sandbox.google.ads_api.wire import CallRefusal
+from connectors.sandbox.google.ads_api.state import CallRefusal
 from connectors.sandbox.google.data_manager.server import DataManager
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
@@ -41,7 +41,7 @@ NIGHT = "2026-09-10T03:30:00Z"
 MANY = 1000
 """All cases of a variant reach a destination in one night."""
 UNTIL_OUTCOMES = timedelta(minutes=45)
-BATCHES = ((google_limits, "DATA_MANAGER"), (google_limits, "ADS_API"), (meta_encode, "META"))
+SINKS = (DataManagerSink, AdsApiSink, MetaSink)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,8 +155,8 @@ def _played(variant, way, wires):
             (MetaPlatform, result.meta),
         ):
             patch.setattr(platform, "handle", _noted(platform.handle, note))
-        for module, name in BATCHES if way.alone else ():
-            patch.setattr(module, name, dataclasses.replace(getattr(module, name), batch=1))
+        for sink in SINKS if way.alone else ():
+            patch.setattr(sink, "limits", dataclasses.replace(sink.limits, batch=1))
         directory = Path(folder)
         with Sandbox(quick.with_key(directory), start=nights[0]) as sandbox:
             _prepare(sandbox, cases, SETTINGS["variants"][variant].get("switches", {}), way)
@@ -204,7 +204,7 @@ def _run(settings, state):
     with (
         wiring.open_clock(settings) as clock,
         wiring.connect(settings, clock) as (book, deps),
-        held(quick.with_state(state), settings.account, "run", pid=os.getpid(), now=clock.now()) as ledger,
+        held(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))
 
@@ -239,7 +239,7 @@ def _read_ledger(settings, state, result):
     """Take what the tests compare out of the ledger."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        held(state, settings.account, "test", pid=os.getpid(), now=after) as ledger,
+        held(state, settings.account, "test", now=after) as ledger,
         ledger.reading() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()

@@ -14,10 +14,11 @@ from jobs.alerts.detectors import (
     stopped_clicks,
     stopped_tonight,
 )
-from jobs.ledger.queries import ClickIdShare, QualifiedConversion, SampledLead
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.reporting.sentences import sentence
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, MessageId, Reason
+from tests.builders import facts
 
 CONSENT, CLICK, GOES = Reason.CONSENT_MISSING, Reason.NO_CLICK_ID, None
 
@@ -108,7 +109,8 @@ def field(anomaly):
 
 def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",), personal=ConsentAnswer.NOT_ASKED):
     """A lead as it was read."""
-    return SampledLead(consent, personal, {} if channel is None else {"channel": channel}, frozenset(amounts))
+    where = {} if channel is None else {"channel": channel}
+    return facts(ad_user_data=consent, ad_personalization=personal, where=where, amounts=dict.fromkeys(amounts))
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,7 @@ from jobs.alerts.incidents import (
     has_cleared,
     nights,
 )
-from jobs.ledger.incidents import (
-    IncidentId,
-    IncidentKind,
-    NightNumbers,
-    _read,
-    _written,
-)
+from jobs.ledger.incidents import _ID, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_words
@@ -400,7 +394,7 @@ def test_a_cause_clears_only_where_tonight_shows_that_it_is_over(cause, tonight,
 )
 def test_a_cause_that_is_written_down_is_read_again(cause):
     """Whatever stands in its name."""
-    assert cause == _read(_written(cause))
+    assert cause == _ID.validate_json(_ID.dump_json(cause))
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────

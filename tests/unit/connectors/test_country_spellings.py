@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from connectors.contact import lost_phones
-from connectors.google_ads import identity as google
+from connectors.google_ads import platform as google
 from connectors.meta import identity as meta
 from connectors.records import Contact, IdentifierKind
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.rate_limit import THROTTLED_FOR, Pacer
+from tests.fakes import slot
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)
@@ -31,7 +32,7 @@ class StillClock:
 
 def ask(pacer, clock, took=timedelta(0)):
     """One request: when it went out."""
-    with pacer.slot():
+    with slot(pacer):
         sent = clock.time
         clock.time += took
     return sent
@@ -71,7 +72,7 @@ def test_a_failing_request_frees_its_slot_too():
     """The platform has counted it all the same, and the pacer does not leak."""
     clock = StillClock()
     pacer = Pacer(clock, 1)
-    with pytest.raises(OSError, match="cut"), pacer.slot():
+    with pytest.raises(OSError, match="cut"), slot(pacer):
         raise OSError("cut")
 
     assert MINUTE < ask(pacer, clock) - START
@@ -118,7 +119,7 @@ def test_threads_share_one_pace():
     def work():
         nonlocal held, most
         for _ in range(5):
-            with pacer.slot():
+            with slot(pacer):
                 with lock:
                     held += 1
                     most = max(most, held)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from connectors.errors import Transient
 from connectors.rate_limit import LONGEST_REQUEST, WINDOW, Pacer, SharedPace, pace_file
-from tests.fakes import Crash, FakeClock
+from tests.fakes import Crash, FakeClock, slot
 
 MINUTE = timedelta(seconds=60)
 FAR_FROM_NOW = datetime(2031, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ def process(path):
 
 def ask(pacer, clock, took=timedelta(0)):
     """One request: when it went out."""
-    with pacer.slot():
+    with slot(pacer):
         sent = clock.time
         clock.time += took
     return sent
@@ -108,7 +108,7 @@ def test_another_processs_running_request_holds_its_slot(process):
     """It is waited for on the clock, as nobody here can be told of its end."""
     clock = FakeClock()
     one, other = process(clock, 1), process(clock, 1)
-    with one.slot():
+    with slot(one):
         assert clock.now() < other.take() < clock.now() + MINUTE
 
     assert WINDOW == other.take() - clock.now()
@@ -127,7 +127,7 @@ def test_a_request_of_our_own_is_never_taken_for_a_dead_ones(process):
     """However long it takes."""
     clock = FakeClock()
     pacer = process(clock, 2)
-    with pacer.slot():
+    with slot(pacer):
         clock.time += 3 * LONGEST_REQUEST
         ask(pacer, clock)
 
@@ -227,7 +227,7 @@ def test_a_process_that_holds_the_file_for_ever_does_not_hang_us(process, path):
     pacer.take()
     with path.open("rb") as stopped:
         fcntl.flock(stopped, fcntl.LOCK_EX)
-        with pytest.raises(Transient, match="another process holds"), pacer.slot():
+        with pytest.raises(Transient, match="another process holds"), slot(pacer):
             pass
         pacer.give_back()
     clock.time += LONGEST_REQUEST

@@ -1,6 +1,5 @@
 """Bytes in the state that nobody wrote: a sentence that quotes none of them, and never a bug."""
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -127,7 +126,7 @@ def spoil(account, table, event):
 def ended(account, path):
     """How a night on a state fails, if it does."""
     try:
-        with held(path, account.book.account, "run", pid=os.getpid(), now=account.clock.now()) as ledger:
+        with held(path, account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(account.run(ledger))
     except Exception as error:  # noqa: BLE001 - as the command takes it
         return failure_of(error)

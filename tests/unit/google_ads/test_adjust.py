@@ -13,10 +13,10 @@ import pytest
 from google.ads.googleads.v26.services.types import ConversionAdjustment
 from google.protobuf.json_format import ParseDict
 
-from connectors.google_ads import limits
-from connectors.google_ads.ads_api import encode as ads_api
-from connectors.google_ads.ads_api.encode import adjustments_request, encode_adjustment, reread
-from connectors.google_ads.data_manager import encode as data_manager
+from connectors.google_ads import platform
+from connectors.google_ads.ads_api import sink as ads_api
+from connectors.google_ads.ads_api.sink import adjustments_request, encode_correction, reread
+from connectors.google_ads.data_manager import sink as data_manager
 from connectors.meta import encode as meta
 from connectors.records import (
     Adjustment,
@@ -71,7 +71,7 @@ ADJUSTMENTS = {
 
 def frozen(*adjustments: Adjustment) -> list[EncodedEvent]:
     """As they are kept and sent."""
-    return [EncodedEvent(each.key, encode_adjustment(each)) for each in adjustments]
+    return [EncodedEvent(each.key, encode_correction(each)) for each in adjustments]
 
 
 # ── by the Google Ads API ─────────────────────────────────────────────────────────────────────────
@@ -83,7 +83,7 @@ def test_a_correction_is_encoded_as_its_golden_file(name):
     golden = json.loads((GOLDEN / "golden_adjustments" / f"{name}.json").read_text())
     message = ParseDict(golden, ConversionAdjustment.pb(ConversionAdjustment()))
 
-    assert message.SerializeToString(deterministic=True) == encode_adjustment(ADJUSTMENTS[name])
+    assert message.SerializeToString(deterministic=True) == encode_correction(ADJUSTMENTS[name])
 
 
 def test_every_golden_file_is_used():
@@ -98,14 +98,14 @@ def test_the_bytes_of_a_retraction_by_hand():
         b"\x28\x02\x42" + bytes([len(action)]) + action + b"\x4a\x19" + b"2026-10-28 00:30:00+00:00" + b"\x6a\x06sale-1"
     )
 
-    assert expected == encode_adjustment(RETRACTED)
+    assert expected == encode_correction(RETRACTED)
 
 
 def test_times_are_utc_and_whole_seconds_in_any_zone():
     """The API knows no finer ones, and the same instant has the same bytes."""
     other = replace(RESTATED, at=(RESTATED.at + timedelta(microseconds=9)).astimezone(timezone(timedelta(hours=2))))
 
-    assert encode_adjustment(RESTATED) == encode_adjustment(other)
+    assert encode_correction(RESTATED) == encode_correction(other)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_times_are_utc_and_whole_seconds_in_any_zone():
 def test_what_the_google_ads_api_cannot_carry_is_refused(adjustment):
     """Before anything is kept or sent."""
     with pytest.raises(ValueError, match=r"value|correction for"):
-        encode_adjustment(adjustment)
+        encode_correction(adjustment)
 
 
 def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
@@ -140,8 +140,8 @@ def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
         b"\xff\xff",
         b"",
         b'{"transactionId":"sale-1"}',
-        ads_api.encode(replace(EVENT, target=TARGET)),
-        encode_adjustment(replace(RETRACTED, key=DeliveryKey("sale-2"))),
+        ads_api.encode_event(replace(EVENT, target=TARGET)),
+        encode_correction(replace(RETRACTED, key=DeliveryKey("sale-2"))),
         ConversionAdjustment.serialize(ConversionAdjustment(order_id="sale-1", adjustment_type=4)),
     ],
     ids=["no message", "nothing", "the other API's", "a conversion", "another's", "an enhancement"],
@@ -188,7 +188,7 @@ def test_a_restatement_is_the_event_anew_with_another_value():
     golden = json.loads((GOLDEN / "golden" / "gclid.json").read_text()) | {"conversionValue": 1100.4}
     canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    assert canonical == data_manager.encode_adjustment(RESENT)
+    assert canonical == data_manager.encode_correction(RESENT)
 
 
 def test_a_value_is_removed_by_restating_it_to_zero():
@@ -196,13 +196,13 @@ def test_a_value_is_removed_by_restating_it_to_zero():
     golden = json.loads((GOLDEN / "golden" / "value_removed.json").read_text())
     canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    assert canonical == data_manager.encode_adjustment(replace(RESENT, value=Money(Decimal(0), "EUR")))
+    assert canonical == data_manager.encode_correction(replace(RESENT, value=Money(Decimal(0), "EUR")))
 
 
 def test_an_event_known_by_contact_data_is_restated_too():
     """One of both is needed."""
     contact = replace(EVENT, click_id=None, identifiers=(Identifier(IdentifierKind.EMAIL, "2" * 64),))
-    body = data_manager.encode_adjustment(replace(RESENT, event=contact))
+    body = data_manager.encode_correction(replace(RESENT, event=contact))
 
     assert 1100.4 == json.loads(body)["conversionValue"]
 
@@ -223,7 +223,7 @@ def test_an_event_known_by_contact_data_is_restated_too():
 def test_what_the_data_manager_cannot_carry_is_refused(adjustment):
     """A wrong transaction id would count as a new conversion."""
     with pytest.raises(ValueError, match=r"restates|event"):
-        data_manager.encode_adjustment(adjustment)
+        data_manager.encode_correction(adjustment)
 
 
 # ── as data ──────────────────────────────────────────────────────────────────────────────────────
@@ -231,12 +231,12 @@ def test_what_the_data_manager_cannot_carry_is_refused(adjustment):
 
 def test_the_limits_tell_what_can_be_corrected():
     """54 days, 2,000 a request; no retraction by the Data Manager, nothing of wbraids by the Google Ads API."""
-    by_data_manager, by_ads_api = (limits.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
+    by_data_manager, by_ads_api = (platform.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
 
-    assert limits.DATA_MANAGER.corrects == limits.ADS_API.corrects
+    assert platform.DATA_MANAGER.corrects == platform.ADS_API.corrects
     assert {AdjustmentKind.RESTATEMENT} == by_data_manager.kinds
     assert {AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION} == by_ads_api.kinds
     assert (True, False) == (by_data_manager.by_resending, by_ads_api.by_resending)
     assert (frozenset(), {ClickIdKind.WBRAID}) == (by_data_manager.except_by, by_ads_api.except_by)
-    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in limits.ADS_API.corrects.values()}
+    assert {(timedelta(days=54), 2000)} == {(each.within, each.batch) for each in platform.ADS_API.corrects.values()}
     assert {} == meta.META.corrects

@@ -10,7 +10,7 @@ import pytest
 from google.ads.googleads.v26.services.types import ClickConversion, UploadClickConversionsRequest
 from google.protobuf.json_format import MessageToDict
 
-from connectors.google_ads.ads_api.encode import encode, upload_request
+from connectors.google_ads.ads_api.sink import encode_event, upload_request
 from connectors.records import (
     ClickId,
     ClickIdKind,
@@ -95,7 +95,7 @@ EVENTS = {
 def test_an_event_has_the_fields_of_the_reference(name):
     """Every field that is set, and no other."""
     event, fields = EVENTS[name]
-    message = ClickConversion.pb(ClickConversion.deserialize(encode(event)))
+    message = ClickConversion.pb(ClickConversion.deserialize(encode_event(event)))
 
     assert fields == MessageToDict(message, preserving_proto_field_name=True)
 
@@ -111,20 +111,20 @@ def test_an_event_has_the_bytes_it_always_had():
     ]
     written = b"".join(tag + bytes([len(value)]) + value for tag, value in fields)
 
-    assert written + b"\xa0\x01\x03" == encode(event)  # 20: conversion_environment, WEB
+    assert written + b"\xa0\x01\x03" == encode_event(event)  # 20: conversion_environment, WEB
 
 
 def test_identifiers_in_another_order_give_the_same_bytes():
     """A replay reads them from the ledger, in whatever order."""
     one, other = _event(identifiers=(EMAIL, PHONE)), _event(identifiers=(PHONE, EMAIL, PHONE))
 
-    assert encode(one) == encode(other)
+    assert encode_event(one) == encode_event(other)
 
 
 def test_five_identifiers_are_sent_at_most():
     """The same five whatever their order: the API refuses a sixth."""
     many = tuple(Identifier(IdentifierKind.EMAIL, f"{number:064}") for number in range(7))
-    sent = ClickConversion.deserialize(encode(_event(identifiers=many[::-1]))).user_identifiers
+    sent = ClickConversion.deserialize(encode_event(_event(identifiers=many[::-1]))).user_identifiers
 
     assert [each.sha256 for each in many[:5]] == [each.hashed_email for each in sent]
 
@@ -133,26 +133,26 @@ def test_the_same_instant_in_another_zone_gives_the_same_bytes():
     """02:30 in Paris before the clocks go back is 00:30 UTC."""
     paris = timezone(timedelta(hours=2))
 
-    assert encode(_event()) == encode(_event(at=AT.astimezone(paris)))
+    assert encode_event(_event()) == encode_event(_event(at=AT.astimezone(paris)))
 
 
 def test_a_time_without_a_zone_is_refused():
     """No zone is guessed."""
     with pytest.raises(ValueError, match="zone"):
-        encode(_event(at=datetime(2026, 10, 25, 0, 30)))  # noqa: DTZ001 - the point of the test
+        encode_event(_event(at=datetime(2026, 10, 25, 0, 30)))  # noqa: DTZ001 - the point of the test
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ClickIdKind if not kind.value.endswith(("gclid", "braid"))])
 def test_a_click_id_of_another_platform_is_refused(kind):
     """It never goes out under Google's name."""
     with pytest.raises(KeyError):
-        encode(_event(click_id=ClickId(kind, "invented")))
+        encode_event(_event(click_id=ClickId(kind, "invented")))
 
 
 def test_a_request_carries_the_frozen_bytes_in_order():
     """Answers name rows by their place."""
     events = [_event(key=DeliveryKey(f"sale-{row}")) for row in range(3)]
-    frozen = [EncodedEvent(event.key, encode(event)) for event in events]
+    frozen = [EncodedEvent(event.key, encode_event(event)) for event in events]
     request = upload_request(events[0].target, frozen, validate_only=True)
     sent = UploadClickConversionsRequest.pb(request)
 
@@ -163,4 +163,6 @@ def test_a_request_carries_the_frozen_bytes_in_order():
 def test_another_events_bytes_are_refused():
     """A key and its bytes belong together."""
     with pytest.raises(ValueError, match="another event's"):
-        upload_request(_event().target, [EncodedEvent(DeliveryKey("sale-2"), encode(_event()))], validate_only=False)
+        upload_request(
+            _event().target, [EncodedEvent(DeliveryKey("sale-2"), encode_event(_event()))], validate_only=False
+        )

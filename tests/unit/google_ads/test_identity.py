@@ -5,7 +5,7 @@ https://developers.google.com/data-manager/api/devguides/concepts/formatting
 
 import pytest
 
-from connectors.google_ads.identity import identify, normalize_email
+from connectors.google_ads.platform import identify, normalize_email
 from connectors.records import Contact, Identifier, IdentifierKind
 
 # printf '%s' TEXT | sha256sum

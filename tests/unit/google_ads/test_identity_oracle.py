@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from connectors.google_ads.identity import identify
+from connectors.google_ads.platform import identify
 from connectors.records import Contact, Identifier, IdentifierKind
 
 FRENCH_MOBILE = (

@@ -21,7 +21,7 @@ QUERIES = (
     checks.ACCOUNT_QUERY,
     checks.ACTIONS_QUERY,
     checks.GOALS_QUERY,
-    *map(checks.uploads_query, checks.UPLOADS.values()),
+    *(checks.query(summary, *fields) for summary, fields in checks.UPLOADS.values()),
 )
 
 

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.errors import Misconfigured
-from connectors.google_ads import limits
-from connectors.google_ads.ads_api import encode as ads_api
+from connectors.google_ads import platform
+from connectors.google_ads.ads_api import sink as ads_api
 from connectors.google_ads.auth import GoogleOptions
-from connectors.google_ads.data_manager import encode as data_manager
+from connectors.google_ads.data_manager import sink as data_manager
 from connectors.google_ads.sink import GoogleSink
 from connectors.records import (
     Adjustment,
@@ -52,6 +52,8 @@ BOTH = ("data_manager", "google_ads_api")
 
 class Carrier:
     """One interface, which keeps what it was given."""
+
+    limits = identify = encode = None
 
     def __init__(self, name):
         self.name = name
@@ -107,7 +109,7 @@ def carriers(monkeypatch):
     """Carriers in the place of the interfaces, by name, as they were asked for, and with which options."""
     made = {}
 
-    def make(options, transport, _cancel_token):
+    def make(options, transport):
         assert transport not in made, "made twice"
         made[transport] = (Carrier(transport), options)
         return made[transport][0]
@@ -175,8 +177,8 @@ def test_an_interface_is_made_ready_once(options, carriers):
 @pytest.mark.parametrize(
     ("present", "limit", "encode"),
     [
-        ("data_manager", limits.DATA_MANAGER, data_manager.encode),
-        ("google_ads_api", limits.ADS_API, ads_api.encode),
+        ("data_manager", platform.DATA_MANAGER, data_manager.encode_event),
+        ("google_ads_api", platform.ADS_API, ads_api.encode_event),
     ],
 )
 def test_new_events_are_the_present_interfaces(options, present, limit, encode):
@@ -203,7 +205,7 @@ def test_both_interfaces_have_the_accounts_key_and_address(options, present, fro
     addresses = {"data_manager_endpoint": "http://127.0.0.1:9", "ads_api_endpoint": "http://127.0.0.1:9"}
     sink = GoogleSink(options(present, **addresses))
     target = Target(frozen_for, "1234567890", "987654322", "WEB")
-    encode = data_manager.encode if frozen_for == "data_manager" else ads_api.encode
+    encode = data_manager.encode_event if frozen_for == "data_manager" else ads_api.encode_event
     receipt = sink.submit(target, [EncodedEvent(EVENT.key, encode(EVENT))])
 
     assert isinstance(receipt, NotSent)

@@ -12,7 +12,7 @@ import pytest
 from connectors.clock import MachineClock
 from connectors.rate_limit import Pacer
 from jobs.cancellation import StoppedBySignal, StopSignal, stoppable
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, slot
 
 FOR_EVER = 100
 
@@ -77,7 +77,7 @@ def test_the_machines_clock_sleeps_no_longer(stop):
 def test_no_slot_is_given_any_more(stop):
     """So that no request begins, though there is room for it."""
     pacer = Pacer(FakeClock(), 90, cancel_token=stop.cancel_token)
-    with pacer.slot():
+    with slot(pacer):
         stop.ask(signal.SIGTERM)
 
     with pytest.raises(StoppedBySignal):

@@ -128,7 +128,7 @@ class Recorded(Account):
 
         with (
             suppress(runs.NightDoneError),
-            held(quick.with_state(self.path), ACCOUNT, "run", pid=1, now=clock.now(), unless=unless) as one,
+            held(quick.with_state(self.path), ACCOUNT, "run", now=clock.now(), unless=unless) as one,
         ):
             finish(one, 0, now=clock.now(), night=night)
             self.tried.append(night)
@@ -180,7 +180,7 @@ def record(monkeypatch, tmp_path):
 
     def recorded(clock, days):
         path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
-        with held(quick.with_state(path), ACCOUNT, "run", pid=1, now=clock.right - HOUR) as one:
+        with held(quick.with_state(path), ACCOUNT, "run", now=clock.right - HOUR) as one:
             finish(one, 0, now=clock.right - HOUR)
 
         def cancel_token():

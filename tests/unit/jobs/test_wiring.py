@@ -9,7 +9,7 @@ import pytest
 from connectors.oplead import OpleadOptions, SinceOptions
 from jobs.settings.schema import ClickIds, OpleadSettings
 from jobs.wiring import oplead_options, pacer_for
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, slot
 
 PARIS = ZoneInfo("Europe/Paris")
 WRITTEN = {
@@ -76,7 +76,7 @@ def test_commands_on_one_platform_share_a_pace(tmp_path: Path):
     """Whichever account asks, where their states lie in one folder; another key is another pace."""
     clock = FakeClock()
     asked = {"rate": 1, "base_url": "https://crm.example.org", "token": "tok-1"}
-    with pacer_for(OpleadSettings(**asked), clock, folder=tmp_path).slot():
+    with slot(pacer_for(OpleadSettings(**asked), clock, folder=tmp_path)):
         pass
 
     assert pacer_for(OpleadSettings(**asked), clock, folder=tmp_path).take() > clock.now()

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import LeadId
-from jobs.ledger.deduplication import DedupCandidates
-from jobs.rules.deduplication import Candidate, Rank
+from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
 from tests.builders import WON
 
 DAY = timedelta(days=1)

@@ -15,12 +15,12 @@ from tests.builders import ACCOUNT, hold
 from tests.fakes import NIGHT
 
 HOLDER = """
-    import os, sys, time
+    import sys, time
     from datetime import datetime, UTC
     from pathlib import Path
     from jobs.ledger.runs import held
 
-    with held(Path(sys.argv[1]), "maison-test", "run", pid=os.getpid(), now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
+    with held(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
         print("held", flush=True)
         time.sleep(60)
 """

@@ -18,7 +18,7 @@ NOW = FIRST + 9 * DAY
 
 def dates(path, *runs):
     """The dates of these runs and of one that begins now; None for those that belong to none."""
-    with held(quick.with_state(path), ACCOUNT, "run", pid=1, now=NOW) as ledger:
+    with held(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.writing() as session:
             present = session.get(Run, ledger.run)
             session.delete(present)

@@ -67,7 +67,7 @@ def test_somebody_elses_database_is_refused_and_nothing_of_it_changes(path, cloc
         "read": lambda: open_engine(path, for_writing=False),
         "copy": lambda: copy_state(path, path.with_name("copy.db")),
         "begin": lambda: create_state(path),
-        "hold": lambda: held(path, ACCOUNT, "run", pid=1, now=clock.now()).__enter__(),
+        "hold": lambda: held(path, ACCOUNT, "run", now=clock.now()).__enter__(),
     }
     with pytest.raises(LedgerError, match="it is not a state of oplead-sync; check `state:`"):
         does[use]()
@@ -129,12 +129,12 @@ def test_without_a_state_there_is_no_run_and_nothing_is_made(path, clock, left):
     before = everything(path.parent)
     with (
         pytest.raises(NoStateError, match=r"mount its volume, or restore its backup.*--first-run"),
-        held(path, ACCOUNT, "run", pid=1, now=clock.now()),
+        held(path, ACCOUNT, "run", now=clock.now()),
     ):
         pass
 
     assert before == everything(path.parent)
-    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         assert 1 == ledger.epoch
 
 
@@ -144,7 +144,7 @@ def test_a_first_run_wants_no_state_to_be_there(path, clock):
         pass
     with (
         pytest.raises(LedgerError, match="has its state already; leave --first-run out"),
-        held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True),
+        held(path, ACCOUNT, "run", now=clock.now(), first_run=True),
     ):
         pass
 
@@ -159,12 +159,12 @@ def test_a_state_that_was_deleted_is_not_begun_anew(path, clock):
         pytest.raises(
             LedgerError, match=r"is gone, and this account has run here before \(run 3 was the last\): restore it"
         ),
-        held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True),
+        held(path, ACCOUNT, "run", now=clock.now(), first_run=True),
     ):
         pass
 
     lock_of(path).unlink()
-    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         assert 1 == ledger.epoch
 
 
@@ -205,7 +205,7 @@ def test_a_backup_from_after_the_last_run_is_taken(path, clock):
 
 def test_a_backup_made_during_the_last_run_is_refused(path, clock):
     """A request was made after it, and its run is in it already."""
-    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         backup = path.with_name("backup")
         copy_state(path, backup)
         ledger.remember(7)
@@ -217,7 +217,7 @@ def test_a_backup_made_during_the_last_run_is_refused(path, clock):
 
 def test_looking_at_a_state_in_use_takes_no_lock_from_it(path, clock):
     """Else the next program that reads it takes itself for the last one, and removes the log under the run."""
-    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         with ledger.writing() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
         assert look(path) is FileKind.LEDGER
@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_listed_is_reported(path, monkeypatch):
     monkeypatch.setattr(type(path), "iterdir", refuse)
     (found,) = neighbouring_ledgers(path)
 
-    assert f"{path.parent}: cannot use the state: Permission denied" in found.why
+    assert f"{path.parent}: cannot use the state: Permission denied" in str(found)
 
 
 @pytest.mark.parametrize("value", [b"bytes", b"\xff"])
@@ -274,8 +274,8 @@ def test_a_neighbour_with_damaged_rows_is_reported(path, clock, value):
         )
     (found,) = neighbouring_ledgers(path)
 
-    assert str(other) in found.why
-    assert "damaged" in found.why
+    assert str(other) in str(found)
+    assert "damaged" in str(found)
 
 
 # ── who may read it ──────────────────────────────────────────────────────────────────────────────
@@ -293,7 +293,7 @@ def umask(request):
 def test_only_its_owner_reads_a_state_and_what_lies_beside_it(tmp_path, clock):
     """Whatever the umask: the file, its log, its lock, and a copy for a rehearsal."""
     path, copy = tmp_path / "state.db", tmp_path / "copy.db"
-    with held(path, ACCOUNT, "run", pid=1, now=clock.now(), first_run=True) as ledger:
+    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         copy_state(path, copy)
         with ledger.reading():
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}

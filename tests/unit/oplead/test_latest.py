@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.oplead.source import Latest
+from connectors.oplead.source import newest
 
 DAYS = st.lists(st.integers(1, 28), max_size=60)
 
@@ -18,13 +18,15 @@ def day(number):
 
 def looked_at(days, count, page=7):
     """What was kept of a list of these days, and how many entries were looked at before it was enough."""
-    latest, seen = Latest(count, day), 0
-    for start in range(0, len(days), page):
-        latest.add(days[start : start + page])
-        seen = min(start + page, len(days))
-        if latest.is_enough:
-            break
-    return latest, seen
+    seen = []
+
+    def pages():
+        for start in range(0, len(days), page):
+            seen.extend(days[start : start + page])
+            yield days[start : start + page]
+
+    latest, _, _ = newest(pages(), count, day)
+    return latest, len(seen)
 
 
 @given(DAYS, st.integers(1, 20))
@@ -32,7 +34,7 @@ def test_in_any_order_the_newest_are_kept(days, count):
     """As many as were asked for, newest first."""
     latest, seen = looked_at(days, count)
 
-    assert sorted(days, reverse=True)[:count] == latest.newest or seen < len(days)
+    assert sorted(days, reverse=True)[:count] == latest or seen < len(days)
 
 
 @given(DAYS, st.integers(1, 20))
@@ -40,16 +42,15 @@ def test_a_list_that_runs_from_the_newest_is_not_read_to_its_end(days, count):
     """Its first pages hold all there is to find."""
     latest, seen = looked_at(sorted(days, reverse=True), count)
 
-    assert sorted(days, reverse=True)[:count] == latest.newest
+    assert sorted(days, reverse=True)[:count] == latest
     assert seen <= count + 7
 
 
 @pytest.mark.parametrize("count", [1, 3, 99])
 def test_without_dates_the_ends_are_kept(count):
     """Which of them is the newer, somebody else must find out."""
-    latest = Latest(count, lambda _: None)
-    for page in ("abc", "def", "g"):
-        latest.add(page)
+    read = []
+    pages = (read.append(page) or list(page) for page in ("abc", "def", "g"))
 
-    assert (list("abcdefg"[:count]), list("abcdefg"[-count:])) == latest.ends
-    assert ([], False) == (latest.newest, latest.is_enough)
+    assert ([], list("abcdefg"[:count]), list("abcdefg"[-count:])) == newest(pages, count, lambda _: None)
+    assert ["abc", "def", "g"] == read

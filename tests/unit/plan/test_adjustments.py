@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, requests
-from jobs.ledger.schema import CORRECTIONS, Adjustment, Delivery, LeadRow
+from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
 from jobs.rules.reasons import Reason
@@ -541,7 +541,7 @@ def test_what_is_put_off_night_by_night_was_sent_once(sold):
     nights(account, 3)
 
     with account.hold() as ledger, ledger.reading() as session:
-        sends = requests.first_sends(session, CORRECTIONS, ledger.account, "google_ads", since=CREATED)
+        sends = requests.first_sends(session, Adjustment, ledger.account, "google_ads", since=CREATED)
     assert [20] == [count for _, count in sends]
 
 

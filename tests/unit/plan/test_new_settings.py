@@ -116,7 +116,7 @@ def test_an_account_renamed_over_its_state_is_refused(account):
 
     with (
         pytest.raises(LedgerError, match="holds account 'maison-test', not 'maison-neuve'"),
-        held(account.path, "maison-neuve", "run", pid=1, now=NIGHT),
+        held(account.path, "maison-neuve", "run", now=NIGHT),
     ):
         pass
 

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, queries, requeue
-from jobs.ledger.schema import CONVERSIONS
+from jobs.ledger.schema import Delivery
 from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
@@ -265,7 +265,7 @@ def test_what_a_surge_held_until_it_was_too_late_says_so(account):
     account.put(lead())
     account.prepare()
     with account.hold() as ledger, ledger.writing() as session:
-        outbox.hold(session, CONVERSIONS, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
+        outbox.hold(session, Delivery, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
     account.clock.time = CREATED + timedelta(days=91)
     account.prepare()
     (row,) = account.rows()

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import AdjustmentKind, ClickIdKind, Correction
-from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_anew, wanted_adjustment
+from jobs.rules.adjustment import AdjustmentCause, SentConversion, event_to_resend, wanted_adjustment
 from jobs.rules.model import ConsentAnswer, Origin, StatusEntered, Undo, UnreadableAmount
 from tests.builders import CREATED, TARGET, WON, facts, from_field, reported, route
 from tests.fakes import LIMITS, NIGHT
@@ -246,7 +246,7 @@ def test_won_again_after_a_retraction_is_no_correction():
 
 def anew(lead, **over):
     """The whole conversion, worth nothing."""
-    return event_anew(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0))
+    return event_to_resend(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0))
 
 
 def test_a_conversion_sent_anew_is_the_same_but_for_its_value():

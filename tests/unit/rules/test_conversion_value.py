@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.rules.extraction import AwaitValue, NoValue, read_amount, value_to_send
+from jobs.rules.extraction import NoValue, read_amount, value_to_send
 from jobs.rules.model import UnreadableAmount
 from tests.builders import CREATED, WON, facts, from_field, route
 from tests.fakes import NIGHT
@@ -204,7 +204,7 @@ def test_a_missing_amount_is_waited_for(closes, until):
     wanted = route(field_value=from_field(otherwise=Decimal(500)))
     tick = timedelta(microseconds=1)
 
-    assert AwaitValue(until) == value_to_send(wanted, facts(), WON, closes, until - tick)
+    assert NoValue("value_awaited", until=until) == value_to_send(wanted, facts(), WON, closes, until - tick)
     assert Decimal(500) == value_to_send(wanted, facts(), WON, closes, until)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from connectors.records import ClickIdKind, Identifier, IdentifierKind
-from jobs.rules.deduplication import dedup_keys
+from jobs.rules.eligibility import dedup_keys
 from jobs.rules.extraction import erased
 from jobs.rules.model import DedupRule, DedupScope
 from tests.builders import CREATED, GOOGLE, WON, click, facts, route

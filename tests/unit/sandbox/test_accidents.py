@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.faults import parsed
-from connectors.sandbox.oplead.accidents import Accident, AccidentKind, applied, as_document
+from connectors.sandbox.oplead.leads import Accident, AccidentKind, applied, as_document
+from connectors.sandbox.platform import parsed
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)

@@ -138,7 +138,7 @@ def test_six_in_ten_leads_have_a_click_that_google_knows(population):
     """What the first eight kinds of click add up to, those who come again left out."""
     registry = population.clicks()
     firsts = [truth for truth in population.truth().values() if not truth.repeats]
-    known = [truth for truth in firsts if any(value in registry for _, value in truth.readable)]
+    known = [truth for truth in firsts if any(value in registry for _, value in truth.trace.readable)]
 
     assert len(known) == pytest.approx(891, abs=2)
     assert all(truth.knows_google_click for truth in known)
@@ -148,11 +148,11 @@ def test_a_quarter_of_the_leads_come_from_meta_and_a_third_of_those_by_its_forms
     """They are all on Meta's channel, and none of their ids is one that Google knows."""
     firsts = [truth for truth in population.truth().values() if not truth.repeats]
     leads = [truth for truth in firsts if truth.kinds["click"] in META_KINDS]
-    forms = [truth for truth in leads if truth.click.kind == "lead_id"]
+    forms = [truth for truth in leads if truth.trace.click.kind == "lead_id"]
 
     assert len(leads) == pytest.approx(371, abs=2)
     assert len(forms) == pytest.approx(124, abs=5)
-    assert {truth.click.value for truth in leads}.isdisjoint(population.clicks())
+    assert {truth.trace.click.value for truth in leads}.isdisjoint(population.clicks())
     assert not any(truth.knows_google_click for truth in leads)
 
 
@@ -278,13 +278,7 @@ def test_a_repeated_lead_is_the_same_person_by_the_same_click_days_later(populat
         lead = leads[key]
 
         assert timedelta(days=1) <= truth.created - first.created <= timedelta(days=10)
-        assert (first.click, first.readable, first.email, first.phones, first.amount) == (
-            truth.click,
-            truth.readable,
-            truth.email,
-            truth.phones,
-            truth.amount,
-        )
+        assert (first.trace, first.person, first.amount) == (truth.trace, truth.person, truth.amount)
         assert (was["contact"], was["leadData"], was.get("amount")) == (
             lead["contact"],
             lead["leadData"],
@@ -353,7 +347,7 @@ def test_a_journey_takes_its_labels(sound, journey, labels):
 
 def test_click_ids_look_real_and_none_comes_twice(population):
     """About ninety characters of mixed-case base64url; only who comes again has the same."""
-    clicks = [truth.click for truth in population.truth().values() if truth.click and not truth.repeats]
+    clicks = [truth.trace.click for truth in population.truth().values() if truth.trace.click and not truth.repeats]
     gclids = [click.value for click in clicks if click.kind == "gclid"]
 
     assert len({click.value for click in clicks}) == len(clicks)
@@ -366,8 +360,8 @@ def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
     registry = population.clicks()
     lags = []
     for truth in population.truth().values():
-        if truth.click and truth.click.kind in ("gclid", "gbraid", "wbraid") and not truth.repeats:
-            entry = registry[truth.click.value]
+        if truth.trace.click and truth.trace.click.kind in ("gclid", "gbraid", "wbraid") and not truth.repeats:
+            entry = registry[truth.trace.click.value]
             lags.append(truth.created - datetime.fromisoformat(entry["clicked_at"]))
 
             assert entry["customer"] == "1234567890"
@@ -399,7 +393,7 @@ def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
 def test_the_field_holds_the_readable_ids_in_the_form_of_its_kind(sound, kind, pattern):
     """A careful reader finds the true ids, to the letter."""
     for lead, truth in of(sound, "click", kind):
-        values = [re.escape(value) for _, value in truth.readable]
+        values = [re.escape(value) for _, value in truth.trace.readable]
 
         assert re.fullmatch(pattern.format(*values), lead["leadData"]["externalID"])
 
@@ -416,7 +410,7 @@ def test_a_bare_id_is_identified_by_its_utm_source(sound):
 def test_an_ambiguous_id_is_a_true_click_that_nothing_identifies(population, sound):
     """Google knows it, and a reader who refuses to guess does not."""
     for lead, truth in of(sound, "click", "bare_ambiguous"):
-        assert truth.readable == ()
+        assert truth.trace.readable == ()
         assert lead["leadData"]["externalID"] in population.clicks()
         assert "utm_source" not in lead["leadData"]
 
@@ -426,19 +420,19 @@ def test_a_truncated_id_is_unknown_to_google(population, sound):
     for lead, truth in of(sound, "click", "gclid_truncated"):
         cut = lead["leadData"]["externalID"]
 
-        assert truth.click.value.startswith(cut)
+        assert truth.trace.click.value.startswith(cut)
         assert cut not in population.clicks()
-        assert truth.click.value in population.clicks()
+        assert truth.trace.click.value in population.clicks()
 
 
 def test_a_lowered_id_is_unknown_to_google(population, sound):
     """Case is significant: https://support.google.com/google-ads/answer/7012522."""
     for _, truth in of(sound, "click", "gclid_lower"):
-        ((_, told),) = truth.readable
+        ((_, told),) = truth.trace.readable
 
-        assert told == truth.click.value.lower()
+        assert told == truth.trace.click.value.lower()
         assert told not in population.clicks()
-        assert truth.click.value in population.clicks()
+        assert truth.trace.click.value in population.clicks()
         assert not truth.knows_google_click
 
 
@@ -447,14 +441,14 @@ def test_an_fbc_carries_the_time_of_its_click_in_milliseconds(sound):
     for lead, truth in of(sound, "click", "fbc"):
         head, index, milliseconds, fbclid = lead["leadData"]["externalID"].split(".")
 
-        assert (head, index, fbclid) == ("fb", "1", truth.click.value)
-        assert int(milliseconds) // 1000 == truth.click.at.timestamp()
+        assert (head, index, fbclid) == ("fb", "1", truth.trace.click.value)
+        assert int(milliseconds) // 1000 == truth.trace.click.at.timestamp()
 
 
 def test_a_lead_id_is_fifteen_to_seventeen_digits(sound):
     """As Meta numbers its leads, on Meta's channel."""
     for lead, truth in of(sound, "click", "lead_id"):
-        assert re.fullmatch(r"[1-9]\d{14,16}", truth.click.value)
+        assert re.fullmatch(r"[1-9]\d{14,16}", truth.trace.click.value)
         assert lead["channel"] == "Meta"
 
 
@@ -462,10 +456,10 @@ def test_no_click_leaves_a_reference_or_nothing(sound):
     """Suppliers put a UUID or a reference there; other leads leave it empty in one of three ways."""
     for lead, truth in of(sound, "click", "supplier_reference"):
         assert re.fullmatch(r"PLM-\d{5}|CNL_[0-9a-f]{12}", lead["leadData"]["externalID"])
-        assert (truth.click, truth.readable) == (None, ())
+        assert (truth.trace.click, truth.trace.readable) == (None, ())
     for lead, truth in of(sound, "click", "supplier_uuid"):
         assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lead["leadData"]["externalID"])
-        assert truth.click is None
+        assert truth.trace.click is None
     ways = {lead["leadData"].get("externalID", "left out") for lead, _ in of(sound, "click", "empty")}
 
     assert ways == {"left out", "", None}
@@ -541,7 +535,7 @@ def test_a_late_amount_arrives_two_days_after_the_sale(population, sound):
 def test_every_phone_meant_is_one_that_phonenumbers_takes(sound):
     """The landlines kept for fiction are valid numbers."""
     for _, truth in sound:
-        for phone in truth.phones:
+        for phone in truth.person.phones:
             assert phonenumbers.is_valid_number(phonenumbers.parse(phone))
 
 
@@ -560,7 +554,7 @@ def test_every_spelling_reads_as_the_number_meant(sound):
             if part
         ]
 
-        assert read == list(truth.phones)
+        assert read == list(truth.person.phones)
 
 
 def test_overseas_numbers_come_with_an_overseas_postcode(sound):
@@ -577,7 +571,7 @@ def test_foreign_numbers_come_with_a_foreign_address(sound):
     for lead, truth in of(sound, "phone", "foreign", "foreign_national"):
         typed = lead["contact"]["phone"] or lead["contact"]["mobile"]
 
-        assert lead["address"]["country"] in codes[truth.phones[0][:3]]
+        assert lead["address"]["country"] in codes[truth.person.phones[0][:3]]
         assert typed.startswith(("+", "00")) == (truth.kinds["phone"] == "foreign")
 
 
@@ -590,7 +584,7 @@ def test_accented_letters_are_made_in_one_of_two_ways(sound):
 
         assert all(unicodedata.is_normalized(form, text) for text in typed)
         assert any(not text.isascii() for text in typed)
-    assert all(unicodedata.is_normalized("NFC", truth.email) for _, truth in sound if truth.email)
+    assert all(unicodedata.is_normalized("NFC", truth.person.email) for _, truth in sound if truth.person.email)
 
 
 def test_phones_are_from_the_ranges_kept_for_fiction(sound):
@@ -598,7 +592,7 @@ def test_phones_are_from_the_ranges_kept_for_fiction(sound):
     kept = ("+3319900", "+3326191", "+3335301", "+3346571", "+3353649")
     for _, truth in sound:
         if truth.kinds["phone"] not in ("overseas", "foreign", "foreign_national"):
-            assert all(phone.startswith(kept) for phone in truth.phones)
+            assert all(phone.startswith(kept) for phone in truth.person.phones)
     for lead, _ in of(sound, "mobile", "fiction"):
         assert "63998" in re.sub(r"\D", "", lead["contact"]["mobile"])
     for lead, _ in of(sound, "mobile", "twice"):
@@ -614,7 +608,7 @@ def test_few_phones_cannot_be_read(sound):
 
 def test_emails_are_on_example_domains_or_clearly_invented(sound):
     """Nobody receives what might be sent to them; no two people share an address."""
-    meant = [truth.email for _, truth in sound if truth.email and not truth.repeats]
+    meant = [truth.person.email for _, truth in sound if truth.person.email and not truth.repeats]
 
     assert len(set(meant)) == len(meant)
     for email in meant:
@@ -623,15 +617,15 @@ def test_emails_are_on_example_domains_or_clearly_invented(sound):
 
 def test_an_email_is_written_as_its_kind_demands(sound):
     """Capitals, accents and spaces are really there."""
-    assert all(lead["contact"]["email"] != truth.email for lead, truth in of(sound, "email", "capitals"))
-    assert all(not truth.email.isascii() for _, truth in of(sound, "email", "accents"))
+    assert all(lead["contact"]["email"] != truth.person.email for lead, truth in of(sound, "email", "capitals"))
+    assert all(not truth.person.email.isascii() for _, truth in of(sound, "email", "accents"))
     assert all(lead["contact"]["email"].startswith(" ") for lead, _ in of(sound, "email", "spaces"))
-    assert all(truth.email is None for _, truth in of(sound, "email", "unusable", "absent"))
+    assert all(truth.person.email is None for _, truth in of(sound, "email", "unusable", "absent"))
 
 
 def test_people_stay_out_of_what_is_printed(population):
     """Neither e-mail nor phone shows in the repr of a truth."""
-    truth = next(truth for truth in population.truth().values() if truth.email and truth.phones)
+    truth = next(truth for truth in population.truth().values() if truth.person.email and truth.person.phones)
 
-    assert truth.email not in repr(truth)
-    assert truth.phones[0] not in repr(truth)
+    assert truth.person.email not in repr(truth)
+    assert truth.person.phones[0] not in repr(truth)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.google_ads.limits import DATA_MANAGER
+from connectors.google_ads.platform import DATA_MANAGER
 from connectors.meta.encode import META
 from connectors.records import ClickIdKind, Target
 from jobs.rules.model import DedupRule, DedupScope

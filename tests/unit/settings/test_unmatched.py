@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs.settings.unmatched import SeenInLeads, unmatched
+from connectors.survey import SeenInLeads
+from jobs.settings.unmatched import unmatched
 
 FILE = """\
 stages:

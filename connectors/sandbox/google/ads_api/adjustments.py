@@ -8,6 +8,7 @@ from typing import Any
 from google.ads.googleads.v26.enums.types import conversion_adjustment_type
 from google.ads.googleads.v26.services.types import conversion_adjustment_upload_service as service
 
+from connectors.sandbox.google.ads_api.state import CallRefusal, unreadable_failure
 from connectors.sandbox.google.ads_api.uploads import (
     MAX_IDENTIFIERS,
     Target,
@@ -17,9 +18,9 @@ from connectors.sandbox.google.ads_api.uploads import (
     instant,
     is_time,
 )
-from connectors.sandbox.google.ads_api.wire import CallRefusal, unreadable_failure
 from connectors.sandbox.google.platform import GoogleBookLine
 from connectors.sandbox.rules import adjustment_rules as rules
+from connectors.sandbox.rules import broken
 
 ADJUSTABLE = timedelta(days=54)
 """How long after its event time a conversion can be adjusted."""
@@ -42,10 +43,10 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
     time_field = "adjustment_date_time"
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
-        if not row.adjustment_type:
-            yield rules.TYPE_SENT, "adjustment_type"
-        elif row.adjustment_type not in _TYPES:
-            yield rules.TYPE_KNOWN, "adjustment_type"
+        yield from broken(
+            (not row.adjustment_type, rules.TYPE_SENT, "adjustment_type"),
+            (row.adjustment_type not in (0, *_TYPES), rules.TYPE_KNOWN, "adjustment_type"),
+        )
         yield from _key_violations(row)
         yield from self._order_id_violations(row)
         yield from self._action_violations(row)
@@ -123,24 +124,20 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
     def _conversion_violation(self, row: Any, line: GoogleBookLine) -> Violation | None:
         happened, at = datetime.fromisoformat(line.first.event_time), instant(row.adjustment_date_time)
         before = datetime.fromisoformat(line.adjusted_at) if line.adjusted_at else None
-        key = "order_id" if row.order_id else "gclid_date_time_pair"
-        if line.first.click_kind == "wbraid":
-            return rules.NO_WBRAID, "order_id"
-        if line.retracted:
-            return rules.NOT_RETRACTED, key
-        if self.now - happened > ADJUSTABLE:
-            return rules.NOT_EXPIRED, key
-        if at is None or at <= happened:
-            return rules.AFTER_CONVERSION, "adjustment_date_time"
-        if before and at < before:
-            return rules.LATEST, "adjustment_date_time"
-        if at == before and row.adjustment_type == _Type.RESTATEMENT:
-            return rules.NEW_TIME, "adjustment_date_time"
-        return None
+        key, time = "order_id" if row.order_id else "gclid_date_time_pair", "adjustment_date_time"
+        checks = broken(
+            (line.first.click_kind == "wbraid", rules.NO_WBRAID, "order_id"),
+            (line.retracted, rules.NOT_RETRACTED, key),
+            (self.now - happened > ADJUSTABLE, rules.NOT_EXPIRED, key),
+            (at is None or at <= happened, rules.AFTER_CONVERSION, time),
+            (at and before and at < before, rules.LATEST, time),
+            (at == before and row.adjustment_type == _Type.RESTATEMENT, rules.NEW_TIME, time),
+        )
+        return next(checks, None)
 
     def _adjust(self, row: Any, line: GoogleBookLine, target: Target) -> GoogleBookLine:
         """Return the conversion as this row adjusts it."""
-        if line.is_final(at_zero=self.google.zero_is_final):
+        if self.google.book.is_final(line):
             return replace(line, ignored=line.ignored + 1)
         at = datetime.fromisoformat(row.adjustment_date_time).astimezone(UTC).isoformat()
         if row.adjustment_type == _Type.RETRACTION:
@@ -155,44 +152,36 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
 
 
 def _key_violations(row: Any) -> Iterator[Violation]:
-    has_pair = row.HasField("gclid_date_time_pair")
-    if row.order_id and has_pair and row.adjustment_type != _Type.ENHANCEMENT:
-        yield rules.ONE_KEY, "order_id"
-    if not row.order_id and not has_pair:
-        yield rules.SOME_KEY, "order_id"
-    if has_pair:
-        yield from _pair_violations(row.gclid_date_time_pair)
-
-
-def _pair_violations(pair: Any) -> Iterator[Violation]:
-    if not pair.gclid:
-        yield rules.PAIR_WHOLE, "gclid_date_time_pair.gclid"
-    field = "gclid_date_time_pair.conversion_date_time"
-    if not pair.conversion_date_time:
-        yield rules.PAIR_WHOLE, field
-    elif not is_time(pair.conversion_date_time):
-        yield rules.PAIR_TIME, field
-    elif instant(pair.conversion_date_time) is None:
-        yield rules.TIME_EXISTS, field
+    pair, has_pair = row.gclid_date_time_pair, row.HasField("gclid_date_time_pair")
+    gclid, time = "gclid_date_time_pair.gclid", "gclid_date_time_pair.conversion_date_time"
+    is_enhancement, at = row.adjustment_type == _Type.ENHANCEMENT, pair.conversion_date_time
+    yield from broken(
+        (row.order_id and has_pair and not is_enhancement, rules.ONE_KEY, "order_id"),
+        (not (row.order_id or has_pair), rules.SOME_KEY, "order_id"),
+        (has_pair and not pair.gclid, rules.PAIR_WHOLE, gclid),
+        (has_pair and not at, rules.PAIR_WHOLE, time),
+        (at and not is_time(at), rules.PAIR_TIME, time),
+        (is_time(at) and instant(at) is None, rules.TIME_EXISTS, time),
+    )
 
 
 def _restatement_violations(row: Any) -> Iterator[Violation]:
-    has_value = row.HasField("restatement_value")
-    if row.adjustment_type == _Type.RETRACTION and has_value:
-        yield rules.NO_VALUE, "restatement_value"
-    if row.adjustment_type == _Type.RESTATEMENT and not row.restatement_value.HasField("adjusted_value"):
-        yield rules.VALUE_SENT, "restatement_value.adjusted_value" if has_value else "restatement_value"
+    value, has_value = row.restatement_value, row.HasField("restatement_value")
+    is_unset = row.adjustment_type == _Type.RESTATEMENT and not value.HasField("adjusted_value")
+    field = "restatement_value.adjusted_value" if has_value else "restatement_value"
+    yield from broken(
+        (row.adjustment_type == _Type.RETRACTION and has_value, rules.NO_VALUE, "restatement_value"),
+        (is_unset, rules.VALUE_SENT, field),
+    )
 
 
 def _contact_violations(row: Any) -> Iterator[Violation]:
-    if row.adjustment_type == _Type.ENHANCEMENT:
-        if len(row.user_identifiers) > MAX_IDENTIFIERS:
-            yield rules.MAX_IDENTIFIERS, "user_identifiers"
-        return
-    if row.user_identifiers:
-        yield rules.NO_CONTACT, "user_identifiers"
-    if row.HasField("user_agent"):
-        yield rules.NO_CONTACT, "user_agent"
+    contact, is_enhancement = len(row.user_identifiers), row.adjustment_type == _Type.ENHANCEMENT
+    yield from broken(
+        (is_enhancement and contact > MAX_IDENTIFIERS, rules.MAX_IDENTIFIERS, "user_identifiers"),
+        (contact and not is_enhancement, rules.NO_CONTACT, "user_identifiers"),
+        (row.HasField("user_agent") and not is_enhancement, rules.NO_CONTACT, "user_agent"),
+    )
 
 
 def _conversion_key(row: Any) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from google.ads.googleads.v26.services.types import conversion_upload_service as service
 
-from connectors.sandbox.google.ads_api.state import AdsApiState, Job
+from connectors.sandbox.google.ads_api.state import Job
 from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
-from connectors.sandbox.google.ads_api.wire import GrpcCall
-from connectors.sandbox.google.platform import CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick, is_click_id
+from connectors.sandbox.google.platform import CLICK_ID, CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick
 from connectors.sandbox.rules import ads_api_rules as rules
+from connectors.sandbox.rules import broken
 
 _Result = service.ClickConversionResult.pb()
 _HASHED = ("hashed_email", "hashed_phone_number")
@@ -41,9 +41,9 @@ class ConversionUpload(Upload[GoogleAcceptance]):
     ruling_stage = "submit"
     time_field = "conversion_date_time"
 
-    def __init__(self, call: GrpcCall, api: AdsApiState, now: datetime) -> None:
-        super().__init__(call, api, now)
-        self._click_dedup_always = api.switches["ads_api_click_dedup"] == "always"
+    @property
+    def _click_dedup_always(self) -> bool:
+        return self.api.switches["ads_api_click_dedup"] == "always"
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
         yield from _click_violations(row)
@@ -87,7 +87,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         """Count the accepted rows, and keep the upload's jobs, one per action, for the summaries."""
         self.api.counts["taken"] += 1
         for event in self.applied.values():
-            self.google.book.accept(event, across=self.google.across_apis)
+            self.google.book.accept(event)
         errors: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for index, row in enumerate(self.rows):
             first = next(iter(self.problems.get(index, ())), None)
@@ -137,7 +137,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         return None
 
     def _book_violation(self, row: Any, event: GoogleAcceptance) -> Violation | None:
-        if row.order_id and self.google.book.find(event, across=self.google.across_apis):
+        if row.order_id and self.google.book.find(event):
             return rules.ORDER_ID_NEW, "order_id"
         if (self._click_dedup_always or not row.order_id) and self.google.book.holds_moment(event):
             return rules.CLICK_NEW, "conversion_date_time"
@@ -147,15 +147,14 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         if not event.click:
             return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
-        if not is_click_id(event.click):
-            return rules.by_id[f"{kind.upper()}_READABLE"], kind
-        if click is None:
-            return rules.CLICK_KNOWN, kind
-        if click.customer not in self.google.accounts:
-            return rules.CLICK_REACHED, kind
-        if click.customer != target.owner:
-            return rules.CLICK_OF_ACCOUNT, kind
-        return self._timing_violation(row, click, target)
+        owner = click.customer if click else ""
+        checks = broken(
+            (not CLICK_ID.fullmatch(event.click), rules.by_id[f"{kind.upper()}_READABLE"], kind),
+            (click is None, rules.CLICK_KNOWN, kind),
+            (owner not in self.google.accounts, rules.CLICK_REACHED, kind),
+            (owner != target.owner, rules.CLICK_OF_ACCOUNT, kind),
+        )
+        return next(checks, None) or (self._timing_violation(row, click, target) if click else None)
 
     def _contact_violation(self, row: Any, event: GoogleAcceptance, target: Target) -> Violation | None:
         known = (self.google.clicks.get(value.lower()) for value in event.known_by)
@@ -167,8 +166,8 @@ class ConversionUpload(Upload[GoogleAcceptance]):
         return self._timing_violation(row, click, target)
 
     def _timing_violation(self, row: Any, click: GoogleClick, target: Target) -> Violation | None:
-        broken = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
-        return (rules.by_id[broken], "conversion_date_time") if broken else None
+        rule = click.broken_timing(_happened(row), self.now, target.action.click_window_days)
+        return (rules.by_id[rule], "conversion_date_time") if rule else None
 
 
 def _clicks(row: Any) -> dict[str, str]:
@@ -188,17 +187,14 @@ def _happened(row: Any) -> datetime:
 
 def _click_violations(row: Any) -> Iterator[Violation]:
     braids = [kind for kind in ("gbraid", "wbraid") if getattr(row, kind)]
-    if len(braids) > 1:
-        yield rules.ONE_BRAID, "gbraid"
-    if row.gclid:
-        for kind in braids:
-            yield rules.GCLID_ALONE, kind
-    if braids and row.user_identifiers:
-        yield rules.BRAID_WITHOUT_CONTACT, "user_identifiers"
-    if not row.gclid and not braids and not row.user_identifiers:
-        yield rules.SOME_IDENTIFIER, "gclid"
-    if len(row.user_identifiers) > MAX_IDENTIFIERS:
-        yield rules.MAX_IDENTIFIERS, "user_identifiers"
+    contact = len(row.user_identifiers)
+    yield from broken(
+        (len(braids) > 1, rules.ONE_BRAID, "gbraid"),
+        *((row.gclid, rules.GCLID_ALONE, kind) for kind in braids),
+        (braids and contact, rules.BRAID_WITHOUT_CONTACT, "user_identifiers"),
+        (not (row.gclid or braids or contact), rules.SOME_IDENTIFIER, "gclid"),
+        (contact > MAX_IDENTIFIERS, rules.MAX_IDENTIFIERS, "user_identifiers"),
+    )
 
 
 def _unwanted_violations(row: Any) -> Iterator[Violation]:
@@ -212,10 +208,8 @@ def _unwanted_violations(row: Any) -> Iterator[Violation]:
         number = getattr(message, field)
         if number == _UNKNOWN or number not in message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number:
             yield rules.KNOWN_ENUMS, field
-    for field in _ALLOWLISTED:
-        if row.HasField(field):
-            yield rules.NO_ADDRESS, field
-    if row.HasField("external_attribution_data"):
-        yield rules.NO_ATTRIBUTION, "external_attribution_data"
-    if row.custom_variables:
-        yield rules.NO_VARIABLES, "custom_variables"
+    yield from broken(
+        *((row.HasField(field), rules.NO_ADDRESS, field) for field in _ALLOWLISTED),
+        (row.HasField("external_attribution_data"), rules.NO_ATTRIBUTION, "external_attribution_data"),
+        (row.custom_variables, rules.NO_VARIABLES, "custom_variables"),
+    )

@@ -4,7 +4,7 @@ It accepts conversion uploads, conversion adjustments and GAQL queries.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,11 +19,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from connectors.sandbox.faults import FaultKind, Faults, PlannedFault
-from connectors.sandbox.google.ads_api.state import AdsApiState
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, failure
+from connectors.sandbox.google.ads_api.state import (
+    AdsApiState,
+    CallRefusal,
+    GrpcCall,
+    RowError,
+    UnreadableCallError,
+    failure,
+)
 from connectors.sandbox.google.oauth import ADWORDS
-from connectors.sandbox.google.platform import GooglePlatform
+from connectors.sandbox.google.platform import STATUS_CODES, GooglePlatform
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log, LogEntry
 
@@ -61,45 +67,20 @@ def self_signed() -> Certificate:
     )
 
 
-CODES: Mapping[str, int] = {
-    "OK": 200,
-    "INVALID_ARGUMENT": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "ABORTED": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "INTERNAL": 500,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-    "UNKNOWN": 520,
-}
-"""gRPC codes and the equivalent HTTP status; UNKNOWN is 520 instead of 500, to differ from INTERNAL.
-
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
-"""
-
-
-def _grpc_code(http_status: int) -> str:
-    """Return the gRPC code of an HTTP status."""
-    if http_status == 502:  # noqa: PLR2004 - Bad Gateway, which gRPC maps to UNAVAILABLE
-        return "UNAVAILABLE"
-    return next((name for name, code in CODES.items() if code == http_status and name != "OK"), "UNKNOWN")
-
-
 def _planted(http_status: int, retry_after: int | None) -> CallRefusal:
     """Return the refusal for a planted HTTP status; only a quota error has a GoogleAdsFailure.
 
     https://developers.google.com/google-ads/api/docs/best-practices/quotas
     """
-    status = _grpc_code(http_status)
+    status = STATUS_CODES.get(http_status, "UNKNOWN")
     if status != "RESOURCE_EXHAUSTED":
         return CallRefusal(status, f"Planted by hand: {http_status}.")
     problem = RowError("quota_error", "RESOURCE_TEMPORARILY_EXHAUSTED", "Too many requests.", (), retry_after)
     return CallRefusal(status, "Resource has been exhausted (e.g. check quota).", (problem,))
 
 
+_HTTP = {code: status for status, code in STATUS_CODES.items()} | {"UNKNOWN": 520}
+"""The HTTP status by which the log shows a gRPC code; UNKNOWN differs from INTERNAL."""
 NAME = "google_ads"
 """The server's name in planted faults, for both ports."""
 CALLS_AT_ONCE = 16
@@ -181,7 +162,7 @@ class GoogleAdsServer:
         call = GrpcCall(path, metadata, message, uuid4().hex[:22])
         unseen = self._before(fault, context) if fault else None
         answer = unseen or self._handle(call)
-        status = None if unseen else CODES[answer.status if isinstance(answer, CallRefusal) else "OK"]
+        status = None if unseen else _HTTP[answer.status] if isinstance(answer, CallRefusal) else 200
         self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), status, fault.kind if fault else None))
         answer = (_after(fault) if fault else None) or answer
         context.set_trailing_metadata((("request-id", call.id),))
@@ -228,7 +209,7 @@ def _after(fault: PlannedFault) -> CallRefusal | None:
         case FaultKind.TRUNCATED:
             return CallRefusal("INTERNAL", "The answer was cut short.")
         case FaultKind.FAILED_AFTER:
-            status = _grpc_code(500 if fault.status is None else fault.status)
+            status = STATUS_CODES.get(500 if fault.status is None else fault.status, "UNKNOWN")
             return CallRefusal(status, rules.FAILING.rule, (RowError.of(rules.FAILING),))
         case _:
             return None
@@ -287,7 +268,6 @@ class GoogleAdsApi(AdsApiState):
         from connectors.sandbox.google.ads_api.adjustments import AdjustmentUpload  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.conversions import ConversionUpload  # noqa: PLC0415
         from connectors.sandbox.google.ads_api.queries import search  # noqa: PLC0415
-        from connectors.sandbox.google.ads_api.wire import UnreadableCallError  # noqa: PLC0415
 
         try:
             match call.path.removeprefix(_SERVICES):

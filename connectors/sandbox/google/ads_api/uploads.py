@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from connectors.sandbox.google.ads_api.state import ROW_LISTS, AdsApiState
-from connectors.sandbox.google.ads_api.wire import CallRefusal, GrpcCall, RowError, parsed, partial_failure
+from connectors.sandbox.google.ads_api.state import (
+    ROW_LISTS,
+    AdsApiState,
+    CallRefusal,
+    GrpcCall,
+    RowError,
+    parsed_message,
+    partial_failure,
+)
 from connectors.sandbox.google.platform import (
     AHEAD,
+    CURRENCY_CODE,
     MAX_ID_LENGTH,
     MAX_ROWS,
     GoogleAccount,
     GoogleConversionAction,
     is_amount,
-    is_currency,
 )
-from connectors.sandbox.rules import AdsApiRule, RuleTable
+from connectors.sandbox.rules import AdsApiRule, RuleTable, broken
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31
@@ -88,7 +95,7 @@ class Upload(ABC, Generic[Applied]):
         self.api = api
         self.google = api.google
         self.now = now
-        self.request = parsed(self.request_type, call.message)
+        self.request = parsed_message(self.request_type, call.message)
         self.rows_field = ROW_LISTS[self.ruling_stage]
         self.rows: Sequence[Any] = getattr(self.request, self.rows_field)
         self.applied: dict[Hashable, Applied] = {}
@@ -155,47 +162,46 @@ class Upload(ABC, Generic[Applied]):
         """Return the row's result in the response."""
 
     def _action_violations(self, row: Any) -> Iterator[Violation]:
-        if not row.conversion_action:
-            yield self.rule_table.ACTION_SENT, "conversion_action"
-        elif not action_id(row.conversion_action):
-            yield self.rule_table.ACTION_NAME, "conversion_action"
+        name = row.conversion_action
+        yield from broken(
+            (not name, self.rule_table.ACTION_SENT, "conversion_action"),
+            (name and not action_id(name), self.rule_table.ACTION_NAME, "conversion_action"),
+        )
 
     def _order_id_violations(self, row: Any) -> Iterator[Violation]:
-        if len(row.order_id) > MAX_ID_LENGTH:
-            yield self.rule_table.ORDER_ID_LENGTH, "order_id"
-        if _PERSONAL.fullmatch(row.order_id):
-            yield self.rule_table.ORDER_ID_PERSONAL, "order_id"
+        yield from broken(
+            (len(row.order_id) > MAX_ID_LENGTH, self.rule_table.ORDER_ID_LENGTH, "order_id"),
+            (_PERSONAL.fullmatch(row.order_id), self.rule_table.ORDER_ID_PERSONAL, "order_id"),
+        )
 
     def _time_violations(self, row: Any) -> Iterator[Violation]:
         text = getattr(row, self.time_field)
         at = instant(text)
-        if not text:
-            yield self.rule_table.TIME_SENT, self.time_field
-        elif not is_time(text):
-            yield self.rule_table.TIME_FORMAT, self.time_field
-        elif at is None:
-            yield self.rule_table.TIME_EXISTS, self.time_field
-        elif at > self.now + AHEAD:
-            yield self.rule_table.NOT_IN_FUTURE, self.time_field
+        yield from broken(
+            (not text, self.rule_table.TIME_SENT, self.time_field),
+            (text and not is_time(text), self.rule_table.TIME_FORMAT, self.time_field),
+            (is_time(text) and at is None, self.rule_table.TIME_EXISTS, self.time_field),
+            (at and at > self.now + AHEAD, self.rule_table.NOT_IN_FUTURE, self.time_field),
+        )
 
     def _value_violations(self, message: Any, value_field: str, path: str = "") -> Iterator[Violation]:
         """Yield the violations of a value and its currency, in the message at this path of the row."""
         if message.HasField(value_field) and not is_amount(getattr(message, value_field)):
             yield self.rule_table.VALUE_SHAPE, f"{path}{value_field}"
-        if message.currency_code and not is_currency(message.currency_code):
+        if message.currency_code and not CURRENCY_CODE.fullmatch(message.currency_code):
             yield self.rule_table.CURRENCY, f"{path}currency_code"
 
     def _request_violation(self) -> tuple[AdsApiRule, str] | None:
         """Return the rule for which the whole request is refused, and its field; None if there is none."""
-        if not self.request.partial_failure:
-            return self.rule_table.PARTIAL_FAILURE, "partial_failure"
-        if not self.rows:
-            return self.rule_table.SOME_ROWS, self.rows_field
-        if len(self.rows) > MAX_ROWS:
-            return self.rule_table.MAX_ROWS, self.rows_field
-        if self.request.HasField("job_id") and not 1 <= self.request.job_id < FIRST_GIVEN_JOB:
-            return self.rule_table.JOB_ID, "job_id"
-        return None
+        sent, rule_table = self.request, self.rule_table
+        has_wrong_job = sent.HasField("job_id") and not 1 <= sent.job_id < FIRST_GIVEN_JOB
+        checks = broken(
+            (not sent.partial_failure, rule_table.PARTIAL_FAILURE, "partial_failure"),
+            (not self.rows, rule_table.SOME_ROWS, self.rows_field),
+            (len(self.rows) > MAX_ROWS, rule_table.MAX_ROWS, self.rows_field),
+            (has_wrong_job, rule_table.JOB_ID, "job_id"),
+        )
+        return next(checks, None)
 
     def _judge(self) -> None:
         """Find the errors of each row; a planted error without a row fails every row."""
@@ -235,11 +241,11 @@ class Upload(ABC, Generic[Applied]):
         target = self._target(action_id(row.conversion_action))
         if target is None:
             return self.rule_table.ACTION_KNOWN, "conversion_action"
-        if target.action.kind not in self._action_kinds(row):
-            return self.rule_table.ACTION_TYPE, "conversion_action"
-        if target.action.is_too_new(self.now):
-            return self.rule_table.ACTION_AGE, "conversion_action"
-        return self._apply(row, target)
+        checks = broken(
+            (target.action.kind not in self._action_kinds(row), self.rule_table.ACTION_TYPE, "conversion_action"),
+            (target.action.is_too_new(self.now), self.rule_table.ACTION_AGE, "conversion_action"),
+        )
+        return next(checks, None) or self._apply(row, target)
 
     def _target(self, number: str) -> Target | None:
         """Return the enabled action with this id if the request's customer owns it or manages its owner."""

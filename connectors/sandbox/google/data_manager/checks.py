@@ -20,18 +20,18 @@ from connectors.sandbox.google.data_manager.wire import (
 )
 from connectors.sandbox.google.platform import (
     AHEAD,
+    CLICK_ID,
     CLICK_LIFE_DAYS,
     CONTACT_LIFE,
+    CURRENCY_CODE,
     MAX_ID_LENGTH,
     MAX_ROWS,
     GoogleAccount,
     GoogleClick,
     GoogleConversionAction,
     is_amount,
-    is_click_id,
-    is_currency,
 )
-from connectors.sandbox.rules import DataManagerRule
+from connectors.sandbox.rules import DataManagerRule, broken
 from connectors.sandbox.rules import data_manager_rules as rules
 
 MAX_DESTINATIONS = 10
@@ -53,20 +53,15 @@ def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
 
 def malformed(request: Any) -> Iterator[Violation]:
     """Yield the violations visible without looking anything up."""
-    if not request.events:
-        yield rules.SOME_EVENTS, "events"
-    if len(request.events) > MAX_ROWS:
-        yield rules.MAX_EVENTS, "events"
-    if not request.destinations:
-        yield rules.SOME_DESTINATIONS, "destinations"
-    if len(request.destinations) > MAX_DESTINATIONS:
-        yield rules.MAX_DESTINATIONS, "destinations"
-    if request.HasField("encryption_info"):
-        yield rules.NO_ENCRYPTION, "encryption_info"
-    if request.encoding not in (0, HEX, BASE64):
-        yield rules.KNOWN_ENCODING, "encoding"
-    if not request.encoding and _has_contact(request):
-        yield rules.ENCODING, "encoding"
+    yield from broken(
+        (not request.events, rules.SOME_EVENTS, "events"),
+        (len(request.events) > MAX_ROWS, rules.MAX_EVENTS, "events"),
+        (not request.destinations, rules.SOME_DESTINATIONS, "destinations"),
+        (len(request.destinations) > MAX_DESTINATIONS, rules.MAX_DESTINATIONS, "destinations"),
+        (request.HasField("encryption_info"), rules.NO_ENCRYPTION, "encryption_info"),
+        (request.encoding not in (0, HEX, BASE64), rules.KNOWN_ENCODING, "encoding"),
+        (not request.encoding and _has_contact(request), rules.ENCODING, "encoding"),
+    )
     yield from _consent_violations(request)
     seen: set[str] = set()
     for index, destination in enumerate(request.destinations):
@@ -102,8 +97,8 @@ def row_violations(request: Any, row: int, now: datetime) -> Iterator[RuleViolat
     for rule, field in _event_violations(event, now):
         yield RuleViolation(rule, field, row)
     for position, value in enumerate(identifiers(event)):
-        if broken := _broken_hash_rule(value, request.encoding):
-            yield RuleViolation(broken, f"user_data.user_identifiers[{position}]", row)
+        if broken_by_hash := _broken_hash_rule(value, request.encoding):
+            yield RuleViolation(broken_by_hash, f"user_data.user_identifiers[{position}]", row)
     if set(event.destination_references) - {each.reference for each in request.destinations}:
         yield RuleViolation(rules.REFERENCE_KNOWN, "destination_references", row)
 
@@ -137,48 +132,26 @@ def _consent_violations(message: Any) -> Iterator[Violation]:
 
 def _event_violations(event: Any, now: datetime) -> Iterator[Violation]:
     """Yield the violations visible in the event alone."""
-    if not event.HasField("event_timestamp"):
-        yield rules.EVENT_TIME, "event_timestamp"
-    elif event.event_timestamp.ToDatetime(UTC) > now + AHEAD:
-        yield rules.NOT_IN_FUTURE, "event_timestamp"
-    if not event.event_source:
-        yield rules.EVENT_SOURCE, "event_source"
-    elif event.event_source not in EVENT_SOURCES:
-        yield rules.KNOWN_SOURCE, "event_source"
-    if not event.transaction_id:
-        yield rules.TRANSACTION_ID, "transaction_id"
-    elif len(event.transaction_id) > MAX_ID_LENGTH:
-        yield rules.TRANSACTION_ID_LENGTH, "transaction_id"
-    yield from _identifier_violations(event)
-    yield from _value_violations(event)
-    yield from _consent_violations(event)
-
-
-def _identifier_violations(event: Any) -> Iterator[Violation]:
-    clicks, ads = click_ids(event), event.ad_identifiers
+    clicks, ads, hashes = click_ids(event), event.ad_identifiers, identifiers(event)
+    has_user_data, has_value = event.HasField("user_data"), event.HasField("conversion_value")
     other = ads.dclid or ads.impression_id or ads.match_id or ads.mobile_device_id
-    if not event.HasField("user_data") and not clicks and not other:
-        yield rules.SOME_IDENTIFIER, ""
-    if len(clicks) > 1:
-        yield rules.ONE_CLICK_ID, "ad_identifiers"
-    if event.HasField("third_party_user_data"):
-        yield rules.NO_THIRD_PARTY_DATA, "third_party_user_data"
-    if event.HasField("user_data"):
-        hashes = identifiers(event)
-        if not hashes or not all(hashes):
-            yield rules.IDENTIFIER_SET, "user_data.user_identifiers"
-        if len(hashes) > MAX_IDENTIFIERS:
-            yield rules.MAX_IDENTIFIERS, "user_data.user_identifiers"
-
-
-def _value_violations(event: Any) -> Iterator[Violation]:
-    if event.currency and not is_currency(event.currency):
-        yield rules.CURRENCY_SHAPE, "currency"
-    if event.HasField("conversion_value"):
-        if not is_amount(event.conversion_value):
-            yield rules.VALUE_SHAPE, "conversion_value"
-        if not event.currency:
-            yield rules.VALUE_CURRENCY, "currency"
+    yield from broken(
+        (not event.HasField("event_timestamp"), rules.EVENT_TIME, "event_timestamp"),
+        (event.event_timestamp.ToDatetime(UTC) > now + AHEAD, rules.NOT_IN_FUTURE, "event_timestamp"),
+        (not event.event_source, rules.EVENT_SOURCE, "event_source"),
+        (event.event_source not in EVENT_SOURCES, rules.KNOWN_SOURCE, "event_source"),
+        (not event.transaction_id, rules.TRANSACTION_ID, "transaction_id"),
+        (len(event.transaction_id) > MAX_ID_LENGTH, rules.TRANSACTION_ID_LENGTH, "transaction_id"),
+        (not (has_user_data or clicks or other), rules.SOME_IDENTIFIER, ""),
+        (len(clicks) > 1, rules.ONE_CLICK_ID, "ad_identifiers"),
+        (event.HasField("third_party_user_data"), rules.NO_THIRD_PARTY_DATA, "third_party_user_data"),
+        (has_user_data and not (hashes and all(hashes)), rules.IDENTIFIER_SET, "user_data.user_identifiers"),
+        (len(hashes) > MAX_IDENTIFIERS, rules.MAX_IDENTIFIERS, "user_data.user_identifiers"),
+        (event.currency and not CURRENCY_CODE.fullmatch(event.currency), rules.CURRENCY_SHAPE, "currency"),
+        (has_value and not is_amount(event.conversion_value), rules.VALUE_SHAPE, "conversion_value"),
+        (has_value and not event.currency, rules.VALUE_CURRENCY, "currency"),
+    )
+    yield from _consent_violations(event)
 
 
 def _broken_hash_rule(value: str, encoding: int) -> DataManagerRule | None:
@@ -226,7 +199,7 @@ def broken_rule(event: Any, context: EventContext) -> DataManagerRule | None:
 
 def _broken_by_click(kind: str, click_id: str, happened: datetime, context: EventContext) -> DataManagerRule | None:
     click = context.clicks.get(click_id)
-    if not is_click_id(click_id):
+    if not CLICK_ID.fullmatch(click_id):
         return rules.by_id[f"{kind.upper()}_READABLE"]
     if kind != "gclid" and context.action.one_per_click:
         return rules.EVERY_WITH_BRAID

@@ -1,14 +1,17 @@
 """The Data Manager API: its methods, switches and quotas, and the requests it has accepted."""
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from connectors.sandbox.faults import dumped, parsed
+from google.protobuf import json_format  # type: ignore[import-untyped]  # the vendor ships no types
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
 from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
@@ -23,18 +26,16 @@ from connectors.sandbox.google.data_manager.wire import (
     DestinationOutcome,
     RuleViolation,
     UnreadableIngestError,
-    as_json,
     click_ids,
     destination_status,
     digest,
-    from_json,
     identifiers,
     parse,
     refusal,
     unreadable,
 )
-from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleBook, GoogleClick, GooglePlatform
-from connectors.sandbox.platform import Positions
+from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleClick, GooglePlatform
+from connectors.sandbox.platform import STRICT, Positions, dumped, parsed
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -62,24 +63,25 @@ class Quota:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True, slots=True, config=STRICT)
 class DataManagerRuling:
-    """A planted verdict on the events with some transaction id or click id."""
+    """A verdict planted under a transaction id or click id; the reason is a name of the vendor's enum.
+
+    A processing reason may lack the vendor's prefix.
+    """
 
     when: Literal["submit", "processing"]
     reason: str
 
+    def __post_init__(self) -> None:
+        if self.answer not in (ERROR_REASONS if self.when == "submit" else PROCESSING_REASONS):
+            raise ValueError(f"there is no reason {self.reason!r}")
 
-def read_ruling(document: object) -> DataManagerRuling:
-    """Parse a ruling, its reason with or without the vendor's prefix; raise ValueError if it is malformed."""
-    match document:
-        case {"when": "submit", "reason": str(reason), **rest} if not rest and reason in ERROR_REASONS:
-            return DataManagerRuling("submit", reason)
-        case {"when": "processing", "reason": str(reason), **rest} if not rest:
-            for name in (reason, f"PROCESSING_ERROR_REASON_{reason}"):
-                if name in PROCESSING_REASONS:
-                    return DataManagerRuling("processing", name)
-    raise ValueError('a ruling is {"when": "submit" or "processing", "reason": a name of the vendor\'s enum}')
+    @property
+    def answer(self) -> str:
+        """The reason as the vendor writes it."""
+        prefixed = f"PROCESSING_ERROR_REASON_{self.reason}"
+        return prefixed if self.when == "processing" and prefixed in PROCESSING_REASONS else self.reason
 
 
 @dataclass(slots=True)
@@ -126,6 +128,8 @@ class DataManager(GoogleApi):
     `authorised` returns whether a request carries a currently valid token.
     """
 
+    ruling_type = DataManagerRuling
+
     def __init__(
         self,
         now: Callable[[], datetime],
@@ -135,7 +139,6 @@ class DataManager(GoogleApi):
         super().__init__(now, google, SWITCHES)
         self.google.settle = self._process
         self._authorised = authorised
-        self._rulings: dict[str, DataManagerRuling] = {}
         self._taken: dict[str, TakenRequest] = {}
         self._waiting: list[TakenRequest] = []
         self._numbered = 0
@@ -165,20 +168,10 @@ class DataManager(GoogleApi):
             self.settled()
             self.google.clicks.update(known)
 
-    def plant_rulings(self, rulings: Mapping[str, object]) -> None:
-        """Plant verdicts on events, by transaction id or click id: `{"when", "reason"}`.
-
-        Raise ValueError, and plant none, if one has another shape or its reason doesn't exist.
-        """
-        planted = {key: read_ruling(each) for key, each in rulings.items()}
-        with self.lock:
-            self.settled()
-            self._rulings.update(planted)
-
     def switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
         super().switch(name, value)
-        self.google.zero_is_final = bool(self.switches["zero_is_final"])
+        self.google.book.zero_is_final = bool(self.switches["zero_is_final"])
 
     def known_by(self) -> dict[str, tuple[str, ...]]:
         """Return the click ids and hashes of every conversion in the book, by transaction id."""
@@ -202,7 +195,6 @@ class DataManager(GoogleApi):
                 **super().dump(),
                 "clicks": dumped(self.google.clicks),
                 "book": self.google.book.dump(),
-                "rulings": {key: asdict(each) for key, each in self._rulings.items()},
                 "numbered": self._numbered,
                 "taken": [_saved(each) for each in self._taken.values()],
             }
@@ -212,8 +204,7 @@ class DataManager(GoogleApi):
         with self.lock:
             super().load(saved)
             self.google.clicks = parsed(dict[str, GoogleClick], saved["clicks"])
-            self.google.book = GoogleBook.load(saved["book"])
-            self._rulings = {key: read_ruling(each) for key, each in saved["rulings"].items()}
+            self.google.book.load(saved["book"])
             self._numbered = saved["numbered"]
             self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
             self._waiting = [each for each in self._taken.values() if each.outcomes is None]
@@ -309,11 +300,7 @@ class DataManager(GoogleApi):
                 where = {"customer": customer, "action": action_id, "request": taken.id}
                 self.note(taken.due, when="processing", reason=reason, transaction_id=event.transaction_id, **where)
             else:
-                self.google.book.accept(
-                    self._acceptance(event, taken, context, action_id),
-                    across=self.google.across_apis,
-                    zero_is_final=self.google.zero_is_final,
-                )
+                self.google.book.accept(self._acceptance(event, taken, context, action_id))
         return DestinationOutcome(records, dict(failed))
 
     def _acceptance(self, event: Any, taken: TakenRequest, context: EventContext, action_id: str) -> GoogleAcceptance:
@@ -335,8 +322,8 @@ class DataManager(GoogleApi):
 
     def _planted(self, event: Any, when: str) -> str | None:
         """Return the reason planted on this event at this stage, if any."""
-        rulings = (self._rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
-        return next((each.reason for each in rulings if each and each.when == when), None)
+        rulings = (self.rulings.get(name) for name in (event.transaction_id, *click_ids(event).values()))
+        return next((each.answer for each in rulings if each and each.when == when), None)
 
     def _violated(self, violations: list[RuleViolation]) -> WireResponse:
         first = violations[0]
@@ -370,8 +357,9 @@ class DataManager(GoogleApi):
 
 
 def _saved(taken: TakenRequest) -> dict[str, Any]:
-    return {**dumped(replace(taken, request=None)), "request": as_json(taken.request)}
+    return {**dumped(replace(taken, request=None)), "request": json_format.MessageToDict(taken.request)}
 
 
 def _restored(saved: Mapping[str, Any]) -> TakenRequest:
-    return replace(parsed(TakenRequest, {**saved, "request": None}), request=from_json(saved["request"]))
+    request = parse(json.dumps(saved["request"]).encode())
+    return replace(parsed(TakenRequest, {**saved, "request": None}), request=request)

@@ -13,7 +13,7 @@ from typing import Any
 from google.ads.datamanager_v1 import types
 from google.protobuf import json_format  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.platform import CLICK_ID_KINDS
+from connectors.sandbox.google.platform import CLICK_ID_KINDS, STATUS_CODES
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireResponse, json_response
@@ -62,16 +62,6 @@ def parse(body: bytes) -> Any:
     return request
 
 
-def as_json(request: Any) -> dict[str, Any]:
-    """Return an `IngestEventsRequest` in the JSON form that `from_json` reads, with enums by name."""
-    return dict(json_format.MessageToDict(request))
-
-
-def from_json(document: Mapping[str, Any]) -> Any:
-    """Return the `IngestEventsRequest` that `as_json` wrote."""
-    return json_format.ParseDict(document, _Request())
-
-
 def click_ids(event: Any) -> dict[str, str]:
     """Return an event's click ids, by kind."""
     return {kind: value for kind in CLICK_ID_KINDS if (value := getattr(event.ad_identifiers, kind))}
@@ -98,18 +88,6 @@ def digest(event: Any) -> str:
 
 _TYPE = "type.googleapis.com/google.rpc"
 _INDEX = re.compile(r"\[\d+\]")
-_STATUSES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    409: "ABORTED",
-    429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-"""The canonical code of each HTTP status, INTERNAL for any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +134,7 @@ def refusal(
 
 def failed(status: int) -> WireResponse:
     """Return the response of an API that failed, perhaps after it accepted the events."""
-    reason = "DEADLINE_EXCEEDED" if _STATUSES.get(status) == "DEADLINE_EXCEEDED" else rules.FAILING.answer
+    reason = "DEADLINE_EXCEEDED" if STATUS_CODES.get(status) == "DEADLINE_EXCEEDED" else rules.FAILING.answer
     return refusal(status, reason, "Internal error encountered.", "t-failed")
 
 
@@ -175,7 +153,7 @@ def unreadable(path: str, *, indexed: bool) -> WireResponse:
 
 
 def _error(status: int, message: str, details: Sequence[object]) -> WireResponse:
-    error = {"code": status, "message": message, "status": _STATUSES.get(status, "INTERNAL"), "details": details}
+    error = {"code": status, "message": message, "status": STATUS_CODES.get(status, "INTERNAL"), "details": details}
     return json_response(status, {"error": error})
 
 

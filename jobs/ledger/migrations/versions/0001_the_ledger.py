@@ -9,228 +9,116 @@ from jobs.ledger.database import APPLICATION_ID
 revision = "0001"
 down_revision = branch_labels = depends_on = None
 
-def _required(kind):
-    return {"type_": kind, "nullable": False}
+TYPES = {
+    "text": types.AutoString(), "time": types.UTCDateTime(), "bytes": sa.LargeBinary(), "integer": sa.Integer(),
+    "boolean": sa.Boolean(), "date": sa.Date(), "false": sa.Boolean(),
+}
+"""Column types by their name in `TABLES`; `false` is a boolean that is false by default."""
+MOVE = "run integer, at time, from_state text?, to_state text, reason text?, detail text?, code text?"
+TABLES = {
+    "backfill_place": """account text key, reads_from time, fresh_to time?, started_at time, resume text?,
+        epoch integer""",
+    "config_digest": "account text key, kind text key, digest text",
+    "cursor": """account text key, since time?, pull_started_at time?, pull_since time?, resume text?,
+        full_read_at time?, moved false""",
+    "excluded_lead": "account text key, id text key, digest text, read_at time",
+    "incident": """account text key, cause text key, title text, text text, first_seen_at time, notified_at time?,
+        cleared_at time?, undelivered text""",
+    "label_move": "account text key, lead text key, before text, after text, waits boolean",
+    "lead": """account text key, id text key, created_at time, updated_at time?, label text?, digest text, seen_at time,
+        ad_user_data text, ad_personalization text, click_id_problem text?, facts text, fresh boolean, to_plan boolean,
+        to_correct false, excluded false, asked_at time?, missing_since time?, deleted_at time?, merged_into text?""",
+    "lease": "account text key, epoch integer, pid integer, started_at time",
+    "run": """id integer key, account text, command text, epoch integer, started_at time, ended_at time?,
+        exit_code integer?, night date?""",
+    "start": """account text key, conversion text key, destination text key, label text key, target text,
+        since time""",
+    "status_label": """account text key, label text key, written text?, seen_at time, settled boolean,
+        reported integer, reported_in integer?""",
+    "unreadable_lead": "account text key, id text key, reason text, seen_at time, reported_in integer?",
+    "click_id": "account text key, lead text key, kind text key, value text key, clicked_at time, estimated boolean",
+    "contact_hash": "account text key, lead text key, destination text key, kind text key, sha256 text key",
+    "dedup_key": """account text key, conversion text key, destination text key, dedup_key text key, lead text key,
+        at time""",
+    "request": """id integer key, account text, run integer, destination text, transport text, owner text, action text,
+        sent_at time, rows integer, state text, ticket text?, resolve_after time?, code text?, message text?""",
+    "status_change": """id integer key, account text, lead text, label text, at time, date_only boolean, origin text,
+        after time?, seen_at time""",
+    "status_rename": "account text key, before text key, after text key, leads integer, run integer, void false",
+    "delivery": """id integer key, account text, lead text, conversion text, destination text, occurrence integer,
+        key text, state text, reason text?, detail text?, held_for text?, not_before time?, deferred_until time?,
+        expires_at time?, at time?, origin text?, label text?, tax text?, transport text?, owner text?, action text?,
+        source text?, value text?, currency text?, click_id_kind text?, click_estimated boolean?, event bytes?,
+        event_sha256 text?, in_doubt_since time?, in_doubt_request integer?, may_count_twice false, entered_after time?,
+        counts_from time?, assumed_at time?, approved_in integer?, code text?, outcome text?""",
+    "adjustment": """id integer key, account text, delivery integer, number integer, lead text, conversion text,
+        destination text, key text, kind text, cause text, at time, value text?, currency text?, transport text,
+        owner text, action text, source text, state text, reason text?, detail text?, not_before time?,
+        deferred_until time?, expires_at time?, event bytes?, event_sha256 text?, in_doubt_since time?,
+        in_doubt_request integer?, code text?, outcome text?""",
+    "attempt": "request integer key, position integer key, delivery integer, outcome text?, code text?",
+    "transition": f"id integer key, account text, delivery integer, {MOVE}",
+    "adjustment_attempt": "request integer key, position integer key, adjustment integer, outcome text?, code text?",
+    "adjustment_transition": f"id integer key, account text, adjustment integer, {MOVE}",
+}
+"""The columns of each table as `name type`; `?` allows null, `key` is part of the primary key."""
+OF_LEAD = ("click_id", "contact_hash", "dedup_key", "status_change", "delivery", "adjustment")
+REFERENCES = {
+    "request": ("run",),
+    "status_rename": ("run",),
+    "delivery": ("in_doubt_request",),
+    "adjustment": ("delivery", "in_doubt_request"),
+    "attempt": ("delivery", "request"),
+    "transition": ("delivery", "run"),
+    "adjustment_attempt": ("adjustment", "request"),
+    "adjustment_transition": ("adjustment", "run"),
+}
+"""Columns that hold the id of a row in the table they are named after."""
+UNIQUE = {
+    "delivery": ("account key", "account lead conversion destination occurrence"),
+    "adjustment": ("delivery number",),
+}
+INDEXES = {
+    "lead": (
+        "account created_at", "account label", "account to_correct id", "account to_plan id",
+        "account updated_at created_at",
+    ),
+    "click_id": ("account kind value lead",),
+    "dedup_key": ("account lead conversion destination dedup_key",),
+    "request": ("account destination sent_at", "account state"),
+    "status_change": ("account lead",),
+    "delivery": ("account state destination at",),
+    "adjustment": ("account lead", "account state destination at"),
+    "attempt": ("delivery",),
+    "transition": ("delivery", "run"),
+    "adjustment_attempt": ("adjustment",),
+    "adjustment_transition": ("adjustment", "run"),
+}
 
 
-TEXT, TIME, BYTES = _required(types.AutoString()), _required(types.UTCDateTime()), _required(sa.LargeBinary())
-INTEGER, BOOLEAN, DATE = _required(sa.Integer()), _required(sa.Boolean()), _required(sa.Date())
-FALSE = BOOLEAN | {"server_default": sa.text("0")}
+def _column(text):
+    name, kind, *key = text.split()
+    default = sa.text("0") if kind == "false" else None
+    nullable = kind.endswith("?")
+    return sa.Column(name, TYPES[kind.removesuffix("?")], primary_key=bool(key), nullable=nullable, server_default=default)
 
 
-def optional(column):
-    """Return the column as nullable."""
-    return column | {"nullable": True}
-
-
-def _create(table, columns, *, key, of_lead=False, references=None, unique=(), indexes=()):
-    """Create a table and its indexes."""
-    lead = [sa.ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"], f"fk_{table}_account_lead")]
-    op.create_table(
-        table,
-        *(sa.Column(name, **column) for name, column in columns.items()),
-        *(lead if of_lead else ()),
-        *(sa.ForeignKeyConstraint([name], [to], f"fk_{table}_{name}") for name, to in (references or {}).items()),
-        sa.PrimaryKeyConstraint(*key, name=f"pk_{table}"),
-        *(sa.UniqueConstraint(*each, name=f"uq_{table}_{'_'.join(each)}") for each in unique),
-    )
-    for each in indexes:
-        op.create_index(f"ix_{table}_{'_'.join(each)}", table, each)
+def _constraints(table):
+    yield sa.PrimaryKeyConstraint(name=f"pk_{table}")
+    if table in OF_LEAD:
+        yield sa.ForeignKeyConstraint(["account", "lead"], ["lead.account", "lead.id"], f"fk_{table}_account_lead")
+    for name in REFERENCES.get(table, ()):
+        yield sa.ForeignKeyConstraint([name], [f"{name.removeprefix('in_doubt_')}.id"], f"fk_{table}_{name}")
+    for columns in map(str.split, UNIQUE.get(table, ())):
+        yield sa.UniqueConstraint(*columns, name=f"uq_{table}_{'_'.join(columns)}")
 
 
 def upgrade():
     """Create every table."""
-    _create(
-        "backfill_place",
-        dict(
-            account=TEXT, reads_from=TIME, fresh_to=optional(TIME), started_at=TIME, resume=optional(TEXT),
-            epoch=INTEGER,
-        ),
-        key=["account"],
-    )
-    _create("config_digest", dict(account=TEXT, kind=TEXT, digest=TEXT), key=["account", "kind"])
-    _create(
-        "cursor",
-        dict(
-            account=TEXT, since=optional(TIME), pull_started_at=optional(TIME), pull_since=optional(TIME),
-            resume=optional(TEXT), full_read_at=optional(TIME), moved=FALSE,
-        ),
-        key=["account"],
-    )
-    _create("excluded_lead", dict(account=TEXT, id=TEXT, digest=TEXT, read_at=TIME), key=["account", "id"])
-    _create(
-        "incident",
-        dict(
-            account=TEXT, cause=TEXT, title=TEXT, text=TEXT, first_seen_at=TIME, notified_at=optional(TIME),
-            cleared_at=optional(TIME), undelivered=TEXT,
-        ),
-        key=["account", "cause"],
-    )
-    _create(
-        "label_move",
-        dict(account=TEXT, lead=TEXT, before=TEXT, after=TEXT, waits=BOOLEAN),
-        key=["account", "lead"],
-    )
-    _create(
-        "lead",
-        dict(
-            account=TEXT, id=TEXT, created_at=TIME, updated_at=optional(TIME), label=optional(TEXT), digest=TEXT,
-            seen_at=TIME, ad_user_data=TEXT, ad_personalization=TEXT, click_id_problem=optional(TEXT), facts=TEXT,
-            fresh=BOOLEAN, to_plan=BOOLEAN, to_correct=FALSE, excluded=FALSE, asked_at=optional(TIME),
-            missing_since=optional(TIME), deleted_at=optional(TIME), merged_into=optional(TEXT),
-        ),
-        key=["account", "id"],
-        indexes=[
-            ["account", "created_at"],
-            ["account", "label"],
-            ["account", "to_correct", "id"],
-            ["account", "to_plan", "id"],
-            ["account", "updated_at", "created_at"],
-        ],
-    )
-    _create("lease", dict(account=TEXT, epoch=INTEGER, pid=INTEGER, started_at=TIME), key=["account"])
-    _create(
-        "run",
-        dict(
-            id=INTEGER, account=TEXT, command=TEXT, epoch=INTEGER, started_at=TIME, ended_at=optional(TIME),
-            exit_code=optional(INTEGER), night=optional(DATE),
-        ),
-        key=["id"],
-    )
-    _create(
-        "start",
-        dict(account=TEXT, conversion=TEXT, destination=TEXT, label=TEXT, target=TEXT, since=TIME),
-        key=["account", "conversion", "destination", "label"],
-    )
-    _create(
-        "status_label",
-        dict(
-            account=TEXT, label=TEXT, written=optional(TEXT), seen_at=TIME, settled=BOOLEAN, reported=INTEGER,
-            reported_in=optional(INTEGER),
-        ),
-        key=["account", "label"],
-    )
-    _create(
-        "unreadable_lead",
-        dict(account=TEXT, id=TEXT, reason=TEXT, seen_at=TIME, reported_in=optional(INTEGER)),
-        key=["account", "id"],
-    )
-    _create(
-        "click_id",
-        dict(account=TEXT, lead=TEXT, kind=TEXT, value=TEXT, clicked_at=TIME, estimated=BOOLEAN),
-        key=["account", "lead", "kind", "value"],
-        of_lead=True,
-        indexes=[["account", "kind", "value", "lead"]],
-    )
-    _create(
-        "contact_hash",
-        dict(account=TEXT, lead=TEXT, destination=TEXT, kind=TEXT, sha256=TEXT),
-        key=["account", "lead", "destination", "kind", "sha256"],
-        of_lead=True,
-    )
-    _create(
-        "dedup_key",
-        dict(account=TEXT, conversion=TEXT, destination=TEXT, dedup_key=TEXT, lead=TEXT, at=TIME),
-        key=["account", "conversion", "destination", "dedup_key", "lead"],
-        of_lead=True,
-        indexes=[["account", "lead", "conversion", "destination", "dedup_key"]],
-    )
-    _create(
-        "request",
-        dict(
-            id=INTEGER, account=TEXT, run=INTEGER, destination=TEXT, transport=TEXT, owner=TEXT, action=TEXT,
-            sent_at=TIME, rows=INTEGER, state=TEXT, ticket=optional(TEXT), resolve_after=optional(TIME),
-            code=optional(TEXT), message=optional(TEXT),
-        ),
-        key=["id"],
-        references={"run": "run.id"},
-        indexes=[["account", "destination", "sent_at"], ["account", "state"]],
-    )
-    _create(
-        "status_change",
-        dict(
-            id=INTEGER, account=TEXT, lead=TEXT, label=TEXT, at=TIME, date_only=BOOLEAN, origin=TEXT,
-            after=optional(TIME), seen_at=TIME,
-        ),
-        key=["id"],
-        of_lead=True,
-        indexes=[["account", "lead"]],
-    )
-    _create(
-        "status_rename",
-        dict(account=TEXT, before=TEXT, after=TEXT, leads=INTEGER, run=INTEGER, void=FALSE),
-        key=["account", "before", "after"],
-        references={"run": "run.id"},
-    )
-    _create(
-        "delivery",
-        dict(
-            id=INTEGER, account=TEXT, lead=TEXT, conversion=TEXT, destination=TEXT, occurrence=INTEGER, key=TEXT,
-            state=TEXT, reason=optional(TEXT), detail=optional(TEXT), held_for=optional(TEXT), not_before=optional(TIME),
-            deferred_until=optional(TIME), expires_at=optional(TIME), at=optional(TIME), origin=optional(TEXT),
-            label=optional(TEXT), tax=optional(TEXT), transport=optional(TEXT), owner=optional(TEXT),
-            action=optional(TEXT), source=optional(TEXT), value=optional(TEXT), currency=optional(TEXT),
-            click_id_kind=optional(TEXT), click_estimated=optional(BOOLEAN), event=optional(BYTES),
-            event_sha256=optional(TEXT), in_doubt_since=optional(TIME), in_doubt_request=optional(INTEGER),
-            may_count_twice=FALSE, entered_after=optional(TIME), counts_from=optional(TIME), assumed_at=optional(TIME),
-            approved_in=optional(INTEGER), code=optional(TEXT), outcome=optional(TEXT),
-        ),
-        key=["id"],
-        of_lead=True,
-        references={"in_doubt_request": "request.id"},
-        unique=[["account", "key"], ["account", "lead", "conversion", "destination", "occurrence"]],
-        indexes=[["account", "state", "destination", "at"]],
-    )
-    _create(
-        "adjustment",
-        dict(
-            id=INTEGER, account=TEXT, delivery=INTEGER, number=INTEGER, lead=TEXT, conversion=TEXT, destination=TEXT,
-            key=TEXT, kind=TEXT, cause=TEXT, at=TIME, value=optional(TEXT), currency=optional(TEXT), transport=TEXT,
-            owner=TEXT, action=TEXT, source=TEXT, state=TEXT, reason=optional(TEXT), detail=optional(TEXT),
-            not_before=optional(TIME), deferred_until=optional(TIME), expires_at=optional(TIME), event=optional(BYTES),
-            event_sha256=optional(TEXT), in_doubt_since=optional(TIME), in_doubt_request=optional(INTEGER),
-            code=optional(TEXT), outcome=optional(TEXT),
-        ),
-        key=["id"],
-        of_lead=True,
-        references={"delivery": "delivery.id", "in_doubt_request": "request.id"},
-        unique=[["delivery", "number"]],
-        indexes=[["account", "lead"], ["account", "state", "destination", "at"]],
-    )
-    _create(
-        "attempt",
-        dict(request=INTEGER, position=INTEGER, delivery=INTEGER, outcome=optional(TEXT), code=optional(TEXT)),
-        key=["request", "position"],
-        references={"delivery": "delivery.id", "request": "request.id"},
-        indexes=[["delivery"]],
-    )
-    _create(
-        "transition",
-        dict(
-            id=INTEGER, account=TEXT, delivery=INTEGER, run=INTEGER, at=TIME, from_state=optional(TEXT), to_state=TEXT,
-            reason=optional(TEXT), detail=optional(TEXT), code=optional(TEXT),
-        ),
-        key=["id"],
-        references={"delivery": "delivery.id", "run": "run.id"},
-        indexes=[["delivery"], ["run"]],
-    )
-    _create(
-        "adjustment_attempt",
-        dict(request=INTEGER, position=INTEGER, adjustment=INTEGER, outcome=optional(TEXT), code=optional(TEXT)),
-        key=["request", "position"],
-        references={"adjustment": "adjustment.id", "request": "request.id"},
-        indexes=[["adjustment"]],
-    )
-    _create(
-        "adjustment_transition",
-        dict(
-            id=INTEGER, account=TEXT, adjustment=INTEGER, run=INTEGER, at=TIME, from_state=optional(TEXT),
-            to_state=TEXT, reason=optional(TEXT), detail=optional(TEXT), code=optional(TEXT),
-        ),
-        key=["id"],
-        references={"adjustment": "adjustment.id", "run": "run.id"},
-        indexes=[["adjustment"], ["run"]],
-    )
+    for table, columns in TABLES.items():
+        op.create_table(table, *map(_column, columns.split(",")), *_constraints(table))
+        for names in map(str.split, INDEXES.get(table, ())):
+            op.create_index(f"ix_{table}_{'_'.join(names)}", table, names)
     op.create_index("ix_run_account_night", "run", ["account", "night"], unique=True)
     is_whole = sa.text("substr(value, 1, 7) <> 'sha256:'")
     op.create_index(

@@ -7,7 +7,8 @@ from io import StringIO
 from rich.console import Console
 
 from connectors.survey import AmountSeen, FewValues, FieldMatch, KeyPath, SourceSeen, Survey, SurveyedLabel
-from jobs.reporting.survey_report import ProbeReport, print_report, report_json
+from jobs.cli.probe import ProbeReport, print_report
+from jobs.reporting import console
 
 SURVEY = Survey(
     leads=300,
@@ -75,7 +76,7 @@ def test_what_stands_for_a_status_is_not_told_to_be_written():
 
     assert ("À requalifier",) == one.unmapped
     assert "ignored_statuses: À requalifier Not shown" in text
-    assert "3 leads whose status may be somebody's data" in text
+    assert "3 leads whose status may be personal data" in text
 
 
 def test_one_is_told_as_one():
@@ -108,7 +109,7 @@ def test_answers_that_the_settings_do_not_list_are_counted():
 
 def test_json_holds_everything():
     """For a machine: the survey, what is unmapped, and the lines to paste."""
-    told = json.loads(report_json(report()))
+    told = json.loads(console.line(report().document))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])
     assert {"label": "Gagné", "leads": 60, "with_click_id": 54, "masked": False} == told["survey"]["labels"][0]
