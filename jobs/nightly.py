@@ -51,7 +51,7 @@ def run_night(run: RunContext, *, reading: bool = True, wait: timedelta = timede
         summary.only_outcomes = True
     ask_for_outcomes(run, summary)
     run, decided_at = _plan(run, summary)
-    with run.deps.watch(NightStep.DELIVER):
+    with run.deps.watch(NightStep.DELIVER, summary):
         sending = Sending(
             run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=reading
         )
@@ -81,7 +81,7 @@ def validate(run: RunContext) -> RunSummary:
     summary.only_validated = True
     run, decided_at = _plan(run, summary)
     due = {row.id for row in _unsent(run) if is_due(row, decided_at)}
-    with run.deps.watch(NightStep.VALIDATE):
+    with run.deps.watch(NightStep.VALIDATE, summary):
         summary.delivered = deliver(Sending(run, decided_at))
     for row in _unsent(run):
         if row.id in due and (stop := _stop_of(run.book, row, summary.stopped)):
@@ -122,7 +122,7 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
         with run.ledger.reading() as session:
             waiting = requests.in_state(session, run.ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
-        with run.deps.watch(NightStep.WAIT):
+        with run.deps.watch(NightStep.WAIT, summary):
             run.deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         ask_for_outcomes(run, summary)
         erase_idle(run)
@@ -130,7 +130,7 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
 
 def _read(run: RunContext) -> RunSummary:
     summary = begin(run)
-    with run.deps.watch(NightStep.PULL), reading_source(run, summary):
+    with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
         _pull(run, summary)
     return summary
 
@@ -192,7 +192,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
 
 def ask_for_outcomes(run: RunContext, summary: RunSummary) -> None:
     """Ask platforms for the outcomes of received requests; results are added to `summary.resolved`."""
-    with run.deps.watch(NightStep.RESOLVE):
+    with run.deps.watch(NightStep.RESOLVE, summary):
         resolve(run, summary.resolved)
 
 
@@ -201,7 +201,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
 
     Returns the run with the missing-value guard applied, and the time by which deliveries had to be due.
     """
-    with run.deps.watch(NightStep.PLAN):
+    with run.deps.watch(NightStep.PLAN, summary):
         run = guarded(run)
         summary.planned = plan(run)
         plan_adjustments(run)

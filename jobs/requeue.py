@@ -35,7 +35,7 @@ AGE_LIMITS = (7, 30, 60, 90)
 def send(run: RunContext, summary: RunSummary) -> None:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
     run = guarded(run)
-    with run.deps.watch(NightStep.DELIVER):
+    with run.deps.watch(NightStep.DELIVER, summary):
         summary.delivered = deliver(Sending(run, run.now(), approved_only=True))
     ask_for_outcomes(run, summary)
     erase_idle(run)

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
-from connectors.records import LeadPage
 from jobs.cancellation import go_on
 from jobs.ledger.runs import Ledger
 from jobs.settings.compile import Rulebook, Sinks
@@ -23,6 +23,15 @@ class NightStep(StrEnum):
     DELIVER = "sending"
     VALIDATE = "having it checked"
     WAIT = "waiting for outcomes"
+
+
+Watch = Callable[[NightStep, Any], AbstractContextManager[object]]
+"""Given a step and the run's summary, returns a context that is active during the step, to show progress."""
+
+
+def unwatched(_step: NightStep, _summary: object) -> AbstractContextManager[object]:
+    """A watch that shows nothing."""
+    return nullcontext()
 
 
 class SyncMode(StrEnum):
@@ -61,10 +70,7 @@ class Deps:
     """Whether a human approved tonight's excess volume."""
     cancel_token: CancelToken = go_on
     """Called before each request and each intent, so that a night can be stopped between two of them."""
-    watch: Callable[[NightStep], AbstractContextManager[object]] = nullcontext
-    """Returns a context manager that is active during a step, so that a terminal can show progress."""
-    on_page: Callable[[LeadPage], None] = lambda _: None
-    """Called with each list page before it is stored."""
+    watch: Watch = unwatched
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ named documents the rule itself.
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -111,11 +112,6 @@ data_manager_rules = RuleTable("google/data_manager/rules.csv", DataManagerRule,
 ads_api_rules = RuleTable("google/ads_api/rules.csv", AdsApiRule, "google_ads")
 adjustment_rules = RuleTable("google/ads_api/adjustment_rules.csv", AdsApiRule, "google_ads")
 meta_rules = RuleTable("meta/rules.csv", MetaRule, "meta")
-RULES: tuple[Rule, ...] = (
-    *oplead_rules,
-    *oauth_rules,
-    *data_manager_rules,
-    *ads_api_rules,
-    *adjustment_rules,
-    *meta_rules,
+RULES: tuple[Rule, ...] = tuple(
+    chain(oplead_rules, oauth_rules, data_manager_rules, ads_api_rules, adjustment_rules, meta_rules)
 )

@@ -148,32 +148,21 @@ class Sandbox:
 
     def _bind(self, ports: Mapping[str, int]) -> dict[str, Server | GoogleAdsServer]:
         handlers = {
-            "clock": own_page_only(self.clock.handle),
-            "oplead": self.oplead.handle,
-            "oauth": self.oauth.handle,
-            "data_manager": self.data_manager.handle,
-            "meta": self.meta.handle,
-            "control": own_page_only(self.control.handle),
+            "clock": (own_page_only(self.clock.handle), generic_failure),
+            "oplead": (self.oplead.handle, generic_failure),
+            "oauth": (self.oauth.handle, generic_failure),
+            "data_manager": (self.data_manager.handle, data_manager_wire.failed),
+            "meta": (self.meta.handle, wire.failed_response),
+            "control": (own_page_only(self.control.handle), generic_failure),
         }
-        failures = {"data_manager": data_manager_wire.failed, "meta": wire.failed_response}
-        certificates = {"google_ads": None, "google_ads_tls": self._certificate}
+        faults, now, closed = self.faults, self.clock.now, self.clock.closed
         served = {
-            name: Server(
-                name,
-                handler,
-                self.faults,
-                self.clock.now,
-                closed=self.clock.closed,
-                failed=failures.get(name, generic_failure),
-                port=ports.get(name, 0),
-            )
-            for name, handler in handlers.items()
+            name: Server(name, handler, faults, now, closed=closed, failed=failed, port=ports.get(name, 0))
+            for name, (handler, failed) in handlers.items()
         }
         called = {
-            name: GoogleAdsServer(
-                self.google_ads.handle, self.faults, self.clock.now, certificate=certificate, port=ports.get(name, 0)
-            )
-            for name, certificate in certificates.items()
+            name: GoogleAdsServer(self.google_ads.handle, faults, now, certificate=certificate, port=ports.get(name, 0))
+            for name, certificate in {"google_ads": None, "google_ads_tls": self._certificate}.items()
         }
         return {**served, **called}
 

@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -25,44 +25,30 @@ REMEMBERED = 10_000
 FIRST_ERROR = 400
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One request, without its headers and body."""
-
-    method: str
-    path: str
-    query: Mapping[str, tuple[str, ...]]
-    """Empty unless the request succeeded: an unknown parameter may be a misplaced token."""
-    at: str
-    """Sandbox time, ISO 8601."""
-    status: int | None
-    """Over HTTP, the response's status, planted or real, even if it was cut off; None if the request got no response.
-
-    Over gRPC, the platform's status, even if a fault replaced it; None if the platform never saw the call.
-    """
-    fault: str | None
-
-
 class Log:
-    """A server's recent requests, and the count of all requests."""
+    """A server's recent requests, without their headers and bodies, and the count of all requests."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self.count = 0
-        self._entries: deque[LogEntry] = deque(maxlen=REMEMBERED)
+        self._entries: deque[dict[str, object]] = deque(maxlen=REMEMBERED)
 
-    def record(self, entry: LogEntry) -> None:
-        """Add one request, without its query unless it succeeded."""
-        if entry.status is None or entry.status >= FIRST_ERROR:
-            entry = replace(entry, query={})
+    def record(self, request: Mapping[str, object], at: datetime, status: int | None, fault: FaultKind | None) -> None:
+        """Add one request, given by `method`, `path` and `query`.
+
+        Its query is kept only if it succeeded: an unknown parameter may be a misplaced token. Over HTTP, the status
+        is the response's, planted or real, even if it was cut off; None if there was none. Over gRPC, it is the
+        platform's, even if a fault replaced it; None if the platform never saw the call.
+        """
+        query = {} if status is None or status >= FIRST_ERROR else request["query"]
         with self._lock:
             self.count += 1
-            self._entries.append(entry)
+            self._entries.append({**request, "query": query, "at": at.isoformat(), "status": status, "fault": fault})
 
     def dump(self) -> dict[str, object]:
         """Return `count` and `log` (oldest first) as JSON."""
         with self._lock:
-            return {"count": self.count, "log": [asdict(entry) for entry in self._entries]}
+            return {"count": self.count, "log": list(self._entries)}
 
 
 BODY_BYTES = 32 * 1024 * 1024
@@ -150,16 +136,10 @@ class Server:
         failed: Callable[[int], WireResponse] = generic_failure,
         port: int = 0,
     ) -> None:
-        """Bind this port, or any free one if it is taken, without serving yet.
+        """Bind this port, or any free one if it is taken, without serving yet; port 0 means any.
 
-        Args:
-            name: the server's name in faults and the log.
-            handler: called from several threads at once.
-            faults: consulted before each request.
-            now: the sandbox clock, for the Date header and the log.
-            closed: called with each connection as it closes.
-            failed: builds the platform's own error for a status.
-            port: the preferred port; 0 means any free one.
+        The handler is called from several threads at once. `now` is the sandbox clock, for the Date header and the
+        log; `closed` is called with each connection as it closes; `failed` builds the platform's own error.
         """
         self.name = name
         self.handler = handler
@@ -283,8 +263,9 @@ class _Connection(BaseHTTPRequestHandler):
         fault = server.faults.take(server.name, request.path)
         response = self._respond(request, fault)
         status = response.status if response else None
-        at, kind = server.now().isoformat(), fault.kind if fault else None
-        server.log.record(LogEntry(request.method, request.path, request.query, at, status, kind))
+        kind = fault.kind if fault else None
+        shown = {"method": request.method, "path": request.path, "query": request.query}
+        server.log.record(shown, server.now(), status, kind)
         if response is None or kind is FaultKind.CUT_AFTER:
             self.close_connection = True
         else:

@@ -14,8 +14,7 @@ from rich.padding import Padding
 from connectors.survey import SUGGESTED, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import open_visible_clock, print_json
+from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json
 from jobs.reporting.console import duration, results, table, times
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid

@@ -96,7 +96,6 @@ class _ListReading(DetailFetch, ABC):
         """Read the list to its last page; return False if time runs out first."""
         page = before = None
         for page in self.run.deps.source.fetch_changes(since, resume=resume, is_known=self._is_known):
-            self.run.deps.on_page(page)
             # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
             if page.served_at is not None:
                 self.ahead = page.served_at - self.run.now()

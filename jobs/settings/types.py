@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     SecretStr,
+    TypeAdapter,
+    ValidationError,
     ValidationInfo,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -177,6 +179,21 @@ OneOrMore = Annotated[tuple[Text, ...], Several, Field(min_length=1)]
 Paths = Annotated[tuple[Path_, ...], Several, Field(min_length=1)]
 StageNames = Annotated[tuple[Slug, ...], Several]
 YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bool)]
+
+
+T = TypeVar("T")
+
+
+def read_as(kind: type[T], text: str) -> T:
+    """Read a text as one of these types.
+
+    Raises:
+        ValueError: it is none; the message says what to write.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(text)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 class Strict(BaseModel):

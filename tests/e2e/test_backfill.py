@@ -10,7 +10,7 @@ import pytest
 
 from jobs.cancellation import go_on
 from jobs.cli import approved_send
-from jobs.cli.exits import UsageError
+from jobs.cli.output import UsageError
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)

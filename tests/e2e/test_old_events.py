@@ -67,7 +67,7 @@ def test_events_that_grow_too_old_between_nights(company, nights):
 def test_an_event_that_grows_too_old_within_a_night(company):
     """Young enough when it was planned, it is so no more after the minutes that Meta asks for: it stays behind."""
     company.serve(told_within(company, 0, timedelta(minutes=3)), told_within(company, 1, timedelta(days=3)))
-    company.sandbox.meta.throttle(4)
+    company.sandbox.meta.switch("meta_throttle_minutes", 4)
 
     summary = company.night()
 

@@ -91,14 +91,11 @@ class MetaBook:
         received = [[*key, at] for key, at in self._received.items()]
         return {"lines": dumped(list(self._lines.values())), "received": received}
 
-    @classmethod
-    def load(cls, saved: Mapping[str, Any]) -> "MetaBook":
-        """Return the book that `dump` saved."""
-        book = cls()
-        for line in parsed(list[MetaBookLine], saved["lines"]):
-            book._lines[line.counted.dataset, line.counted.event_name, line.counted.event_id] = line
-        book._received = {tuple(key): at for *key, at in saved["received"]}
-        return book
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Restore what `dump` returned."""
+        lines = parsed(list[MetaBookLine], saved["lines"])
+        self._lines = {(each.counted.dataset, each.counted.event_name, each.counted.event_id): each for each in lines}
+        self._received = {tuple(key): at for *key, at in saved["received"]}
 
     def _is_twin(self, event: MetaAcceptance, *, deduplicate: bool) -> bool:
         """Return whether the event duplicates one received inside the window; if not, it opens a new window."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from connectors.sandbox.meta.wire import MetaEvent, MetaRefusal
-from connectors.sandbox.rules import MetaRule
+from connectors.sandbox.rules import MetaRule, broken, read_table
 from connectors.sandbox.rules import meta_rules as rules
 
 HASHED = frozenset(
@@ -26,18 +26,16 @@ class _Type:
 
 
 def _is_texts(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and bool(value) and all(map(_is_text, value)))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) or (
+        isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+    )
 
 
 def _is_number(value: object) -> bool:
     return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
-_TEXT = _Type("a string", _is_text)
+_TEXT = _Type("a string", lambda value: isinstance(value, str))
 _TEXTS = _Type("a string or an array of strings", _is_texts)
 _NUMBER = _Type("a number", _is_number)
 _INTEGER = _Type("an integer", lambda value: type(value) is int)
@@ -106,13 +104,13 @@ def contents(event: MetaEvent) -> list[object]:
 def _complaints(found: Mapping[str, object], known: Mapping[str, _Type], row: int, place: str) -> Iterator[MetaRefusal]:
     for name, value in found.items():
         if name not in known:
-            yield MetaRefusal(rules.SHAPE, row, place, f'Unexpected key "{name}" on param "{{path}}".')
+            yield MetaRefusal(rules.SHAPE, place, row, f'Unexpected key "{name}" on param "{{path}}".')
         elif not known[name].fits(value):
             yield _must_be(known[name], row, f"{place}['{name}']")
 
 
 def _must_be(kind: _Type, row: int, field: str) -> MetaRefusal:
-    return MetaRefusal(rules.SHAPE, row, field, f"The parameter {{path}} must be {kind.words}.")
+    return MetaRefusal(rules.SHAPE, field, row, f"The parameter {{path}} must be {kind.words}.")
 
 
 MAX_EVENTS = 1_000
@@ -135,15 +133,7 @@ _TOO_LITTLE = (
     frozenset({"fn", "ge"}),
     frozenset({"ln", "ge"}),
 )
-_CURRENCIES = frozenset(
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF"  # noqa: SIM905 - a table
-    " CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG"
-    " HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA"
-    " MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD"
-    " RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX"
-    " USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG".split()
-)
-"""The ISO 4217 codes of circulating currencies."""
+_CURRENCIES = frozenset(row["code"] for row in read_table("meta/currencies.csv"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +151,7 @@ def violations(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterato
     """Yield an event's refusals, shape first; the later ones may be consequences of the first."""
     yield from misshapen(event, row)
     for rule, field in _broken(event, arrival):
-        yield MetaRefusal(rule, row, field)
+        yield MetaRefusal(rule, field, row)
 
 
 def click_names(event: MetaEvent) -> tuple[str, ...]:
@@ -177,11 +167,11 @@ def click_names(event: MetaEvent) -> tuple[str, ...]:
 
 def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     fields, user = event.fields, event.part("user_data")
-    for name in _REQUIRED:
-        if fields.get(name) in (None, ""):
-            yield rules.REQUIRED, f"['{name}']"
-    if arrival.ascii_names and not str(fields.get("event_name")).isascii():
-        yield rules.ASCII_NAME, "['event_name']"
+    is_foreign = arrival.ascii_names and not str(fields.get("event_name")).isascii()
+    yield from broken(
+        *((fields.get(name) in (None, ""), rules.REQUIRED, f"['{name}']") for name in _REQUIRED),
+        (is_foreign, rules.ASCII_NAME, "['event_name']"),
+    )
     yield from _source_violations(fields, user)
     yield from _time_violations(fields, arrival)
     yield from _user_violations(user, arrival)
@@ -193,15 +183,13 @@ def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaR
 
 def _source_violations(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[MetaRule, str]]:
     source = fields.get("action_source")
-    if source in _NOT_PLAYED:
-        yield rules.NOT_PLAYED, "['action_source']"
-    elif source not in _SOURCES:
-        yield rules.ACTION_SOURCE, "['action_source']"
-    elif source == "website":
-        if not fields.get("event_source_url"):
-            yield rules.WEBSITE, "['event_source_url']"
-        if not user.get("client_user_agent"):
-            yield rules.WEBSITE, "['user_data']['client_user_agent']"
+    website, no_agent = source == "website", not user.get("client_user_agent")
+    yield from broken(
+        (source in _NOT_PLAYED, rules.NOT_PLAYED, "['action_source']"),
+        (source not in _SOURCES | _NOT_PLAYED, rules.ACTION_SOURCE, "['action_source']"),
+        (website and not fields.get("event_source_url"), rules.WEBSITE, "['event_source_url']"),
+        (website and no_agent, rules.WEBSITE, "['user_data']['client_user_agent']"),
+    )
 
 
 def _time_violations(fields: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
@@ -217,18 +205,19 @@ def _time_violations(fields: Mapping[str, object], arrival: MetaEventContext) ->
 
 def _user_violations(user: Mapping[str, object], arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     lead_id, fbc, fbp = user.get("lead_id"), user.get("fbc"), user.get("fbp")
-    if "lead_id" in user and not (type(lead_id) is int and lead_id in _LEAD_IDS):
-        yield rules.LEAD_ID, "['user_data']['lead_id']"
-    if "fbc" in user and not (arrival.any_click_id or (isinstance(fbc, str) and _CLICK_ID.fullmatch(fbc))):
-        yield rules.CLICK_ID, "['user_data']['fbc']"
-    if isinstance(fbp, str) and not _BROWSER_ID.fullmatch(fbp):
-        yield rules.BROWSER_ID, "['user_data']['fbp']"
+    is_lead_id = type(lead_id) is int and lead_id in _LEAD_IDS
+    is_click_id = arrival.any_click_id or (isinstance(fbc, str) and _CLICK_ID.fullmatch(fbc))
+    yield from broken(
+        ("lead_id" in user and not is_lead_id, rules.LEAD_ID, "['user_data']['lead_id']"),
+        ("fbc" in user and not is_click_id, rules.CLICK_ID, "['user_data']['fbc']"),
+        (isinstance(fbp, str) and not _BROWSER_ID.fullmatch(fbp), rules.BROWSER_ID, "['user_data']['fbp']"),
+    )
     for name in sorted(HASHED & user.keys()):
         for value in _texts(user[name]):
-            if not _SHA256.fullmatch(value):
-                yield rules.HASHED, f"['user_data']['{name}']"
-            elif value == _HASH_OF_NOTHING:
-                yield rules.NOT_HASH_OF_NOTHING, f"['user_data']['{name}']"
+            yield from broken(
+                (not _SHA256.fullmatch(value), rules.HASHED, f"['user_data']['{name}']"),
+                (value == _HASH_OF_NOTHING, rules.NOT_HASH_OF_NOTHING, f"['user_data']['{name}']"),
+            )
     if any(user.keys() <= combination for combination in _TOO_LITTLE):
         yield rules.ENOUGH, "['user_data']"
 
@@ -237,14 +226,14 @@ def _money_violations(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
     custom = event.part("custom_data")
     purchase = event.fields.get("event_name") == "Purchase"
     value, currency = custom.get("value"), custom.get("currency")
-    if purchase and value is None:
-        yield rules.PURCHASE_VALUE, "['custom_data']['value']"
-    if currency is None and (purchase or value is not None):
-        yield rules.PURCHASE_CURRENCY if purchase else rules.VALUE_CURRENCY, "['custom_data']['currency']"
-    if currency is not None and str(currency).upper() not in _CURRENCIES:
-        yield rules.CURRENCY, "['custom_data']['currency']"
-    if isinstance(value, int | float) and (value < 0 or not math.isfinite(value)):
-        yield rules.VALUE, "['custom_data']['value']"
+    has_currency, is_known = currency is not None, str(currency).upper() in _CURRENCIES
+    yield from broken(
+        (purchase and value is None, rules.PURCHASE_VALUE, "['custom_data']['value']"),
+        (purchase and not has_currency, rules.PURCHASE_CURRENCY, "['custom_data']['currency']"),
+        (value is not None and not has_currency, rules.VALUE_CURRENCY, "['custom_data']['currency']"),
+        (has_currency and not is_known, rules.CURRENCY, "['custom_data']['currency']"),
+        (isinstance(value, int | float) and value < 0, rules.VALUE, "['custom_data']['value']"),
+    )
 
 
 def _texts(value: object) -> list[str]:

@@ -21,11 +21,9 @@ from connectors.sandbox.meta.wire import (
     GraphCall,
     MetaEvent,
     MetaRefusal,
-    RefusedError,
     events,
     read,
     refusal_response,
-    refused,
     throttled_response,
     warned,
 )
@@ -75,7 +73,6 @@ class MetaPlatform(Platform):
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now, SWITCHES, RLock())
         self._book = MetaBook()
-        self._throttled = 0
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one request."""
@@ -83,21 +80,9 @@ class MetaPlatform(Platform):
             self.counts["requests"] += 1
             try:
                 answer = self._answer(read(request))
-            except RefusedError as error:
-                answer = self._refuse(error.refusal)
+            except MetaRefusal as refusal:
+                answer = self._refuse(refusal)
             return warned(answer) if self.switches["meta_version_ends"] else answer
-
-    def switch(self, name: str, value: object) -> None:
-        """Set one switch; raise ValueError if it has no such position."""
-        super().switch(name, value)
-        if name == "meta_throttle_minutes":
-            self._throttled = 1 if value else 0
-
-    def throttle(self, minutes: int, count: int = 1) -> None:
-        """Throttle the next `count` uploads, each with this many minutes to wait."""
-        with self.lock:
-            self.switches["meta_throttle_minutes"] = minutes
-            self._throttled = count
 
     def book(self) -> list[dict[str, object]]:
         """Return the book as JSON: one line per dataset, name and id, in order of first acceptance."""
@@ -112,14 +97,13 @@ class MetaPlatform(Platform):
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON."""
         with self.lock:
-            return {**super().dump(), "book": self._book.dump(), "throttled": self._throttled}
+            return {**super().dump(), "book": self._book.dump()}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
-            self._book = MetaBook.load(saved["book"])
-            self._throttled = saved["throttled"]
+            self._book.load(saved["book"])
 
     def _answer(self, call: GraphCall) -> WireResponse:
         match call.method, call.path:
@@ -133,33 +117,33 @@ class MetaPlatform(Platform):
             case "GET", (dataset, "stats"):
                 return self._read(call, dataset, _stats)
             case _:
-                raise refused(rules.KNOWN_PATH)
+                raise MetaRefusal(rules.KNOWN_PATH)
 
     def _read(self, call: GraphCall, dataset: str, answer: _Answer) -> WireResponse:
         _require_own(call, dataset)
         if not self.switches["meta_readable"]:
-            raise refused(rules.READABLE)
+            raise MetaRefusal(rules.READABLE)
         body = answer(call, self._book.of(dataset))
         self.counts["reads"] += 1
         return json_response(200, body)
 
     def _upload(self, call: GraphCall, dataset: str) -> WireResponse:
         _require_own(call, dataset)
-        if self._throttled:
-            return self._throttle()
+        if minutes := int(str(self.switches["meta_throttle_minutes"])):
+            return self._throttle(minutes)
         for name, value in call.parameters.items():
             if name not in _PARAMETERS or not (name == "data" or isinstance(value, str)):
-                raise refused(rules.KNOWN_PARAMETERS, name)
+                raise MetaRefusal(rules.KNOWN_PARAMETERS, name)
         rows = events(call.parameters.get("data"))
         if not rows:
-            raise refused(rules.SOME_EVENTS, "data")
+            raise MetaRefusal(rules.SOME_EVENTS, "data")
         if len(rows) > MAX_EVENTS:
-            raise refused(rules.MAX_EVENTS, "data")
+            raise MetaRefusal(rules.MAX_EVENTS, "data")
         self._check(rows)
         return self._accept(rows, dataset)
 
     def _check(self, rows: tuple[MetaEvent, ...]) -> None:
-        """Raise `RefusedError` for the first event that breaks a rule or has a planted error."""
+        """Raise `MetaRefusal` for the first event that breaks a rule or has a planted error."""
         arrival = MetaEventContext(
             self._now(),
             timedelta(seconds=int(str(self.switches["meta_ahead_seconds"]))),
@@ -169,13 +153,13 @@ class MetaPlatform(Platform):
         for row, event in enumerate(rows):
             refusal = next(violations(event, row, arrival), None) or self._planted(event, row)
             if refusal:
-                raise RefusedError(refusal)
+                raise refusal
 
     def _planted(self, event: MetaEvent, row: int) -> MetaRefusal | None:
         """Return the refusal planted on this event, if any."""
         for name in (str(event.fields.get("event_id", "")), *click_names(event)):
             if name in self.rulings:
-                return MetaRefusal(replace(rules.PLANTED, **asdict(self.rulings[name])), row)
+                return MetaRefusal(replace(rules.PLANTED, **asdict(self.rulings[name])), row=row)
         return None
 
     def _accept(self, rows: tuple[MetaEvent, ...], dataset: str) -> WireResponse:
@@ -187,11 +171,8 @@ class MetaPlatform(Platform):
         self.counts["events"] += len(accepted)
         return json_response(200, {"events_received": len(accepted), "messages": [], "fbtrace_id": self._trace()})
 
-    def _throttle(self) -> WireResponse:
-        self._throttled -= 1
-        minutes = int(str(self.switches["meta_throttle_minutes"]))
-        if not self._throttled:
-            self.switches["meta_throttle_minutes"] = 0
+    def _throttle(self, minutes: int) -> WireResponse:
+        self.switches["meta_throttle_minutes"] = 0
         self._note_refusal(MetaRefusal(rules.THROTTLED))
         return throttled_response(minutes, self._trace())
 
@@ -212,7 +193,7 @@ class MetaPlatform(Platform):
 
 def _require_own(call: GraphCall, dataset: str) -> None:
     if dataset != call.dataset:
-        raise refused(rules.OWN_DATASET)
+        raise MetaRefusal(rules.OWN_DATASET)
 
 
 _BUSINESS = {"id": "900100200300400", "name": "Sandbox"}
@@ -223,7 +204,7 @@ _AGGREGATIONS = frozenset(
 
 
 def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
-    """Answer `GET /{dataset}` with the requested fields; raise `RefusedError` if one doesn't exist.
+    """Answer `GET /{dataset}` with the requested fields; raise `MetaRefusal` if one doesn't exist.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
     """
@@ -242,12 +223,12 @@ def _dataset_fields(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str,
     wanted = [name for name in str(call.parameters.get("fields", "id")).split(",") if name]
     for name in wanted:
         if name not in known:
-            raise refused(rules.FIELDS, "fields")
+            raise MetaRefusal(rules.FIELDS, "fields")
     return {name: known[name] for name in ("id", *wanted) if known[name] is not None}
 
 
 def _stats(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
-    """Answer `GET /{dataset}/stats` with the events counted by hour; raise `RefusedError` for an invalid query.
+    """Answer `GET /{dataset}/stats` with the events counted by hour; raise `MetaRefusal` for an invalid query.
 
     https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/stats/
     """
@@ -255,7 +236,7 @@ def _stats(call: GraphCall, lines: Iterable[MetaBookLine]) -> dict[str, object]:
     _only(parameters, "aggregation", "event", "start_time", "end_time", "summary")  # Meta's library sends `summary`
     aggregation = parameters.get("aggregation")
     if aggregation not in _AGGREGATIONS:
-        raise refused(rules.AGGREGATION, "aggregation")
+        raise MetaRefusal(rules.AGGREGATION, "aggregation")
     start, end = _instant(parameters, "start_time"), _instant(parameters, "end_time")
     figure = _FIGURES.get(str(aggregation))
     hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
@@ -314,7 +295,7 @@ def _token_fields(call: GraphCall, _: object) -> dict[str, object]:
 
 def _only(parameters: Mapping[str, object], *known: str) -> None:
     if unknown := parameters.keys() - set(known):
-        raise refused(rules.KNOWN_PARAMETERS, min(unknown))
+        raise MetaRefusal(rules.KNOWN_PARAMETERS, min(unknown))
 
 
 def _instant(parameters: Mapping[str, object], name: str) -> datetime | None:
@@ -325,7 +306,7 @@ def _instant(parameters: Mapping[str, object], name: str) -> datetime | None:
     try:
         at = datetime.fromtimestamp(int(str(text)), UTC) if str(text).isdecimal() else datetime.fromisoformat(str(text))
     except (ValueError, OverflowError, OSError):
-        raise refused(rules.AGGREGATION, name) from None
+        raise MetaRefusal(rules.AGGREGATION, name) from None
     if at.tzinfo is None:
-        raise refused(rules.AGGREGATION, name)
+        raise MetaRefusal(rules.AGGREGATION, name)
     return at

@@ -42,15 +42,15 @@ _NO_DETAILS: Mapping[str, object] = MappingProxyType({})
 _FRENCH_ADVICE = "Corrigez l’évènement puis renvoyez toute la requête."
 
 
-@dataclass(frozen=True, slots=True)
-class MetaRefusal:
+@dataclass(eq=False)
+class MetaRefusal(Exception):
     """A broken rule and where it was broken; it never quotes the value, which may be personal data."""
 
     rule: MetaRule
-    row: int | None = None
-    """The event's index in the request; None if the request itself is at fault."""
     field: str = ""
     """A path inside the event, `['user_data']['em']`; the parameter's name if `row` is None."""
+    row: int | None = None
+    """The event's index in the request; None if the request itself is at fault."""
     complaint: str = ""
     """Meta's message about a wrong shape, with {path} for the place."""
 
@@ -58,19 +58,6 @@ class MetaRefusal:
     def path(self) -> str:
         """The place as Meta writes it."""
         return self.field if self.row is None else f"$['data'][{self.row}]{self.field}"
-
-
-class RefusedError(Exception):
-    """The request is refused; the error text is the rule."""
-
-    def __init__(self, refusal: MetaRefusal) -> None:
-        super().__init__(refusal.rule.rule)
-        self.refusal = refusal
-
-
-def refused(rule: MetaRule, field: str = "") -> RefusedError:
-    """Return the refusal of a request as a whole."""
-    return RefusedError(MetaRefusal(rule, field=field))
 
 
 def refusal_response(refusal: MetaRefusal, trace: str, *, language: object, indexed: object) -> WireResponse:
@@ -166,47 +153,47 @@ class MetaEvent:
 
 
 def read(request: WireRequest) -> GraphCall:
-    """Parse a request; raise `RefusedError` if it can't reach an endpoint: version, token, parameters or proof."""
+    """Parse a request; raise `MetaRefusal` if it can't reach an endpoint: version, token, parameters or proof."""
     version, *path = request.path.removeprefix("/").removesuffix("/").split("/")  # Meta's library ends node URLs in "/"
     number = re.fullmatch(r"v([0-9]+)\.0", version)
     if version not in _VERSIONS:
-        raise refused(rules.VERSION if number and int(number[1]) < OLDEST else rules.KNOWN_PATH)
+        raise MetaRefusal(rules.VERSION if number and int(number[1]) < OLDEST else rules.KNOWN_PATH)
     query, body = _single(request.query), _body(request)
     token = _token(request, query, body)
     dataset = _DATASETS.get(token)
     if dataset is None:
-        raise refused(rules.TOKEN_KNOWN)
+        raise MetaRefusal(rules.TOKEN_KNOWN)
     if twice := query.keys() & body.keys():
-        raise refused(rules.KNOWN_PARAMETERS, min(twice))
+        raise MetaRefusal(rules.KNOWN_PARAMETERS, min(twice))
     parameters = query | body
     proof = parameters.pop("appsecret_proof", None)
     # https://developers.facebook.com/docs/graph-api/guides/secure-requests
     if proof not in (None, hmac.digest(APP_SECRETS[dataset].encode(), token.encode(), "sha256").hex()):
-        raise refused(rules.PROOF)
+        raise MetaRefusal(rules.PROOF)
     return GraphCall(request.method, tuple(path), parameters, dataset)
 
 
 def events(data: object) -> tuple[MetaEvent, ...]:
-    """Parse the events of a `data` parameter, in any of its forms; raise `RefusedError` if it is unreadable."""
+    """Parse the events of a `data` parameter, in any of its forms; raise `MetaRefusal` if it is unreadable."""
     rows = _json(data) if isinstance(data, str) else data
     if not isinstance(rows, list):
-        raise refused(rules.DATA, "data")
+        raise MetaRefusal(rules.DATA, "data")
     return tuple(_event(row, index) for index, row in enumerate(rows))
 
 
 def _event(row: object, index: int) -> MetaEvent:
     fields = _json(row) if isinstance(row, str) else row
     if not isinstance(fields, dict):
-        raise RefusedError(MetaRefusal(rules.SHAPE, index, "", "The parameter {path} must be an object."))
+        raise MetaRefusal(rules.SHAPE, "", index, "The parameter {path} must be an object.")
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     try:
         return MetaEvent(fields, hashlib.sha256(text.encode()).hexdigest())
     except UnicodeEncodeError:  # a lone surrogate
-        raise refused(rules.DATA, "data") from None
+        raise MetaRefusal(rules.DATA, "data") from None
 
 
 def _body(request: WireRequest) -> dict[str, object]:
-    """Return the body's parameters; raise `RefusedError` if it can't be read."""
+    """Return the body's parameters; raise `MetaRefusal` if it can't be read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not request.body:
         return {}
@@ -215,10 +202,10 @@ def _body(request: WireRequest) -> dict[str, object]:
             text = request.body.decode()
             return _single(parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict"))
         except ValueError:
-            raise refused(rules.BODY) from None
+            raise MetaRefusal(rules.BODY) from None
     body = _json(request.body, rules.BODY) if kind == "application/json" else None
     if not isinstance(body, dict):
-        raise refused(rules.BODY)
+        raise MetaRefusal(rules.BODY)
     return body
 
 
@@ -226,7 +213,7 @@ def _single(values: Mapping[str, Iterable[str]]) -> dict[str, object]:
     single: dict[str, object] = {}
     for name, (value, *others) in values.items():
         if others:
-            raise refused(rules.KNOWN_PARAMETERS, name)
+            raise MetaRefusal(rules.KNOWN_PARAMETERS, name)
         single[name] = value
     return single
 
@@ -239,7 +226,7 @@ def _token(request: WireRequest, *places: dict[str, object]) -> str:
         named.append(bearer.strip())
     texts = {each for each in named if isinstance(each, str)}
     if len(texts) != 1 or len(named) > named.count(min(texts)):
-        raise refused(rules.TOKEN_NAMED)
+        raise MetaRefusal(rules.TOKEN_NAMED)
     return texts.pop()
 
 
@@ -248,7 +235,7 @@ def _json(text: str | bytes, rule: MetaRule = rules.DATA) -> object:
     try:
         return json.loads(text, parse_constant=_refuse, object_pairs_hook=_without_repeats)
     except ValueError:
-        raise refused(rule, "data" if rule is rules.DATA else "") from None
+        raise MetaRefusal(rule, "data" if rule is rules.DATA else "") from None
 
 
 def _refuse(constant: str) -> NoReturn:

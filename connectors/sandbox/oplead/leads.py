@@ -130,20 +130,15 @@ def _date(value: object, shape: Shape, *, day: bool = False) -> object:
     if moment is None or (shape.dates == "naive" and not day):
         return value
     local = moment.astimezone(ZONE)
-    match shape.dates:
-        case "naive":
-            return f"{local:%Y-%m-%d}"
-        case "iso":
-            return f"{local:%Y-%m-%d}" if day else local.isoformat(timespec="seconds")
-        case "french":
-            return f"{local:%d/%m/%Y}" if day else f"{local:%d/%m/%Y %H:%M}"
-        case "epoch_s":
-            return int(moment.timestamp())
-        case "epoch_ms":
-            return int(moment.timestamp()) * 1000
-        case "php":
-            return {"date": f"{local:%Y-%m-%d %H:%M:%S}.000000", "timezone_type": 3, "timezone": "Europe/Paris"}
-    assert_never(shape.dates)
+    forms: Mapping[str, object] = {
+        "naive": f"{local:%Y-%m-%d}",
+        "iso": f"{local:%Y-%m-%d}" if day else local.isoformat(timespec="seconds"),
+        "french": f"{local:%d/%m/%Y}" if day else f"{local:%d/%m/%Y %H:%M}",
+        "epoch_s": int(moment.timestamp()),
+        "epoch_ms": int(moment.timestamp()) * 1000,
+        "php": {"date": f"{local:%Y-%m-%d %H:%M:%S}.000000", "timezone_type": 3, "timezone": "Europe/Paris"},
+    }
+    return forms[shape.dates]
 
 
 def _with_statuses(lead: Fields, shape: Shape) -> dict[str, object]:
@@ -173,16 +168,13 @@ def _status(label: object, shape: Shape) -> object:
     if not isinstance(label, str):
         return label
     code, number = CODES.get(label) or _coded(label)
-    match shape.status:
-        case "label":
-            return label
-        case "code":
-            return code
-        case "label_code":
-            return {"label": label, "code": code}
-        case "id_name":
-            return {"id": number, "name": label}
-    assert_never(shape.status)
+    forms = {
+        "label": label,
+        "code": code,
+        "label_code": {"label": label, "code": code},
+        "id_name": {"id": number, "name": label},
+    }
+    return forms[shape.status]
 
 
 def _coded(label: str) -> tuple[str, int]:
@@ -207,15 +199,10 @@ def _with_tracking(lead: Fields, shape: Shape) -> dict[str, object]:
 def _with_contact(lead: Fields, shape: Shape) -> dict[str, object]:
     contact, address = (dict(part) if isinstance(part := lead.get(name), Mapping) else {} for name in _PEOPLE)
     rest = {name: value for name, value in lead.items() if not (name in _PEOPLE and isinstance(value, Mapping))}
-    match shape.contact:
-        case "nested":
-            return dict(lead)
-        case "flat":
-            return rest | contact | address
-        case "customer":
-            customer = contact | ({"address": address} if address else {})
-            return rest | ({"customer": customer} if customer else {})
-    assert_never(shape.contact)
+    if shape.contact == "nested":
+        return dict(lead)
+    customer = contact | ({"address": address} if address else {})
+    return rest | (contact | address if shape.contact == "flat" else {"customer": customer} if customer else {})
 
 
 def _amount(value: object, shape: Shape) -> object:

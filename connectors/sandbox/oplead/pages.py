@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, assert_never
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from connectors.sandbox.oplead.leads import ZONE, instant, wire_id
-from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.shape import NUMBERED, Shape
 
 LONGEST_PAGE = 100
 
@@ -45,14 +45,11 @@ def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape)
     """
     order = list(leads) if shape.order == "oldest_first" else list(leads)[::-1]
     wanted = _filtered({lead_id: leads[lead_id] for lead_id in order if leads[lead_id] is not None}, query, shape)
-    match shape.pagination:
-        case "none":
-            return Page(list(wanted.values()), len(wanted))
-        case "page" | "page_from_0" | "offset":
-            return _numbered(list(wanted.values()), query, shape)
-        case "after_id" | "next_url" | "cursor" | "next_path" | "links_next" | "link_header":
-            return _following(order, wanted, query, shape)
-    assert_never(shape.pagination)
+    if shape.pagination == "none":
+        return Page(list(wanted.values()), len(wanted))
+    if shape.pagination in NUMBERED:
+        return _numbered(list(wanted.values()), query, shape)
+    return _following(order, wanted, query, shape)
 
 
 def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shape: Shape) -> dict[str, str]:
@@ -75,18 +72,11 @@ def known_parameters(shape: Shape) -> frozenset[str]:
     filters = {_filter(shape)} if shape.filters else set()
     if shape.filters == "date_from":
         filters.add(_UNTIL)
-    match shape.pagination:
-        case "none":
-            return frozenset(filters)
-        case "page" | "page_from_0":
-            return frozenset({*filters, shape.page_parameter, shape.size_parameter})
-        case "offset":
-            return frozenset({*filters, shape.offset_parameter, shape.size_parameter})
-        case "after_id":
-            return frozenset({*filters, "after_id"})
-        case "next_url" | "cursor" | "next_path" | "links_next" | "link_header":
-            return frozenset({*filters, "cursor"})
-    assert_never(shape.pagination)
+    if shape.pagination in NUMBERED:
+        first = shape.offset_parameter if shape.pagination == "offset" else shape.page_parameter
+        return frozenset({*filters, first, shape.size_parameter})
+    following = {"none": set(), "after_id": {"after_id"}}.get(shape.pagination, {"cursor"})
+    return frozenset(filters | following)
 
 
 def envelope(page: Page, query: Mapping[str, str], shape: Shape, url: str) -> tuple[object, dict[str, str]]:
@@ -96,38 +86,27 @@ def envelope(page: Page, query: Mapping[str, str], shape: Shape, url: str) -> tu
     path = f"/{url.split('/', 3)[3]}?{following}" if following else None
     fields: dict[str, object] = {"total": page.total} if shape.page_total is True else {}
     headers = {"X-Total-Count": str(page.total)} if shape.page_total == "header" else {}
-    match shape.pagination:
-        case "next_url":
-            fields["next"] = address
-        case "next_path":
-            fields["next"] = path
-        case "links_next":
-            fields["links"] = {"next": address}
-        case "cursor":
-            fields["nextCursor"] = page.cursor
-        case "link_header":
-            headers |= {"Link": f'<{url}>; rel="first"' + (f', <{address}>; rel="next"' if address else "")}
-        case "page" | "page_from_0" | "offset" | "none" | "after_id":
-            pass
-        case _:
-            assert_never(shape.pagination)
-    return _enveloped(page.leads, fields, shape), headers
+    in_body: Mapping[str, dict[str, object]] = {
+        "next_url": {"next": address},
+        "next_path": {"next": path},
+        "links_next": {"links": {"next": address}},
+        "cursor": {"nextCursor": page.cursor},
+    }
+    if shape.pagination == "link_header":
+        headers["Link"] = f'<{url}>; rel="first"' + (f', <{address}>; rel="next"' if address else "")
+    return _enveloped(page.leads, fields | in_body.get(shape.pagination, {}), shape), headers
 
 
 _AGENCIES: Final = [{"type": "agency", "id": 1, "name": "Nantes"}, {"type": "agency", "id": 2, "name": "Rennes"}]
 
 
 def _enveloped(leads: Sequence[object], fields: Mapping[str, object], shape: Shape) -> object:
-    match shape.envelope:
-        case "array":
-            return leads
-        case "data.items":
-            return {"data": {"items": leads, **fields}}
-        case "included":
-            return {"leads": leads, "included": _AGENCIES, **fields}
-        case "data" | "items" | "results" | "leads" | "fiches":
-            return {shape.envelope: leads, **fields}
-    assert_never(shape.envelope)
+    special = {
+        "array": leads,
+        "data.items": {"data": {"items": leads, **fields}},
+        "included": {"leads": leads, "included": _AGENCIES, **fields},
+    }
+    return special.get(shape.envelope, {shape.envelope: leads, **fields})
 
 
 def _filter(shape: Shape) -> str:

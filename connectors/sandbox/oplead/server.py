@@ -2,16 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from math import ceil
 from threading import Lock
-from typing import Any, assert_never
+from typing import Any
 from urllib.parse import unquote
 
 from connectors.sandbox.oplead.leads import Accident, applied, as_document, in_list, on_wire, wire_id
 from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
-from connectors.sandbox.oplead.shape import AXES, Position, Shape, positions_of, shape_of
+from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
 from connectors.sandbox.platform import parsed, require_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
@@ -52,7 +52,7 @@ class OpleadPlatform:
     @property
     def switches(self) -> dict[str, Position]:
         """The position of each switch."""
-        return {**positions_of(self.shape), "retry_after": self._retry_after}
+        return {**asdict(self.shape), "retry_after": self._retry_after}
 
     def switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
@@ -60,7 +60,7 @@ class OpleadPlatform:
             require_position(SWITCHES, name, value)
             self._retry_after = bool(value)
         else:
-            self.shape = shape_of({**positions_of(self.shape), name: value})
+            self.shape = shape_of({**asdict(self.shape), name: value})
 
     def put(self, lead_id: str, lead: Mapping[str, object]) -> None:
         """Serve this lead from now on; raise ValueError if it has another `id` (it may have none)."""
@@ -170,19 +170,14 @@ def _key(request: WireRequest, shape: Shape) -> str:
     """Return the key that a request presents in the shape's way; empty if there is none."""
     bearer, _, borne = request.headers.get("authorization", "").partition(" ")
     scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")
-    match shape.auth:
-        case "bearer":
-            return borne if bearer == "Bearer" else ""
-        case "authorization":
-            return request.headers.get("authorization", "")
-        case "x_api_key":
-            return request.headers.get("x-api-key", "")
-        case "token_header":
-            return token if scheme == "Token" else ""
-        case "query_token" | "query_api_key":
-            (key, *more) = request.query.get(_KEY_PARAMETERS[shape.auth], ("",))
-            return "" if more else key
-    assert_never(shape.auth)
+    keys = request.query.get(_KEY_PARAMETERS.get(shape.auth, ""), ())
+    presented = {
+        "bearer": borne if bearer == "Bearer" else "",
+        "authorization": request.headers.get("authorization", ""),
+        "x_api_key": request.headers.get("x-api-key", ""),
+        "token_header": token if scheme == "Token" else "",
+    }
+    return presented.get(shape.auth, keys[0] if len(keys) == 1 else "")
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> WireResponse:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, get_args, get_type_hints
 
@@ -80,6 +80,8 @@ class Conflict:
         return self.excluded or AXES[self.second][1:]
 
 
+NUMBERED: Final = ("page", "page_from_0", "offset")
+"""The kinds of pagination that ask for a page by its number or its first lead."""
 _BY_BODY: Final = ("next_url", "cursor", "next_path", "links_next")
 _UNNUMBERED: Final = (*_BY_BODY, "link_header", "none", "after_id")
 _NOT_BY_PAGE: Final = (*_UNNUMBERED, "offset")
@@ -110,11 +112,6 @@ _EXCLUDED: Final = frozenset(
 def can_stand_together(axis: str, position: Position, other_axis: str, other: Position) -> bool:
     """Return whether one shape can have both positions."""
     return frozenset({(axis, position), (other_axis, other)}) not in _EXCLUDED
-
-
-def positions_of(shape: Shape) -> dict[str, Position]:
-    """Return the shape's positions, by axis."""
-    return {axis.name: getattr(shape, axis.name) for axis in fields(shape)}
 
 
 def shape_of(positions: Mapping[str, object]) -> Shape:

@@ -63,27 +63,15 @@ COUNTRIES: Final = ("FR", "FR", "FR", "France")
 DOMAINS: Final = ("example.org", "example.net", "example.com", "courriel.example", "maison.example")
 UNUSABLE_EMAILS: Final = ("pas de mail", "aucun", "nc@", "@example.org", "voir fiche", "n/a")
 
-_FIRST_NAMES: Final = """
-Amélie Anaïs Antoine Aurélien Baptiste Benoît Camille Cécile Chloé Clément Corinne Damien Élodie
-Émile Étienne Fabien Françoise Gaëlle Gérard Hélène Inès Jérôme Jean-Marc Joël Karim Léa Loïc
-Maëlle Marie-Claude Michèle Nadia Noël Océane Pascal Philippe Quentin Raphaël Rémi Sandrine
-Sébastien Sofia Solène Thérèse Thomas Valérie Véronique Victor Yann Yasmine Zoé
-"""
-_LAST_NAMES: Final = """
-Aubrac Belcastel Bérenguier Bourdelas Brévandel Cazalmont Chauvérac Corbinelle Coudrésy
-Dambreville Delmassou Dorvalin Écheverac Escoffral Fauconnel Férandière Fontrémy Garrigouste
-Gaubertin Gévaudran Hauteclaire Hénoncourt Jaumelin Kerdaniel Kermorvel Labrévaux Lamirande
-Lanvéoc-Roz Lestradier L'Hermineau Malivernet Maréchaudin Mestrallou Montrévin Nogarède Orvalais
-Pédrazzi Penhoëlec Pontaillet Quéribus Rastignol Rocamaure Rouvrésac Saint-Évrard Sauvelade
-Sénéchault Tavernoux Trémolin Urvoalec Valcroze Vaudrémont Verdalle Villandrac Yvetard
-"""
-FIRST_NAMES: Final = tuple(_FIRST_NAMES.split())
-LAST_NAMES: Final = tuple(_LAST_NAMES.split())
+_NAMES: Final = read_table("population/names.csv")
+FIRST_NAMES: Final = tuple(row["name"] for row in _NAMES if row["kind"] == "first")
+LAST_NAMES: Final = tuple(row["name"] for row in _NAMES if row["kind"] == "last")
 
 
 def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
     """Invent a person of these kinds; `number` makes people unique, and phone numbers for up to 10,000 people."""
-    first, last = _name(dice, accents=kinds["email"] == "accents")
+    accented = [name for name in FIRST_NAMES if not name.isascii()]
+    first, last = dice.pick(accented if kinds["email"] == "accents" else FIRST_NAMES), dice.pick(LAST_NAMES)
     place = dice.pick(_PLACES.get(kinds["phone"], TOWNS))
     line = f"{number * 37 % 10_000:04}"
     typed_phone, phones = _phone(dice, kinds["phone"], place, line)
@@ -108,11 +96,6 @@ def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
 
 def _normalised(fields: Mapping[str, str], form: Form) -> dict[str, str]:
     return {name: unicodedata.normalize(form, value) for name, value in fields.items()}
-
-
-def _name(dice: Dice, *, accents: bool) -> tuple[str, str]:
-    first_names = [name for name in FIRST_NAMES if not name.isascii()] if accents else FIRST_NAMES
-    return dice.pick(first_names), dice.pick(LAST_NAMES)
 
 
 def _phone(dice: Dice, kind: str, place: Town, line: str) -> tuple[str, tuple[str, ...]]:

@@ -1,9 +1,10 @@
 """The shapes of Oplead that a contract is shown with: few, and every two positions meet in one of them."""
 
+from dataclasses import asdict
 from functools import cache
 from itertools import combinations
 
-from connectors.sandbox.oplead.shape import AXES, can_stand_together, positions_of, shape_of
+from connectors.sandbox.oplead.shape import AXES, can_stand_together, shape_of
 from connectors.sandbox.population.lives import Dice
 
 SEED = 44
@@ -35,7 +36,7 @@ def possible_pairs():
 def shapes(seed=SEED):
     """The shapes, the same at every call: the default one first."""
     dice = Dice(seed)
-    rows = [positions_of(shape_of({}))]
+    rows = [asdict(shape_of({}))]
     missing = dict.fromkeys(possible_pairs())
     while True:
         for met in pairs_of(rows[-1]):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from connectors.sandbox.sandbox import KEY_FILE
+from jobs.cli.init.command import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.cli.init.questions import QUESTIONS
-from jobs.cli.init.template import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.settings import Invalid, Valid, load
 from jobs.settings.yaml_source import block, scalar
 from tests import quick

@@ -231,7 +231,7 @@ class Nights(RuleBasedStateMachine):
         finally:
             event.remove(engine, "commit", on_commit)
 
-    def _watch(self, step):
+    def _watch(self, step, _summary):
         if step is NightStep.DELIVER:
             self._check_hashes()
         return nullcontext()

@@ -1,5 +1,7 @@
 """Shapes are strict about their positions, drawn alike everywhere, and meet in pairs in a short list."""
 
+from dataclasses import asdict
+
 import pytest
 
 from connectors.sandbox.oplead.shape import (
@@ -8,7 +10,6 @@ from connectors.sandbox.oplead.shape import (
     Shape,
     can_stand_together,
     drawn_shape,
-    positions_of,
     shape_of,
 )
 from connectors.sandbox.rules import oplead_rules
@@ -17,7 +18,7 @@ from tests.e2e.support.shapes import pairs_of, possible_pairs, shapes
 
 def test_the_first_position_of_every_axis_is_the_default():
     """They apply where nothing is chosen."""
-    assert {axis: positions[0] for axis, positions in AXES.items()} == positions_of(Shape())
+    assert {axis: positions[0] for axis, positions in AXES.items()} == asdict(Shape())
 
 
 def test_every_position_is_a_rule():
@@ -32,7 +33,7 @@ def test_a_shape_comes_back_from_its_positions():
     """As a switch or a saved state names them."""
     shape = Shape(auth="query_token", page_size=25, filters="updatedAfter", list_has_details="ids")
 
-    assert shape == shape_of(positions_of(shape))
+    assert shape == shape_of(asdict(shape))
 
 
 @pytest.mark.parametrize("positions", [{"auth": "basic"}, {"page_size": True}, {"filters": 1}, {"colour": "red"}])
@@ -57,12 +58,12 @@ def test_a_drawn_shape_is_the_same_for_the_same_seed_and_can_be():
 
     assert drawn == [drawn_shape(seed) for seed in range(200)]
     assert len(set(drawn)) == 200
-    assert set().union(*(pairs_of(positions_of(each)) for each in drawn)) <= set(possible_pairs())
+    assert set().union(*(pairs_of(asdict(each)) for each in drawn)) <= set(possible_pairs())
 
 
 def test_every_two_positions_that_can_stand_together_meet_in_a_listed_shape():
     """That is what makes the list enough."""
-    met = set().union(*(pairs_of(positions_of(each)) for each in shapes()))
+    met = set().union(*(pairs_of(asdict(each)) for each in shapes()))
 
     assert set(possible_pairs()) == met
 

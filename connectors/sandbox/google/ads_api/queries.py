@@ -13,14 +13,7 @@ from google.ads.googleads.v26.resources.types import offline_conversion_upload_c
 from google.ads.googleads.v26.services.types import google_ads_service as service
 from google.protobuf import descriptor, field_mask_pb2  # type: ignore[import-untyped]  # the vendor ships no types
 
-from connectors.sandbox.google.ads_api.state import (
-    AdsApiState,
-    CallRefusal,
-    GrpcCall,
-    Job,
-    error_number,
-    parsed_message,
-)
+from connectors.sandbox.google.ads_api.state import AdsApiState, CallRefusal, GrpcCall, Job, error_number, parse
 from connectors.sandbox.google.platform import GoogleAccount
 from connectors.sandbox.rules import AdsApiRule
 from connectors.sandbox.rules import ads_api_rules as rules
@@ -131,7 +124,7 @@ def search(call: GrpcCall, api: AdsApiState, now: datetime, *, stream: bool) -> 
     """Answer Search, or SearchStream with a single response; raise `UnreadableCallError` for an unreadable message."""
     api.counts["search"] += 1
     kind = service.SearchGoogleAdsStreamRequest if stream else service.SearchGoogleAdsRequest
-    request = parsed_message(kind.pb(), call.message)
+    request = parse(kind.pb(), call.message)
     customer = request.customer_id
     if refusal := api.access_refusal(call, customer):
         return refusal

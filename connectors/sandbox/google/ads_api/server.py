@@ -31,7 +31,7 @@ from connectors.sandbox.google.oauth import ADWORDS
 from connectors.sandbox.google.platform import STATUS_CODES, GooglePlatform
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
-from connectors.sandbox.server import Log, LogEntry
+from connectors.sandbox.server import Log
 
 LIFETIME = timedelta(days=365)
 
@@ -163,7 +163,9 @@ class GoogleAdsServer:
         unseen = self._before(fault, context) if fault else None
         answer = unseen or self._handle(call)
         status = None if unseen else _HTTP[answer.status] if isinstance(answer, CallRefusal) else 200
-        self.log.record(LogEntry("POST", path, {}, self._now().isoformat(), status, fault.kind if fault else None))
+        self.log.record(
+            {"method": "POST", "path": path, "query": {}}, self._now(), status, fault.kind if fault else None
+        )
         answer = (_after(fault) if fault else None) or answer
         context.set_trailing_metadata((("request-id", call.id),))
         if isinstance(answer, CallRefusal):

@@ -72,7 +72,7 @@ class UnreadableCallError(ValueError):
     """The message isn't a valid request of the method."""
 
 
-def parsed_message(kind: Any, body: bytes) -> Any:
+def parse(kind: Any, body: bytes) -> Any:
     """Parse a message of this kind; raise `UnreadableCallError` if it is unreadable or has unknown fields."""
     try:
         request = kind.FromString(body)

@@ -14,7 +14,7 @@ from connectors.sandbox.google.ads_api.state import (
     CallRefusal,
     GrpcCall,
     RowError,
-    parsed_message,
+    parse,
     partial_failure,
 )
 from connectors.sandbox.google.platform import (
@@ -95,7 +95,7 @@ class Upload(ABC, Generic[Applied]):
         self.api = api
         self.google = api.google
         self.now = now
-        self.request = parsed_message(self.request_type, call.message)
+        self.request = parse(self.request_type, call.message)
         self.rows_field = ROW_LISTS[self.ruling_stage]
         self.rows: Sequence[Any] = getattr(self.request, self.rows_field)
         self.applied: dict[Hashable, Applied] = {}
@@ -162,11 +162,10 @@ class Upload(ABC, Generic[Applied]):
         """Return the row's result in the response."""
 
     def _action_violations(self, row: Any) -> Iterator[Violation]:
-        name = row.conversion_action
-        yield from broken(
-            (not name, self.rule_table.ACTION_SENT, "conversion_action"),
-            (name and not action_id(name), self.rule_table.ACTION_NAME, "conversion_action"),
-        )
+        if not row.conversion_action:
+            yield self.rule_table.ACTION_SENT, "conversion_action"
+        elif not action_id(row.conversion_action):
+            yield self.rule_table.ACTION_NAME, "conversion_action"
 
     def _order_id_violations(self, row: Any) -> Iterator[Violation]:
         yield from broken(
@@ -241,11 +240,11 @@ class Upload(ABC, Generic[Applied]):
         target = self._target(action_id(row.conversion_action))
         if target is None:
             return self.rule_table.ACTION_KNOWN, "conversion_action"
-        checks = broken(
-            (target.action.kind not in self._action_kinds(row), self.rule_table.ACTION_TYPE, "conversion_action"),
-            (target.action.is_too_new(self.now), self.rule_table.ACTION_AGE, "conversion_action"),
-        )
-        return next(checks, None) or self._apply(row, target)
+        if target.action.kind not in self._action_kinds(row):
+            return self.rule_table.ACTION_TYPE, "conversion_action"
+        if target.action.is_too_new(self.now):
+            return self.rule_table.ACTION_AGE, "conversion_action"
+        return self._apply(row, target)
 
     def _target(self, number: str) -> Target | None:
         """Return the enabled action with this id if the request's customer owns it or manages its owner."""
