@@ -216,7 +216,7 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     with run.ledger.writing() as session:
         summary.review = review(session, run.ledger, run.book, summary.planned, now=summary.started_at)
     with run.ledger.reading() as session:
-        summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.known_labels)
+        summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
     return summary
 

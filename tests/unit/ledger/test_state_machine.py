@@ -19,7 +19,7 @@ from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeCla
 from jobs.nightly import run_night
 from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
 from jobs.run_context import Deps, NightStep, RunContext
-from tests import fakes
+from tests import fakes, suite
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
 
 BATCH = 2
@@ -337,7 +337,7 @@ class Nights(RuleBasedStateMachine):
 
 TestNights = Nights.TestCase
 TestNights.settings = settings(
-    max_examples=30,
+    max_examples=suite.examples(6, 40),
     stateful_step_count=8,
     deadline=None,
     print_blob=True,
