@@ -288,7 +288,7 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary
     with ledger.writing() as session:
         summary.review = review(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
-        summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
+        summary.unknown_labels = unknown_labels(session, ledger.account, book.meanings.keys())
         count_states(session, ledger, book, summary)
     return summary
 

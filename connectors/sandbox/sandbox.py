@@ -61,7 +61,7 @@ class Sandbox:
         self.directory = directory.resolve()
         self.clock = VirtualClock(start)
         self.faults = Faults()
-        self.oauth = OAuth(_key(self.directory / KEY_FILE))
+        self.oauth = OAuth(oauth.read_key(self.key_file.read_text()) if self.key_file.exists() else oauth.new_key())
         self.oplead = OpleadPlatform(self.clock.now, population.records_at if population else lambda _: {})
         google = GooglePlatform()
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
@@ -165,11 +165,6 @@ class Sandbox:
             for name, certificate in {"google_ads": None, "google_ads_tls": self._certificate}.items()
         }
         return {**served, **called}
-
-
-def _key(file: Path) -> oauth.Key:
-    """Return the saved key, or a new one."""
-    return oauth.read_key(file.read_text()) if file.exists() else oauth.new_key()
 
 
 def _write(file: Path, text: str) -> None:

@@ -14,7 +14,6 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from threading import Event, Lock, Thread
-from types import MappingProxyType
 from typing import Self, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,7 +54,6 @@ BODY_BYTES = 32 * 1024 * 1024
 """The largest request body accepted."""
 IDLE_SECONDS = 3600.0
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 _log = logging.getLogger(__name__)
 
 
@@ -87,10 +85,10 @@ class WireResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_response(status: int, body: object, headers: Mapping[str, str] = _NOTHING) -> WireResponse:
+def json_response(status: int, body: object, headers: Mapping[str, str] | None = None) -> WireResponse:
     """Return a response with a JSON body."""
     text = json.dumps(body, ensure_ascii=False)
-    return WireResponse(status, text.encode(), {"Content-Type": "application/json; charset=UTF-8", **headers})
+    return WireResponse(status, text.encode(), {"Content-Type": "application/json; charset=UTF-8", **(headers or {})})
 
 
 Handler = Callable[[WireRequest], WireResponse]
@@ -283,9 +281,7 @@ class _Connection(BaseHTTPRequestHandler):
             return None
         parts = urlsplit(self.path)
         query = {name: tuple(values) for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        headers: dict[str, str] = {}
-        for name, value in self.headers.items():
-            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+        headers = {name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers}
         body = self.rfile.read(int(length))
         return WireRequest(self.command, parts.path, query, headers, body, self.connection)
 
@@ -360,13 +356,8 @@ def own_page_only(handler: Handler) -> Handler:
     A foreign Host header reveals DNS rebinding; the browser itself sets Origin and Sec-Fetch-Site
     (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site).
     """
-
-    def guarded(request: WireRequest) -> WireResponse:
-        if _is_own(request):
-            return handler(request)
-        return json_response(403, {"error": "only the sandbox's own page, and what is no browser, may ask this"})
-
-    return guarded
+    foreign = json_response(403, {"error": "only the sandbox's own page, and what is no browser, may ask this"})
+    return lambda request: handler(request) if _is_own(request) else foreign
 
 
 def _is_own(request: WireRequest) -> bool:

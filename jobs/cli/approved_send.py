@@ -36,7 +36,7 @@ from jobs.reporting.backfill_report import (
     print_preview,
     print_refusals,
     print_sent,
-    read_lines,
+    read_line,
     sending_json,
 )
 from jobs.reporting.console import facts, results
@@ -303,7 +303,7 @@ class Backfill(_Send):
             return summary
         with watching(self.settings.account) as watch, watch(NightStep.PULL, summary):
             requeue.read(ledger, book, deps, self.request, summary)
-        self.console.print(facts(read_lines(summary)))
+        self.console.print(facts([("read", read_line(summary))]))
         self.console.print()
         return summary
 

@@ -50,7 +50,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             tallies=queries.tallies(session, account, now=view.now),
             awaited=queries.awaited(session, account),
             unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
-            unknown_labels=tuple(unknown_labels(session, account, book.known_labels)),
+            unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
             renamed=tuple(
                 DetectedRename(
@@ -59,7 +59,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                     row.leads,
                 )
                 for row in status_labels.renames_found(session, account)
-                if row.after not in book.known_labels
+                if row.after not in book.meanings
             ),
         )
     if json_wanted:

@@ -12,7 +12,6 @@ from sqlmodel import Session
 
 from connectors.errors import ConnectorError, Misconfigured
 from connectors.ports import Clock
-from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
@@ -266,14 +265,11 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     """
     try:
         now, when = deps.clock.now(), settings.notify_when
-        thresholds = Thresholds(**(when.model_dump() | {"rejected_above": when.rejected_share}))
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, thresholds, words=incident_words, now=now)
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_words, now=now)
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
-        for one in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
-            _log.warning(
-                "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
-            )
+        for address, title in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
+            _log.warning("a notice was not taken, and is tried again by the next run", address=address, notice=title)
     except Exception:  # noqa: BLE001
         _log.warning("nobody could be notified of the incidents", exc_info=True)
     if settings.metrics is not None:

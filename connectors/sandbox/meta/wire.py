@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import NoReturn
 from urllib.parse import parse_qs
 
@@ -38,7 +37,6 @@ _VENDOR_WORDS = {
     "or does not support this operation",
 }
 """Meta's own messages, as published by others, where a caller might parse them."""
-_NO_DETAILS: Mapping[str, object] = MappingProxyType({})
 _FRENCH_ADVICE = "Corrigez l’évènement puis renvoyez toute la requête."
 
 
@@ -98,8 +96,8 @@ def failed_response(status: int) -> WireResponse:
     return _error(replace(rules.FAILING, status=status), rules.FAILING.title, "Asandboxfailed", {"is_transient": True})
 
 
-def _error(rule: MetaRule, message: str, trace: str, details: Mapping[str, object] = _NO_DETAILS) -> WireResponse:
-    error = {"message": message, "type": rule.kind, "code": rule.code, **details, "fbtrace_id": trace}
+def _error(rule: MetaRule, message: str, trace: str, details: Mapping[str, object] | None = None) -> WireResponse:
+    error = {"message": message, "type": rule.kind, "code": rule.code, **(details or {}), "fbtrace_id": trace}
     return json_response(rule.status, {"error": error})
 
 

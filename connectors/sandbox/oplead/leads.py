@@ -105,14 +105,12 @@ def in_list(lead: object, shape: Shape) -> object:
 @lru_cache(maxsize=20_000)
 def wire_id(lead_id: str, ids: str) -> str | int:
     """Return the id a lead is served under: as is, the number in `L-10000` (or a hash), or a UUID derived from it."""
-    match ids:
-        case "int":
-            numbered = re.fullmatch(r"L-([1-9][0-9]{0,14})", lead_id)
-            return int(numbered[1]) if numbered else int(sha256(lead_id.encode()).hexdigest()[:12], 16)
-        case "uuid":
-            return str(uuid5(NAMESPACE_URL, lead_id))
-        case _:
-            return lead_id
+    if ids == "uuid":
+        return str(uuid5(NAMESPACE_URL, lead_id))
+    if ids == "int":
+        numbered = re.fullmatch(r"L-([1-9][0-9]{0,14})", lead_id)
+        return int(numbered[1]) if numbered else int(sha256(lead_id.encode()).hexdigest()[:12], 16)
+    return lead_id
 
 
 def instant(text: object) -> datetime | None:
@@ -311,13 +309,11 @@ def _relabelled(lead: Fields, accident: Accident) -> Fields:
     return relabel(lead)
 
 
-def _with_lead_data(lead: Fields, edit: Callable[[Fields], Fields]) -> Fields:
-    data = lead.get("leadData")
-    return {**lead, "leadData": edit(data)} if isinstance(data, Mapping) else lead
-
-
 def _without_utm(lead: Fields, _: Accident) -> Fields:
-    return _with_lead_data(lead, lambda data: {name: data[name] for name in data if not name.startswith("utm_")})
+    data = lead.get("leadData")
+    if not isinstance(data, Mapping):
+        return lead
+    return {**lead, "leadData": {name: data[name] for name in data if not name.startswith("utm_")}}
 
 
 def _without_labels(lead: Fields, accident: Accident) -> Fields:
@@ -325,11 +321,10 @@ def _without_labels(lead: Fields, accident: Accident) -> Fields:
 
 
 def _with_click_id(lead: Fields, edit: Callable[[str], str]) -> Fields:
-    def edited(data: Fields) -> Fields:
-        text = data.get("externalID")
-        return {**data, "externalID": edit(text)} if isinstance(text, str) else data
-
-    return _with_lead_data(lead, edited)
+    data = lead.get("leadData")
+    if isinstance(data, Mapping) and isinstance(text := data.get("externalID"), str):
+        return {**lead, "leadData": {**data, "externalID": edit(text)}}
+    return lead
 
 
 def _moved(lead: Fields, accident: Accident) -> Fields:

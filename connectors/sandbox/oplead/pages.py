@@ -18,11 +18,11 @@ _UNTIL: Final = "date_to"
 
 
 class BadQueryError(Exception):
-    """The query is invalid; the error text says why and never quotes a value."""
+    """The query is refused with this HTTP status; the error text says why and never quotes a value."""
 
-
-class PastEndError(Exception):
-    """The page is past the end of a list that answers 404 there."""
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,7 @@ class Page:
 def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
     """Return the requested page of `leads`, which are by id, oldest first, with None for a deleted lead.
 
-    Raises:
-        BadQueryError: a parameter is unreadable.
-        PastEndError: the page is past the end, and the shape answers 404 there.
+    Raise BadQueryError if a parameter is unreadable, or if the page is past the end and the shape answers 404 there.
     """
     order = list(leads) if shape.order == "oldest_first" else list(leads)[::-1]
     wanted = _filtered({lead_id: leads[lead_id] for lead_id in order if leads[lead_id] is not None}, query, shape)
@@ -161,7 +159,7 @@ def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: Shape) 
         first = (_whole(query, shape.page_parameter, least, least) - least) * size
     if first and first >= len(wanted):
         if shape.past_end == "not_found":
-            raise PastEndError
+            raise BadQueryError("there are no more leads", 404)
         if shape.past_end == "last_again":
             first = max(0, (len(wanted) - 1) // size * size)
     return Page(wanted[first : first + size], len(wanted))

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from connectors.sandbox.oplead.leads import Accident, applied, as_document, in_list, on_wire, wire_id
-from connectors.sandbox.oplead.pages import BadQueryError, PastEndError, envelope, known_parameters, page_of, parameters
+from connectors.sandbox.oplead.pages import BadQueryError, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
 from connectors.sandbox.platform import parsed, require_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -141,9 +141,7 @@ class OpleadPlatform:
                 parameters(query, frozenset(), shape)
                 return self._detail(unquote(lead_id), shape)
         except BadQueryError as refusal:
-            return _error(400, str(refusal))
-        except PastEndError:
-            return _error(404, "there are no more leads")
+            return _error(refusal.status, str(refusal))
         return _error(404, "no such page")
 
     def _detail(self, asked_id: str, shape: Shape) -> WireResponse:
@@ -181,4 +179,4 @@ def _key(request: WireRequest, shape: Shape) -> str:
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> WireResponse:
-    return json_response(status, {"error": message}, headers or {})
+    return json_response(status, {"error": message}, headers)

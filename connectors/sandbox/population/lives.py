@@ -2,7 +2,6 @@
 
 import random
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -206,12 +205,9 @@ REPEATED: Final = 10
 """How many of 1,000 leads repeat an earlier one: the same person and click id, another lead id, days later."""
 
 
-def _shares() -> dict[str, dict[str, int]]:
-    shares: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for row in read_table("population/shares.csv"):
-        shares[row["property"]][row["kind"]] = int(row["weight"])
-    return dict(shares)
-
-
-SHARES: Final = _shares()
+_SHARES: Final = read_table("population/shares.csv")
+SHARES: Final[Mapping[str, Mapping[str, int]]] = {
+    name: {row["kind"]: int(row["weight"]) for row in _SHARES if row["property"] == name}
+    for name in dict.fromkeys(row["property"] for row in _SHARES)
+}
 """The weight of each kind, by property; `shares.csv` also explains the kinds."""

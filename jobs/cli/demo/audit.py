@@ -187,7 +187,7 @@ def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> 
     account = heading_of(settings)
     with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
-        print_states(console, account, queries.tallies(view.session, settings.account, now=view.now))
+        print_states(console, account, queries.tallies(view.session, settings.account, now=view.now), on_record=False)
         lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
         sent = list(queries.sent(view.session, settings.account))
         corrections = queries.corrections(view.session, settings.account)

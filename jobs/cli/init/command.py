@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
@@ -16,8 +15,8 @@ from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
 from jobs.cli.output import Exit, UsageError, is_interactive, open_visible_clock, say
 from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
+from jobs.settings.document import INDENT, block, flow
 from jobs.settings.load import OpleadSection, partial_settings
-from jobs.settings.yaml_source import INDENT, block, listed, scalar
 from jobs.wiring import survey_oplead
 
 _SAMPLE = 300
@@ -310,10 +309,4 @@ def _filled(template: str, answers: Answers) -> Iterator[str]:
         if isinstance(section, Mapping):
             yield from block(section, text.index("{") // len(INDENT))
         else:
-            yield _PLACE.sub(lambda place: _written(answers[place[1]], as_text=bool(place[2])), text)
-
-
-def _written(answer: Any, *, as_text: bool) -> str:
-    if as_text:
-        return str(answer)
-    return scalar(answer) if isinstance(answer, str) else listed(answer)
+            yield _PLACE.sub(lambda place: (str if place[2] else flow)(answers[place[1]]), text)

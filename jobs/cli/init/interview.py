@@ -14,7 +14,7 @@ from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answer
 from jobs.cli.output import UsageError, say
 from jobs.reporting.console import times
 from jobs.rules.model import normalise_label
-from jobs.settings.problems import did_you_mean
+from jobs.settings.document import did_you_mean
 from jobs.settings.unmatched import loose_path
 
 BACK = "<"

@@ -33,8 +33,6 @@ from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.rules import ads_api_rules as rules
 from connectors.sandbox.server import Log
 
-LIFETIME = timedelta(days=365)
-
 
 class Certificate(NamedTuple):
     """A self-signed certificate and its private key, both PEM."""
@@ -56,7 +54,7 @@ def self_signed() -> Certificate:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + timedelta(days=365))
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -167,9 +165,11 @@ class GoogleAdsServer:
             {"method": "POST", "path": path, "query": {}}, self._now(), status, fault.kind if fault else None
         )
         answer = (_after(fault) if fault else None) or answer
-        context.set_trailing_metadata((("request-id", call.id),))
+        problems = answer.problems if isinstance(answer, CallRefusal) else ()
+        packed = ((_FAILURE, failure(problems, call.id)),) if problems else ()
+        context.set_trailing_metadata((("request-id", call.id), *packed))
         if isinstance(answer, CallRefusal):
-            self._abort(context, answer, call.id)
+            context.abort(grpc.StatusCode[answer.status], answer.message)
         else:
             yield answer
 
@@ -195,12 +195,6 @@ class GoogleAdsServer:
         except Exception:  # noqa: BLE001 - a bug here must not look like a cut connection
             _log.exception("the sandbox's Google Ads API failed on %s", call.path)
             return _INTERNAL
-
-    def _abort(self, context: grpc.ServicerContext, refusal: CallRefusal, request_id: str) -> None:
-        if refusal.problems:
-            packed = failure(refusal.problems, request_id)
-            context.set_trailing_metadata((("request-id", request_id), (_FAILURE, packed)))
-        context.abort(grpc.StatusCode[refusal.status], refusal.message)
 
 
 def _after(fault: PlannedFault) -> CallRefusal | None:

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from connectors.sandbox.google.platform import GoogleAccount, GoogleApi, GooglePlatform
 from connectors.sandbox.platform import STRICT, Positions, dumped, parsed
-from connectors.sandbox.rules import AdsApiRule
+from connectors.sandbox.rules import AdsApiRule, broken
 from connectors.sandbox.rules import ads_api_rules as rules
 
 FAILURE = "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure"
@@ -233,17 +233,16 @@ class AdsApiState(GoogleApi):
         accounts = self.google.accounts
         account = accounts.get(customer)
         login = call.metadata.get("login-customer-id", "")
-        if login and not _CUSTOMER_ID.fullmatch(login):
-            return CallRefusal.of(rules.LOGIN_NUMBER)
-        if not _CUSTOMER_ID.fullmatch(customer):
-            return CallRefusal.of(rules.CUSTOMER_NUMBER, "customer_id")
-        if account is None and not any(customer in each.managers for each in accounts.values()):
-            return CallRefusal.of(rules.CUSTOMER_KNOWN)
-        if login in accounts and login != customer:
-            return CallRefusal.of(rules.LOGIN_IS_MANAGER)
-        if login not in (account.managers if account else ("", customer)):
-            return CallRefusal.of(rules.ACCESS)
-        return CallRefusal.of(rules.CUSTOMER_ENABLED) if account and not account.enabled else None
+        is_manager = any(customer in each.managers for each in accounts.values())
+        checks = broken(
+            (login and not _CUSTOMER_ID.fullmatch(login), rules.LOGIN_NUMBER, ()),
+            (not _CUSTOMER_ID.fullmatch(customer), rules.CUSTOMER_NUMBER, ("customer_id",)),
+            (not (account or is_manager), rules.CUSTOMER_KNOWN, ()),
+            (login in accounts and login != customer, rules.LOGIN_IS_MANAGER, ()),
+            (login not in (account.managers if account else ("", customer)), rules.ACCESS, ()),
+            (account and not account.enabled, rules.CUSTOMER_ENABLED, ()),
+        )
+        return next((CallRefusal.of(rule, *place) for rule, place in checks), None)
 
     def note_errors(self, errors: Sequence[RowError], at: datetime, **where: str) -> None:
         """Record errors for the control page."""

@@ -106,6 +106,7 @@ SWITCHES: Positions = {
     "records_counted": ("all", "one less"),
 }
 """Positions of uncertain behaviour that could change a state, the default first."""
+_PLANTED = DataManagerRule("data_manager", "Planted by hand.", "assumed", "assumed")
 _SYSTEM_PARAMETERS = frozenset({"$alt", "alt", "$prettyPrint", "prettyPrint"})
 _REQUEST_ID = frozenset({"requestId", "request_id"})
 _BAD_REQUEST = 400
@@ -249,11 +250,7 @@ class DataManager(GoogleApi):
         for row, event in enumerate(ingest.events):
             violations += row_violations(ingest, row, now)
             if planted := self._planted(event, "submit"):
-                violations.append(
-                    RuleViolation(
-                        DataManagerRule("data_manager", "Planted by hand.", "assumed", "assumed", planted), "", row
-                    )
-                )
+                violations.append(RuleViolation(replace(_PLANTED, answer=planted), "", row))
             if violations and self.switches["violations_named"] == "first":
                 break
         return violations
