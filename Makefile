@@ -14,7 +14,8 @@ demo: install ## play a first night and several more on the local sandbox
 TESTS := tests
 # SQLite waits for the disk at each commit, which tests need not: memory will do where there is enough.
 MEMORY := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && echo /dev/shm)
-PYTEST = TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/pytest -q -n 2 --dist loadgroup
+# What was compiled is kept, whatever the environment says: compiling the tests anew takes each worker 20 seconds.
+PYTEST = PYTHONDONTWRITEBYTECODE= TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/pytest -q -n 2 --dist loadgroup
 test: develop ## run the tests that prove each promise once, or those in TESTS
 	$(PYTEST) -m "not exhaustive" $(TESTS)
 

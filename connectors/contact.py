@@ -298,8 +298,7 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
     lost = [(contact, text) for contact in contacts if (text := _lost(contact)) is not None]
     if not lost:
         return None
-    reasons = Counter(_reasons(lost))
-    listed = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
+    listed = "; ".join(f"{count}: {reason}" for reason, count in Counter(_reasons(lost)).most_common())
     have = "has" if len(lost) == 1 else "have"
     return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {listed}"
 

@@ -173,7 +173,7 @@ def _notifications(_: str) -> Part:
 
 def _anomalies(_: str) -> Part:
     return ("notification", "what it says"), (
-        (f"*{notice.title}*", _show(notice.text)) for notice in wording.ANOMALIES.values()
+        (f"*{title}*", _show(wording.MESSAGES[message])) for message, title in wording.ANOMALY_TITLES.items()
     )
 
 

@@ -46,8 +46,13 @@ class NightStep(StrEnum):
     WAIT = "waiting for outcomes"
 
 
-Watch = Callable[[NightStep], AbstractContextManager[object]]
+Watch = Callable[[NightStep, RunSummary], AbstractContextManager[object]]
 """Returns a context manager that is active during a step, so that a terminal can show progress."""
+
+
+def unwatched(_step: NightStep, _summary: RunSummary) -> AbstractContextManager[object]:
+    """A watch that shows nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def run_night(
     *,
     reading: bool = True,
     wait: timedelta = timedelta(),
-    watch: Watch = nullcontext,
+    watch: Watch = unwatched,
 ) -> RunSummary:
     """Run one night for one account and return its summary.
 
@@ -94,7 +99,7 @@ def run_night(
         summary.only_outcomes = True
     ask_for_outcomes(ledger, book, deps, summary, watch)
     book, decided_at = _plan(ledger, book, deps, summary, watch)
-    with watch(NightStep.DELIVER):
+    with watch(NightStep.DELIVER, summary):
         sending = replace(
             sending_of(ledger, book, deps, decided_at),
             stopped=summary.resolved.stopped.keys(),
@@ -123,14 +128,14 @@ def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> 
     )
 
 
-def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
+def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = unwatched) -> RunSummary:
     """Run a night that contacts no platform and sends nothing; on a copy of the ledger, it leaves no trace."""
     summary = _read(ledger, book, deps, watch)
     book, _ = _plan(ledger, book, deps, summary, watch)
     return _conclude(ledger, book, summary)
 
 
-def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullcontext) -> RunSummary:
+def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = unwatched) -> RunSummary:
     """Run a night in which platforms only validate what they receive; on a copy of the ledger, it leaves no trace.
 
     `deps.sinks` must have been created with `validate_only`.
@@ -139,7 +144,7 @@ def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = nullc
     summary.only_validated = True
     book, decided_at = _plan(ledger, book, deps, summary, watch)
     due = {row.id for row in _unsent(ledger) if is_due(row, decided_at)}
-    with watch(NightStep.VALIDATE):
+    with watch(NightStep.VALIDATE, summary):
         summary.delivered = deliver(sending_of(ledger, book, deps, decided_at), deps.sinks)
     for row in _unsent(ledger):
         if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
@@ -182,7 +187,7 @@ def _await_outcomes(
         with ledger.reading() as session:
             waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
-        with watch(NightStep.WAIT):
+        with watch(NightStep.WAIT, summary):
             deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
         ask_for_outcomes(ledger, book, deps, summary, watch)
         erase_idle(ledger, deps.sinks, now=deps.clock.now())
@@ -225,7 +230,7 @@ def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
 
 def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummary:
     summary = begin(ledger, book, deps)
-    with watch(NightStep.PULL), reading_source(ledger, summary):
+    with watch(NightStep.PULL, summary), reading_source(ledger, summary):
         _pull(ledger, book, deps, summary)
     return summary
 
@@ -238,7 +243,7 @@ def stop_of(error: Misconfigured | Transient) -> Stop:
 
 def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
     """Ask platforms for the outcomes of received requests; results are added to `summary.resolved`."""
-    with watch(NightStep.RESOLVE):
+    with watch(NightStep.RESOLVE, summary):
         resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
 
 
@@ -248,7 +253,7 @@ def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch
     Returns the rules with the missing-value guard applied, for the rest of the run, and the time by which deliveries
     had to be due.
     """
-    with watch(NightStep.PLAN):
+    with watch(NightStep.PLAN, summary):
         with ledger.reading() as session:
             book = hold_missing_values(session, book)
         summary.planned = plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
@@ -283,7 +288,7 @@ def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary
     with ledger.writing() as session:
         summary.review = review(session, ledger, book, summary.planned, now=summary.started_at)
     with ledger.reading() as session:
-        summary.unknown_labels = unknown_labels(session, ledger.account, book.known_labels)
+        summary.unknown_labels = unknown_labels(session, ledger.account, book.meanings.keys())
         count_states(session, ledger, book, summary)
     return summary
 

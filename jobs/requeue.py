@@ -45,7 +45,7 @@ def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
     with ledger.reading() as session:
         book = hold_missing_values(session, book)
-    with watch(NightStep.DELIVER):
+    with watch(NightStep.DELIVER, summary):
         sending = sending_of(ledger, book, deps, deps.clock.now())
         summary.delivered = deliver(replace(sending, approved_only=True), deps.sinks)
     ask_for_outcomes(ledger, book, deps, summary, watch)

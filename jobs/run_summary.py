@@ -21,10 +21,8 @@ class Review:
 
     renames: list[Message] = field(default_factory=list)
     """Status renames detected tonight."""
-    anomalies: list[Message] = field(default_factory=list)
-    """What keeps conversions from being sent, one message per cause; repeated for as long as it lasts."""
-    alarms: list[Anomaly] = field(default_factory=list)
-    """The same anomalies with their causes."""
+    anomalies: list[Anomaly] = field(default_factory=list)
+    """What keeps conversions from being sent, one per cause; repeated for as long as it lasts."""
     unreadable: int = 0
     """Unreadable leads reported for the first time."""
     unreadable_before: int = 0
@@ -38,7 +36,7 @@ class Review:
         clicks = sum(clicks for _, _, clicks in self.labels)
         return [
             *self.renames,
-            *self.anomalies,
+            *(each.message for each in self.anomalies),
             *_counted(MessageId.UNREADABLE, self.unreadable),
             *_counted(MessageId.UNKNOWN_STATUSES, clicks),
         ]
@@ -74,7 +72,7 @@ class RunSummary:
     held: dict[Scope, ExcessVolume] = field(default_factory=dict)
     """Scopes that the volume guard holds until a human approves."""
     source_stopped: Stop | None = None
-    unknown_labels: list[tuple[str, int, int]] = field(default_factory=list)
+    unknown_labels: Labels = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
     in_doubt: int = 0
     waiting_for_a_human: int = 0

@@ -3,9 +3,12 @@
 `make mutants` shows that nothing promised is lost by it: each planted fault is caught by a test that `make test` runs.
 """
 
+import gc
 from pathlib import Path
 
 import pytest
+
+from tests import suite
 
 EXHAUSTIVE = {
     # the same nights on an Oplead that speaks otherwise, or over months
@@ -31,10 +34,32 @@ EXHAUSTIVE = {
     "e2e/test_validate_only.py",
 }
 TESTS = Path(__file__).parent
+LEFT_OUT = "not exhaustive"
+"""What `make test` gives pytest as `-m`."""
+
+
+def pytest_configure(config):
+    """Have few examples invented where something is left out."""
+    suite.IS_WHOLE = config.option.markexpr != LEFT_OUT
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not even load what is left out, which takes long for some."""
+    return (config.option.markexpr == LEFT_OUT and _is_exhaustive(collection_path)) or None
 
 
 def pytest_collection_modifyitems(items):
     """Mark what is in one of these files."""
     for item in items:
-        if item.path.is_relative_to(TESTS) and str(item.path.relative_to(TESTS)) in EXHAUSTIVE:
+        if _is_exhaustive(item.path):
             item.add_marker(pytest.mark.exhaustive)
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the tests themselves, of which there are too many to be looked through each time."""
+    gc.collect()
+    gc.freeze()
+
+
+def _is_exhaustive(path):
+    return path.is_relative_to(TESTS) and str(path.relative_to(TESTS)) in EXHAUSTIVE

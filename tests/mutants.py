@@ -174,7 +174,7 @@ FAULTS = (
         "jobs/plan/volume_guard.py",
         "if due > allowed else None",
         "if False else None",
-        "tests/unit/plan/test_volume_limit.py tests/unit/plan/test_volume_guard.py",
+        "tests/unit/plan/test_volume_guard.py",
     ),
     Fault(
         "a correction follows what it corrects",

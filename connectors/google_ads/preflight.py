@@ -59,16 +59,8 @@ _ACCESS_ADVICE = (
     "service account's e-mail is a user there"
 )
 _CLOSED_CODES = {"CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", "NOT_ALLOWLISTED"}
-_ROW_CLASSES = {
-    OutcomeClass.DONE,
-    OutcomeClass.DUPLICATE,
-    OutcomeClass.DEFER,
-    OutcomeClass.EXPIRED,
-    OutcomeClass.FIX_DATA,
-    OutcomeClass.DROP,
-    OutcomeClass.DROP_EXPECTED,
-}
-"""Outcomes of a made-up conversion that show the API would accept real ones."""
+_REQUEST_CLASSES = {OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG, OutcomeClass.BUG, OutcomeClass.UNKNOWN}
+"""Outcomes that are about the request; any other judges the made-up conversion, so the API would accept real ones."""
 
 
 class GoogleInspector:
@@ -249,7 +241,7 @@ def transport_finding(receipt: Receipt, transport: str, *, in_use: bool) -> Chec
             return CheckFinding(subject, CheckVerdict.VERIFIED, f"{message}, and does not")
         other = next(each for each in _NAMES if each != transport)
         return CheckFinding(subject, CheckVerdict.FAILED, message, f"write transport: {other}")
-    if outcome.kind in _ROW_CLASSES or outcome.of_target:
+    if outcome.kind not in _REQUEST_CLASSES or outcome.of_target:
         return CheckFinding(subject, CheckVerdict.VERIFIED, f"open: this Cloud project may send by the {name}")
     if outcome.kind is OutcomeClass.FIX_CONFIG and in_use:
         advice = _ACCESS_ADVICE if outcome.code in _ACCESS_CODES else "mend what it names, then check again"

@@ -61,8 +61,8 @@ class MetaInspector:
         self._version_ends = False
         """Whether an answer warned that this API version is near its end."""
 
-    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:
-        """Check that the token is valid and sees the dataset, and that conversions meet Meta's rules for their event.
+    def preflight(self, expected: Sequence[AssumedTarget]) -> Sequence[CheckFinding]:  # noqa: ARG002 - the port's name
+        """Check that the token is valid and sees the dataset; the settings hold what Meta asks of conversions.
 
         A token made in Events Manager may be allowed to send but not to read, which is not a failure.
         """
@@ -75,11 +75,6 @@ class MetaInspector:
         if self._version_ends:
             version = f"Meta's API {self._options.version}"
             found.append(CheckFinding(version, CheckVerdict.DOUBTFUL, NEAR_ITS_END, INSTALL_A_NEWER))
-        for each in expected:
-            if each.target.action == "Purchase" and not each.sends_value:
-                message = "it is sent as Purchase without a value, which Meta refuses"
-                advice = "Give it a value, or another event name."
-                found.append(CheckFinding(f"conversion {each.conversion}", CheckVerdict.FAILED, message, advice))
         return found
 
     def diagnose(self) -> Sequence[CheckFinding]:

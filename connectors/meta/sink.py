@@ -93,18 +93,15 @@ class MetaSink:
             return refused
         if self._is_validating:
             return Answered((_CHECKED,) * len(batch))
-        return self._send(target.owner, texts)
+        try:
+            response = self._graph.post_events(target.owner, texts)
+        except OSError as error:
+            return receipt_of(error, "meta.graph_url")
+        return receipt(response, len(batch))
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:  # noqa: ARG002 - the port's names
         """Always return Forgotten: Meta answers synchronously and issues no tickets."""
         return Forgotten("META_GIVES_NO_TICKETS")
-
-    def _send(self, dataset_id: str, events: Sequence[str]) -> Receipt:
-        try:
-            response = self._graph.post_events(dataset_id, events)
-        except OSError as error:
-            return receipt_of(error, "meta.graph_url")
-        return receipt(response, len(events))
 
 
 _SECRET = re.compile(r"[!-~]+")

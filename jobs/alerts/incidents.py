@@ -3,7 +3,7 @@
 An incident is found, cleared or unknown: a night that tried nothing gives no evidence about what had stopped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -12,11 +12,12 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from connectors.records import ApiVersion
-from jobs.alerts.detectors import FEWEST
+from jobs.alerts.review import FEWEST
 from jobs.ledger.incidents import Incident, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
-from jobs.plan.volume_guard import ExcessVolume
-from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Scope, Stop
+from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.run_summary import RunSummary
+from jobs.settings.schema import NotifyWhen
 
 NIGHTS = 14
 """Number of nights before tonight whose median counts as usual."""
@@ -24,19 +25,6 @@ FEWEST_NIGHTS = 7
 """With fewer nights, there is no usual value."""
 UNTIL_TOMORROW = timedelta(hours=25)
 """Longest time between nights, added to `expires_within`: a notice left for tomorrow would come too late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Thresholds at which incidents open."""
-
-    rejected_above: Fraction = Fraction(5, 100)
-    rejected_at_least: int = 5
-    silent_above: int = 5
-    acceptance_drop: int = 20
-    """Percentage points."""
-    expires_within: timedelta = timedelta(days=3)
-    ends_within: timedelta = timedelta(days=60)
 
 
 # ── what is known ────────────────────────────────────────────────────────────────────────────────
@@ -68,33 +56,19 @@ class DestinationHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingDelivery:
-    """A delivery waiting in a scope where nothing is being sent."""
-
-    scope: Scope
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class NightFacts:
     """Everything that incidents are derived from."""
 
     now: datetime
     zone: ZoneInfo
-    source_stopped: Stop | None = None
-    was_read: bool = True
-    """Whether the source returned anything; a run that only asks for outcomes doesn't read it."""
-    stopped: Mapping[Scope, Stop] = field(default_factory=dict)
+    summary: RunSummary
     reached: frozenset[Scope] = frozenset()
     """Scopes whose platform received or accepted something tonight."""
     configured: frozenset[Scope] = frozenset()
     """The configured destinations and their actions."""
-    held: Mapping[Scope, ExcessVolume] = field(default_factory=dict)
-    """Scopes held by the volume guard until a human approves."""
     destinations: tuple[DestinationHistory, ...] = ()
-    waiting: tuple[WaitingDelivery, ...] = ()
-    """Pending deliveries in stopped or held scopes."""
-    anomalies: tuple[Anomaly, ...] = ()
+    waiting: Mapping[Scope, Sequence[datetime]] = field(default_factory=dict)
+    """When each delivery that waits in a stopped or held scope expires."""
     begun: tuple[QualifiedConversion, ...] = ()
     let_in: frozenset[tuple[str, str]] = frozenset()
     """The conversions and destinations that ever had a delivery."""
@@ -104,21 +78,22 @@ class NightFacts:
 # ── causes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
+def causes(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     """Yield every incident that needs a human tonight."""
-    if facts.source_stopped:
-        yield Incident(IncidentId(IncidentKind.SOURCE), {"why": facts.source_stopped})
-    for scope, stop in facts.stopped.items():
+    summary = facts.summary
+    if summary.source_stopped:
+        yield Incident(IncidentId(IncidentKind.SOURCE), {"why": summary.source_stopped})
+    for scope, stop in summary.stopped.items():
         yield Incident(IncidentId(IncidentKind.STOPPED, scope), {"why": stop})
     yield from _expiring(facts, when)
-    for scope, excess in facts.held.items():
+    for scope, excess in summary.held.items():
         yield Incident(IncidentId(IncidentKind.HELD, scope), {"why": excess.message})
     for found in facts.destinations:
         yield from _unsettled(found, when)
         # The number of corrections in a night, and how they fare, predict nothing about the next night.
         if not found.scope.corrections:
             yield from _unusual(found, facts, when)
-    for anomaly in facts.anomalies:
+    for anomaly in summary.review.anomalies:
         yield Incident(IncidentId(IncidentKind.ANOMALY, anomaly.cause), {"anomaly": anomaly.message})
     for version in sorted(facts.versions, key=lambda each: each.name):
         if facts.now.astimezone(facts.zone).date() >= version.ends_on - when.ends_within:
@@ -126,10 +101,11 @@ def causes(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
             yield Incident(IncidentId(IncidentKind.ENDS, version.name), values)
 
 
-def _expiring(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
+def _expiring(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     horizon = facts.now + when.expires_within + UNTIL_TOMORROW
-    for scope in sorted({one.scope for one in facts.waiting}):
-        times = sorted(one.expires_at.astimezone(facts.zone) for one in facts.waiting if one.scope == scope)
+    held, stopped = facts.summary.held, facts.summary.stopped
+    for scope, expirations in sorted(facts.waiting.items()):
+        times = sorted(at.astimezone(facts.zone) for at in expirations)
         soon = [at for at in times if at <= horizon]
         if soon:
             values = {
@@ -137,13 +113,13 @@ def _expiring(facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
                 "later": len(times) - len(soon),
                 "first": soon[0],
                 "last": soon[-1],
-                "held": scope in facts.held,
-                "why": facts.stopped.get(scope) or facts.held[scope].message,
+                "held": scope in held,
+                "why": stopped.get(scope) or held[scope].message,
             }
             yield Incident(IncidentId(IncidentKind.EXPIRING, scope), values)
 
 
-def _unsettled(found: DestinationHistory, when: Thresholds) -> Iterator[Incident]:
+def _unsettled(found: DestinationHistory, when: NotifyWhen) -> Iterator[Incident]:
     tonight = found.tonight
     if found.in_doubt:
         values: Mapping[str, object] = {"count": found.in_doubt, "asks": found.asks_a_human}
@@ -161,9 +137,10 @@ def _unsettled(found: DestinationHistory, when: Thresholds) -> Iterator[Incident
         yield Incident(IncidentId(IncidentKind.REJECTED, found.scope), values)
 
 
-def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> Iterator[Incident]:
+def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     tonight, acceptance, sends = found.tonight, found.usual_acceptance, found.usual_sends
-    if acceptance is not None and _has_dropped(tonight, acceptance, when):
+    is_enough, drop = tonight.settled >= when.rejected_at_least, Fraction(when.acceptance_drop, 100)
+    if acceptance is not None and is_enough and acceptance - tonight.acceptance >= drop:
         values: Mapping[str, object] = {
             "accepted": tonight.accepted,
             "settled": tonight.settled,
@@ -171,34 +148,29 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: Thresholds) -> 
             "usual": acceptance,
         }
         yield Incident(IncidentId(IncidentKind.ACCEPTANCE, found.scope), values)
-    nothing_stops = facts.source_stopped is None and not any(
+    summary = facts.summary
+    nothing_stops = summary.source_stopped is None and not any(
         scope.destination == found.scope.destination and not scope.corrections
-        for scope in (*facts.stopped, *facts.held)
+        for scope in (*summary.stopped, *summary.held)
     )
     if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops:
         values = {"nights": len(found.before), "sends": float(sends)}
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
 
 
-def _has_dropped(tonight: NightNumbers, usual: Fraction, when: Thresholds) -> bool:
-    """Return whether a night settled enough to judge, and its acceptance fell by the threshold."""
-    is_enough = tonight.settled >= when.rejected_at_least
-    return is_enough and usual - tonight.acceptance >= Fraction(when.acceptance_drop, 100)
-
-
-def _is_above(tonight: NightNumbers, when: Thresholds) -> bool:
-    return tonight.rejected > when.rejected_above * tonight.settled
+def _is_above(tonight: NightNumbers, when: NotifyWhen) -> bool:
+    return tonight.rejected > when.rejected_share * tonight.settled
 
 
 # ── whether one has cleared ──────────────────────────────────────────────────────────────────────
 
 
-def has_cleared(cause: IncidentId, facts: NightFacts, when: Thresholds) -> bool:
+def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
     """Return whether an incident not found tonight is known to be over; False if there is no evidence either way."""
     tonight = next((each.tonight for each in facts.destinations if each.scope == cause.about), None)
     match cause.kind:
         case IncidentKind.SOURCE:
-            return facts.was_read
+            return facts.summary.pulled.pages > 0  # a run that only asks for outcomes reads none
         case IncidentKind.STOPPED:
             # A former owner and transport aren't configured: their stop ends when nothing sent that way is left open.
             return cause.about in facts.reached or cause.about not in facts.configured

@@ -1,6 +1,6 @@
 """Opens and clears incidents, and notifies each address of each incident once; undelivered notices are kept."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,8 +14,6 @@ from jobs.alerts.incidents import (
     NIGHTS,
     DestinationHistory,
     NightFacts,
-    Thresholds,
-    WaitingDelivery,
     causes,
     has_cleared,
 )
@@ -27,6 +25,7 @@ from jobs.ledger.schema import KINDS, Adjustment, IncidentRow
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook, Sinks
+from jobs.settings.schema import NotifyWhen
 
 _CODES = 3
 """Maximum number of platform codes in a notice."""
@@ -56,20 +55,12 @@ class OpenIncident:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UndeliveredNotice:
-    """A notice that could not be delivered to an address."""
-
-    place: str
-    title: str
-
-
 def update_incidents(
     ledger: Ledger,
     book: Rulebook,
     sinks: Sinks,
     summary: RunSummary,
-    when: Thresholds,
+    when: NotifyWhen,
     *,
     words: Callable[[Incident], Notice],
     now: datetime,
@@ -108,8 +99,8 @@ def update_incidents(
 
 def send_undelivered(
     ledger: Ledger, addresses: Addresses, *, text_of: Callable[[IncidentRow], str], now: datetime
-) -> tuple[UndeliveredNotice, ...]:
-    """Send each address its undelivered notices; return those that failed, which are retried on later runs.
+) -> list[tuple[str, str]]:
+    """Send each address its undelivered notices; return the place and title of those to retry on later runs.
 
     After one failure, an address is skipped for the rest of the run, so that a night waits for it only once.
     """
@@ -117,19 +108,16 @@ def send_undelivered(
         owed = incidents.owe(session, ledger.account, addresses.keys())
     failed = []
     for mark, address in addresses.items():
-        is_down = False
-        for row in owed:
-            if mark not in incidents.undelivered_addresses(row):
-                continue
-            is_down = is_down or not address.by.send(
-                plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")
-            )
-            if is_down:
-                failed.append(UndeliveredNotice(address.place, row.title))
+        is_up = True
+        for row in [row for row in owed if mark in incidents.undelivered_addresses(row)]:
+            title, text = plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")
+            is_up = is_up and address.by.send(title, text)
+            if not is_up:
+                failed.append((address.place, row.title))
                 continue
             with ledger.writing() as session:
                 incidents.delivered(session, ledger.account, row.cause, mark, now=now)
-    return tuple(failed)
+    return failed
 
 
 def gather(
@@ -140,15 +128,11 @@ def gather(
     return NightFacts(
         now=now,
         zone=book.zone,
-        source_stopped=summary.source_stopped,
-        was_read=summary.pulled.pages > 0,
-        stopped=summary.stopped,
+        summary=summary,
         reached=frozenset(_reached(session, ledger)),
         configured=frozenset(_configured(book, sinks)),
-        held=summary.held,
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
-        waiting=tuple(_waiting(session, ledger, book, {*summary.held, *summary.stopped})),
-        anomalies=tuple(summary.review.alarms),
+        waiting=_waiting(session, ledger, book, {*summary.held, *summary.stopped}),
         begun=tuple(tonight),
         let_in=frozenset(queries.let_in(session, ledger.account, _filtered_out_before(session, ledger.account))),
         versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
@@ -207,11 +191,15 @@ def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
             yield from (scope, replace(scope, action=action))
 
 
-def _waiting(session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]) -> Iterator[WaitingDelivery]:
-    """Yield what waits in blocked scopes, each delivery in one scope."""
+def _waiting(
+    session: Session, ledger: Ledger, book: Rulebook, blocked: Collection[Scope]
+) -> dict[Scope, list[datetime]]:
+    """Return when what waits in blocked scopes expires, each delivery in one scope."""
+    found: defaultdict[Scope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
         for conversion, expires_at in incidents.pending(session, ledger.account, destination):
             scopes = (Scope(destination), Scope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:
-                yield WaitingDelivery(scope, expires_at)
+                found[scope].append(expires_at)
+    return found

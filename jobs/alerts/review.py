@@ -1,47 +1,68 @@
-"""Collects what to report to a human: what starves bidding, renamed statuses, unreadable leads, unknown statuses."""
+"""Collects what to report to a human: what starves bidding, renamed statuses, unreadable leads, unknown statuses.
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+The detectors are pure; they find what fails without an error: a field is empty, click ids stop or are damaged.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import takewhile
 
 from sqlmodel import Session
 
-from jobs.alerts.detectors import (
-    BEFORE,
-    ConfiguredFields,
-    collapsed_share,
-    damaged_ids,
-    empty_fields,
-    filtered_out,
-    stopped_clicks,
-    stopped_tonight,
-    windows,
-)
+from connectors.records import ClickIdKind
 from jobs.ledger import leads, queries, status_labels
+from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
 from jobs.plan.planner import Planned, hold_missing_values
-from jobs.rules.reasons import Anomaly, Message, MessageId
+from jobs.rules.extraction import Extraction
+from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
+from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason
 from jobs.run_summary import Labels, Review
 from jobs.settings.compile import Rulebook
+
+FEWEST = 5
+"""Fewer conversions than this may be stopped by chance."""
+RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
+"""The recent window whose share of click ids is checked, and the window before it, which it is compared with."""
+COLLAPSED = 3
+"""The share has collapsed when it is under a third of what it was."""
+FEWEST_EXPECTED = 5
+"""Minimum number of leads expected to have an id at the earlier share; with fewer, none at all may be chance."""
+IN_A_ROW = 10
+"""This many newest leads without an id may mean ids have stopped; fewer may be a day without an ad."""
+IDS_IN_A_ROW = 12
+"""The same for ids that look damaged."""
+BY_CHANCE = 1 / 10_000
+"""Report what is less likely than this by chance: one false alarm in many years of nights."""
+FEWEST_SOLD = 5
+"""This many leads with a valued conversion, none of them with an amount, suggest that the path is wrong."""
+CUT_AT = frozenset({32, 40, 50, 60, 64, 100, 120, 127, 128, 150, 200, 250, 254, 255, 256, 500, 512})
+"""Lengths of the columns and form fields that truncate ids. Whole ids have other lengths."""
+_WITH_CAPITALS = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, ClickIdKind.FBCLID})
+"""Kinds with ids so long that one without a capital must have been lowercased."""
+_MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONSENT_REFUSED})
+"""Reasons that stop some leads of healthy accounts every night: they alarm only when they stop more than usual."""
 
 
 def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
     """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it."""
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
-    unknown = _unknown(session, ledger.account, book.known_labels)
+    unknown = _unknown(session, ledger.account, book.meanings.keys())
     tonight = [row for row in found if row.run == ledger.run]
     new = status_labels.take_unreported(
         session, ledger.account, {label: clicks for label, _, clicks in unknown}, run=ledger.run
     )
     # A new name is reported as a rename, not as an unknown status.
     new -= {each.after for each in tonight}
-    stopped = list(anomalies(session, book, run=ledger.run, now=now))
-    out = filtered_out(planned.filtered_out, queries.let_in(session, ledger.account, planned.filtered_out))
-    alarms = _each_once([*stopped, *out])
+    let_in = queries.let_in(session, ledger.account, planned.filtered_out)
     return Review(
-        anomalies=[each.message for each in alarms],
-        alarms=alarms,
+        anomalies=_each_once(
+            [*anomalies(session, book, run=ledger.run, now=now), *filtered_out(planned.filtered_out, let_in)]
+        ),
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
@@ -52,21 +73,17 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
 
 def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
     """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
-    account, wanted = book.account, book.extraction
+    account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
     tonight = queries.begun(session, run=run, since=now - BEFORE)
-    before = queries.begun_before(session, account, run=run, since=now - BEFORE)
-    yield from stopped_tonight(tonight, before)
+    yield from stopped_tonight(tonight, queries.begun_before(session, account, run=run, since=now - BEFORE))
     valued = {route.conversion for route in book.routes if route.field_value is not None}
-    fields = ConfiguredFields(
-        ad_user_data=wanted.ad_user_data.path,
-        ad_personalization=wanted.ad_personalization.path if wanted.ad_personalization else None,
-        where=wanted.where,
-        amounts=wanted.amounts,
-        never_seen={value.path for route in book.routes if (value := route.field_value) and value.never_seen},
+    newest, entered = queries.newest(session, account), queries.entered(session, account, valued)
+    never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
+    yield from empty_fields(newest, entered, book.extraction, never_seen)
+    yield from stopped_clicks(queries.newest_clicked(session, account, since=before))
+    yield from collapsed_share(
+        queries.share(session, account, (recent, now)), queries.share(session, account, (before, recent))
     )
-    yield from empty_fields(queries.newest(session, account), queries.entered(session, account, valued), fields)
-    yield from stopped_clicks(queries.newest_clicked(session, account, since=windows(now)[1][0]))
-    yield from collapsed_share(*(queries.share(session, account, span) for span in windows(now)))
     yield from damaged_ids(queries.ids(session, account))
 
 
@@ -80,7 +97,7 @@ def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
     return list({each.cause: each for each in found}.values())
 
 
-def unknown_labels(session: Session, account: str, known: frozenset[str]) -> Labels:
+def unknown_labels(session: Session, account: str, known: Collection[str]) -> Labels:
     """Return labels that leads have now and no setting names, except names replaced by a rename."""
     return _as_written(session, account, _unknown(session, account, known))
 
@@ -89,10 +106,10 @@ def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, 
     return [(status_labels.as_oplead_writes(session, account, label), count, clicks) for label, count, clicks in found]
 
 
-def _unknown(session: Session, account: str, known: frozenset[str]) -> list[tuple[str, int, int]]:
+def _unknown(session: Session, account: str, known: Collection[str]) -> list[tuple[str, int, int]]:
     """Return the same labels, normalised."""
     old = {row.before for row in status_labels.renames_found(session, account)}
-    return leads.labels(session, account, but=known | old)
+    return leads.labels(session, account, but={*known, *old})
 
 
 def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Mapping[str, str]) -> Message:
@@ -110,3 +127,212 @@ _RENAMED = {
     (False, False): MessageId.RENAMED_BETWEEN_UNKNOWN,
 }
 """Keyed by whether the settings name the old label, and the new one."""
+
+
+# ── tonight's conversions ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Qualified:
+    """Counts of what qualified for one destination: there may be too many conversions to keep."""
+
+    count: int = 0
+    stopped: Counter[Reason] = field(default_factory=Counter)
+    in_a_row: int = 0
+    """Conversions stopped since the last one that could be sent."""
+
+
+def _by_destination(begun: Iterable[QualifiedConversion]) -> defaultdict[str, _Qualified]:
+    found: defaultdict[str, _Qualified] = defaultdict(_Qualified)
+    for one in begun:
+        here = found[one.destination]
+        here.count += 1
+        here.in_a_row = 0 if one.reason is None else here.in_a_row + 1
+        if one.reason is not None:
+            here.stopped[one.reason] += 1
+    return found
+
+
+def stopped_tonight(tonight: Iterable[QualifiedConversion], before: Iterable[QualifiedConversion]) -> Iterator[Anomaly]:
+    """Yield an anomaly where none of the qualifying conversions can be sent, or one reason stops half of them.
+
+    Args:
+        tonight: what qualified tonight, in order.
+        before: what qualified on earlier nights, oldest first; only consumed if something is stopped tonight.
+    """
+    ours = _by_destination(tonight)
+    if not any(here.stopped for here in ours.values()):
+        return
+    earlier = _by_destination(before)
+    nothing_goes = all(here.stopped.total() == here.count for here in ours.values())
+    found: dict[tuple[Reason, MessageId], list[Message]] = {}
+    for place, here in sorted(ours.items()):
+        stop = _stop(here, earlier[place], nothing_goes=nothing_goes)
+        if stop is not None:
+            values = {"stopped": here.stopped[stop[0]], "count": here.count, "destination": place}
+            found.setdefault(stop, []).append(Message(MessageId.STOPPED_THERE, values))
+    for (reason, message), there in found.items():
+        yield _anomaly(AnomalyKind.STOPPED, message, {"reason": reason}, there=tuple(there))
+
+
+def _anomaly(kind: AnomalyKind, message: MessageId, about: Mapping[str, str], **values: object) -> Anomaly:
+    return Anomaly(AnomalyCause(kind, tuple(about.values())), Message(message, {**about, **values}))
+
+
+def _stop(here: _Qualified, earlier: _Qualified, *, nothing_goes: bool) -> tuple[Reason, MessageId] | None:
+    """Return the reason that stops one destination's conversions, and whether it stops all of them or half.
+
+    All of one destination's leads on a night may have come without an ad while another destination gets its own, so
+    such a reason counts as stopping everything only if no destination can send anything.
+    """
+    if not here.stopped:
+        return None
+    reason, count = here.stopped.most_common(1)[0]
+    may_be_right = reason in _MAY_BE_RIGHT
+    all_of_them = here.in_a_row == here.count
+    if all_of_them and (nothing_goes or not may_be_right) and earlier.in_a_row + here.in_a_row >= FEWEST:
+        return reason, MessageId.NONE_CAN_BE_SENT
+    if count < FEWEST or 2 * count < here.count:
+        return None
+    is_usual = earlier.count >= FEWEST and 3 * earlier.stopped[reason] >= earlier.count
+    return None if may_be_right and is_usual else (reason, MessageId.HALF_STOPPED)
+
+
+def filtered_out(counts: Mapping[tuple[str, str], int], let_in: Collection[tuple[str, str]]) -> Iterator[Anomaly]:
+    """Yield an anomaly where `where` excludes every lead that reached a stage, and has never let one in.
+
+    Args:
+        counts: leads excluded tonight, by conversion and destination.
+        let_in: the conversions and destinations that ever had a delivery.
+    """
+    for (conversion, destination), count in sorted(counts.items()):
+        if count >= FEWEST and (conversion, destination) not in let_in:
+            about = {"conversion": conversion, "destination": destination}
+            yield _anomaly(AnomalyKind.WHERE, MessageId.WHERE_EXCLUDES_ALL, about, count=count)
+
+
+# ── the fields ───────────────────────────────────────────────────────────────────────────────────
+
+
+def empty_fields(
+    newest: Sequence[LeadFacts],
+    entered: Sequence[LeadFacts],
+    wanted: Extraction,
+    never_seen: Collection[str] = (),
+) -> Iterator[Anomaly]:
+    """Yield configured fields that are empty on every recent lead, or hold no value that the settings list.
+
+    Args:
+        newest: the leads created last, newest first.
+        entered: the leads that last had a valued conversion and no longer wait for its amount.
+        wanted: names the fields.
+        never_seen: amount paths at which no lead has anything, although enough leads should.
+    """
+    latest = newest[:FEWEST_LEADS]
+    if len(latest) == FEWEST_LEADS:
+        for signal, answers in (
+            (wanted.ad_user_data, {lead.ad_user_data for lead in latest}),
+            (wanted.ad_personalization, {lead.ad_personalization for lead in latest}),
+        ):
+            if signal and answers == {ConsentAnswer.MISSING}:
+                yield _field(signal.path, MessageId.CONSENT_EMPTY, FEWEST_LEADS)
+        for path in sorted(wanted.where):
+            if not any(path in lead.where for lead in latest):
+                yield _field(path, MessageId.WHERE_EMPTY, FEWEST_LEADS)
+            # Unlisted values are kept only as a shape.
+            elif all(lead.where.get(path, "<").startswith("<") for lead in newest):
+                yield _field(path, MessageId.WHERE_UNLISTED, len(newest))
+    sold = entered[:FEWEST_LEADS]
+    for path in sorted(wanted.amounts):
+        if path in never_seen:
+            yield _field(path, MessageId.AMOUNT_NEVER_SEEN)
+        elif len(sold) >= FEWEST_SOLD and not any(path in lead.amounts for lead in sold):
+            yield _field(path, MessageId.AMOUNT_EMPTY, len(sold))
+
+
+def _field(path: str, message: MessageId, count: int = 0) -> Anomaly:
+    return _anomaly(AnomalyKind.FIELD, message, {"path": path}, count=count)
+
+
+# ── click ids ────────────────────────────────────────────────────────────────────────────────────
+
+
+def collapsed_share(recent: ClickIdShare, before: ClickIdShare) -> Iterator[Anomaly]:
+    """Yield an anomaly if the share of leads with a click id fell below a third of what it was."""
+    if min(recent.leads, before.leads) < FEWEST_LEADS:
+        return
+    expected = recent.leads * before.with_click / before.leads
+    if expected >= FEWEST_EXPECTED and COLLAPSED * recent.with_click < expected:
+        now, then = (round(100 * share.with_click / share.leads) for share in (recent, before))
+        yield _anomaly(
+            AnomalyKind.CLICK_SHARE, MessageId.CLICK_SHARE_COLLAPSED, {}, now=now, then=then, days=RECENT.days
+        )
+
+
+def stopped_clicks(newest: Sequence[bool]) -> Iterator[Anomaly]:
+    """Yield an anomaly if the run of newest leads without a click id is next to impossible, given the share before.
+
+    If a fraction p of earlier leads had no id, a run of n without one has probability p ** n. One lead with and one
+    without an id are added to the observed counts, since a share of few leads is uncertain.
+
+    Args:
+        newest: whether each lead has a click id, newest first.
+    """
+    without = sum(1 for _ in takewhile(lambda has_one: not has_one, newest))
+    earlier = newest[without:]
+    if without < IN_A_ROW or len(earlier) < FEWEST_LEADS:
+        return
+    chance = (earlier.count(False) + 1) / (len(earlier) + 2)
+    if chance**without < BY_CHANCE:
+        then = round(100 * earlier.count(True) / len(earlier))
+        yield _anomaly(AnomalyKind.CLICK_SHARE, MessageId.CLICK_IDS_STOPPED, {}, count=without, then=then)
+
+
+def damaged_ids(ids: Sequence[tuple[ClickIdKind, str]]) -> Iterator[Anomaly]:
+    """Yield an anomaly if at least half of a kind's latest ids, or all of its newest, look truncated or lowercased.
+
+    Args:
+        ids: the latest ids, newest of each kind first.
+    """
+    by_kind: dict[ClickIdKind, list[str]] = {}
+    for kind, value in ids:
+        by_kind.setdefault(kind, []).append(value)
+    for kind, values in sorted(by_kind.items()):
+        about = {"kind": kind}
+        if cut := _cut(values):
+            damaged, count, length = cut
+            message = MessageId.CLICK_IDS_CUT
+            yield _anomaly(AnomalyKind.CLICK_IDS_CUT, message, about, damaged=damaged, count=count, length=length)
+        if lowered := _lowered(values) if kind in _WITH_CAPITALS else None:
+            damaged, count = lowered
+            message = MessageId.CLICK_IDS_LOWERED
+            yield _anomaly(AnomalyKind.CLICK_IDS_LOWERED, message, about, damaged=damaged, count=count)
+
+
+def _cut(values: Sequence[str]) -> tuple[int, int, int] | None:
+    """Return how many ids look truncated, out of how many, and their length; None if none do."""
+    if len(values) < FEWEST_LEADS:
+        return None
+    longest = max(map(len, values))
+    count = sum(len(value) == longest for value in values)
+    if longest in CUT_AT and 2 * count >= len(values):
+        return count, len(values), longest
+    newest, earlier = values[:IDS_IN_A_ROW], values[IDS_IN_A_ROW:]
+    length = len(newest[0])
+    as_long = sum(len(value) == length for value in earlier)
+    by_chance = ((as_long + 1) / (len(earlier) + 2)) ** IDS_IN_A_ROW
+    shorter = 2 * sum(len(value) > length for value in earlier) > len(earlier)
+    # Whole ids of one format may share a length, but then they end alike; truncated ones end anywhere.
+    endings = {value[-3:] for value in newest}
+    if {length} == set(map(len, newest)) and shorter and by_chance < BY_CHANCE and 2 * len(endings) > len(newest):
+        return len(newest), len(newest), length
+    return None
+
+
+def _lowered(values: Sequence[str]) -> tuple[int, int] | None:
+    """Return how many ids are lowercased, out of how many; None unless half of all or all of the newest are."""
+    small = [any(map(str.isalpha, value)) and value == value.lower() for value in values]
+    if len(small) >= FEWEST_LEADS and 2 * sum(small) >= len(small):
+        return sum(small), len(small)
+    newest = small[:IDS_IN_A_ROW]
+    return (len(newest), len(newest)) if len(newest) == IDS_IN_A_ROW and all(newest) else None

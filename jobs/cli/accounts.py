@@ -8,9 +8,9 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from jobs.cli.exits import Exit, Failure, UsageError
+from jobs.cli.output import UsageError
 from jobs.reporting.console import AccountHeading
-from jobs.settings import Invalid, Settings, Valid, load
+from jobs.settings import Invalid, Loaded, Settings, Valid, load
 from jobs.settings.references import EnvFile
 
 _log = structlog.stdlib.get_logger()
@@ -18,21 +18,39 @@ _SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A settings file that was loaded, or that failed to load."""
+class AccountFile:
+    """An account's settings file, as loaded."""
 
     file: Path
-    found: Valid | Failure
+    loaded: Loaded
+    clash: str = ""
+    """Why it cannot run beside the other accounts."""
+
+    @property
+    def valid(self) -> Valid:
+        """The settings, with the notes on them.
+
+        Raises:
+            UsageError: they must not run.
+        """
+        if isinstance(self.loaded, Invalid) or self.clash:
+            raise UsageError(problems_of(self.loaded) if isinstance(self.loaded, Invalid) else self.clash)
+        return self.loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; raises as `valid` does."""
+        return self.valid.settings
 
     @property
     def name(self) -> str:
         """The account's name, or the file's path if it must not run."""
-        return self.found.settings.account if isinstance(self.found, Valid) else str(self.file)
+        return str(self.file) if isinstance(self.loaded, Invalid) or self.clash else self.loaded.settings.account
 
     @property
     def secrets(self) -> Iterator[str]:
-        """Every secret in the settings."""
-        return secrets_of(self.found.settings) if isinstance(self.found, Valid) else iter(())
+        """Every secret in the settings, so that logs can redact them."""
+        return iter(()) if isinstance(self.loaded, Invalid) else _secrets_of(self.loaded.settings)
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -56,37 +74,21 @@ def _is_settings(file: Path) -> bool:
     return file.suffix in {".yaml", ".yml"} and not is_other and file.is_file()
 
 
-def open_accounts(files: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Opened]:
-    """Load each file; accounts that would interfere with each other all become failures."""
-    opened = _opened(files, environ)
-    return [replace(each, found=clash_of(each, opened) or each.found) for each in opened]
+def open_accounts(
+    files: Sequence[Path], environ: Mapping[str, str] = os.environ, *, secrets: bool = True
+) -> list[AccountFile]:
+    """Load each file; accounts that would interfere with each other must not run.
 
-
-def open_account(file: Path, environ: Mapping[str, str] = os.environ) -> Opened:
-    """Load one file."""
-    return _opened([file], environ)[0]
-
-
-def _opened(files: Sequence[Path], environ: Mapping[str, str]) -> list[Opened]:
-    loaded = [load(file, environ) for file in files]
-    log_env_files(each.env_file for each in loaded)
-    return [
-        Opened(file, Failure(problems_of(each), Exit.CONFIGURATION) if isinstance(each, Invalid) else each)
-        for file, each in zip(files, loaded, strict=True)
-    ]
-
-
-def load_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Settings:
-    """Load one account's settings; without `secrets`, they serve only to read its state.
-
-    Raises:
-        UsageError: the settings are invalid.
+    Without `secrets`, the settings serve only to read the accounts' states.
     """
-    loaded = load(file, environ, secrets=secrets)
-    log_env_files([loaded.env_file])
-    if isinstance(loaded, Invalid):
-        raise UsageError(problems_of(loaded))
-    return loaded.settings
+    accounts = [AccountFile(file, load(file, environ, secrets=secrets)) for file in files]
+    log_env_files(each.loaded.env_file for each in accounts)
+    return [replace(each, clash=clash_of(each, accounts)) for each in accounts]
+
+
+def open_account(file: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> AccountFile:
+    """Load one file as `open_accounts` does."""
+    return open_accounts([file], environ, secrets=secrets)[0]
 
 
 def problems_of(invalid: Invalid) -> str:
@@ -94,14 +96,14 @@ def problems_of(invalid: Invalid) -> str:
     return "\n".join(map(str, invalid.problems))
 
 
-def clash_of(one: Opened, others: Sequence[Opened]) -> Failure | None:
-    """Return why an account cannot run beside the others, or None; `others` may include the account itself."""
+def clash_of(one: AccountFile, others: Iterable[AccountFile]) -> str:
+    """Return why an account cannot run beside the others, or nothing; `others` may include the account itself."""
     for other in others:
-        if other is one or not isinstance(one.found, Valid) or not isinstance(other.found, Valid):
+        if other is one or not isinstance(one.loaded, Valid) or not isinstance(other.loaded, Valid):
             continue
-        if shared := _shared_by(one.found.settings, other.found.settings):
-            return Failure(f"{one.file} and {other.file} both have {shared}", Exit.CONFIGURATION)
-    return None
+        if shared := _shared_by(one.loaded.settings, other.loaded.settings):
+            return f"{one.file} and {other.file} both have {shared}"
+    return ""
 
 
 def _shared_by(one: Settings, other: Settings) -> str | None:
@@ -120,16 +122,15 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
 
     An `.env` shared by several accounts is logged once.
     """
-    found: dict[Path, EnvFile] = {}
     taken: dict[Path, set[str]] = {}
-    for each in env_files:
-        if each is not None:
-            found[each.path] = each
-            taken.setdefault(each.path, set()).update(each.taken)
-    for path, env_file in found.items():
-        if taken[path]:
-            _log.info(f"read from {path}: {', '.join(sorted(taken[path]))}")
-        for warning in env_file.warnings:
+    warnings: dict[Path, Iterable[str]] = {}
+    for each in filter(None, env_files):
+        taken.setdefault(each.path, set()).update(each.taken)
+        warnings[each.path] = each.warnings
+    for path, names in taken.items():
+        if names:
+            _log.info(f"read from {path}: {', '.join(sorted(names))}")
+        for warning in warnings[path]:
             _log.warning(warning)
 
 
@@ -146,11 +147,10 @@ def state_of(settings: Settings) -> Path:
     return Path(settings.state.removeprefix(_SQLITE))
 
 
-def secrets_of(settings: BaseModel) -> Iterator[str]:
-    """Yield every secret in the settings, so that logs can redact them."""
+def _secrets_of(settings: BaseModel) -> Iterator[str]:
     for _, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):
                 yield each.get_secret_value()
             elif isinstance(each, BaseModel):
-                yield from secrets_of(each)
+                yield from _secrets_of(each)

@@ -1,18 +1,25 @@
-"""Command-line arguments only; commands import their code when they run, so that `--help` stays fast."""
+"""The command line's arguments and streams; commands import their code when they run, so that `--help` stays fast."""
 
+import errno
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial, wraps
+from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Literal, ParamSpec, TextIO
 
 import typer
 
 from jobs.cli.init.questions import PATH_PREFIX, QUESTIONS, Question, answers_given
-from jobs.cli.pipes import unfailing_output
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 P = ParamSpec("P")
+_STDOUT, _STDERR = 1, 2
 
 app = typer.Typer(
     name="oplead-sync",
@@ -46,10 +53,50 @@ GoogleTransport = Annotated[
 ]
 
 
+class _UnfailingFile(FileIO):
+    """A file on which every write succeeds; output that cannot be written is dropped."""
+
+    lost: int | None = None
+    """The errno of the last dropped write."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write the data, or drop it."""
+        try:
+            written: int | None = super().write(data)
+        except OSError as error:
+            self.lost = error.errno
+        else:
+            if written is not None:
+                return written
+            self.lost = errno.EAGAIN  # a non-blocking pipe is full
+        return memoryview(data).nbytes
+
+    def as_text(self, replaced: TextIO | None) -> TextIOWrapper:
+        """Return a stream like the one it replaces, which is None if its descriptor was closed."""
+        encoding = "utf-8" if replaced is None else replaced.encoding
+        is_by_line = self.isatty() or self.fileno() == _STDERR
+        return TextIOWrapper(BufferedWriter(self), encoding, errors="replace", line_buffering=is_by_line)
+
+
 def main() -> None:
-    """Run the command line and exit with its code."""
-    with unfailing_output():
+    """Run the command line, exit with its code, and report results that could not be written on stderr.
+
+    Neither `| head`, nor a full disk, nor an é missing from the encoding of cron's mail may end the night.
+    """
+    # Open closed standard descriptors: else the next file opened, perhaps a lock, gets their number and the output.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+    results = _UnfailingFile(_STDOUT, "w", closefd=False)
+    sys.stdout = results.as_text(sys.stdout)
+    sys.stderr = _UnfailingFile(_STDERR, "w", closefd=False).as_text(sys.stderr)
+    try:
         app()
+    finally:
+        sys.stdout.flush()
+        if results.lost not in (None, errno.EPIPE):
+            sys.stderr.write(f"the results could not be written: {os.strerror(results.lost or 0)}\n")
+        sys.stderr.flush()
 
 
 def _command(epilog: str | None = None) -> Callable[[Callable[P, int]], Callable[P, int]]:
@@ -122,14 +169,12 @@ def run(
 
 
 def _span(text: str) -> timedelta:
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
-
-    from jobs.settings.types import Span  # noqa: PLC0415
+    from jobs.settings.types import Span, read_as  # noqa: PLC0415
 
     try:
-        return TypeAdapter(Span).validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter("write a length of time as 4h, 45m or 30s", param_hint="--wait") from None
+        return read_as(Span, text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--wait") from None
 
 
 @_command("Exit codes: 0 stopped as asked; 2 no account's nights can be run; 70 a bug.")
@@ -166,13 +211,13 @@ def init(
     Writes pipeline.yaml and .env.example. Asks the few questions that matter; with OPLEAD_TOKEN set it reads from
     Oplead first and proposes the answers.
     """
-    from jobs.cli.init.command import is_interactive, write_first_settings  # noqa: PLC0415
+    from jobs.cli.init.command import write_first_settings  # noqa: PLC0415
 
     try:
         given = answers_given(options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return write_first_settings(folder, given, force=force, ask=is_interactive() and not yes)
+    return write_first_settings(folder, given, force=force, yes=yes)
 
 
 def _option_of(question: Question) -> inspect.Parameter:
@@ -285,7 +330,7 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.approved_send import Approval, BackfillOptions, backfill_account  # noqa: PLC0415
+    from jobs.cli.approved_send import Approval, Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
@@ -293,8 +338,15 @@ def backfill(
         raise typer.BadParameter("--from is after --to")
     if assume_time and first is None:
         raise typer.BadParameter("write --from DAY and --to DAY with it", param_hint="--assume-time")
-    options = BackfillOptions(first, last, conversion, destination, assume_time is not None, already_sent)
-    return backfill_account(config, options, Approval(yes, dry_run, json))
+    chosen = partial(
+        Backfill,
+        days=None if first is None or last is None else (first, last),
+        conversion=conversion,
+        destination=destination,
+        assume_time=assume_time is not None,
+        already_sent=already_sent,
+    )
+    return send_approved(config, Approval(yes, dry_run, json), chosen)
 
 
 @_command(EXIT_CODES)
@@ -312,10 +364,11 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.approved_send import Approval, retry_account  # noqa: PLC0415
+    from jobs.cli.approved_send import Approval, Retry, send_approved  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
-    return retry_account(config, Refusals(code, destination, conversion), Approval(yes, dry_run, json))
+    refused = partial(Retry, refusals=Refusals(code, destination, conversion))
+    return send_approved(config, Approval(yes, dry_run, json), refused)
 
 
 @_command()

@@ -4,23 +4,25 @@ import re
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
+from typing import ClassVar
 
 import structlog
+from rich.console import Console
 
 from connectors.http import CancelToken
 from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs import requeue
-from jobs.cli.accounts import heading_of, load_account, secrets_of, state_of
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import WatchedSource, at_work, print_json, say, watching
-from jobs.cli.session import expect_state, taken
+from jobs.cli.accounts import heading_of, open_account, state_of
+from jobs.cli.output import Exit, UsageError, at_work, is_interactive, print_json, watching
+from jobs.cli.session import expect_state, recorded_run
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.database import throwaway
@@ -34,12 +36,12 @@ from jobs.reporting.backfill_report import (
     print_preview,
     print_refusals,
     print_sent,
-    read_lines,
+    read_line,
     sending_json,
 )
 from jobs.reporting.console import facts, results
 from jobs.reporting.run_report import needs, print_needs
-from jobs.requeue import AlreadySent, Chosen, Requeued
+from jobs.requeue import AlreadySent, Requeued
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -49,6 +51,7 @@ PATIENCE_SECONDS = 600
 """How long to wait for an answer; the account is held meanwhile, and no night can run."""
 _LOOK_EVERY = 0.5
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
+_UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,9 @@ class Approval:
         Raises:
             UsageError: approval is needed and nobody is at the terminal, or `--json` is given.
         """
-        if self.yes or self.dry_run:
-            return
-        if self.json:
-            raise UsageError("--json asks nobody: write --yes to agree, or --dry-run to look only")
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise UsageError("nobody is there to agree: write --yes to agree, or --dry-run to look only")
+        if not (self.yes or self.dry_run) and (self.json or not is_interactive()):
+            why = "--json asks nobody" if self.json else "nobody is there to agree"
+            raise UsageError(f"{why}: write --yes to agree, or --dry-run to look only")
 
     def agrees(self, question: str, cancel_token: CancelToken) -> bool:
         """Whether somebody agrees, now or beforehand with `--yes`; any other answer means no.
@@ -92,27 +92,33 @@ class Approval:
 
 
 @dataclass(slots=True)
-class _Send:
+class _Send(ABC):
     """One approved send for one account."""
 
-    command: str
     settings: Settings
     approval: Approval
     book: Rulebook
     deps: Deps
+    console: Console
+    """Silent if the report is JSON."""
+    command: ClassVar[str]
 
-    def on_record(self, do: Callable[[Ledger], int]) -> int:
-        """Call `do` in a run of its own and record its exit code; with `--dry-run`, on a copy of the state."""
+    def run(self) -> int:
+        """Do the send in a run of its own and return its exit code; with `--dry-run`, on a copy of the state."""
         path, clock = state_of(self.settings), self.deps.clock
         if not self.approval.dry_run:
             expect_state(self.settings)
         with (
             throwaway(path) if self.approval.dry_run else nullcontext(path) as state,
-            taken(self.settings, state, self.command, clock) as ledger,
+            recorded_run(self.settings, state, self.command, clock) as ledger,
         ):
-            code = do(ledger)
+            code = self.do(ledger)
             finish(ledger, code, now=clock.now())
             return code
+
+    @abstractmethod
+    def do(self, ledger: Ledger) -> int:
+        """Preview, ask, send, report, and return the exit code."""
 
     def expect_names(self, conversion: str | None, destination: str | None) -> None:
         """Check that the settings have this conversion and destination; None passes.
@@ -127,85 +133,92 @@ class _Send:
             if name is not None and name not in known:
                 raise UsageError(f"{option} {name}: the settings have {', '.join(sorted(known))}")
 
+    def say(self, text: str) -> None:
+        """Print a line as is, without markup or wrapping."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
     def standing(self, ledger: Ledger) -> tuple[StateCount, ...]:
         """Return the delivery states of everything approved in this run."""
         with ledger.reading() as session:
             return queries.tallies(session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run)
 
-    def nothing_sent(self, document: Mapping[str, object], summary: RunSummary) -> int:
-        """Report that there was nothing to send."""
-        if self.approval.json:
-            self.print_json(document, sending_json(summary, (), Exit.DONE), approved=False)
-        elif self.approval.dry_run:
-            say("Nothing was sent or changed.")
-        return Exit.DONE
-
-    def sent(
-        self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool = True
-    ) -> int:
+    def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool) -> int:
         """Report what was sent."""
         tallies = self.standing(ledger)
+        print_sent(self.console, heading_of(self.settings), summary, tallies)
+        return self.ended(document, summary, summary.exit_code, tallies, approved=approved)
+
+    def ended(
+        self,
+        document: Mapping[str, object],
+        summary: RunSummary,
+        code: int = Exit.DONE,
+        tallies: Sequence[StateCount] = (),
+        *,
+        approved: bool = False,
+    ) -> int:
+        """Print the report if it is JSON, and return the exit code."""
         if self.approval.json:
-            self.print_json(document, sending_json(summary, tallies, summary.exit_code), approved=approved)
-        else:
-            print_sent(results(), heading_of(self.settings), summary, tallies)
-        return summary.exit_code
-
-    def print_json(self, document: Mapping[str, object], sending: Mapping[str, object], *, approved: bool) -> None:
-        """Print the report as JSON."""
-        head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": approved}
-        print_json({**head, **document, **sending})
+            head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": approved}
+            print_json({**head, **document, **sending_json(summary, tallies, code)})
+        return code
 
 
-@contextmanager
-def _opened(command: str, file: Path, approval: Approval) -> Iterator[_Send]:
+def send_approved(
+    file: Path, approval: Approval, make: Callable[[Settings, Approval, Rulebook, Deps, Console], _Send]
+) -> int:
+    """Make a `Backfill` or a `Retry` of an account, run it, and return the exit code."""
     with at_work() as (stop, redaction):
         approval.expect_somebody()
-        settings = load_account(file)
-        redaction.learn(secrets_of(settings))
+        account, console = open_account(file), results()
+        settings, console.quiet = account.settings, approval.json
+        redaction.learn(account.secrets)
         with (
             structlog.contextvars.bound_contextvars(account=settings.account),
             open_clock(settings, stop) as clock,
             connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         ):
-            yield _Send(command, settings, approval, book, deps)
+            return make(settings, approval, book, deps, console).run()
 
 
 # ── retry ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def retry_account(file: Path, refusals: Refusals, approval: Approval) -> int:
-    """Show what was rejected, ask, send it again, and return the exit code."""
-    with _opened("retry", file, approval) as send:
-        return send.on_record(lambda ledger: _retry(send, ledger, refusals))
+@dataclass(slots=True, kw_only=True)
+class Retry(_Send):
+    """Shows what was rejected, asks, and sends it again, for one account."""
 
+    refusals: Refusals
+    command = "retry"
 
-def _retry(send: _Send, ledger: Ledger, refusals: Refusals) -> int:
-    book, deps = send.book, send.deps
-    send.expect_names(refusals.conversion, refusals.destination)
-    summary = begin(ledger, book, deps)
-    _expect_code(ledger, refusals.code)
-    chosen = requeue.look(ledger, book, refusals, now=deps.clock.now())
-    if not send.approval.json:
-        print_refusals(results(), heading_of(send.settings), chosen)
-    if send.approval.dry_run or not chosen.count:
-        return send.nothing_sent(_retry_json(chosen, Requeued()), summary)
-    both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
-    named = " and ".join(counted(count, what) for count, what in both if count)
-    if not send.approval.agrees(f"Send {named} again?", deps.cancel_token):
-        say("Nothing was sent.")
-        return Exit.DONE
-    with watching(send.settings.account) as watcher:
-        with watcher.step(NightStep.PULL):
-            requeued = requeue.requeue(ledger, book, deps, chosen, summary)
-        requeue.send(ledger, book, deps, summary, watcher.step)
-    code = send.sent(_retry_json(chosen, requeued), summary, ledger)
-    if not send.approval.json:
+    def do(self, ledger: Ledger) -> int:
+        """Look, ask, read each lead again and send."""
+        book, deps, refusals = self.book, self.deps, self.refusals
+        self.expect_names(refusals.conversion, refusals.destination)
+        summary = begin(ledger, book, deps)
+        _expect_code(ledger, refusals.code)
+        chosen = requeue.look(ledger, book, refusals, now=deps.clock.now())
+        document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
+        print_refusals(self.console, heading_of(self.settings), chosen)
+        if self.approval.dry_run:
+            self.say(_UNCHANGED)
+        if self.approval.dry_run or not chosen.count:
+            return self.ended(document, summary)
+        both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
+        named = " and ".join(counted(count, what) for count, what in both if count)
+        if not self.approval.agrees(f"Send {named} again?", deps.cancel_token):
+            self.say(_UNSENT)
+            return Exit.DONE
+        with watching(self.settings.account) as watch:
+            with watch(NightStep.PULL, summary):
+                requeued = requeue.requeue(ledger, book, deps, chosen, summary)
+            requeue.send(ledger, book, deps, summary, watch)
+        code = self.sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
-            say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
+            self.say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
         if unread := chosen.count - requeued.count:
-            say(f"{number(unread)} stay rejected: their leads could not be read again.")
-    return code
+            self.say(f"{number(unread)} stay rejected: their leads could not be read again.")
+        return code
 
 
 def _expect_code(ledger: Ledger, code: str | None) -> None:
@@ -216,139 +229,104 @@ def _expect_code(ledger: Ledger, code: str | None) -> None:
         raise UsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
 
 
-def _retry_json(chosen: Chosen, requeued: Requeued) -> dict[str, object]:
-    return {"rejected": chosen.alike, "left": chosen.left, "requeued": requeued}
-
-
 # ── backfill ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class BackfillOptions:
-    """The options of `backfill`."""
+@dataclass(slots=True, kw_only=True)
+class Backfill(_Send):
+    """Shows what would be sent, asks, and sends it, for one account."""
 
-    first: date | None = None
-    last: date | None = None
-    conversion: str | None = None
-    destination: str | None = None
-    assume_time: bool = False
-    already_sent: Path | None = None
+    days: tuple[date, date] | None
+    """The first and the last day; None if only a file is given."""
+    conversion: str | None
+    destination: str | None
+    assume_time: bool
+    already_sent: Path | None
+    listed: list[AlreadySent] | None = field(default=None, init=False)
+    request: BackfillRequest | None = field(default=None, init=False)
+    command = "backfill"
 
-
-def backfill_account(file: Path, options: BackfillOptions, approval: Approval) -> int:
-    """Show what would be sent, ask, send it, and return the exit code."""
-    with _opened("backfill", file, approval) as send:
-        already_sent = None if options.already_sent is None else list(listed_in(options.already_sent))
-        work = _Backfill(send, options, already_sent, _request(options, send.settings))
-        work.check()
-        return send.on_record(work.do)
-
-
-def _request(options: BackfillOptions, settings: Settings) -> BackfillRequest | None:
-    """Build the requested period, both days inclusive, in the account's zone."""
-    if options.first is None or options.last is None:
-        return None
-    start, end = (
-        datetime.combine(day, time_of_day(), settings.zone).astimezone(UTC)
-        for day in (options.first, options.last + timedelta(days=1))
-    )
-    return BackfillRequest(start, end, options.conversion, options.destination, options.assume_time)
-
-
-@dataclass(slots=True)
-class _Backfill:
-    """One backfill for one account."""
-
-    send: _Send
-    options: BackfillOptions
-    already_sent: list[AlreadySent] | None
-    request: BackfillRequest | None
-
-    def check(self) -> None:
-        """Reject names that the settings lack, and a period that starts in the future."""
-        options, now = self.options, self.send.deps.clock.now()
-        self.send.expect_names(options.conversion, options.destination)
-        if self.request is not None and self.request.start > now:
-            today = now.astimezone(self.send.settings.zone).date()
-            raise UsageError(
-                f"--from {options.first} is in the future, where nothing has happened yet; "
-                f"write a day up to {today}. What happens from now on goes out with the nights"
+    def __post_init__(self) -> None:
+        now, zone = self.deps.clock.now(), self.settings.zone
+        if self.already_sent is not None:
+            self.listed = list(listed_in(self.already_sent))
+        self.expect_names(self.conversion, self.destination)
+        if self.days is not None:
+            first, last = self.days
+            start, end = (
+                datetime.combine(day, time_of_day(), zone).astimezone(UTC) for day in (first, last + timedelta(days=1))
             )
-        known = {route.conversion for route in self.send.book.routes}
-        listed = {one.conversion for one in self.already_sent or () if one.conversion}
+            if start > now:
+                raise UsageError(
+                    f"--from {first} is in the future, where nothing has happened yet; write a day up to "
+                    f"{now.astimezone(zone).date()}. What happens from now on goes out with the nights"
+                )
+            self.request = BackfillRequest(start, end, self.conversion, self.destination, self.assume_time)
+        known = {route.conversion for route in self.book.routes}
+        listed = {one.conversion for one in self.listed or () if one.conversion}
         if unknown := sorted(listed - known):
             raise UsageError(
-                f"{options.already_sent}: no conversion is called {', '.join(map(repr, unknown))}; "
+                f"{self.already_sent}: no conversion is called {', '.join(map(repr, unknown))}; "
                 f"the settings have {', '.join(sorted(known))}"
             )
 
     def do(self, ledger: Ledger) -> int:
         """Read, preview, ask and send."""
-        send, book, deps = self.send, self.send.book, self.send.deps
-        summary = self._read(ledger)
+        deps, summary = self.deps, self._read(ledger)
         if not summary.pulled.complete:
             return self._broken_off(summary)
-        with throwaway(ledger.path) as copy, taken(send.settings, copy, send.command, deps.clock) as trial:
+        with throwaway(ledger.path) as copy, recorded_run(self.settings, copy, self.command, deps.clock) as trial:
             preview = self._apply(trial)
-        if not send.approval.json:
-            print_preview(results(), heading_of(send.settings), preview)
-        if send.approval.dry_run:
-            return send.nothing_sent(self._document(preview), summary)
+        print_preview(self.console, heading_of(self.settings), preview)
+        if self.approval.dry_run:
+            self.say(_UNCHANGED)
+            return self.ended(self._document(preview), summary)
         question = preview.question
         if question is not None:
-            if not send.approval.agrees(question, deps.cancel_token):
+            if not self.approval.agrees(question, deps.cancel_token):
                 erase_idle(ledger, deps.sinks, now=deps.clock.now())
-                say("Nothing was sent.")
+                self.say(_UNSENT)
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
-        with watching(send.settings.account) as watcher:
-            requeue.send(ledger, book, deps, summary, watcher.step)
-        return send.sent(self._document(preview), summary, ledger, approved=question is not None)
+        with watching(self.settings.account) as watch:
+            requeue.send(ledger, self.book, deps, summary, watch)
+        return self.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read the leads that the request needs and judge them; without a request, judge those on record."""
-        book, deps = self.send.book, self.send.deps
+        book, deps = self.book, self.deps
         summary = begin(ledger, book, deps)
         if self.request is None:
             requeue.judge(ledger, book, deps)
             summary.pulled.complete = True
             return summary
-        with watching(self.send.settings.account) as watcher, watcher.step(NightStep.PULL):
-            seen = replace(deps, source=WatchedSource(deps.source, watcher.page))
-            requeue.read(ledger, book, seen, self.request, summary)
-        if not self.send.approval.json:
-            results().print(facts(read_lines(summary)))
-            results().print()
+        with watching(self.settings.account) as watch, watch(NightStep.PULL, summary):
+            requeue.read(ledger, book, deps, self.request, summary)
+        self.console.print(facts([("read", read_line(summary))]))
+        self.console.print()
         return summary
 
     def _apply(self, ledger: Ledger) -> Preview:
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
-        options, deps = self.options, self.send.deps
-        settled = None
-        if self.already_sent is not None:
+        now, settled = self.deps.clock.now(), None
+        if self.listed is not None:
             settled = requeue.settle_already_sent(
-                ledger,
-                self.already_sent,
-                conversion=options.conversion,
-                destination=options.destination,
-                now=deps.clock.now(),
+                ledger, self.listed, conversion=self.conversion, destination=self.destination, now=now
             )
         if self.request is None:
             return Preview(already_sent=settled)
-        undated = requeue.pick(ledger, self.send.book, deps, self.request)
-        return Preview(requeue.groups(ledger, now=deps.clock.now()), self.send.standing(ledger), undated, settled)
+        undated = requeue.pick(ledger, self.book, self.deps, self.request)
+        return Preview(requeue.groups(ledger, now=self.deps.clock.now()), self.standing(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
-        code = Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
-        if self.send.approval.json:
-            self.send.print_json(self._document(Preview()), sending_json(summary, (), code), approved=False)
-            return code
-        print_needs(results(), needs(summary))
+        print_needs(self.console, needs(summary))
         if not summary.source_stopped:
-            say("Time or requests are used up before all leads were read.")
-        say("Nothing was sent. Type the same again: reading goes on where it stopped.")
-        return code
+            self.say("Time or requests are used up before all leads were read.")
+        self.say(f"{_UNSENT} Type the same again: reading goes on where it stopped.")
+        return self.ended(
+            self._document(Preview()), summary, Exit.STOPPED if summary.source_stopped else Exit.ATTENTION
+        )
 
     def _document(self, preview: Preview) -> dict[str, object]:
         return {

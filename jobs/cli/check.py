@@ -11,10 +11,11 @@ from connectors.errors import Misconfigured, Transient, Unreachable
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
-from jobs.cli.exits import Exit, Failure, worst
-from jobs.cli.output import open_visible_clock, print_json, say
-from jobs.cli.session import starts_of
+from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json, say, worst
+from jobs.cli.session import reading_state
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
+from jobs.ledger import starts
+from jobs.ledger.database import LedgerError
 from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     CheckedFile,
@@ -132,25 +133,20 @@ class Checked:
 
 
 def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose: bool) -> int:
-    """Print each file's problems, or its notes and assumptions, and return the worst exit code.
-
-    Args:
-        files: the settings files.
-        live: whether to ask the platforms too.
-        json_wanted: whether to print JSON.
-        verbose: whether to list findings without a problem too.
-    """
+    """Print each file's problems, or its notes, assumptions and findings, and return the worst exit code."""
     checked_files = []
     for opened in open_accounts(files):
-        if isinstance(opened.found, Failure):
-            problems = opened.found.message.splitlines()
+        try:
+            valid = opened.valid
+        except UsageError as error:
+            problems = str(error).splitlines()
             checked_files.append(CheckedFile(opened.file, Exit.CONFIGURATION, failed=len(problems)))
             if json_wanted:
                 print_json({"config": str(opened.file), "problems": problems, "exit_code": Exit.CONFIGURATION.value})
             else:
                 say(*problems)
             continue
-        checked = check_account(opened.file, opened.found, live=live)
+        checked = check_account(opened.file, valid, live=live)
         checked_files.append(checked.summary)
         if json_wanted:
             _print_json(checked)
@@ -167,7 +163,10 @@ def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
     if starts_in(settings):
         with suppress(Misconfigured), open_clock(settings) as clock:  # a sandbox's clock may be closed
             notes += future_notes(file, settings, clock.now())
-    checked = Checked(file, settings, sorted(notes), starts_of(settings))
+    begun: dict[tuple[str, str], datetime] = {}
+    with suppress(LedgerError), reading_state(settings) as session:  # none yet, or a run reports that it is unreadable
+        begun = {route: start.conversion for route, start in starts.load(session, settings.account).items()}
+    checked = Checked(file, settings, sorted(notes), begun)
     return replace(checked, platforms=look_up(settings), oplead=_look_at_oplead(settings, file)) if live else checked
 
 

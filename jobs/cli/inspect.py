@@ -6,10 +6,9 @@ from typing import Any
 
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
-from jobs.cli.accounts import heading_of, load_account
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import print_json
-from jobs.cli.session import StateView, looking
+from jobs.cli.accounts import heading_of, open_account
+from jobs.cli.output import Exit, UsageError, print_json
+from jobs.cli.session import StateView, open_view
 from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity, rows_by_lead
 from jobs.plan.planner import hold_missing_values, judge, was_sent
@@ -39,19 +38,19 @@ from jobs.wiring import rules_alone
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
-    settings = load_account(file, secrets=False)
+    settings = open_account(file, secrets=False).settings
     account = settings.account
-    with looking(settings) as look:
-        session, run, book = look.session, queries.last_run(look.session, account), rules_alone(settings)
+    with open_view(settings) as view:
+        session, run, book = view.session, queries.last_run(view.session, account), rules_alone(settings)
         anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
         status = Status(
             account=account,
-            now=look.now,
+            now=view.now,
             run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
-            tallies=queries.tallies(session, account, now=look.now),
+            tallies=queries.tallies(session, account, now=view.now),
             awaited=queries.awaited(session, account),
             unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
-            unknown_labels=tuple(unknown_labels(session, account, book.known_labels)),
+            unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
             renamed=tuple(
                 DetectedRename(
@@ -60,7 +59,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
                     row.leads,
                 )
                 for row in status_labels.renames_found(session, account)
-                if row.after not in book.known_labels
+                if row.after not in book.meanings
             ),
         )
     if json_wanted:
@@ -76,9 +75,9 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     Raises:
         UsageError: there is no such state or reason.
     """
-    settings = load_account(file, secrets=False)
-    with looking(settings) as look:
-        kinds = _kinds(settings, look)
+    settings = open_account(file, secrets=False).settings
+    with open_view(settings) as view:
+        kinds = _kinds(settings, view)
         meant = {kind for kind in kinds if name.strip().casefold() in names_of(*kind)}
         if not meant and not _is_known(name):
             found_codes = {
@@ -86,9 +85,9 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
             }
             codes = ", ".join(sorted(code for code in found_codes if code))
             raise UsageError(f"no lead stands at {name!r}; the reasons and states there are: {codes or 'none yet'}")
-        found = queries.stands(look.session, settings.account, {state for state, _, _ in meant}, now=look.now)
+        found = queries.stands(view.session, settings.account, {state for state, _, _ in meant}, now=view.now)
         deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
-        which = DeliveryList(settings.account, look.now, name, deliveries)
+        which = DeliveryList(settings.account, view.now, name, deliveries)
     if json_wanted:
         print_json(which)
     else:
@@ -100,12 +99,12 @@ _Kind = tuple[DeliveryState, Cause, Reason | None]
 """A state, its reason, and for an expired delivery the reason it was, or would have been, withheld."""
 
 
-def _kinds(settings: Settings, look: StateView) -> set[_Kind]:
+def _kinds(settings: Settings, view: StateView) -> set[_Kind]:
     """Return every combination of state and reason that a delivery or correction has now."""
-    tallies = queries.tallies(look.session, settings.account, now=look.now)
-    corrections = queries.corrections(look.session, settings.account)
+    tallies = queries.tallies(view.session, settings.account, now=view.now)
+    corrections = queries.corrections(view.session, settings.account)
     return {(tally.state, tally.reason, tally.held_for) for tally in tallies} | {
-        (DeliveryState(row.state), queries.current_reason(row, look.now), None) for row in corrections
+        (DeliveryState(row.state), queries.current_reason(row, view.now), None) for row in corrections
     }
 
 
@@ -138,12 +137,12 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     Raises:
         UsageError: no such lead has been read.
     """
-    settings = load_account(file, secrets=False)
-    with looking(settings) as look:
-        row = look.session.get(LeadRow, (settings.account, lead_id))
+    settings = open_account(file, secrets=False).settings
+    with open_view(settings) as view:
+        row = view.session.get(LeadRow, (settings.account, lead_id))
         if row is None:
-            raise UsageError(_not_found(settings, look, lead_id))
-        explanation = explain(settings, look, row)
+            raise UsageError(_not_found(settings, view, lead_id))
+        explanation = explain(settings, view, row)
     if json_wanted:
         print_json(explanation)
     else:
@@ -151,19 +150,19 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     return Exit.DONE
 
 
-def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
+def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
     """Collect what is known about a lead, and the verdict on each of its conversions."""
     lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
     in_settings = {normalise_label(label): label for labels in listed for label in labels}
 
     def as_written(label: str) -> str:
-        return status_labels.as_oplead_writes(look.session, settings.account, label, else_as=in_settings.get(label))
+        return status_labels.as_oplead_writes(view.session, settings.account, label, else_as=in_settings.get(label))
 
-    facts = leads.facts(look.session, settings.account, [lead])[lead]
+    facts = leads.facts(view.session, settings.account, [lead])[lead]
     return Explanation(
         account=settings.account,
         lead=row.id,
-        now=look.now,
+        now=view.now,
         created_at=row.created_at,
         label=row.label and as_written(row.label),
         seen_at=row.seen_at,
@@ -191,29 +190,29 @@ def explain(settings: Settings, look: StateView, row: LeadRow) -> Explanation:
             SeenChange(as_written(change.label), change.at, change.date_only, change.origin.value)
             for change in sorted(facts.changes, key=lambda change: (change.at, change.seen_at))
         ),
-        verdicts=tuple(_verdicts(look, hold_missing_values(look.session, rules_alone(settings)), facts)),
+        verdicts=tuple(_verdicts(view, hold_missing_values(view.session, rules_alone(settings)), facts)),
     )
 
 
-def _verdicts(look: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
-    existing = rows_by_lead(look.session, Delivery, book.account, [lead.id]).get(lead.id, [])
-    made = outbox.adjustments_of_leads(look.session, book.account, [lead.id])
-    begun = starts.load(look.session, book.account)
+def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
+    existing = rows_by_lead(view.session, Delivery, book.account, [lead.id]).get(lead.id, [])
+    made = outbox.adjustments_of_leads(view.session, book.account, [lead.id])
+    begun = starts.load(view.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
-        yield _recorded(look, row, made.get(identity(row), []))
+        yield _recorded(view, row, made.get(identity(row), []))
     for route in book.routes:
         if (route.conversion, route.destination) not in on_record:
             # A route that no run has seen yet would start with the next run.
-            start = begun.get((route.conversion, route.destination), Starts(look.now))
+            start = begun.get((route.conversion, route.destination), Starts(view.now))
             sent_elsewhere = was_sent(route, lead, existing, book.routes)
-            decision = judge(route, lead, start, None, now=look.now)
+            decision = judge(route, lead, start, None, now=view.now)
             yield _judged(route, NotConcerned(Reason.SENT_ELSEWHERE) if sent_elsewhere else decision)
 
 
-def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
+def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
     """Return the recorded fields that conversions and corrections share, as arguments of a `StandingReport`."""
-    state, reason = DeliveryState(row.state), queries.current_reason(row, look.now)
+    state, reason = DeliveryState(row.state), queries.current_reason(row, view.now)
     due_at = queries.due_time(row) if state is DeliveryState.PENDING else None
     return {
         "state": state.value,
@@ -223,20 +222,20 @@ def _on_record(look: StateView, row: OutboxRow) -> dict[str, Any]:
         "words": words_for(state, reason, row.detail),
         "value": row.value,
         "currency": row.currency,
-        "due_at": due_at if due_at and due_at > look.now else None,
+        "due_at": due_at if due_at and due_at > view.now else None,
         "closes_at": row.expires_at if state in OPEN else None,
         "history": tuple(
             StateChange(move.at, move.to_state, outbox.cause_of(move.reason, move.code), move.detail)
-            for move in queries.history(look.session, row)
+            for move in queries.history(view.session, row)
         ),
-        "requests": tuple(queries.requests_containing(look.session, row)),
+        "requests": tuple(queries.requests_containing(view.session, row)),
     }
 
 
-def _recorded(look: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> ConversionReport:
+def _recorded(view: StateView, row: Delivery, corrections: Sequence[Adjustment]) -> ConversionReport:
     """Build the report of a recorded delivery and its corrections."""
     return ConversionReport(
-        **_on_record(look, row),
+        **_on_record(view, row),
         conversion=row.conversion,
         destination=row.destination,
         happened_at=row.at,
@@ -247,7 +246,7 @@ def _recorded(look: StateView, row: Delivery, corrections: Sequence[Adjustment])
         key=row.key,
         target=f"{row.owner}, {row.action}, by {row.transport}" if row.transport else None,
         corrections=tuple(
-            AdjustmentReport(**_on_record(look, each), kind=each.kind, cause=each.cause, at=each.at, by=each.transport)
+            AdjustmentReport(**_on_record(view, each), kind=each.kind, cause=each.cause, at=each.at, by=each.transport)
             for each in corrections
         ),
         held_for=Reason(row.held_for) if row.held_for else None,
@@ -280,10 +279,10 @@ def _click(click: KnownClickId) -> SeenClickId:
     return SeenClickId(click.kind.value, f"{shown} ({len(value)} characters)", click.clicked_at, click.estimated)
 
 
-def _not_found(settings: Settings, look: StateView, lead_id: str) -> str:
-    for row in queries.unreadable(look.session, settings.account):
+def _not_found(settings: Settings, view: StateView, lead_id: str) -> str:
+    for row in queries.unreadable(view.session, settings.account):
         if row.id == lead_id:
             return f"lead {lead_id} could not be read: {row.reason}; correct it in Oplead and run again"
-    near = queries.near_ids(look.session, settings.account, lead_id)
+    near = queries.near_ids(view.session, settings.account, lead_id)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     return f"no lead {lead_id} has been read for {settings.account}{hint}"

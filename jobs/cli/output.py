@@ -1,14 +1,18 @@
-"""The output of a command: results, logs, progress bars, waits, and errors as one sentence."""
+"""The output of a command: results, logs, progress bars, waits, exit codes, and a sentence for each failure."""
 
 import logging
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import traceback
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from math import ceil
+from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
@@ -16,18 +20,110 @@ import structlog
 import typer
 from pydantic import AnyUrl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from structlog.typing import EventDict, Processor
 
 from connectors.clock import MachineClock, SandboxClock
-from connectors.ports import Clock, LeadSource
-from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
+from connectors.errors import ConnectorError
+from connectors.ports import Clock
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
-from jobs.cli.exits import Failure, failure_of, places, stopped_by
-from jobs.nightly import NightStep
+from jobs.ledger.database import LedgerError
+from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
+from jobs.nightly import NightStep, Watch
+from jobs.plan.planner import RenamedError
 from jobs.reporting import console
 from jobs.reporting.console import results
+from jobs.run_summary import RunSummary
+
+# ── exit codes and failures ────────────────────────────────────────────────────────────────────────
+
+
+class UsageError(Exception):
+    """The command line, or a file it names, cannot be used; the message says what to do."""
+
+
+class Exit(IntEnum):
+    """Exit codes; a signal exits with 128 plus its number, as in shells."""
+
+    DONE = 0
+    ATTENTION = 1
+    """Done, but a human is needed."""
+    CONFIGURATION = 2
+    """Wrong usage, settings, credentials or state; nothing works until someone corrects them."""
+    STOPPED = 3
+    """The source or a destination stopped."""
+    BUG = 70
+    """An unexpected failure (sysexits' EX_SOFTWARE)."""
+    HELD = 75
+    """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
+
+
+_WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTENTION, Exit.DONE)
+
+
+def worst(codes: Iterable[int]) -> Exit:
+    """Return the exit code for several accounts: that of the one that needs a human soonest.
+
+    Work that stopped halfway outranks work that never began.
+    """
+    return min((Exit(code) for code in codes), key=_WORST_FIRST.index, default=Exit.DONE)
+
+
+def stopped_by(signal_number: int) -> int:
+    """Return the exit code of a command stopped by a signal."""
+    return 128 + signal_number
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a command failed, in a sentence without personal data."""
+
+    message: str
+    exit_code: int
+    trace: tuple[str, ...] = ()
+    """The code locations of an unexpected failure, without values."""
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the message and exit code for an error."""
+    match error:
+        case StoppedBySignal():
+            message = "stopped; what was sent is on record, and the next run goes on from here"
+            return Failure(message, stopped_by(error.number))
+        case typer.Abort():
+            return Failure("stopped; nothing was written", stopped_by(signal.SIGINT))
+        case NightDoneError():
+            return Failure(str(error), Exit.DONE)
+        case LeaseHeldError() | LeaseLostError():
+            return Failure(str(error), Exit.HELD)
+        case UsageError() | LedgerError() | RenamedError() | ConnectorError():
+            return Failure(str(error), Exit.CONFIGURATION)
+        case OSError(filename=str() as name):
+            return Failure(f"{name}: {error.strerror}", Exit.CONFIGURATION)
+    return Failure(
+        f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
+        "they hold places in the code and no data. What was committed is safe.",
+        Exit.BUG,
+        places(error),
+    )
+
+
+def places(error: BaseException) -> tuple[str, ...]:
+    """Return an error's traceback as file, line and function, without messages or variables, which may hold data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return own if cause is None else (*places(cause), f"then {type(error).__name__} at", *own)
+
+
+def _short(file: str) -> str:
+    """Return a file's path relative to `site-packages` or the project."""
+    known = re.search(r"/site-packages/(.*)", file) or re.search(r".*/((jobs|connectors)/.*)", file)
+    return known[1] if known else Path(file).name
+
+
+# ── results and logs ───────────────────────────────────────────────────────────────────────────────
 
 _HIDDEN = "[secret]"
 _SHORTEST_SECRET = 4  # characters; a shorter one would blank out ordinary words
@@ -46,6 +142,11 @@ def say(*lines: str) -> None:
 def print_json(document: object) -> None:
     """Print results to stdout as JSON on one line."""
     results().out(console.line(document), highlight=False)
+
+
+def is_interactive() -> bool:
+    """Whether stdin and stdout are a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 class Redaction:
@@ -137,9 +238,8 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
 
 
 def _what_matters_first(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Put timestamp, level, event and account first."""
     first = ("timestamp", "level", "event", "account")
-    return {key: event[key] for key in (*(key for key in first if key in event), *event)}
+    return {**{key: event[key] for key in first if key in event}, **event}
 
 
 def _sentence(_logger: object, _method: str, event: MutableMapping[str, object]) -> str:
@@ -153,99 +253,46 @@ def _sentence(_logger: object, _method: str, event: MutableMapping[str, object])
 _log = structlog.stdlib.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """Callbacks for a night's steps and for each page of leads."""
-
-    step: Callable[[NightStep], AbstractContextManager[object]]
-    page: Callable[[LeadPage], None]
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedSource:
-    """A lead source that reports each page to a callback."""
-
-    source: LeadSource
-    page: Callable[[LeadPage], None]
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the wrapped source is spent."""
-        return self.source.is_spent
-
-    def fetch_changes(
-        self, since: datetime | None, *, resume: str | None, is_known: Callable[[LeadId, str], bool]
-    ) -> Iterator[LeadPage]:
-        """Yield the source's pages, reporting each one first."""
-        for page in self.source.fetch_changes(since, resume=resume, is_known=is_known):
-            self.page(page)
-            yield page
-
-    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
-        """Return the source's leads."""
-        return self.source.fetch_each(ids)
-
-    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
-        """Return the source's latest leads."""
-        return self.source.fetch_latest(count)
-
-
 @contextmanager
-def watching(account: str, *, alone: bool = True) -> Iterator[Watcher]:
+def watching(account: str, *, alone: bool = True) -> Iterator[Watch]:
     """Show one account's progress: transient bars at a terminal, otherwise log lines.
 
     Accounts that run side by side get log lines only, as their bars would overwrite each other.
     """
     if not (alone and sys.stderr.isatty()):
-        yield Watcher(_logged, lambda _: None)
+        yield _logged
         return
-    columns = (
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[done]}"),
-        TimeElapsedColumn(),
-    )
+    name, done = TextColumn("{task.description}"), TextColumn("{task.fields[done]}")
+    columns = (SpinnerColumn(finished_text="✓"), name, BarColumn(bar_width=20), done, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bars = _Bars(progress, account)
-        yield Watcher(bars.step, bars.page)
+
+        @contextmanager
+        def bar(step: NightStep, summary: RunSummary) -> Iterator[None]:
+            # The total is unknown until the step ends, so the bar pulses.
+            shown = _LeadCount(summary) if step is NightStep.PULL else ""
+            task = progress.add_task(f"{account}: {step.value}", total=None, done=shown)
+            yield
+            progress.update(task, total=1, completed=1)
+
+        yield bar
 
 
-def unwatched() -> Watcher:
-    """Return a watcher that shows nothing."""
-    return Watcher(lambda _: nullcontext(), lambda _: None)
+@dataclass(frozen=True, slots=True)
+class _LeadCount:
+    """How many leads have been read so far, as text."""
+
+    summary: RunSummary
+
+    def __str__(self) -> str:
+        return counted(self.summary.pulled.seen, "lead")
 
 
 @contextmanager
-def _logged(step: NightStep) -> Iterator[None]:
+def _logged(step: NightStep, _summary: RunSummary) -> Iterator[None]:
     began = time.monotonic()
     _log.info("step began", step=step.value)
     yield
     _log.info("step ended", step=step.value, seconds=round(time.monotonic() - began, 1))
-
-
-@dataclass(slots=True)
-class _Bars:
-    """Progress bars, one a step."""
-
-    progress: Progress
-    account: str
-    current: TaskID | None = None
-    leads: int = 0
-
-    @contextmanager
-    def step(self, step: NightStep) -> Iterator[None]:
-        """Show a bar while the step runs, then mark it finished."""
-        # The total is unknown until the step ends, so the bar pulses.
-        self.current = self.progress.add_task(f"{self.account}: {step.value}", total=None, done="")
-        yield
-        self.progress.update(self.current, total=1, completed=1)
-
-    def page(self, page: LeadPage) -> None:
-        """Add a page's leads to the bar's count."""
-        self.leads += len(page.leads) + len(page.unchanged)
-        if self.current is not None:
-            self.progress.update(self.current, done=counted(self.leads, "lead"))
 
 
 _SHORT = timedelta(seconds=2)
@@ -268,15 +315,11 @@ class VisibleClock:
     def sleep_until(self, moment: datetime) -> None:
         """Sleep until a moment, showing a long wait."""
         left = moment - self.clock.now()
-        if left <= _SHORT:
+        if left <= _SHORT or not sys.stderr.isatty():
+            if left > _SHORT:
+                _log.warning(self._sentence(left))
             self.clock.sleep_until(moment)
-        elif sys.stderr.isatty():
-            self._count_down(moment, left)
-        else:
-            _log.warning(self._sentence(left))
-            self.clock.sleep_until(moment)
-
-    def _count_down(self, moment: datetime, left: timedelta) -> None:
+            return
         with Console(stderr=True).status(self._sentence(left)) as shown:
             # Bounded, as the machine's clock may be set back meanwhile.
             for _ in range(ceil(left / _SECOND)):

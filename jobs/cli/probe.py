@@ -14,15 +14,14 @@ from rich.padding import Padding
 from connectors.survey import SUGGESTED, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import open_visible_clock, print_json
+from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json
 from jobs.reporting.console import duration, results, table, times
 from jobs.rules.model import normalise_label
 from jobs.settings import Invalid
+from jobs.settings.document import Tree, Written, block
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
 from jobs.settings.unmatched import loose_path, paths_named_in, unmatched
-from jobs.settings.yaml_source import Tree, Written, block
 from jobs.wiring import survey_oplead
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable

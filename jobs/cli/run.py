@@ -10,14 +10,26 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from pydantic import AnyUrl
 from sqlmodel import Session
 
 from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
-from jobs.cli.accounts import Opened, clash_of, files_of, heading_of, open_account, open_accounts, state_of
-from jobs.cli.exits import Exit, Failure, failure_of, stopped_by, worst
-from jobs.cli.output import Redaction, Watcher, at_work, print_json, report, say, watching
+from jobs.cli.accounts import AccountFile, clash_of, files_of, heading_of, open_account, open_accounts, state_of
+from jobs.cli.output import (
+    Exit,
+    Redaction,
+    UsageError,
+    at_work,
+    failure_of,
+    print_json,
+    report,
+    say,
+    stopped_by,
+    watching,
+    worst,
+)
 from jobs.cli.session import (
     RunOptions,
     ask_for_outcomes,
@@ -29,10 +41,11 @@ from jobs.cli.session import (
 )
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
+from jobs.nightly import Watch
 from jobs.reporting.console import AccountHeading, day_and_time, results
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
-from jobs.settings import Settings, Valid
+from jobs.settings import Valid
 from jobs.timetable import Firing, Timetable, by_cron, daily
 from jobs.wiring import open_clock
 
@@ -55,7 +68,10 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
         ended: list[Ended] = []
         for one in run_in_threads(tasks, at_once=at_once):
             ended.append(one)
-            _print(one, json_wanted=json_wanted)
+            if one.night is not None and one.account is not None:
+                _print_night(one.night, one.account, json_wanted=json_wanted)
+            elif json_wanted and one.why != STOPPED:
+                print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
         if not alone and not json_wanted:
             print_accounts(results(), ended)
     if stop.number is not None and any(one.exit_code == stopped_by(stop.number) for one in ended):
@@ -63,19 +79,20 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
     return worst(one.exit_code for one in ended)
 
 
-def _account(account: Opened, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     """Run one account's night and return its result or failure; never raises, so that the other nights go on."""
     bound = {"config": str(account.file)} if alone else {"config": str(account.file), "account": account.name}
     with structlog.contextvars.bound_contextvars(**bound):
-        if isinstance(account.found, Failure):
-            return _failed(account, account.found)
         try:
+            valid = account.valid
             stop.cancel_token()
-            return _night(account.found, options, stop, alone=alone)
+            return _night(valid, options, stop, alone=alone)
         except StoppedBySignal as signal:
             return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
-            return _failed(account, failure_of(error))
+            failure = failure_of(error)
+            report(failure)
+            return Ended(str(account.file), failure.exit_code, why=failure.message)
 
 
 def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
@@ -83,24 +100,12 @@ def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool)
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
-        with watching(settings.account, alone=alone) as watcher:
+        with watching(settings.account, alone=alone) as watch:
             play = do_night if options.mode is Mode.RUN else try_night
-            night = play(settings, watcher, options, stop=stop)
+            night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
     return Ended(settings.account, night.summary.exit_code, night, heading_of(settings))
-
-
-def _failed(account: Opened, failure: Failure) -> Ended:
-    report(failure)
-    return Ended(str(account.file), failure.exit_code, why=failure.message)
-
-
-def _print(one: Ended, *, json_wanted: bool) -> None:
-    if one.night is not None and one.account is not None:
-        _print_night(one.night, one.account, json_wanted=json_wanted)
-    elif json_wanted and one.why != STOPPED:
-        print_json({"config": one.name, "error": one.why, "exit_code": one.exit_code})
 
 
 def _print_night(night: Night, account: AccountHeading, *, json_wanted: bool) -> None:
@@ -121,37 +126,28 @@ def schedule_accounts(
     """Run every account's nights until a signal requests a stop, then return 0.
 
     One account's failure does not affect the others; if none of them can run, return their worst exit code at once.
-
-    Args:
-        paths: settings files, or folders of them.
-        at_once: how many accounts may run at the same time.
-        json_wanted: whether to print results as JSON.
-        first_run: whether the accounts have never run, so that their state is created.
-        health: a file touched regularly while the service is alive.
+    The file `health` is touched regularly while the service is alive.
     """
     with at_work() as (stop, redaction), suppress(StoppedBySignal):
         shared = _Shared(stop, redaction, json_wanted=json_wanted)
         shared.accounts = [_ServedAccount(one, shared, first_run=first_run) for one in open_accounts(files_of(paths))]
-        for settings in [each.settings for each in shared.accounts if first_run and each.may_run]:
-            expect_state(settings, first_run=True, others=shared.names)
-        first = next((each.settings for each in shared.accounts if not each.failures()), None)
-        if first is None:
-            return worst(report(failure) for each in shared.accounts for failure in each.failures())
-        shared.clock = str(first.clock) if first.clock else None
-        with open_clock(first, stop, patience=_A_DAY) as clock:
+        for each in shared.accounts if first_run else ():
+            with suppress(UsageError):
+                expect_state(each.account.settings, first_run=True, others=shared.names)
+        usable, failures = [], []
+        for each in shared.accounts:
+            try:
+                each.timetable()
+                usable.append(each.account.settings)
+            except (UsageError, LedgerError) as error:
+                failures.append(failure_of(error))
+        if not usable:
+            return worst(map(report, failures))
+        shared.clock = usable[0].clock
+        with open_clock(usable[0], stop, patience=_A_DAY) as clock:
             AccountScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
     _log.info("stopped, as asked; what was sent is on record")
     return Exit.DONE
-
-
-def timetable_of(settings: Settings) -> Timetable | None:
-    """Return the timetable in the settings, or None."""
-    when = settings.schedule
-    if when is None:
-        return None
-    if when.daily is not None:
-        return daily(when.daily, settings.zone)
-    return by_cron(when.cron, settings.zone) if when.cron is not None else None
 
 
 @dataclass(slots=True)
@@ -162,77 +158,63 @@ class _Shared:
     redaction: Redaction
     json_wanted: bool
     accounts: "list[_ServedAccount]" = field(default_factory=list)
-    clock: str | None = None
+    clock: AnyUrl | None = None
     """The address of the sandbox clock that all accounts use; None means the machine's clock."""
     printing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> frozenset[str]:
         """The accounts' names."""
-        return frozenset(each.opened.name for each in self.accounts)
+        return frozenset(each.account.name for each in self.accounts)
 
 
 class _ServedAccount:
     """One settings file and its nights, as the scheduler runs them; reports its own failures."""
 
-    def __init__(self, opened: Opened, shared: _Shared, *, first_run: bool) -> None:
-        self.opened = opened
+    def __init__(self, account: AccountFile, shared: _Shared, *, first_run: bool) -> None:
+        self.account = account
         self._shared = shared
         self._first_run = first_run
 
     @property
     def key(self) -> str:
         """The settings file's path, since the account's name may change."""
-        return str(self.opened.file)
+        return str(self.account.file)
 
-    @property
-    def may_run(self) -> bool:
-        """Whether the settings are usable."""
-        return not isinstance(self.opened.found, Failure)
-
-    @property
-    def settings(self) -> Settings:
-        """The usable settings.
+    def timetable(self) -> Timetable:
+        """Return when the nights are due.
 
         Raises:
-            TypeError: the settings must not run.
+            UsageError, LedgerError: this account's nights cannot run.
         """
-        if isinstance(self.opened.found, Failure):
-            raise TypeError("these settings may not run")
-        return self.opened.found.settings
-
-    def failures(self) -> list[Failure]:
-        """Return why this account's nights cannot run; empty if they can."""
-        if isinstance(self.opened.found, Failure):
-            return [self.opened.found]
-        if clash := clash_of(self.opened, [each.opened for each in self._shared.accounts]):
-            return [clash]
-        settings, problems = self.settings, []
-        if timetable_of(settings) is None:
+        settings, shared, problems = self.account.settings, self._shared, []
+        if clash := clash_of(self.account, [each.account for each in shared.accounts]):
+            raise UsageError(clash)
+        when = settings.schedule
+        if when is None:
             problems.append('schedule: write when the night is due, as schedule: { daily: "05:30" }')
-        if self._shared.clock is not None and self._shared.clock != (str(settings.clock) if settings.clock else None):
+        if shared.clock not in (None, settings.clock):
             problems.append("clock: the accounts of one schedule use one clock; write the others' here, or none")
-        if problems:
-            return [Failure(f"{self.opened.file}: {each}", Exit.CONFIGURATION) for each in problems]
-        try:
-            expect_state(settings, first_run=self._makes_state(), others=self._shared.names)
-        except LedgerError as error:
-            return [failure_of(error)]
-        return []
+        if when is None or problems:
+            raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
+        expect_state(settings, first_run=self._makes_state(), others=shared.names)
+        return daily(when.daily, settings.zone) if when.daily else by_cron(when.cron or "", settings.zone)
 
     def _makes_state(self) -> bool:
         """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
-        self._first_run = self._first_run and not has_state(state_of(self.settings))
+        self._first_run = self._first_run and not has_state(state_of(self.account.settings))
         return self._first_run
 
     def read(self) -> Timetable | None:
         """Reload the settings, which may have changed; if they must not run, report why and return None."""
-        self.opened = open_account(self.opened.file)
-        self._shared.redaction.learn(self.opened.secrets)
+        self.account = open_account(self.account.file)
+        self._shared.redaction.learn(self.account.secrets)
         with self._bound():
-            for failure in (failures := self.failures()):
-                report(failure)
-        return None if failures else timetable_of(self.settings)
+            try:
+                return self.timetable()
+            except (UsageError, LedgerError) as error:
+                report(failure_of(error))
+        return None
 
     def planned(self, firing: Firing | None) -> None:
         """Log and print when the next night is due."""
@@ -241,29 +223,29 @@ class _ServedAccount:
         with self._bound():
             _log.info("next night", night=firing.night.isoformat(), at=firing.at.isoformat())
         if not self._shared.json_wanted:
-            at = day_and_time(firing.at, self.settings.zone)
+            at = day_and_time(firing.at, self.account.settings.zone)
             with self._shared.printing:
-                say(f"{self.opened.name} · next night {at} ({self.settings.timezone})")
+                say(f"{self.account.name} · next night {at} ({self.account.settings.timezone})")
 
     def open_clock(self) -> AbstractContextManager[Clock]:
         """Open a clock for this account."""
-        return open_clock(self.settings, self._shared.stop)
+        return open_clock(self.account.settings, self._shared.stop)
 
     def night(self, night: date, clock: Clock, *, if_missed: bool) -> TaskOutcome:
         """Run a date's night unless it is done."""
-        settings = self.settings
+        settings = self.account.settings
 
         def unless(session: Session) -> None:
             today = clock.now().astimezone(settings.zone).date()
             runs.expect_undone(session, settings.account, night, today=today, if_missed=if_missed, passes=AFTER_A_NIGHT)
 
-        def do(watcher: Watcher) -> Night:
+        def do(watch: Watch) -> Night:
             if if_missed:
                 _log.info("looking for a missed night", night=night.isoformat())
             options = RunOptions(first_run=self._makes_state(), others=self._shared.names)
             try:
                 return do_night(
-                    settings, watcher, options, stop=self._shared.stop, clock=clock, night=night, unless=unless
+                    settings, options, watch=watch, stop=self._shared.stop, clock=clock, night=night, unless=unless
                 )
             except runs.NightDoneError as error:
                 if error.run is not None and not if_missed:
@@ -274,15 +256,17 @@ class _ServedAccount:
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
-        return self._outcome(lambda watcher: ask_for_outcomes(self.settings, watcher, clock, stop=self._shared.stop))
+        return self._outcome(
+            lambda watch: ask_for_outcomes(self.account.settings, clock, watch=watch, stop=self._shared.stop)
+        )
 
-    def _outcome(self, do: Callable[[Watcher], Night]) -> TaskOutcome:
+    def _outcome(self, do: Callable[[Watch], Night]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next."""
-        settings = self.settings
+        settings = self.account.settings
         with self._bound():
             try:
-                with watching(settings.account, alone=False) as watcher:
-                    night = do(watcher)
+                with watching(settings.account, alone=False) as watch:
+                    night = do(watch)
                 log_night(night)
                 with self._shared.printing:
                     _print_night(night, heading_of(settings), json_wanted=self._shared.json_wanted)
@@ -296,5 +280,5 @@ class _ServedAccount:
 
     @contextmanager
     def _bound(self) -> Iterator[None]:
-        with structlog.contextvars.bound_contextvars(config=self.key, account=self.opened.name):
+        with structlog.contextvars.bound_contextvars(config=self.key, account=self.account.name):
             yield

@@ -1,6 +1,6 @@
 """Run one account from the command line: open its state, run the night, notify people, record the exit code."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -11,20 +11,17 @@ import structlog
 from sqlmodel import Session
 
 from connectors.errors import ConnectorError, Misconfigured
-from connectors.http import CancelToken
 from connectors.ports import Clock
-from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, go_on
 from jobs.cli.accounts import state_of
-from jobs.cli.exits import Exit, failure_of
-from jobs.cli.output import WatchedSource, Watcher
-from jobs.ledger import queries, starts
+from jobs.cli.output import Exit, failure_of
+from jobs.ledger import queries
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, rehearse, run_night, validate
+from jobs.nightly import Deps, Watch, rehearse, run_night, unwatched, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
@@ -104,7 +101,7 @@ class StateView:
 
 
 @contextmanager
-def looking(settings: Settings) -> Iterator[StateView]:
+def open_view(settings: Settings) -> Iterator[StateView]:
     """Open a view of the account's state as of now, or as of the last run's end if its sandbox clock is closed.
 
     Raises:
@@ -121,14 +118,6 @@ def looking(settings: Settings) -> Iterator[StateView]:
                 raise
             now = run.ended_at or run.started_at
         yield StateView(session, now)
-
-
-def starts_of(settings: Settings) -> Mapping[tuple[str, str], datetime]:
-    """Return the start of each conversion at each destination, as settled by earlier runs; may be empty."""
-    # A missing state has no starts; a run reports an unreadable one.
-    with suppress(LedgerError), reading_state(settings) as session:
-        return {route: start.conversion for route, start in starts.load(session, settings.account).items()}
-    return {}
 
 
 @contextmanager
@@ -148,7 +137,7 @@ def reading_state(settings: Settings) -> Iterator[Session]:
 
 
 @contextmanager
-def taken(
+def recorded_run(
     settings: Settings,
     state: Path,
     command: str,
@@ -189,9 +178,9 @@ class RunOptions:
 
 def do_night(
     settings: Settings,
-    watcher: Watcher,
     options: RunOptions,
     *,
+    watch: Watch = unwatched,
     stop: StopSignal | None = None,
     clock: Clock | None = None,
     night: date | None = None,
@@ -201,43 +190,39 @@ def do_night(
 
     Args:
         settings: the account.
-        watcher: shows the steps and pages.
         options: the night's options.
+        watch: shows the steps.
         stop: checked before each request and each intent.
         clock: the account's clock; None opens it.
         night: the date of the night; the default is the local date on which it begins.
         unless: called once the account is held; if it raises, the run is not recorded.
     """
-    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, watched(settings) as codes:
+    with nullcontext(clock) if clock else open_clock(settings, stop) as opened, pinging(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
         sweep()
         with (
-            connect(settings, opened, cancel_token=_cancel_token(stop)) as (book, deps),
-            taken(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
+            connect(settings, opened, cancel_token=stop.cancel_token if stop else go_on) as (book, deps),
+            recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
-            seen = _seen(deps, watcher, options)
-            summary = run_night(ledger, book, seen, wait=options.wait, watch=watcher.step)
+            night_deps = replace(deps, accept_volume=options.accept_volume)
+            summary = run_night(ledger, book, night_deps, wait=options.wait, watch=watch)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
         return done
 
 
-def ask_for_outcomes(settings: Settings, watcher: Watcher, clock: Clock, *, stop: StopSignal) -> Night:
+def ask_for_outcomes(settings: Settings, clock: Clock, *, watch: Watch, stop: StopSignal) -> Night:
     """Ask for outcomes and send what is due, without reading leads; recorded as its own run, not as a night."""
     with (
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
-        taken(settings, state_of(settings), RESOLVING, clock) as ledger,
+        recorded_run(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
-        summary = run_night(ledger, book, deps, reading=False, watch=watcher.step)
+        summary = run_night(ledger, book, deps, reading=False, watch=watch)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
-def _cancel_token(stop: StopSignal | None) -> CancelToken:
-    return go_on if stop is None else stop.cancel_token
-
-
-def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop: StopSignal | None = None) -> Night:
+def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
     """Rehearse or validate a night on a throwaway copy of the state."""
     validating = options.mode is Mode.VALIDATION
     state = state_of(settings)
@@ -247,11 +232,11 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
     with (
         throwaway(state) as copy,
         open_clock(settings, stop) as clock,
-        connect(settings, clock, validate_only=validating, cancel_token=_cancel_token(stop)) as (book, deps),
-        taken(settings, copy, options.mode, clock) as ledger,
+        connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
+        recorded_run(settings, copy, options.mode, clock) as ledger,
     ):
-        trial = validate if validating else rehearse
-        summary = trial(ledger, book, _seen(deps, watcher, options), watch=watcher.step)
+        night_deps = replace(deps, accept_volume=options.accept_volume)
+        summary = (validate if validating else rehearse)(ledger, book, night_deps, watch=watch)
         now = clock.now()
         with ledger.reading() as session:
             standing = queries.tallies(session, ledger.account, now=now)
@@ -259,10 +244,6 @@ def try_night(settings: Settings, watcher: Watcher, options: RunOptions, *, stop
     shown = [tally for tally in standing if tally.state in _STILL_OPEN]
     shown += [tally for tally in moved if tally.state in _CLOSED_TONIGHT]
     return Night(summary, now, queries.ordered(shown), options.mode)
-
-
-def _seen(deps: Deps, watcher: Watcher, options: RunOptions) -> Deps:
-    return replace(deps, source=WatchedSource(deps.source, watcher.page), accept_volume=options.accept_volume)
 
 
 def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
@@ -284,14 +265,11 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
     """
     try:
         now, when = deps.clock.now(), settings.notify_when
-        thresholds = Thresholds(**(when.model_dump() | {"rejected_above": when.rejected_share}))
-        standing = update_incidents(ledger, book, deps.sinks, night.summary, thresholds, words=incident_words, now=now)
+        standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_words, now=now)
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
-        for one in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
-            _log.warning(
-                "a notice was not taken, and is tried again by the next run", address=one.place, notice=one.title
-            )
+        for address, title in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
+            _log.warning("a notice was not taken, and is tried again by the next run", address=address, notice=title)
     except Exception:  # noqa: BLE001
         _log.warning("nobody could be notified of the incidents", exc_info=True)
     if settings.metrics is not None:
@@ -306,27 +284,22 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
 
 
 @contextmanager
-def watched(settings: Settings) -> Iterator[list[int]]:
+def pinging(settings: Settings) -> Iterator[list[int]]:
     """Ping the dead man's switch with the block's outcome; the block appends its exit code to the yielded list."""
     codes: list[int] = []
     try:
         yield codes
     except NightDoneError:
-        raise  # the run that did that night has pinged
-    except Exception as error:
-        _ping(settings, failure_of(error).exit_code)
         raise
-    for code in codes:
-        _ping(settings, code)
-
-
-def _ping(settings: Settings, code: int) -> None:
-    """Ping success for exit codes 0 and 1, failure for others; skip 75, as the run that holds the account pings."""
-    switch = ping_of(settings)
-    if switch is None or code == Exit.HELD:
-        return
-    if not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
-        _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
+    except Exception as error:
+        codes.append(failure_of(error).exit_code)
+        raise
+    finally:
+        # Another run pings for a night that it has done, and for the account that it holds.
+        switch = ping_of(settings)
+        for code in codes:
+            if switch and code != Exit.HELD and not switch.ping(failed=code not in (Exit.DONE, Exit.ATTENTION)):
+                _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
 
 
 def log_night(night: Night) -> None:

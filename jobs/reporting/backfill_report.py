@@ -1,17 +1,17 @@
 """Reports what a backfill or retry would send, and what it did: as text and as JSON."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from connectors.text import counted, number
 from jobs.ledger.queries import StateCount
-from jobs.reporting.console import AccountHeading, as_plain, facts, table
+from jobs.reporting.console import AccountHeading, bulleted, facts, print_section, table
 from jobs.reporting.run_report import answers_line, needs, print_needs, sent_line
-from jobs.reporting.sentences import words_for
-from jobs.reporting.status_report import counted_reasons_table, print_pointer, print_states
+from jobs.reporting.sentences import in_words, words_for
+from jobs.reporting.status_report import counted_reasons_table, print_states
 from jobs.requeue import AgeGroup, AlreadySentResult, Chosen
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import PlatformCode
@@ -36,11 +36,6 @@ class Preview:
         return sum(int(getattr(group, stand)) for group in self.groups)
 
     @property
-    def settled(self) -> int:
-        """Return how many would now never be sent."""
-        return self.already_sent.settled if self.already_sent else 0
-
-    @property
     def question(self) -> str | None:
         """Return the question to confirm; None if nothing would be done."""
         now, later = self.sum_of("sent"), self.sum_of("waits") + self.sum_of("withheld")
@@ -49,19 +44,19 @@ class Preview:
             parts.append(
                 f"{number(later)} later, once they may go out" if now else f"send {number(later)} once they may"
             )
-        if self.settled:
-            parts.append(f"never send {number(self.settled)} that were sent by other means")
+        if self.already_sent and self.already_sent.settled:
+            parts.append(f"never send {number(self.already_sent.settled)} that were sent by other means")
         asked = " and ".join(parts)
         return f"{asked[0].upper()}{asked[1:]}?" if asked else None
 
 
-def read_lines(summary: RunSummary) -> list[tuple[str, str]]:
-    """Return what was read, one line each."""
+def read_line(summary: RunSummary) -> str:
+    """Return what was read."""
     pulled = summary.pulled
     text = f"{counted(pulled.seen, 'lead')} on {counted(pulled.pages, 'page')}, {number(pulled.changed)} read anew"
     if pulled.detail_pages:
         text += f", {number(pulled.detail_pages)} one by one"
-    return [("read", text)]
+    return text
 
 
 def print_preview(console: Console, account: AccountHeading, preview: Preview) -> None:
@@ -79,53 +74,39 @@ def print_preview(console: Console, account: AccountHeading, preview: Preview) -
             console.print(reasons)
     elif preview.undated is not None:
         console.print("Nothing of that time is left to be sent by a backfill.")
-    lines = [*_late(preview), *_left(preview), *_undated(account, preview), *_settled_before(preview)]
-    if lines:
-        console.print()
-        console.print(facts([("•", line) for line in lines]))
+    print_section(console, "", bulleted(_remarks(account, preview)))
 
 
 _COLUMNS = ("Would be sent", "Waits", "Held back", "Too late", "Left as is")
 
 
-def _late(preview: Preview) -> list[str]:
-    late = preview.sum_of("expired")
-    text = f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
-    return [text] if late else []
+def _remarks(account: AccountHeading, preview: Preview) -> Iterator[str]:
+    if late := preview.sum_of("expired"):
+        yield f"{counted(late, 'conversion')} can no longer be sent: the platform takes nothing that old"
+    if left := preview.sum_of("left"):
+        why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
+        yield f"{counted(left, 'conversion')} left as is: {why}"
+    for (conversion, destination), count in sorted((preview.undated or {}).items()):
+        yield (
+            f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
+            "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "
+            "platform judges events by their own age"
+        )
+    if preview.already_sent is not None:
+        yield from _already_sent(preview.already_sent)
 
 
-def _left(preview: Preview) -> list[str]:
-    left = preview.sum_of("left")
-    why = "it cannot be decided yet, or the platform was told of it another way; nothing is sent for it"
-    return [f"{counted(left, 'conversion')} left as is: {why}"] if left else []
-
-
-def _undated(account: AccountHeading, preview: Preview) -> list[str]:
-    found = preview.undated or Counter()
-    return [
-        f"{account.conversion(conversion)} → {destination}: {counted(count, 'change')} that Oplead does not date "
-        "stay where they are; `--assume-time updated_at` takes the lead's last update for it, but never where a "
-        "platform judges events by their own age"
-        for (conversion, destination), count in sorted(found.items())
-    ]
-
-
-def _settled_before(preview: Preview) -> list[str]:
-    result = preview.already_sent
-    if result is None:
-        return []
-    text = [f"sent by other means: {counted(result.settled, 'conversion')} never go out from now on"]
+def _already_sent(result: AlreadySentResult) -> Iterator[str]:
+    yield f"sent by other means: {counted(result.settled, 'conversion')} never go out from now on"
     if result.before:
-        text.append(f"{number(result.before)} were settled before")
+        yield f"{number(result.before)} were settled before"
     if result.ours:
         stands = ", ".join(f"{number(count)} {state.replace('_', ' ')}" for state, count in sorted(result.ours.items()))
-        text.append(f"stay as they are, for they went out by us or are over: {stands}")
+        yield f"stay as they are, for they went out by us or are over: {stands}"
     if result.nothing:
-        text.append(f"{counted(result.nothing, 'line')}: the lead has no such conversion")
+        yield f"{counted(result.nothing, 'line')}: the lead has no such conversion"
     if result.unknown:
-        more = ", …" if len(result.unknown) > _NAMED else ""
-        text.append(f"{counted(len(result.unknown), 'lead')} never read: {', '.join(result.unknown[:_NAMED])}{more}")
-    return text
+        yield f"{counted(len(result.unknown), 'lead')} never read: {in_words(tuple(result.unknown), most=_NAMED)}"
 
 
 def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:
@@ -152,21 +133,20 @@ def print_sent(console: Console, account: AccountHeading, summary: RunSummary, t
     if tallies:
         console.print()
         print_states(console, account, tallies)
-        print_pointer(console, tallies)
     print_needs(console, needs(summary))
 
 
 def sending_json(summary: RunSummary, tallies: Sequence[StateCount], exit_code: int) -> dict[str, object]:
-    """Return what was read, sent and answered, as the keys of one JSON object."""
+    """Return what was read, sent and answered, to be printed as part of one JSON object."""
     return {
         "account": summary.account,
         "run": summary.run,
-        "pulled": as_plain(summary.pulled),
-        "source_stopped": as_plain(summary.source_stopped),
-        "delivered": as_plain(summary.delivered),
-        "resolved": as_plain(summary.resolved),
-        "stopped": as_plain(summary.stopped),
-        "attention": as_plain(summary.attention),
-        "deliveries": as_plain(tuple(tallies)),
+        "pulled": summary.pulled,
+        "source_stopped": summary.source_stopped,
+        "delivered": summary.delivered,
+        "resolved": summary.resolved,
+        "stopped": summary.stopped,
+        "attention": summary.attention,
+        "deliveries": tallies,
         "exit_code": exit_code,
     }

@@ -7,7 +7,6 @@ from datetime import timedelta
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +16,7 @@ from connectors.records import AdjustmentKind, CheckFinding, CheckVerdict, Lead
 from connectors.text import counted, number
 from jobs.forecast import Forecast, ForecastLabel
 from jobs.reporting.console import AccountHeading, keep_whole, table
+from jobs.reporting.sentences import in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.extraction import answer
@@ -53,7 +53,9 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
     for verdict, style in _STYLES.items():
         for destination, finding in every:
             if finding.verdict is verdict and (verbose or not _is_well(finding)):
-                made.add_row(f"  [{style}]{verdict}[/]", escape(_finding(destination, finding)))
+                advice = f"\n→ {finding.advice}" if finding.advice else ""
+                text = f"{destination}: {finding.subject}: {finding.said}{advice}"
+                made.add_row(f"  [{style}]{verdict}[/]", escape(text))
     well = Counter(destination for destination, finding in every if _is_well(finding))
     if well and not verbose:
         said = ", ".join(f"{destination} {number(count)}" for destination, count in well.items())
@@ -67,12 +69,6 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
 
 def _is_well(finding: CheckFinding) -> bool:
     return finding.verdict is CheckVerdict.VERIFIED and not finding.advice and not finding.is_notable
-
-
-def _finding(destination: str, finding: CheckFinding) -> str:
-    """Return what was found, with the advice on a second line."""
-    shown = f"{destination}: {finding.subject}: {finding.said}"
-    return f"{shown}\n→ {finding.advice}" if finding.advice else shown
 
 
 _UNLISTED = Fraction(1, 5)
@@ -110,7 +106,7 @@ def print_forecast(console: Console, account: AccountHeading, made: Forecast) ->
     """Print what the settings would do to the latest leads if their whole past counted."""
     console.print(f"\n[bold]The latest {counted(made.leads, 'lead')}, if all of their past counted[/bold]")
     if made.tallies:
-        print_states(console, account, made.tallies)
+        print_states(console, account, made.tallies, on_record=False)
     else:
         console.print("None of them has reached a stage that counts.")
 
@@ -127,8 +123,7 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
             shape(str(lead.fields.get(asked.path, ""))) for given, lead in answers if given is ConsentAnswer.UNKNOWN
         )
         if (unlisted := shapes.total()) > _UNLISTED * answered:
-            named = [f"<{each}> {number(count)}" for each, count in shapes.most_common(_NAMED)]
-            listed = ", ".join([*named, *(["…"] if len(shapes) > _NAMED else [])])
+            listed = in_words(tuple(f"<{each}> {number(count)}" for each, count in shapes.most_common()), most=_NAMED)
             are = "is" if unlisted == 1 else "are"
             yield CheckFinding(
                 f"consent at {asked.path}",
@@ -157,18 +152,13 @@ def _unreadable(made: Forecast) -> CheckFinding:
     by_reason: dict[str, list[str]] = {}
     for lead in made.unreadable:
         by_reason.setdefault(lead.reason, []).append(lead.id or "without an id")
-    shown = [f"{reason} ({_some(ids)})" for reason, ids in list(by_reason.items())[:_NAMED]]
+    shown = [f"{reason} ({in_words(tuple(ids), most=_NAMED)})" for reason, ids in list(by_reason.items())[:_NAMED]]
     verdict = CheckVerdict.DOUBTFUL
     advice = "Mend these leads in Oplead; nothing is sent for them meanwhile, and the others are not concerned."
     if count >= made.leads:
         verdict = CheckVerdict.FAILED
         advice = "Write in `oplead.fields` where it stands; `oplead-sync probe` shows what leads have."
     return CheckFinding("unreadable leads", verdict, f"{number(count)} cannot be read: {'; '.join(shown)}", advice)
-
-
-def _some(ids: Sequence[str]) -> str:
-    """Return the first few lead ids."""
-    return ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
 
 
 def _unknown_labels(made: Forecast) -> CheckFinding:
@@ -180,8 +170,7 @@ def _unknown_labels(made: Forecast) -> CheckFinding:
     return CheckFinding("statuses", verdict, message, "Write each under a stage, or under `ignored_statuses`.")
 
 
-Word = Literal["may run", "needs a human first", "must not run"]
-_WORDS: dict[int, Word] = {0: "may run", 1: "needs a human first", 2: "must not run"}
+_WORDS = {0: "may run", 1: "needs a human first", 2: "must not run"}
 """The meaning of `check`'s exit codes for a file."""
 
 
@@ -201,24 +190,20 @@ class CheckedFile:
     """Accounts and datasets that the queried platforms didn't confirm to exist."""
 
     @property
-    def word(self) -> Word:
+    def word(self) -> str:
         """Return the conclusion, which agrees with the exit code."""
         return _WORDS[self.exit_code]
 
     @property
     def because(self) -> str:
         """Return the reason for the conclusion."""
-        match self.word:
-            case "must not run":
-                return f"{counted(self.failed, 'problem')}, named above"
-            case "needs a human first":
-                return f"{self.failed} failed: mend what is named above, then check again"
-            case "may run" if not self.is_live:
-                return "no mistakes in the file"
-            case "may run" if self.unconfirmed:  # a wrong account number passes if no platform could confirm it
-                return f"nothing failed; nobody could confirm {', '.join(self.unconfirmed)}"
-            case "may run":
-                return "nothing failed"
+        if self.word == "must not run":
+            return f"{counted(self.failed, 'problem')}, named above"
+        if self.word == "needs a human first":
+            return f"{self.failed} failed: mend what is named above, then check again"
+        if self.unconfirmed:  # a wrong account number passes if no platform could confirm it
+            return f"nothing failed; nobody could confirm {', '.join(self.unconfirmed)}"
+        return "nothing failed" if self.is_live else "no mistakes in the file"
 
     @property
     def looked_at(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich import box
@@ -19,7 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.text import number, plain
-from jobs.reporting.sentences import anomaly_title, in_words, sentence
+from jobs.reporting.sentences import in_words, sentence
+from jobs.reporting.wording import ANOMALY_TITLES
 from jobs.rules.reasons import Anomaly, Message, Scope, Stop
 
 PLAIN_WIDTH = 120
@@ -72,6 +74,20 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
     return made
 
 
+def print_section(console: Console, heading: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print a blank line, a heading if there is one, and `facts`; nothing without rows."""
+    if rows:
+        console.print()
+        if heading:
+            console.print(heading)
+        console.print(facts(rows))
+
+
+def bulleted(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return a row of `facts` for each line."""
+    return [("•", line) for line in lines]
+
+
 def money(amount: Decimal, currency: str) -> str:
     """Return e.g. `12,500.00 EUR`; an empty string for zero."""
     return f"{amount:,.2f} {currency}" if amount else ""
@@ -111,7 +127,7 @@ def as_plain(value: object) -> object:
     """Convert to JSON types: records to objects, counters to lists of objects, messages, stops and scopes to text."""
     match value:
         case Anomaly():
-            title = anomaly_title(value.message)
+            title = ANOMALY_TITLES[value.message.id]
             return {"cause": as_plain(value.cause), "sentence": sentence(value.message), "title": title}
         case Message() | Stop() | Scope():
             return in_words(value)
@@ -121,9 +137,13 @@ def as_plain(value: object) -> object:
             return {str(key): as_plain(each) for key, each in value.items()}
         case list() | tuple():
             return [as_plain(each) for each in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
-    return _scalar(value)
+    is_record = is_dataclass(value) and not isinstance(value, type)
+    return as_plain(by_name(value)) if is_record else _scalar(value)
+
+
+def by_name(record: Any) -> dict[str, object]:
+    """Return a record's fields by name."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _scalar(value: object) -> object:

@@ -240,20 +240,16 @@ def _print_verdict(console: Console, account: AccountHeading, alike: Sequence[Co
     held_for = None if verdict.held_for is None else REASONS[verdict.held_for]
     stands = verdict.stands if held_for is None else f"{verdict.stands}, held for: {held_for.short}"
     console.print(f"[bold]{escape(places)}: {stands}[/bold]")
-    texts = [verdict.words.means, *([] if held_for is None else [held_for.means])]
     words = verdict.words
+    texts = [words.means, *([] if held_for is None else [held_for.means])]
     if words.todo and words.todo != NOTHING:
         texts.append(words.todo if words.asks_for_nothing else f"What to do: {words.todo}")
-    console.print(_indented(2, texts))
-    details = _details(verdict, account.zone)
-    if details:
-        console.print(facts(details))
+    _print_indented(console, texts, _details(verdict, account.zone), indent=0)
     for correction in verdict.corrections:
-        _print_correction(console, account, correction)
+        _print_correction(console, correction, account.zone)
 
 
-def _print_correction(console: Console, account: AccountHeading, correction: AdjustmentReport) -> None:
-    zone = account.zone
+def _print_correction(console: Console, correction: AdjustmentReport, zone: ZoneInfo) -> None:
     what = "taken back" if correction.value is None else f"worth {_worth(correction)}"
     why = f"{CAUSES[correction.cause]} on {day_and_time(correction.at, zone)}"
     console.print(f"  [bold]correction: {what}, as {why}: {correction.stands}[/bold]")
@@ -263,13 +259,14 @@ def _print_correction(console: Console, account: AccountHeading, correction: Adj
         texts.append(f"What to do: {words.todo}")
     if correction.cause == AdjustmentCause.WON_AGAIN and correction.state == DeliveryState.ACCEPTED:
         texts.append(ZERO_MAY_BE_FINAL)
-    console.print(_indented(4, texts))
     details = [("by", correction.by), *_times(correction, zone), *_past(correction, zone)]
-    console.print(Padding(facts(details), (0, 0, 0, 2)))
+    _print_indented(console, texts, details, indent=2)
 
 
-def _indented(indent: int, texts: Sequence[str]) -> Padding:
-    return Padding(escape("\n".join(texts)), (0, 0, 0, indent))
+def _print_indented(console: Console, texts: Sequence[str], details: Sequence[tuple[str, str]], *, indent: int) -> None:
+    console.print(Padding(escape("\n".join(texts)), (0, 0, 0, indent + 2)))
+    if details:
+        console.print(Padding(facts(details), (0, 0, 0, indent)))
 
 
 def _worth(report: StandingReport) -> str:

@@ -13,9 +13,18 @@ from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.receipt import Delivered
 from jobs.ledger.queries import StateCount
-from jobs.reporting.console import AccountHeading, as_plain, day_and_time, duration, facts, table
+from jobs.reporting.console import (
+    AccountHeading,
+    bulleted,
+    by_name,
+    day_and_time,
+    duration,
+    facts,
+    print_section,
+    table,
+)
 from jobs.reporting.sentences import sentence, stop_lines, stop_sentence, words_for
-from jobs.reporting.status_report import print_pointer, print_states
+from jobs.reporting.status_report import labels_json, print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_summary import RunSummary
@@ -31,25 +40,22 @@ _OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT)
 def print_verdicts(console: Console, account: AccountHeading, summary: RunSummary) -> None:
     """Print one line for conversions with the same verdict."""
     console.print("[bold]What would be sent, checked[/bold]")
-    moved = {place: count for place, count in sorted(summary.delivered.moved.items()) if count > 0}
     # What waits in a stopped scope has no verdict, whatever its request returned.
     left = {place[:2] for place in summary.not_checked}
-    moved = {
-        place: count for place, count in moved.items() if place[:2] not in left or DeliveryState(place[2]) not in _OPEN
-    }
+    moved = [
+        (place, count)
+        for place, count in sorted(summary.delivered.moved.items())
+        if count > 0 and (place[:2] not in left or DeliveryState(place[2]) not in _OPEN)
+    ]
     if not moved and not summary.not_checked:
         console.print("Nothing is due, so nothing was checked.")
         return
     made = table("Conversion", "Destination", "How many", "Verdict", numbers=("How many",))
-    for (conversion, destination, state, code), count in moved.items():
+    for (conversion, destination, state, code), count in moved:
         made.add_row(account.conversion(conversion), destination, number(count), _verdict(DeliveryState(state), code))
     for (conversion, destination, _, stop), count in sorted(summary.not_checked.items()):
-        made.add_row(
-            account.conversion(conversion),
-            destination,
-            number(count),
-            f"not checked: {stop} stopped: {stop_sentence(summary.stopped[stop])}",
-        )
+        why = f"not checked: {stop} stopped: {stop_sentence(summary.stopped[stop])}"
+        made.add_row(account.conversion(conversion), destination, number(count), why)
     console.print(made)
 
 
@@ -111,23 +117,16 @@ def print_night(console: Console, account: AccountHeading, night: Night) -> None
     elif night.tallies:
         title = MOVED if night.mode is Mode.RUN else "What the next run would do"
         console.print(f"[bold]{title}[/bold]")
-        print_states(console, account, night.tallies)
-        if night.mode is Mode.RUN:
-            print_pointer(console, night.tallies)
+        print_states(console, account, night.tallies, on_record=night.mode is Mode.RUN)
     else:
         console.print(_nothing(night))
-    if summary.review.standing:
-        console.print()
-        console.print(facts([("still open", sentence(each)) for each in summary.review.standing]))
+    print_section(console, "", [("still open", sentence(each)) for each in summary.review.standing])
     print_needs(console, _needs(night))
-    if night.notices:
-        console.print()
-        console.print("[bold]Notices[/bold]")
-        console.print(facts([(_since(one, account), one.title) for one in night.notices]))
-
-
-def _since(notice: OpenIncident, account: AccountHeading) -> str:
-    return "new" if notice.is_new else f"since {notice.since.astimezone(account.zone):%Y-%m-%d}"
+    notices = [
+        ("new" if one.is_new else f"since {one.since.astimezone(account.zone):%Y-%m-%d}", one.title)
+        for one in night.notices
+    ]
+    print_section(console, "[bold]Notices[/bold]", notices)
 
 
 def _nothing(night: Night) -> str:
@@ -168,25 +167,19 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
 
 
 def night_json(night: Night, currency: str) -> dict[str, object]:
-    """Return the whole summary as one JSON object."""
-    summary = night.summary
-    document = as_plain(summary)
-    if not isinstance(document, dict):
-        raise TypeError("a summary is an object")
-    labels = [
-        {"label": label, "leads": leads, "with_click_id": with_click}
-        for label, leads, with_click in summary.unknown_labels
-    ]
-    return document | {
-        "mode": night.mode.value,
+    """Return the whole summary, to be printed as one JSON object."""
+    summary, anomalies = night.summary, night.summary.review.anomalies
+    return by_name(summary) | {
+        "review": by_name(summary.review) | {"anomalies": [each.message for each in anomalies], "alarms": anomalies},
+        "unknown_labels": labels_json(summary.unknown_labels),
+        "mode": night.mode,
         "rehearsed": night.mode is not Mode.RUN,
-        "ended_at": as_plain(night.ended_at),
+        "ended_at": night.ended_at,
         "currency": currency,
-        "unknown_labels": labels,
-        "stopped": as_plain(summary.stopped),
-        "attention": as_plain(summary.attention),
-        "deliveries": as_plain(night.tallies),
-        "notices": as_plain(night.notices),
+        "stopped": summary.stopped,
+        "attention": summary.attention,
+        "deliveries": night.tallies,
+        "notices": night.notices,
         "exit_code": summary.exit_code,
     }
 
@@ -271,10 +264,7 @@ def needs(summary: RunSummary) -> list[str]:
 
 def print_needs(console: Console, lines: Sequence[str]) -> None:
     """Print what needs a human."""
-    if lines:
-        console.print()
-        console.print("[bold yellow]A human is needed[/bold yellow]")
-        console.print(facts([("•", line) for line in lines]))
+    print_section(console, "[bold yellow]A human is needed[/bold yellow]", bulleted(lines))
 
 
 def _needs(night: Night) -> list[str]:
@@ -282,7 +272,12 @@ def _needs(night: Night) -> list[str]:
     summary, review = night.summary, night.summary.review
     lines = needs(summary)
     if night.mode is not Mode.RUN:
-        messages = (*summary.rejections, *summary.excess_volumes, *review.renames, *review.anomalies)
+        messages = (
+            *summary.rejections,
+            *summary.excess_volumes,
+            *review.renames,
+            *(each.message for each in review.anomalies),
+        )
         stopped = stop_lines(summary.source_stopped, summary.stopped)
         lines = [*stopped, *map(sentence, messages), *_unreadable(summary)]
     if lines:
@@ -315,27 +310,13 @@ def print_accounts(console: Console, ended: Sequence[Ended]) -> None:
     """Print one line per account, sorted by name: exit code, numbers, and the first thing to look at."""
     made = table("Account", "Exit", *_COUNTS, "Look at", numbers=("Exit", *_COUNTS))
     for one in sorted(ended, key=lambda each: each.name):
-        made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *_counts(one.night), escape(_look_at(one)))
+        counts, look_at = [""] * len(_COUNTS), one.why.partition("\n")[0]
+        if one.night is not None:
+            summary = one.night.summary
+            states = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED)
+            moved = (count_moved(summary, state) for state in states)
+            counts = [*map(number, (summary.pulled.seen, summary.pulled.changed, summary.delivered.sent, *moved))]
+            look_at = next(iter(needs(summary)), "")
+        made.add_row(escape(Path(one.name).name), str(int(one.exit_code)), *counts, escape(look_at))
     console.print("\n[bold]All accounts[/bold]")
     console.print(made)
-
-
-def _counts(night: Night | None) -> list[str]:
-    if night is None:
-        return ["" for _ in _COUNTS]
-    summary = night.summary
-    counts = (
-        summary.pulled.seen,
-        summary.pulled.changed,
-        summary.delivered.sent,
-        count_moved(summary, DeliveryState.ACCEPTED),
-        count_moved(summary, DeliveryState.REJECTED),
-        count_moved(summary, DeliveryState.EXPIRED),
-    )
-    return [number(count) for count in counts]
-
-
-def _look_at(one: Ended) -> str:
-    if one.night is None:
-        return one.why.partition("\n")[0]
-    return next(iter(needs(one.night.summary)), "")

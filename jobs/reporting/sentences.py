@@ -8,23 +8,12 @@ from zoneinfo import ZoneInfo
 from connectors.text import counted, number
 from jobs.ledger.incidents import Incident, Notice
 from jobs.ledger.schema import IncidentRow
-from jobs.reporting.wording import (
-    ANOMALIES,
-    DATA_MANAGER,
-    INCIDENTS,
-    LOCAL,
-    MESSAGES,
-    PLATFORM_CODES,
-    REASONS,
-    SETTINGS_CODES,
-    STATES,
-    STOPS,
-    Words,
-)
+from jobs.reporting import wording
+from jobs.reporting.wording import REASONS, STATES, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Message, Reason, Scope, Stop
 
-_BY_CODE = {code: words for codes, words in PLATFORM_CODES.items() for code in codes}
+_BY_CODE = {code: words for codes, words in wording.PLATFORM_CODES.items() for code in codes}
 
 
 def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None) -> frozenset[str]:
@@ -33,7 +22,7 @@ def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None
     What expired also goes by what it was held for.
     """
     words = words_for(state, reason)
-    names = {state, STATES[state].short, reason, reason.removeprefix(DATA_MANAGER), words.short}
+    names = {state, STATES[state].short, reason, reason.removeprefix(wording.DATA_MANAGER), words.short}
     if held_for is not None:
         names |= {held_for, REASONS[held_for].short}
     return frozenset(name.casefold() for name in names if name)
@@ -41,7 +30,7 @@ def names_of(state: DeliveryState, reason: Cause, held_for: Reason | None = None
 
 def code_of(state: DeliveryState, reason: Cause) -> str:
     """Return the shortest name that identifies both: the reason's code, or the state if there is no reason."""
-    return reason.removeprefix(DATA_MANAGER) or state
+    return reason.removeprefix(wording.DATA_MANAGER) or state
 
 
 def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) -> Words:
@@ -55,8 +44,8 @@ def words_for(state: DeliveryState, reason: Cause, detail: str | None = None) ->
     if not reason:
         return STATES[state]
     if state is DeliveryState.PENDING:
-        if reason in SETTINGS_CODES:
-            return SETTINGS_CODES[reason]
+        if reason in wording.SETTINGS_CODES:
+            return wording.SETTINGS_CODES[reason]
         return Words(REASONS[Reason.NOT_SENT].short, f"The last attempt did not get through ({reason}).")
     return _by_platform(state, reason)
 
@@ -69,18 +58,18 @@ def stands_why(state: DeliveryState, reason: Cause, held_for: Reason | None = No
 
 
 def _by_platform(state: DeliveryState, code: str) -> Words:
-    if code.startswith(LOCAL):
-        short = code.removeprefix(LOCAL).replace("_", " ").lower()
+    if code.startswith(wording.LOCAL):
+        short = code.removeprefix(wording.LOCAL).replace("_", " ").lower()
         return Words(
             f"not fit to send: {short}",
             "It was not sent: the platform is known to refuse such an event, and others with it.",
             "Correct the lead in Oplead; it goes out with the next run.",
         )
-    known = _BY_CODE.get(code) or _BY_CODE.get(code.removeprefix(DATA_MANAGER))
+    known = _BY_CODE.get(code) or _BY_CODE.get(code.removeprefix(wording.DATA_MANAGER))
     if known is not None:
         return known
     todo = STATES[state].todo or "Look the code up in the platform's documentation; `explain` shows the lead."
-    return Words(code.removeprefix(DATA_MANAGER), f"{STATES[state].means} It says: {code}.", todo)
+    return Words(code.removeprefix(wording.DATA_MANAGER), f"{STATES[state].means} It says: {code}.", todo)
 
 
 # ── messages, stops and incidents ────────────────────────────────────────────────────────────────
@@ -129,13 +118,13 @@ _fill = _Sentence().vformat
 
 def sentence(message: Message) -> str:
     """Return a message in words; it starts in lowercase, as after a name."""
-    return _fill(MESSAGES[message.id], (), message.values)
+    return _fill(wording.MESSAGES[message.id], (), message.values)
 
 
 def stop_sentence(stop: Stop) -> str:
     """Return why nothing more is read or sent."""
     values = {"answers": "; ".join(stop.answers), "wait": stop.wait, "times": stop.times}
-    return _fill(STOPS[stop.kind], (), values)
+    return _fill(wording.STOPS[stop.kind], (), values)
 
 
 def stop_lines(source: Stop | None, stopped: Mapping[Scope, Stop]) -> list[str]:
@@ -144,26 +133,18 @@ def stop_lines(source: Stop | None, stopped: Mapping[Scope, Stop]) -> list[str]:
     return [*reading, *(f"{scope} stopped: {stop_sentence(why)}" for scope, why in stopped.items())]
 
 
-def anomaly_title(message: Message) -> str:
-    """Return the title of an anomaly's notice."""
-    return ANOMALIES[message.id].title
-
-
 def incident_words(incident: Incident) -> Notice:
     """Return the notice of an incident."""
     about, anomaly = incident.id.about, incident.values.get("anomaly")
     values = {"about": about, **incident.values}
     if isinstance(anomaly, Message):
-        values |= {"title": anomaly_title(anomaly), "anomaly": _capitalised(sentence(anomaly))}
+        text = sentence(anomaly)
+        values |= {"title": wording.ANOMALY_TITLES[anomaly.id], "anomaly": f"{text[0].upper()}{text[1:]}"}
     if isinstance(about, Scope):
         what = "correction" if about.corrections else "conversion"
         values |= {"where": about.destination, "corrections": about.corrections, "what": what}
-    template = INCIDENTS[incident.id.kind]
+    template = wording.INCIDENTS[incident.id.kind]
     return Notice(_fill(template.title, (), values), _fill(template.text, (), values))
-
-
-def _capitalised(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
 
 
 def notice_text(row: IncidentRow, zone: ZoneInfo) -> str:

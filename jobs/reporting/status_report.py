@@ -1,12 +1,11 @@
 """Reports where deliveries stand, and why: as a table, as the status between nights, and lead by lead."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,42 +13,59 @@ from rich.table import Table
 
 from connectors.text import counted, number
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.reporting.console import AccountHeading, as_plain, day_and_time, facts, keep_whole, money, table
+from jobs.reporting.console import (
+    AccountHeading,
+    bulleted,
+    by_name,
+    day_and_time,
+    facts,
+    keep_whole,
+    money,
+    print_section,
+    table,
+)
 from jobs.reporting.sentences import code_of, sentence, stands_why, words_for
 from jobs.reporting.wording import NOTHING, REASONS, STATES, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import DetectedRename
+from jobs.run_summary import Labels
 
 _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
 """Words that need no explanation below the table."""
 
 
-def print_states(console: Console, account: AccountHeading, tallies: Sequence[StateCount]) -> None:
-    """Print the table, then explain the reasons in it that a user may act on or wonder about."""
+def print_states(
+    console: Console, account: AccountHeading, tallies: Sequence[StateCount], *, on_record: bool = True
+) -> None:
+    """Print the table, then explain the reasons in it that a user may act on or wonder about.
+
+    For deliveries on record, also print how to list the leads behind the numbers.
+    """
     console.print(_states_table(account, tallies))
-    reasons: dict[str, Words] = {}
-    for tally in tallies:
-        held_for = [] if tally.held_for is None else [REASONS[tally.held_for]]
-        found = (words_for(tally.state, tally.reason), *held_for)
-        reasons |= {words.short: words for words in found if words not in _PLAIN}
-    if reasons:
+    unclear = [tally for tally in tallies if words_for(tally.state, tally.reason) not in _PLAIN]
+    if not unclear:
+        return
+    console.print()
+    console.print(reasons_table(_reasons_of(unclear)))
+    if on_record:
+        names = (name for tally in unclear for name in (code_of(tally.state, tally.reason), tally.held_for))
+        codes = ", ".join(dict.fromkeys(name for name in names if name))
         console.print()
-        console.print(reasons_table(list(reasons.values())))
+        console.print(f"Which leads: `oplead-sync status --reason CODE`, as {codes}", markup=False)
 
 
-def print_pointer(console: Console, tallies: Sequence[StateCount]) -> None:
-    """Print how to list the leads behind the numbers; nothing if no reason needs explaining."""
-    codes = dict.fromkeys(
-        code
-        for tally in tallies
-        if words_for(tally.state, tally.reason) not in _PLAIN
-        for code in (code_of(tally.state, tally.reason), tally.held_for)
-        if code is not None
-    )
-    if codes:
-        console.print()
-        console.print(f"Which leads: `oplead-sync status --reason CODE`, as {', '.join(codes)}", markup=False)
+def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[Words]:
+    """Return the distinct reasons, and what expired deliveries were held for."""
+    words = [
+        each_words
+        for each in found
+        for each_words in (
+            words_for(each.state, each.reason),
+            *([] if each.held_for is None else [REASONS[each.held_for]]),
+        )
+    ]
+    return list({each.short: each for each in words}.values())
 
 
 def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Table:
@@ -59,8 +75,9 @@ def _states_table(account: AccountHeading, tallies: Sequence[StateCount]) -> Tab
         made.add_section()
         alike: dict[tuple[str, str], list[StateCount]] = {}
         for tally in found:
+            due = tally.due_at and f"waiting, first until {day_and_time(tally.due_at, account.zone)}"
             why = stands_why(tally.state, tally.reason, tally.held_for)
-            alike.setdefault((_stands(tally, account.zone), why), []).append(tally)
+            alike.setdefault((due or STATES[tally.state].short, why), []).append(tally)
         names = [account.conversion(conversion), f"→ {destination}"]
         shown = [*names, *[""] * len(alike)] if len(alike) > 1 else ["\n".join(names)]
         for name, ((stands, why), same) in zip(shown, alike.items(), strict=False):
@@ -105,12 +122,6 @@ def _in_full(tally: StateCount) -> Words:
     )
 
 
-def _stands(tally: StateCount, zone: ZoneInfo) -> str:
-    if tally.due_at is None:
-        return STATES[tally.state].short
-    return f"waiting, first until {day_and_time(tally.due_at, zone)}"
-
-
 SHOWN = 50
 """Maximum number of unreadable leads or deliveries listed."""
 
@@ -137,8 +148,7 @@ class Status:
     awaited: AwaitedOutcomes
     unreadable: Mapping[str, str]
     """The reason for each unreadable lead, by lead id."""
-    unknown_labels: tuple[tuple[str, int, int], ...]
-    """Labels no setting names, with the number of leads that have each and how many have a click id."""
+    unknown_labels: Labels
     anomalies: tuple[Message, ...] = ()
     """What keeps conversions from being sent, one message per cause."""
     renamed: tuple[DetectedRename, ...] = ()
@@ -165,27 +175,44 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     console.print()
     if status.tallies:
         print_states(console, account, status.tallies)
-        print_pointer(console, status.tallies)
     else:
         console.print("No lead has reached a conversion's stage yet.")
-    if status.anomalies:
-        console.print()
-        console.print("[bold yellow]Something keeps conversions from being sent[/bold yellow]")
-        console.print(facts([("•", sentence(each)) for each in status.anomalies]))
-    _print_unreadable(console, status.unreadable)
-    _print_renames(console, status.renamed)
-    _print_labels(console, status)
+    print_section(
+        console,
+        "[bold yellow]Something keeps conversions from being sent[/bold yellow]",
+        bulleted(map(sentence, status.anomalies)),
+    )
+    # A lead without an id is on record under its reason.
+    unreadable = [("no id" if lead.endswith(reason) else lead, reason) for lead, reason in status.unreadable.items()]
+    more = [("", f"… and {number(len(unreadable) - SHOWN)} more (see --json)")] if len(unreadable) > SHOWN else []
+    heading = f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead"
+    print_section(console, heading, unreadable[:SHOWN] + more)
+    print_section(
+        console,
+        "[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands",
+        bulleted(
+            f"{each.before} seems to be called {each.after} now: seen on {counted(each.leads, 'lead')}"
+            for each in status.renamed
+        ),
+    )
+    print_section(
+        console,
+        "[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`",
+        bulleted(
+            f"{label}: {counted(leads, 'lead')}, {number(with_click)} of them with a click id"
+            for label, leads, with_click in status.unknown_labels
+        ),
+    )
 
 
-def status_json(status: Status) -> object:
-    """Return the same as one JSON object."""
-    document = as_plain(status)
-    if not isinstance(document, dict):
-        raise TypeError("a status is an object")
-    document["unknown_labels"] = [
-        {"label": label, "leads": leads, "with_click_id": clicks} for label, leads, clicks in status.unknown_labels
-    ]
-    return document
+def status_json(status: Status) -> dict[str, object]:
+    """Return the same, to be printed as one JSON object."""
+    return by_name(status) | {"unknown_labels": labels_json(status.unknown_labels)}
+
+
+def labels_json(labels: Labels) -> list[dict[str, object]]:
+    """Return labels and their numbers of leads by name."""
+    return [dict(zip(("label", "leads", "with_click_id"), each, strict=True)) for each in labels]
 
 
 def _run(account: AccountHeading, run: LastRun | None) -> str:
@@ -230,37 +257,6 @@ def _awaited(account: AccountHeading, awaited: AwaitedOutcomes) -> str:
     return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
 
 
-def _print_unreadable(console: Console, unreadable: Mapping[str, str]) -> None:
-    if not unreadable:
-        return
-    console.print()
-    console.print(f"[bold]{counted(len(unreadable), 'lead')} could not be read[/bold]; correct them in Oplead")
-    shown = list(unreadable.items())[:SHOWN]
-    # A lead without an id is on record under its reason.
-    console.print(facts([("no id" if lead.endswith(reason) else lead, reason) for lead, reason in shown]))
-    if len(unreadable) > SHOWN:
-        console.print(f"  … and {number(len(unreadable) - SHOWN)} more (see --json)")
-
-
-def _print_renames(console: Console, renamed: Sequence[DetectedRename]) -> None:
-    if not renamed:
-        return
-    console.print()
-    console.print("[bold]Statuses renamed in Oplead[/bold]; write the new name where the old one stands")
-    for each in renamed:
-        text = f"{each.before} seems to be called {each.after} now"
-        console.print(f"  {escape(text)}: seen on {counted(each.leads, 'lead')}")
-
-
-def _print_labels(console: Console, status: Status) -> None:
-    if not status.unknown_labels:
-        return
-    console.print()
-    console.print("[bold]Statuses the settings do not name[/bold]; put them under `stages` or `ignored_statuses`")
-    for label, leads, with_click in status.unknown_labels:
-        console.print(f"  {escape(label)}: {counted(leads, 'lead')}, {number(with_click)} of them with a click id")
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveryList:
     """All deliveries that match one name."""
@@ -294,7 +290,5 @@ def print_which(console: Console, account: AccountHeading, which: DeliveryList) 
     if len(which.stands) > SHOWN:
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
-    reasons = [words_for(each.state, each.reason) for each in which.stands]
-    reasons += [REASONS[each.held_for] for each in which.stands if each.held_for is not None]
-    console.print(reasons_table(list({words.short: words for words in reasons}.values())))
+    console.print(reasons_table(_reasons_of(which.stands)))
     console.print("`oplead-sync explain LEAD` tells the whole story of one.")

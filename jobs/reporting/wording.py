@@ -384,66 +384,43 @@ STOPS: Mapping[StopKind, str] = {
     StopKind.KEPT_FAILING: "{answers}, {times} times",
 }
 
-_MISSING = "Conversions may be missing"
 _STILL_STORED = "does the form still store it?"
-ANOMALIES: Mapping[MessageId, Notice] = {
-    MessageId.NONE_CAN_BE_SENT: Notice(
-        _MISSING,
-        "conversions qualify tonight and none of them can be sent: {reason} ({there})",
-    ),
-    MessageId.HALF_STOPPED: Notice(
-        _MISSING, "one reason stops at least half of tonight's conversions: {reason} ({there})"
-    ),
-    MessageId.WHERE_EXCLUDES_ALL: Notice(
-        _MISSING,
-        "{count:lead} reached the stage of {conversion!r} and `where` let none of them through to {destination}: "
-        "compare its values with Oplead's",
-    ),
-    MessageId.CONSENT_EMPTY: Notice(
-        _MISSING,
-        "the consent field {path} is empty on each of the last {count:lead}: is the path right?",
-    ),
-    MessageId.WHERE_EMPTY: Notice(
-        _MISSING,
-        "{path}, which a `where` looks at, is empty on each of the last {count:lead}: is the path right?",
-    ),
-    MessageId.WHERE_UNLISTED: Notice(
-        _MISSING,
-        "none of the last {count:lead} has a value at {path} that a `where` lists: compare its values with Oplead's",
-    ),
-    MessageId.AMOUNT_NEVER_SEEN: Notice(
-        "Conversions are held back",
-        "no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
-        "`otherwise` says; fix the path, or write a number as `value`",
-    ),
-    MessageId.AMOUNT_EMPTY: Notice(
-        "Amounts may be missing",
-        "the value field {path} is empty on each of the last {count} that reached its stage: is the path right?",
-    ),
-    MessageId.CLICK_SHARE_COLLAPSED: Notice(
-        _MISSING,
-        "{now} % of the leads of the last {days} days have a click id, {then} % of those before had: " + _STILL_STORED,
-    ),
-    MessageId.CLICK_IDS_STOPPED: Notice(
-        _MISSING,
-        "none of the last {count:lead} has a click id, {then} % of those before had: " + _STILL_STORED,
-    ),
-    MessageId.CLICK_IDS_CUT: Notice(
-        _MISSING,
-        "{damaged} of the last {count} click ids ({kind}) are {length} characters long and none is longer: "
-        "they look cut off on their way into Oplead",
-    ),
-    MessageId.CLICK_IDS_LOWERED: Notice(
-        _MISSING,
-        "{damaged} of the last {count} click ids ({kind}) have no capital letter: something puts them in lowercase on "
-        "their way into Oplead",
-    ),
-}
-"""Title and sentence of each anomaly."""
-
 _RENAMED = "status {before!r} seems to be called {after!r} now on {leads:lead}"
 MESSAGES: Mapping[MessageId, str] = {
-    **{anomaly: notice.text for anomaly, notice in ANOMALIES.items()},
+    MessageId.NONE_CAN_BE_SENT: "conversions qualify tonight and none of them can be sent: {reason} ({there})",
+    MessageId.HALF_STOPPED: "one reason stops at least half of tonight's conversions: {reason} ({there})",
+    MessageId.WHERE_EXCLUDES_ALL: (
+        "{count:lead} reached the stage of {conversion!r} and `where` let none of them through to {destination}: "
+        "compare its values with Oplead's"
+    ),
+    MessageId.CONSENT_EMPTY: "the consent field {path} is empty on each of the last {count:lead}: is the path right?",
+    MessageId.WHERE_EMPTY: (
+        "{path}, which a `where` looks at, is empty on each of the last {count:lead}: is the path right?"
+    ),
+    MessageId.WHERE_UNLISTED: (
+        "none of the last {count:lead} has a value at {path} that a `where` lists: compare its values with Oplead's"
+    ),
+    MessageId.AMOUNT_NEVER_SEEN: (
+        "no lead has an amount at {path}, the value field: conversions without one are held back, whatever "
+        "`otherwise` says; fix the path, or write a number as `value`"
+    ),
+    MessageId.AMOUNT_EMPTY: (
+        "the value field {path} is empty on each of the last {count} that reached its stage: is the path right?"
+    ),
+    MessageId.CLICK_SHARE_COLLAPSED: (
+        "{now} % of the leads of the last {days} days have a click id, {then} % of those before had: " + _STILL_STORED
+    ),
+    MessageId.CLICK_IDS_STOPPED: (
+        "none of the last {count:lead} has a click id, {then} % of those before had: " + _STILL_STORED
+    ),
+    MessageId.CLICK_IDS_CUT: (
+        "{damaged} of the last {count} click ids ({kind}) are {length} characters long and none is longer: "
+        "they look cut off on their way into Oplead"
+    ),
+    MessageId.CLICK_IDS_LOWERED: (
+        "{damaged} of the last {count} click ids ({kind}) have no capital letter: something puts them in lowercase on "
+        "their way into Oplead"
+    ),
     MessageId.STOPPED_THERE: "{stopped} of {count} for {destination}",
     MessageId.RENAMED_WITHIN_STAGE: _RENAMED + ": both names are listed in one place, so there is nothing to do",
     MessageId.RENAMED_TO_KNOWN: (
@@ -482,7 +459,7 @@ MESSAGES: Mapping[MessageId, str] = {
         "`ignored_statuses`"
     ),
     MessageId.STILL_UNKNOWN_STATUSES: "still in neither `stages` nor `ignored_statuses`: {labels}",
-    MessageId.SUSPICIOUSLY_MISSING: ("{count:lead} {count:is|are} no longer there: does the key still see every lead?"),
+    MessageId.SUSPICIOUSLY_MISSING: "{count:lead} {count:is|are} no longer there: does the key still see every lead?",
     MessageId.UNREAD: (
         "{count:lead} {count:was|were} not read: the list alone used up `oplead.budget` or `oplead.max_requests`, "
         "so no change was seen"
@@ -490,6 +467,19 @@ MESSAGES: Mapping[MessageId, str] = {
     MessageId.NO_DETAIL_PAGES: "leads that are listed have no page of their own: see oplead.lead_path",
 }
 
+ANOMALY_TITLES: Mapping[MessageId, str] = {
+    **dict.fromkeys(
+        (
+            *(MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED, MessageId.WHERE_EXCLUDES_ALL),
+            *(MessageId.CONSENT_EMPTY, MessageId.WHERE_EMPTY, MessageId.WHERE_UNLISTED),
+            *(MessageId.CLICK_SHARE_COLLAPSED, MessageId.CLICK_IDS_STOPPED),
+            *(MessageId.CLICK_IDS_CUT, MessageId.CLICK_IDS_LOWERED),
+        ),
+        "Conversions may be missing",
+    ),
+    MessageId.AMOUNT_NEVER_SEEN: "Conversions are held back",
+    MessageId.AMOUNT_EMPTY: "Amounts may be missing",
+}
 INCIDENTS: Mapping[IncidentKind, Notice] = {
     IncidentKind.SOURCE: Notice(
         "Oplead cannot be read",

@@ -43,11 +43,6 @@ class Rulebook:
     max_per_run: Mapping[DestinationId, int] = field(default_factory=dict)
     """The configured maximum of conversions a night, for destinations that set one."""
 
-    @property
-    def known_labels(self) -> frozenset[str]:
-        """The normalised labels that the settings name."""
-        return frozenset(self.meanings)
-
     def way(self, destination: DestinationId, transport: str, owner: str) -> Scope:
         """Return the destination's scope, marked as former if no route uses this transport and owner any more."""
         targets = [route.target for route in self.routes_to(destination)]
@@ -70,8 +65,6 @@ Sinks = Mapping[DestinationId, ConversionSink]
 
 RULES = 3
 """The version of the judging rules; increment it when they change, so that every lead is judged again."""
-
-Json = str | int | float | bool | None | Mapping[str, "Json"] | list["Json"]
 
 
 def extraction_digest(settings: Settings) -> str:
@@ -136,7 +129,7 @@ def _field_values(settings: Settings) -> list[FieldValue]:
     return [conversion.value for conversion in settings.conversions if isinstance(conversion.value, FieldValue)]
 
 
-def _sha256(value: Json) -> str:
+def _sha256(value: Mapping[str, object]) -> str:
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -232,20 +225,19 @@ def _conversion_route(
     value, per = conversion.value, conversion.count_once_per
     stages = (conversion.stage, *conversion.implied_by)
     route = _route(settings, limits, conversion.id, stages, destination=destination, target=target)
-    route = replace(route, since=conversion.since)
-    if conversion.where:
-        route = replace(route, where=(_condition(conversion.where), *route.where))
     if isinstance(value, FieldValue):
         amount = FieldAmount(value.field, value.tax, value.otherwise, value.wait_for_value, value.restated_above)
         route = replace(route, field_value=amount)
     else:
         route = replace(route, fixed_value=value)
-    if per != "lead":
-        route = replace(route, once=DedupRule(DedupScope(per), conversion.within))
-    if conversion.undo_when:
-        labels = _labels(settings, conversion.undo_when)
-        route = replace(route, undo=Undo(labels, conversion.undo_after, conversion.undo_via))
-    return route
+    undo = Undo(_labels(settings, conversion.undo_when), conversion.undo_after, conversion.undo_via)
+    return replace(
+        route,
+        since=conversion.since,
+        where=((_condition(conversion.where), *route.where) if conversion.where else route.where),
+        once=None if per == "lead" else DedupRule(DedupScope(per), conversion.within),
+        undo=undo if conversion.undo_when else None,
+    )
 
 
 def _route(
@@ -327,10 +319,9 @@ def assumed_targets(settings: Settings, book: Rulebook) -> dict[DestinationId, l
         for conversion in settings.conversions
         if conversion.google_ads is not None
     }
-    google = {destination.id for destination in settings.google_ads}
     found: dict[DestinationId, list[AssumedTarget]] = {}
     for route in book.routes:
-        days = windows.get(route.conversion) if route.destination in google else None
+        days = None if route.target.transport == META_TRANSPORT else windows.get(route.conversion)
         expectation = AssumedTarget(
             conversion=route.conversion,
             target=route.target,

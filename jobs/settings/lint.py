@@ -4,15 +4,25 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 
 from jobs.rules.model import normalise_label
-from jobs.settings.problems import KeyPath, SettingsFinding, did_you_mean, dotted
+from jobs.settings.document import (
+    KeyPath,
+    SettingsFinding,
+    Tree,
+    did_you_mean,
+    dotted,
+    find,
+    items,
+    leaves,
+    text_at,
+    texts_at,
+    value_at,
+)
 from jobs.settings.references import ADDRESS, References, is_local, token_address
-from jobs.settings.schema import HEADER_NAME, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
-from jobs.settings.yaml_source import Tree, find, items, leaves, text_at, texts_at, value_at
+from jobs.settings.schema import HEADER_NAME, Settings
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""
@@ -287,32 +297,31 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
 # ── a sandbox's clock ────────────────────────────────────────────────────────────────────────────
 
 _ADDRESSES = (
-    ("oplead", "base_url", OpleadSettings),
-    ("google_ads.*", "endpoint", GoogleAdsSettings),
-    ("google_ads.*", "ads_api_endpoint", GoogleAdsSettings),
-    ("meta.*", "graph_url", MetaSettings),
+    ("oplead", "base_url"),
+    ("google_ads.*", "endpoint"),
+    ("google_ads.*", "ads_api_endpoint"),
+    ("meta.*", "graph_url"),
 )
+"""Sections and keys; by default, each is a real platform's address."""
 
 
 def _a_clock_is_for_local_servers(tree: Tree, references: References) -> Found:
     """Report a sandbox clock beside remote addresses: simulated time must never reach a real platform."""
-    if value_at(tree, ("clock",)) is not None:
-        away = [name for name, address in _remotes(tree, references) if _is_away(address)]
-        if away:
-            names = ", ".join(away)
-            yield ("clock",), f"a sandbox's clock is for local servers only, and these are not on this machine: {names}"
-
-
-def _remotes(tree: Tree, references: References) -> Iterator[tuple[str, str]]:
-    """Yield the name and value of each of the account's addresses, with the real platforms' as defaults."""
-    yield from ((dotted(path), address) for path, address in texts_at(tree, "clock"))
-    for pattern, key, model in _ADDRESSES:
+    if value_at(tree, ("clock",)) is None:
+        return
+    away = [dotted(path) for path, address in texts_at(tree, "clock") if _is_away(address)]
+    for pattern, key in _ADDRESSES:
         for path, section in find(tree, pattern):
-            yield dotted((*path, key)), text_at(section, key) or str(model.model_fields[key].default)
+            address = text_at(section, key)
+            if not address or _is_away(address):
+                away.append(dotted((*path, key)))
     for path, credentials in texts_at(tree, "google_ads.*.credentials"):
         with suppress(ValueError):
-            address = token_address(references.path(credentials))
-            yield f"token_uri in the key file of {dotted(path)}", str(address)
+            if _is_away(str(token_address(references.path(credentials)))):
+                away.append(f"token_uri in the key file of {dotted(path)}")
+    if away:
+        names = ", ".join(away)
+        yield ("clock",), f"a sandbox's clock is for local servers only, and these are not on this machine: {names}"
 
 
 def _is_away(address: str) -> bool:
@@ -377,12 +386,10 @@ def lint_warnings(tree: Tree) -> Iterator[SettingsFinding]:
     for key, meanwhile in PENDING.items():
         if value_at(tree, (key,)) is not None:
             yield SettingsFinding((key,), f"not acted on yet: {meanwhile}")
-    known = {name.casefold(): name for name in _STANDARD_EVENTS}
     for path, event in texts_at(tree, "conversions.*.meta.event"):
-        close = get_close_matches(event.casefold()[:100], known, n=1, cutoff=_SIMILAR)
-        if event not in _STANDARD_EVENTS and close:
-            message = "this is none of Meta's standard events, so it counts as a custom one"
-            yield SettingsFinding(path, f'{message}; did you mean "{known[close[0]]}"?')
+        hint = did_you_mean(event, _STANDARD_EVENTS, cutoff=_SIMILAR)
+        if event not in _STANDARD_EVENTS and hint:
+            yield SettingsFinding(path, f"this is none of Meta's standard events, so it counts as a custom one{hint}")
     for path, text in texts_at(
         tree, *(f"{signal}.{answer}" for signal in _CONSENT for answer in ("granted", "refused"))
     ):

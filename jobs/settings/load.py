@@ -15,12 +15,22 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from jobs.settings.document import (
+    Document,
+    KeyPath,
+    SettingsFinding,
+    SettingsProblem,
+    Tree,
+    did_you_mean,
+    dotted,
+    leaves,
+    read_file,
+    value_at,
+)
 from jobs.settings.lint import fitting_findings, lint_warnings
-from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem, did_you_mean, dotted
 from jobs.settings.references import Address, EnvFile, References, read_env_file, split_address
 from jobs.settings.schema import ClickIds, ConsentRule, OpleadSettings, Settings, Zone
 from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address
-from jobs.settings.yaml_source import Document, Tree, leaves, read_file, value_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +278,11 @@ def partial_settings(
     Raises:
         ValueError: a value is invalid, or a clock is given for a platform that is not on this machine.
     """
-    section = _address_keys(base_url, path_prefix)
+    host, prefix = (None, None) if base_url is None else split_address(base_url)
+    if base_url is not None and path_prefix is not None and base_url.rstrip("/") == f"{host}{prefix or ''}":
+        host = base_url.rstrip("/")  # with an explicit prefix, the address keeps its own path
+    section: dict[str, Tree] = {"base_url": host, "path_prefix": prefix if path_prefix is None else path_prefix}
+    section = {name: value for name, value in section.items() if value is not None}
     if auth:
         section["auth"] = dict(auth)
     rest: dict[str, Tree] = {} if clock is None else {"clock": clock}
@@ -281,12 +295,3 @@ def partial_settings(
         why = first.get("ctx", {}).get("error", _ADDRESS)
         raise ValueError(f"{dotted(first['loc'])}: {why}") from None
     return PartialSettings(settings, {"token": reference, **section})
-
-
-def _address_keys(base_url: str | None, path_prefix: str | None) -> dict[str, Tree]:
-    """Return the address and the path prefix as keys of the `oplead` section."""
-    host, prefix = (None, None) if base_url is None else split_address(base_url)
-    if base_url is not None and path_prefix is not None and base_url.rstrip("/") == f"{host}{prefix or ''}":
-        host = base_url.rstrip("/")  # with an explicit prefix, the address keeps its own path
-    keys = {"base_url": host, "path_prefix": prefix if path_prefix is None else path_prefix}
-    return {name: value for name, value in keys.items() if value is not None}

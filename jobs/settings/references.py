@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, AnyUrl, TypeAdapter, ValidationError
 
 from connectors.http import is_loopback
-from jobs.settings.problems import read_limited
+from jobs.settings.document import read_limited
 
 NAME = ".env"
 MAX_ENV_FILE_BYTES = 262_144
@@ -249,7 +249,13 @@ def token_address(path: Path) -> AnyUrl:
     Raises:
         ValueError: the key file is unusable; the message never includes any of its content.
     """
-    fields = _key_fields(path)
+    content = read_limited(path, MAX_KEY_FILE_BYTES, "the key file")
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ValueError("the key file is not the JSON file that Google gives for a service account")  # noqa: TRY004 - pydantic reports ValueError only
     if fields.get("type") != "service_account":
         raise ValueError('the key file is not a service account\'s: its "type" must be "service_account"')
     for name in _NEEDED:
@@ -260,14 +266,3 @@ def token_address(path: Path) -> AnyUrl:
         return ADDRESS.validate_python(fields["token_uri"])
     except ValidationError:
         raise ValueError('the key file\'s "token_uri" must be an https address (http only on this machine)') from None
-
-
-def _key_fields(path: Path) -> dict[str, object]:
-    content = read_limited(path, MAX_KEY_FILE_BYTES, "the key file")
-    try:
-        fields = json.loads(content)
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        raise ValueError("the key file is not the JSON file that Google gives for a service account")  # noqa: TRY004 - pydantic reports ValueError only
-    return fields

@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from jobs.settings.problems import did_you_mean
+from jobs.settings.document import did_you_mean
 from jobs.settings.references import Address, References, is_local
 from jobs.settings.types import (
     ActionId,

@@ -1,10 +1,11 @@
 """Value types of the settings: ids, names, durations, currencies, secrets and the state's address."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     SecretStr,
+    TypeAdapter,
+    ValidationError,
     ValidationInfo,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -84,8 +87,7 @@ def digits(value: object) -> object:
 
 def hyphened_digits(value: object) -> object:
     """Remove hyphens from a Google id: customer ids appear as 123-456-7890, and people write other ids that way."""
-    found = digits(value)
-    return found.replace("-", "") if isinstance(found, str) else found
+    return found.replace("-", "") if isinstance(found := digits(value), str) else found
 
 
 def one_or_many(value: object) -> object:
@@ -102,17 +104,15 @@ def true_or_false(value: object) -> object:
     return value.casefold() == "true"
 
 
-def _secret(value: object, info: ValidationInfo) -> object:
-    """Resolve a secret reference; without `References` in the context, as in a model built without a file, keep it."""
-    if isinstance(info.context, References) and isinstance(value, str):
-        return info.context.secret(value)
-    return value
+def _resolved(resolve: Callable[[References, str], object]) -> Callable[[object, ValidationInfo], object]:
+    """Return a validator that resolves text; without `References` in the context, as without a file, it is kept."""
 
+    def validate(value: object, info: ValidationInfo) -> object:
+        return (
+            resolve(info.context, value) if isinstance(info.context, References) and isinstance(value, str) else value
+        )
 
-def _key_file(value: object, info: ValidationInfo) -> object:
-    if isinstance(info.context, References) and isinstance(value, str):
-        return info.context.key_file(value)
-    return value
+    return validate
 
 
 def _a_persons_phone(text: str) -> str:
@@ -131,10 +131,10 @@ def _in_circulation(code: str) -> str:
 
 Secret = Annotated[
     SecretStr,
-    BeforeValidator(_secret),
+    BeforeValidator(_resolved(References.secret)),
     Field(json_schema_extra={"pattern": r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)$"}),
 ]
-KeyFile = Annotated[Path, BeforeValidator(_key_file, json_schema_input_type=str)]
+KeyFile = Annotated[Path, BeforeValidator(_resolved(References.key_file), json_schema_input_type=str)]
 _Hyphened = BeforeValidator(hyphened_digits, json_schema_input_type=str | int)
 CustomerId = Annotated[
     str, _Hyphened, Like(r"[0-9]{10}", "write the ten digits Google Ads shows at the top right, as 123-456-7890")
@@ -177,6 +177,21 @@ OneOrMore = Annotated[tuple[Text, ...], Several, Field(min_length=1)]
 Paths = Annotated[tuple[Path_, ...], Several, Field(min_length=1)]
 StageNames = Annotated[tuple[Slug, ...], Several]
 YesNo = Annotated[bool, BeforeValidator(true_or_false, json_schema_input_type=bool)]
+
+
+T = TypeVar("T")
+
+
+def read_as(kind: type[T], text: str) -> T:
+    """Read a text as one of these types.
+
+    Raises:
+        ValueError: it is none; the message says what to write.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(text)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 class Strict(BaseModel):

@@ -3,16 +3,25 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path as FilePath
 
 from connectors.survey import SeenInLeads
 from connectors.text import counted
 from jobs.rules.model import normalise_label
+from jobs.settings.document import (
+    KeyPath,
+    SettingsFinding,
+    SettingsProblem,
+    Tree,
+    did_you_mean,
+    find,
+    leaves,
+    read_file,
+    texts_at,
+    value_at,
+)
 from jobs.settings.lint import CREATED, PLATFORMS
-from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem
 from jobs.settings.schema import Settings
-from jobs.settings.yaml_source import Tree, find, leaves, read_file, texts_at, value_at
 
 _FIELDS = ("consent.ad_user_data.field", "consent.ad_personalization.field", "conversions.*.value.field")
 _CONDITIONS = ("conversions.*.where", *(f"{platform}.*.where" for platform in PLATFORMS), "exclude.fields")
@@ -103,26 +112,23 @@ def _unmatched_labels(tree: Tree, seen: SeenInLeads) -> Unmatched:
     patterns = [f"stages.{stage}" for stage in (stages if isinstance(stages, dict) else ())]
     named = list(texts_at(tree, *patterns, "ignored_statuses"))
     written = {normalise_label(label) for _, label in named}
-    free = {normal: label for normal, label in in_leads.items() if normal not in written}
+    free = [label for normal, label in in_leads.items() if normal not in written]
     for at, label in named:
         if normalise_label(label) in in_leads:
             continue
-        close = get_close_matches(normalise_label(label), free, n=1)
-        if not close and at[0] == "ignored_statuses":
+        hint = did_you_mean(label, free, loosely=normalise_label)
+        if not hint and at[0] == "ignored_statuses":
             continue  # An ignored label does nothing, and a small sample may well lack it.
-        hint = f'; did you mean "{free[close[0]]}"?' if close else ""
         message = f'no lead has the status "{label}" ({seen.leads} looked at){hint}'
         yield at, message, False, "Nothing to do where it is a rare one"
 
 
 def _hint(path: str, paths: Sequence[str]) -> str:
     """Suggest the path that may have been meant: one with the same last part, or one close in spelling."""
-    known = {loose_path(one): one for one in sorted(paths, key=len, reverse=True)}
-    known.pop(loose_path(path), None)
+    others = [one for one in paths if loose_path(one) != loose_path(path)]
     name = loose_path(path).rpartition(".")[2]
-    alike = [one for one in known if one.rpartition(".")[2] == name]
-    close = alike[-1:] or get_close_matches(loose_path(path)[:100], known, n=1)
-    return f'; did you mean "{known[close[0]]}"?' if close else ""
+    alike = [one for one in others if loose_path(one).rpartition(".")[2] == name]
+    return f'; did you mean "{min(alike, key=len)}"?' if alike else did_you_mean(path, others, loosely=loose_path)
 
 
 def loose_path(path: str) -> str:

@@ -14,6 +14,13 @@ START = datetime.now(UTC).replace(microsecond=0)
 """No fixed day: inspectors try transports with a conversion of yesterday, by the machine's own clock."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _closing_channels():
+    """No call waits for its channel."""
+    with quick.closing_channels():
+        yield
+
+
 @pytest.fixture(scope="session")
 def whole_sandbox(tmp_path_factory):
     """One sandbox for all that send; its `arrivals` count every request a server met, answered or not."""

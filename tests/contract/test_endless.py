@@ -13,6 +13,7 @@ from connectors.errors import Misconfigured, Transient
 from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource
 from connectors.rate_limit import Pacer
 from connectors.records import LeadId, Lost, NotSent, UnreadableLead
+from tests import suite
 from tests.contract.endless import ENDLESS, Endless, body_without_end, bomb, dripping_head, endless, error_without_end
 from tests.contract.google_ads.conftest import AdsApi, Google, private_key
 from tests.contract.meta.conftest import Meta
@@ -69,10 +70,10 @@ def all_end(server: Endless) -> bool:
     return all(server.ended.acquire(timeout=BOUND) for _ in range(server.asked)) and not server.waited_out
 
 
-@pytest.mark.parametrize("script", ENDLESS.values(), ids=ENDLESS)
-def test_a_reading_without_end_is_given_up_like_any_other_fault(script):
+@pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
+def test_a_reading_without_end_is_given_up_like_any_other_fault(way):
     """Five attempts, none of which goes on afterwards."""
-    with endless(script) as server:
+    with endless(ENDLESS[way]) as server:
         with pytest.raises(Transient):
             pull(oplead(server.url, timeout=0.1))
 
@@ -90,20 +91,20 @@ def test_an_upload_to_meta_without_end_is_a_lost_answer(meta, script):
         assert all_end(server)
 
 
-@pytest.mark.parametrize("script", ENDLESS.values(), ids=ENDLESS)
-def test_an_upload_to_google_without_end_is_a_lost_answer(google, script):
+@pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
+def test_an_upload_to_google_without_end_is_a_lost_answer(google, way):
     """It may have been taken."""
-    with endless(script) as server:
+    with endless(ENDLESS[way]) as server:
         google.use(data_manager_endpoint=server.url, timeout=0.2)
 
         assert Lost("ReadTimeout") == google.submit()
         assert all_end(server)
 
 
-@pytest.mark.parametrize("script", ENDLESS.values(), ids=ENDLESS)
-def test_a_status_without_end_is_asked_again_later(google, script):
+@pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
+def test_a_status_without_end_is_asked_again_later(google, way):
     """Nothing is concluded of it."""
-    with endless(script) as server:
+    with endless(ENDLESS[way]) as server:
         google.use(data_manager_endpoint=server.url, timeout=0.2)
 
         with pytest.raises(Transient):
@@ -111,10 +112,10 @@ def test_a_status_without_end_is_asked_again_later(google, script):
         assert all_end(server)
 
 
-@pytest.mark.parametrize("script", ENDLESS.values(), ids=ENDLESS)
-def test_a_token_server_without_end_has_sent_nothing(google, script):
+@pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
+def test_a_token_server_without_end_has_sent_nothing(google, way):
     """The upload itself was never made."""
-    with endless(script) as server:
+    with endless(ENDLESS[way]) as server:
         google.use(key_file=google.key_file(f"{server.url}/token"), timeout=0.2)
 
         assert isinstance(google.submit(), NotSent)

@@ -26,9 +26,9 @@ def key_file():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _shared_statements():
-    """Nights in this process compile nothing twice."""
-    with quick.shared_statements():
+def _quick_nights():
+    """Nights in this process compile nothing twice, and wait for no channel."""
+    with quick.shared_statements(), quick.closing_channels():
         yield
 
 

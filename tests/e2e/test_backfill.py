@@ -10,7 +10,7 @@ import pytest
 
 from jobs.cancellation import go_on
 from jobs.cli import approved_send
-from jobs.cli.exits import UsageError
+from jobs.cli.output import UsageError
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)
@@ -158,16 +158,16 @@ def test_nobody_is_waited_for_long(monkeypatch):
     ("point", "nth"),
     [
         ("backfill: in a page's commit", 1),
-        ("backfill: page committed", 1),
-        ("leads planned", 2),
-        ("backfill: in the picks' commit", 5),
+        pytest.param("backfill: page committed", 1, marks=pytest.mark.exhaustive),
+        pytest.param("leads planned", 2, marks=pytest.mark.exhaustive),
+        pytest.param("backfill: in the picks' commit", 5, marks=pytest.mark.exhaustive),
         ("backfill: picks committed", 5),
-        ("in the intent's commit", 1),
-        ("intent committed", 2),
+        pytest.param("in the intent's commit", 1, marks=pytest.mark.exhaustive),
+        pytest.param("intent committed", 2, marks=pytest.mark.exhaustive),
         ("accepted, answer unread", 2),
-        ("answer read", 1),
-        ("in the receipt's commit", 2),
-        ("receipt committed", 1),
+        pytest.param("answer read", 1, marks=pytest.mark.exhaustive),
+        pytest.param("in the receipt's commit", 2, marks=pytest.mark.exhaustive),
+        pytest.param("receipt committed", 1, marks=pytest.mark.exhaustive),
     ],
 )
 def test_killed_anywhere_and_typed_again(past, company, point, nth):

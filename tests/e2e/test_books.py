@@ -97,9 +97,9 @@ def refusals(company):
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(BY_DATA_MANAGER, id="rows named"),
+        pytest.param(BY_DATA_MANAGER, id="rows named", marks=pytest.mark.exhaustive),
         pytest.param(ROWS_NOT_NAMED, id="rows not named"),
-        pytest.param(BY_ADS_API, id="the Google Ads API"),
+        pytest.param(BY_ADS_API, id="the Google Ads API", marks=pytest.mark.exhaustive),
     ],
 )
 def test_the_books_agree_after_bad_nights(companies, way):

@@ -17,7 +17,6 @@ from tests.e2e.support.typed import type_in
 DAY = timedelta(days=1)
 MANY = 40
 """So many leads that their receipts need more room than the state has left."""
-MAIN = "from jobs.cli import main\nmain()"
 WITHOUT_PRIVILEGES = """
 import ctypes
 # A superuser may write anywhere; without its capabilities it is bound by what files allow, as anybody is.
@@ -172,7 +171,7 @@ def test_a_state_that_may_not_be_written(company, what):
     path, mode = (company.state, 0o400) if what == "the file" else (company.state.parent, 0o500)
     config = company.config
     with forbidden(path, mode):
-        process = company._start(["-c", f"{WITHOUT_PRIVILEGES}\n{MAIN}", "run", "--config", str(config)])
+        process = company.start_command("run", config=config, prelude=WITHOUT_PRIVILEGES)
         _, output = process.communicate(timeout=60)
         code = process.returncode
 

@@ -68,11 +68,20 @@ def parametrize(*ways):
             variant = playing.variant_of(case)
             if way.alone and variant in OF_SHARED_ROWS:
                 continue
-            named = f"{way.transport}{'-alone' if way.alone else ''}{'-flipped' if way.switches else ''}"
-            marks = [pytest.mark.xdist_group(f"cases-{variant}-{named}")]
-            if way.alone or way.switches:
+            marks = [by_one_worker(variant, way)]
+            if way not in (DATA_MANAGER, ADS_API) or (way == ADS_API and variant != "base"):
                 marks.append(pytest.mark.exhaustive)
-            yield pytest.param(way, case, id=f"{case['id']}-{named}", marks=marks)
+            yield pytest.param(way, case, id=f"{case['id']}-{named(way)}", marks=marks)
+
+
+def named(way):
+    """What a way is called in the name of a test."""
+    return f"{way.transport}{'-alone' if way.alone else ''}{'-flipped' if way.switches else ''}"
+
+
+def by_one_worker(variant, way):
+    """The mark that has one worker play a variant in one way for all that look at it."""
+    return pytest.mark.xdist_group(f"cases-{variant}-{named(way)}")
 
 
 @pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE)))
@@ -167,7 +176,9 @@ def check(result, case, expectations, place):
             place.check_wire(expected["wire"], one.wire)
 
 
-@pytest.mark.parametrize("way", [DATA_MANAGER, ADS_API], ids=lambda way: way.transport)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, id=way.transport, marks=by_one_worker("base", way)) for way in (DATA_MANAGER, ADS_API)]
+)
 def test_every_request_of_a_variant_goes_to_one_action(way):
     """Bad rows of one conversion action never hold up another."""
     actions = playing.played("base", way, wires).actions

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from tests import suite
 from tests.e2e.support.company import START, fbclid, gclid, lead
 from tests.e2e.support.typed import type_in
 
@@ -229,7 +230,16 @@ GOOGLE_WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", GOOGLE_WRONG)
+@pytest.mark.parametrize(
+    "case",
+    suite.mostly_exhaustive(
+        GOOGLE_WRONG,
+        "an action that does not exist",
+        "another currency",
+        "an account without its manager",
+        "a revoked key",
+    ),
+)
 def test_what_is_wrong_at_google_fails_alone_with_what_to_do(company, case):
     """One failed item, which says what was found and what to write or do, and exit code 1."""
     spoil, subject, words = GOOGLE_WRONG[case]
@@ -334,9 +344,17 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.mark.parametrize(
     ("spoil", "setting"),
     [
-        (lambda company: company.settings.update(oplead={"base_url": NOBODY}), "oplead.base_url"),
+        pytest.param(
+            lambda company: company.settings.update(oplead={"base_url": NOBODY}),
+            "oplead.base_url",
+            marks=pytest.mark.exhaustive,
+        ),
         (lambda company: company.settings["google_ads"].update(endpoint=NOBODY), "google_ads.endpoint"),
-        (lambda company: company.settings["meta"].update(graph_url=NOBODY), "meta.graph_url"),
+        pytest.param(
+            lambda company: company.settings["meta"].update(graph_url=NOBODY),
+            "meta.graph_url",
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_an_address_at_which_nobody_answers_fails_once(company, spoil, setting):
@@ -367,9 +385,19 @@ def test_a_run_that_cannot_reach_oplead_names_the_address(company):
     "spoil",
     [
         pytest.param(_switch("meta", "meta_readable", False), id="a token that may only send"),
-        pytest.param(lambda company: company.fail("meta", "status", status=503, count=9), id="Meta is down"),
-        pytest.param(lambda company: company.fail("meta", "html", count=9), id="a proxy answers for Meta"),
-        pytest.param(lambda company: company.fail("meta", "cut_before", count=9), id="Meta cuts"),
+        pytest.param(
+            lambda company: company.fail("meta", "status", status=503, count=9),
+            id="Meta is down",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            lambda company: company.fail("meta", "html", count=9),
+            id="a proxy answers for Meta",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            lambda company: company.fail("meta", "cut_before", count=9), id="Meta cuts", marks=pytest.mark.exhaustive
+        ),
     ],
 )
 def test_what_meta_does_not_show_is_no_failure(company, spoil):
@@ -392,8 +420,14 @@ def test_what_meta_does_not_show_is_no_failure(company, spoil):
         pytest.param(
             lambda company: company.fail("google_ads", "status", status=403, path=GAQL, count=9), id="refused"
         ),
-        pytest.param(lambda company: company.fail("google_ads", "html", count=9), id="a proxy answers"),
-        pytest.param(lambda company: company.fail("google_ads", "cut_before", count=9), id="cut"),
+        pytest.param(
+            lambda company: company.fail("google_ads", "html", count=9),
+            id="a proxy answers",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            lambda company: company.fail("google_ads", "cut_before", count=9), id="cut", marks=pytest.mark.exhaustive
+        ),
     ],
 )
 def test_what_google_ads_does_not_show_is_no_failure(company, spoil):
@@ -512,7 +546,7 @@ def test_without_live_no_platform_is_asked(company):
 # ── what it leaves ───────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("transport", [DATA_MANAGER, ADS_API])
+@pytest.mark.parametrize("transport", suite.mostly_exhaustive([DATA_MANAGER, ADS_API], DATA_MANAGER))
 def test_nothing_is_counted_or_changed(company, transport):
     """No conversion in any book, no state made, and not one write at Meta or Oplead."""
     company.settings["google_ads"]["transport"] = transport

@@ -1,4 +1,4 @@
-"""The installed command, as people and schedulers use it, against a sandbox in this process."""
+"""The command, as people and schedulers use it, against a sandbox in this process."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,8 +25,9 @@ from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
 from jobs.ledger.runs import exclusive, held
-from tests import quick
-from tests.e2e.support.company import FUNNEL, Company
+from tests import quick, suite
+from tests.e2e.support.company import FUNNEL, Company, ended
+from tests.e2e.support.forked import Forked
 from tests.e2e.support.typed import documented, type_in
 
 ROOT = Path(__file__).parents[2]
@@ -73,10 +75,10 @@ class Account:
         """Where the state lies."""
         return self.folder / "maison-demo.db"
 
-    def __call__(self, *arguments, config=True, **changed):
+    def __call__(self, *arguments, config=True, prelude="", **changed):
         """Run `oplead-sync` with these arguments, on this account's settings unless told otherwise."""
         more = ["--config", str(self.settings)] if config else []
-        return oplead_sync(*arguments, *more, environ=self.environ | changed)
+        return oplead_sync(*arguments, *more, environ=self.environ | changed, prelude=prelude)
 
     def days_later(self, days=3):
         """Move the sandbox's clock."""
@@ -103,8 +105,15 @@ class Account:
             return state.execute(sql).fetchall()
 
 
-def oplead_sync(*arguments, environ=None):
-    """Run the installed command and give what it printed and its exit code."""
+def oplead_sync(*arguments, environ=None, prelude=""):
+    """Run the command in a process of its own and give what it printed and its exit code."""
+    with ended(Forked(arguments, environ=_environ(environ or {}), cwd=ROOT, prelude=prelude)) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def installed(*arguments, environ=None):
+    """Run the command as it is installed, and give the same."""
     return subprocess.run(
         [COMMAND, *arguments],
         env=_environ(environ or {}),
@@ -204,7 +213,7 @@ print("asked about:", *command.commands)
 )
 def test_a_shell_completes_commands_and_options(shell, typed, completed):
     """As its script asks for it."""
-    result = oplead_sync(environ={"_OPLEAD_SYNC_COMPLETE": f"complete_{shell}", **typed})
+    result = installed(environ={"_OPLEAD_SYNC_COMPLETE": f"complete_{shell}", **typed})
 
     assert (0, True) == (result.returncode, completed in result.stdout), result.stderr
 
@@ -227,7 +236,7 @@ def test_completion_is_installed_where_a_shell_looks(tmp_path):
 
 def test_version_is_printed():
     """`--version` says which one is installed."""
-    result = oplead_sync("--version")
+    result = installed("--version")
 
     assert 0 == result.returncode
     assert result.stdout.startswith("oplead-sync ")
@@ -274,6 +283,7 @@ def test_check_says_what_is_assumed(account):
     assert "sale: counts from the first run that sees it" in result.stdout
 
 
+@pytest.mark.xdist_group("a played account")
 def test_check_says_since_when_conversions_count_once_a_run_has_settled_it(played):
     """What a run has settled is assumed no more; the sandbox need not be open for it."""
     assumed = documented(played("check", "--json").stdout)["assumed"]
@@ -328,7 +338,7 @@ def test_git_sees_nothing_of_what_a_run_leaves_beside_its_settings(account, tmp_
     git = shutil.which("git")
     subprocess.run([git, "init", "--quiet", clone], check=True)
 
-    first = oplead_sync("run", "--first-run", "--config", str(settings), environ=account.environ)
+    first = installed("run", "--first-run", "--config", str(settings), environ=account.environ)
     assert first.returncode in (0, 1)
     with closing(sqlite3.connect(settings.with_name("maison-demo.db"))) as opened:
         opened.execute("SELECT count(*) FROM lead").fetchone()
@@ -563,7 +573,7 @@ def test_a_state_locked_by_another_program_is_told(account):
     account.begin()
     with closing(sqlite3.connect(account.state, isolation_level=None)) as other:
         other.execute("begin immediate")
-        result = account("run")
+        result = account("run", prelude="from jobs.ledger import database\ndatabase.BUSY_MS = 100")
 
     _assert_told(result, 2, "another program is writing to it")
 
@@ -650,8 +660,10 @@ def _killed_at_the_end(process):
 TOLD = """
 import atexit, os, sys
 atexit.register(lambda: open(os.environ["LOADED"], "w").write("\\n".join(sys.modules)))
+from jobs.cli import main
+main()
 """
-"""Has a command say at its end what it has loaded."""
+"""A command that says at its end what it has loaded."""
 LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc")
 USED = {
     "meta": (Company.use_meta_alone, {"facebook_business"}),
@@ -662,11 +674,18 @@ USED = {
 
 
 def _loaded(company, *arguments):
-    """The libraries that a command has loaded."""
-    company.environ["LOADED"] = str(company.directory / "loaded")
-    code, _, err = company.command(*arguments, prelude=TOLD)
-    assert 0 == code, err
-    modules = set((company.directory / "loaded").read_text().split())
+    """The libraries that a command has loaded, which begins with none."""
+    loaded = company.directory / "loaded"
+    result = subprocess.run(
+        [sys.executable, "-c", TOLD, *arguments, "--config", company.config],
+        env=_environ(company.environ | {"LOADED": str(loaded)}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert 0 == result.returncode, result.stderr
+    modules = set(loaded.read_text().split())
     return {library for library in LIBRARIES if library in modules}
 
 
@@ -739,7 +758,7 @@ def test_an_account_without_google_works_whole(company):
     }
 
 
-@pytest.mark.parametrize("transport", ["data_manager", "google_ads_api"])
+@pytest.mark.parametrize("transport", suite.mostly_exhaustive(["data_manager", "google_ads_api"], "data_manager"))
 def test_an_account_without_meta_works_whole(company, transport):
     """Nobody asks Meta anything, and no word of it is in the results."""
     company.settings["google_ads"]["transport"] = transport
@@ -756,6 +775,7 @@ def test_an_account_without_meta_works_whole(company, transport):
 # ── status and explain ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.xdist_group("a played account")
 def test_status_tells_where_everything_stands(played):
     """The table has marketing's names and reasons in words; JSON has the codes."""
     shown = played("status")
@@ -776,6 +796,7 @@ def test_status_before_any_run_says_so(account):
     assert not account.state.exists()
 
 
+@pytest.mark.xdist_group("a played account")
 def test_status_answers_while_the_sandbox_is_closed(played):
     """After a demonstration the kept folder can still be asked: as of its last run."""
     text = played.settings.read_text()
@@ -789,6 +810,7 @@ def test_status_answers_while_the_sandbox_is_closed(played):
     assert "Fri 4 Sep 2026" in result.stdout
 
 
+@pytest.mark.xdist_group("a played account")
 def test_explain_tells_a_sent_leads_whole_story(played):
     """State, time and how it is known, click id, value, key and history."""
     lead, key = played.query("select lead, key from delivery where state = 'accepted' order by id limit 1")[0]
@@ -799,6 +821,7 @@ def test_explain_tells_a_sent_leads_whole_story(played):
         assert words in result.stdout
 
 
+@pytest.mark.xdist_group("a played account")
 def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
     """A lead held back has its reason in a sentence; a stage not reached is worked out."""
     held_back = "select lead from delivery where state = 'withheld' and reason like 'consent_%' limit 1"
@@ -813,6 +836,7 @@ def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
     assert {"appointment", "quote", "sale"} | funnel == {verdict["conversion"] for verdict in told["verdicts"]}
 
 
+@pytest.mark.xdist_group("a played account")
 def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population):
     """Neither a name, an address, a phone nor a full click id is printed, for any kind of lead that was sent."""
     truth = population.truth()
@@ -827,6 +851,7 @@ def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population)
         assert not [value for value in secrets if value in said]
 
 
+@pytest.mark.xdist_group("a played account")
 def test_explain_an_unknown_lead_names_near_ones(played):
     """A mistyped id ends with 2 and a hint."""
     known = played.query("select id from lead order by id limit 1")[0][0]
@@ -858,14 +883,32 @@ def test_every_rule_of_the_sandbox_is_printed_with_its_evidence():
 
 
 def test_the_sandbox_serves_until_it_is_stopped_and_goes_on_where_it_was(tmp_path):
-    """What it prints can be typed; stopped and started again it is at the same addresses with the same leads."""
+    """What it prints can be typed; stopped and started again it is at its addresses with the same leads."""
     folder = tmp_path / "box"
     first = _serve_and_run(folder)
+    ports = _moved_to_quiet_ports(folder)
     second = _serve_and_run(folder)
 
-    assert first.addresses == second.addresses
+    assert ports >= {urlsplit(address).port for address in second.addresses}
+    assert len(first.addresses) == len(second.addresses) > 0
     assert first.seen == second.seen > 0
     assert "saved" in second.said
+
+
+def _moved_to_quiet_ports(folder):
+    """Have a closed sandbox keep ports that the system gives nobody meanwhile, as it may give those it had; which."""
+    file = folder / "sandbox.json"
+    state = json.loads(file.read_text())
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    quiet = filter(_is_free, range(20_000 + 100 * worker, 32_000))
+    state["ports"] = dict(zip(state["ports"], quiet, strict=False))
+    file.write_text(json.dumps(state))
+    return set(state["ports"].values())
+
+
+def _is_free(port):
+    with socket.socket() as door:
+        return door.connect_ex(("127.0.0.1", port)) != 0
 
 
 class _Served:
@@ -922,7 +965,7 @@ def test_the_demonstration_ends_with_books_that_agree(tmp_path):
     _assert_told(third, 2, "holds a demonstration already")
 
 
-@pytest.mark.parametrize("transport", ["data_manager", "google_ads_api"])
+@pytest.mark.parametrize("transport", suite.mostly_exhaustive(["data_manager", "google_ads_api"], "google_ads_api"))
 def test_the_demonstration_sends_to_both_by_either_interface(tmp_path, transport):
     """All three platforms are named, both destinations have accepted something, and the books agree."""
     kept = tmp_path / "kept"

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.ledger.schema import Adjustment
+from tests import suite
 from tests.builders import stops
 
 DAY = timedelta(days=1)
@@ -64,7 +65,9 @@ def sale(company):
     return Sale(company)
 
 
-@pytest.mark.parametrize(("zero_is_final", "at_last"), [(False, 14_000.0), (True, 0.0)])
+@pytest.mark.parametrize(
+    ("zero_is_final", "at_last"), [(False, 14_000.0), pytest.param(True, 0.0, marks=pytest.mark.exhaustive)]
+)
 def test_by_the_data_manager(company, sale, zero_is_final, at_last):
     """Its value goes and comes back, under one key; a 0 that Google takes for final stays, and `explain` says so."""
     company.platform.switch("zero_is_final", zero_is_final)
@@ -96,7 +99,7 @@ def test_by_the_data_manager(company, sale, zero_is_final, at_last):
     assert "calls a value of 0 final" in " ".join(story.split())
 
 
-@pytest.mark.parametrize("way", ["google_ads_api", "undo_via"])
+@pytest.mark.parametrize("way", suite.mostly_exhaustive(["google_ads_api", "undo_via"], "undo_via"))
 def test_by_the_google_ads_api(company, sale, way):
     """It is taken back whole, and won again it is a second conversion."""
     if way == "undo_via":
@@ -155,6 +158,7 @@ def test_people_see_it(company, sale):
 # ── what nobody knows of Google beforehand, in its other position ────────────────────────────────
 
 
+@pytest.mark.exhaustive
 def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company, sale):
     """Told by the Data Manager, to be taken back by the Google Ads API: rejected once, and a human is told what to do.
 
@@ -182,7 +186,7 @@ def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company
     assert 1 == len(company.traffic.adjusted)
 
 
-@pytest.mark.parametrize("answer", ["unreadable", "internal"])
+@pytest.mark.parametrize("answer", suite.mostly_exhaustive(["unreadable", "internal"], "unreadable"))
 @pytest.mark.parametrize(
     ("turn", "told"),
     [
@@ -218,6 +222,7 @@ def test_an_answer_nobody_can_read_leaves_a_correction_in_doubt_until_it_is_repl
     assert [] == company.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
     """Conversions go on by the same API; what is to be corrected waits, and goes out once that is open."""
     company.use_ads_api()

@@ -35,9 +35,11 @@ def everything_counted_once(company, numbers, destination="google_ads"):
         pytest.param(("in the intent's commit", 1), 0, 2, 12_600, id="in the intent's commit"),
         pytest.param(("intent committed", 1), 3, 2, 12_600, id="before the call"),
         pytest.param(("accepted, answer unread", 2), 3, 3, 12_500, id="before the answer is read"),
-        pytest.param(("answer read", 2), 3, 3, 12_500, id="before the receipt is committed"),
+        pytest.param(
+            ("answer read", 2), 3, 3, 12_500, id="before the receipt is committed", marks=pytest.mark.exhaustive
+        ),
         pytest.param(("in the receipt's commit", 2), 3, 3, 12_500, id="in the receipt's commit"),
-        pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt"),
+        pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_run_killed_while_sending(company, where, in_doubt, uploads, sale):
@@ -79,11 +81,22 @@ def test_a_run_killed_again_while_it_replays(company):
 @pytest.mark.parametrize(
     ("where", "in_doubt", "uploads", "sale"),
     [
-        pytest.param(("google_ads_api: intent committed", 1), 3, 2, 12_600, id="before the call"),
+        pytest.param(
+            ("google_ads_api: intent committed", 1), 3, 2, 12_600, id="before the call", marks=pytest.mark.exhaustive
+        ),
         pytest.param(("google_ads_api: accepted, answer unread", 2), 3, 3, 12_500, id="before the answer is read"),
-        pytest.param(("google_ads_api: answer read", 2), 3, 3, 12_500, id="before the receipt is committed"),
-        pytest.param(("in the receipt's commit", 2), 3, 3, 12_500, id="in the receipt's commit"),
-        pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt"),
+        pytest.param(
+            ("google_ads_api: answer read", 2),
+            3,
+            3,
+            12_500,
+            id="before the receipt is committed",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            ("in the receipt's commit", 2), 3, 3, 12_500, id="in the receipt's commit", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_doubt, uploads, sale):
@@ -108,11 +121,20 @@ def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_dou
 @pytest.mark.parametrize(
     ("where", "knows_again", "in_doubt", "times"),
     [
-        pytest.param(("meta: intent committed", 1), False, 3, 1, id="before the call"),
-        pytest.param(("meta: accepted, answer unread", 2), True, 3, 1, id="before the answer is read, known again"),
+        pytest.param(("meta: intent committed", 1), False, 3, 1, id="before the call", marks=pytest.mark.exhaustive),
+        pytest.param(
+            ("meta: accepted, answer unread", 2),
+            True,
+            3,
+            1,
+            id="before the answer is read, known again",
+            marks=pytest.mark.exhaustive,
+        ),
         pytest.param(("meta: accepted, answer unread", 2), False, 3, 2, id="before the answer is read"),
-        pytest.param(("in the receipt's commit", 2), False, 3, 2, id="in the receipt's commit"),
-        pytest.param(("receipt committed", 1), False, 0, 1, id="after the receipt"),
+        pytest.param(
+            ("in the receipt's commit", 2), False, 3, 2, id="in the receipt's commit", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(("receipt committed", 1), False, 0, 1, id="after the receipt", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_run_killed_while_sending_to_meta(company, where, knows_again, in_doubt, times):
@@ -169,7 +191,7 @@ def serve_many(company):
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        pytest.param("page committed", 1, id="between pages"),
+        pytest.param("page committed", 1, id="between pages", marks=pytest.mark.exhaustive),
         pytest.param("in a page's commit", 2, id="in a page's commit"),
     ],
 )
@@ -195,7 +217,7 @@ def test_a_run_killed_while_reading(company, point, nth):
     ("point", "nth"),
     [
         pytest.param("a lead judged", 215, id="in the first transaction"),
-        pytest.param("leads planned", 1, id="between commits"),
+        pytest.param("leads planned", 1, id="between commits", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_run_killed_while_planning(company, point, nth):
@@ -217,7 +239,7 @@ def test_a_run_killed_while_planning(company, point, nth):
     ("point", "nth"),
     [
         pytest.param("a table of the state made", 9, id="between tables"),
-        pytest.param("state up to date, not committed", 2, id="before its commit"),
+        pytest.param("state up to date, not committed", 2, id="before its commit", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_run_killed_while_the_state_is_made(company, point, nth):
@@ -239,7 +261,10 @@ def test_a_run_killed_while_the_state_is_made(company, point, nth):
 
 @pytest.mark.parametrize(
     ("point", "nth"),
-    [pytest.param("outcome read", 1, id="before its commit"), pytest.param("in the outcome's commit", 2, id="inside")],
+    [
+        pytest.param("outcome read", 1, id="before its commit", marks=pytest.mark.exhaustive),
+        pytest.param("in the outcome's commit", 2, id="inside"),
+    ],
 )
 def test_a_run_killed_while_it_learns_outcomes(company, point, nth):
     """An outcome that was told and not written down is asked for again; nothing is sent for it."""

@@ -79,15 +79,17 @@ def settled(company, *numbers):
     ("fault", "wait", "replays"),
     [
         pytest.param(BUSY | {"retry_after": 90}, timedelta(seconds=90), 0, id="429, later named"),
-        pytest.param(BUSY, BACKOFF, 0, id="429"),
-        pytest.param(AWAY | {"retry_after": 20}, timedelta(seconds=20), 0, id="503, later named"),
-        pytest.param(BARE_500, BACKOFF, 0, id="500 not the API's"),
-        pytest.param(PROXY_PAGE, BACKOFF, 0, id="a proxy's page"),
+        pytest.param(BUSY, BACKOFF, 0, id="429", marks=pytest.mark.exhaustive),
+        pytest.param(
+            AWAY | {"retry_after": 20}, timedelta(seconds=20), 0, id="503, later named", marks=pytest.mark.exhaustive
+        ),
+        pytest.param(BARE_500, BACKOFF, 0, id="500 not the API's", marks=pytest.mark.exhaustive),
+        pytest.param(PROXY_PAGE, BACKOFF, 0, id="a proxy's page", marks=pytest.mark.exhaustive),
         pytest.param(PORTAL_PAGE, BACKOFF, 0, id="a page with 200"),
         pytest.param(HANG, BACKOFF, 0, id="no answer"),
-        pytest.param(CUT_BEFORE, BACKOFF, 0, id="cut before"),
+        pytest.param(CUT_BEFORE, BACKOFF, 0, id="cut before", marks=pytest.mark.exhaustive),
         pytest.param(CUT_AFTER, BACKOFF, 1, id="cut after it was taken"),
-        pytest.param(TRUNCATED, BACKOFF, 1, id="half an answer"),
+        pytest.param(TRUNCATED, BACKOFF, 1, id="half an answer", marks=pytest.mark.exhaustive),
     ],
 )
 def test_an_upload_that_fails_once(company, fault, wait, replays):
@@ -114,10 +116,10 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
     ("fault", "span", "state"),
     [
         pytest.param(BUSY | {"retry_after": 90}, 4 * timedelta(seconds=90), "pending", id="429, later named"),
-        pytest.param(INTERNAL, 15 * BACKOFF, "in_doubt", id="500"),
+        pytest.param(INTERNAL, 15 * BACKOFF, "in_doubt", id="500", marks=pytest.mark.exhaustive),
         pytest.param(PORTAL_PAGE, 15 * BACKOFF, "in_doubt", id="a page with 200"),
-        pytest.param(HANG, 15 * BACKOFF, "in_doubt", id="no answer"),
-        pytest.param(CUT_BEFORE, 15 * BACKOFF, "in_doubt", id="cut before"),
+        pytest.param(HANG, 15 * BACKOFF, "in_doubt", id="no answer", marks=pytest.mark.exhaustive),
+        pytest.param(CUT_BEFORE, 15 * BACKOFF, "in_doubt", id="cut before", marks=pytest.mark.exhaustive),
         pytest.param(CUT_AFTER, 15 * BACKOFF, "in_doubt", id="cut after it was taken"),
     ],
 )
@@ -193,6 +195,7 @@ def test_answers_lost_night_after_night_end_as_unconfirmed(company):
     assert [] == company.taken()
 
 
+@pytest.mark.exhaustive
 def test_a_human_is_told_of_what_becomes_unconfirmed(company):
     """The night that gives up asks for a human; the one after does not."""
     assert 1 == nights_without_an_answer(company)[4]
@@ -308,12 +311,12 @@ def test_an_action_that_does_not_exist_stops_alone(company):
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(BARE_429, id="429"),
+        pytest.param(BARE_429, id="429", marks=pytest.mark.exhaustive),
         pytest.param(BARE_500, id="500"),
-        pytest.param(PORTAL_PAGE, id="a page with 200"),
-        pytest.param(HANG, id="no answer"),
-        pytest.param(CUT_BEFORE, id="cut before"),
-        pytest.param(TRUNCATED, id="half an answer"),
+        pytest.param(PORTAL_PAGE, id="a page with 200", marks=pytest.mark.exhaustive),
+        pytest.param(HANG, id="no answer", marks=pytest.mark.exhaustive),
+        pytest.param(CUT_BEFORE, id="cut before", marks=pytest.mark.exhaustive),
+        pytest.param(TRUNCATED, id="half an answer", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_token_server_that_keeps_failing(company, fault):
@@ -378,13 +381,13 @@ def test_an_outcome_that_is_not_there_yet_is_asked_for_again(company):
 @pytest.mark.parametrize(
     ("fault", "code", "asked"),
     [
-        pytest.param(BUSY, 0, 4, id="429"),
+        pytest.param(BUSY, 0, 4, id="429", marks=pytest.mark.exhaustive),
         pytest.param(BARE_500, 0, 4, id="500 not the API's"),
-        pytest.param(PORTAL_PAGE, 0, 4, id="a page with 200"),
-        pytest.param(HANG, 0, 4, id="no answer"),
-        pytest.param(TRUNCATED, 0, 4, id="half an answer"),
+        pytest.param(PORTAL_PAGE, 0, 4, id="a page with 200", marks=pytest.mark.exhaustive),
+        pytest.param(HANG, 0, 4, id="no answer", marks=pytest.mark.exhaustive),
+        pytest.param(TRUNCATED, 0, 4, id="half an answer", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "status", "status": 403, "body": said(403, "PERMISSION_DENIED")}, 3, 1, id="403"),
-        pytest.param({"kind": "status", "status": 401}, 3, 1, id="401"),
+        pytest.param({"kind": "status", "status": 401}, 3, 1, id="401", marks=pytest.mark.exhaustive),
     ],
 )
 def test_outcomes_that_cannot_be_asked_for(company, fault, code, asked):
@@ -414,12 +417,12 @@ def test_outcomes_that_cannot_be_asked_for(company, fault, code, asked):
     ("fault", "wait"),
     [
         pytest.param(BARE_429 | {"retry_after": 45}, timedelta(seconds=45), id="429, later named"),
-        pytest.param(BARE_429, None, id="429"),
-        pytest.param(BARE_500, None, id="500"),
-        pytest.param(PORTAL_PAGE, None, id="a page with 200"),
+        pytest.param(BARE_429, None, id="429", marks=pytest.mark.exhaustive),
+        pytest.param(BARE_500, None, id="500", marks=pytest.mark.exhaustive),
+        pytest.param(PORTAL_PAGE, None, id="a page with 200", marks=pytest.mark.exhaustive),
         pytest.param(HANG, None, id="no answer"),
-        pytest.param(CUT_BEFORE, None, id="cut before"),
-        pytest.param(TRUNCATED, None, id="half an answer"),
+        pytest.param(CUT_BEFORE, None, id="cut before", marks=pytest.mark.exhaustive),
+        pytest.param(TRUNCATED, None, id="half an answer", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_source_that_fails_once(company, fault, wait):
@@ -442,15 +445,15 @@ def test_a_source_that_fails_once(company, fault, wait):
 @pytest.mark.parametrize(
     ("fault", "asked"),
     [
-        pytest.param(BARE_429 | {"retry_after": 45}, TRIES, id="429, later named"),
+        pytest.param(BARE_429 | {"retry_after": 45}, TRIES, id="429, later named", marks=pytest.mark.exhaustive),
         pytest.param(BARE_429 | {"retry_after": 3_600}, 1, id="429, much later named"),
-        pytest.param(PROXY_PAGE, TRIES, id="a proxy's page"),
-        pytest.param(HANG, TRIES, id="no answer"),
-        pytest.param(CUT_AFTER, TRIES, id="cut"),
+        pytest.param(PROXY_PAGE, TRIES, id="a proxy's page", marks=pytest.mark.exhaustive),
+        pytest.param(HANG, TRIES, id="no answer", marks=pytest.mark.exhaustive),
+        pytest.param(CUT_AFTER, TRIES, id="cut", marks=pytest.mark.exhaustive),
         pytest.param(TRUNCATED, TRIES, id="half an answer"),
-        pytest.param({"kind": "status", "status": 401}, 1, id="401"),
+        pytest.param({"kind": "status", "status": 401}, 1, id="401", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "status", "status": 403}, 1, id="403"),
-        pytest.param({"kind": "status", "status": 404}, 1, id="404"),
+        pytest.param({"kind": "status", "status": 404}, 1, id="404", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_source_that_keeps_failing(company, fault, asked):
@@ -523,7 +526,7 @@ SandboxClock.now = lambda clock: now(clock) + timedelta(days={days})
 """
 
 
-@pytest.mark.parametrize("days", [365, -365])
+@pytest.mark.parametrize("days", [365, pytest.param(-365, marks=pytest.mark.exhaustive)])
 def test_a_machine_whose_clock_is_a_year_off_for_one_night(company, days):
     """The command says so and ends with 2; nothing has expired, and the next night goes on as if it had not been."""
     company.serve(sold(company, 1))

@@ -58,8 +58,8 @@ def entries_by_label(population):
     ("dates", "entries"),
     [
         pytest.param("history", entries_by_history, id="a dated history"),
-        pytest.param("status_date", entries_by_label, id="a dated status"),
-        pytest.param("none", entries_by_label, id="no dates"),
+        pytest.param("status_date", entries_by_label, id="a dated status", marks=pytest.mark.exhaustive),
+        pytest.param("none", entries_by_label, id="no dates", marks=pytest.mark.exhaustive),
     ],
 )
 def test_only_what_changes_after_the_first_night_goes_out(population, companies, dates, entries):

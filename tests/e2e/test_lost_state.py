@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.ledger import database
 from jobs.ledger.database import has_state
 from tests.e2e.support.typed import type_in
 
@@ -183,8 +184,9 @@ def test_an_account_that_tells_others_is_another(renamed):
 
 
 @pytest.mark.parametrize("broken", ["damaged", "locked"])
-def test_a_state_beside_it_that_cannot_be_read_is_named(renamed, broken):
+def test_a_state_beside_it_that_cannot_be_read_is_named(renamed, broken, monkeypatch):
     """It may be that of the old name; nobody knows, so it is reported, and nothing is refused."""
+    monkeypatch.setattr(database, "BUSY_MS", 100)
     beside = renamed.state.with_name("state.db")
     with closing(sqlite3.connect(beside)) as other:
         if broken == "locked":

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests import suite
 from tests.builders import attention, stops
 
 A_DAY = timedelta(days=1)
@@ -28,7 +29,13 @@ IN_VAIN = 3
 STRIKES = (1, 2, 2, IN_VAIN, 1)
 """How many uploads fail on each of five nights: one, two, or all of the night."""
 
-each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+each_loss = pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, id=name, marks=() if loss in (CUT_AFTER, PAGE) else pytest.mark.exhaustive)
+        for name, loss in LOSSES.items()
+    ],
+)
 both_positions = pytest.mark.parametrize("knows_again", [True, False], ids=["deduplication", "no deduplication"])
 
 
@@ -101,7 +108,13 @@ def test_an_answer_that_counts_none_of_the_events(company, knows_again):
     assert {1} == set(times_counted(company).values())
 
 
-@both_positions
+@pytest.mark.parametrize(
+    "knows_again",
+    [
+        pytest.param(True, id="deduplication", marks=pytest.mark.exhaustive),
+        pytest.param(False, id="no deduplication"),
+    ],
+)
 def test_bad_nights(company, knows_again):
     """After five bad nights nothing is lost, and only where Meta does not know an event again are there doubles."""
     company.sandbox.meta.switch("meta_deduplication", knows_again)
@@ -121,13 +134,13 @@ def test_bad_nights(company, knows_again):
     assert {name for name in company.states("meta") if name not in flagged(company)}
 
 
-@each_loss
+@pytest.mark.parametrize("loss", suite.mostly_exhaustive(LOSSES, "cut after it was counted", "a page with 200"))
 def test_bad_nights_where_a_human_is_asked(company, loss):
     """Without a human's word no event is sent again: there are no doubles, and what is in doubt is told every night."""
     company.settings["meta"]["in_doubt"] = "ask"
     company.sandbox.meta.switch("meta_deduplication", False)
     sold(company, 1, 2)
-    company.fail("meta", **loss)
+    company.fail("meta", **LOSSES[loss])
 
     summaries = [company.night(), company.later(), company.later(A_DAY)]
 

@@ -158,6 +158,7 @@ def test_what_an_answer_that_was_lost_had_said(booking):
     assert [] == booking.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_a_row_that_is_unknown_for_ever(booking):
     """An answer that nobody can read, in three more runs: unconfirmed, told, and never called accepted."""
     serve(booking, (GOOD, Row(NEWER, "unconfirmed", "")))
@@ -171,6 +172,7 @@ def test_a_row_that_is_unknown_for_ever(booking):
     assert [] == booking.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_an_error_that_names_no_row(booking):
     """The whole upload is refused for it, so it is halved until the one row is found; all others are accepted."""
     bad = Row({"reason": "UNPARSEABLE_GCLID", "index": False}, "rejected", "UNPARSEABLE_GCLID")
@@ -185,6 +187,7 @@ def test_an_error_that_names_no_row(booking):
     assert [] == booking.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_an_unknown_error_that_names_no_row(booking):
     """Nobody knows what became of any row: all are in doubt, it stops for a human, and the next run asks again."""
     script = (GOOD, Row({"number": 9_999, "index": False}, "", ""), GOOD)
@@ -255,6 +258,7 @@ def test_a_row_to_be_sent_again(booking):
     assert [] == booking.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_a_row_that_is_always_to_be_sent_again(booking):
     """Five tries a night; it waits and stops nothing, and what was accepted beside it stays accepted."""
     serve(booking, (GOOD, Row(INTERNAL, "pending", "TRANSIENT_ERROR"), GOOD))
@@ -272,6 +276,7 @@ def test_a_row_that_is_always_to_be_sent_again(booking):
     assert [] == booking.disagreements()
 
 
+@pytest.mark.exhaustive
 def test_a_row_that_is_put_off_night_after_night(booking):
     """Once is the platform's affair; from the second night on a human is told, and no more once it got through."""
     nights = []
@@ -296,8 +301,14 @@ def test_a_row_that_is_put_off_night_after_night(booking):
     ("code", "stopped", "sale"),
     [
         pytest.param("NO_CONVERSION_ACTION_FOUND", f"google_ads/{FIRST}", "accepted", id="the action"),
-        pytest.param("CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS", "google_ads", "pending", id="the account"),
-        pytest.param("ORDER_ID_CONTAINS_PII", "google_ads", "pending", id="this program"),
+        pytest.param(
+            "CUSTOMER_NOT_ACCEPTED_CUSTOMER_DATA_TERMS",
+            "google_ads",
+            "pending",
+            id="the account",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param("ORDER_ID_CONTAINS_PII", "google_ads", "pending", id="this program", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_row_that_blames_what_is_no_row(selling, code, stopped, sale):
@@ -346,14 +357,16 @@ def test_many_rows_that_are_all_refused_alike(booking):
     ("fault", "wait", "again"),
     [
         pytest.param({"kind": "status", "status": 429, "retry_after": 90}, timedelta(seconds=90), (), id="a quota"),
-        pytest.param({"kind": "status", "status": 429}, BACKOFF, (), id="a quota without a delay"),
-        pytest.param({"kind": "status", "status": 500}, BACKOFF, (), id="500"),
-        pytest.param({"kind": "status", "status": 503}, BACKOFF, (), id="503"),
-        pytest.param({"kind": "html"}, BACKOFF, (), id="a page"),
-        pytest.param({"kind": "hang", "seconds": 0.1}, BACKOFF, (), id="no answer"),
-        pytest.param({"kind": "cut_before"}, BACKOFF, (), id="cut before"),
+        pytest.param(
+            {"kind": "status", "status": 429}, BACKOFF, (), id="a quota without a delay", marks=pytest.mark.exhaustive
+        ),
+        pytest.param({"kind": "status", "status": 500}, BACKOFF, (), id="500", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "status", "status": 503}, BACKOFF, (), id="503", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "html"}, BACKOFF, (), id="a page", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "hang", "seconds": 0.1}, BACKOFF, (), id="no answer", marks=pytest.mark.exhaustive),
+        pytest.param({"kind": "cut_before"}, BACKOFF, (), id="cut before", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "cut_after"}, BACKOFF, (0, 2), id="cut after it was counted"),
-        pytest.param({"kind": "truncated"}, BACKOFF, (0, 2), id="half an answer"),
+        pytest.param({"kind": "truncated"}, BACKOFF, (0, 2), id="half an answer", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "latency", "seconds": 0.1}, None, (), id="a slow answer"),
     ],
 )
@@ -377,9 +390,9 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
 @pytest.mark.parametrize(
     ("fault", "tries", "state"),
     [
-        pytest.param({"status": 429, "retry_after": 90}, TRIES, "pending", id="a quota"),
+        pytest.param({"status": 429, "retry_after": 90}, TRIES, "pending", id="a quota", marks=pytest.mark.exhaustive),
         pytest.param({"status": 429, "retry_after": 3_600}, 1, "pending", id="a quota for an hour"),
-        pytest.param({"status": 401}, 1, "pending", id="401"),
+        pytest.param({"status": 401}, 1, "pending", id="401", marks=pytest.mark.exhaustive),
         pytest.param({"status": 403}, 1, "pending", id="403"),
         pytest.param({"status": 503}, TRIES + 2, "in_doubt", id="503"),
     ],

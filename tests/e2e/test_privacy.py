@@ -1,6 +1,7 @@
 """Personal data and secrets, planted wherever they may turn up, are nowhere in what the runs wrote, said or raised."""
 
 import base64
+import functools
 import json
 import logging
 import re
@@ -64,12 +65,12 @@ SECRETS = {
 
 
 BUG = f"""
-from jobs.plan import planner as plan
+from jobs.deliver import intent
 
 def broken(*_, **__):
     raise ValueError({PERSON!r})
 
-plan.judge = broken
+intent.judge = broken
 """
 """What makes the command fail with data in an exception's message."""
 
@@ -90,8 +91,14 @@ def spellings(secret):
 def stands_in(secret, data):
     """Whether a text stands in some bytes, in any case and spelling."""
     low = data.lower()
+    return any(form in low for form in forms_of(secret))
+
+
+@functools.cache
+def forms_of(secret):
+    """What to look for in bytes in lower case."""
     forms = {form.lower() for form in spellings(secret)}
-    return any(form.encode() in low or form.encode("latin-1", "ignore") in low for form in forms)
+    return {form.encode() for form in forms} | {form.encode("latin-1", "ignore") for form in forms}
 
 
 def has_phone(data):
@@ -139,14 +146,15 @@ def listening():
     levels = {logger: logger.level for logger in (*named, *loud)}
     for logger in named:
         logger.setLevel(logging.NOTSET)  # what an earlier test has silenced must speak too
+    others = {logger: logger.handlers for logger in loud}
     for logger in loud:
-        logger.addHandler(ears)
+        logger.handlers = [ears]
         logger.setLevel(logging.DEBUG)
     try:
         yield ears
     finally:
-        for logger in loud:
-            logger.removeHandler(ears)
+        for logger, handlers in others.items():
+            logger.handlers = handlers
         for logger, level in levels.items():
             logger.setLevel(level)
 
@@ -158,10 +166,10 @@ class Witness:
         self.company = company
         self.said = {}
         """By where it was said: the bytes."""
-        self.kept = []
+        self.kept = set()
         """(file, its bytes), as they were after each run, and whenever a platform was asked something in it."""
         for server in ("oplead", "data_manager", "google_ads", "meta"):
-            company.before(server, "", lambda _: self.kept.extend(files_of(company).items()))
+            company.before(server, "", lambda _: self.kept.update(files_of(company).items()))
 
     def night(self, name):
         """A run in this process, with every logger at DEBUG; its summary, or None where it raised."""
@@ -175,7 +183,7 @@ class Witness:
                 self._note(f"{name}: the exception", "".join(traceback.format_exception(error)) + repr(vars(error)))
         assert ears.heard
         self._note(f"{name}: the log", "\n".join(ears.heard))
-        self.kept += files_of(self.company).items()
+        self.kept.update(files_of(self.company).items())
         return summary
 
     def look_up(self, name):
@@ -191,7 +199,7 @@ class Witness:
         code, out, err = self.company.command(*arguments, prelude=prelude)
         self._note(f"{name}: stdout", out)
         self._note(f"{name}: stderr", err)
-        self.kept += files_of(self.company).items()
+        self.kept.update(files_of(self.company).items())
         return code
 
     def type_in(self, name, *arguments):
@@ -199,7 +207,7 @@ class Witness:
         done = type_in(self.company, *arguments)
         self._note(f"{name}: stdout", done.out)
         self._note(f"{name}: stderr", done.err)
-        self.kept += files_of(self.company).items()
+        self.kept.update(files_of(self.company).items())
         return done.code
 
     def _note(self, where, text):
@@ -439,6 +447,7 @@ def nothing_is_sent(witness):
 # ── what must hold ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("destination", ["google_ads", "ads_api", "meta"])
 def test_the_runs_did_what_may_leak(witness, destination):
     """The planted leads were read, refused, unreadable, withheld and accepted: silence would prove nothing."""
@@ -450,6 +459,7 @@ def test_the_runs_did_what_may_leak(witness, destination):
     assert len(witness.said) >= 40
 
 
+@pytest.mark.xdist_group("a witness")
 def test_platforms_were_shown_hashes_of_everything(witness):
     """Name, city and postcode went to Meta, e-mail and phone to all: what is looked for has been there."""
     shown = [event["user_data"].keys() for post in witness.company.posts for event in post.events]
@@ -459,17 +469,20 @@ def test_platforms_were_shown_hashes_of_everything(witness):
     assert any("userData" in event for body, _ in witness.company.ingests for event in body["events"])
 
 
+@pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_text_is_nowhere(witness, secret):
     """Neither in a file nor in a message, in no case, without its accents, percent-encoded, escaped or in base64."""
     assert [] == witness.places(lambda data: stands_in(SECRETS[secret], data))
 
 
+@pytest.mark.xdist_group("a witness")
 def test_a_phone_number_is_nowhere(witness):
     """Not even in an amount: nine digits in a row, however they are grouped, are a number to call."""
     assert [] == witness.places(has_phone)
 
 
+@pytest.mark.xdist_group("a witness")
 def test_a_postcode_is_nowhere(witness):
     """It is read for one hash, and that is all."""
     assert [] == witness.places(has_postcode)

@@ -69,8 +69,10 @@ def account(tmp_path, population):
     "switches",
     [
         {"pagination": "next_url"},
-        {"pagination": "cursor", "filters": True, "list_has_details": False},
-        {"pagination": "page", "page_total": True, "status_dates": "none"},
+        pytest.param(
+            {"pagination": "cursor", "filters": True, "list_has_details": False}, marks=pytest.mark.exhaustive
+        ),
+        pytest.param({"pagination": "page", "page_total": True, "status_dates": "none"}, marks=pytest.mark.exhaustive),
         {"pagination": "page", "filters": True, "status_dates": "status_date"},
     ],
 )

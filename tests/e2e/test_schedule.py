@@ -14,7 +14,6 @@ from jobs.ledger.runs import exclusive
 from jobs.ledger.schema import Run
 from tests import quick
 
-MAIN = "from jobs.cli import main\nmain()"
 PATIENCE = 60
 BOTH = {"appointment", "sale"}
 
@@ -42,7 +41,7 @@ class Hours:
 
     def start(self, config=None):
         """The command `schedule`, counted by the clock."""
-        process = self.company._start(["-c", MAIN, "schedule", "--config", str(config or self.company.config)])
+        process = self.company.start_command("schedule", config=config)
         wait_until(lambda: len(self.company.clock._callers) > 1 or process.poll() is not None)
         return process
 
@@ -329,7 +328,7 @@ def test_several_accounts_in_one_run(company):
     quick.with_state(folder / "second.db")
     (folder / "second.yaml").write_text(json.dumps(second))
     (folder / "broken.yml").write_text("account: maison-cassee\nconversions: [\n")
-    code, out, err = ended_of(company._start(["-c", MAIN, "run", "--config", str(folder)]))
+    code, out, err = ended_of(company.start_command("run", config=folder))
     lines = [line.split() for line in out[out.index("All accounts") :].splitlines()]
 
     assert 2 == code

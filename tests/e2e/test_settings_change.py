@@ -84,6 +84,7 @@ def test_a_conversion_renamed_openly_goes_on(company):
     assert 6 == len(told(company))
 
 
+@pytest.mark.exhaustive
 def test_a_conversion_declared_new_is_one(company):
     """`was: none` beside a vanished id on the same action: it starts afresh, and the old one's rows stay."""
     company.serve(sold(company))
@@ -102,6 +103,7 @@ def test_a_conversion_declared_new_is_one(company):
 # ── stages and fields ────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.exhaustive
 def test_a_label_added_to_a_stage_counts_from_then_on(company):
     """Leads that had the label before the run that first saw it there are not told; later ones are."""
     starts_with_its_first_run(company)
@@ -146,6 +148,7 @@ def test_a_consent_list_narrowed_keeps_back_what_is_open(company):
     assert "cancelled" == company.states()["L-1", "sale"]
 
 
+@pytest.mark.exhaustive
 def test_a_condition_narrowed_and_mended(company):
     """A slip in `where` sends nothing wrong and loses nothing: all of it goes out once the slip is mended, once."""
     waiting = company.START - HOUR
@@ -179,6 +182,7 @@ def test_a_field_named_later_is_read_of_leads_that_have_not_changed(company):
 # ── conversions and actions ──────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.exhaustive
 def test_a_conversion_removed_and_put_back(company):
     """Meanwhile nothing of it goes out; afterwards what was open does, once, and what was sent does not."""
     company.serve(sold(company, 1), sold(company, 2, at=company.START - HOUR, amount=""))
@@ -195,6 +199,7 @@ def test_a_conversion_removed_and_put_back(company):
     assert sorted((f"L-{number}", name) for number in (1, 2, 3) for name in ("appointment", "sale")) == told(company)
 
 
+@pytest.mark.exhaustive
 def test_another_action_for_a_conversion(company):
     """What was sent to the old action is not sent to the new one, and keeps saying where it went."""
     company.serve(sold(company, 1))

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.cli.output import unwatched
 from jobs.cli.session import RunOptions, do_night
 from jobs.ledger import schema
 from jobs.ledger.incidents import IncidentId, IncidentKind
@@ -104,7 +103,7 @@ class Years:
                 self.company.settings[destination][ADDRESS[destination]] = NOBODY
         self.company.clock.advance(self.at(number))
         before = len(self.receiver.taken)
-        night = do_night(self.company.read_settings(), unwatched(), RunOptions(wait=HOUR))
+        night = do_night(self.company.read_settings(), RunOptions(wait=HOUR))
         self.codes.append(night.summary.exit_code)
         self.standing.append({one.cause for one in night.notices})
         self.told += [(number, title.partition(": ")[2], text) for title, text in self.receiver.taken[before:]]

@@ -14,13 +14,19 @@ REFUSED = json.dumps({"error": {"code": 403, "message": "An invented error.", "s
 TOLD = ("appointment", "sale", "quote")
 """In the order in which they go out."""
 
-both_positions = pytest.mark.parametrize("across", [False, True], ids=["each API for itself", "known across APIs"])
+both_positions = pytest.mark.parametrize(
+    "across",
+    [
+        pytest.param(False, id="each API for itself"),
+        pytest.param(True, id="known across APIs", marks=pytest.mark.exhaustive),
+    ],
+)
 """Whether one of Google's APIs knows what the other one counted: not documented."""
 each_loss = pytest.mark.parametrize(
     ("loss", "across"),
     [
         pytest.param("cut_after", False, id="counted, each API for itself"),
-        pytest.param("cut_before", True, id="not counted, known across APIs"),
+        pytest.param("cut_before", True, id="not counted, known across APIs", marks=pytest.mark.exhaustive),
     ],
 )
 

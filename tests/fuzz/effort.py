@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from hypothesis import HealthCheck, settings
 
+from tests import suite
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """How long all of it goes on; 0 for once through."""
 EXAMPLES = {"count": 0}
@@ -13,7 +15,7 @@ EXAMPLES = {"count": 0}
 _MOST = 2.0
 
 FUZZ = settings(
-    max_examples=400 if SECONDS else 70,
+    max_examples=400 if SECONDS else suite.examples(35, 70),
     deadline=None,
     database=None,
     print_blob=True,

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason
 from google.ads.googleads.v26.errors.types.conversion_upload_error import ConversionUploadErrorEnum
-from ruamel.yaml import YAML
 
 from jobs.settings.schema import Settings
+from tests import quick
 
 E2E = Path(__file__).parents[1] / "e2e"
-CASES = YAML(typ="safe").load(E2E / "cases.yaml")
-SETTINGS = YAML(typ="safe").load(E2E / "cases.settings.yaml")
+CASES = quick.read_yaml(E2E / "cases.yaml")
+SETTINGS = quick.read_yaml(E2E / "cases.settings.yaml")
 
 FINAL_NIGHT = "2026-09-10T03:30:00Z"
 MAY_LIE_AHEAD = timedelta(minutes=5)

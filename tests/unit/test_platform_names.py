@@ -15,7 +15,6 @@ ALLOWED = {
     "cli/init/command.py",
     "cli/init/interview.py",
     "cli/init/questions.py",
-    "cli/init/template.py",
     "cli/output.py",
     "reporting/wording.py",
     "settings/compile.py",

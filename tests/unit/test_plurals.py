@@ -22,7 +22,7 @@ NEVER_ONE = {
     "jobs/reporting/wording.py: nights": "how many are looked back at is a constant",
     "jobs/reporting/wording.py: times": "how often an upload is tried is a constant",
     "jobs/cli/inspect.py: characters": "the length of a click id",
-    "jobs/settings/problems.py: characters": "the length of a secret",
+    "jobs/settings/document.py: characters": "the length of a secret",
     "connectors/oplead/pagination.py: leads": "one lead less than there are is told by nobody",
     "connectors/oplead/pagination.py: pages": "a list of thousands",
     "connectors/oplead/probe/field_survey.py: values": "a suspicion wants several",

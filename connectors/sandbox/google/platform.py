@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
@@ -260,18 +260,17 @@ _SHOWN = ("api", "customer", "action", "transaction_id", "event_time", "click_ki
 
 
 def _json(line: GoogleBookLine) -> dict[str, object]:
-    latest = asdict(line)
-    first = latest.pop("first")
+    first = line.first
     return (
-        latest
-        | {name: first[name] for name in _SHOWN}
+        {field.name: getattr(line, field.name) for field in fields(line) if field.name != "first"}
+        | {name: getattr(first, name) for name in _SHOWN}
         | {
             "accepted": 1,
             "count": 0 if line.retracted else 1,
-            "first_value": first["value"],
-            "first_digest": first["digest"],
-            "first_request": first["request"],
-            "accepted_at": first["at"],
+            "first_value": first.value,
+            "first_digest": first.digest,
+            "first_request": first.request,
+            "accepted_at": first.at,
         }
     )
 

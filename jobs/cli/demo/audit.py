@@ -5,16 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from rich.console import Console
 
 from connectors.records import AdjustmentKind
 from connectors.text import number
 from jobs.cli.accounts import heading_of
-from jobs.cli.demo.sandbox import Stage, next_command, typed
+from jobs.cli.demo.sandbox import Stage, command_name, next_command
 from jobs.cli.inspect import explain
 from jobs.cli.output import say
-from jobs.cli.session import StateView, looking
+from jobs.cli.session import StateView, open_view
 from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.reporting.lead_report import print_explanation
@@ -49,34 +50,32 @@ class AuditEntry:
     """How many times the platform counted it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The differences between the platforms' books and the ledger; tuples hold delivery keys."""
+class Finding(StrEnum):
+    """What the comparison of one delivery found, as printed after the number of such deliveries."""
 
-    alike: int
-    corrected: int
-    """How many of `alike` have an accepted correction."""
-    differing: tuple[str, ...]
-    missing_there: tuple[str, ...]
-    """Accepted in the ledger, missing from the platform."""
-    missing_here: tuple[str, ...]
-    """Counted by the platform, not accepted in the ledger."""
-    undecided: Mapping[str, int]
-    """Counts by reason of deliveries that are counted by the platform and `unconfirmed` in the ledger.
+    ALIKE = "counted by both, alike in key, target, time, value, currency, click id and the SHA-256 of the event"
+    CORRECTED = "of them corrected since: retracted, or given another value"
+    AT_ZERO = "set to zero and to a value again here; there they stay at zero, as Google's help says"
+    UNDECIDED = "counted there and `unconfirmed` here, where the ledger does not know: "
+    """Also if only the last correction is `unconfirmed` and explains the whole difference; followed by the reason."""
+    FLAGGED = (
+        "counted twice by Meta, and the ledger says of each that it may be: an answer was lost and it was sent again "
+        "(`in_doubt: resend`)"
+    )
+    DIFFERS = "differ"
+    MISSING_THERE = "are accepted here and unknown there"
+    MISSING_HERE = "were counted there and are not accepted here"
+    TWICE = "were counted twice, which the ledger does not know"
 
-    Includes those whose last correction is `unconfirmed` and explains the whole difference.
-    """
-    at_zero: int
-    """Set to zero, then to a value again, which Google ignores according to its help."""
-    flagged: int
-    """Counted more than once, and flagged in the ledger as possible duplicates."""
-    twice: int
-    """Counted more than once, and not flagged in the ledger."""
 
-    @property
-    def agree(self) -> bool:
-        """Whether there are no unexplained differences."""
-        return not (self.differing or self.missing_there or self.missing_here or self.twice)
+_WRONG = (Finding.DIFFERS, Finding.MISSING_THERE, Finding.MISSING_HERE, Finding.TWICE)
+Comparison = Counter[tuple[Finding, str]]
+"""How many deliveries there are of each finding and reason; the reason is empty unless `UNDECIDED`."""
+
+
+def agree(comparison: Comparison) -> bool:
+    """Whether there are no unexplained differences."""
+    return not any(comparison[finding, ""] for finding in _WRONG)
 
 
 def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
@@ -100,35 +99,41 @@ def counted_by_platform(lines: Iterable[Line]) -> Iterator[AuditEntry]:
 
 def compare(book: Iterable[AuditEntry], sent: Iterable[Delivery], corrections: Iterable[Adjustment]) -> Comparison:
     """Compare the platforms' counted conversions with the deliveries that were sent and their corrections."""
-    lines = list(book)
-    there = {line.key: line for line in lines}
     rows = {row.key: row for row in sent}
     made: defaultdict[str | None, list[Adjustment]] = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
         made[each.key].append(each)
-    accepted = {key: _entry(row, made[key]) for key, row in rows.items() if row.state == DeliveryState.ACCEPTED}
-    both = accepted.keys() & there.keys()
-    alike = {key for key in both if accepted[key] == there[key]}
-    # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
-    unconfirmed: dict[str, str] = {
-        key: outbox.why(row) for key, row in rows.items() if row.state == DeliveryState.UNCONFIRMED and outbox.why(row)
-    }
-    undecided: dict[str, str] = {key: unconfirmed[key] for key in there.keys() & unconfirmed.keys()}
-    undecided |= {key: why for key in both - alike if (why := _given_up(rows[key], made[key], there[key]))}
-    at_zero = {key for key in both - alike if _stays_at_zero(accepted[key], made[key], there[key])}
-    flagged = {key for key, row in rows.items() if row.may_count_twice}
-    repeated = [line.key for line in lines if line.times > 1]
-    return Comparison(
-        alike=len(alike),
-        corrected=sum(any(_is_accepted(each) for each in made[key]) for key in alike),
-        differing=tuple(sorted(both - alike - undecided.keys() - at_zero)),
-        missing_there=tuple(sorted(accepted.keys() - there.keys())),
-        missing_here=tuple(sorted(there.keys() - accepted.keys() - unconfirmed.keys())),
-        undecided=Counter(undecided[key] for key in sorted(undecided)),
-        at_zero=len(at_zero),
-        flagged=sum(key in flagged for key in repeated),
-        twice=sum(key not in flagged for key in repeated) + len(lines) - len(there),
-    )
+    found: Comparison = Counter({(finding, ""): 0 for finding in (Finding.ALIKE, *_WRONG)})
+    there: dict[str, AuditEntry] = {}
+    for line in book:
+        if line.times > 1:
+            is_flagged = line.key in rows and rows[line.key].may_count_twice
+            found[Finding.FLAGGED if is_flagged else Finding.TWICE, ""] += 1
+        found[Finding.TWICE, ""] += line.key in there
+        there[line.key] = line
+    for key in sorted(rows.keys() | there.keys()):
+        found.update(_findings(rows.get(key), made[key], there.get(key)))
+    return found
+
+
+def _findings(
+    row: Delivery | None, made: Sequence[Adjustment], there: AuditEntry | None
+) -> Iterator[tuple[Finding, str]]:
+    if row is not None and row.state == DeliveryState.ACCEPTED:
+        if there is None:
+            yield Finding.MISSING_THERE, ""
+        elif (here := _entry(row, made)) == there:
+            yield Finding.ALIKE, ""
+            if any(map(_is_accepted, made)):
+                yield Finding.CORRECTED, ""
+        elif why := _given_up(row, made, there):
+            yield Finding.UNDECIDED, why
+        else:
+            yield Finding.AT_ZERO if _stays_at_zero(here, made, there) else Finding.DIFFERS, ""
+    elif there is not None:
+        # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
+        why = outbox.why(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
+        yield (Finding.UNDECIDED, why) if why else (Finding.MISSING_HERE, "")
 
 
 def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> str | None:
@@ -180,66 +185,48 @@ def _to_the_second(moment: datetime) -> datetime:
 def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
     account = heading_of(settings)
-    with looking(settings) as look:
+    with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
-        print_states(console, account, queries.tallies(look.session, settings.account, now=look.now))
+        print_states(console, account, queries.tallies(view.session, settings.account, now=view.now), on_record=False)
         lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
-        sent = list(queries.sent(look.session, settings.account))
-        corrections = queries.corrections(look.session, settings.account)
+        sent = list(queries.sent(view.session, settings.account))
+        corrections = queries.corrections(view.session, settings.account)
         comparison = compare(counted_by_platform(lines), sent, corrections)
         _print_comparison(console, comparison)
-        lead = _interesting(look, settings, sent)
+        lead = _interesting(view, settings, sent)
         if lead is not None:
             console.print("\n[bold]One lead's story[/bold], as `oplead-sync explain` shows it")
-            print_explanation(console, account, explain(settings, look, lead))
+            print_explanation(console, account, explain(settings, view, lead))
     console.print("\n[bold]What to type next[/bold]")
     if kept:
-        say(f"  {typed()} sandbox --out {stage.sandbox.directory}", "and, while that is open, in another terminal:")
+        say(
+            f"  {command_name()} sandbox --out {stage.sandbox.directory}",
+            "and, while that is open, in another terminal:",
+        )
         commands = ("run", "status", f"explain {lead.id if lead else 'LEAD'}")
         say(*(f"  {next_command(stage.settings, command)}" for command in commands))
     else:
-        say(f"  {typed()} demo --keep demo        the same again, and it stays in ./demo")
-    return comparison.agree
+        say(f"  {command_name()} demo --keep demo        the same again, and it stays in ./demo")
+    return agree(comparison)
 
 
-def _print_comparison(console: Console, found: Comparison) -> None:
+def _print_comparison(console: Console, comparison: Comparison) -> None:
     console.print("\n[bold]The platforms' books against the ledger[/bold], delivery by delivery")
-    say(
-        f"  {number(found.alike)} counted by both, alike in key, target, time, value, currency, click id and the "
-        "SHA-256 of the event"
-    )
-    if found.corrected:
-        say(f"  {number(found.corrected)} of them corrected since: retracted, or given another value")
-    if found.at_zero:
-        say(
-            f"  {number(found.at_zero)} set to zero and to a value again here; there they stay at zero, as Google's "
-            "help says"
-        )
-    for why, count in found.undecided.items():
-        say(f"  {number(count)} counted there and `unconfirmed` here, where the ledger does not know: {why}")
-    if found.flagged:
-        say(
-            f"  {number(found.flagged)} counted twice by Meta, and the ledger says of each that it may be: an answer "
-            "was lost and it was sent again (`in_doubt: resend`)"
-        )
-    for count, what in (
-        (len(found.differing), "differ"),
-        (len(found.missing_there), "are accepted here and unknown there"),
-        (len(found.missing_here), "were counted there and are not accepted here"),
-        (found.twice, "were counted twice, which the ledger does not know"),
-    ):
-        console.print(f"  {number(count)} {what}", style="bold red" if count else None)
-    verdict, color = ("agree", "green") if found.agree else ("differ", "red")
+    order = list(Finding)
+    for (finding, why), count in sorted(comparison.items(), key=lambda item: order.index(item[0][0])):
+        style = "bold red" if count and finding in _WRONG else None
+        console.print(f"  {number(count)} {finding}{why}", style=style, markup=False, soft_wrap=True)
+    verdict, color = ("agree", "green") if agree(comparison) else ("differ", "red")
     console.print(f"[bold {color}]The books {verdict}.[/bold {color}]")
 
 
-def _interesting(look: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
+def _interesting(view: StateView, settings: Settings, sent: Iterable[Delivery]) -> LeadRow | None:
     """Return the lead with the longest delivery history among those with an accepted delivery."""
     lengths: Counter[str] = Counter()
     accepted = set()
     for row in sent:
-        lengths[row.lead] += len(queries.history(look.session, row))
+        lengths[row.lead] += len(queries.history(view.session, row))
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: lengths[lead], default=None)
-    return None if longest is None else look.session.get(LeadRow, (settings.account, longest))
+    return None if longest is None else view.session.get(LeadRow, (settings.account, longest))

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,11 @@ from connectors.records import DestinationId, LeadId
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.sandbox import STATE_FILE
 from connectors.text import counted, number
-from jobs.cli.accounts import load_account
+from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import unwatched
-from jobs.cli.session import RunOptions, do_night, looking
+from jobs.cli.output import Exit, UsageError
+from jobs.cli.session import RunOptions, do_night, open_view
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.reporting.console import facts, results
@@ -28,6 +27,7 @@ from jobs.reporting.run_report import Night, count_moved
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import delivery_key
 from jobs.settings import Settings
+from jobs.timetable import daily
 
 _LIST, _META_EVENTS = "/v1/leads", "/v26.0/"
 _UPLOAD = {
@@ -43,10 +43,9 @@ _LONGEST = 60
 """The maximum number of nights."""
 _WAIT = timedelta(hours=1)
 """How long each night waits for outcomes, as `run --wait 1h` does."""
-_DAILY = time(5, 30)
 _HEADINGS = ("read", "changed", "sent", "accepted", "rejected", "expired", "held back", "exit")
-_WIDTHS = (8, 9, 7, 10, 10, 9, 11, 6)
-"""Column widths; with the night's date they fill 80 columns."""
+_COLUMNS = dict(zip(_HEADINGS, (8, 9, 7, 10, 10, 9, 11, 6), strict=True))
+"""Headings and widths; with the night's date they fill 80 columns."""
 
 
 def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> int:
@@ -61,7 +60,7 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
         nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="oplead-sync-demo-") as folder,
         staged(Path(folder), cast, google_transport) as stage,
     ):
-        show = _Show(stage, load_account(stage.settings, stage.environ), results())
+        show = _Show(stage, open_account(stage.settings, stage.environ).settings, results())
         show.introduce(cast)
         show.play_nights(nights)
         nothing_sent = show.play_once_more()
@@ -93,25 +92,26 @@ class _Show:
         """Print the introduction and the column headings."""
         self.console.print(
             f"An invented company: {counted(cast.leads, 'lead')} over 90 days in a simulated Oplead, a simulated "
-            "Google and Meta to send to, a clock that jumps from night to night. The job itself is the real one."
-        )
-        self.console.print("The first night only takes note: what happened before it does not count (see `since`).")
-        self.console.print(
+            "Google and Meta to send to, a clock that jumps from night to night. The job itself is the real one.\n"
+            "The first night only takes note: what happened before it does not count (see `since`).\n"
             "Exit code 1 asks for a human: some invented leads are broken on purpose. 3 says that something stopped.\n"
+            f"\n[bold]{headings()}[/bold]"
         )
-        self.console.print(f"[bold]{headings()}[/bold]")
 
     def play_nights(self, nights: int) -> None:
         """Play at least `nights` nights, then until nothing is due or awaited, up to `_LONGEST` in all."""
+        clock = self.stage.sandbox.clock
         for played in range(_LONGEST):
             self._play(played)
             if played + 1 >= nights and not self._left():
                 return
-            self.stage.sandbox.clock.advance(_next_night(self.stage.sandbox.clock.now(), self.settings.zone))
+            firing = daily("05:30", self.settings.zone).after(clock.now() + timedelta(hours=12))
+            if firing is not None:
+                clock.advance(firing.at)
 
     def play_once_more(self) -> bool:
         """Run again at once with nothing new to do, and return whether nothing was sent."""
-        night = do_night(self.settings, unwatched(), RunOptions())
+        night = do_night(self.settings, RunOptions())
         requests = night.summary.delivered.requests + night.summary.corrected.requests
         sent = "nothing, as it should be" if requests == 0 else f"{counted(requests, 'request')}, which is wrong"
         self.console.print(f"\nNothing is due or awaited any more. Run once more at once: it sent {sent}.")
@@ -121,11 +121,11 @@ class _Show:
         sandbox = self.stage.sandbox
         self.since, self.until = self.until, sandbox.clock.now()
         trouble = _TROUBLES.get(played)
-        if trouble is not None and trouble.only in (None, self.transport):
-            trouble.begin(self)
-        else:
+        if trouble is not None and trouble.only not in (None, self.transport):
             trouble = None
-        night = do_night(self.settings, unwatched(), RunOptions(wait=_WAIT, first_run=played == 0))
+        if trouble is not None:
+            trouble.begin(self)
+        night = do_night(self.settings, RunOptions(wait=_WAIT, first_run=played == 0))
         sandbox.oauth.switch("refuse_tokens", False)
         sandbox.data_manager.switch("record_indices", True)
         sandbox.faults.clear()
@@ -134,9 +134,9 @@ class _Show:
             self.console.print(facts([("└", trouble.story)]), style="yellow")
 
     def _left(self) -> int:
-        with looking(self.settings) as look:
+        with open_view(self.settings) as view:
             kinds = (Delivery, Adjustment)
-            return sum(outbox.open_or_awaited(look.session, self.settings.account, kind) for kind in kinds)
+            return sum(outbox.open_or_awaited(view.session, self.settings.account, kind) for kind in kinds)
 
     # ── what goes wrong ──────────────────────────────────────────────────────────────────────────
 
@@ -147,20 +147,15 @@ class _Show:
 
     def refuse_one(self, conversion: str, label: str) -> None:
         """Have Google reject the conversion of a consenting lead with a Google click that got this status today."""
-        lead = next(
-            (
-                lead
-                for lead, truth in self.stage.population.truth().items()
-                if truth.knows_google_click and truth.kinds["consent"] == "granted" and truth.kinds["shape"] == "sound"
-                if any(each.status == label and self.since < each.at <= self.until for each in truth.changes)
-            ),
-            None,
-        )
-        if lead is not None:
-            key = delivery_key(self.settings.account, LeadId(lead), conversion, DestinationId("google_ads"), 1)
-            sandbox = self.stage.sandbox
-            server = sandbox.data_manager if self.transport == "data_manager" else sandbox.google_ads
-            server.plant_rulings({key: _REFUSAL[self.transport]})
+        sandbox = self.stage.sandbox
+        server = sandbox.data_manager if self.transport == "data_manager" else sandbox.google_ads
+        for lead, truth in self.stage.population.truth().items():
+            is_sendable = truth.knows_google_click and truth.kinds["consent"] == "granted"
+            is_today = any(each.status == label and self.since < each.at <= self.until for each in truth.changes)
+            if is_sendable and is_today and truth.kinds["shape"] == "sound":
+                key = delivery_key(self.settings.account, LeadId(lead), conversion, DestinationId("google_ads"), 1)
+                server.plant_rulings({key: _REFUSAL[self.transport]})
+                return
 
     def refuse_one_unnamed(self, conversion: str, label: str) -> None:
         """Do the same as `refuse_one`, with a response that doesn't identify the rejected conversion."""
@@ -225,16 +220,9 @@ _TROUBLES: Mapping[int, _Trouble] = {
 """By night, counted from 0, which is a Tuesday; after a Saturday or Sunday there is little to send."""
 
 
-def _next_night(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the next 05:30 in the account's zone that is at least 12 hours away."""
-    local = (now + timedelta(hours=12)).astimezone(zone)
-    day = local.date() if local.time() < _DAILY else local.date() + timedelta(days=1)
-    return datetime.combine(day, _DAILY, zone)
-
-
 def headings() -> str:
     """Return the heading line of the table of nights."""
-    return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in zip(_HEADINGS, _WIDTHS, strict=True))}"
+    return f"{'night':<10}{''.join(f'{name:>{width}}' for name, width in _COLUMNS.items())}"
 
 
 def night_row(night: Night, zone: ZoneInfo) -> str:
@@ -249,5 +237,5 @@ def night_row(night: Night, zone: ZoneInfo) -> str:
         sum(tally.count for tally in night.tallies if tally.state is DeliveryState.WITHHELD),
         summary.exit_code,
     )
-    cells = zip(counts, _WIDTHS, strict=True)
+    cells = zip(counts, _COLUMNS.values(), strict=True)
     return f"{f'{at:%a} {at.day} {at:%b}':<10}{''.join(f'{number(count):>{width}}' for count, width in cells)}"

@@ -20,8 +20,7 @@ from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.exits import Exit, UsageError
-from jobs.cli.output import say
+from jobs.cli.output import Exit, UsageError, say
 from jobs.ledger.runs import LeaseHeldError, exclusive
 from jobs.reporting.console import results, table
 
@@ -35,10 +34,8 @@ class Cast:
 
     seed: int = 7
     leads: int = 1500
-    shape: int | None = None
-    """The seed of a random, secret shape for Oplead's responses; None means the usual, visible one."""
-    positions: Mapping[str, str | int | bool] | None = None
-    """An explicit shape for Oplead's responses, by axis."""
+    shape: int | Mapping[str, str | int | bool] | None = None
+    """How Oplead answers: the seed of a random, secret shape, or a shape by axis; None means the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +64,18 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
         try:
             stack.enter_context(exclusive(folder / STATE_FILE, now=datetime.now(UTC)))
         except LeaseHeldError:
-            raise LeaseHeldError(
-                f"{folder}: a sandbox is open here already; close it, or name another folder"
-            ) from None
+            why = "a sandbox is open here already; close it, or name another folder"
+            raise LeaseHeldError(f"{folder}: {why}") from None
         is_new = not (folder / STATE_FILE).exists()
         cast = _cast(folder, cast, is_new=is_new)
         population = Population.generate(cast.seed, cast.leads, FIRST_NIGHT)
         sandbox = stack.enter_context(Sandbox(folder, population, FIRST_NIGHT))
-        if cast.shape is not None:
-            sandbox.oplead.shows_shape = False
-            if is_new:
-                sandbox.oplead.shape = drawn_shape(cast.shape)
-        elif cast.positions is not None and is_new:
-            sandbox.oplead.shape = shape_of(cast.positions)
+        sandbox.oplead.shows_shape = not isinstance(cast.shape, int)
+        if cast.shape is not None and is_new:
+            shape = drawn_shape(cast.shape) if isinstance(cast.shape, int) else shape_of(cast.shape)
+            sandbox.oplead.shape = shape
         settings = _settings(sandbox, google_transport)
-        lines = settings.with_name(ENVIRONMENT_FILE).read_text().splitlines()
+        lines = (folder / ENVIRONMENT_FILE).read_text().splitlines()
         yield Stage(sandbox, population, settings, dict(line.split("=", 1) for line in lines if "=" in line))
 
 
@@ -137,7 +131,7 @@ def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
     match written:
         case dict():
             shape_of(written)
-            return Cast(seed, leads, positions=written)
+            return Cast(seed, leads, written)
     raise ValueError(f"{shape}: write one axis a line, as  pagination: page  (`sandbox --rules` names them)")
 
 
@@ -171,22 +165,17 @@ def next_command(settings: Path, command: str) -> str:
 
 def _first_settings(stage: Stage) -> str:
     """Return the command line that writes a first settings file for this sandbox."""
-    servers = {
-        "base-url": "oplead",
-        "clock": "clock",
-        "endpoint": "data_manager",
-        "ads-api-endpoint": "google_ads",
-        "graph-url": "meta",
-    }
-    options = " ".join(f"--{option} {stage.sandbox.addresses[server]}" for option, server in servers.items())
-    return f"{_with_environment(stage.settings)} init --dir mine {options}"
+    servers = ("oplead", "clock", "data_manager", "google_ads", "meta")
+    options = zip(("base-url", "clock", "endpoint", "ads-api-endpoint", "graph-url"), servers, strict=True)
+    written = " ".join(f"--{option} {stage.sandbox.addresses[server]}" for option, server in options)
+    return f"{_with_environment(stage.settings)} init --dir mine {written}"
 
 
 def _with_environment(settings: Path) -> str:
-    return f"set -a; . {shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))}; {typed()}"
+    return f"set -a; . {shlex.quote(str(settings.with_name(ENVIRONMENT_FILE)))}; {command_name()}"
 
 
-def typed() -> str:
+def command_name() -> str:
     """Return how to type this command here: its path if the PATH finds another or none, else its name."""
     path = Path(sys.argv[0])
     is_elsewhere = path.name == NAME and shutil.which(NAME) != str(path)

@@ -1,21 +1,21 @@
 """`init`: writes a first settings file from a few answers and a survey of Oplead's leads."""
 
 import os
-import sys
+import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
 from connectors.text import counted
-from jobs.cli.demo.sandbox import typed
-from jobs.cli.exits import Exit, UsageError
+from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
-from jobs.cli.init.questions import PUBLIC_ADDRESS, Answers
-from jobs.cli.init.template import TO_BE_FILLED_IN, environment_text, settings_text, variables
-from jobs.cli.output import open_visible_clock, say
+from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
+from jobs.cli.output import Exit, UsageError, is_interactive, open_visible_clock, say
 from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
+from jobs.settings.document import INDENT, block, flow
 from jobs.settings.load import OpleadSection, partial_settings
 from jobs.wiring import survey_oplead
 
@@ -25,7 +25,7 @@ _AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
 """The keys of `oplead.auth`, and the question for each."""
 
 
-def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool) -> int:
+def write_first_settings(folder: Path, given: Answers, *, force: bool, yes: bool) -> int:
     """Ask what the options leave open, write the settings and `.env.example`, and print the next steps."""
     settings, environment = folder / "pipeline.yaml", folder / ".env.example"
     standing = [file for file in (settings, environment) if file.exists()]
@@ -36,7 +36,7 @@ def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool
     look = _where_to_look(given)
     survey = _survey(look)
     address = str(look.oplead.base_url).rstrip("/")
-    answers = Interview(given, survey, Dialogue(ask=ask)).answers() | {
+    answers = Interview(given, survey, Dialogue(ask=is_interactive() and not yes)).answers() | {
         "base_url": None if address == PUBLIC_ADDRESS else address,
         "path_prefix": look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None,
         "schema": _schema_beside(folder),
@@ -55,8 +55,9 @@ def write_first_settings(folder: Path, given: Answers, *, force: bool, ask: bool
             f"ignored_statuses: {', '.join(answers['ignored'])}. No stage has them, and they were seen on "
             f"{answers['looked_at']} only: look through them."
         )
-    code = _check(settings, variables(answers))
-    say("Next:", *_next_steps(settings, environment, variables(answers)))
+    needed = variables(answers)
+    code = _check(settings, needed)
+    say("Next:", *_next_steps(settings, environment, needed))
     return code
 
 
@@ -133,7 +134,7 @@ def _check(file: Path, needed: Mapping[str, str], environ: Mapping[str, str] = o
 
 
 def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) -> Iterator[str]:
-    command, copied = typed(), environment.with_name(".env")
+    command, copied = command_name(), environment.with_name(".env")
     steps = {
         "probe": "what Oplead answers, what looks wrong, what to write",
         "check": "what is still missing, by line",
@@ -147,6 +148,165 @@ def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) ->
     yield from (f"  {number}. {row:<{width}}  {why}" for number, (row, why) in enumerate(rows, start=2))
 
 
-def is_interactive() -> bool:
-    """Whether stdin and stdout are a terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+# ── what is written ────────────────────────────────────────────────────────────────────────────────
+
+TO_BE_FILLED_IN = "replace-me"
+"""The start of a placeholder for an unknown id; `check` reports its line."""
+_CONDITION = re.compile(r"\[(no )?(\w+)\]")
+_PLACE = re.compile(r"(?<!\$)\{(\w+)(!s)?\}")
+
+# {name} is replaced by the answer as YAML, {name!s} by its plain text; a line with an unanswered placeholder is
+# dropped. A line that begins with [name] is kept only if that has an answer, with [no name] only if it has none.
+_START = """\
+# yaml-language-server: $schema={schema!s}
+# Check every change before it counts:  oplead-sync check --config <this file>
+# Secrets never stand here: write ${VARIABLE}, or file:/path/of/a/file.
+
+account: {account}   # stays the same for good: the ledger knows it
+timezone: {timezone}
+currency: {currency}
+clock: {clock}   # a sandbox's: take it out before anything real is told
+
+oplead:
+  token: ${OPLEAD_TOKEN}   # the client admin's key: other keys see only some leads
+  base_url: {base_url}
+  path_prefix: {path_prefix}
+[auth]  auth:
+    style: {auth}
+    name: {auth_name}
+    prefix: {auth_prefix}
+[found]  # found by `oplead-sync probe`:
+  {found}
+[no found]  # run `oplead-sync probe --config <this file>` and put here what it suggests
+
+# Your word: [Oplead's labels]. Accents, capitals and hyphens do not matter; `created` is built in.
+stages:
+  {stage}
+# Labels that mean nothing here. A label in neither list is reported.
+[ignored]# Nobody has chosen these: they are what {looked_at!s} showed beside the stages.
+[ignored]# Look through them.
+"""
+_LEFT_OUT = """\
+# Left out, for it may be somebody's data: {shape!s}. Read it in Oplead; if it is a status,
+# write it under a stage or here.
+"""
+_MIDDLE = """\
+ignored_statuses: {ignored}
+
+consent:
+  ad_user_data:
+    field: {consent_field}
+    granted: {granted}
+    refused: {refused}
+[personalization_field]  ad_personalization:   # refused alone: Google is told so, Meta gets nothing
+    field: {personalization_field}
+    granted: {personalization_granted}
+    refused: {personalization_refused}
+[no personalization_field]  # ad_personalization: { field: …, granted: [oui], refused: [non] }   \
+# where it is asked apart
+  missing: withhold   # no answer: not sent
+
+"""
+_GOOGLE = """\
+google_ads:
+  customer_id: {google_customer_id}   # the account that owns the conversion actions
+  login_customer_id: {google_login_customer_id}   # the manager account that gives access
+  credentials: ${GOOGLE_ADS_KEY_FILE}
+  endpoint: {endpoint}
+  ads_api_endpoint: {ads_api_endpoint}
+  contact_data: {contact_data}   # attach sends hashed contact data beside the id, where the person agreed to it
+
+"""
+_META = """\
+meta:
+  dataset_id: {meta_dataset_id}
+  access_token: ${META_ACCESS_TOKEN}
+  graph_url: {graph_url}
+  contact_data: {contact_data}   # attach sends hashed contact data beside the id, where the person agreed to it
+[funnel]  # for leads of Meta's own forms: your stages under names that Meta learns from; they stay for good
+  funnel: { {funnel!s} }
+
+"""
+_CONVERSION = """\
+  - id: {conversion}   # stays the same for good; to rename it, write  was: {conversion}
+    name: {conversion_name}
+    stage: {conversion_stage}
+    since: {since!s}   # what happened before was imported by other means
+[no amount_field]    # value: 60   # what it is worth to you
+[amount_field]    value:
+      field: {amount_field}
+      tax: {tax}
+      otherwise: {otherwise!s}   # sent where the amount is still missing after three days
+[amount_field][no otherwise]      # otherwise: 900   # sent where the amount is still missing after three days
+    google_ads: { conversion_action: {conversion_action!s} }
+    meta: { event: {event} }
+"""
+
+
+def variables(answers: Answers) -> dict[str, str]:
+    """Return the environment variables that the settings refer to, each with a description."""
+    wanted = {"OPLEAD_TOKEN": "Oplead's API key (settings > API): the client admin's, which sees all leads."}
+    if answers["google_customer_id"]:
+        wanted["GOOGLE_ADS_KEY_FILE"] = "The path of the Google service account's key file."
+    if answers["meta_dataset_id"]:
+        wanted["META_ACCESS_TOKEN"] = "Meta's access token (Events Manager > the dataset > Settings)."  # noqa: S105
+    return wanted
+
+
+def environment_text(answers: Answers) -> str:
+    """Return the text of `.env.example`: the referenced variables, without values."""
+    lines = ["# Copy to .env beside the settings, chmod 600, fill in; every command reads it there.", ""]
+    for name, meaning in variables(answers).items():
+        lines += [f"# {meaning}", f"{name}=", ""]
+    return "\n".join(lines)
+
+
+def settings_text(answers: Answers) -> str:
+    """Return the text of `pipeline.yaml`, with a comment wherever somebody may want another value."""
+    parts = [_filled(_START, answers)]
+    parts += [_filled(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
+    parts.append(_filled(_MIDDLE, answers))
+    if answers["google_customer_id"]:
+        parts.append(_filled(_GOOGLE, answers))
+    if answers["meta_dataset_id"]:
+        parts.append(_filled(_META, answers | {"funnel": _funnel(answers["stage"])}))
+    parts.append(iter(["conversions:"]))
+    parts += [_filled(_CONVERSION, _conversion(answers, stage)) for stage in CONVERSIONS if stage in answers["stage"]]
+    return "".join(f"{line}\n" for part in parts for line in part)
+
+
+def _funnel(stages: Mapping[str, object]) -> str | None:
+    """Return Meta's names for the stages, for the `funnel` key; None if `created` would be the only stage."""
+    names = [f"{name}: {one.funnel_event}" for name, one in STAGES.items() if name in stages and one.funnel_event]
+    return ", ".join(["created: lead_received", *names]) if names else None
+
+
+def _conversion(answers: Answers, stage: str) -> Answers:
+    conversion, until = CONVERSIONS[stage], answers["imported_until"]
+    has_amount = stage == "won" and answers["amount_field"] is not None
+    actions = answers["action"]
+    return {
+        **(answers if has_amount else answers | dict.fromkeys(("amount_field", "tax", "otherwise"))),
+        "conversion": conversion.id,
+        "conversion_name": conversion.name,
+        "conversion_stage": stage,
+        "since": until and until + timedelta(days=1),
+        "conversion_action": None if actions is None else actions.get(stage, f"{TO_BE_FILLED_IN}-{stage}"),
+        "event": answers["meta_dataset_id"] and (conversion.event_with_value if has_amount else conversion.event),
+    }
+
+
+def _filled(template: str, answers: Answers) -> Iterator[str]:
+    for line in template.splitlines():
+        met, text = True, line
+        while condition := _CONDITION.match(text):
+            met = met and bool(answers[condition[2]]) is not bool(condition[1])
+            text = text[condition.end() :]
+        places = _PLACE.findall(text)
+        if not met or any(answers[name] is None for name, _ in places):
+            continue
+        section = answers[places[0][0]] if places else None
+        if isinstance(section, Mapping):
+            yield from block(section, text.index("{") // len(INDENT))
+        else:
+            yield _PLACE.sub(lambda place: (str if place[2] else flow)(answers[place[1]]), text)

@@ -1,8 +1,7 @@
 """Collect answers from options, from the survey of Oplead, or from a person, who can go back."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count, product
 from string import ascii_lowercase
 from typing import Any, TypeVar
@@ -11,18 +10,17 @@ import typer
 
 from connectors.survey import FewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
-from jobs.cli.exits import UsageError
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
-from jobs.cli.output import say
+from jobs.cli.output import UsageError, say
 from jobs.reporting.console import times
 from jobs.rules.model import normalise_label
-from jobs.settings.problems import did_you_mean
+from jobs.settings.document import did_you_mean
 from jobs.settings.unmatched import loose_path
 
 BACK = "<"
 """The input that returns to the previous question."""
 _HOW = f"Enter takes what stands in brackets, {NONE} means that there is none, {BACK} goes back one question."
-_YES, _NO = frozenset({"y", "yes", "o", "oui"}), frozenset({"n", "no", "non"})
+_YES_OR_NO = {**dict.fromkeys(("y", "yes", "o", "oui"), True), **dict.fromkeys(("n", "no", "non"), False)}
 T = TypeVar("T")
 
 
@@ -81,12 +79,13 @@ class Dialogue:
                 self._typed.append(answer)
             self.place += 1
             return made
+        why = ""
         try:
             if default is not None:
                 return check(default)
         except ValueError as error:
-            raise UsageError(f"nobody is there to answer: write {option}… ({error})") from None
-        raise UsageError(f"nobody is there to answer: write {option}…")
+            why = f" ({error})"
+        raise UsageError(f"nobody is there to answer: write {option}…{why}")
 
     def agrees(self, question: str, *, default: bool) -> bool:
         """Whether the person answers yes; always true if the dialogue asks nothing."""
@@ -99,9 +98,9 @@ class Dialogue:
 
 
 def _yes_or_no(text: str) -> bool:
-    if text.casefold() not in _YES | _NO:
+    if text.casefold() not in _YES_OR_NO:
         raise ValueError("write y or n")
-    return text.casefold() in _YES
+    return _YES_OR_NO[text.casefold()]
 
 
 class Menu:
@@ -119,17 +118,16 @@ class Menu:
             leads = counted(each.leads, "lead")
             yield f"  {letter:>3}  {_name_of(each)}  ({leads}, {each.with_click_id} with a click id)"
 
-    def usual(self, stage: str, taken: Mapping[str, str]) -> str:
-        """Return the proposal for a stage: the letters of unused statuses that commonly mean it."""
-        left = ((letter, each.label) for letter, each in self._by_letter.items() if each.label not in taken)
-        usual = STAGES[stage].usual_labels
-        return ", ".join(letter for letter, label in left if normalise_label(label) in usual) or NONE
+    def usual(self, stage: str, left: Iterable[str]) -> str:
+        """Return the proposal for a stage: the letters of those labels `left` that commonly mean it."""
+        usual = [label for label in left if normalise_label(label) in STAGES[stage].usual_labels]
+        return ", ".join(letter for letter, each in self._by_letter.items() if each.label in usual) or NONE
 
-    def read(self, text: str, taken: Mapping[str, str]) -> tuple[SurveyedLabel, ...]:
-        """Parse comma-separated letters or labels into statuses, without duplicates.
+    def read(self, text: str) -> tuple[str, ...]:
+        """Parse comma-separated letters or labels into labels, without duplicates.
 
         Raises:
-            ValueError: an item is neither a letter nor a status, or is already another stage's in `taken`.
+            ValueError: an item is neither a letter nor a label.
         """
         if text == NONE:
             return ()
@@ -137,10 +135,7 @@ class Menu:
         chosen = [whole] if whole else [self._one(part.strip()) for part in text.split(",") if part.strip()]
         if not chosen:
             raise ValueError(f"write letters, with commas between; {NONE} for none")
-        for each in chosen:
-            if stage := taken.get(each.label):
-                raise ValueError(f"{_name_of(each)} is under {stage} already: a lead has one stage")
-        return tuple(dict.fromkeys(chosen))
+        return tuple(dict.fromkeys(each.label for each in chosen))
 
     def _one(self, text: str) -> SurveyedLabel:
         found = self._by_letter.get(text.casefold()) or self._by_label.get(normalise_label(text))
@@ -149,6 +144,11 @@ class Menu:
                 f"{text} is neither a letter from the list nor a status; {NONE} for none, {BACK} to go back"
             )
         return found
+
+    def with_leads(self, labels: Iterable[str]) -> str:
+        """Return the labels with their numbers of leads, in one line."""
+        chosen = (self._by_label[normalise_label(label)] for label in labels)
+        return "; ".join(f"{_name_of(each)}, {counted(each.leads, 'lead')}" for each in chosen) or "none"
 
 
 @dataclass(eq=False, repr=False)
@@ -192,7 +192,8 @@ class Interview:
                 usual = (answers["granted"], answers["refused"])
                 return self._signal("personalization_", answers, usual)
             case "action":
-                return {question.name: self._actions(question, answers["stage"])}
+                stages = [stage for stage in answers["stage"] if stage in CONVERSIONS]
+                return {question.name: self._by_stage(question, stages)}
             case "google_customer_id":
                 self._platforms_from = self.dialogue.place
         answer = self._field(question, answers) if question.field_of else self._plain(question)
@@ -228,10 +229,10 @@ class Interview:
         seen = self.survey.labels if self.survey else ()
         shown = [each for each in seen if not each.masked and normalise_label(each.label)]
         masked = [each for each in seen if each not in shown]
-        if given is not None:
-            stages: Mapping[str, tuple[str, ...]] = given
+        if given is None and shown:
+            stages = self._choose_stages(question, shown, masked)
         else:
-            stages = self._choose_stages(shown, masked) if shown else self._type_stages(question)
+            stages = self._by_stage(question, STAGES) if given is None else given
         stages = {stage: labels for stage, labels in stages.items() if labels}
         if not stages.keys() & CONVERSIONS:
             lacking = f"no status means one of {', '.join(sorted(CONVERSIONS))}: then there is nothing to send"
@@ -246,51 +247,43 @@ class Interview:
         return {question.name: stages, "ignored": ignored, "left_out": [each.label for each in masked]}
 
     def _choose_stages(
-        self, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
-    ) -> dict[str, tuple[str, ...]]:
+        self, question: Question, shown: Sequence[SurveyedLabel], masked: Sequence[SurveyedLabel]
+    ) -> Answers:
         menu, dialogue, start = Menu(shown), self.dialogue, self.dialogue.place
         if dialogue.asks:
             dialogue.say("These are the statuses that leads have:", *menu.lines())
             if masked:
                 leads = counted(sum(each.leads for each in masked), "lead")
                 dialogue.say(f"       not shown, since it may be personal data: the status of {leads}")
-        chosen: dict[str, tuple[SurveyedLabel, ...]] = {}
+        chosen: dict[str, tuple[str, ...]] = {}
+        left = [each.label for each in shown]
         for name, stage in STAGES.items():
-            taken = {each.label: other for other, those in chosen.items() for each in those}
-            question = f"Which of them mean that {stage.meaning}? Letters, with commas between"
             chosen[name] = dialogue.text(
-                question, f"--stage {name}=", partial(menu.read, taken=taken), menu.usual(name, taken)
+                f"Which of them mean that {stage.meaning}? Letters, with commas between",
+                f"{question.option} {name}=",
+                question.reader(name, chosen, menu.read),
+                menu.usual(name, left),
             )
+            left = [label for label in left if label not in chosen[name]]
             if dialogue.asks:
-                dialogue.say(f"  {name} = {_label_line(chosen[name])}")
-        used = {each for those in chosen.values() for each in those}
-        whole = {**chosen, "ignored": [each for each in shown if each not in used]}
+                dialogue.say(f"  {name} = {menu.with_leads(chosen[name])}")
         dialogue.say(
             "So this is what your statuses mean:",
-            *(f"  {name:<12} {_label_line(those)}" for name, those in whole.items()),
+            *(f"  {name:<12} {menu.with_leads(labels)}" for name, labels in {**chosen, "ignored": left}.items()),
         )
         if not dialogue.agrees("Is that right?", default=True):
             dialogue.back_to(start)
-        return {name: tuple(each.label for each in those) for name, those in chosen.items()}
+        return chosen
 
-    def _type_stages(self, question: Question) -> dict[str, tuple[str, ...]]:
-        typed: dict[str, tuple[str, ...]] = {}
-        for name, stage in STAGES.items():
-            text = question.text.format(meaning=stage.meaning)
-            typed[name] = self.dialogue.text(text, f"{question.option} {name}=", question.reader(name, typed))
-        return typed
-
-    def _actions(self, question: Question, stages: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        """Return the conversion actions that are known, by stage."""
-        given = self.given.get(question.name, {})
-        actions: dict[str, str] = {}
-        for stage in (stage for stage in stages if stage in CONVERSIONS):
-            if stage in given:
-                actions[stage] = given[stage]
-            else:
-                text = question.text.format(stage=stage)
-                actions[stage] = self.dialogue.text(text, "", question.reader(stage, actions), "")
-        return {stage: action for stage, action in actions.items() if action}
+    def _by_stage(self, question: Question, stages: Iterable[str]) -> Answers:
+        """Return the answers to a question that each stage answers for itself, unless the answer is none."""
+        given, answers = self.given.get(question.name, {}), Answers()
+        for stage in stages:
+            text = question.text.format(stage=stage, meaning=STAGES[stage].meaning)
+            reader, default = question.reader(stage, answers), "" if question.optional else None
+            option = f"{question.option} {stage}="
+            answers[stage] = given[stage] if stage in given else self.dialogue.text(text, option, reader, default)
+        return {stage: answer for stage, answer in answers.items() if answer}
 
     # ── fields and what they hold ────────────────────────────────────────────────────────────────
 
@@ -371,10 +364,6 @@ class Interview:
 def _name_of(seen: SurveyedLabel) -> str:
     """Return a status for display; a number is only Oplead's code for one."""
     return f"code {seen.label}" if seen.label.isdecimal() else seen.label
-
-
-def _label_line(chosen: Sequence[SurveyedLabel]) -> str:
-    return "; ".join(f"{_name_of(each)}, {counted(each.leads, 'lead')}" for each in chosen) or "none"
 
 
 def _counts(answers: Iterable[tuple[str, int]]) -> str:

@@ -72,18 +72,15 @@ CONVERSIONS = {name: stage.conversion for name, stage in STAGES.items() if stage
 # ── parsers of answers: each raises ValueError with what to write instead ───────────────────────
 
 
-def _like(pattern: str, otherwise: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(otherwise)
-        return text
+def _as(kind: str, *, without: str = "") -> Callable[[str], Any]:
+    """Return a parser for a type in `jobs.settings.types`; it first takes what `without` names out of the text."""
 
-    return check
+    def read(text: str) -> Any:
+        from jobs.settings import types  # noqa: PLC0415
 
+        return types.read_as(getattr(types, kind), text.replace(without, ""))
 
-slug_of = _like(r"[a-z0-9][a-z0-9_-]{0,39}", "write lowercase letters without accents, digits, - and _, 40 at most")
-path_of = _like(r"[^\s\[\]<>]+", "write the field's place in a lead, with dots, as leadData.consent")
-dataset_of = _like(r"[0-9]{1,20}", "write digits only")
+    return read
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
@@ -109,12 +106,6 @@ def distinct_labels(text: str) -> tuple[str, ...]:
     for label in labels_or_none(text):
         first.setdefault(normalise_label(label), label)
     return tuple(label for normal, label in first.items() if normal)
-
-
-def digits_of(pattern: str, otherwise: str) -> Callable[[str], str]:
-    """Return a parser for numeric ids that accepts hyphens and spaces."""
-    check = _like(pattern, otherwise)
-    return lambda text: check(text.replace("-", "").replace(" ", ""))
 
 
 def tax_of(text: str) -> str:
@@ -192,12 +183,14 @@ class Question:
             raise ValueError(f"write {' or '.join(self.choices)}")
         return None if self.optional and text in ("", NONE) else self.read(text)
 
-    def reader(self, stage: str, others: Mapping[str, Any]) -> Callable[[str], Any]:
+    def reader(
+        self, stage: str, others: Mapping[str, Any], parse: Callable[[str], Any] | None = None
+    ) -> Callable[[str], Any]:
         """Return a parser for the answer of `stage` that rejects anything already among the answers of `others`."""
         from jobs.rules.model import normalise_label  # noqa: PLC0415
 
         def read(text: str) -> Any:
-            answer = self.answer(text)
+            answer = (parse or self.answer)(text)
             taken = {normalise_label(one): name for name in others for one in _several(others[name])}
             for one in _several(answer):
                 if taken.get(normalise_label(one), stage) != stage:
@@ -273,11 +266,11 @@ QUESTIONS = (
         metavar="STAGE=LABEL,LABEL",
         complaint="{} is under {} already: a lead has one stage",
     ),
-    Question("account", "A short name for this account, as maison-durand", slug_of),
+    Question("account", "A short name for this account, as maison-durand", _as("Slug")),
     Question(
         "consent_field",
         "The field that says whether a lead's data may be used for advertising",
-        path_of,
+        _as("Path_"),
         proposal="leadData.consent",
         field_of="consent",
         metavar="PATH",
@@ -286,7 +279,7 @@ QUESTIONS = (
     Question(
         "personalization_field",
         "The field that says whether ads may be personalized, where the form asks that separately (- for none)",
-        path_of,
+        _as("Path_"),
         optional=True,
         field_of="consent to personalized ads",
         metavar="PATH",
@@ -295,7 +288,7 @@ QUESTIONS = (
     Question(
         "amount_field",
         "The field with the amount of a sale (- for none)",
-        path_of,
+        _as("Path_"),
         optional=True,
         field_of="amount",
         metavar="PATH",
@@ -319,20 +312,20 @@ QUESTIONS = (
     Question(
         "google_customer_id",
         "The Google Ads customer id, as 123-456-7890 (- for none)",
-        digits_of(r"[0-9]{10}", "write 10 digits"),
+        _as("CustomerId", without=" "),
         optional=True,
     ),
     Question(
         "google_login_customer_id",
         "The manager account that gives access (- for none)",
-        digits_of(r"[0-9]{10}", "write 10 digits"),
+        _as("CustomerId", without=" "),
         optional=True,
         needs="google_customer_id",
     ),
     Question(
         "action",
         "The id of the conversion action for {stage} (ctId= in its address; - for later)",
-        digits_of(r"[0-9]{1,20}", "write digits only"),
+        _as("ActionId", without=" "),
         help="A stage's Google conversion action, as won=987654322; repeat it",
         optional=True,
         needs="google_customer_id",
@@ -342,7 +335,7 @@ QUESTIONS = (
     ),
     Question("endpoint", "A stand-in for the Data Manager API", is_asked=False, metavar="URL"),
     Question("ads_api_endpoint", "A stand-in for the Google Ads API", is_asked=False, metavar="URL"),
-    Question("meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", dataset_of, optional=True),
+    Question("meta_dataset_id", "Meta's dataset id (Events Manager; - for none)", _as("Digits"), optional=True),
     Question("graph_url", "A stand-in for Meta's Graph API", is_asked=False, metavar="URL"),
     Question(
         "contact_data",

@@ -3,9 +3,8 @@
 import grpc
 from google.ads.googleads import client as vendor
 from google.ads.googleads.v26.services.services.conversion_upload_service import ConversionUploadServiceClient
-from google.oauth2.credentials import Credentials
 
-from connectors.google_ads.ads_api.client import VERSION, _in_plain_text
+from connectors.google_ads.ads_api.client import VERSION, Bearer, _in_plain_text
 
 
 def _interceptors(channel: grpc.Channel) -> list[type]:
@@ -19,7 +18,7 @@ def _interceptors(channel: grpc.Channel) -> list[type]:
 
 def test_plain_text_has_the_interceptors_of_production():
     """Headers and errors on loopback are then those of the real API."""
-    client = vendor.GoogleAdsClient(Credentials("ya29.invented"), endpoint="127.0.0.1:9", version=VERSION)
+    client = vendor.GoogleAdsClient(Bearer("ya29.invented"), endpoint="127.0.0.1:9", version=VERSION)
     secure = client.get_service("ConversionUploadService")
     expected = _interceptors(secure.transport.grpc_channel)
     plain = _in_plain_text(secure, ConversionUploadServiceClient, client)

@@ -5,7 +5,7 @@ https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 
 import pytest
 
-from connectors.records import AssumedTarget, CheckFinding, CheckVerdict, Target
+from connectors.records import CheckFinding, CheckVerdict
 
 DATASET = {
     "id": "1234567890",
@@ -14,11 +14,6 @@ DATASET = {
     "last_fired_time": "2026-11-24T05:40:00+0000",
     "owner_business": {"id": "9", "name": "Durand SARL"},
 }
-
-
-def _expected(action: str, *, sends_value: bool) -> AssumedTarget:
-    target = Target("conversions_api", "1234567890", action, "system_generated")
-    return AssumedTarget("sale", target, "EUR", sends_value=sends_value, sends_contact=False, click_window=None)
 
 
 def _token(**about: object) -> dict[str, object]:
@@ -178,21 +173,6 @@ def test_nobody_there_has_failed_once_and_names_the_address(meta):
 
     assert (CheckVerdict.FAILED, True) == (finding.verdict, "http://127.0.0.1:9" in finding.said)
     assert "meta.graph_url" in finding.advice
-
-
-def test_a_purchase_without_a_value_is_told_beforehand(meta):
-    """Meta would refuse each, and with it all that go along."""
-    expected = [
-        _expected("Purchase", sends_value=False),
-        _expected("Purchase", sends_value=True),
-        _expected("Lead", sends_value=False),
-    ]
-    said = "it is sent as Purchase without a value, which Meta refuses"
-    found = meta.inspector.preflight(expected)[2:]
-
-    assert [("conversion sale", CheckVerdict.FAILED, said)] == [
-        (each.subject, each.verdict, each.said) for each in found
-    ]
 
 
 def test_what_meta_counted_is_told_by_event(meta):

@@ -14,12 +14,25 @@ from connectors.oplead import AuthOptions, FieldPaths, OpleadClient, OpleadOptio
 from connectors.oplead.probe import OpleadProbe
 from connectors.oplead.probe.probe import MAX_REQUESTS
 from connectors.rate_limit import Pacer
+from tests import suite
 
 TOKEN = "tok-0123456789"
 FIRST = datetime(2026, 3, 1, 8, tzinfo=UTC)
 LABELS = ("Nouveau", "En cours", "Gagné")
 PEOPLE = ("Jeanne Dufour-Legrand", "jeanne.dufour@example.org", "06 39 98 12 34")
 LATE = timedelta(days=40)
+
+strictly = pytest.mark.parametrize(
+    "strict", [pytest.param(False, id="lenient", marks=pytest.mark.exhaustive), pytest.param(True, id="strict")]
+)
+in_an_order = pytest.mark.parametrize(
+    ("strict", "newest_first"),
+    [
+        pytest.param(False, True, marks=pytest.mark.exhaustive),
+        (True, False),
+        pytest.param(True, True, marks=pytest.mark.exhaustive),
+    ],
+)
 
 
 def lead(number, **more):
@@ -314,7 +327,14 @@ def test_a_clock_that_is_only_wrong_is_no_sandbox_s(probe, platform, clock):
 # ── the list ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("strict", "past_end"), [(False, "empty"), (True, "missing"), (True, "last")])
+@pytest.mark.parametrize(
+    ("strict", "past_end"),
+    [
+        pytest.param(False, "empty", marks=pytest.mark.exhaustive),
+        (True, "missing"),
+        pytest.param(True, "last", marks=pytest.mark.exhaustive),
+    ],
+)
 @pytest.mark.parametrize(
     ("style", "param", "first", "written"),
     [
@@ -337,7 +357,7 @@ def test_numbered_pages_are_found(  # noqa: PLR0917 - pytest hands them over by 
     assert (130, 130) == (survey.leads, survey.total)
 
 
-@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@strictly
 @pytest.mark.parametrize("param", ["after_id", "last_id", "starting_after"])
 def test_pages_after_the_last_id_are_found(probe, strict, param):
     """Believed once another id leads to the leads after that one; nothing is left out to the end."""
@@ -393,7 +413,7 @@ def test_a_header_tells_that_a_list_is_cut(probe):
     assert "there are 130 leads, the first page holds 17" in survey.undecided[0]
 
 
-@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@strictly
 @pytest.mark.parametrize("style", ["next_url", "cursor", "link"])
 def test_a_list_that_describes_itself_needs_no_setting(probe, strict, style):
     """A next address, a cursor in its usual parameter and a Link header are followed as they are."""
@@ -438,7 +458,7 @@ def test_longer_pages_are_asked_for_where_that_saves_requests(probe):
     assert 250 == survey.total
 
 
-@pytest.mark.parametrize("count", [250, 105, 110])
+@pytest.mark.parametrize("count", suite.mostly_exhaustive([250, 105, 110], 105))
 @pytest.mark.parametrize("param", ["cursor", "page_token"])
 def test_longer_pages_are_asked_for_by_a_cursor_too(probe, param, count):
     """However few leads the second long page has left: the length goes along with every cursor."""
@@ -551,7 +571,7 @@ def test_requests_are_bounded_and_paced(probe, platform, clock):
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("strict", "newest_first"), [(False, True), (True, False), (True, True)])
+@in_an_order
 @pytest.mark.parametrize(
     ("param", "read", "written"),
     [
@@ -572,7 +592,7 @@ def test_a_filter_by_change_is_found(  # noqa: PLR0917 - pytest hands them over 
     assert survey.usable
 
 
-@pytest.mark.parametrize(("strict", "newest_first"), [(False, True), (True, False), (True, True)])
+@in_an_order
 @pytest.mark.parametrize("param", ["since", "created_since"])
 def test_a_filter_by_creation_is_not_taken_for_one_by_change(probe, strict, newest_first, param):
     """With it, a sale of an old lead would never be seen."""
@@ -591,7 +611,7 @@ def test_a_configured_filter_is_kept_where_it_filters(probe):
     assert "since_filter" not in probe(listed, since_filter=SinceOptions("depuis_quand")).suggestion
 
 
-@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+@strictly
 @pytest.mark.parametrize(
     ("param", "until", "read", "form"),
     [

@@ -158,7 +158,15 @@ def test_whose_conversion_it_is_and_what_it_is_called(page):
     assert ["–", "987654322", "Google Ads API"] in [row[:3] for row in page.rows]
 
 
-@pytest.mark.parametrize(("every", "does"), [("5", True), ("0", False), ("x", False), ("99999", False)])
+@pytest.mark.parametrize(
+    ("every", "does"),
+    [
+        ("5", True),
+        ("0", False),
+        pytest.param("x", False, marks=pytest.mark.exhaustive),
+        pytest.param("99999", False, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_the_page_can_load_itself_again(every, does):
     """Only where asked, for a number of seconds that makes sense; a link stops it."""
     page = shown_for(STATE, f"?every={every}")

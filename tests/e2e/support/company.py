@@ -4,14 +4,11 @@ import copy
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 
 from ruamel.yaml import YAML
 from sqlmodel import Session, select
@@ -29,6 +26,7 @@ from jobs.nightly import run_night
 from jobs.settings import Valid, load
 from tests import quick
 from tests.e2e.support import books
+from tests.e2e.support.forked import Forked
 from tests.e2e.support.traffic import ADJUST, GRAPH, INGEST, UPLOAD, Traffic
 
 START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
@@ -346,15 +344,13 @@ class Company:
         """One more run after a while: by default the one that learns the outcomes."""
         return self.night(self.clock.now() + span)
 
-    def start_command(self, *arguments, prelude=""):
+    def start_command(self, *arguments, prelude="", config=None):
         """The command itself in a process of its own, started and not waited for; a prelude runs before it."""
-        code = f"{prelude}\nfrom jobs.cli import main\nmain()"
-        return self._start(["-c", code, *arguments, "--config", str(self.config)])
+        return self._start(prelude, arguments, config)
 
     def start_killed(self, point, nth=1, command=("run",)):
         """A command, in a process that kills itself when it comes to a point for the nth time."""
-        script = Path(__file__).with_name("killed_run.py")
-        return self._start([str(script), point, str(nth), *command, "--config", str(self.config)])
+        return self._start(f"import killed_run\nkilled_run.POINTS[{point!r}](killed_run.countdown({nth}))", command)
 
     def command(self, *arguments, prelude=""):
         """The command's exit code and everything it printed."""
@@ -368,16 +364,10 @@ class Company:
             process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode
 
-    def _start(self, arguments):
+    def _start(self, prelude, arguments, config=None):
         inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            env=inherited | self.environ,
-            cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        arguments = [*arguments, "--config", config or self.config]
+        return Forked(arguments, environ=inherited | self.environ, cwd=self.directory, prelude=prelude)
 
     ended = staticmethod(ended)
 

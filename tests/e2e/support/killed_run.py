@@ -1,4 +1,4 @@
-"""Runs the command and dies by SIGKILL at one point of it: `killed_run.py POINT NTH ARGUMENTS…`.
+"""Has the process that runs the command die by SIGKILL at one point of it.
 
 Everything before that point is the command's own code, on the same path. SIGKILL leaves no time to tidy up: no
 `finally`, no rollback, no closing of files. Points of one platform's own have its name before them; each loads that
@@ -7,7 +7,6 @@ platform's library only where the point is meant.
 
 import os
 import signal
-import sys
 from functools import partial
 from importlib import import_module
 from itertools import count
@@ -16,7 +15,6 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs.cli import main
 from jobs.deliver import adjustment_sender, receipt, resolve, sender
 from jobs.ledger import leads, requeue, runs
 from jobs.plan import planner
@@ -134,8 +132,3 @@ POINTS = {
     "outcome read": partial(of_sink, *DATA_MANAGER, after, "resolve"),
     "in the outcome's commit": partial(committing, resolve._Settling, "settle_request"),
 }
-
-if __name__ == "__main__":
-    POINTS[sys.argv[1]](countdown(int(sys.argv[2])))
-    sys.argv[1:3] = []
-    main()

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 import pytest
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.ads.googleads.v26.services.types.conversion_upload_service import UploadClickConversionsResponse
-from ruamel.yaml import YAML
 from sqlmodel import select
 
 from connectors.google_ads.ads_api.sink import AdsApiSink
@@ -34,8 +33,8 @@ from jobs.settings.load import Valid, load
 from tests import quick
 
 HERE = Path(__file__).parent.parent
-CASES = YAML(typ="safe").load((HERE / "cases.yaml").read_text(encoding="utf-8"))
-SETTINGS = YAML(typ="safe").load((HERE / "cases.settings.yaml").read_text(encoding="utf-8"))
+CASES = quick.read_yaml(HERE / "cases.yaml")
+SETTINGS = quick.read_yaml(HERE / "cases.settings.yaml")
 NIGHT = "2026-09-10T03:30:00Z"
 MANY = 1000
 """All cases of a variant reach a destination in one night."""

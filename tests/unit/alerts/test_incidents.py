@@ -9,8 +9,6 @@ from connectors.records import ApiVersion
 from jobs.alerts.incidents import (
     DestinationHistory,
     NightFacts,
-    Thresholds,
-    WaitingDelivery,
     causes,
     has_cleared,
     nights,
@@ -20,10 +18,12 @@ from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_words
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
+from jobs.run_summary import RunSummary
+from jobs.settings.schema import NotifyWhen
 from tests.builders import PARIS
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
-WHEN = Thresholds()
+WHEN = NotifyWhen()
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GOOGLE, META = Scope("google_ads"), Scope("meta")
 ACTION, CORRECTIONS = Scope("google_ads", action="9"), Scope("google_ads", corrections=True)
@@ -31,10 +31,14 @@ REVOKED = Stop(StopKind.REFUSED, ("token revoked",))
 EXCESS = ExcessVolume(60, 50, 10)
 
 
-def facts(**over):
+def facts(*, source_stopped=None, was_read=True, stopped=None, held=None, anomalies=(), **over):
     """A quiet night at one destination."""
+    summary = RunSummary("maison-test", 1, NOW, source_stopped=source_stopped, held=held or {})
+    summary.pulled.pages, summary.delivered.stopped = int(was_read), stopped or {}
+    summary.review.anomalies = list(anomalies)
     plain = {
         "now": NOW,
+        "summary": summary,
         "zone": PARIS,
         "destinations": (DestinationHistory(GOOGLE),),
         "configured": frozenset({GOOGLE}),
@@ -101,14 +105,14 @@ def test_what_is_held_as_a_surge_is_told():
 )
 def test_what_expires_is_told_three_days_before_and_so_on_the_last_night_that_is(left, is_told):
     """The next night, 25 hours later at the longest, may leave less than three days."""
-    told = found(stopped={GOOGLE: REVOKED}, waiting=(WaitingDelivery(GOOGLE, NOW + left),))
+    told = found(stopped={GOOGLE: REVOKED}, waiting={GOOGLE: [NOW + left]})
 
     assert is_told == ((IncidentKind.EXPIRING, GOOGLE) in told)
 
 
 def test_the_sentence_has_the_number_the_day_and_what_to_do():
     """Of those that expire soon; the others are counted."""
-    waiting = tuple(WaitingDelivery(GOOGLE, NOW + days * DAY) for days in (1, 2, 3, 9))
+    waiting = {GOOGLE: [NOW + days * DAY for days in (1, 2, 3, 9)]}
     told = found(stopped={GOOGLE: REVOKED}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
 
     assert "3 conversions at google_ads expire by 2026-09-13 unless this is fixed" in told
@@ -119,7 +123,7 @@ def test_the_sentence_has_the_number_the_day_and_what_to_do():
 
 def test_what_expires_while_it_is_held_needs_an_agreement():
     """Nothing is broken there."""
-    told = found(held={GOOGLE: EXCESS}, waiting=(WaitingDelivery(GOOGLE, NOW + DAY),))
+    told = found(held={GOOGLE: EXCESS}, waiting={GOOGLE: [NOW + DAY]})
 
     assert (
         "unless someone approves it with `oplead-sync run --accept-volume`" in told[IncidentKind.EXPIRING, GOOGLE].text
@@ -128,10 +132,10 @@ def test_what_expires_while_it_is_held_needs_an_agreement():
 
 def test_the_settings_may_tell_earlier():
     """`notify_when.expires_within`."""
-    when = replace(WHEN, expires_within=5 * DAY)
+    when = NotifyWhen(expires_within=5 * DAY)
 
     assert (IncidentKind.EXPIRING, GOOGLE) in found(
-        when, stopped={GOOGLE: REVOKED}, waiting=(WaitingDelivery(GOOGLE, NOW + 5 * DAY + 25 * HOUR),)
+        when, stopped={GOOGLE: REVOKED}, waiting={GOOGLE: [NOW + 5 * DAY + 25 * HOUR]}
     )
 
 

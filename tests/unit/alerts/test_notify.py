@@ -10,7 +10,6 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_incidents
 from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish
@@ -18,6 +17,7 @@ from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import Deps, run_night
 from jobs.reporting.sentences import incident_words, notice_text
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.settings.schema import NotifyWhen
 from tests import fakes
 from tests.builders import PARIS, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import FakeSink
@@ -76,7 +76,7 @@ class Told:
             with ledger.reading() as session:
                 self.facts = gather(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
-                ledger, account.book, account.sinks, summary, when or Thresholds(), words=incident_words, now=now
+                ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_words, now=now
             )
             addresses = {mark: NotifyAddress(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
             self.undelivered = send_undelivered(ledger, addresses, text_of=partial(notice_text, zone=PARIS), now=now)
@@ -185,7 +185,7 @@ def test_what_did_not_arrive_is_told_by_the_next_run_though_it_is_not_new(told):
     told.account.sink.script.extend([REFUSED] * 3)
     told.inbox.is_up = False
     told.night()
-    named = [(one.place, one.title) for one in told.undelivered]
+    named = told.undelivered
     told.inbox.is_up = True
     told.night()
     told.night()

@@ -39,7 +39,7 @@ def switch(monkeypatch):
 )
 def test_the_switch_hears_how_the_night_ended(switch, code, pings):
     """Once; a run that was not let in leaves it to the one that holds the account."""
-    with session.watched(None) as codes:
+    with session.pinging(None) as codes:
         codes.append(code)
 
     assert pings == switch.pings
@@ -51,7 +51,7 @@ def test_the_switch_hears_how_the_night_ended(switch, code, pings):
 )
 def test_the_switch_hears_of_a_night_that_broke(switch, error, pings):
     """And the error goes on."""
-    with pytest.raises(type(error)), session.watched(None):
+    with pytest.raises(type(error)), session.pinging(None):
         raise error
 
     assert pings == switch.pings
@@ -59,7 +59,7 @@ def test_the_switch_hears_of_a_night_that_broke(switch, error, pings):
 
 def test_the_switch_hears_nothing_of_a_night_that_was_done_already(switch):
     """Nothing was done, so nothing is well: whoever did that night has told."""
-    with pytest.raises(NightDoneError), session.watched(None):
+    with pytest.raises(NightDoneError), session.pinging(None):
         raise NightDoneError(1, None)
 
     assert [] == switch.pings
@@ -68,7 +68,7 @@ def test_the_switch_hears_nothing_of_a_night_that_was_done_already(switch):
 def test_a_switch_that_does_not_answer_is_logged(switch):
     """Its monitor may raise the alarm, and somebody will wonder."""
     switch.is_up = False
-    with capture_logs() as logs, session.watched(None) as codes:
+    with capture_logs() as logs, session.pinging(None) as codes:
         codes.append(0)
 
     assert ["warning"] == [line["log_level"] for line in logs]
@@ -77,7 +77,7 @@ def test_a_switch_that_does_not_answer_is_logged(switch):
 def test_without_a_switch_nothing_is_asked_for(monkeypatch):
     """It is not needed."""
     monkeypatch.setattr(session, "ping_of", lambda _: None)
-    with capture_logs() as logs, session.watched(None) as codes:
+    with capture_logs() as logs, session.pinging(None) as codes:
         codes.append(3)
 
     assert [] == logs

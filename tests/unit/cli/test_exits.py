@@ -9,8 +9,7 @@ import structlog
 
 from connectors.errors import Misconfigured
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.exits import Exit, failure_of, worst
-from jobs.cli.output import start_logging
+from jobs.cli.output import Exit, failure_of, start_logging, worst
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
 from jobs.plan.planner import RenamedError

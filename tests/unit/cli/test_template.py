@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from connectors.sandbox.sandbox import KEY_FILE
+from jobs.cli.init.command import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.cli.init.questions import QUESTIONS
-from jobs.cli.init.template import TO_BE_FILLED_IN, environment_text, settings_text
 from jobs.settings import Invalid, Valid, load
-from jobs.settings.yaml_source import block, scalar
+from jobs.settings.document import block, flow
 from tests import quick
 
 ENVIRON = {"OPLEAD_TOKEN": "sk-1", "META_ACCESS_TOKEN": "EAAB"}
@@ -121,7 +121,7 @@ def test_a_text_reads_back_as_it_was(text):
 @pytest.mark.parametrize("word", ["yes", "No", "null", "true", "12", "1e5", "0x1", "- a", "a: b", "a #b", "~", "=", ""])
 def test_a_text_that_yaml_might_read_otherwise_stands_in_quotes(word):
     """Whoever reads it later."""
-    assert '"' == scalar(word)[0]
+    assert '"' == flow(word)[0]
 
 
 @pytest.mark.parametrize("question", [each for each in QUESTIONS if not each.by_stage], ids=lambda each: each.name)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.rate_limit import THROTTLED_FOR, Pacer
+from tests import suite
 from tests.fakes import slot
 
 START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
@@ -164,8 +165,17 @@ def played(pacer, clock, *, workers, latency, page=None, hours=2):
     return answers
 
 
-@pytest.mark.parametrize("page", [None, 100, 25])
-@pytest.mark.parametrize(("workers", "latency"), [(4, 1.5), (4, 0.2), (3, 1.5), (8, 1.5), (1, 0.1)])
+@pytest.mark.parametrize("page", suite.mostly_exhaustive([None, 100, 25], 25))
+@pytest.mark.parametrize(
+    ("workers", "latency"),
+    [
+        (4, 1.5),
+        pytest.param(4, 0.2, marks=pytest.mark.exhaustive),
+        pytest.param(3, 1.5, marks=pytest.mark.exhaustive),
+        (8, 1.5),
+        pytest.param(1, 0.1, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_the_whole_pace_is_used(workers, latency, page):
     """In two hours at 1.5 s an answer 97 requests in a hundred that may go out do, also where pages are waited for."""
     clock = StillClock()

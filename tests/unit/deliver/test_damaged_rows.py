@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.cli.exits import Exit, failure_of
+from jobs.cli.output import Exit, failure_of
 from jobs.ledger.runs import held
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import Deps, run_night

@@ -39,10 +39,18 @@ def answer_by_turns(sink, batch):
     return Refused(first, ()) if first is BAD else Answered(tuple(map(sink.verdict, batch)))
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [
+        (150, False),
+        (150, True),
+        pytest.param(1_000, False, marks=pytest.mark.exhaustive),
+        pytest.param(1_000, True, marks=pytest.mark.exhaustive),
+    ],
+)
+def test_many_bad_alike_stop_within_fifteen_requests(account, count, named):
     """Blamed rows are taken back: what is wrong is not theirs. A human is told."""
-    ready(account, 1000)
+    ready(account, count)
     account.sink.verdict = lambda _event: BAD
     account.sink.script.extend([fakes.refuse_bad(named=named)] * 100)
     done = account.deliver()
@@ -59,8 +67,8 @@ def test_a_thousand_bad_alike_stop_within_fifteen_requests(account, named):
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(refuse_by_turns(named=True), id="each answer names one"),
-        pytest.param(refuse_by_turns(named=False), id="none named"),
+        pytest.param(refuse_by_turns(named=True), id="each answer names one", marks=pytest.mark.exhaustive),
+        pytest.param(refuse_by_turns(named=False), id="none named", marks=pytest.mark.exhaustive),
         pytest.param(answer_by_turns, id="some by row"),
     ],
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import Answered, Lost, Outcome, OutcomeClass, Refused
-from tests import fakes
+from tests import fakes, suite
 from tests.builders import GOOGLE, TARGET, lead, route, rulebook, stops
 from tests.fakes import NIGHT
 
@@ -55,14 +55,14 @@ def sizes(account):
     return [len(call.events) for call in account.sink.calls]
 
 
-@pytest.mark.parametrize("place", [1, 2, 50, 99, 100])
+@pytest.mark.parametrize("place", suite.mostly_exhaustive([1, 2, 20, 39, 40], 39))
 def test_one_row_that_never_gets_an_answer_is_all_that_stays_in_doubt(account, place):
     """Its batch is taken apart: the others are accepted, the next batches too, and nothing is called stopped."""
-    ready(account, 250, batch=100)
+    ready(account, 100, batch=40)
     never_answer(account, f"L-{place:03}")
     done = account.deliver()
 
-    assert {"accepted": 249, "in_doubt": 1} == standing(account)
+    assert {"accepted": 99, "in_doubt": 1} == standing(account)
     assert "in_doubt" == account.states[f"L-{place:03}"]
     assert {} == stops(done)
     assert len(account.sink.calls) <= TRIES + 3 * 7 + 2
@@ -70,27 +70,27 @@ def test_one_row_that_never_gets_an_answer_is_all_that_stays_in_doubt(account, p
 
 def test_two_rows_that_never_get_an_answer(account):
     """Both halves of their batch have one."""
-    ready(account, 100)
-    never_answer(account, "L-020", "L-080")
+    ready(account, 40)
+    never_answer(account, "L-010", "L-030")
     account.deliver()
 
-    assert {"accepted": 98, "in_doubt": 2} == standing(account)
+    assert {"accepted": 38, "in_doubt": 2} == standing(account)
 
 
 def test_a_platform_that_never_answers_is_left_alone(account):
     """A bounded number of requests a night, and no more in doubt than the first of them and a row or two."""
-    ready(account, 250, batch=100)
+    ready(account, 100, batch=40)
     never_answer(account)
     done = account.deliver()
 
     assert IN_VAIN == len(account.sink.calls)
     assert {GOOGLE: "HTTP 500, at every try"} == stops(done)
-    assert {"in_doubt": 102, "pending": 148} == standing(account)
+    assert {"in_doubt": 42, "pending": 58} == standing(account)
 
 
 def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
     """What was never sent stays so but for a row or two, and everything is taken once it answers again."""
-    ready(account, 250, batch=100)
+    ready(account, 100, batch=40)
     never_answer(account)
     account.deliver()
     for night in (1, 2):
@@ -99,13 +99,13 @@ def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
         assert [GOOGLE] == list(stops(account.deliver()))
         assert IN_VAIN == len(account.sink.calls)
 
-    assert {"in_doubt": 106, "pending": 144} == standing(account)
+    assert {"in_doubt": 46, "pending": 54} == standing(account)
 
     heal(account)
     account.clock.time = NIGHT + 3 * DAY
     account.deliver()
 
-    assert {"accepted": 250} == standing(account)
+    assert {"accepted": 100} == standing(account)
 
 
 def test_what_was_sent_together_goes_together_again(account):
@@ -124,7 +124,7 @@ def test_what_was_sent_together_goes_together_again(account):
 
 def test_what_was_taken_apart_stays_apart(account):
     """The next night goes on where this one stopped, and asks for the longest waiting part first."""
-    ready(account, 100)
+    ready(account, 40)
     never_answer(account)
     account.deliver()
     first = sizes(account)
@@ -133,9 +133,9 @@ def test_what_was_taken_apart_stays_apart(account):
     account.clock.time = NIGHT + DAY
     account.deliver()
 
-    assert [100] * TRIES + [1, 1] == first
-    assert [98, 1, 1] == sizes(account)
-    assert {"accepted": 100} == standing(account)
+    assert [40] * TRIES + [1, 1] == first
+    assert [38, 1, 1] == sizes(account)
+    assert {"accepted": 40} == standing(account)
 
 
 def test_rows_that_never_get_an_answer_hold_up_nothing_new(account):
@@ -369,11 +369,11 @@ def test_a_row_whose_answer_says_nothing_is_found_among_others(account):
 
 def test_a_platform_whose_answers_say_nothing_is_left_alone(account):
     """However few rows ask it, and however many there are."""
-    ready(account, 2_000, batch=2_000)
+    ready(account, 300, batch=300)
     never_say(account, "")
     done = account.deliver()
 
-    assert [2_000, 1, 1] == sizes(account)
+    assert [300, 1, 1] == sizes(account)
     assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == stops(done)
 
 
@@ -404,7 +404,7 @@ def test_where_each_sending_may_count_a_silent_platform_gets_few_copies(account)
     assert account.sink.counted == copies(account)
 
 
-@pytest.mark.parametrize("place", [1, 50, 100])
+@pytest.mark.parametrize("place", suite.mostly_exhaustive([1, 50, 100], 50))
 def test_where_each_sending_may_count_a_row_is_found_by_few_copies(account, place):
     """Of one event ⌈log₂ n⌉ + 2 at most, and most are sent two or three times."""
     forgets(account, 100)
@@ -427,7 +427,9 @@ def test_where_each_sending_may_count_a_platform_is_given_time_too(account):
     assert ({"accepted": 9, "in_doubt": 1}, {}) == (standing(account), stops(done))
 
 
-@pytest.mark.parametrize("poison", [(1, 2, 3), (1, 51, 52), (98, 99, 100), (1, 2, 3, 4, 5, 6)])
+@pytest.mark.parametrize(
+    "poison", suite.mostly_exhaustive([(1, 2, 3), (1, 51, 52), (98, 99, 100), (1, 2, 3, 4, 5, 6)], (1, 51, 52))
+)
 def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison):
     """What stands in the next batch goes out the same night, and within two nights all but they are accepted."""
     ready(account, 150, batch=100)

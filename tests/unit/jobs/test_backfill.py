@@ -1,6 +1,5 @@
 """What a human has sent though it stands before its start: once, in time, and without moving what the nights go by."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ from jobs import requeue
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
-from jobs.nightly import Deps, begin, run_night
+from jobs.nightly import Deps, begin, run_night, unwatched
 from jobs.pull.sync import SyncMode
 from jobs.requeue import AgeGroup, AlreadySent
 from tests import fakes
@@ -67,7 +66,7 @@ def run(account, asked=RANGE, *, told=()):
         requeue.settle_already_sent(ledger, told, conversion=None, destination=None, now=account.clock.now())
         picked = requeue.pick(ledger, account.book, deps, asked)
         found = requeue.groups(ledger, now=account.clock.now())
-        requeue.send(ledger, account.book, deps, summary, lambda _: nullcontext())
+        requeue.send(ledger, account.book, deps, summary, unwatched)
         return picked, found, summary
 
 

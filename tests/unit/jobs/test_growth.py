@@ -10,7 +10,6 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Outcome, OutcomeClass, Refused
-from jobs.alerts.incidents import Thresholds
 from jobs.alerts.notify import update_incidents
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
@@ -32,6 +31,8 @@ from jobs.requeue import pick
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_summary import RunSummary
+from jobs.settings.schema import NotifyWhen
+from tests import suite
 from tests.builders import ACCOUNT, REACH, TARGET, changed, from_field, hold, lead, route, rulebook
 from tests.fakes import DONE, LIMITS, NIGHT
 from tests.large_ledger import PUT_OFF, Past, Some
@@ -63,7 +64,7 @@ def account(account, monkeypatch):
     return account
 
 
-@pytest.mark.parametrize("analyzed", ["never", "while it was empty", "lately"])
+@pytest.mark.parametrize("analyzed", suite.mostly_exhaustive(["never", "while it was empty", "lately"], "never"))
 def test_twice_the_leads_are_twice_the_work(account, analyzed):
     """Every step of a night, what is told of it and `status`, whatever statistics somebody had SQLite take."""
     few, many = (_nights(account, leads, analyzed) for leads in (FEW, 2 * FEW))
@@ -239,7 +240,7 @@ def _parts(account):
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
         count(
             "notices",
-            lambda: update_incidents(ledger, book, sinks, summary, Thresholds(), words=incident_words, now=clock.now()),
+            lambda: update_incidents(ledger, book, sinks, summary, NotifyWhen(), words=incident_words, now=clock.now()),
         )
         count("metrics", lambda: measure(ledger, (), exit_code=0, now=clock.now()))
         count("status", lambda: _status(ledger, book, clock))
@@ -257,7 +258,7 @@ def _status(ledger, book, clock):
     _tallies(ledger, clock)
     with ledger.reading() as session:
         queries.awaited(session, ACCOUNT)
-        unknown_labels(session, ACCOUNT, book.known_labels)
+        unknown_labels(session, ACCOUNT, book.meanings)
         standing_anomalies(session, book, run=ledger.run, now=clock.now())
 
 
@@ -269,6 +270,6 @@ def _night(account):
     with account.hold() as ledger:
         summary = run_night(ledger, account.book, _deps(account))
         update_incidents(
-            ledger, account.book, account.sinks, summary, Thresholds(), words=incident_words, now=account.clock.now()
+            ledger, account.book, account.sinks, summary, NotifyWhen(), words=incident_words, now=account.clock.now()
         )
         _tallies(ledger, account.clock, run=ledger.run)

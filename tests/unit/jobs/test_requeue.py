@@ -1,6 +1,5 @@
 """What was rejected goes out anew where a human asks for it: with fresh data, by the same key, while there is time."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.schema import Adjustment
-from jobs.nightly import Deps, begin
+from jobs.nightly import Deps, begin, unwatched
 from jobs.requeue import Chosen
 from jobs.rules.model import Undo
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -52,7 +51,7 @@ def again(account, wanted=ALL):
         summary = begin(ledger, account.book, deps)
         chosen = requeue.look(ledger, account.book, wanted, now=account.clock.now())
         requeue.requeue(ledger, account.book, deps, chosen, summary)
-        requeue.send(ledger, account.book, deps, summary, lambda _: nullcontext())
+        requeue.send(ledger, account.book, deps, summary, unwatched)
         return summary
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.nightly import Deps, NightStep, run_night
 from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
-from tests import fakes
+from tests import fakes, suite
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
 
 BATCH = 2
@@ -230,7 +230,7 @@ class Nights(RuleBasedStateMachine):
         finally:
             event.remove(engine, "commit", on_commit)
 
-    def _watch(self, step):
+    def _watch(self, step, _summary):
         if step is NightStep.DELIVER:
             self._check_hashes()
         return nullcontext()
@@ -336,7 +336,7 @@ class Nights(RuleBasedStateMachine):
 
 TestNights = Nights.TestCase
 TestNights.settings = settings(
-    max_examples=30,
+    max_examples=suite.examples(6, 40),
     stateful_step_count=8,
     deadline=None,
     print_blob=True,

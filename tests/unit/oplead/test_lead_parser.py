@@ -278,7 +278,7 @@ def test_the_spelling_that_names_a_country_is_taken(item, country):
     assert country == parse(**item).contact.country
 
 
-@pytest.mark.parametrize(("entries", "read"), [(1_000, True), (1_001, False), (100_000, False)])
+@pytest.mark.parametrize(("entries", "read"), [(1_000, True), (1_001, False), (20_000, False)])
 def test_a_history_without_end_is_no_leads(entries, read):
     """Each entry is weighed for each stage; which of them count is not for us to guess."""
     entry = {"status": "Nouveau", "date": "2026-06-01T10:00:00Z"}

@@ -265,6 +265,7 @@ def held_at_most(account, count):
     return most
 
 
+@pytest.mark.exhaustive
 def test_finding_who_gives_way_keeps_no_lead_in_memory(account):
     """After a change of the rules every lead is judged anew; four times as many take hardly more."""
     held_at_most(account, 10)

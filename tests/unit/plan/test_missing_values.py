@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.reporting.sentences import anomaly_title
+from jobs.reporting.wording import ANOMALY_TITLES
 from tests.builders import START, attention, changed, from_field, lead, route, rulebook
 
 NOTHING = {"consent": "oui"}
@@ -40,7 +40,7 @@ def test_nothing_goes_out_for_want_of_an_amount_that_no_lead_has(account):
     assert 1 == summary.exit_code
     assert [told for told in attention(summary) if "no lead has an amount at montant" in told]
     assert ["Conversions are held back"] == [
-        anomaly_title(each.message) for each in summary.review.alarms if each.cause.about == ("montant",)
+        ANOMALY_TITLES[each.message.id] for each in summary.review.anomalies if each.cause.about == ("montant",)
     ]
 
 

@@ -10,6 +10,7 @@ from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
 from jobs.pull.sync import SyncMode, SyncWindow
 from jobs.reporting.sentences import sentence
+from tests import suite
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
 DAY = timedelta(days=1)
@@ -362,7 +363,7 @@ def with_old_name(label):
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, Undated))
 def test_labels_that_the_settings_put_apart_are_no_rename(account, style, fresh):
     """Everything goes from an ignored status to a stage in one day, be its label new or in use: these are sales."""
     account.book = with_old_name("devis accepte")
@@ -377,7 +378,7 @@ def test_labels_that_the_settings_put_apart_are_no_rename(account, style, fresh)
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, Undated))
 def test_a_human_overrules_a_rename(account, style, fresh):
     """It is told what to write; once that is written, what was held goes out, at the time it was found, and once."""
     account.book = book("gagne", "signe")

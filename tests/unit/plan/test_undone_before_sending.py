@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.pull.sync import SyncMode
+from tests import suite
 from tests.builders import REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
 from tests.unit.conftest import Account
@@ -60,7 +61,7 @@ LIVES = st.lists(
 """What is done to each of four leads, one more of which would look like a narrower key; and when each is away."""
 
 
-@settings(deadline=None, max_examples=2)
+@settings(deadline=None, max_examples=suite.examples(1, 3))
 @given(style=st.sampled_from([SyncMode.LIST, SyncMode.DETAILS]), drawn=LIVES)
 def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_twice(reused_state, style, drawn):
     """Compared with the same leads that were there all the while."""

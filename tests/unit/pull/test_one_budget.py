@@ -11,6 +11,7 @@ from connectors.records import ClickId, ClickIdKind, Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusLabel
 from jobs.pull import detail_fetch
 from jobs.pull.sync import SyncMode
+from tests import suite
 from tests.builders import REACH, WON, changed, lead, route, rulebook
 from tests.unit.conftest import Account
 
@@ -121,7 +122,7 @@ def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_re
 LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visite"])
 
 
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=suite.examples(2, 8))
 @given(
     style=st.sampled_from(SyncMode),
     allowed=st.integers(6, 12),

@@ -279,7 +279,7 @@ def test_a_status_tells_what_comes_next():
         tallies=TALLIES,
         awaited=AwaitedOutcomes(2, 1200, NOW + timedelta(minutes=30)),
         unreadable={"L-1": "no time that can be read", "without id: no id": "no id"},
-        unknown_labels=(("nouveau lead", 2, 1),),
+        unknown_labels=[("nouveau lead", 2, 1)],
     )
     text = " ".join(_printed(80, lambda console: print_status(console, ACCOUNT, status)).split())
 

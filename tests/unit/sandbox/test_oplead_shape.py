@@ -68,6 +68,7 @@ def test_every_two_positions_that_can_stand_together_meet_in_a_listed_shape():
     assert set(possible_pairs()) == met
 
 
+@pytest.mark.exhaustive
 def test_the_list_is_short_and_the_same_at_every_call():
     """Eight envelopes by nine ways to go on, less four that cannot be, need 68 shapes at least."""
     assert 68 <= len(shapes()) <= 92

@@ -395,7 +395,7 @@ def test_labels_of_stages_and_ignored_ones_are_known(compiled):
     """As they are compared."""
     compiled.settings["ignored_statuses"] = ["Nurserie", "À rappeler"]
 
-    assert {"rendez vous", "rdv pris", "gagne", "perdu", "nurserie", "a rappeler"} == compiled.book.known_labels
+    assert {"rendez vous", "rdv pris", "gagne", "perdu", "nurserie", "a rappeler"} == set(compiled.book.meanings)
 
 
 def test_account_zone_and_currency_are_on_every_route(compiled):

@@ -5,18 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from jobs.alerts.incidents import Thresholds
 from jobs.settings import Invalid, Valid
-from jobs.settings.schema import NotifyWhen
-
-
-def test_the_defaults_are_those_of_the_rules():
-    """Nothing is told earlier or later because nobody wrote it."""
-    plain, rules = NotifyWhen(), Thresholds()
-
-    assert (rules.rejected_above, rules.rejected_at_least) == (plain.rejected_share, plain.rejected_at_least)
-    assert (rules.silent_above, rules.acceptance_drop) == (plain.silent_above, plain.acceptance_drop)
-    assert (rules.expires_within, rules.ends_within) == (plain.expires_within, plain.ends_within)
 
 
 def test_what_is_written_is_what_is_taken(loaded, tmp_path):

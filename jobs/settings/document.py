@@ -1,24 +1,26 @@
-"""Read YAML with the position of every value, and write it."""
+"""The settings file: its values with their positions, what is wrong with it and where, and how to write YAML."""
 
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from jobs.settings.problems import KeyPath, SettingsFinding, SettingsProblem, SourceMark, dotted, one_line, read_limited
-
 Tree = str | dict[str, "Tree"] | list["Tree"] | None
+
+KeyPath = tuple[str | int, ...]
+"""A value's place in the file, such as `("conversions", 1, "stage")`; () is the whole file."""
 
 MAX_FILE_BYTES = 1_000_000
 MAX_VALUES, MAX_DEPTH = 20_000, 50
 _STANDARD = "tag:yaml.org,2002:"
-_START = SourceMark(1, 1)
+_LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
 _SENTENCES = {
     "mapping values": "a colon is not expected here: put the text in quotes, or check the line's indentation",
     "found character '\\t'": "indent with spaces, not tabs",
@@ -29,6 +31,44 @@ _SENTENCES = {
     "<stream end>": "what begins here is never closed: check quotes and brackets",
 }
 _OTHERWISE = "this is not valid YAML: check quotes, brackets and indentation just before"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMark:
+    """A position in the file; lines and columns count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFinding:
+    """Something wrong at a path in the file; `at` overrides the path's own position."""
+
+    path: KeyPath
+    message: str
+    at: SourceMark | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SettingsProblem:
+    """One thing to fix in the file; sorts by position and never holds a secret.
+
+    Line and column are 0 if the file cannot be read.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+
+
+_START = SourceMark(1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +188,66 @@ def _syntax_finding(error: Exception) -> SettingsFinding:
     return SettingsFinding((), message, SourceMark(mark.line + 1, mark.column + 1) if mark else _START)
 
 
+def dotted(path: Iterable[str | int]) -> str:
+    """Join a path as in `conversions.1.stage`, quoting keys that are empty or have surrounding white space.
+
+    A key that looks like a secret is replaced by its length: a secret pasted onto its own line becomes a key.
+    """
+    names = (f"<text, {len(part)} characters>" if _LIKE_A_SECRET.fullmatch(part) else part for part in map(str, path))
+    return ".".join(name if name and name == name.strip() else repr(name) for name in names)
+
+
+def read_limited(path: Path, limit: int, what: str) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes.
+
+    Raises:
+        ValueError: the file is missing, unreadable or too long; the message calls it `what`.
+    """
+    try:
+        if not path.is_file():  # reading a pipe would block
+            raise ValueError(f"{what} {'is not a plain file' if path.exists() else 'does not exist'}")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ValueError(f"{what} cannot be read ({error.strerror})") from None
+    if len(content) > limit:
+        raise ValueError(f"{what} is too long")
+    return content
+
+
+def one_line(text: str) -> str:
+    """Replace every non-printable character, line breaks included, with a middle dot."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
+def did_you_mean(
+    name: str, known: Iterable[str], *, loosely: Callable[[str], str] = str.casefold, cutoff: float = 0.6
+) -> str:
+    """Return `; did you mean "won"?` if a known name is close once both are taken `loosely`, else an empty string."""
+    names = {loosely(candidate): candidate for candidate in sorted(known)}
+    # Comparing costs the product of both lengths, and no known name is anywhere near 100 characters long.
+    close = get_close_matches(loosely(name)[:100], names, n=1, cutoff=cutoff)
+    return f'; did you mean "{names[close[0]]}"?' if close else ""
+
+
+# ── finding values ───────────────────────────────────────────────────────────────────────────────
+
 Place = tuple[KeyPath, Tree]
 
 
-def find(tree: Tree, pattern: str) -> Iterator[Place]:
+def find(tree: Tree, pattern: str, path: KeyPath = ()) -> Iterator[Place]:
     """Yield every value at a dotted pattern such as `conversions.*.stage`.
 
     `*` matches each item of a list, or the value itself if it is not a list.
     """
-    yield from _find((), tree, pattern.split("."))
-
-
-def _find(path: KeyPath, tree: Tree, steps: list[str]) -> Iterator[Place]:
-    if not steps:
+    step, _, rest = pattern.partition(".")
+    if not pattern:
         yield path, tree
-    elif steps[0] == "*":
+    elif step == "*":
         for at, value in items((path, tree)):
-            yield from _find(at, value, steps[1:])
-    elif isinstance(tree, dict) and steps[0] in tree:
-        yield from _find((*path, steps[0]), tree[steps[0]], steps[1:])
+            yield from find(value, rest, at)
+    elif isinstance(tree, dict) and step in tree:
+        yield from find(tree[step], rest, (*path, step))
 
 
 def items(place: Place) -> Iterator[Place]:
@@ -178,14 +259,11 @@ def items(place: Place) -> Iterator[Place]:
         yield path, value
 
 
-def texts(place: Place) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the items that are text."""
-    yield from ((path, value) for path, value in items(place) if isinstance(value, str))
-
-
 def texts_at(tree: Tree, *patterns: str) -> Iterator[tuple[KeyPath, str]]:
     """Yield the texts at the patterns, single or in lists."""
-    return (found for pattern in patterns for place in find(tree, pattern) for found in texts(place))
+    for pattern in patterns:
+        for place in find(tree, pattern):
+            yield from ((path, value) for path, value in items(place) if isinstance(value, str))
 
 
 def text_at(tree: Tree, pattern: str) -> str | None:
@@ -209,13 +287,12 @@ def leaves(tree: Tree, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Yield every text in the tree with its path."""
     if isinstance(tree, str):
         yield path, tree
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from leaves(value, (*path, key))
-    else:
-        for index, item in enumerate(tree or ()):
-            yield from leaves(item, (*path, index))
+        return
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree or ()):
+        yield from leaves(value, (*path, key))
 
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 _PLAIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ_][\wÀ-ÖØ-öø-ÿ]*(?:[ ./’'-]+[\wÀ-ÖØ-öø-ÿ]+)*")
 """Text that needs no quotes in YAML, either on a line or in a flow list."""
@@ -226,28 +303,23 @@ INDENT = "  "
 Written = str | int | bool | Sequence[str] | Mapping[str, "Written"]
 
 
-def scalar(value: str | int) -> str:
-    """Write one value, quoting text that YAML might not read as that text."""
+def flow(value: str | int | Sequence[str]) -> str:
+    """Write a value or a list on one line, quoting text that YAML might not read as that text."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if not isinstance(value, str | int):
+        return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, int) or (_PLAIN.fullmatch(value) and value.casefold() not in _WORDS):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 
-def listed(values: Sequence[str]) -> str:
-    """Write a flow list, such as `[Gagné, "n° 2"]`."""
-    return f"[{', '.join(scalar(value) for value in values)}]"
-
-
 def block(section: Mapping[str, Written], depth: int = 0) -> Iterator[str]:
     """Yield a section's lines, indented from `depth` on."""
     for key, value in section.items():
-        start = f"{INDENT * depth}{scalar(key)}:"
+        start = f"{INDENT * depth}{flow(key)}:"
         if isinstance(value, Mapping):
             yield start
             yield from block(value, depth + 1)
-        elif isinstance(value, str | int):
-            yield f"{start} {scalar(value)}"
         else:
-            yield f"{start} {listed(value)}"
+            yield f"{start} {flow(value)}"

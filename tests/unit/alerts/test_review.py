@@ -1,12 +1,13 @@
 """What starves bidding without anything failing."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import ClickIdKind
-from jobs.alerts.detectors import (
-    ConfiguredFields,
+from jobs.alerts.review import (
     collapsed_share,
     damaged_ids,
     empty_fields,
@@ -16,6 +17,7 @@ from jobs.alerts.detectors import (
 )
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.reporting.sentences import sentence
+from jobs.rules.extraction import ConsentField, Extraction
 from jobs.rules.model import ConsentAnswer
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, MessageId, Reason
 from tests.builders import facts
@@ -98,7 +100,8 @@ def test_a_where_that_never_let_anyone_in_is_told(count, before, expected):
 
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
 
-FIELDS = ConfiguredFields("leadData.consent", None, where=("channel",), amounts=("amount",))
+ASKED = ConsentField("leadData.consent", frozenset(), frozenset())
+FIELDS = Extraction(ASKED, None, where={"channel": frozenset()}, amounts={"amount": frozenset()})
 
 
 def field(anomaly):
@@ -140,7 +143,7 @@ def test_a_field_that_is_empty_on_every_lead_is_told(newest, entered, causes):
 def test_a_second_signal_is_looked_at_where_it_is_asked_for():
     """A field that nobody named cannot be empty."""
     newest = [sample(personal=ConsentAnswer.MISSING)] * 20
-    asked = ConfiguredFields("leadData.consent", "leadData.ads", where=(), amounts=())
+    asked = Extraction(ASKED, replace(ASKED, path="leadData.ads"), where={}, amounts={})
 
     assert ["leadData.ads"] == [field(each) for each in empty_fields(newest, [], asked)]
     assert [] == list(empty_fields(newest, [], FIELDS))

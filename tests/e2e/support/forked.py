@@ -1,0 +1,197 @@
+"""Processes that need not load the libraries again: each is forked from one that has, and does nothing else.
+
+A process is one all the same: it has its own memory, environment, output, signals and exit code, and can be killed.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+from jobs.nightly import Deps, run_night
+from tests import quick
+from tests.builders import GOOGLE, REACH, hold, lead, rulebook
+from tests.fakes import FakeClock, FakeSink, FakeSource
+
+LOADED = (
+    "jobs.cli",
+    "jobs.cli.run",
+    "jobs.wiring",
+    "jobs.nightly",
+    "connectors.google_ads.ads_api.sink",
+    "connectors.google_ads.data_manager.sink",
+    "connectors.meta.sink",
+    "connectors.notifiers",
+    "connectors.oplead.probe",
+    "killed_run",
+)
+"""What a night loads."""
+LONGEST_REQUEST = 1 << 20
+
+
+class Forked:
+    """One process, with what `subprocess.Popen` offers of it; its output goes to files."""
+
+    def __init__(self, arguments, *, environ, cwd, prelude=""):
+        """Run `oplead-sync` with these arguments and no other environment; a prelude in Python runs before it."""
+        self.args = ["oplead-sync", *map(str, arguments)]
+        self.returncode = None
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed when read
+        told, status = os.pipe()
+        self._told = os.fdopen(told, "rb", buffering=0)
+        request = {"prelude": prelude, "argv": self.args, "environ": environ, "cwd": str(cwd)}
+        try:
+            files = [self._out.fileno(), self._err.fileno(), status]
+            socket.send_fds(_parent(), [json.dumps(request).encode()], files)
+        finally:
+            os.close(status)
+        self.pid = int(self._told.readline())
+
+    def poll(self):
+        """The exit code, None while it runs; negative where a signal ended it."""
+        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+            self.returncode = int(self._told.readline())
+            self._told.close()
+        return self.returncode
+
+    def wait(self, timeout=None):
+        """The exit code, once it has ended."""
+        if self.returncode is None and not select.select([self._told], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        return self.poll()
+
+    def communicate(self, timeout=None):
+        """What it printed, on stdout and on stderr, once it has ended."""
+        self.wait(timeout)
+        return _taken_from(self._out), _taken_from(self._err)
+
+    def send_signal(self, number):
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.send_signal(signal.SIGKILL)
+
+
+def _taken_from(file):
+    if file.closed:
+        return ""
+    with file:
+        file.seek(0)
+        return file.read().decode()
+
+
+@functools.cache
+def _parent():
+    """The line to the process from which others are forked; it ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_REQUEST)
+    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    with theirs:
+        command = [sys.executable, __file__, str(theirs.fileno())]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=inherited)
+
+    def end():
+        ours.close()
+        process.wait(10)
+
+    atexit.register(end)
+    return ours
+
+
+# ── in the parent ────────────────────────────────────────────────────────────────────────────────
+
+
+def serve(line):
+    """Fork a process for each request, until nobody is left to ask; returns in each with its request."""
+    while True:
+        text, files, _, _ = socket.recv_fds(line, LONGEST_REQUEST, 3)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if not text:
+            return None
+        if os.fork() == 0:
+            line.close()
+            return _attended(json.loads(text), *files)
+        for file in files:
+            os.close(file)
+
+
+def _attended(request, out, err, status):
+    """Return in a process of its own; wait for that one here, and say its number and how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        os.close(status)
+        _dress(out, err)
+        return request
+    os.close(out)
+    os.close(err)
+    os.write(status, f"{pid}\n".encode())
+    _, ended = os.waitpid(pid, 0)
+    os.write(status, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
+    os._exit(0)
+
+
+def _dress(out, err):
+    """Have the standard streams of a process that was just started."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for number, file in enumerate((nothing, out, err)):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def _main(number):
+    for name in LOADED:
+        import_module(name)
+    with quick.shared_statements():
+        _play_two_nights()
+        _serve_from(number)
+
+
+def _play_two_nights():
+    """Have most of what a night asks the database compiled, which takes each process a third of its time."""
+    clock = FakeClock()
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):
+            clock.time += timedelta(days=1)
+            deps = Deps(FakeSource(lead(), clock=clock), {GOOGLE: FakeSink()}, clock, lambda: 0.5, REACH)
+            with hold(Path(folder) / "state.db", clock) as ledger:
+                run_night(ledger, rulebook(), deps)
+
+
+def _serve_from(number):
+    assert 1 == threading.active_count()
+    gc.collect()
+    gc.freeze()
+    request = serve(socket.socket(fileno=number))
+    if request is None:
+        return
+    os.environ.clear()
+    os.environ.update(request["environ"])
+    os.chdir(request["cwd"])
+    sys.argv[:] = request["argv"]
+    exec(request["prelude"], {})  # noqa: S102 - our own
+    import_module("jobs.cli").main()
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))
