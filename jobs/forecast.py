@@ -1,7 +1,7 @@
 """Forecasts what the settings would do with the latest leads: a rehearsal on an empty, throwaway state."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -10,8 +10,9 @@ from jobs.ledger import queries
 from jobs.ledger.database import throwaway
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import held
-from jobs.nightly import Deps, rehearse
+from jobs.nightly import rehearse
 from jobs.rules.model import normalise_label
+from jobs.run_context import Deps, RunContext
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 
@@ -33,17 +34,14 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     """Judge leads as a night would, but with their whole past counting; nothing is sent."""
     leads = tuple(one for one in found if isinstance(one, Lead))
     unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
-    always = replace(
-        book,
-        routes=tuple(replace(route, since=_ALWAYS) for route in book.routes),
-        # A whole past exceeds any night's volume: keep the volume guard from holding it.
-        max_per_run={route.destination: len(found) * len(book.routes) + 1 for route in book.routes},
-    )
+    always = replace(book, routes=tuple(replace(route, since=_ALWAYS) for route in book.routes))
+    # A whole past exceeds any night's volume: keep the volume guard from holding it.
+    listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True)
     with (
         throwaway() as state,
         held(state, book.account, "forecast", now=deps.clock.now()) as ledger,
     ):
-        summary = rehearse(ledger, always, replace(deps, source=_ListedSource(leads, unreadable)))
+        summary = rehearse(RunContext(ledger, always, listed))
         with ledger.reading() as session:
             tallies = queries.tallies(session, ledger.account, now=deps.clock.now())
     return Forecast(len(leads), unreadable, tuple(summary.unknown_labels), tallies)
@@ -57,13 +55,7 @@ class _ListedSource:
     unreadable: tuple[UnreadableLead, ...]
     is_spent: bool = False
 
-    def fetch_changes(
-        self,
-        since: datetime | None,  # noqa: ARG002 - the port's
-        *,
-        resume: str | None,  # noqa: ARG002
-        is_known: Callable[[LeadId, str], bool],  # noqa: ARG002
-    ) -> Iterator[LeadPage]:
+    def fetch_changes(self, *_: object, **__: object) -> Iterator[LeadPage]:
         """Yield all leads on one page."""
         yield LeadPage(self.leads, (), self.unreadable, served_at=None, resume=None)
 
@@ -103,11 +95,13 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
     now, ever = defaultdict[str, list[Lead]](list), defaultdict[str, list[Lead]](list)
     spelled: dict[str, str] = {}
     for lead in leads:
-        for label in _labels_of(lead):
-            spelled.setdefault(normalise_label(label), label)
-            ever[normalise_label(label)].append(lead)
+        found = [label for label in (lead.label, *(entry.label for entry in lead.history)) if label]
+        for normal, label in {normalise_label(label): label for label in found}.items():
+            spelled.setdefault(normal, label)
+            ever[normal].append(lead)
         if lead.label:
             now[normalise_label(lead.label)].append(lead)
+    spelled.pop("", None)
 
     def seen(stage: str | None, label: str) -> ForecastLabel:
         normal = normalise_label(label)
@@ -119,9 +113,3 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
     known = {normalise_label(one.label) for one in named}
     others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
     return (*named, *sorted(others, key=lambda one: -one.ever))
-
-
-def _labels_of(lead: Lead) -> Iterator[str]:
-    """Yield the distinct labels a lead has or had."""
-    found = [lead.label, *(entry.label for entry in lead.history)]
-    yield from {normalise_label(label): label for label in found if label and normalise_label(label)}.values()

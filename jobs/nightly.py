@@ -1,84 +1,36 @@
 """Runs one night: recover, pull, resolve, plan, deliver, resolve; data flows one way."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
-from connectors.http import CancelToken
-from connectors.ports import Clock, LeadSource
 from connectors.records import DestinationId
 from jobs.alerts.review import review, unknown_labels
-from jobs.cancellation import go_on
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import Sending, deliver
-from jobs.ledger import outbox, requests, starts, status_labels
+from jobs.ledger import leads, outbox, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
-from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
+from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
+from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.pull.ingest import Ingest
-from jobs.pull.sync import SyncMode, SyncWindow, expect_plausible, pull
+from jobs.pull.sync import expect_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Scope, Stop, StopKind
+from jobs.run_context import NightStep, RunContext, SyncMode
 from jobs.run_summary import RunSummary
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.settings.compile import Rulebook
 
 ASK_AGAIN_AFTER = timedelta(minutes=5)
 """Minimum wait before asking a platform again for outcomes that weren't ready."""
 
 
-class NightStep(StrEnum):
-    """The steps of a night, as shown to a user."""
-
-    PULL = "reading leads"
-    RESOLVE = "asking for outcomes"
-    PLAN = "deciding"
-    DELIVER = "sending"
-    VALIDATE = "having it checked"
-    WAIT = "waiting for outcomes"
-
-
-Watch = Callable[[NightStep, RunSummary], AbstractContextManager[object]]
-"""Returns a context manager that is active during a step, so that a terminal can show progress."""
-
-
-def unwatched(_step: NightStep, _summary: RunSummary) -> AbstractContextManager[object]:
-    """A watch that shows nothing."""
-    return nullcontext()
-
-
-@dataclass(frozen=True, slots=True)
-class Deps:
-    """The external dependencies of one account's night."""
-
-    source: LeadSource
-    sinks: Sinks
-    clock: Clock
-    jitter: Callable[[], float]
-    sync_window: SyncWindow
-    accept_volume: bool = False
-    """Whether a human approved tonight's excess volume."""
-    cancel_token: CancelToken = go_on
-    """Called before each request and each intent, so that a night can be stopped between two of them."""
-
-
-def run_night(
-    ledger: Ledger,
-    book: Rulebook,
-    deps: Deps,
-    *,
-    reading: bool = True,
-    wait: timedelta = timedelta(),
-    watch: Watch = unwatched,
-) -> RunSummary:
+def run_night(run: RunContext, *, reading: bool = True, wait: timedelta = timedelta()) -> RunSummary:
     """Run one night for one account and return its summary.
 
     If the source fails, due deliveries still go out; a destination that stops doesn't affect the others. Without
@@ -92,71 +44,56 @@ def run_night(
         LedgerError: the state cannot be written; what was committed is safe.
     """
     if reading:
-        summary = _read(ledger, book, deps, watch)
+        summary = _read(run)
     else:
-        expect_plausible(ledger, deps.clock.now())
-        summary = begin(ledger, book, deps)
+        expect_plausible(run.ledger, run.now())
+        summary = begin(run)
         summary.only_outcomes = True
-    ask_for_outcomes(ledger, book, deps, summary, watch)
-    book, decided_at = _plan(ledger, book, deps, summary, watch)
-    with watch(NightStep.DELIVER, summary):
-        sending = replace(
-            sending_of(ledger, book, deps, decided_at),
-            stopped=summary.resolved.stopped.keys(),
-            held=summary.held.keys(),
-            replays=reading,
+    ask_for_outcomes(run, summary)
+    run, decided_at = _plan(run, summary)
+    with run.deps.watch(NightStep.DELIVER, summary):
+        sending = Sending(
+            run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=reading
         )
-        summary.delivered = deliver(sending, deps.sinks)
+        summary.delivered = deliver(sending)
         silent = summary.delivered.silent
         stopped = {*sending.stopped, *summary.delivered.stopped}.difference(silent)
-        summary.corrected = send_adjustments(replace(sending, stopped=stopped), deps.sinks, silent=silent)
-    ask_for_outcomes(ledger, book, deps, summary, watch)
-    erase_idle(ledger, deps.sinks, now=deps.clock.now())
-    _await_outcomes(ledger, book, deps, summary, until=deps.clock.now() + wait, watch=watch)
-    return _conclude(ledger, book, summary)
+        summary.corrected = send_adjustments(replace(sending, stopped=stopped), silent=silent)
+    ask_for_outcomes(run, summary)
+    erase_idle(run)
+    _await_outcomes(run, summary, until=run.now() + wait)
+    return _conclude(run, summary)
 
 
-def sending_of(ledger: Ledger, book: Rulebook, deps: Deps, due_by: datetime) -> Sending:
-    """Return the sender's configuration for deliveries due by `due_by`."""
-    return Sending(
-        ledger=ledger,
-        book=book,
-        clock=deps.clock,
-        jitter=deps.jitter,
-        due_by=due_by,
-        cancel_token=deps.cancel_token,
-    )
-
-
-def rehearse(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = unwatched) -> RunSummary:
+def rehearse(run: RunContext) -> RunSummary:
     """Run a night that contacts no platform and sends nothing; on a copy of the ledger, it leaves no trace."""
-    summary = _read(ledger, book, deps, watch)
-    book, _ = _plan(ledger, book, deps, summary, watch)
-    return _conclude(ledger, book, summary)
+    summary = _read(run)
+    run, _ = _plan(run, summary)
+    return _conclude(run, summary)
 
 
-def validate(ledger: Ledger, book: Rulebook, deps: Deps, *, watch: Watch = unwatched) -> RunSummary:
+def validate(run: RunContext) -> RunSummary:
     """Run a night in which platforms only validate what they receive; on a copy of the ledger, it leaves no trace.
 
-    `deps.sinks` must have been created with `validate_only`.
+    The sinks must have been created with `validate_only`.
     """
-    summary = _read(ledger, book, deps, watch)
+    summary = _read(run)
     summary.only_validated = True
-    book, decided_at = _plan(ledger, book, deps, summary, watch)
-    due = {row.id for row in _unsent(ledger) if is_due(row, decided_at)}
-    with watch(NightStep.VALIDATE, summary):
-        summary.delivered = deliver(sending_of(ledger, book, deps, decided_at), deps.sinks)
-    for row in _unsent(ledger):
-        if row.id in due and (stop := _stop_of(book, row, summary.stopped)):
+    run, decided_at = _plan(run, summary)
+    due = {row.id for row in _unsent(run) if is_due(row, decided_at)}
+    with run.deps.watch(NightStep.VALIDATE, summary):
+        summary.delivered = deliver(Sending(run, decided_at))
+    for row in _unsent(run):
+        if row.id in due and (stop := _stop_of(run.book, row, summary.stopped)):
             summary.not_checked[row.conversion, row.destination, row.state, stop] += 1
-    return _conclude(ledger, book, summary)
+    return _conclude(run, summary)
 
 
-def _unsent(ledger: Ledger) -> Iterator[Delivery]:
+def _unsent(run: RunContext) -> Iterator[Delivery]:
     """Yield every delivery that this run or a later one would send."""
-    with ledger.reading() as session:
+    with run.ledger.reading() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
-            yield from outbox.by_state(session, ledger.account, Delivery, state)
+            yield from outbox.by_state(session, run.ledger.account, Delivery, state)
 
 
 def is_due(row: Delivery, at: datetime) -> bool:
@@ -179,36 +116,41 @@ def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Sc
     return next((scope for scope in scopes if scope in stopped), None)
 
 
-def _await_outcomes(
-    ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, *, until: datetime, watch: Watch
-) -> None:
+def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) -> None:
     """Sleep until outcomes are due and ask for them, until none are pending or `until` is reached."""
-    while summary.resolved.pending and (now := deps.clock.now()) < until:
-        with ledger.reading() as session:
-            waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
+    while summary.resolved.pending and (now := run.now()) < until:
+        with run.ledger.reading() as session:
+            waiting = requests.in_state(session, run.ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
-        with watch(NightStep.WAIT, summary):
-            deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
-        ask_for_outcomes(ledger, book, deps, summary, watch)
-        erase_idle(ledger, deps.sinks, now=deps.clock.now())
+        with run.deps.watch(NightStep.WAIT, summary):
+            run.deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
+        ask_for_outcomes(run, summary)
+        erase_idle(run)
 
 
-def begin(ledger: Ledger, book: Rulebook, deps: Deps) -> RunSummary:
+def _read(run: RunContext) -> RunSummary:
+    summary = begin(run)
+    with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
+        _pull(run, summary)
+    return summary
+
+
+def begin(run: RunContext) -> RunSummary:
     """Reconcile the ledger with the settings, recover what a dead run left, and return an empty summary for this run.
 
     Raises:
         RenamedError: a conversion seems to have been renamed; nothing was done.
     """
-    now = deps.clock.now()
-    summary = RunSummary(ledger.account, ledger.run, now)
-    with ledger.writing() as session:
-        adopt_settings(session, book, now=now)
-    summary.recovered = recover(ledger, deps.clock)
+    now = run.now()
+    summary = RunSummary(run.ledger.account, run.ledger.run, now)
+    with run.ledger.writing() as session:
+        adopt_settings(session, run.book, now=now)
+    summary.recovered = recover(run)
     return summary
 
 
 @contextmanager
-def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
+def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
     """Guard a block that reads from the source, which compares its clock with ours.
 
     If the source fails, the run continues and `summary` records why, provided our clock is plausible.
@@ -220,91 +162,138 @@ def reading_source(ledger: Ledger, summary: RunSummary) -> Iterator[None]:
         try:
             yield
         except (Misconfigured, Transient) as error:
-            expect_plausible(ledger, summary.started_at)
-            summary.source_stopped = stop_of(error)
+            expect_plausible(run.ledger, summary.started_at)
+            kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
+            summary.source_stopped = Stop(kind, (str(error),))
     except WrongClock:
-        with ledger.writing() as session:
-            starts.take_back(session, ledger.account, since=summary.started_at)
+        with run.ledger.writing() as session:
+            starts.take_back(session, run.ledger.account, since=summary.started_at)
         raise
 
 
-def _read(ledger: Ledger, book: Rulebook, deps: Deps, watch: Watch) -> RunSummary:
-    summary = begin(ledger, book, deps)
-    with watch(NightStep.PULL, summary), reading_source(ledger, summary):
-        _pull(ledger, book, deps, summary)
-    return summary
-
-
-def stop_of(error: Misconfigured | Transient) -> Stop:
-    """Return the stop for an error from the source."""
-    kind = StopKind.REFUSED if isinstance(error, Misconfigured) else StopKind.UNAVAILABLE
-    return Stop(kind, (str(error),))
-
-
-def ask_for_outcomes(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
-    """Ask platforms for the outcomes of received requests; results are added to `summary.resolved`."""
-    with watch(NightStep.RESOLVE, summary):
-        resolve(ledger, book, deps.sinks, deps.clock, summary.resolved, cancel_token=deps.cancel_token)
-
-
-def _plan(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> tuple[Rulebook, datetime]:
-    """Plan deliveries, and hold new ones where a human must approve the volume first.
-
-    Returns the rules with the missing-value guard applied, for the rest of the run, and the time by which deliveries
-    had to be due.
-    """
-    with watch(NightStep.PLAN, summary):
-        with ledger.reading() as session:
-            book = hold_missing_values(session, book)
-        summary.planned = plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
-        plan_adjustments(ledger, book, now=deps.clock.now())
-        erase_idle(ledger, deps.sinks, now=deps.clock.now())
-        decided_at = deps.clock.now()
-        summary.held = hold_excess_volume(ledger, book, deps.sinks, accepted=deps.accept_volume, now=decided_at)
-    return book, decided_at
-
-
-def _pull(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary) -> None:
+def _pull(run: RunContext, summary: RunSummary) -> None:
     """Read changed leads; read everything a second time if a label appeared that the first reading couldn't resolve.
 
     Both readings share one night's time and request budget. In `details` mode there is no second reading: every lead
     that counts was read from its own page, and one read with its old label was current at that moment. Leads that took
     the new label later wait for the next night's reading.
     """
-    until = deps.clock.now() + deps.sync_window.budget
-    ingest, done = Ingest(book, deps.sinks), summary.pulled
-    pull(ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, until=until, done=done)
-    if not done.complete or deps.sync_window.style is SyncMode.DETAILS:
+    window, done = run.deps.sync_window, summary.pulled
+    until = run.now() + window.budget
+    pull(run, until=until, done=done)
+    if not done.complete or window.style is SyncMode.DETAILS:
         return
-    with ledger.reading() as session:
-        understood = status_labels.are_all_settled(session, ledger.account)
-    if not understood and not deps.source.is_spent and deps.clock.now() <= until:
+    with run.ledger.reading() as session:
+        understood = status_labels.are_all_settled(session, run.ledger.account)
+    if not understood and not run.deps.source.is_spent and run.now() <= until:
         done.complete = False
-        pull(ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, until=until, done=done)
+        pull(run, until=until, done=done)
 
 
-def _conclude(ledger: Ledger, book: Rulebook, summary: RunSummary) -> RunSummary:
+def ask_for_outcomes(run: RunContext, summary: RunSummary) -> None:
+    """Ask platforms for the outcomes of received requests; results are added to `summary.resolved`."""
+    with run.deps.watch(NightStep.RESOLVE, summary):
+        resolve(run, summary.resolved)
+
+
+def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
+    """Plan deliveries, and hold new ones where a human must approve the volume first.
+
+    Returns the run with the missing-value guard applied, and the time by which deliveries had to be due.
+    """
+    with run.deps.watch(NightStep.PLAN, summary):
+        run = guarded(run)
+        summary.planned = plan(run)
+        plan_adjustments(run)
+        erase_idle(run)
+        decided_at = run.now()
+        summary.held = hold_excess_volume(run, now=decided_at)
+    return run, decided_at
+
+
+def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     """Add the review, unknown labels and current state counts to the summary."""
-    with ledger.writing() as session:
-        summary.review = review(session, ledger, book, summary.planned, now=summary.started_at)
-    with ledger.reading() as session:
-        summary.unknown_labels = unknown_labels(session, ledger.account, book.meanings.keys())
-        count_states(session, ledger, book, summary)
+    with run.ledger.writing() as session:
+        summary.review = review(session, run.ledger, run.book, summary.planned, now=summary.started_at)
+    with run.ledger.reading() as session:
+        summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
+        count_states(session, run, summary)
     return summary
 
 
-def count_states(session: Session, ledger: Ledger, book: Rulebook, summary: RunSummary) -> None:
+def count_states(session: Session, run: RunContext, summary: RunSummary) -> None:
     """Add current state counts, and the deliveries that this run saw end up other than expected."""
-    in_doubt = outbox.count_in_doubt(session, ledger.account)
+    in_doubt = outbox.count_in_doubt(session, run.ledger.account)
     summary.in_doubt = in_doubt.total()
-    summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in book.ask_when_lost)
-    summary.unconfirmed = outbox.moved_to(session, ledger, DeliveryState.UNCONFIRMED)
+    summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in run.book.ask_when_lost)
+    summary.unconfirmed = outbox.moved_to(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
-        summary.put_off = outbox.put_off_again(session, ledger)
-    refused = outbox.rejected_in(session, ledger)
-    summary.rejected = [(row.lead, row.conversion, _scope_of(row), row.code or "") for row in refused]
-    summary.standing = outbox.standing(session, ledger.account)
+        summary.put_off = outbox.put_off_again(session, run.ledger)
+    summary.rejected = [
+        (row.lead, row.conversion, Scope(DestinationId(row.destination), isinstance(row, Adjustment)), row.code or "")
+        for row in outbox.rejected_in(session, run.ledger)
+    ]
+    summary.standing = outbox.standing(session, run.ledger.account)
 
 
-def _scope_of(row: OutboxRow) -> Scope:
-    return Scope(DestinationId(row.destination), isinstance(row, Adjustment))
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class RenamedError(Exception):
+    """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
+
+
+def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
+    """Apply the settings to the ledger: renamed conversions, starts, and which leads to read or plan again.
+
+    Raises:
+        RenamedError: an id vanished and a new one takes its place undeclared, or a new id was used before.
+    """
+    on_record = starts.ids_on_record(session, book.account)
+    unknown = {route.conversion for route in book.routes} - on_record
+    for new, old in book.was.items():
+        if old is not None and old in on_record and new not in on_record:
+            starts.rename(session, book.account, old=old, new=new)
+    _refuse_renamed(session, book, unknown)
+    overruled = status_labels.void_overruled(session, book.account, book.meanings)
+    for route in book.routes:
+        starts.keep(session, book.account, route, now=now)
+    _adopt_digests(session, book, anew=overruled)
+
+
+def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) -> None:
+    """Refuse ids that would resend everything under a new name, or send something else under a name already used.
+
+    Only `unknown` conversion ids are looked up in sent keys: the others were checked when they first appeared.
+    """
+    for new, now_called in outbox.ids_in_keys(session, book.account, unknown):
+        raise RenamedError(
+            f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
+            "choose another id."
+        )
+    for old, new in starts.vanished(session, book.account, book.routes, "conversion"):
+        if new not in book.was or book.was[new] is not None:
+            raise RenamedError(
+                f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
+                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
+            )
+    for old, new in starts.vanished(session, book.account, book.routes, "destination"):
+        raise RenamedError(
+            f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
+            f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
+        )
+
+
+def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
+    changed = set()
+    for kind, digest in (("extraction", book.extraction_digest), ("rules", book.rules_digest)):
+        known = session.get(ConfigDigest, (book.account, kind))
+        if known is not None and known.digest != digest:
+            changed.add(kind)
+        session.merge(ConfigDigest(account=book.account, kind=kind, digest=digest))
+    rules_changed = anew or "rules" in changed
+    # Contact hashes are kept only for what may still be sent, so a rule change that may need them forces a fresh read.
+    if "extraction" in changed or (rules_changed and any(route.uses_contact for route in book.routes)):
+        leads.forget_digests(session, book.account)
+    if rules_changed:
+        leads.plan_all(session, book.account)

@@ -1,28 +1,26 @@
 """Sends what nights alone don't: changes from before their start (`backfill`) and rejected rows (`retry`)."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.records import LeadId
-from jobs.deliver.sender import deliver
+from jobs.deliver.sender import Sending, deliver
 from jobs.ledger import leads
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, Refusals
-from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity
-from jobs.nightly import Deps, NightStep, Watch, ask_for_outcomes, count_states, is_due, reading_source, sending_of
-from jobs.plan.planner import erase_idle, hold_missing_values, plan
-from jobs.pull.detail_fetch import DetailFetch
-from jobs.pull.ingest import Ingest
-from jobs.pull.sync import ReadRange, read_range
+from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
+from jobs.nightly import ask_for_outcomes, count_states, is_due, reading_source
+from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.pull.ingest import DetailFetch
+from jobs.pull.sync import read_range
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.status_changes import assumed_time
+from jobs.run_context import NightStep, RunContext
 from jobs.run_summary import RunSummary
-from jobs.settings.compile import Rulebook
 
 EARLIER = timedelta(days=90)
 """How long before the first requested change a lead may have been created: Google keeps no click longer."""
@@ -34,24 +32,15 @@ AGE_LIMITS = (7, 30, 60, 90)
 """Upper bounds, in days since the change, of a preview's age groups."""
 
 
-def judge(ledger: Ledger, book: Rulebook, deps: Deps) -> None:
-    """Plan the deliveries on record, as a night does."""
-    with ledger.reading() as session:
-        book = hold_missing_values(session, book)
-    plan(ledger, book, deps.sinks, cancel_token=deps.cancel_token, now=deps.clock.now())
-
-
-def send(ledger: Ledger, book: Rulebook, deps: Deps, summary: RunSummary, watch: Watch) -> None:
+def send(run: RunContext, summary: RunSummary) -> None:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
-    with ledger.reading() as session:
-        book = hold_missing_values(session, book)
-    with watch(NightStep.DELIVER, summary):
-        sending = sending_of(ledger, book, deps, deps.clock.now())
-        summary.delivered = deliver(replace(sending, approved_only=True), deps.sinks)
-    ask_for_outcomes(ledger, book, deps, summary, watch)
-    erase_idle(ledger, deps.sinks, now=deps.clock.now())
-    with ledger.reading() as session:
-        count_states(session, ledger, book, summary)
+    run = guarded(run)
+    with run.deps.watch(NightStep.DELIVER, summary):
+        summary.delivered = deliver(Sending(run, run.now(), approved_only=True))
+    ask_for_outcomes(run, summary)
+    erase_idle(run)
+    with run.ledger.reading() as session:
+        count_states(session, run, summary)
 
 
 # ── backfill ─────────────────────────────────────────────────────────────────────────────────────
@@ -99,40 +88,36 @@ class AgeGroup:
     """Not decidable yet, or received by the platform through another route."""
 
 
-def read(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest, summary: RunSummary) -> None:
+def read(run: RunContext, asked: BackfillRequest, summary: RunSummary) -> None:
     """Read the leads of the requested period and judge their changes as a night does; `summary` records any stop."""
     fresh = any(
         route.uses_contact
-        for route in book.routes
+        for route in run.book.routes
         if asked.conversion in (None, route.conversion) and asked.destination in (None, route.destination)
     )
-    wanted = ReadRange(asked.start - EARLIER, asked.end, fresh)
-    ingest = Ingest(book, deps.sinks)
-    with reading_source(ledger, summary):
-        read_range(
-            ledger, deps.source, ingest, deps.clock, sync_window=deps.sync_window, wanted=wanted, done=summary.pulled
-        )
-    judge(ledger, book, deps)
+    with reading_source(run, summary):
+        read_range(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
+    plan(guarded(run))
 
 
-def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> Counter[tuple[str, str]]:
+def pick(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
     """Make the requested period's changes count and judge them; they become pending, withheld or expired.
 
     Changes picked by an interrupted backfill of the same period are picked again; settled ones are left alone.
 
     Returns how many changes Oplead doesn't date, which stay as they are, by conversion and destination.
     """
-    undated: Counter[tuple[str, str]] = Counter()
+    ledger, undated = run.ledger, Counter[tuple[str, str]]()
     with ledger.writing() as session:
         ledger_requeue.approve_again(session, ledger, asked)
     last: Delivery | None = None
     while True:
-        deps.cancel_token()
+        run.deps.cancel_token()
         with ledger.writing() as session:
             found = ledger_requeue.skipped(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
-                route = book.route(row.conversion, row.destination)
+                route = run.book.route(row.conversion, row.destination)
                 if route is None:
                     continue
                 at = row.at
@@ -144,7 +129,7 @@ def pick(ledger: Ledger, book: Rulebook, deps: Deps, asked: BackfillRequest) -> 
         if not found:
             break
         last = found[-1][0]
-    judge(ledger, book, deps)
+    plan(guarded(run))
     return +undated
 
 
@@ -158,10 +143,10 @@ def _assumed_time(
 
 
 def settle_already_sent(
-    ledger: Ledger, listed: Sequence[AlreadySent], *, conversion: str | None, destination: str | None, now: datetime
+    run: RunContext, listed: Sequence[AlreadySent], *, conversion: str | None, destination: str | None
 ) -> AlreadySentResult:
     """Mark what a file lists as sent by other means, so that it is never sent."""
-    done = AlreadySentResult()
+    done, ledger, now = AlreadySentResult(), run.ledger, run.now()
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.writing() as session:
@@ -188,14 +173,14 @@ def settle_already_sent(
     return done
 
 
-def groups(ledger: Ledger, *, now: datetime) -> tuple[AgeGroup, ...]:
+def groups(run: RunContext) -> tuple[AgeGroup, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
-    counts: dict[tuple[str, str, int], Counter[str]] = {}
-    with ledger.reading() as session:
-        for row in ledger_requeue.approved(session, ledger):
+    now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
+    with run.ledger.reading() as session:
+        for row in ledger_requeue.approved(session, run.ledger):
             age = (now - (row.at or now)).days
             band = sum(age > days for days in AGE_LIMITS)
-            counts.setdefault((row.conversion, row.destination, band), Counter())[_prospect(row, now)] += 1
+            counts[row.conversion, row.destination, band][_prospect(row, now)] += 1
     prospects = ("sent", "waits", "withheld", "expired", "left")
     return tuple(
         AgeGroup(conversion, destination, _age(band), *(found[name] for name in prospects))
@@ -234,21 +219,17 @@ class RejectedGroup:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The rows to send again, by id."""
+    """The rows to send again."""
 
-    deliveries: tuple[int, ...] = ()
-    corrections: tuple[int, ...] = ()
-    leads: tuple[LeadId, ...] = ()
-    """Distinct leads of these rows."""
+    rows: tuple[OutboxRow, ...] = ()
     alike: tuple[RejectedGroup, ...] = ()
     """The same rows, grouped and counted."""
     left: int = 0
     """Matching rows beyond the limit, left for the next retry."""
 
-    @property
-    def count(self) -> int:
-        """Return the total number of rows."""
-        return len(self.deliveries) + len(self.corrections)
+    def ids(self, kind: type[OutboxRow]) -> tuple[int, ...]:
+        """Return the ids of the deliveries or of the corrections."""
+        return tuple(identity(row) for row in self.rows if isinstance(row, kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,28 +240,21 @@ class Requeued:
     corrections: int = 0
     """Sent by the next night."""
 
-    @property
-    def count(self) -> int:
-        """Return the sum of both."""
-        return self.deliveries + self.corrections
 
-
-def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> Chosen:
+def look(run: RunContext, wanted: Refusals) -> Chosen:
     """Return what would be sent again: conversions first, then corrections."""
-    account, places = ledger.account, {(route.conversion, route.destination) for route in book.routes}
-    with ledger.reading() as session:
-        sent = ledger_requeue.find(session, Delivery, account, wanted, places=places, limit=MAX_RETRIED)
-        room = MAX_RETRIED - len(sent)
-        corrected = ledger_requeue.find(session, Adjustment, account, wanted, places=places, limit=room)
-        rows = [*sent, *corrected]
+    account, places, now = run.ledger.account, {route.place for route in run.book.routes}, run.now()
+    with run.ledger.reading() as session:
+        rows: list[OutboxRow] = []
+        for kind in KINDS:
+            room = MAX_RETRIED - len(rows)
+            rows += ledger_requeue.find(session, kind, account, wanted, places=places, limit=room)
         left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
-    alike: dict[tuple[str, str, str, bool], list[OutboxRow]] = {}
+    alike = defaultdict[tuple[str, str, str, bool], list[OutboxRow]](list)
     for row in rows:
-        alike.setdefault((row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)), []).append(row)
+        alike[row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)].append(row)
     return Chosen(
-        tuple(map(identity, sent)),
-        tuple(map(identity, corrected)),
-        tuple(dict.fromkeys(LeadId(row.lead) for row in rows)),
+        tuple(rows),
         tuple(
             RejectedGroup(*group, len(found), sum(one.expires_at is not None and one.expires_at < now for one in found))
             for group, found in sorted(alike.items())
@@ -289,47 +263,32 @@ def look(ledger: Ledger, book: Rulebook, wanted: Refusals, *, now: datetime) -> 
     )
 
 
-def requeue(ledger: Ledger, book: Rulebook, deps: Deps, chosen: Chosen, summary: RunSummary) -> Requeued:
+def requeue(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
     """Read each lead's own page again and requeue its rejected rows.
 
     A lead that cannot be read is left out: the platform would refuse the same data again. `summary` records what was
     read and any stop.
     """
-    found = _read_leads(ledger, book, deps, chosen.leads, summary)
-    if summary.source_stopped is not None:
-        return Requeued()
-    back = Requeued(
-        _put_back(ledger, deps, Delivery, chosen.deliveries, found),
-        _put_back(ledger, deps, Adjustment, chosen.corrections, found),
-    )
-    judge(ledger, book, deps)
-    return back
-
-
-def _put_back(
-    ledger: Ledger, deps: Deps, kind: type[OutboxRow], numbers: Sequence[int], found: Collection[LeadId]
-) -> int:
-    count = 0
-    for start in range(0, len(numbers), AT_ONCE):
-        deps.cancel_token()
-        with ledger.writing() as session:
-            some = numbers[start : start + AT_ONCE]
-            count += ledger_requeue.requeue(session, ledger, kind, some, leads=found, now=deps.clock.now())
-    return count
-
-
-def _read_leads(
-    ledger: Ledger, book: Rulebook, deps: Deps, wanted: Sequence[LeadId], summary: RunSummary
-) -> set[LeadId]:
-    """Return the leads that could be read."""
-    now, done, ingest = deps.clock.now(), summary.pulled, Ingest(book, deps.sinks)
-    until = now + deps.sync_window.budget
-    fetch = DetailFetch(
-        ledger, deps.source, ingest, deps.clock, until=until, count=done.count_details, started=now, afresh=True
-    )
-    with reading_source(ledger, summary):
+    now, done = run.now(), summary.pulled
+    fetch = DetailFetch(run, done, until=now + run.deps.sync_window.budget, started=now, afresh=True)
+    with reading_source(run, summary):
+        wanted = list(dict.fromkeys(LeadId(row.lead) for row in chosen.rows))
         asked = fetch.read(wanted)
         done.complete = len(asked.ids) == len(wanted)
         done.deleted = len(asked.deleted)
-        return set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}
-    return set()
+    if summary.source_stopped is not None:
+        return Requeued()
+    found = set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}
+    back = [_put_back(run, kind, chosen.ids(kind), found) for kind in KINDS]
+    plan(guarded(run))
+    return Requeued(*back)
+
+
+def _put_back(run: RunContext, kind: type[OutboxRow], numbers: Sequence[int], found: set[LeadId]) -> int:
+    count = 0
+    for start in range(0, len(numbers), AT_ONCE):
+        run.deps.cancel_token()
+        with run.ledger.writing() as session:
+            some = numbers[start : start + AT_ONCE]
+            count += ledger_requeue.requeue(session, run.ledger, kind, some, leads=found, now=run.now())
+    return count

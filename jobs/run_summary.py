@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.deliver.receipt import Delivered
 from jobs.deliver.resolve import Resolved
+from jobs.deliver.transactions import Delivered
 from jobs.plan.planner import Planned
 from jobs.plan.volume_guard import ExcessVolume
-from jobs.pull.sync import Pulled
+from jobs.pull.ingest import Pulled
 from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
 Labels = list[tuple[str, int, int]]
@@ -49,9 +49,9 @@ class Review:
         return [*_counted(MessageId.STILL_UNREADABLE, self.unreadable_before), *still]
 
 
-def _counted(told: MessageId, count: int, **values: object) -> list[Message]:
+def _counted(message: MessageId, count: int, **values: object) -> list[Message]:
     """Return a message with a count; empty if the count is zero."""
-    return [Message(told, {"count": count, **values})] if count else []
+    return [Message(message, {"count": count, **values})] if count else []
 
 
 @dataclass(slots=True)
@@ -101,8 +101,8 @@ class RunSummary:
     def rejections(self) -> list[Message]:
         """Return a message about unexpected rejections."""
         unexpected = self.delivered.unexpected + self.corrected.unexpected + self.resolved.unexpected
-        told = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
-        return _counted(told, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
+        message = MessageId.WOULD_BE_REJECTED if self.only_validated else MessageId.REJECTED
+        return _counted(message, unexpected, leads=tuple(dict.fromkeys(lead for lead, *_ in self.rejected)))
 
     @property
     def excess_volumes(self) -> list[Message]:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, assert_never
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
@@ -14,9 +14,10 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
+from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal
-from jobs.timetable import Firing, NightTrigger, Timetable
+from jobs.timetable import Firing, Timetable
 
 AFTER_A_NIGHT = (timedelta(hours=1), timedelta(hours=6))
 """When to ask for outcomes, measured from the end of a night."""
@@ -82,23 +83,6 @@ class ScheduledAccount(Protocol):
         """Ask for outcomes and send what has come due."""
 
 
-class Watchdog(Protocol):
-    """Supervises this service. None of its methods raises."""
-
-    @property
-    def every(self) -> timedelta | None:
-        """Return the interval at which it expects a heartbeat; None if it expects none."""
-
-    def ready(self) -> None:
-        """Signal that the loop has started."""
-
-    def beat(self) -> None:
-        """Signal that the loop is alive."""
-
-    def stopping(self) -> None:
-        """Signal that the loop is stopping."""
-
-
 class _Work(NamedTuple):
     """A job in progress for an account."""
 
@@ -110,8 +94,8 @@ class _Work(NamedTuple):
 class AccountScheduler:
     """Schedules several accounts' nights by one clock.
 
-    APScheduler keeps the jobs, their triggers and the thread pool. Its own wait loop only knows the machine's time, and
-    nights must be rehearsable by a sandbox clock; so it stays paused, and this loop submits what is due.
+    APScheduler keeps the jobs and the thread pool. Its own wait loop only knows the machine's time, and nights must be
+    rehearsable by a sandbox clock; so it stays paused, and this loop submits what is due.
     """
 
     def __init__(
@@ -121,7 +105,7 @@ class AccountScheduler:
         stop: StopSignal,
         *,
         at_once: int,
-        liveness: Watchdog | None = None,
+        liveness: Liveness,
     ) -> None:
         """Schedule nothing until `run`.
 
@@ -130,7 +114,7 @@ class AccountScheduler:
             clock: the loop's own clock, showing the same time as the accounts' clocks.
             stop: ends the loop.
             at_once: the size of the thread pool.
-            liveness: the watchdog that receives heartbeats while the loop and its work make progress.
+            liveness: receives heartbeats while the loop and its work make progress.
         """
         self._accounts = accounts
         self._clock = clock
@@ -162,12 +146,11 @@ class AccountScheduler:
             looked = self._clock.now()
             for account in self._accounts:
                 self._enter(account, looked)
-            if self._liveness:
-                self._liveness.ready()
+            self._liveness.ready()
             while True:
                 self._stop.cancel_token()
                 # No heartbeat while work hangs.
-                if self._liveness and self._stop.quiet_for() < _MAX_SILENCE:
+                if self._stop.quiet_for() < _MAX_SILENCE:
                     self._liveness.beat()
                 now = self._clock.now()
                 if now < looked - _MAX_SET_BACK:
@@ -177,8 +160,7 @@ class AccountScheduler:
         except StoppedBySignal:
             pass
         finally:
-            if self._liveness:
-                self._liveness.stopping()
+            self._liveness.stopping()
             self._jobs.shutdown(wait=True)
 
     def _enter(self, account: ScheduledAccount, now: datetime) -> None:
@@ -203,22 +185,20 @@ class AccountScheduler:
         firing = table.after(now)
         account.planned(firing)
         if firing is not None:
-            self._add(account, Task.NIGHT, firing.at, NightTrigger(table))
+            self._add(account, Task.NIGHT, firing.at)
 
-    def _add(self, account: ScheduledAccount, task: Task, at: datetime, trigger: Any = None) -> None:
+    def _add(self, account: ScheduledAccount, task: Task, at: datetime) -> None:
         self._jobs.add_job(
             self._work,
-            trigger or DateTrigger(at, timezone=UTC),
+            DateTrigger(at, timezone=UTC),
             args=(account, task),
             id=f"{account.key} {task}",
             replace_existing=True,
-            next_run_time=at,
         )
 
     def _do_what_is_due(self, now: datetime) -> datetime:
         """Start due jobs while there is room; return when to look again."""
-        every = self._liveness.every if self._liveness else None
-        until = now + min(_MAX_SLEEP, every or _MAX_SLEEP)
+        until = now + min(_MAX_SLEEP, self._liveness.every or _MAX_SLEEP)
         for job in self._jobs.get_jobs():
             account, task = job.args
             if job.next_run_time > now:
@@ -239,11 +219,11 @@ class AccountScheduler:
     def _begin(self, job: Any, now: datetime) -> None:
         account, task = job.args
         was_due = job.next_run_time
-        following = job.trigger.get_next_fire_time(now, now)
+        following = self._tables[account.key].after(now) if task is Task.NIGHT else None
         if following is None:
             job.remove()
         else:
-            job.modify(next_run_time=following)
+            job.modify(next_run_time=following.at)
         if task is Task.SETTINGS:
             self._enter(account, now)
             return
@@ -276,7 +256,12 @@ class AccountScheduler:
         clock = self._at_work[account.key].clock
         try:
             with self._stop.at_work():
-                outcome = self._do(account, task, clock)
+                if task is Task.OUTCOMES:
+                    outcome = account.outcomes(clock)
+                else:
+                    firing = self._tables[account.key].latest(clock.now())
+                    missed = task is Task.MISSED
+                    outcome = account.night(firing.night, clock, if_missed=missed) if firing else TaskOutcome()
             now = clock.now()
         except StoppedBySignal:
             return
@@ -293,18 +278,6 @@ class AccountScheduler:
             if work.job == event.job_id:
                 del self._at_work[key]
                 work.clock_open.close()
-
-    def _do(self, account: ScheduledAccount, task: Task, clock: Clock) -> TaskOutcome:
-        match task:
-            case Task.NIGHT | Task.MISSED | Task.AGAIN:
-                firing = self._tables[account.key].latest(clock.now())
-                return account.night(firing.night, clock, if_missed=task is Task.MISSED) if firing else TaskOutcome()
-            case Task.OUTCOMES:
-                return account.outcomes(clock)
-            case Task.SETTINGS:
-                return TaskOutcome()
-            case _:
-                assert_never(task)
 
     def _retry(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
         """Reschedule a failed task with backoff, unless the account's next night is due by then."""

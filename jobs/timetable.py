@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 _MAX_AHEAD = 366 * 8 + 2
@@ -106,21 +105,3 @@ def first_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
         has_changed = middle.astimezone(zone).utcoffset() == after.astimezone(zone).utcoffset()
         before, after = (before, middle) if has_changed else (middle, after)
     return after.replace(microsecond=0)
-
-
-class NightTrigger(BaseTrigger):
-    """Makes APScheduler fire at the nights of a timetable.
-
-    Its own CronTrigger runs 02:30 twice in October, and misses a midnight that a clock change skips.
-    """
-
-    __slots__ = ("timetable",)
-
-    def __init__(self, timetable: Timetable) -> None:
-        """Store the timetable."""
-        self.timetable = timetable
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """Return the first night after the previous one, or else after now."""
-        firing = self.timetable.after(previous_fire_time or now)
-        return None if firing is None else firing.at

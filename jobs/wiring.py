@@ -17,8 +17,8 @@ from connectors.records import DestinationId
 from connectors.survey import Survey
 from jobs.alerts.notify import NotifyAddress
 from jobs.cancellation import StopSignal, go_on
-from jobs.nightly import Deps
-from jobs.pull.sync import MAX_CLOCK_SKEW, SyncMode, SyncWindow
+from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
@@ -58,22 +58,10 @@ def connect(
     """
     sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
+    oplead = settings.oplead
+    window = SyncWindow(SyncMode(oplead.pull_style), overlap=oplead.overlap, budget=oplead.budget)
     with closing(_oplead(settings, book, clock, cancel_token)) as source:
-        yield (
-            book,
-            Deps(
-                source=source,
-                sinks=sinks,
-                clock=clock,
-                jitter=random.random,
-                sync_window=SyncWindow(
-                    style=SyncMode(settings.oplead.pull_style),
-                    overlap=settings.oplead.overlap,
-                    budget=settings.oplead.budget,
-                ),
-                cancel_token=cancel_token,
-            ),
-        )
+        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:

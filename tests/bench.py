@@ -22,6 +22,7 @@ from jobs import wiring
 from jobs.ledger.database import create_state
 from jobs.ledger.runs import held
 from jobs.nightly import run_night
+from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
 
 SIZES = (1_500, 6_000)
@@ -128,7 +129,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
                 wiring.connect(loaded.settings, clock) as (book, deps),
                 held(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
-                run_night(ledger, book, deps)
+                run_night(RunContext(ledger, book, deps))
             seconds.append(time.perf_counter() - began)
             sandbox.clock.advance(sandbox.clock.now() + timedelta(days=1))
     return seconds[0], seconds[1]

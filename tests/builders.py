@@ -22,11 +22,12 @@ from connectors.records import (
 )
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import _begin, exclusive, held, lock_of
-from jobs.pull.ingest import Ingest
-from jobs.pull.sync import Pulled, SyncMode, SyncWindow, pull
+from jobs.pull.ingest import Pulled
+from jobs.pull.sync import pull
 from jobs.reporting.sentences import sentence, stop_sentence
 from jobs.rules.extraction import ConsentField, Extraction
 from jobs.rules.model import ConsentAnswer, FieldAmount, KnownClickId, LeadFacts, Origin, Route, Starts, StatusEntered
+from jobs.run_context import SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook
 from tests import quick
 from tests.fakes import LIMITS, NIGHT
@@ -178,11 +179,10 @@ def _place(label, routes):
 REACH = SyncWindow(style=SyncMode.LIST, overlap=timedelta(days=3), budget=timedelta(hours=4))
 
 
-def read(ledger, source, book, sinks, clock, *, sync_window=REACH):
+def read(run):
     """Pull once; what was read."""
     done = Pulled()
-    until = clock.now() + sync_window.budget
-    pull(ledger, source, Ingest(book, sinks), clock, sync_window=sync_window, until=until, done=done)
+    pull(run, until=run.now() + run.deps.sync_window.budget, done=done)
     return done
 
 

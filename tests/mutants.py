@@ -45,7 +45,7 @@ FAULTS = (
     ),
     Fault(
         "an answer that was lost is not a refusal",
-        "jobs/deliver/receipt.py",
+        "jobs/deliver/transactions.py",
         "self.move(row, DeliveryState.IN_DOUBT, Reason.ANSWER_LOST, lost.reason)",
         "self.move(row, DeliveryState.PENDING, Reason.ANSWER_LOST, lost.reason)",
         "tests/unit/deliver/test_sender.py tests/e2e/test_faults.py",
@@ -102,7 +102,7 @@ FAULTS = (
     Fault(
         "a replay past 48 hours would count twice at Meta",
         "jobs/deliver/sender.py",
-        "if within is not None and since is not None and self.sending.clock.now() - since > within:",
+        "if within is not None and since is not None and self.run.now() - since > within:",
         "if False:",
         "tests/unit/deliver/test_sender.py tests/e2e/test_meta_doubles.py",
     ),
@@ -115,7 +115,7 @@ FAULTS = (
     ),
     Fault(
         "a second sending that may count twice says so",
-        "jobs/deliver/intent.py",
+        "jobs/deliver/transactions.py",
         "row.may_count_twice = row.may_count_twice or cannot_tell",
         "row.may_count_twice = row.may_count_twice or False",
         "tests/e2e/test_meta_doubles.py tests/unit/deliver/test_doubles.py",
@@ -164,7 +164,7 @@ FAULTS = (
     ),
     Fault(
         "a lead is gone when found gone on two nights",
-        "jobs/pull/detail_fetch.py",
+        "jobs/pull/sync.py",
         "missing_before=now - BELIEVED_AFTER",
         "missing_before=now",
         "tests/unit/pull/test_deletions.py",
@@ -284,7 +284,7 @@ FAULTS = (
     ),
     Fault(
         "a conversion renamed in silence is refused",
-        "jobs/plan/planner.py",
+        "jobs/nightly.py",
         "if new not in book.was or book.was[new] is not None:",
         "if False:",
         "tests/e2e/test_settings_change.py tests/unit/plan/test_new_settings.py",

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
@@ -29,8 +29,9 @@ from jobs.ledger.database import throwaway
 from jobs.ledger.queries import StateCount
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.runs import Ledger, finish
-from jobs.nightly import Deps, NightStep, begin
-from jobs.plan.planner import erase_idle
+from jobs.ledger.schema import Adjustment, Delivery
+from jobs.nightly import begin
+from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.reporting.backfill_report import (
     Preview,
     print_preview,
@@ -42,6 +43,7 @@ from jobs.reporting.backfill_report import (
 from jobs.reporting.console import facts, results
 from jobs.reporting.run_report import needs, print_needs
 from jobs.requeue import AlreadySent, Requeued
+from jobs.run_context import Deps, NightStep, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -120,6 +122,10 @@ class _Send(ABC):
     def do(self, ledger: Ledger) -> int:
         """Preview, ask, send, report, and return the exit code."""
 
+    def context(self, ledger: Ledger, watch: Watch = unwatched) -> RunContext:
+        """Return the run that holds the ledger; `watch` shows its steps."""
+        return RunContext(ledger, self.book, replace(self.deps, watch=watch))
+
     def expect_names(self, conversion: str | None, destination: str | None) -> None:
         """Check that the settings have this conversion and destination; None passes.
 
@@ -193,30 +199,30 @@ class Retry(_Send):
 
     def do(self, ledger: Ledger) -> int:
         """Look, ask, read each lead again and send."""
-        book, deps, refusals = self.book, self.deps, self.refusals
+        refusals, run = self.refusals, self.context(ledger)
         self.expect_names(refusals.conversion, refusals.destination)
-        summary = begin(ledger, book, deps)
+        summary = begin(run)
         _expect_code(ledger, refusals.code)
-        chosen = requeue.look(ledger, book, refusals, now=deps.clock.now())
+        chosen = requeue.look(run, refusals)
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
         print_refusals(self.console, heading_of(self.settings), chosen)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
-        if self.approval.dry_run or not chosen.count:
+        if self.approval.dry_run or not chosen.rows:
             return self.ended(document, summary)
-        both = ((len(chosen.deliveries), "conversion"), (len(chosen.corrections), "correction"))
+        both = ((len(chosen.ids(Delivery)), "conversion"), (len(chosen.ids(Adjustment)), "correction"))
         named = " and ".join(counted(count, what) for count, what in both if count)
-        if not self.approval.agrees(f"Send {named} again?", deps.cancel_token):
+        if not self.approval.agrees(f"Send {named} again?", self.deps.cancel_token):
             self.say(_UNSENT)
             return Exit.DONE
         with watching(self.settings.account) as watch:
             with watch(NightStep.PULL, summary):
-                requeued = requeue.requeue(ledger, book, deps, chosen, summary)
-            requeue.send(ledger, book, deps, summary, watch)
+                requeued = requeue.requeue(run, chosen, summary)
+            requeue.send(self.context(ledger, watch), summary)
         code = self.sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
             self.say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
-        if unread := chosen.count - requeued.count:
+        if unread := len(chosen.rows) - requeued.deliveries - requeued.corrections:
             self.say(f"{number(unread)} stay rejected: their leads could not be read again.")
         return code
 
@@ -272,10 +278,10 @@ class Backfill(_Send):
 
     def do(self, ledger: Ledger) -> int:
         """Read, preview, ask and send."""
-        deps, summary = self.deps, self._read(ledger)
+        summary = self._read(ledger)
         if not summary.pulled.complete:
             return self._broken_off(summary)
-        with throwaway(ledger.path) as copy, recorded_run(self.settings, copy, self.command, deps.clock) as trial:
+        with throwaway(ledger.path) as copy, recorded_run(self.settings, copy, self.command, self.deps.clock) as trial:
             preview = self._apply(trial)
         print_preview(self.console, heading_of(self.settings), preview)
         if self.approval.dry_run:
@@ -283,41 +289,41 @@ class Backfill(_Send):
             return self.ended(self._document(preview), summary)
         question = preview.question
         if question is not None:
-            if not self.approval.agrees(question, deps.cancel_token):
-                erase_idle(ledger, deps.sinks, now=deps.clock.now())
+            if not self.approval.agrees(question, self.deps.cancel_token):
+                erase_idle(self.context(ledger))
                 self.say(_UNSENT)
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
         with watching(self.settings.account) as watch:
-            requeue.send(ledger, self.book, deps, summary, watch)
+            requeue.send(self.context(ledger, watch), summary)
         return self.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read the leads that the request needs and judge them; without a request, judge those on record."""
-        book, deps = self.book, self.deps
-        summary = begin(ledger, book, deps)
+        run = self.context(ledger)
+        summary = begin(run)
         if self.request is None:
-            requeue.judge(ledger, book, deps)
+            plan(guarded(run))
             summary.pulled.complete = True
             return summary
         with watching(self.settings.account) as watch, watch(NightStep.PULL, summary):
-            requeue.read(ledger, book, deps, self.request, summary)
+            requeue.read(run, self.request, summary)
         self.console.print(facts([("read", read_line(summary))]))
         self.console.print()
         return summary
 
     def _apply(self, ledger: Ledger) -> Preview:
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
-        now, settled = self.deps.clock.now(), None
+        run, settled = self.context(ledger), None
         if self.listed is not None:
             settled = requeue.settle_already_sent(
-                ledger, self.listed, conversion=self.conversion, destination=self.destination, now=now
+                run, self.listed, conversion=self.conversion, destination=self.destination
             )
         if self.request is None:
             return Preview(already_sent=settled)
-        undated = requeue.pick(ledger, self.book, self.deps, self.request)
-        return Preview(requeue.groups(ledger, now=self.deps.clock.now()), self.standing(ledger), undated, settled)
+        undated = requeue.pick(run, self.request)
+        return Preview(requeue.groups(run), self.standing(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
         print_needs(self.console, needs(summary))

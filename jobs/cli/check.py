@@ -16,7 +16,6 @@ from jobs.cli.session import reading_state
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
 from jobs.ledger.database import LedgerError
-from jobs.nightly import Deps
 from jobs.reporting.check_report import (
     CheckedFile,
     consent_findings,
@@ -29,6 +28,7 @@ from jobs.reporting.check_report import (
     unmatched_findings,
 )
 from jobs.reporting.console import day_and_time, results
+from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, assumed_targets
 from jobs.settings.unmatched import future_notes, starts_in, unmatched

@@ -30,10 +30,10 @@ from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
-from jobs.nightly import NightStep, Watch
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError
 from jobs.reporting import console
 from jobs.reporting.console import results
+from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────

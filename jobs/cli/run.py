@@ -41,9 +41,9 @@ from jobs.cli.session import (
 )
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
-from jobs.nightly import Watch
 from jobs.reporting.console import AccountHeading, day_and_time, results
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
+from jobs.run_context import Watch
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.settings import Valid
 from jobs.timetable import Firing, Timetable, by_cron, daily

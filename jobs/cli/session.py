@@ -21,10 +21,11 @@ from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engi
 from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
 from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
-from jobs.nightly import Deps, Watch, rehearse, run_night, unwatched, validate
+from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
+from jobs.run_context import Deps, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -204,8 +205,8 @@ def do_night(
             connect(settings, opened, cancel_token=stop.cancel_token if stop else go_on) as (book, deps),
             recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
-            night_deps = replace(deps, accept_volume=options.accept_volume)
-            summary = run_night(ledger, book, night_deps, wait=options.wait, watch=watch)
+            night_deps = replace(deps, accept_volume=options.accept_volume, watch=watch)
+            summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
@@ -218,7 +219,7 @@ def ask_for_outcomes(settings: Settings, clock: Clock, *, watch: Watch, stop: St
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         recorded_run(settings, state_of(settings), RESOLVING, clock) as ledger,
     ):
-        summary = run_night(ledger, book, deps, reading=False, watch=watch)
+        summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=False)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
 
 
@@ -235,8 +236,8 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
         connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
         recorded_run(settings, copy, options.mode, clock) as ledger,
     ):
-        night_deps = replace(deps, accept_volume=options.accept_volume)
-        summary = (validate if validating else rehearse)(ledger, book, night_deps, watch=watch)
+        night_deps = replace(deps, accept_volume=options.accept_volume, watch=watch)
+        summary = (validate if validating else rehearse)(RunContext(ledger, book, night_deps))
         now = clock.now()
         with ledger.reading() as session:
             standing = queries.tallies(session, ledger.account, now=now)

@@ -8,9 +8,8 @@ from typing import ClassVar
 from connectors.ports import Adjusts
 from connectors.records import Adjustment as Correction
 from connectors.records import AdjustmentKind, Event, LeadId, Money, Receipt, Target
-from jobs.deliver.intent import Preparation, freeze, is_damaged
-from jobs.deliver.receipt import Delivered, SendingStop
 from jobs.deliver.sender import UNANSWERED_IN_A_ROW, Sender, Sending
+from jobs.deliver.transactions import Delivered, Preparation, SendingStop, freeze, is_damaged
 from jobs.ledger import outbox, starts
 from jobs.ledger.requests import Intent
 from jobs.ledger.schema import Adjustment, Delivery, OutboxRow
@@ -26,16 +25,15 @@ from jobs.rules.adjustment import (
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import LeadFacts, Route
 from jobs.rules.reasons import Reason, Scope
-from jobs.settings.compile import Sinks
 
 
-def send_adjustments(sending: Sending, sinks: Sinks, *, silent: Collection[Scope] = ()) -> Delivered:
+def send_adjustments(sending: Sending, *, silent: Collection[Scope] = ()) -> Delivered:
     """Send every due correction, those in doubt first.
 
     For a `silent` scope, which answered no conversion, a single correction shows whether it answers now.
     """
     done = Delivered()
-    for destination, sink in sinks.items():
+    for destination, sink in sending.run.deps.sinks.items():
         if Scope(destination) not in sending.stopped and isinstance(sink, Adjusts):
             sender = AdjustmentSender(sending, Scope(destination, corrections=True), sink, done)
             sender.unanswered = UNANSWERED_IN_A_ROW - 1 if Scope(destination) in silent else 0
@@ -142,8 +140,8 @@ class AdjustmentSender(Sender):
     """Transports and owners that are stopped for this run."""
 
     def _due_by_target(self) -> Mapping[Target, Target]:
-        account, now = self.sending.ledger.account, self.sending.clock.now()
-        with self.sending.ledger.reading() as session:
+        account, now = self.run.ledger.account, self.run.now()
+        with self.run.ledger.reading() as session:
             due = outbox.due_adjustment_targets(session, account, self.destination, now=now, new_by=self.new_by)
         return {target: target for target in due}
 

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import assert_never
 
 from connectors.errors import Misconfigured, Transient
-from connectors.http import CancelToken
-from connectors.ports import Clock
 from connectors.records import (
     Answered,
     DestinationId,
@@ -17,15 +15,13 @@ from connectors.records import (
     Resolution,
     StillPending,
 )
-from jobs.cancellation import go_on
-from jobs.deliver.receipt import STOPPING, Progress, Rows, Transaction, refusal_of
+from jobs.deliver.transactions import STOPPING, Progress, Rows, Transaction, refusal_of
 from jobs.ledger import outbox, requests
 from jobs.ledger.requests import RequestState
-from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import OutboxRow, Place, Request, identity
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, PlatformCode, Reason, Scope, Stop, StopKind
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.run_context import RunContext
 
 GIVE_UP_AFTER = timedelta(days=45)
 """Google keeps a request's status for about 50 days; give up before that."""
@@ -51,38 +47,34 @@ class Resolved(Progress):
     """Requests a human should look up with the platform."""
 
 
-def resolve(
-    ledger: Ledger, book: Rulebook, sinks: Sinks, clock: Clock, done: Resolved, *, cancel_token: CancelToken = go_on
-) -> None:
+def resolve(run: RunContext, done: Resolved) -> None:
     """Ask about every received request that is due, and settle the answers; `done` counts them."""
     done.pending = 0
-    with ledger.reading() as session:
-        waiting = requests.in_state(session, ledger.account, RequestState.RECEIVED)
+    with run.ledger.reading() as session:
+        waiting = requests.in_state(session, run.ledger.account, RequestState.RECEIVED)
     for request in waiting:
-        now = clock.now()
+        now = run.now()
         if request.resolve_after is not None and now < request.resolve_after:
             done.pending += 1
             continue
-        cancel_token()
-        resolution: Resolution | None = _ask(book, sinks, request, done)
-        if (
-            isinstance(resolution, StillPending)
-            and request.destination in sinks
-            and Scope(DestinationId(request.destination)) not in done.stopped
-        ):
-            done.pending += 1
-        if isinstance(resolution, StillPending) and now - request.sent_at > GIVE_UP_AFTER:
-            resolution = None
-        with ledger.writing() as session:
-            _Settling(session, ledger, now, done).settle_request(identity(request), resolution)
-    with ledger.writing() as session:
-        _Settling(session, ledger, clock.now(), done).give_up_doubts()
+        run.deps.cancel_token()
+        resolution: Resolution | None = _ask(run, request, done)
+        if isinstance(resolution, StillPending):
+            destination = DestinationId(request.destination)
+            done.pending += destination in run.deps.sinks and Scope(destination) not in done.stopped
+            if now - request.sent_at > GIVE_UP_AFTER:
+                resolution = None
+        with run.ledger.writing() as session:
+            _Settling(session, run.ledger, now, done).settle_request(identity(request), resolution)
+    with run.ledger.writing() as session:
+        _Settling(session, run.ledger, run.now(), done).give_up_doubts()
 
 
-def _ask(book: Rulebook, sinks: Sinks, request: Request, done: Resolved) -> Resolution:
+def _ask(run: RunContext, request: Request, done: Resolved) -> Resolution:
     """The platform's resolution of a request; still pending if it can't be asked."""
     destination = DestinationId(request.destination)
-    sink, way = sinks.get(destination), book.way(destination, request.transport, request.owner)
+    sink = run.deps.sinks.get(destination)
+    way = run.book.way(destination, request.transport, request.owner)
     if sink is None or way in done.stopped:
         return StillPending()
     done.asked += 1
@@ -150,13 +142,12 @@ class _Settling(Transaction):
         self.move(row, DeliveryState.UNCONFIRMED, cause, detail)
 
 
-def recover(ledger: Ledger, clock: Clock) -> int:
+def recover(run: RunContext) -> int:
     """Put rows that a dead run left in flight in doubt, and return their number.
 
     With an intent but no receipt they may or may not have been sent, so they are replayed before anything new.
     """
-    now = clock.now()
-    left = 0
+    now, ledger, left = run.now(), run.ledger, 0
     with ledger.writing() as session:
         for request in requests.in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED

@@ -1,40 +1,37 @@
 """Sends what is due; commits the intent before each wire call and the receipt after it."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, assert_never
 
 from sqlmodel import Session
 
-from connectors.http import CancelToken
-from connectors.ports import Clock, ConversionSink
-from connectors.records import DestinationId, LeadId, NotSent, Receipt, Refused, Target
-from jobs.cancellation import go_on
+from connectors.ports import ConversionSink
+from connectors.records import Answered, DestinationId, LeadId, NotSent, Receipt, Received, Refused, Target
 from jobs.deliver.bisect import CircuitBreaker, bisect, partition, single_row_first
-from jobs.deliver.intent import ConversionPreparation, Preparation
-from jobs.deliver.receipt import (
+from jobs.deliver.transactions import (
     DEFER,
     LONGEST_DELAY,
+    ConversionPreparation,
     Delivered,
     Follow,
+    Preparation,
     ReceiptRecorder,
     SendingStop,
     SendNext,
     Transaction,
     TryAgain,
     code_and_message,
-    is_answered,
 )
 from jobs.ledger import leads, outbox, requests
 from jobs.ledger.requests import Intent
-from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Delivery, OutboxRow, identity
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Route
 from jobs.rules.reasons import Reason, Scope, Stop, StopKind
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.run_context import RunContext
 
 ATTEMPTS = 5
 """Attempts per batch and run."""
@@ -48,16 +45,12 @@ REPLAYS_APART = timedelta(hours=12)
 """Minimum gap between replays: a failed run may be restarted within minutes, or by hand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sending:
     """How a run sends."""
 
-    ledger: Ledger
-    book: Rulebook
-    """The rules the run planned by, applied again to each delivery when it is sent."""
-    clock: Clock
-    jitter: Callable[[], float]
-    """Returns a number in [0, 1) that spreads the waits between attempts."""
+    run: RunContext
+    """Its rules are those the run planned by, applied again to each delivery when it is sent."""
     due_by: datetime
     """When first sends must have been due, as the volume guard counted them; later ones wait for the next run."""
     stopped: Collection[Scope] = ()
@@ -66,16 +59,14 @@ class Sending:
     """Scopes in which first sends are held."""
     replays: bool = True
     """Whether to replay what is in doubt; otherwise it waits for another run."""
-    cancel_token: CancelToken = go_on
-    """Called before each intent; raises to stop sending."""
     approved_only: bool = False
     """Whether to send only what a human approved in this run."""
 
 
-def deliver(sending: Sending, sinks: Sinks) -> Delivered:
+def deliver(sending: Sending) -> Delivered:
     """Send every due delivery, those in doubt first; a stop affects only its own destination."""
     done = Delivered()
-    for destination, sink in sinks.items():
+    for destination, sink in sending.run.deps.sinks.items():
         if Scope(destination) not in sending.stopped:
             Sender(sending, Scope(destination), sink, done).send_all()
     return done
@@ -103,6 +94,11 @@ class Sender:
     """Whether something never in doubt before, and everything after it, went unanswered."""
     set_aside: deque["SendingTurn"] = field(default_factory=deque)
     """Unanswered batches of this run, split into smaller parts; sent after everything due has had its turn."""
+
+    @property
+    def run(self) -> RunContext:
+        """The run that sends."""
+        return self.sending.run
 
     @property
     def destination(self) -> DestinationId:
@@ -162,16 +158,16 @@ class Sender:
         """
         last: OutboxRow | None = None
         while not self._is_off(target):
-            with self.sending.ledger.reading() as session:
+            with self.run.ledger.reading() as session:
                 rows = outbox.due(
                     session,
                     self.preparation.kind,
-                    self.sending.ledger.account,
+                    self.run.ledger.account,
                     self.destination,
                     of,
-                    now=self.sending.clock.now(),
+                    now=self.run.now(),
                     new_by=self.new_by,
-                    approved_in=self.sending.ledger.run if self.sending.approved_only else None,
+                    approved_in=self.run.ledger.run if self.sending.approved_only else None,
                     after=last,
                     limit=self._batch(target),
                 )
@@ -204,7 +200,7 @@ class Sender:
 
     def _way(self, target: Target) -> Scope:
         """The scope of a stop of everything sent by the target's transport and owner."""
-        return self.sending.book.way(self.destination, target.transport, target.owner)
+        return self.run.book.way(self.destination, target.transport, target.owner)
 
     def _replays(self) -> list[tuple[Target, tuple[int, ...]]]:
         """Return batches of deliveries in doubt whose replay is due; give up those replayed often enough.
@@ -213,14 +209,14 @@ class Sender:
         every part gets its turn, however many nights that takes.
         """
         found: dict[tuple[int, Target], list[int]] = {}
-        with self.sending.ledger.writing() as session:
-            doubtful = outbox.in_doubt(session, self.sending.ledger.account, self.preparation.kind, self.destination)
+        with self.run.ledger.writing() as session:
+            doubtful = outbox.in_doubt(session, self.run.ledger.account, self.preparation.kind, self.destination)
             for target, waiting in doubtful.items():
                 for delivery in waiting:
                     asked = requests.unanswered(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
-                        moving = Transaction(session, self.sending.ledger, self.sending.clock.now(), self.done)
+                        moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
                         moving.move(delivery, DeliveryState.UNCONFIRMED, *given_up)
                     elif not self._has_to_wait(delivery, asked):
                         together = requests.last_request(session, delivery), target
@@ -239,13 +235,13 @@ class Sender:
     @property
     def _asks_a_human(self) -> bool:
         """Whether a human decides on replaying bytes whose answer was lost."""
-        return self.destination in self.sending.book.ask_when_lost
+        return self.destination in self.run.book.ask_when_lost
 
     def _given_up(self, row: OutboxRow, asked: Sequence[datetime]) -> tuple[Reason, str] | None:
         """Why a lost answer is no longer replayed; None while it is."""
         within = self.sink.limits.replay_within
         since = row.in_doubt_since
-        if within is not None and since is not None and self.sending.clock.now() - since > within:
+        if within is not None and since is not None and self.run.now() - since > within:
             return Reason.REPLAY_COUNTS_TWICE, f"{within // timedelta(hours=1)} h"
         if len(asked) > REPLAY_RUNS:
             return Reason.NO_ANSWER, f"{REPLAY_RUNS} replays"
@@ -256,10 +252,10 @@ class Sender:
 
         The first replay never waits for another: most answers are lost together with their run.
         """
-        if row.deferred_until is not None and self.sending.clock.now() < row.deferred_until:
+        if row.deferred_until is not None and self.run.now() < row.deferred_until:
             return True
         # A recorded replay in the future, from a clock set back since, must not block any.
-        return len(asked) > 1 and abs(self.sending.clock.now() - asked[-1]) < REPLAYS_APART
+        return len(asked) > 1 and abs(self.run.now() - asked[-1]) < REPLAYS_APART
 
     def _send(self, turn: "SendingTurn") -> SendingStop | None:
         """Send one turn's batches; split what is refused for some of its rows, and set aside what gets no answer."""
@@ -292,7 +288,7 @@ class Sender:
         if breaker.is_general or breaker.blames_all:
             why = Stop(StopKind.NOTHING_PASSES, tuple(map(code_and_message, breaker.reasons.values())))
             return SendingStop(why, whole_destination=False)
-        with self.sending.ledger.writing() as session:
+        with self.run.ledger.writing() as session:
             self._receiving(session, breaker).reject_suspects(breaker.take_suspects())
         return None
 
@@ -312,11 +308,11 @@ class Sender:
 
         A platform that distinguishes conversions by those refuses both if they meet in one request.
         """
-        with self.sending.ledger.reading() as session:
+        with self.run.ledger.reading() as session:
             rows = [row for row in (session.get(Delivery, one) for one in batch) if row is not None and row.at]
             often = Counter(map(_second, rows))
             near = [row for row in rows if often[_second(row)] > 1]
-            known = leads.facts(session, self.sending.ledger.account, {LeadId(row.lead) for row in near})
+            known = leads.facts(session, self.run.ledger.account, {LeadId(row.lead) for row in near})
         keys = {
             identity(row): {(click.value, _second(row)) for click in known[LeadId(row.lead)].click_ids} for row in near
         }
@@ -342,7 +338,7 @@ class Sender:
             batch, why = follow.batch, follow.why
             answered += follow.answered or 0
             wait = follow.wait or timedelta(
-                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.sending.jitter() / 2)
+                seconds=min(60, 2 ** (attempt + self.unanswered)) * (0.5 + self.run.deps.jitter() / 2)
             )
             if wait > LONGEST_WAIT:
                 self._defer(intent, wait)
@@ -359,54 +355,47 @@ class Sender:
 
     def _once(self, target: Target, batch: tuple[int, ...], breaker: CircuitBreaker) -> tuple[Intent, Follow] | None:
         """Make one request and return what follows from its receipt; None if the batch has nothing left to send."""
-        self.sending.cancel_token()
+        self.run.deps.cancel_token()
         intent = self._prepare(target, batch)
         if intent is None:
             return None
-        self.sending.ledger.remember(intent.request)
+        self.run.ledger.remember(intent.request)
         receipt = self._call(intent)
-        self.done.requests += not (isinstance(receipt, Refused) and receipt.unasked)
-        with self.sending.ledger.writing() as session:
+        unasked = isinstance(receipt, Refused) and receipt.unasked
+        self.done.requests += not unasked
+        with self.run.ledger.writing() as session:
             follow = self._receiving(session, breaker).receive(intent, receipt)
-        if is_answered(receipt) and not (isinstance(follow, TryAgain) and follow.unanswered):
+        # A refusal by the sink itself doesn't show that the platform answers.
+        is_answer = isinstance(receipt, Received | Answered | Refused) and not unasked
+        if is_answer and not (isinstance(follow, TryAgain) and follow.unanswered):
             self.unanswered, self.answers, self.new_unanswered = 0, True, False
         if isinstance(receipt, NotSent) and receipt.is_unknown_host:
             return intent, SendingStop(Stop(StopKind.UNAVAILABLE, (receipt.reason,)), whole_destination=True)
         return intent, follow
 
     def _prepare(self, target: Target, batch: tuple[int, ...]) -> Intent | None:
-        with self.sending.ledger.writing() as session:
-            routes, now = self._routes(), self.sending.clock.now()
-            preparation = self.preparation(
-                session, self.sending.ledger, now, self.done, self.sink, self.destination, routes, target
-            )
-            return preparation.prepare(batch)
+        with self.run.ledger.writing() as session:
+            moving = (session, self.run.ledger, self.run.now(), self.done)
+            return self.preparation(*moving, self.sink, self.destination, self._routes(), target).prepare(batch)
 
     def _call(self, intent: Intent) -> Receipt:
         """Make the wire call."""
         return self.sink.submit(intent.target, intent.events)
 
     def _routes(self) -> Mapping[str, Route]:
-        return {route.conversion: route for route in self.sending.book.routes_to(self.destination)}
+        return {route.conversion: route for route in self.run.book.routes_to(self.destination)}
 
     def _receiving(self, session: Session, breaker: CircuitBreaker) -> ReceiptRecorder:
-        return ReceiptRecorder(
-            session,
-            self.sending.ledger,
-            self.sending.clock.now(),
-            self.done,
-            self.sink.limits,
-            breaker,
-            is_silent=self.unanswered > 0,
-        )
+        moving, is_silent = (session, self.run.ledger, self.run.now(), self.done), self.unanswered > 0
+        return ReceiptRecorder(*moving, self.sink.limits, breaker, is_silent=is_silent)
 
     def _sleep(self, wait: timedelta | None) -> None:
-        self.sending.clock.sleep_until(self.sending.clock.now() + (wait or timedelta()))
+        self.run.deps.clock.sleep_until(self.run.now() + (wait or timedelta()))
 
     def _defer(self, intent: Intent, wait: timedelta) -> None:
         """Defer rows by the platform's delay, beyond the end of this run."""
-        with self.sending.ledger.writing() as session:
-            now = self.sending.clock.now()
+        with self.run.ledger.writing() as session:
+            now = self.run.now()
             for _, row in requests.rows(session, intent.request):
                 row.deferred_until = now + min(wait, LONGEST_DELAY)
                 session.add(row)

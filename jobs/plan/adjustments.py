@@ -9,7 +9,6 @@ from sqlmodel import Session
 
 from connectors.records import AdjustmentKind, ClickIdKind, DeliveryKey
 from jobs.ledger import leads, outbox, starts
-from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import Adjustment, Delivery, identity, rows_by_lead
 from jobs.rules.adjustment import (
     AdjustmentCause,
@@ -23,7 +22,7 @@ from jobs.rules.adjustment import (
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.model import LeadFacts, Route
 from jobs.rules.reasons import Reason
-from jobs.settings.compile import Rulebook
+from jobs.run_context import RunContext
 
 LEADS_AT_ONCE = 200
 """Leads per transaction."""
@@ -31,24 +30,24 @@ AFTER = timedelta(seconds=1)
 """Minimum gap between a correction and what it corrects: platforms count whole seconds."""
 
 
-def plan_adjustments(ledger: Ledger, book: Rulebook, *, now: datetime) -> None:
+def plan_adjustments(run: RunContext) -> None:
     """Update the corrections of every lead that was planned, or got an answer, since the last check."""
-    with ledger.writing() as session:
-        leads.flag_expired(session, ledger.account, Adjustment, now=now, to_correct=True)
+    account, now = run.ledger.account, run.now()
+    with run.ledger.writing() as session:
+        leads.flag_expired(session, account, Adjustment, now=now, to_correct=True)
     looking = True
     while looking:
-        with ledger.writing() as session:
-            ids = leads.to_correct(session, ledger.account, limit=LEADS_AT_ONCE)
-            facts = leads.facts(session, ledger.account, ids)
-            sent = rows_by_lead(session, Delivery, ledger.account, ids)
-            made = outbox.adjustments_of_leads(session, ledger.account, ids)
-            renamed = starts.renamed(session, ledger.account)
-            correcting = _Correcting(session, ledger, book, renamed, now)
+        with run.ledger.writing() as session:
+            ids = leads.to_correct(session, account, limit=LEADS_AT_ONCE)
+            facts = leads.facts(session, account, ids)
+            sent = rows_by_lead(session, Delivery, account, ids)
+            made = outbox.adjustments_of_leads(session, account, ids)
+            correcting = _Correcting(session, run, starts.renamed(session, account), now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
                         correcting.look_at(facts[lead], delivery, made.get(identity(delivery), []))
-            leads.corrected(session, ledger.account, ids)
+            leads.corrected(session, account, ids)
         looking = bool(ids)
 
 
@@ -80,14 +79,13 @@ class _Correcting:
     """One transaction that updates corrections."""
 
     session: Session
-    ledger: Ledger
-    book: Rulebook
+    run: RunContext
     renamed: Mapping[str, str]
     now: datetime
 
     def look_at(self, lead: LeadFacts, delivery: Delivery, made: Sequence[Adjustment]) -> None:
         """Update the corrections of one accepted delivery."""
-        route = self.book.route(delivery.conversion, delivery.destination)
+        route = self.run.book.route(delivery.conversion, delivery.destination)
         last = made[-1] if made else None
         waiting = last if last is not None and last.state in OPEN else None
         if last is not None and last.state in outbox.UNSETTLED - OPEN:
@@ -127,7 +125,7 @@ class _Correcting:
                 self._put(last, wanted, route, delivery, made[:-1])
             return
         begun = Adjustment(
-            account=self.ledger.account,
+            account=self.run.ledger.account,
             delivery=identity(delivery),
             number=len(made) + 1,
             lead=delivery.lead,
@@ -164,7 +162,7 @@ class _Correcting:
         self._move(row, DeliveryState.SKIPPED if never_waited else state, wanted.ruled_out_by)
 
     def _move(self, row: Adjustment, to: DeliveryState, cause: Reason) -> None:
-        outbox.move(self.session, self.ledger, row, to, cause, now=self.now)
+        outbox.move(self.session, self.run.ledger, row, to, cause, now=self.now)
 
 
 def _is_same(row: Adjustment, wanted: WantedAdjustment) -> bool:

@@ -2,27 +2,32 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from connectors.http import CancelToken
-from connectors.records import ClickIdKind, DeliveryKey, Event, LeadId, OutcomeClass
-from jobs.cancellation import go_on
-from jobs.ledger import deduplication, leads, outbox, queries, starts, status_labels
+from connectors.records import ClickIdKind, DeliveryKey, DestinationId, LeadId, OutcomeClass
+from jobs.ledger import deduplication, leads, outbox, queries, starts
+from jobs.ledger.deduplication import Candidate, DedupCandidates, Rank
 from jobs.ledger.runs import Ledger
-from jobs.ledger.schema import ConfigDigest, Delivery, identity, rows_by_lead
-from jobs.plan.deduplication import DuplicateLeads
+from jobs.ledger.schema import Delivery, identity, rows_by_lead
 from jobs.rules.decision import Decision, DeliveryStatus, NotConcerned, decide, meets, reconcile
 from jobs.rules.delivery_state import COUNTING, OPEN, DeliveryState
 from jobs.rules.eligibility import consent_is_withdrawn, dedup_keys, is_alternative, is_other_way
 from jobs.rules.model import FEWEST_LEADS, LeadFacts, Origin, Route, Starts, delivery_key
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import first_entry
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.run_context import RunContext
+from jobs.settings.compile import Rulebook
+
+
+def guarded(run: RunContext) -> RunContext:
+    """Return the run with the missing-value guard applied to its rules, as planning and sending need them."""
+    with run.ledger.reading() as session:
+        return replace(run, book=hold_missing_values(session, run.book))
 
 
 def hold_missing_values(session: Session, book: Rulebook) -> Rulebook:
@@ -32,11 +37,7 @@ def hold_missing_values(session: Session, book: Rulebook) -> Rulebook:
     """
     paths = {route.field_value.path for route in book.routes if route.field_value is not None}
     absent = {path for path in paths if not queries.amount_exists(session, book.account, path)}
-    return (
-        replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
-        if absent
-        else book
-    )
+    return replace(book, routes=tuple(_hold_missing_value(session, route, absent) for route in book.routes))
 
 
 def _hold_missing_value(session: Session, route: Route, absent: set[str]) -> Route:
@@ -55,10 +56,6 @@ LEADS_AT_ONCE = 200
 """Leads per transaction: few enough for memory, enough for speed."""
 
 
-class RenamedError(Exception):
-    """An id vanished while a new one goes to the same place, or an old id is reused; the message has the fix."""
-
-
 @dataclass(slots=True)
 class Planned:
     """What tonight's planning covered."""
@@ -70,112 +67,53 @@ class Planned:
     """By conversion and destination, how many leads reached the stage after its start but are excluded by `where`."""
 
 
-def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
-    """Apply the settings to the ledger: renamed conversions, starts, and which leads to read or plan again.
-
-    Raises:
-        RenamedError: an id vanished and a new one takes its place undeclared, or a new id was used before.
-    """
-    on_record = starts.ids_on_record(session, book.account)
-    unknown = {route.conversion for route in book.routes} - on_record
-    for new, old in book.was.items():
-        if old is not None and old in on_record and new not in on_record:
-            starts.rename(session, book.account, old=old, new=new)
-    _refuse_renamed(session, book, unknown)
-    overruled = status_labels.void_overruled(session, book.account, book.meanings)
-    for route in book.routes:
-        starts.keep(session, book.account, route, now=now)
-    _adopt_digests(session, book, anew=overruled)
-
-
-def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) -> None:
-    """Refuse ids that would resend everything under a new name, or send something else under a name already used.
-
-    Only `unknown` conversion ids are looked up in sent keys: the others were checked when they first appeared.
-    """
-    for new, now_called in outbox.ids_in_keys(session, book.account, unknown):
-        raise RenamedError(
-            f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
-            "choose another id."
-        )
-    for old, new in starts.vanished(session, book.account, book.routes, "conversion"):
-        if new not in book.was or book.was[new] is not None:
-            raise RenamedError(
-                f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
-                f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
-            )
-    for old, new in starts.vanished(session, book.account, book.routes, "destination"):
-        raise RenamedError(
-            f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
-            f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."
-        )
-
-
-def _adopt_digests(session: Session, book: Rulebook, *, anew: bool) -> None:
-    extraction_changed = _changed(session, book.account, "extraction", book.extraction_digest)
-    rules_changed = _changed(session, book.account, "rules", book.rules_digest) or anew
-    # Contact hashes are kept only for what may still be sent, so a rule change that may need them forces a fresh read.
-    if extraction_changed or (rules_changed and any(route.uses_contact for route in book.routes)):
-        leads.forget_digests(session, book.account)
-    if rules_changed:
-        leads.plan_all(session, book.account)
-
-
-def _changed(session: Session, account: str, kind: str, digest: str) -> bool:
-    known = session.get(ConfigDigest, (account, kind))
-    changed = known is not None and known.digest != digest
-    session.merge(ConfigDigest(account=account, kind=kind, digest=digest))
-    return changed
-
-
-def plan(ledger: Ledger, book: Rulebook, sinks: Sinks, *, now: datetime, cancel_token: CancelToken = go_on) -> Planned:
+def plan(run: RunContext) -> Planned:
     """Plan every lead that changed, whose open delivery ran out of time or whose rules changed; update its deliveries.
 
-    `book` must have passed through `hold_missing_values` since leads were last read.
+    `run` must have been `guarded` since leads were last read.
     """
-    with closing(DuplicateLeads(ledger.account, book.routes)) as duplicates:
-        with ledger.writing() as session:
-            leads.flag_expired(session, ledger.account, Delivery, now=now, to_plan=True)
-            leads.plan_held_for(session, ledger.account, *MAY_BE_MENDED_ELSEWHERE)
-            planner = _Planner(ledger, book, sinks, starts.load(session, ledger.account), now, duplicates)
-        with ledger.reading() as session:
+    account, now = run.ledger.account, run.now()
+    with ExitStack() as stack:
+        once = [route for route in run.book.routes if route.once is not None]
+        candidates = {route.place: stack.enter_context(closing(DedupCandidates())) for route in once}
+        with run.ledger.writing() as session:
+            leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
+            leads.plan_held_for(session, account, *MAY_BE_MENDED_ELSEWHERE)
+            planner = _Planner(run, starts.load(session, account), now, candidates)
+        with run.ledger.reading() as session:
             planner.find_duplicates(session)
         planning = True
         while planning:
-            cancel_token()
-            with ledger.writing() as session:
+            run.deps.cancel_token()
+            with run.ledger.writing() as session:
                 planning = planner.plan_some(session)
-    with ledger.writing() as session:
-        deduplication.erase_idle(session, ledger.account, book.routes, now=now)
-        planner.done.same_click = deduplication.sharing_a_click(session, ledger)
+    with run.ledger.writing() as session:
+        deduplication.erase_idle(session, account, run.book.routes, now=now)
+        planner.done.same_click = deduplication.sharing_a_click(session, run.ledger)
     return planner.done
 
 
-def erase_idle(ledger: Ledger, sinks: Sinks, *, now: datetime) -> None:
+def erase_idle(run: RunContext) -> None:
     """Erase the contact hashes and click ids that no future send can use."""
-    with ledger.writing() as session:
-        leads.erase_idle(session, ledger.account, clicks_before=now - UNUSED_CLICK, but=_forgotten_before(sinks, now))
-
-
-def _forgotten_before(sinks: Sinks, now: datetime) -> dict[ClickIdKind, datetime]:
-    """The oldest click time, by kind, that some platform still accepts."""
-    forgotten: dict[ClickIdKind, datetime] = {}
-    for sink in sinks.values():
+    now = run.now()
+    # The oldest click time, by kind, that some platform still accepts.
+    accepted: dict[ClickIdKind, datetime] = {}
+    for sink in run.deps.sinks.values():
         for kind in sink.limits.click_ids:
-            forgotten[kind] = min(forgotten.get(kind, now), now - sink.limits.click_window)
-    return forgotten
+            accepted[kind] = min(accepted.get(kind, now), now - sink.limits.click_window)
+    with run.ledger.writing() as session:
+        leads.erase_idle(session, run.ledger.account, clicks_before=now - UNUSED_CLICK, but=accepted)
 
 
 @dataclass(slots=True)
 class _Planner:
     """State shared while leads are planned one by one."""
 
-    ledger: Ledger
-    book: Rulebook
-    sinks: Sinks
+    run: RunContext
     starts: Mapping[tuple[str, str], Starts]
     now: datetime
-    duplicates: DuplicateLeads
+    candidates: Mapping[tuple[str, DestinationId], DedupCandidates]
+    """Tonight's duplicate leads, by conversion and destination, where a conversion counts once per click or person."""
     done: Planned = field(default_factory=Planned)
     taken_back: Mapping[int, datetime] = field(default_factory=dict)
     """Retraction time by delivery, for deliveries that were retracted."""
@@ -183,12 +121,43 @@ class _Planner:
     """The last lead planned; each batch starts after it, so that leads waiting before it aren't scanned again."""
 
     def find_duplicates(self, session: Session) -> None:
-        """Find which of the leads to be planned are duplicates."""
-        self.duplicates.find(session, self._to_plan(session), self._verdict)
+        """Find which of the leads to be planned are duplicates.
+
+        All of them are scanned before the first is planned, so that the outcome doesn't depend on planning order; none
+        of them is kept in memory.
+        """
+        once = [(route, route.once, self.candidates[route.place]) for route in self.run.book.routes if route.once]
+        for lead, existing in self._to_plan(session) if once else ():
+            for route, _, candidates in once:
+                if (candidate := self._candidate(session, route, lead, existing)) is not None:
+                    candidates.add(candidate)
+        for route, rule, candidates in once:
+            for candidate in deduplication.counting(session, self.run.ledger.account, route, candidates.dedup_keys()):
+                candidates.add(candidate)
+            candidates.find_duplicates(rule.within)
+
+    def _candidate(
+        self, session: Session, route: Route, lead: LeadFacts, existing: Sequence[Delivery]
+    ) -> Candidate | None:
+        """The lead's conversion on a route, if it already counts or could from tonight on."""
+        # The last occurrence only: a retracted one no longer counts.
+        delivery = next((row for row in reversed(existing) if (row.conversion, row.destination) == route.place), None)
+        decision, state = self._verdict(route, lead, delivery, existing)
+        rank = deduplication.rank(delivery)
+        if delivery is not None and delivery.at is not None and rank is Rank.SENT:
+            at = delivery.at
+        elif state is DeliveryState.PENDING and isinstance(decision, Decision):
+            at = decision.entry.at
+        else:
+            return None
+        on_record = frozenset[str]()
+        if delivery is not None and rank is not Rank.NEW:
+            on_record = deduplication.dedup_keys_of(session, delivery)
+        return Candidate(lead.id, at, dedup_keys(route, lead, at) | on_record, rank)
 
     def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
         """Every lead to be planned, in batches."""
-        account, after = self.ledger.account, None
+        account, after = self.run.ledger.account, None
         while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
             existing = rows_by_lead(session, Delivery, account, ids)
@@ -197,7 +166,7 @@ class _Planner:
 
     def plan_some(self, session: Session) -> bool:
         """Plan the next leads; return False when none is left."""
-        account = self.ledger.account
+        account = self.run.ledger.account
         ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
         existing = rows_by_lead(session, Delivery, account, ids)
@@ -211,14 +180,16 @@ class _Planner:
 
     def _plan_lead(self, session: Session, lead: LeadFacts, existing: list[Delivery]) -> None:
         by_route = {(delivery.conversion, delivery.destination): delivery for delivery in existing}
-        for route in self.book.routes:
+        for route in self.run.book.routes:
             delivery = self._current(by_route.pop(route.place, None), route)
             decision, state = self._verdict(route, lead, delivery, existing)
             if decision == NotConcerned(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
             if state is not None:
                 delivery = delivery or begin(route, lead.id)
-                bring_in_line(session, self.ledger, delivery, route=route, decision=decision, state=state, now=self.now)
+                bring_in_line(
+                    session, self.run.ledger, delivery, route=route, decision=decision, state=state, now=self.now
+                )
             if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
                 deduplication.record(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
         for orphan in by_route.values():
@@ -238,11 +209,12 @@ class _Planner:
     ) -> tuple[Decision | NotConcerned, DeliveryState | None]:
         """Decide one route; also return the delivery's next state, None to leave it alone."""
         decision = judge(route, lead, self.starts[route.place], delivery, now=self.now)
-        rival = self.duplicates.of(route, lead.id)
+        candidates = self.candidates.get(route.place)
+        rival = None if candidates is None else candidates.counting_for(lead.id)
         if rival is not None and isinstance(decision, Decision) and decision.state is DeliveryState.PENDING:
             reason = Reason.COUNTED_ALREADY
             decision = Decision(DeliveryState.WITHHELD, reason, decision.entry, decision.closes_at, rival)
-        sent_before = was_sent(route, lead, existing, self.book.routes)
+        sent_before = was_sent(route, lead, existing, self.run.book.routes)
         is_new = delivery is None or delivery.id is None
         if _reached_before(delivery, decision) or (sent_before and is_new):
             return decision, None
@@ -277,7 +249,7 @@ class _Planner:
             return False
         if decision.event is None:
             return lead.fresh
-        digest = hashlib.sha256(self.sinks[route.destination].encode(decision.event)).hexdigest()
+        digest = hashlib.sha256(self.run.deps.sinks[route.destination].encode(decision.event)).hexdigest()
         place = (route.target.owner, route.target.action, route.target.source)
         elsewhere = (delivery.owner, delivery.action, delivery.source) != place
         return elsewhere or (lead.fresh and digest != delivery.event_sha256)
@@ -285,29 +257,24 @@ class _Planner:
     def _keep_back(self, session: Session, orphan: Delivery, lead: LeadFacts) -> None:
         """Withhold an open delivery the settings no longer list while its window lasts, in case that is a mistake."""
         if orphan.state == DeliveryState.IN_DOUBT and consent_is_withdrawn(lead, needs_personalization=False):
-            outbox.move(session, self.ledger, orphan, DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN, now=self.now)
-        elif orphan.state in OPEN:
-            state, cause = (
-                (DeliveryState.CANCELLED, Reason.LEAD_DELETED)
-                if lead.deleted
-                else (DeliveryState.WITHHELD, Reason.NOT_CONFIGURED)
-            )
+            state, cause = DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN
+        elif orphan.state not in OPEN:
+            return
+        else:
+            state, cause = DeliveryState.WITHHELD, Reason.NOT_CONFIGURED
+            if lead.deleted:
+                state, cause = DeliveryState.CANCELLED, Reason.LEAD_DELETED
             if orphan.expires_at is not None and orphan.expires_at < self.now:
                 orphan.held_for = _held_for(orphan, NotConcerned(cause))
                 state, cause = DeliveryState.EXPIRED, Reason.WINDOW_CLOSED
-            outbox.move(session, self.ledger, orphan, state, cause, now=self.now)
+        outbox.move(session, self.run.ledger, orphan, state, cause, now=self.now)
 
 
 def _reached_before(delivery: Delivery | None, decision: Decision | NotConcerned) -> bool:
     """Whether the conversion was skipped for an earlier entry, by a label its stage may have lost since."""
-    if (
-        delivery is None
-        or delivery.state != DeliveryState.SKIPPED
-        or delivery.at is None
-        or isinstance(decision, NotConcerned)
-    ):
+    if delivery is None or delivery.state != DeliveryState.SKIPPED or delivery.at is None:
         return False
-    return decision.entry.at > delivery.at
+    return isinstance(decision, Decision) and decision.entry.at > delivery.at
 
 
 def was_sent(route: Route, lead: LeadFacts, existing: Sequence[Delivery], routes: Sequence[Route]) -> bool:
@@ -401,7 +368,10 @@ def bring_in_line(
         delivery.expires_at = decision.closes_at or delivery.expires_at
         delivery.not_before = decision.not_before
         if decision.event is not None:
-            _describe(delivery, decision.event)
+            value, click_id = decision.event.value, decision.event.click_id
+            delivery.value = None if value is None else f"{value.amount:.2f}"
+            delivery.currency = None if value is None else value.currency
+            delivery.click_id_kind = None if click_id is None else click_id.kind
             delivery.click_estimated = decision.click_estimated
     delivery.tax = route.field_value.tax if route.field_value else None
     reason, detail = decision.reason, decision.detail
@@ -421,9 +391,3 @@ def _held_for(delivery: Delivery, decision: Decision | NotConcerned) -> Reason |
     if isinstance(decision, Decision) and decision.state is DeliveryState.EXPIRED:
         return decision.held_for
     return decision.reason
-
-
-def _describe(delivery: Delivery, event: Event) -> None:
-    delivery.value = None if event.value is None else f"{event.value.amount:.2f}"
-    delivery.currency = None if event.value is None else event.value.currency
-    delivery.click_id_kind = None if event.click_id is None else event.click_id.kind

@@ -8,10 +8,9 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 from jobs.ledger import outbox, requests
-from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import KINDS, Adjustment, Delivery
 from jobs.rules.reasons import Message, MessageId, Scope
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.run_context import RunContext
 
 NIGHTS = 28
 """How many nights of history define a destination's usual volume."""
@@ -67,30 +66,29 @@ def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now:
     return tuple(counts.values())
 
 
-def hold_excess_volume(
-    ledger: Ledger, book: Rulebook, sinks: Sinks, *, accepted: bool, now: datetime
-) -> dict[Scope, ExcessVolume]:
+def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessVolume]:
     """Hold what is due in each scope that exceeds its limit, and return those scopes with the excess.
 
-    Conversions and corrections are counted separately. Nothing is held if a human has `accepted` whatever is due.
+    Conversions and corrections are counted separately. Nothing is held if a human has accepted whatever is due.
     """
     found: dict[Scope, ExcessVolume] = {}
-    with ledger.writing() as session:
-        outbox.release(session, ledger.account)
-        for destination, kind in () if accepted else product(sinks, KINDS):
+    account, book = run.ledger.account, run.book
+    with run.ledger.writing() as session:
+        outbox.release(session, account)
+        for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
-            due = outbox.count_new(session, kind, ledger.account, destination, conversions, now=now)
+            due = outbox.count_new(session, kind, account, destination, conversions, now=now)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
                 # Count a month of requests only if enough is due to be held.
                 continue
             since = now - timedelta(days=NIGHTS + 2)
-            sends = requests.first_sends(session, kind, ledger.account, destination, since=since)
+            sends = requests.first_sends(session, kind, account, destination, since=since)
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
             what = "conversions" if kind is Delivery else "corrections"
             nights = nights_before(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:
                 found[Scope(destination, kind is Adjustment)] = excess
-                outbox.hold(session, kind, ledger.account, destination, conversions, now=now)
+                outbox.hold(session, kind, account, destination, conversions, now=now)
     return found

@@ -1,18 +1,93 @@
-"""Ingest: stores the facts the rules need and each sink's contact hashes; test leads are left out."""
+"""Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from connectors.records import DestinationId, Identifier, Lead, LeadPage
+from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import LeadReading, amounts, answer, new_click_ids, where_facts
-from jobs.rules.model import ConsentAnswer, KnownClickId, LeadFacts, normalise_label
+from jobs.rules.model import LeadFacts, normalise_label
+from jobs.rules.reasons import Message, MessageId
 from jobs.rules.status_changes import observe
-from jobs.settings.compile import Rulebook, Sinks
+from jobs.run_context import RunContext
+
+AT_ONCE = 50
+"""Leads stored per transaction; the time limit is checked after each."""
+_OTHER_LEAD = "its own page is another lead's, see oplead.fields.id"
+
+
+@dataclass(slots=True)
+class Pulled:
+    """What a pull read."""
+
+    pages: int = 0
+    seen: int = 0
+    detail_pages: int = 0
+    """Leads fetched one by one."""
+    changed: int = 0
+    unreadable: list[UnreadableLead] = field(default_factory=list)
+    excluded: int = 0
+    """Test leads among those seen, including those on record from before they were excluded."""
+    deleted: int = 0
+    """Leads whose deletion was first believed tonight."""
+    back: int = 0
+    """Leads considered deleted that exist again."""
+    no_detail_pages: bool = False
+    """True if a listed lead has no page of its own, so that nothing can be concluded about unlisted ones."""
+    suspicious: int = 0
+    """Leads that seem deleted, but are too many to be believed."""
+    unread: int = 0
+    """Leads to read by their own pages for which the list left no time at all."""
+    complete: bool = False
+    """False if the time budget ended the pull early; the next one resumes there."""
+    moved: bool = False
+    """Whether the list shifted while it was read; the next full read finds any leads skipped."""
+    missing: int = 0
+    """How many more leads Oplead reports than it listed."""
+    undated: bool = False
+    """Whether a list page had no timestamp, so its clock couldn't be compared with ours."""
+
+    @property
+    def attention(self) -> list[Message]:
+        """Messages about what a human should look at."""
+        found = (
+            (MessageId.SUSPICIOUSLY_MISSING, self.suspicious),
+            (MessageId.UNREAD, self.unread),
+            (MessageId.NO_DETAIL_PAGES, int(self.no_detail_pages)),
+        )
+        return [Message(message, {"count": count}) for message, count in found if count]
+
+    def count_page(self, page: LeadPage, before: LeadPage | None) -> None:
+        """Count a list page, without what the previous page showed: a list may repeat its last page."""
+        self.pages += 1
+        self.undated |= page.served_at is None
+        ids = _ids(page)
+        new = ids - _ids(before)
+        self.seen += len(new)
+        repeats = before is not None and ids and not new
+        self._count(replace(page, unreadable=()) if repeats else page)
+
+    def count_details(self, page: LeadPage) -> None:
+        """Count leads read by their own pages."""
+        self.detail_pages += len(page.leads) + len(page.unchanged) + len(page.unreadable)
+        self._count(page)
+
+    def _count(self, page: LeadPage) -> None:
+        self.unreadable += page.unreadable
+        self.moved |= page.moved
+        self.missing = page.missing
+
+
+def _ids(page: LeadPage | None) -> set[LeadId]:
+    """The ids of a page's readable leads."""
+    return set() if page is None else {*(lead.id for lead in page.leads), *page.unchanged}
+
+
+# ── storing leads ────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,86 +99,156 @@ class ReadTimes:
     ended: datetime
 
 
+def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: Pulled) -> None:
+    """Store what the rules need from a page, counted in `done`; for a test lead never on record, only its digest."""
+    account = run.ledger.account
+    # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
+    latest = {lead.id: lead for lead in page.leads}
+    ids = list(latest)
+    known = leads.facts(session, account, ids)
+    tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.covers(lead)}
+    readings = [
+        _reading(run, lead, known.get(lead.id), when, excluded=lead.id in tests)
+        for lead in latest.values()
+        if lead.id in known or lead.id not in tests
+    ]
+    leads.forget_unreadable(session, account, ids)
+    leads.store(session, account, readings, seen_at=when.served)
+    left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
+    leads.remember_test_leads(session, account, left_out, read_at=when.served)
+    leads.forget_test_leads(session, account, latest.keys() - left_out.keys())
+    leads.touch(session, account, page.unchanged, seen_at=when.served)
+    for unreadable in page.unreadable:
+        leads.store_unreadable(session, account, unreadable, seen_at=when.served)
+    done.changed += len(readings)
+    done.excluded += len(tests) + leads.count_test_leads(session, account, page.unchanged)
+    done.back += sum(one.deleted for one in known.values())
+
+
+def _reading(run: RunContext, lead: Lead, known: LeadFacts | None, when: ReadTimes, *, excluded: bool) -> LeadReading:
+    wanted = run.book.extraction
+    user_data = answer(wanted.ad_user_data, lead)
+    personalization = answer(wanted.ad_personalization, lead)
+    changes, clicks = (known.changes, known.click_ids) if known else ((), ())
+    # A new click id counts from the last observation, or from the lead's creation if none could be read before.
+    read_before = known if known and not known.stale and known.click_id_problem is None else None
+    new_clicks = new_click_ids(clicks, lead, previously=read_before.seen_at if read_before else None)
+    # Each platform hashes contact data by its own rules; raw contact data goes no further than this.
+    hashed_for = {
+        route.destination
+        for route in run.book.routes
+        if not excluded and may_keep_contact(route, user_data, personalization, [*clicks, *new_clicks])
+    }
+    return LeadReading(
+        lead=lead,
+        label=None if lead.label is None else normalise_label(lead.label),
+        ad_user_data=user_data,
+        ad_personalization=personalization,
+        where=where_facts(wanted.where, lead),
+        amounts=amounts(wanted.amounts, lead),
+        changes=observe(
+            changes,
+            lead,
+            previously=known.seen_at if known else None,
+            started=when.started,
+            ended=max(when.served, when.ended),
+            zone=run.book.zone,
+        ),
+        click_ids=new_clicks,
+        identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},
+        excluded=excluded,
+    )
+
+
+# ── reading single leads ─────────────────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True, slots=True)
-class Ingested:
-    """Counts for the leads of one page."""
+class FetchedDetails:
+    """The outcome of asking for single leads."""
 
-    changed: int
-    excluded: int
-    """Test leads, including those on record from before they were excluded."""
-    back: int
-    """Leads that had been considered deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ingest:
-    """Extracts the rules' facts and each sink's contact hashes from leads."""
-
-    book: Rulebook
-    sinks: Sinks
-
-    def store(self, session: Session, account: str, page: LeadPage, when: ReadTimes) -> Ingested:
-        """Store what the rules need from a page; for a test lead never on record, only its digest."""
-        # A page may list a lead twice if the list shifts meanwhile; the later entry is fresher.
-        latest = {lead.id: lead for lead in page.leads}
-        ids = list(latest)
-        known = leads.facts(session, account, ids)
-        tests = {lead.id for lead in latest.values() if self.book.extraction.exclude.covers(lead)}
-        readings = [
-            self._reading(lead, known.get(lead.id), when, excluded=lead.id in tests)
-            for lead in latest.values()
-            if lead.id in known or lead.id not in tests
-        ]
-        leads.forget_unreadable(session, account, ids)
-        leads.store(session, account, readings, seen_at=when.served)
-        left_out = {lead.id: lead.digest for lead in latest.values() if lead.id in tests and lead.id not in known}
-        leads.remember_test_leads(session, account, left_out, read_at=when.served)
-        leads.forget_test_leads(session, account, latest.keys() - left_out.keys())
-        leads.touch(session, account, page.unchanged, seen_at=when.served)
-        for unreadable in page.unreadable:
-            leads.store_unreadable(session, account, unreadable, seen_at=when.served)
-        unchanged_tests = leads.count_test_leads(session, account, page.unchanged)
-        back = sum(one.deleted for one in known.values())
-        return Ingested(changed=len(readings), excluded=len(tests) + unchanged_tests, back=back)
-
-    def _reading(self, lead: Lead, known: LeadFacts | None, when: ReadTimes, *, excluded: bool) -> LeadReading:
-        wanted = self.book.extraction
-        user_data = answer(wanted.ad_user_data, lead)
-        personalization = answer(wanted.ad_personalization, lead)
-        changes, clicks = (known.changes, known.click_ids) if known else ((), ())
-        new_clicks = new_click_ids(clicks, lead, previously=_clicks_since(known))
-        return LeadReading(
-            lead=lead,
-            label=None if lead.label is None else normalise_label(lead.label),
-            ad_user_data=user_data,
-            ad_personalization=personalization,
-            where=where_facts(wanted.where, lead),
-            amounts=amounts(wanted.amounts, lead),
-            changes=observe(
-                changes,
-                lead,
-                previously=known.seen_at if known else None,
-                started=when.started,
-                ended=max(when.served, when.ended),
-                zone=self.book.zone,
-            ),
-            click_ids=new_clicks,
-            identifiers={} if excluded else self._identifiers(lead, user_data, personalization, [*clicks, *new_clicks]),
-            excluded=excluded,
-        )
-
-    def _identifiers(
-        self, lead: Lead, user_data: ConsentAnswer, personalization: ConsentAnswer, clicks: Sequence[KnownClickId]
-    ) -> dict[DestinationId, tuple[Identifier, ...]]:
-        """Hash contact data by each platform's own rules; raw contact data goes no further than this."""
-        wanted = {
-            route.destination
-            for route in self.book.routes
-            if may_keep_contact(route, user_data, personalization, clicks)
-        }
-        return {destination: self.sinks[destination].identify(lead.contact) for destination in sorted(wanted)}
+    ids: list[LeadId] = field(default_factory=list)
+    """Leads asked for before time was up, in order."""
+    deleted: list[LeadId] = field(default_factory=list)
+    """Those that no longer exist."""
+    as_asked: list[LeadId] = field(default_factory=list)
+    """Those whose own page was read."""
+    merged: dict[LeadId, LeadId] = field(default_factory=dict)
+    """Deleted leads whose own page shows another lead on record, and that lead."""
 
 
-def _clicks_since(known: LeadFacts | None) -> datetime | None:
-    """When a new click id starts to count; None, the lead's creation, if click ids couldn't be read before."""
-    return None if known is None or known.stale or known.click_id_problem is not None else known.seen_at
+@dataclass(slots=True)
+class DetailFetch:
+    """Reads single leads within one pull."""
+
+    run: RunContext
+    done: Pulled
+    until: datetime
+    """When time is up, by our clock."""
+    started: datetime
+    """Start of the pull, by the source's clock."""
+    ahead: timedelta = timedelta()
+    """How far the source's clock is ahead of ours."""
+    afresh: bool = False
+    """Whether to store unchanged leads again, since their contact hashes may have been erased."""
+
+    def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
+        """Read leads in the given order until all are read, time is up or the source yields no more tonight.
+
+        Raises:
+            Misconfigured: the source refuses us. What was read so far is kept.
+            Transient: the source kept failing. What was read so far is kept.
+        """
+        asked = FetchedDetails()
+        for start in range(0, len(ids), AT_ONCE):
+            if self.run.now() > self.until:
+                break
+            part = ids[start : start + AT_ONCE]
+            self._read(part, asked)
+            if len(asked.ids) < start + len(part):
+                break
+        return asked
+
+    def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
+        began, found = self.run.now(), []
+        try:
+            for one in self.run.deps.source.fetch_each(part):
+                found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
+        finally:
+            self._store(found, began, asked)
+
+    def _store(self, found: Sequence[tuple[LeadId, Found]], began: datetime, asked: FetchedDetails) -> None:
+        account = self.run.ledger.account
+        with self.run.ledger.writing() as session:
+            merged = self._merged(session, found)
+            read = [
+                UnreadableLead(lead, _OTHER_LEAD) if isinstance(one, OtherLead) and lead not in merged else one
+                for lead, one in found
+            ]
+            known = {
+                one.id
+                for one in read
+                if isinstance(one, Lead) and not self.afresh and leads.is_known(session, account, one.id, one.digest)
+            }
+            page = LeadPage(
+                leads=tuple(one for one in read if isinstance(one, Lead) and one.id not in known),
+                unchanged=tuple(known),
+                unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
+                served_at=None,
+                resume=None,
+            )
+            # Each lead was observed between the request for the first and the arrival of the last.
+            when = ReadTimes(self.started, max(self.started, began + self.ahead), self.run.now())
+            store(session, self.run, page, when, self.done)
+            leads.note_asked(session, account, [lead for lead, _ in found], at=self.started)
+        asked.ids.extend(lead for lead, _ in found)
+        asked.deleted.extend(lead for lead, one in found if one is None or lead in merged)
+        asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
+        asked.merged.update(merged)
+        self.done.count_details(page)
+
+    def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
+        """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
+        others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
+        on_record = leads.on_record(session, self.run.ledger.account, {*others, *others.values()})
+        return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

@@ -111,7 +111,7 @@ def _already_sent(result: AlreadySentResult) -> Iterator[str]:
 
 def print_refusals(console: Console, account: AccountHeading, chosen: Chosen) -> None:
     """Print what would be sent again, by conversion, destination and platform code."""
-    if not chosen.count:
+    if not chosen.rows:
         console.print("Nothing was rejected that fits.")
         return
     made = table("Conversion", "Destination", "Code", "Why", "How many", "Too late", numbers=("How many", "Too late"))

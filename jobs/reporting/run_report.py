@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
-from jobs.deliver.receipt import Delivered
+from jobs.deliver.transactions import Delivered
 from jobs.ledger.queries import StateCount
 from jobs.reporting.console import (
     AccountHeading,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

@@ -6,9 +6,10 @@ from sqlmodel import col, select
 from jobs.deliver.resolve import Resolved, recover, resolve
 from jobs.deliver.sender import Sending, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
-from jobs.nightly import Deps, run_night
+from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
+from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.run_context import Deps, RunContext
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -30,6 +31,11 @@ class Account:
         """Hold the ledger for one run."""
         return self.state.hold(self.clock)
 
+    def run(self, ledger, **more):
+        """The run that holds the ledger."""
+        deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window, **more)
+        return RunContext(ledger, self.book, deps)
+
     def put(self, *leads):
         """Have the source serve these."""
         for lead in leads:
@@ -38,44 +44,32 @@ class Account:
     def night(self, *, reading=True):
         """The whole job, or what follows a night; its summary."""
         self.source.made = 0
-        deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window)
         with self.hold() as ledger:
-            return run_night(ledger, self.book, deps, reading=reading)
+            return run_night(self.run(ledger), reading=reading)
 
     def prepare(self):
         """Read and plan, and send nothing; what was planned."""
         with self.hold() as ledger:
             with ledger.writing() as session:
                 adopt_settings(session, self.book, now=self.clock.now())
-            recover(ledger, self.clock)
-            read(ledger, self.source, self.book, self.sinks, self.clock, sync_window=self.sync_window)
-            planned = plan(ledger, self._guarded_book(ledger), self.sinks, now=self.clock.now())
-            plan_adjustments(ledger, self.book, now=self.clock.now())
-            erase_idle(ledger, self.sinks, now=self.clock.now())
+            run = self.run(ledger)
+            recover(run)
+            read(run)
+            planned = plan(guarded(run))
+            plan_adjustments(run)
+            erase_idle(run)
             return planned
 
     def deliver(self, stopped=()):
         """Send what is due; what that changed."""
         with self.hold() as ledger:
-            sending = Sending(
-                ledger=ledger,
-                book=self._guarded_book(ledger),
-                clock=self.clock,
-                jitter=lambda: 0.5,
-                due_by=self.clock.now(),
-                stopped=stopped,
-            )
-            return deliver(sending, self.sinks)
-
-    def _guarded_book(self, ledger):
-        with ledger.reading() as session:
-            return hold_missing_values(session, self.book)
+            return deliver(Sending(guarded(self.run(ledger)), self.clock.now(), stopped=stopped))
 
     def resolve(self):
         """Ask for outcomes; what that changed."""
         done = Resolved()
         with self.hold() as ledger:
-            resolve(ledger, self.book, self.sinks, self.clock, done)
+            resolve(self.run(ledger), done)
         return done
 
     def rows(self, table=Delivery):

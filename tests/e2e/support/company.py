@@ -23,6 +23,7 @@ from jobs.ledger import schema
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import finish, held, lock_of
 from jobs.nightly import run_night
+from jobs.run_context import RunContext
 from jobs.settings import Valid, load
 from tests import quick
 from tests.e2e.support import books
@@ -335,7 +336,9 @@ class Company:
             wiring.connect(settings, clock) as (book, deps),
             held(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
-            summary = run_night(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
+            summary = run_night(
+                RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
+            )
             night = summary.started_at.astimezone(settings.zone).date()
             finish(ledger, summary.exit_code, night=night, now=clock.now())
             return summary

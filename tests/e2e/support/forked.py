@@ -20,7 +20,8 @@ from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
-from jobs.nightly import Deps, run_night
+from jobs.nightly import run_night
+from jobs.run_context import Deps, RunContext
 from tests import quick
 from tests.builders import GOOGLE, REACH, hold, lead, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
@@ -38,7 +39,7 @@ LOADED = (
     "killed_run",
 )
 """What a night loads."""
-LONGEST_REQUEST = 1 << 20
+CHUNK = 1 << 16
 
 
 class Forked:
@@ -54,7 +55,7 @@ class Forked:
         request = {"prelude": prelude, "argv": self.args, "environ": environ, "cwd": str(cwd)}
         try:
             files = [self._out.fileno(), self._err.fileno(), status]
-            socket.send_fds(_parent(), [json.dumps(request).encode()], files)
+            socket.send_fds(_parent(), [json.dumps(request).encode() + b"\n"], files)
         finally:
             os.close(status)
         self.pid = int(self._told.readline())
@@ -99,8 +100,7 @@ def _taken_from(file):
 @functools.cache
 def _parent():
     """The line to the process from which others are forked; it ends with this one."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_REQUEST)
+    ours, theirs = socket.socketpair()
     inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     with theirs:
         command = [sys.executable, __file__, str(theirs.fileno())]
@@ -120,7 +120,9 @@ def _parent():
 def serve(line):
     """Fork a process for each request, until nobody is left to ask; returns in each with its request."""
     while True:
-        text, files, _, _ = socket.recv_fds(line, LONGEST_REQUEST, 3)
+        text, files, _, _ = socket.recv_fds(line, CHUNK, 3)
+        while text and not text.endswith(b"\n"):
+            text += line.recv(CHUNK)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -175,7 +177,7 @@ def _play_two_nights():
             clock.time += timedelta(days=1)
             deps = Deps(FakeSource(lead(), clock=clock), {GOOGLE: FakeSink()}, clock, lambda: 0.5, REACH)
             with hold(Path(folder) / "state.db", clock) as ledger:
-                run_night(ledger, rulebook(), deps)
+                run_night(RunContext(ledger, rulebook(), deps))
 
 
 def _serve_from(number):

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from jobs.deliver import adjustment_sender, receipt, resolve, sender
+from jobs.deliver import adjustment_sender, resolve, sender, transactions
 from jobs.ledger import leads, requeue, runs
 from jobs.plan import planner
 from jobs.pull import sync
@@ -120,8 +120,8 @@ POINTS = {
     "meta: intent committed": partial(of_sink, *META, before, "submit"),
     "meta: accepted, answer unread": partial(upload_answered, "/events"),
     "meta: answer read": partial(of_sink, *META, after, "submit"),
-    "in the receipt's commit": partial(committing, receipt.ReceiptRecorder, "receive"),
-    "receipt committed": partial(committed, receipt.ReceiptRecorder, "receive"),
+    "in the receipt's commit": partial(committing, transactions.ReceiptRecorder, "receive"),
+    "receipt committed": partial(committed, transactions.ReceiptRecorder, "receive"),
     "lease taken": partial(after, runs, "_begin"),
     "in the lease's commit": partial(committing, runs, "_begin"),
     "corrections looked for": partial(committing, leads, "corrected"),

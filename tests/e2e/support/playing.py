@@ -29,6 +29,7 @@ from jobs import wiring
 from jobs.ledger import schema
 from jobs.ledger.runs import held
 from jobs.nightly import run_night
+from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
 from tests import quick
 
@@ -204,7 +205,7 @@ def _run(settings, state):
         wiring.connect(settings, clock) as (book, deps),
         held(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
-        return run_night(ledger, book, deps)
+        return run_night(RunContext(ledger, book, deps))
 
 
 def _prepare(sandbox, cases, switches, way):

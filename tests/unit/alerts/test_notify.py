@@ -14,7 +14,7 @@ from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_i
 from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
-from jobs.nightly import Deps, run_night
+from jobs.nightly import run_night
 from jobs.reporting.sentences import incident_words, notice_text
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
 from jobs.settings.schema import NotifyWhen
@@ -65,12 +65,11 @@ class Told:
     def night(self, *, days=1, when=None):
         """A night as the command makes it, and on to the next; its summary."""
         account = self.account
-        deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
         with account.state.hold(account.clock) as ledger:
             with ledger.writing() as session:
                 run = session.get(Run, ledger.run)
                 run.command = "run"
-            summary = run_night(ledger, account.book, deps)
+            summary = run_night(account.run(ledger))
             finish(ledger, summary.exit_code, now=account.clock.now())
             now = account.clock.now()
             with ledger.reading() as session:

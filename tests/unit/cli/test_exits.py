@@ -12,7 +12,7 @@ from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import Exit, failure_of, start_logging, worst
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from jobs.cli.output import Exit, failure_of
 from jobs.ledger.runs import held
 from jobs.ledger.schema import Adjustment
-from jobs.nightly import Deps, run_night
+from jobs.nightly import run_night
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
 
@@ -125,10 +125,9 @@ def spoil(account, table, event):
 
 def ended(account, path):
     """How a night on a state fails, if it does."""
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     try:
         with held(path, account.book.account, "run", now=account.clock.now()) as ledger:
-            run_night(ledger, account.book, deps)
+            run_night(account.run(ledger))
     except Exception as error:  # noqa: BLE001 - as the command takes it
         return failure_of(error)
     return None

@@ -147,7 +147,7 @@ def test_the_48_hours_count_from_the_sending(account):
         account.deliver()
     account.clock.time += 72 * HOUR
     with account.hold() as ledger:
-        recover(ledger, account.clock)
+        recover(account.run(ledger))
     account.deliver()
 
     assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)

@@ -188,7 +188,7 @@ def test_consent_is_asked_again_at_the_moment_of_sending(account):
     ready(account)
     account.put(changed(lead(), fields={"consent": "non"}))
     with account.hold() as ledger:
-        read(ledger, account.source, account.book, account.sinks, account.clock)
+        read(account.run(ledger))
     account.deliver()
 
     assert ([], {"L-1": "cancelled"}) == (account.sink.calls, account.states)

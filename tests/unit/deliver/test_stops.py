@@ -9,7 +9,7 @@ import pytest
 from jobs.cancellation import StoppedBySignal
 from jobs.deliver.sender import ATTEMPTS
 from jobs.ledger.schema import Request
-from jobs.nightly import Deps, run_night, validate
+from jobs.nightly import run_night, validate
 from tests import fakes
 from tests.builders import lead, route, rulebook
 
@@ -24,11 +24,8 @@ def night(account, *, stop_at=None, reading=True):
         if next(chances) == stop_at:
             raise StoppedBySignal(15)
 
-    deps = Deps(
-        account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, cancel_token=cancel_token
-    )
     with account.hold() as ledger:
-        return run_night(ledger, account.book, deps, reading=reading)
+        return run_night(account.run(ledger, cancel_token=cancel_token), reading=reading)
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4])
@@ -64,11 +61,8 @@ def test_a_check_of_what_is_due_stops_before_each_request_too(account):
         if account.sink.calls:
             raise StoppedBySignal(15)
 
-    deps = Deps(
-        account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, cancel_token=cancel_token
-    )
     with account.hold() as ledger, pytest.raises(StoppedBySignal):
-        validate(ledger, account.book, deps)
+        validate(account.run(ledger, cancel_token=cancel_token))
 
     assert 1 == len(account.sink.calls)
 

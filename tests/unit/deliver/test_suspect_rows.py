@@ -190,7 +190,7 @@ def test_a_run_that_dies_while_nothing_has_passed_has_rejected_nothing(account):
         account.deliver()
     in_between = set(account.states.values())
     with account.hold() as ledger:
-        recover(ledger, account.clock)
+        recover(account.run(ledger))
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
     account.deliver()
 

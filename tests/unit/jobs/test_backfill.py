@@ -12,9 +12,9 @@ from jobs import requeue
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
-from jobs.nightly import Deps, begin, run_night, unwatched
-from jobs.pull.sync import SyncMode
+from jobs.nightly import begin, run_night
 from jobs.requeue import AgeGroup, AlreadySent
+from jobs.run_context import SyncMode
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import LIMITS, NIGHT, Crash, FakeSink
@@ -50,23 +50,18 @@ def old(account):
     return serve
 
 
-def deps_of(account, **more):
-    """The outside world of one run."""
-    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, **more)
-
-
 def run(account, asked=RANGE, *, told=()):
     """One backfill, agreed to; what it picked."""
     account.source.made = 0
     with account.hold() as ledger:
-        deps = deps_of(account)
-        summary = begin(ledger, account.book, deps)
-        requeue.read(ledger, account.book, deps, asked, summary)
+        context = account.run(ledger)
+        summary = begin(context)
+        requeue.read(context, asked, summary)
         assert summary.pulled.complete, summary.source_stopped
-        requeue.settle_already_sent(ledger, told, conversion=None, destination=None, now=account.clock.now())
-        picked = requeue.pick(ledger, account.book, deps, asked)
-        found = requeue.groups(ledger, now=account.clock.now())
-        requeue.send(ledger, account.book, deps, summary, unwatched)
+        requeue.settle_already_sent(context, told, conversion=None, destination=None)
+        picked = requeue.pick(context, asked)
+        found = requeue.groups(context)
+        requeue.send(context, summary)
         return picked, found, summary
 
 
@@ -293,7 +288,7 @@ def settle(account, *listed, **only):
     """Settle what a file lists; what became of it."""
     with account.hold() as ledger:
         plain = {"conversion": None, "destination": None}
-        return requeue.settle_already_sent(ledger, listed, now=account.clock.now(), **(plain | only))
+        return requeue.settle_already_sent(account.run(ledger), listed, **(plain | only))
 
 
 def test_what_was_sent_by_other_means_never_goes_out(old, account):
@@ -398,7 +393,7 @@ def test_interrupted_between_picking_and_sending(old):
     """What is pending goes out by the next backfill, though nothing is left to pick."""
     account = old(won())
     with account.hold() as ledger:
-        requeue.pick(ledger, account.book, deps_of(account), RANGE)
+        requeue.pick(account.run(ledger), RANGE)
 
     assert {"L-1": "pending"} == account.states
 
@@ -410,9 +405,8 @@ def test_interrupted_between_picking_and_sending(old):
 def read(account, asked=RANGE):
     """Only read; the summary."""
     with account.hold() as ledger:
-        deps = deps_of(account)
-        summary = begin(ledger, account.book, deps)
-        requeue.read(ledger, account.book, deps, asked, summary)
+        summary = begin(account.run(ledger))
+        requeue.read(account.run(ledger), asked, summary)
         return summary
 
 
@@ -576,7 +570,7 @@ def test_a_night_may_come_first(old):
     """It leaves what stands before its start alone."""
     account = old(won())
     with account.hold() as ledger:
-        run_night(ledger, account.book, deps_of(account))
+        run_night(account.run(ledger))
 
     assert {"L-1": "skipped"} == account.states
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from connectors.records import CheckVerdict, UnreadableLead
 from jobs.forecast import forecast
-from jobs.nightly import Deps
 from jobs.reporting.check_report import forecast_findings
+from jobs.run_context import Deps
 from tests.builders import CREATED, lead, route, rulebook
 from tests.fakes import NIGHT, Crash
 

@@ -19,17 +19,17 @@ from jobs.ledger import leads as leads_on_record
 from jobs.ledger import queries, schema
 from jobs.ledger.requeue import BackfillRequest
 from jobs.metrics import measure
-from jobs.nightly import Deps, _conclude, _pull, begin, run_night
+from jobs.nightly import _conclude, _pull, adopt_settings, begin, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import adopt_settings, erase_idle, hold_missing_values, plan
+from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.plan.volume_guard import hold_excess_volume
-from jobs.pull.sync import SyncMode
 from jobs.reporting.sentences import incident_words
 from jobs.requeue import pick
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
+from jobs.run_context import SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
 from tests import suite
@@ -94,7 +94,7 @@ def _backfill(account, leads):
     _begin(account, "never", Some(leads, DeliveryState.SKIPPED, ago=range(1, 30), reason="before_since"))
     with counted_steps() as made, account.hold() as ledger:
         asked = BackfillRequest(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
-        pick(ledger, account.book, _deps(account), asked)
+        pick(account.run(ledger), asked)
         with ledger.reading() as session:
             assert (
                 sum(tally.count for tally in queries.tallies(session, ACCOUNT, now=NIGHT, approved_in=ledger.run))
@@ -115,8 +115,7 @@ def _refusal(account, leads):
     account.sink.limits = LIMITS
     account.sink.script.append(lambda _, batch: Refused(BAD, tuple(range(0, len(batch), 2))))
     with counted_steps() as made, account.hold() as ledger:
-        sending = Sending(ledger=ledger, book=account.book, clock=account.clock, jitter=lambda: 0.5, due_by=NIGHT)
-        done = deliver(sending, account.sinks)
+        done = deliver(Sending(account.run(ledger), NIGHT))
     assert done.unexpected == leads / 2
     return made.count
 
@@ -144,9 +143,9 @@ def _peak(account, leads):
     with account.hold() as ledger:
         tracemalloc.start()
         try:
-            erase_idle(ledger, account.sinks, now=account.clock.now())
+            erase_idle(account.run(ledger))
             measure(ledger, (), exit_code=0, now=account.clock.now())
-            _conclude(ledger, account.book, RunSummary(ACCOUNT, ledger.run, account.clock.now()))
+            _conclude(account.run(ledger), RunSummary(ACCOUNT, ledger.run, account.clock.now()))
             _status(ledger, account.book, account.clock)
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -213,7 +212,7 @@ def _corrected(account, number):
 
 def _parts(account):
     """The first night, step by step."""
-    clock, sinks, book, deps = account.clock, account.sinks, account.book, _deps(account)
+    clock, sinks = account.clock, account.sinks
     found = {}
     with counted_steps() as made, account.hold() as ledger:
 
@@ -223,20 +222,21 @@ def _parts(account):
             found[step] = made.count - before
             return result
 
-        summary = count("begin", lambda: begin(ledger, book, deps))
-        count("pull", lambda: _pull(ledger, book, deps, summary))
-        with ledger.reading() as session:
-            book = count("guard", lambda: hold_missing_values(session, account.book))
-        summary.planned = count("plan", lambda: plan(ledger, book, sinks, now=clock.now()))
-        count("correct", lambda: plan_adjustments(ledger, book, now=clock.now()))
-        count("erase", lambda: erase_idle(ledger, sinks, now=clock.now()))
-        count("hold", lambda: hold_excess_volume(ledger, book, sinks, accepted=False, now=clock.now()))
-        sending = Sending(ledger=ledger, book=book, clock=clock, jitter=lambda: 0.5, due_by=clock.now())
-        summary.delivered = count("deliver", lambda: deliver(sending, sinks))
-        count("adjust", lambda: send_adjustments(sending, sinks))
+        start = account.run(ledger)
+        summary = count("begin", lambda: begin(start))
+        count("pull", lambda: _pull(start, summary))
+        run = count("guard", lambda: guarded(start))
+        book = run.book
+        summary.planned = count("plan", lambda: plan(run))
+        count("correct", lambda: plan_adjustments(run))
+        count("erase", lambda: erase_idle(run))
+        count("hold", lambda: hold_excess_volume(run, now=clock.now()))
+        sending = Sending(run, clock.now())
+        summary.delivered = count("deliver", lambda: deliver(sending))
+        count("adjust", lambda: send_adjustments(sending))
         clock.time += timedelta(hours=1)
-        count("resolve", lambda: resolve(ledger, book, sinks, clock, summary.resolved))
-        count("where everything stands", lambda: _conclude(ledger, book, summary))
+        count("resolve", lambda: resolve(run, summary.resolved))
+        count("where everything stands", lambda: _conclude(run, summary))
         count("what moved", lambda: _tallies(ledger, clock, run=ledger.run))
         count(
             "notices",
@@ -262,13 +262,9 @@ def _status(ledger, book, clock):
         standing_anomalies(session, book, run=ledger.run, now=clock.now())
 
 
-def _deps(account):
-    return Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, accept_volume=True)
-
-
 def _night(account):
     with account.hold() as ledger:
-        summary = run_night(ledger, account.book, _deps(account))
+        summary = run_night(account.run(ledger, accept_volume=True))
         update_incidents(
             ledger, account.book, account.sinks, summary, NotifyWhen(), words=incident_words, now=account.clock.now()
         )

@@ -9,8 +9,7 @@ from sqlmodel import select
 from connectors.errors import Misconfigured, Transient, Unreachable, WrongClock
 from connectors.records import Outcome, OutcomeClass, PartlyRefused, UnreadableLead
 from jobs.ledger.schema import Run, Start
-from jobs.nightly import Deps, rehearse, run_night
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError, rehearse, run_night
 from jobs.reporting.sentences import sentence
 from tests import fakes
 from tests.builders import CREATED, GOOGLE, attention, changed, from_field, lead, route, rulebook
@@ -165,9 +164,8 @@ def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
     """One run tells one thing, however often it looks."""
     account.put(lead())
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = run_night(ledger, account.book, deps, wait=timedelta(hours=1))
+        summary = run_night(account.run(ledger), wait=timedelta(hours=1))
 
     assert 1 == summary.exit_code
 
@@ -251,9 +249,8 @@ def test_a_night_that_died_is_told_and_mended_by_the_next(account):
 def test_a_rehearsal_asks_and_sends_nothing(account):
     """It decides all the same."""
     account.put(lead())
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = rehearse(ledger, account.book, deps)
+        summary = rehearse(account.run(ledger))
 
     assert ({"L-1": "pending"}, [], [], 0) == (
         account.states,
@@ -267,9 +264,8 @@ def test_a_rehearsal_asks_and_sends_nothing(account):
 def test_outcomes_may_be_waited_for(account, minutes, state):
     """Until none is awaited, or the time is over."""
     account.put(lead())
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        run_night(ledger, account.book, deps, wait=timedelta(minutes=minutes))
+        run_night(account.run(ledger), wait=timedelta(minutes=minutes))
 
     assert ({"L-1": state}, True) == (account.states, account.clock.now() <= NIGHT + timedelta(minutes=minutes))
 

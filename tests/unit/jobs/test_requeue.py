@@ -12,7 +12,7 @@ from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.schema import Adjustment
-from jobs.nightly import Deps, begin, unwatched
+from jobs.nightly import begin
 from jobs.requeue import Chosen
 from jobs.rules.model import Undo
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -46,19 +46,18 @@ def refused(account):
 def again(account, wanted=ALL):
     """One retry, agreed to; its summary."""
     account.source.asked.clear()
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = begin(ledger, account.book, deps)
-        chosen = requeue.look(ledger, account.book, wanted, now=account.clock.now())
-        requeue.requeue(ledger, account.book, deps, chosen, summary)
-        requeue.send(ledger, account.book, deps, summary, unwatched)
+        run = account.run(ledger)
+        summary = begin(run)
+        requeue.requeue(run, requeue.look(run, wanted), summary)
+        requeue.send(run, summary)
         return summary
 
 
 def look(account, wanted=ALL):
     """What a retry would take."""
     with account.hold() as ledger:
-        return requeue.look(ledger, account.book, wanted, now=account.clock.now())
+        return requeue.look(account.run(ledger), wanted)
 
 
 def test_it_goes_out_by_the_same_key(refused):
@@ -138,7 +137,7 @@ def test_only_what_is_asked_for(account):
     account.clock.time += timedelta(minutes=31)
     account.night()
 
-    assert 2 == look(account).count
+    assert 2 == len(look(account).rows)
     assert ["A"] == [group.code for group in look(account, Refusals(code="A")).alike]
     assert ["lead"] == [group.conversion for group in look(account, Refusals(conversion="lead")).alike]
     assert Chosen() == look(account, Refusals(destination="meta"))

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from apscheduler.executors.debug import DebugExecutor
 
+from connectors.notifiers import Liveness
 from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
@@ -76,7 +77,7 @@ def play(monkeypatch):
             if clock.now() > until:
                 raise StoppedBySignal(15)
 
-        AccountScheduler([one], clock, asking(cancel_token), at_once=1).run()
+        AccountScheduler([one], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
         return one.tried
 
     return played
@@ -162,7 +163,7 @@ def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
                 raise StoppedBySignal(15)
 
         both = [Recorded(clock, key, table, path) for key in ("one", "other")]
-        AccountScheduler(both, clock, asking(cancel_token), at_once=2).run()
+        AccountScheduler(both, clock, asking(cancel_token), at_once=2, liveness=Liveness(environ={})).run()
         nights += sorted(night for each in both for night in each.tried)
 
     assert [first + day * DAY for day in range((last - first).days + 1)] == [
@@ -199,7 +200,7 @@ def record(monkeypatch, tmp_path):
                 raise StoppedBySignal(15)
 
         account = Recorded(clock, "one", table, path)
-        AccountScheduler([account], clock, asking(cancel_token), at_once=1).run()
+        AccountScheduler([account], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})).run()
         return account.tried
 
     return recorded
@@ -252,7 +253,9 @@ def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
         if len(clock.slept) == 8:
             raise StoppedBySignal(15)
 
-    AccountScheduler([Said(clock, works_from=START)], clock, asking(cancel_token), at_once=1).run()
+    AccountScheduler(
+        [Said(clock, works_from=START)], clock, asking(cancel_token), at_once=1, liveness=Liveness(environ={})
+    ).run()
 
     assert ["read", "read", "begins missed night", "set right", "ended", "read", "read", "begins missed night"] == said
 

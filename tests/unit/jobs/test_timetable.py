@@ -5,19 +5,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.timetable import NightTrigger, WrongCronError, by_cron, daily, first_instant
+from jobs.timetable import WrongCronError, by_cron, daily, first_instant
 
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=PARIS)
 
 
 def year_of(table, start=NEW_YEAR):
-    """Every firing of a year, as APScheduler asks for them: each from the one before."""
-    trigger, fired = NightTrigger(table), []
-    at = trigger.get_next_fire_time(None, start - timedelta(seconds=1))
-    while at < start.replace(year=start.year + 1):
-        fired.append(at)
-        at = trigger.get_next_fire_time(at, at + timedelta(minutes=7))
+    """Every firing of a year, as the scheduler asks for them: each from the one before."""
+    fired, firing = [], table.after(start - timedelta(seconds=1))
+    while firing.at < start.replace(year=start.year + 1):
+        fired.append(firing.at)
+        firing = table.after(firing.at)
     return fired
 
 

@@ -11,7 +11,8 @@ from jobs.ledger.schema import Delivery, Transition
 from jobs.plan.planner import begin
 from jobs.rules.delivery_state import DeliveryState, IllegalMoveError
 from jobs.rules.reasons import PlatformCode, Reason
-from tests.builders import ACCOUNT, GOOGLE, lead, read, route, rulebook
+from jobs.run_context import Deps, RunContext
+from tests.builders import ACCOUNT, GOOGLE, REACH, lead, read, route, rulebook
 from tests.fakes import NIGHT, FakeSink, FakeSource
 
 HOUR = timedelta(hours=1)
@@ -20,7 +21,8 @@ HOUR = timedelta(hours=1)
 @pytest.fixture(autouse=True)
 def _leads(ledger, clock):
     """Three leads are on record."""
-    read(ledger, FakeSource(lead("L-1"), lead("L-2"), lead("L-3")), rulebook(), {GOOGLE: FakeSink()}, clock)
+    source = FakeSource(lead("L-1"), lead("L-2"), lead("L-3"))
+    read(RunContext(ledger, rulebook(), Deps(source, {GOOGLE: FakeSink()}, clock, lambda: 0.5, REACH)))
 
 
 def moved(ledger, *states, name="L-1", **columns):

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.ledger import starts
 from jobs.ledger.schema import Delivery, LeadRow, Start
-from jobs.plan.planner import RenamedError, adopt_settings
+from jobs.nightly import RenamedError, adopt_settings
 from jobs.rules.model import Starts
 from tests.builders import ACCOUNT, GOOGLE, START, TARGET, route, rulebook
 from tests.fakes import NIGHT

@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import event
 
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
-from jobs.nightly import Deps, NightStep, run_night
+from jobs.nightly import run_night
 from jobs.rules.delivery_state import FROZEN, DeliveryState, check_move
+from jobs.run_context import Deps, NightStep, RunContext
 from tests import fakes, suite
 from tests.builders import GOOGLE, REACH, TARGET, ReusedState, changed, from_field, lead, route, rulebook
 
@@ -207,10 +208,10 @@ class Nights(RuleBasedStateMachine):
         self.delays, self.crash_at = 0, None
 
     def _night(self):
-        deps = Deps(self.source, {GOOGLE: self.sink}, self.clock, lambda: 0.0, REACH)
+        deps = Deps(self.source, {GOOGLE: self.sink}, self.clock, lambda: 0.0, REACH, watch=self._watch)
         try:
             with self.state.hold(self.clock) as ledger, self._dying(ledger.engine):
-                run_night(ledger, BOOK, deps, watch=self._watch)
+                run_night(RunContext(ledger, BOOK, deps))
         except fakes.Crash:
             return False
         return True

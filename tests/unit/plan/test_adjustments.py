@@ -13,7 +13,7 @@ from jobs.ledger.schema import Adjustment, Delivery, LeadRow
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import Undo
 from jobs.rules.reasons import Reason
-from tests import fakes
+from tests import fakes, suite
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook, stops
 from tests.fakes import LIMITS, NIGHT, Crash
 
@@ -273,7 +273,9 @@ DEATHS = {"before the call": fakes.crash_before, "after the platform took it": f
 
 
 @pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
-@pytest.mark.parametrize("target", [TARGET, BY_ADS_API], ids=lambda target: target.transport)
+@pytest.mark.parametrize(
+    "target", suite.mostly_exhaustive([TARGET, BY_ADS_API], BY_ADS_API), ids=lambda target: target.transport
+)
 def test_a_run_that_dies_while_correcting_corrects_once(sold, target, death):
     """The next one sends the same bytes again, whatever the amount is by then."""
     account = sold(target=target)
@@ -384,7 +386,7 @@ def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its
 def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     """Somebody marked everything lost: bidding must not unlearn the year in a night."""
     account = sold()
-    others = many(account, 80)
+    others = many(account, 55)
     for one in [lead(), *others]:
         history = (*one.history, StatusEntry("Perdu", Moment(LOST_ON)))
         account.put(changed(one, history=history, label="Perdu"))
@@ -512,6 +514,7 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
     assert ["accepted", "rejected"] == [row.state for row in account.rows(Adjustment)]
 
 
+@pytest.mark.exhaustive
 def test_what_was_tried_before_goes_out_beside_a_surge(sold):
     """Those held are the new ones, which say so."""
     account = sold()
@@ -531,6 +534,7 @@ def test_what_was_tried_before_goes_out_beside_a_surge(sold):
     }
 
 
+@pytest.mark.exhaustive
 def test_what_is_put_off_night_by_night_was_sent_once(sold):
     """Asking again and again does not make a surge of later ones seem usual."""
     account = sold()

@@ -9,12 +9,11 @@ from datetime import timedelta
 import pytest
 
 from connectors.records import ClickId, ClickIdKind, Contact, Outcome, OutcomeClass
+from jobs.ledger.deduplication import DedupCandidates
 from jobs.ledger.schema import DedupKey
-from jobs.plan.deduplication import DuplicateLeads
-from jobs.plan.planner import LEADS_AT_ONCE, judge
-from jobs.rules.delivery_state import DeliveryState
+from jobs.plan.planner import LEADS_AT_ONCE, _Planner
 from jobs.rules.model import DedupRule, DedupScope
-from tests.builders import ACCOUNT, CREATED, WON, changed, click, facts, lead, route, rulebook, starts
+from tests.builders import CREATED, WON, changed, click, facts, lead, route, rulebook, starts
 from tests.fakes import DONE, NIGHT
 
 DAY = timedelta(days=1)
@@ -247,21 +246,27 @@ def held_at_most(account, count):
     per_click = route(once=DedupRule(DedupScope.CLICK, MONTH))
     leads = ((facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), []) for number in range(count))
 
-    def verdict(route, lead, delivery, _existing):
-        return judge(route, lead, starts(), delivery, now=NIGHT), DeliveryState.PENDING
+    class Planner(_Planner):
+        """One that is given these leads to plan."""
 
+        def _to_plan(self, _session):
+            yield from leads
+
+    account.book = rulebook(per_click)
     with (
         account.hold() as ledger,
         ledger.reading() as session,
-        closing(DuplicateLeads(ACCOUNT, [per_click])) as duplicates,
+        closing(DedupCandidates()) as duplicates,
     ):
+        since = {per_click.place: starts()}
+        planner = Planner(account.run(ledger), since, NIGHT, {per_click.place: duplicates})
         tracemalloc.start()
-        duplicates.find(session, leads, verdict)
+        planner.find_duplicates(session)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
-        assert [None, "L-000000"] == [duplicates.of(per_click, name) for name in ("L-000000", "L-000001")]
-        assert f"L-{count - 2:06}" == duplicates.of(per_click, f"L-{count - 1:06}")
+        assert [None, "L-000000"] == [duplicates.counting_for(name) for name in ("L-000000", "L-000001")]
+        assert f"L-{count - 2:06}" == duplicates.counting_for(f"L-{count - 1:06}")
     return most
 
 

@@ -9,7 +9,7 @@ from connectors.errors import Transient
 from connectors.records import Moment, OutcomeClass, StatusEntry
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import held
-from jobs.plan.planner import RenamedError
+from jobs.nightly import RenamedError
 from tests import fakes
 from tests.builders import TARGET, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink

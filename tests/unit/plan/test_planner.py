@@ -9,7 +9,7 @@ import pytest
 from connectors.records import ClickId, ClickIdKind, Moment, Outcome, OutcomeClass, StatusEntry
 from jobs.ledger import outbox, queries, requeue
 from jobs.ledger.schema import Delivery
-from jobs.pull.sync import SyncMode
+from jobs.run_context import SyncMode
 from tests.builders import CREATED, GOOGLE, START, TARGET, WON, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT, FakeSink
 

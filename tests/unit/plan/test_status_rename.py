@@ -8,8 +8,8 @@ import pytest
 from connectors.errors import Transient
 from connectors.records import Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusChange
-from jobs.pull.sync import SyncMode, SyncWindow
 from jobs.reporting.sentences import sentence
+from jobs.run_context import SyncMode, SyncWindow
 from tests import suite
 from tests.builders import CREATED, GOOGLE, WON, changed, lead, route, rulebook
 
@@ -122,7 +122,7 @@ def test_a_mapped_status_with_a_new_name_keeps_the_entries_that_were_held_back(a
     assert (1, {"withheld"}, 6, {WON}) == (summary.exit_code, held_back, len(sent(account)), times)
 
 
-@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
 def test_a_lead_that_entered_the_new_name_before_it_was_written_down_is_not_lost(account, style):
     """The new name counts as long as the old one did, so the days until a human acts are no gap."""
     account.book = book("gagne", since=None)
@@ -138,7 +138,7 @@ def test_a_lead_that_entered_the_new_name_before_it_was_written_down_is_not_lost
     assert ["N-0"] == sent(account)
 
 
-@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
 def test_a_name_written_under_no_stage_and_mapped_later_floods_nothing(account, style):
     """What an unmapped status becomes later counts from then on, as any label that is added."""
     account.book = book("gagne")
@@ -152,7 +152,7 @@ def test_a_name_written_under_no_stage_and_mapped_later_floods_nothing(account, 
     assert [] == sent(account)
 
 
-@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
 def test_until_the_reading_is_complete_nothing_of_it_is_sent(account, style):
     """A page that fails keeps the others' leads waiting, and the night it completes decides."""
     account.book = book("gagne", "signe")
@@ -184,7 +184,7 @@ def test_a_rename_in_the_middle_of_a_reading_is_told_and_floods_nothing(account)
     assert ({}, 1) == (account.states, len(summary.review.renames))
 
 
-@pytest.mark.parametrize("style", ALL)
+@pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
 def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(account, style):
     """A filter shows only what somebody touched: two leads of six."""
     account.book = book("gagne", "signe")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
-from jobs.pull.sync import SyncMode
+from jobs.run_context import SyncMode
 from tests import suite
 from tests.builders import REACH, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT

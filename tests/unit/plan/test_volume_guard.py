@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.records import Outcome, OutcomeClass
-from jobs.nightly import Deps, rehearse, run_night
+from jobs.nightly import rehearse, run_night
 from jobs.plan.volume_guard import excess_volume, nights_before
 from jobs.reporting.sentences import sentence
 from jobs.rules.reasons import Scope
@@ -103,9 +103,8 @@ def many(count, prefix="L"):
 
 def night(account, **more):
     """One night; its summary."""
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window, **more)
     with account.hold() as ledger:
-        return run_night(ledger, account.book, deps)
+        return run_night(account.run(ledger, **more))
 
 
 @pytest.mark.parametrize(("due", "sent"), [(50, 50), (51, 0)])
@@ -248,9 +247,8 @@ def test_what_is_held_goes_by_itself_once_it_is_usual(account):
 def test_a_rehearsal_tells_what_would_be_held(account):
     """Nobody has to find out at night."""
     account.put(*many(51))
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        summary = rehearse(ledger, account.book, deps)
+        summary = rehearse(account.run(ledger))
 
     assert (1, ["google_ads"]) == (
         summary.exit_code,
@@ -296,8 +294,7 @@ def test_waiting_for_outcomes_sends_nothing_that_comes_due_meanwhile(account):
     """Whoever waits only asks; what is due then is counted and sent by the next run."""
     account.put(lead("L-0"), lead("M-0", created_at=WON))
     account.clock.time = WON + timedelta(hours=5, minutes=30)
-    deps = Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window)
     with account.hold() as ledger:
-        run_night(ledger, account.book, deps, wait=timedelta(hours=2))
+        run_night(account.run(ledger), wait=timedelta(hours=2))
 
     assert ({"L-0": "accepted", "M-0": "pending"}, 1) == (account.states, len(account.sink.calls))

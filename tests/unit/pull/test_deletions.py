@@ -11,7 +11,7 @@ from connectors.errors import Transient
 from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import sync as pull_module
-from jobs.pull.sync import SyncMode
+from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
 

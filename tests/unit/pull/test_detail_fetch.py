@@ -8,9 +8,9 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import Cursor, LeadRow, UnreadableLeadRow
-from jobs.pull.detail_fetch import AT_ONCE
-from jobs.pull.sync import SyncMode
+from jobs.pull.ingest import AT_ONCE
 from jobs.rules.extraction import Exclusion
+from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, lead, read
 from tests.fakes import NIGHT
 
@@ -29,7 +29,7 @@ def pull(account):
     """Pull in a run of its own; what was read, and who was asked for."""
     account.source.asked.clear()
     with account.hold() as ledger:
-        done = read(ledger, account.source, account.book, account.sinks, account.clock, sync_window=account.sync_window)
+        done = read(account.run(ledger))
     return done, list(account.source.asked)
 
 

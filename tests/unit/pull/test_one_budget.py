@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from connectors.records import ClickId, ClickIdKind, Moment, StatusEntry
 from jobs.ledger.schema import LabelMove, StatusLabel
-from jobs.pull import detail_fetch
-from jobs.pull.sync import SyncMode
+from jobs.pull import ingest
+from jobs.run_context import SyncMode
 from tests import suite
 from tests.builders import REACH, WON, changed, lead, route, rulebook
 from tests.unit.conftest import Account
@@ -95,7 +95,7 @@ def test_a_list_whose_label_came_up_amid_its_reading_is_read_twice_at_once(accou
 
 def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_reading(account, monkeypatch):
     """Every lead that counts was read; those that took the new label wait for the next night, which decides."""
-    monkeypatch.setattr(detail_fetch, "AT_ONCE", 3)
+    monkeypatch.setattr(ingest, "AT_ONCE", 3)
     begin(account, SyncMode.DETAILS)
     account.put(*under("Devis", 6))
     account.source.asked.clear()

@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import Misconfigured, Transient
 from connectors.records import ClickId, ClickIdKind, Contact, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import ClickIdRow, Cursor, LeadRow, StatusChange, UnreadableLeadRow
-from jobs.pull.sync import SyncMode
+from jobs.run_context import SyncMode
 from tests.builders import ACCOUNT, CREATED, REACH, attention, changed, lead, read, route, rulebook
 from tests.fakes import NIGHT, Crash
 
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 def pull(account):
     """Pull in a run of its own; what was read."""
     with account.hold() as ledger:
-        return read(ledger, account.source, account.book, account.sinks, account.clock, sync_window=account.sync_window)
+        return read(account.run(ledger))
 
 
 def place(account):

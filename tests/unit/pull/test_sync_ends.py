@@ -7,7 +7,7 @@ import pytest
 
 from connectors.errors import Misconfigured, Transient
 from jobs.ledger.schema import Cursor
-from jobs.pull.sync import SyncMode
+from jobs.run_context import SyncMode
 from tests.builders import REACH, lead, read
 from tests.fakes import NIGHT, FakeSource
 
@@ -29,7 +29,7 @@ class Source(FakeSource):
 def pull(account):
     """Pull in a run of its own; what was read."""
     with account.hold() as ledger:
-        return read(ledger, account.source, account.book, account.sinks, account.clock, sync_window=account.sync_window)
+        return read(account.run(ledger))
 
 
 def serve(account, **more):

@@ -8,8 +8,8 @@ from sqlalchemy import inspect
 
 from connectors.records import Contact, UnreadableLead
 from jobs.ledger.schema import ExcludedLead, LeadRow
-from jobs.pull.sync import SyncMode
 from jobs.rules.extraction import Exclusion
+from jobs.run_context import SyncMode
 from tests.builders import REACH, changed, lead, rulebook
 from tests.fakes import NIGHT
 

@@ -17,7 +17,7 @@ from connectors.records import UnreadableLead
 from jobs.cli.demo.play import headings, night_row
 from jobs.forecast import ForecastLabel
 from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
-from jobs.pull.sync import Pulled
+from jobs.pull.ingest import Pulled
 from jobs.reporting import console
 from jobs.reporting.backfill_report import Preview, print_preview
 from jobs.reporting.check_report import print_labels

@@ -1,0 +1,86 @@
+"""What one run of an account works with: its ledger, its rules, its connectors and how it reads."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from connectors.http import CancelToken
+from connectors.ports import Clock, LeadSource
+from jobs.cancellation import go_on
+from jobs.ledger.runs import Ledger
+from jobs.settings.compile import Rulebook, Sinks
+
+
+class NightStep(StrEnum):
+    """The steps of a night, as shown to a user."""
+
+    PULL = "reading leads"
+    RESOLVE = "asking for outcomes"
+    PLAN = "deciding"
+    DELIVER = "sending"
+    VALIDATE = "having it checked"
+    WAIT = "waiting for outcomes"
+
+
+Watch = Callable[[NightStep, Any], AbstractContextManager[object]]
+"""Given a step and the run's summary, returns a context that is active during the step, to show progress."""
+
+
+def unwatched(_step: NightStep, _summary: object) -> AbstractContextManager[object]:
+    """A watch that shows nothing."""
+    return nullcontext()
+
+
+class SyncMode(StrEnum):
+    """How leads are read."""
+
+    SINCE = "since"
+    """The source lists what changed since a given time; everything is read once a week."""
+    LIST = "list"
+    """Every page of the list is read every time; digests show what changed."""
+    DETAILS = "details"
+    """The list only shows which leads exist; their data is on their own pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncWindow:
+    """How far a pull reaches."""
+
+    style: SyncMode
+    overlap: timedelta
+    """How far before the start of this pull the next one begins."""
+    budget: timedelta
+    """After this long, reading stops at the end of a page; the next night resumes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The external dependencies of one account's run."""
+
+    source: LeadSource
+    sinks: Sinks
+    clock: Clock
+    jitter: Callable[[], float]
+    """Returns a number in [0, 1) that spreads the waits between attempts."""
+    sync_window: SyncWindow
+    accept_volume: bool = False
+    """Whether a human approved tonight's excess volume."""
+    cancel_token: CancelToken = go_on
+    """Called before each request and each intent, so that a night can be stopped between two of them."""
+    watch: Watch = unwatched
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run of one account, which holds the ledger."""
+
+    ledger: Ledger
+    book: Rulebook
+    deps: Deps
+
+    def now(self) -> datetime:
+        """Return the current time, aware UTC."""
+        return self.deps.clock.now()
