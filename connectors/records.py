@@ -479,7 +479,7 @@ class CheckFinding:
     subject: str
     """What was checked, such as `conversion action 987654321`."""
     verdict: CheckVerdict
-    said: str
+    found: str
     """What was found, worded for marketers."""
     advice: str = ""
     """What to do about it; empty if no action is needed."""

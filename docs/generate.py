@@ -197,16 +197,16 @@ def _type(schema: Mapping[str, Any]) -> str:
             return f"[{name}](#{name.replace('_', '-')})"
         case {"enum": list(words)}:
             return ", ".join(f"`{word}`" for word in words)
-        case {"anyOf": [record, {"type": "null"}]}:
-            return f"{_type(record)} or null"
+        case {"anyOf": list(either)}:
+            return " or ".join(map(_type, either))
         case {"type": "array", "items": items}:
             return f"list of {_type(items)}"
         case {"type": "object", "additionalProperties": values}:
             return f"map to {_type(values)}"
         case {"format": form}:
             return {"date-time": "time", "decimal": "amount"}[form] + (" or null" if "null" in schema["type"] else "")
-        case {"type": [kind, "null"]}:
-            return f"{kind} or null"
+        case {"type": list(kinds)}:
+            return " or ".join(kinds)
     return str(schema["type"])
 
 

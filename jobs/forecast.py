@@ -13,6 +13,7 @@ from jobs.ledger.runs import held
 from jobs.nightly import rehearse
 from jobs.rules.model import normalise_label
 from jobs.run_context import Deps, RunContext
+from jobs.run_summary import LabelCount
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
 
@@ -25,8 +26,8 @@ class Forecast:
 
     leads: int
     unreadable: tuple[UnreadableLead, ...]
-    unknown_labels: tuple[tuple[str, int, int], ...]
-    """Labels the settings don't name, with the number of leads that have each and how many have a click id."""
+    unknown_labels: tuple[LabelCount, ...]
+    """Labels the settings don't name."""
     tallies: tuple[StateCount, ...]
 
 

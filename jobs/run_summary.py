@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from jobs.deliver.resolve import Resolved
 from jobs.deliver.transactions import Delivered
@@ -11,8 +12,13 @@ from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import Pulled
 from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
 
-Labels = list[tuple[str, int, int]]
-"""Labels as Oplead writes them, with the number of leads that have each, and how many of those have a click id."""
+
+class LabelCount(NamedTuple):
+    """How many leads have a label, as Oplead writes it, and how many of those have a click id."""
+
+    label: str
+    leads: int
+    with_click_id: int
 
 
 @dataclass(slots=True)
@@ -26,9 +32,9 @@ class Review:
     unreadable: int = 0
     """Unreadable leads reported for the first time."""
     unreadable_before: int = 0
-    labels: Labels = field(default_factory=list)
+    labels: list[LabelCount] = field(default_factory=list)
     """Labels no setting names that are new on leads with a click id, or on more of them than last reported."""
-    labels_before: Labels = field(default_factory=list)
+    labels_before: list[LabelCount] = field(default_factory=list)
 
     @property
     def attention(self) -> list[Message]:
@@ -72,7 +78,7 @@ class RunSummary:
     held: dict[Scope, ExcessVolume] = field(default_factory=dict)
     """Scopes that the volume guard holds until a human approves."""
     source_stopped: Stop | None = None
-    unknown_labels: Labels = field(default_factory=list)
+    unknown_labels: list[LabelCount] = field(default_factory=list)
     """Labels in no stage and not in `ignored_statuses`."""
     in_doubt: int = 0
     waiting_for_a_human: int = 0

@@ -20,7 +20,7 @@ from jobs.plan.planner import Planned, hold_missing_values
 from jobs.rules.extraction import Extraction
 from jobs.rules.model import FEWEST_LEADS, ConsentAnswer, LeadFacts
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason
-from jobs.run_summary import Labels, Review
+from jobs.run_summary import LabelCount, Review
 from jobs.settings.compile import Rulebook
 
 FEWEST = 5
@@ -97,13 +97,16 @@ def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
     return list({each.cause: each for each in found}.values())
 
 
-def unknown_labels(session: Session, account: str, known: Collection[str]) -> Labels:
+def unknown_labels(session: Session, account: str, known: Collection[str]) -> list[LabelCount]:
     """Return labels that leads have now and no setting names, except names replaced by a rename."""
     return _as_written(session, account, _unknown(session, account, known))
 
 
-def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> Labels:
-    return [(status_labels.as_oplead_writes(session, account, label), count, clicks) for label, count, clicks in found]
+def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, int]]) -> list[LabelCount]:
+    return [
+        LabelCount(status_labels.as_oplead_writes(session, account, label), leads, clicks)
+        for label, leads, clicks in found
+    ]
 
 
 def _unknown(session: Session, account: str, known: Collection[str]) -> list[tuple[str, int, int]]:

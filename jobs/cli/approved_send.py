@@ -165,7 +165,7 @@ class _Send(ABC):
     ) -> int:
         """Print the report if it is JSON, and return the exit code."""
         if self.approval.json:
-            head = {"command": self.command, "rehearsed": self.approval.dry_run, "agreed": approved}
+            head = {"command": self.command, "rehearsed": self.approval.dry_run, "approved": approved}
             print_json({**head, **document, **sending_json(summary, tallies, code)})
         return code
 

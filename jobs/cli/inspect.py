@@ -23,7 +23,7 @@ from jobs.reporting.lead_report import (
     print_explanation,
 )
 from jobs.reporting.sentences import code_of, names_of, words_for
-from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which, status_json
+from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
@@ -63,7 +63,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             ),
         )
     if json_wanted:
-        print_json(status_json(status))
+        print_json(status)
     else:
         print_status(results(), heading_of(settings), status)
     return Exit.DONE

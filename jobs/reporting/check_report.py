@@ -54,7 +54,7 @@ def print_findings(console: Console, found: Mapping[str, Sequence[CheckFinding]]
         for destination, finding in every:
             if finding.verdict is verdict and (verbose or not _is_well(finding)):
                 advice = f"\n→ {finding.advice}" if finding.advice else ""
-                text = f"{destination}: {finding.subject}: {finding.said}{advice}"
+                text = f"{destination}: {finding.subject}: {finding.found}{advice}"
                 made.add_row(f"  [{style}]{verdict}[/]", escape(text))
     well = Counter(destination for destination, finding in every if _is_well(finding))
     if well and not verbose:

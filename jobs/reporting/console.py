@@ -135,6 +135,8 @@ def as_plain(value: object) -> object:
             return [_count(key, count) for key, count in sorted(value.items())]
         case Mapping():
             return {str(key): as_plain(each) for key, each in value.items()}
+        case tuple() if hasattr(value, "_asdict"):
+            return as_plain(value._asdict())
         case list() | tuple():
             return [as_plain(each) for each in value]
     is_record = is_dataclass(value) and not isinstance(value, type)

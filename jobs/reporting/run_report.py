@@ -24,7 +24,7 @@ from jobs.reporting.console import (
     table,
 )
 from jobs.reporting.sentences import sentence, stop_lines, stop_sentence, words_for
-from jobs.reporting.status_report import labels_json, print_states
+from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
 from jobs.run_summary import RunSummary
@@ -168,10 +168,8 @@ def report_lines(night: Night) -> list[tuple[str, str]]:
 
 def night_json(night: Night, currency: str) -> dict[str, object]:
     """Return the whole summary, to be printed as one JSON object."""
-    summary, anomalies = night.summary, night.summary.review.anomalies
+    summary = night.summary
     return by_name(summary) | {
-        "review": by_name(summary.review) | {"anomalies": [each.message for each in anomalies], "alarms": anomalies},
-        "unknown_labels": labels_json(summary.unknown_labels),
         "mode": night.mode,
         "rehearsed": night.mode is not Mode.RUN,
         "ended_at": night.ended_at,

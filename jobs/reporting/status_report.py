@@ -16,7 +16,6 @@ from jobs.ledger.queries import AwaitedOutcomes, DeliveryStanding, StateCount
 from jobs.reporting.console import (
     AccountHeading,
     bulleted,
-    by_name,
     day_and_time,
     facts,
     keep_whole,
@@ -29,7 +28,7 @@ from jobs.reporting.wording import NOTHING, REASONS, STATES, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import DetectedRename
-from jobs.run_summary import Labels
+from jobs.run_summary import LabelCount
 
 _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
 """Words that need no explanation below the table."""
@@ -148,7 +147,7 @@ class Status:
     awaited: AwaitedOutcomes
     unreadable: Mapping[str, str]
     """The reason for each unreadable lead, by lead id."""
-    unknown_labels: Labels
+    unknown_labels: list[LabelCount]
     anomalies: tuple[Message, ...] = ()
     """What keeps conversions from being sent, one message per cause."""
     renamed: tuple[DetectedRename, ...] = ()
@@ -203,16 +202,6 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
             for label, leads, with_click in status.unknown_labels
         ),
     )
-
-
-def status_json(status: Status) -> dict[str, object]:
-    """Return the same, to be printed as one JSON object."""
-    return by_name(status) | {"unknown_labels": labels_json(status.unknown_labels)}
-
-
-def labels_json(labels: Labels) -> list[dict[str, object]]:
-    """Return labels and their numbers of leads by name."""
-    return [dict(zip(("label", "leads", "with_click_id"), each, strict=True)) for each in labels]
 
 
 def _run(account: AccountHeading, run: LastRun | None) -> str:

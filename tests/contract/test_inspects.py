@@ -104,7 +104,7 @@ def look(inspected, sandbox):
         said = repr((found, options, inspector))
 
         assert found
-        assert all(isinstance(each, CheckFinding) and each.subject.strip() and each.said.strip() for each in found)
+        assert all(isinstance(each, CheckFinding) and each.subject.strip() and each.found.strip() for each in found)
         assert before == _counted(sandbox)
         assert [] == [secret for secret in _secrets(sandbox) if secret in said]
         return found
@@ -214,7 +214,7 @@ def test_a_key_file_that_is_none_is_a_failure(look, tmp_path, wrong):
     failed = [each for each in look(key_file=key_file) if each.verdict is CheckVerdict.FAILED]
 
     assert failed
-    assert str(key_file) in failed[0].said
+    assert str(key_file) in failed[0].found
 
 
 def test_credentials_of_somebody_else_are_a_failure(look, sandbox, tmp_path):

@@ -78,7 +78,9 @@ def checked(company, file=None):
     found = {}
     for destination, findings in told["findings"].items():
         for each in findings:
-            found.setdefault((destination, each["subject"]), []).append((each["verdict"], each["said"], each["advice"]))
+            found.setdefault((destination, each["subject"]), []).append(
+                (each["verdict"], each["found"], each["advice"])
+            )
     return done.code, found
 
 
@@ -363,10 +365,10 @@ def test_an_address_at_which_nobody_answers_fails_once(company, spoil, setting):
     done = type_in(company, "check", "--live", "--json")
     (told,) = done.objects
     every = [*told["oplead"]["findings"], *(each for found in told["findings"].values() for each in found)]
-    wrong = [each for each in every if each["verdict"] == "failed" and NOBODY in each["said"]]
+    wrong = [each for each in every if each["verdict"] == "failed" and NOBODY in each["found"]]
 
     assert 1 == done.code == len(wrong)
-    assert setting in wrong[0]["said"] + wrong[0]["advice"]
+    assert setting in wrong[0]["found"] + wrong[0]["advice"]
 
 
 def test_a_run_that_cannot_reach_oplead_names_the_address(company):
@@ -573,7 +575,7 @@ def looked(company):
     """The exit code, what was found with Oplead by subject, and what would become of its latest leads."""
     done = type_in(company, "check", "--live", "--json")
     (told,) = done.objects
-    found = {each["subject"]: (each["verdict"], each["said"], each["advice"]) for each in told["oplead"]["findings"]}
+    found = {each["subject"]: (each["verdict"], each["found"], each["advice"]) for each in told["oplead"]["findings"]}
     tallies = (told["oplead"]["forecast"] or {}).get("tallies", ())
     return (
         done.code,

@@ -139,7 +139,7 @@ def test_without_access_to_google_ads_nothing_is_said_against_sending(inspector,
         ("transport google_ads_api", CheckVerdict.UNREADABLE),
         ("transport data_manager", CheckVerdict.VERIFIED),
     } <= _verdicts(findings)
-    assert "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION" in findings[1].said
+    assert "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION" in findings[1].found
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_refused_key_is_told_alone(inspector, ads):
     (told,) = inspector().preflight([_expected()])
 
     assert ("service account key", CheckVerdict.FAILED) == (told.subject, told.verdict)
-    assert "invalid_grant" in told.said
+    assert "invalid_grant" in told.found
 
 
 def test_nobody_at_home_is_not_readable(inspector, ads, google):
@@ -198,7 +198,7 @@ def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
     findings = [*inspects.preflight([_expected()]), *inspects.diagnose()]
 
     assert [CheckVerdict.FAILED, CheckVerdict.UNREADABLE] == [each.verdict for each in findings]
-    assert all("nowhere.json cannot be read" in each.said for each in findings)
+    assert all("nowhere.json cannot be read" in each.found for each in findings)
 
 
 def action(number, **changed):
@@ -239,7 +239,7 @@ def test_an_actions_standing_is_told(inspector, ads, case):
 
     assert ("conversion action 987654321", verdict) == (told.subject, told.verdict)
     counted = "counts every conversion of a click; clicks count for 90 days"
-    assert f"“Action 987654321” ({category}), for sale: {words}; {counted}" == told.said
+    assert f"“Action 987654321” ({category}), for sale: {words}; {counted}" == told.found
 
 
 def test_what_google_does_not_say_of_an_action_is_not_made_up(inspector, ads):
@@ -252,7 +252,7 @@ def test_what_google_does_not_say_of_an_action_is_not_made_up(inspector, ads):
     (told,) = [each for each in findings if each.is_notable]
 
     assert CheckVerdict.UNREADABLE is told.verdict
-    assert "Google Ads does not say whether it is primary; how it counts is not shown" in told.said
+    assert "Google Ads does not say whether it is primary; how it counts is not shown" in told.found
     assert "bidding" not in {each.subject for each in findings}
 
 
@@ -272,7 +272,7 @@ def test_a_form_and_a_sale_that_both_steer_bidding_are_looked_at(inspector, ads)
     (told,) = bidding(inspector, ads, form)
 
     assert CheckVerdict.DOUBTFUL is told.verdict
-    assert "sale “Action 987654321” (converted lead); “Action 12” (submit lead form), which is not sent" in told.said
+    assert "sale “Action 987654321” (converted lead); “Action 12” (submit lead form), which is not sent" in told.found
     assert "secondary" in told.advice
     assert [] == bidding(inspector, ads, action(12, category=_Category.SUBMIT_LEAD_FORM, primary_for_goal=False))
     assert [] == bidding(inspector, ads, action(12, category=_Category.PAGE_VIEW))
@@ -287,14 +287,14 @@ def test_two_of_ours_that_both_steer_bidding_are_looked_at(inspector, ads):
     (told,) = [each for each in inspector().preflight(expected) if each.subject == "bidding"]
 
     assert CheckVerdict.DOUBTFUL is told.verdict
-    assert "sale “Action 987654321” (converted lead); appointment “Action 987654322” (converted lead)" in told.said
+    assert "sale “Action 987654321” (converted lead); appointment “Action 987654322” (converted lead)" in told.found
 
 
 def test_conversions_that_bidding_never_learns_from_are_looked_at(inspector, ads):
     """They would be sent for nothing."""
     (told,) = bidding(inspector, ads, primary_for_goal=False)
 
-    assert (CheckVerdict.DOUBTFUL, "it learns from none of these conversions") == (told.verdict, told.said)
+    assert (CheckVerdict.DOUBTFUL, "it learns from none of these conversions") == (told.verdict, told.found)
 
 
 def test_without_conversions_the_account_is_looked_at(inspector, ads):
@@ -318,7 +318,7 @@ def test_past_uploads_are_told_with_what_was_refused(inspector, ads):
     whole, by_action = inspector().diagnose()
 
     assert ("uploads by GOOGLE_ADS_API", CheckVerdict.FAILED) == (whole.subject, whole.verdict)
-    assert "needs attention: 80 of 100 recorded, 5 not yet decided, last upload 2026-11-01 04:10:00" in whole.said
+    assert "needs attention: 80 of 100 recorded, 5 not yet decided, last upload 2026-11-01 04:10:00" in whole.found
     assert "see why some were refused: EXPIRED_EVENT 15%" == whole.advice
     assert "uploads to conversion action 987654321 by GOOGLE_ADS_API" == by_action.subject
 
@@ -331,5 +331,5 @@ def test_summaries_may_not_show_the_other_apis_uploads(inspector, ads):
 
     assert CheckVerdict.FAILED not in {each.verdict for each in findings}
     assert CheckVerdict.UNREADABLE is findings[-1].verdict
-    assert "may not be among them" in findings[-1].said
+    assert "may not be among them" in findings[-1].found
     assert 3 == len(findings)

@@ -45,7 +45,7 @@ def test_a_warning_of_the_versions_end_is_to_be_looked_at(meta):
     found = [each for each in meta.inspector.preflight([]) if each.subject == "Meta's API v26.0"]
 
     assert [CheckVerdict.DOUBTFUL] == [each.verdict for each in found]
-    assert "near its end" in found[0].said
+    assert "near its end" in found[0].found
     assert "newer oplead-sync" in found[0].advice
 
 
@@ -61,7 +61,7 @@ def test_a_token_without_end_says_so(meta):
     """As one made in Events Manager."""
     meta.say_by_path({"debug_token": _token()})
 
-    assert "valid, with no end; may use ads_management" == meta.inspector.preflight([])[1].said
+    assert "valid, with no end; may use ads_management" == meta.inspector.preflight([])[1].found
 
 
 def test_a_token_that_is_no_longer_valid_has_failed(meta):
@@ -114,7 +114,7 @@ def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdic
     findings = [*inspector.preflight([]), *inspector.diagnose()]
 
     assert [verdict] * (4 if verdict is CheckVerdict.UNREADABLE else 1) == [finding.verdict for finding in findings]
-    assert all(str(code) in finding.said for finding in findings)
+    assert all(str(code) in finding.found for finding in findings)
     assert verdict is CheckVerdict.UNREADABLE or all(finding.advice for finding in findings)
 
 
@@ -171,7 +171,7 @@ def test_nobody_there_has_failed_once_and_names_the_address(meta):
     inspector = meta.inspector
     (finding,) = [*inspector.preflight([]), *inspector.diagnose()]
 
-    assert (CheckVerdict.FAILED, True) == (finding.verdict, "http://127.0.0.1:9" in finding.said)
+    assert (CheckVerdict.FAILED, True) == (finding.verdict, "http://127.0.0.1:9" in finding.found)
     assert "meta.graph_url" in finding.advice
 
 
@@ -183,7 +183,7 @@ def test_what_meta_counted_is_told_by_event(meta):
     ]
     meta.say({"data": hours})
 
-    assert "counted by Meta lately: 9 Purchase, 4 Lead" == meta.inspector.diagnose()[0].said
+    assert "counted by Meta lately: 9 Purchase, 4 Lead" == meta.inspector.diagnose()[0].found
     assert ["event_total_counts", "had_pii"] == [call.query["aggregation"][0] for call in meta.calls]
     assert {"/v26.0/1234567890/stats"} == {call.path for call in meta.calls}
 
@@ -193,7 +193,7 @@ def test_contact_data_is_told_as_meta_counts_it(meta):
     meta.say({"data": [{"value": "true", "count": 5}, {"value": "false", "count": 2}]})
     said = "Meta has counted by whether events carried any: false: 2, true: 5"
 
-    assert said == meta.inspector.diagnose()[1].said
+    assert said == meta.inspector.diagnose()[1].found
 
 
 def test_nothing_counted_says_where_to_look(meta):
@@ -202,5 +202,5 @@ def test_nothing_counted_says_where_to_look(meta):
     finding = meta.inspector.diagnose()[0]
 
     assert (CheckVerdict.VERIFIED, "") == (finding.verdict, finding.advice)
-    assert finding.said.startswith("Meta has counted none lately")
-    assert "Events Manager" in finding.said
+    assert finding.found.startswith("Meta has counted none lately")
+    assert "Events Manager" in finding.found

@@ -68,7 +68,7 @@ def test_what_is_wrong_fails_and_is_advised_upon(changed, said, advice):
     """In words that say what to write or where to click."""
     (failed,) = [each for each in _findings(**changed) if each.verdict is CheckVerdict.FAILED]
 
-    assert said in failed.said
+    assert said in failed.found
     assert advice in failed.advice
 
 
@@ -87,12 +87,12 @@ def test_one_per_click_is_warned_of_in_words():
     (counting,) = [
         each
         for each in _findings(_expected("visit"), _expected("sale"), counting_type=COUNTING.ONE_PER_CLICK)
-        if "per click" in each.said
+        if "per click" in each.found
     ]
 
     assert CheckVerdict.VERIFIED is counting.verdict
-    assert "gbraid or wbraid" in counting.said
-    assert "sale, visit" in counting.said
+    assert "gbraid or wbraid" in counting.found
+    assert "sale, visit" in counting.found
     assert counting.advice
 
 

@@ -32,7 +32,7 @@ def test_a_judged_conversion_means_the_transport_is_open(receipt):
     finding = _finding(receipt)
 
     assert CheckVerdict.VERIFIED is finding.verdict
-    assert finding.said.startswith("open")
+    assert finding.found.startswith("open")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_closed_transport_in_use_says_what_to_write(transport, code, other, re
     finding = _finding(receipt(Outcome(OutcomeClass.FIX_CONFIG, code)), transport)
 
     assert (CheckVerdict.FAILED, f"write transport: {other}") == (finding.verdict, finding.advice)
-    assert finding.said.startswith("closed")
+    assert finding.found.startswith("closed")
 
 
 def test_a_closed_transport_that_is_not_used_is_no_fault():
@@ -61,7 +61,7 @@ def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
     finding = _finding(_answer(OutcomeClass.FIX_CONFIG, "USER_PERMISSION_DENIED", "no access"), in_use=in_use)
 
     assert verdict is finding.verdict
-    assert "USER_PERMISSION_DENIED (no access)" in finding.said
+    assert "USER_PERMISSION_DENIED (no access)" in finding.found
     assert in_use is ("customer_id" in finding.advice and "login_customer_id" in finding.advice)
 
 
@@ -71,7 +71,7 @@ def test_an_address_without_a_connection_fails_the_transport_in_use(in_use, verd
     finding = _finding(NotSent("no connection: ConnectionError", "http://127.0.0.1:9"), in_use=in_use)
 
     assert verdict is finding.verdict
-    assert in_use is ("http://127.0.0.1:9" in finding.said and "endpoint" in finding.advice)
+    assert in_use is ("http://127.0.0.1:9" in finding.found and "endpoint" in finding.advice)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_what_a_human_should_mend_is_told(account):
         UnreadableLead("L-3", "no creation time: see oplead.fields.created_at"),
     )
 
-    told = {finding.subject: (finding.verdict, finding.said) for finding in forecast_findings(made)}
+    told = {finding.subject: (finding.verdict, finding.found) for finding in forecast_findings(made)}
 
     assert (CheckVerdict.VERIFIED, "the latest 2 leads can be read") == told["leads"]
     assert (CheckVerdict.DOUBTFUL, "1 cannot be read: no creation time: see oplead.fields.created_at (L-3)") == told[
@@ -79,7 +79,7 @@ def test_few_leads_that_cannot_be_read_are_named_and_fail_nothing(account):
 
     def told(*leads):
         made = forecast_findings(found(account, *leads))
-        return next((one.verdict, one.said) for one in made if one.subject == "unreadable leads")
+        return next((one.verdict, one.found) for one in made if one.subject == "unreadable leads")
 
     assert (
         CheckVerdict.DOUBTFUL,

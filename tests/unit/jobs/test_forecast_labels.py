@@ -72,7 +72,7 @@ def test_answers_in_no_list_are_counted_by_their_shape():
     (found,) = consent_findings(rulebook(), answering("oui", "NON", "peut-être", "Jean Martin", "", None))
 
     assert (CheckVerdict.DOUBTFUL, "consent at consent") == (found.verdict, found.subject)
-    assert "2 of 4 answers are in neither list: <text, 9 characters> 1, <text, 11 characters> 1" == found.said
+    assert "2 of 4 answers are in neither list: <text, 9 characters> 1, <text, 11 characters> 1" == found.found
 
 
 @pytest.mark.parametrize(("unlisted", "is_found"), [(0, False), (20, False), (21, True), (100, True)])
@@ -82,7 +82,7 @@ def test_more_than_a_fifth_of_the_answers_in_no_list_is_a_finding(unlisted, is_f
 
     assert is_found == bool(found)
     for each in found:
-        assert f"{unlisted} of 100 answers are in neither list: <text, 9 characters> {unlisted}" == each.said
+        assert f"{unlisted} of 100 answers are in neither list: <text, 9 characters> {unlisted}" == each.found
 
 
 def test_nobody_answering_is_no_answer_in_no_list():

@@ -38,7 +38,7 @@ from jobs.reporting.wording import REASONS
 from jobs.requeue import AgeGroup
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Reason, Stop, StopKind
-from jobs.run_summary import RunSummary
+from jobs.run_summary import LabelCount, RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
@@ -257,7 +257,7 @@ def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_column
 
 def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     """Counts by place become objects with names."""
-    summary = RunSummary("maison-test", 3, NOW, unknown_labels=[("nouveau lead", 2, 1)])
+    summary = RunSummary("maison-test", 3, NOW, unknown_labels=[LabelCount("nouveau lead", 2, 1)])
     summary.review.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", DeliveryState.SUBMITTED, "received"] = 4
     told = json.loads(console.line(night_json(Night(summary, NOW, TALLIES), "EUR")))
@@ -279,7 +279,7 @@ def test_a_status_tells_what_comes_next():
         tallies=TALLIES,
         awaited=AwaitedOutcomes(2, 1200, NOW + timedelta(minutes=30)),
         unreadable={"L-1": "no time that can be read", "without id: no id": "no id"},
-        unknown_labels=[("nouveau lead", 2, 1)],
+        unknown_labels=[LabelCount("nouveau lead", 2, 1)],
     )
     text = " ".join(_printed(80, lambda console: print_status(console, ACCOUNT, status)).split())
 
