@@ -62,16 +62,22 @@ class Forked:
 
     def poll(self):
         """The exit code, None while it runs; negative where a signal ended it."""
-        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+        if self.returncode is None and self._has_told(0):
             self.returncode = int(self._told.readline())
             self._told.close()
         return self.returncode
 
     def wait(self, timeout=None):
         """The exit code, once it has ended."""
-        if self.returncode is None and not select.select([self._told], [], [], timeout)[0]:
+        if self.returncode is None and not self._has_told(timeout):
             raise subprocess.TimeoutExpired(self.args, timeout)
         return self.poll()
+
+    def _has_told(self, timeout):
+        # Not by `select.select`: among many tests files have numbers that it does not take.
+        waiting = select.poll()
+        waiting.register(self._told, select.POLLIN)
+        return bool(waiting.poll(None if timeout is None else timeout * 1_000))
 
     def communicate(self, timeout=None):
         """What it printed, on stdout and on stderr, once it has ended."""
