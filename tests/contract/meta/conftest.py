@@ -1,4 +1,4 @@
-"""Meta played on this machine: a Graph API that answers as a test says."""
+"""A Graph API on loopback that answers as each test instructs it."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ DATASET = "1234567890"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it came in."""
+    """One request as it was received."""
 
     method: str
     address: str
@@ -43,7 +43,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """Without the query."""
+        """The path without the query."""
         return urlsplit(self.address).path
 
     @property
@@ -84,11 +84,11 @@ class Meta:
 
     @property
     def inspector(self) -> MetaInspector:
-        """What looks at this dataset."""
+        """The inspector of this dataset."""
         return MetaInspector(self.options)
 
     def use(self, **changed: object) -> None:
-        """Reach it with these options changed from now on."""
+        """Apply these changes to the options from now on."""
         self.options = replace(self.options, **changed)
 
     # ── what it answers from now on ──────────────────────────────────────────────────────────────
@@ -128,7 +128,7 @@ class Meta:
         self.say({"error": error}, http, headers)
 
     def shut_down_socket(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without an answer."""
         self._answer = lambda _handler: None
 
     def stay_silent(self) -> None:
@@ -175,7 +175,7 @@ class Meta:
         return MetaSink(self.options).submit(self.target, batch)
 
     def close(self) -> None:
-        """Stop, and let go of whoever waits."""
+        """Stop, and release every waiting caller."""
         self._over.set()
         self._http.shutdown()
         self._http.server_close()
@@ -224,7 +224,7 @@ def _drip(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
 
 @pytest.fixture
 def meta():
-    """Meta on loopback, answering well until told otherwise."""
+    """Meta on loopback, accepting everything until a test changes its answer."""
     played = Meta()
     yield played
     played.close()
@@ -232,7 +232,7 @@ def meta():
 
 @pytest.fixture
 def second_meta():
-    """Another one."""
+    """A second one, with a socket of its own."""
     played = Meta()
     yield played
     played.close()
