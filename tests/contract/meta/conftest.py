@@ -71,7 +71,7 @@ class Meta:
         self.calls: list[Call] = []
         self._over = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = False  # so that closing waits for what is being answered
+        self._http.daemon_threads = False  # closing then waits for answers in progress
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
         self.options = MetaOptions(DATASET, TOKEN, graph_url=self.url, timeout=(2.0, 2.0))
@@ -91,7 +91,7 @@ class Meta:
         """Apply these changes to the options from now on."""
         self.options = replace(self.options, **changed)
 
-    # ── what it answers from now on ──────────────────────────────────────────────────────────────
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────
 
     def say(self, payload: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Answer in JSON."""
@@ -143,7 +143,7 @@ class Meta:
         """Send a byte of the body every now and then."""
         self._answer = lambda handler: _drip(handler, self._over)
 
-    # ── what is sent ─────────────────────────────────────────────────────────────────────────────
+    # ── events ───────────────────────────────────────────────────────────────────────────────────
 
     def event(self, key: str = "key-0") -> Event:
         """A sale after an invented click."""

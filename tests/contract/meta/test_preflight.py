@@ -108,7 +108,7 @@ def test_dataset_without_events_is_verified_and_reported_as_such(meta):
     ],
 )
 def test_only_errors_that_would_also_stop_sending_fail(meta, code, subcode, verdict):
-    """A missing right to read does not prevent sending; any other error is reported once and ends the checks."""
+    """An unreadable answer blocks nothing; a failed or doubtful one is reported once and ends the checks."""
     meta.refuse(code, subcode)
     inspector = meta.inspector
     findings = [*inspector.preflight([]), *inspector.diagnose()]

@@ -154,7 +154,7 @@ def test_connect_timeout_is_separate_from_read_timeout(meta):
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for waiting in (first, second):  # whoever comes after them is not let in
+        for waiting in (first, second):  # they fill the backlog, so no later connection is accepted
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         meta.use(graph_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeout=(0.2, 30.0))
