@@ -104,7 +104,7 @@ def test_volume_guard_hold_raises_a_notice():
     ],
 )
 def test_expiry_is_announced_at_least_three_days_ahead(left, is_told):
-    """The next night, 25 hours later at the longest, may leave less than three days."""
+    """The next night, at most 25 hours later, may leave less than three days."""
     told = found(stopped={GOOGLE: REVOKED}, waiting={GOOGLE: [NOW + left]})
 
     assert is_told == ((IncidentKind.EXPIRING, GOOGLE) in told)
@@ -211,7 +211,7 @@ def corrections(**over):
 
 
 def test_corrections_have_notices_of_their_own():
-    """They have a separate cause, so that corrections and conversions do not clear each other's."""
+    """A separate cause keeps corrections and conversions from clearing each other."""
     told = corrections(
         in_doubt=2, tonight=NightNumbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",)
     )
@@ -264,7 +264,7 @@ def sends(*counts):
     ],
 )
 def test_silent_night_raises_a_notice_where_the_median_is_five(sent, before, is_told):
-    """It takes at least seven nights to say so."""
+    """At least seven earlier nights are needed for a median."""
     assert is_told == ((IncidentKind.NOTHING_SENT, GOOGLE) in found(**at(tonight=NightNumbers(sent), before=before)))
 
 

@@ -229,7 +229,7 @@ def test_an_unconfirmed_correction_claims_nothing(line):
 
 
 def test_value_google_keeps_at_zero_is_a_separate_finding():
-    """Google's help calls a restatement to zero final, even when won again; nothing else is excused by it."""
+    """Google's help calls a restatement to zero final, so a sale won again stays there; it excuses nothing else."""
     deleted = _correction(1, "0.00", cause="undone")
     back = _correction(2, "60.00", cause="won_again")
     line = LINE | {"value": 0.0, "digest": "d2", "restatements": 1}

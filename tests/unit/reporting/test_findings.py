@@ -28,7 +28,7 @@ def _printed(findings, *, width=80, destination="google_ads", verbose=True, **mo
 
 
 def test_findings_that_need_a_human_come_first():
-    """Failed ones lead at any destination, then those to look at, the unreadable and the verified, in found order."""
+    """Failed ones lead wherever found, then those to look at, the unreadable and the verified, each in found order."""
     text = _printed(FOUND, meta=[CheckFinding("token", CheckVerdict.FAILED, "Meta refuses it", "write another")])
     subjects = ["currency", "conversion action 12", "meta: token", "click window", "uploads", "service account key"]
 

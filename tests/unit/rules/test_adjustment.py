@@ -192,7 +192,7 @@ def test_never_restates_a_fixed_value():
 
 @pytest.mark.parametrize("worth", [Decimal(1000), Decimal(0), None], ids=str)
 def test_restate_above_off_restates_no_amount(worth):
-    """This holds even where none was sent; a sale set to zero still gets its value back when won again."""
+    """This holds even where no amount was sent; a sale set to zero still gets its value back when won again."""
     off = {"fixed_value": None, "field_value": from_field(restate_above=None)}
     lead = replace(story(), amounts={"amount": Decimal(8400)})
     back = replace(story(reported("perdu", LOST), reported("gagne", LOST + DAY)), amounts=lead.amounts)

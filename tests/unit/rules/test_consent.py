@@ -98,7 +98,7 @@ def test_assume_consent_also_allows_keeping_contact_data():
 
 
 @pytest.mark.parametrize(("needs", "expected"), [(True, False), (False, True)])
-def test_no_contact_data_kept_where_the_platform_needs_refused_personalization(needs, expected):
+def test_keeps_no_contact_data_where_required_personalization_is_refused(needs, expected):
     """A platform that always personalises gets nothing from a lead that refused it."""
     strict = route(attach_contact=True, limits=replace(LIMITS, needs_personalization=needs))
 

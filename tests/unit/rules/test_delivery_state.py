@@ -16,9 +16,9 @@ from jobs.rules.delivery_state import (
     check_move,
 )
 
-# Written out by hand. `skipped` is left only when a start is moved back or by a backfill, and is entered when a
-# conversion went out by other means; an answer to an in_flight row may be "too old"; a suspect row waits as pending
-# and is rejected once another row has passed.
+# Written out by hand. `skipped` is left only when a start is moved back or by a backfill, and a delivery returns to it
+# when its conversion went out by other means; an answer to an in_flight row may be "too old"; a suspect row waits
+# unchanged and is rejected once another row has passed.
 LEGAL = {
     "skipped": {"pending", "withheld", "expired"},
     "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected", "skipped"},
