@@ -234,7 +234,7 @@ def test_delivery_planned_too_late_records_what_would_have_withheld_it(account):
     assert {"L-1": "consent_refused", "L-2": None} == {row.lead: row.held_for for row in account.rows()}
 
 
-def test_expired_pending_delivery_was_withheld_for_nothing(account):
+def test_expired_pending_delivery_records_no_withheld_reason(account):
     """No night ran in time to send it."""
     account.put(lead())
     account.prepare()
@@ -316,8 +316,8 @@ def rejected(account, kind=OutcomeClass.FIX_DATA, some=None):
     account.night()
 
 
-def test_a_rejected_delivery_is_sent_again_only_with_other_data(account):
-    """Under the same key; a change that does not reach the event changes nothing."""
+def test_rejected_delivery_is_sent_again_only_with_changed_data(account):
+    """It keeps its key, and a change that does not affect the event is ignored."""
     account.book = rulebook(route(field_value=from_field()))
     rejected(account)
     account.put(changed(lead(), updated_at=NIGHT))
