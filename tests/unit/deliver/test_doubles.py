@@ -124,7 +124,7 @@ def test_replay_uses_the_same_bytes_after_an_edit(account):
 
 
 def test_ask_when_lost_does_not_stop_other_actions(account):
-    """Only the target whose answer was lost is left alone."""
+    """Only the target with the lost answer is left alone."""
     forgetful(account, ask=True)
     other = replace(account.book.routes[0].target, action="5")
     account.book = replace(
@@ -153,7 +153,7 @@ def test_the_48_hours_start_when_the_request_is_sent(account):
     assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)
 
 
-def test_delivery_lost_by_the_old_transport_does_not_block_the_new_one(account):
+def test_replay_refused_by_the_old_transport_does_not_block_the_new(account):
     """The old interface refuses the replay every night, while new deliveries go out by the new one."""
     account.put(lead("L-0"))
     account.prepare()

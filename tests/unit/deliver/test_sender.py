@@ -108,7 +108,7 @@ def won(name, *, after=timedelta()):
     ("after", "sizes"),
     [(timedelta(), [2, 1]), (timedelta(milliseconds=999), [2, 1]), (timedelta(seconds=1), [3])],
 )
-def test_rows_with_the_same_click_and_second_go_in_separate_requests(account, after, sizes):
+def test_rows_sharing_click_and_second_go_in_separate_requests(account, after, sizes):
     """A platform that identifies conversions by click and second may refuse both rows of one request."""
     account.put(won("L-1"), won("L-2", after=after), lead("L-3"))
     account.prepare()

@@ -53,7 +53,7 @@ def test_lead_takes_only_the_route_of_its_ids(account):
     assert {("L-1", "sale"), ("L-2", "funnel:sale")} == {(row.lead, row.conversion) for row in account.rows()}
 
 
-def test_stage_sent_by_one_route_is_not_sent_by_the_other(account):
+def test_stage_is_not_sent_again_by_the_other_route(account):
     """The form's id turns up after the sale went out as an event; the sale must not count again."""
     two_ways(account)
     account.put(lead(click_ids=(FBCLID,)))

@@ -109,7 +109,7 @@ def test_silent_platform_gets_few_requests_every_night(account):
 
 
 def test_lost_batch_is_replayed_whole(account):
-    """A batch whose answer was lost once is replayed in a single request."""
+    """A batch with one lost answer is replayed in a single request."""
     ready(account, 40)
     account.sink.script.append(fakes.crash_after)
     with pytest.raises(fakes.Crash):
@@ -377,7 +377,7 @@ def test_platform_with_only_inconclusive_answers_stops(account):
     assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == stops(done)
 
 
-def test_few_rows_with_an_unknown_code_do_not_stop_the_platform(account):
+def test_few_unknown_outcomes_do_not_stop_the_platform(account):
     """Where a key counts once they are in doubt, which proves nothing about the platform."""
     ready(account, 2)
     never_say(account, "")
@@ -387,7 +387,7 @@ def test_few_rows_with_an_unknown_code_do_not_stop_the_platform(account):
     assert ({"in_doubt": 2}, {}) == (standing(account), stops(done))
 
 
-def test_silent_non_idempotent_platform_gets_few_copies(account):
+def test_silent_platform_gets_few_copies_if_each_may_count(account):
     """An event is sent at most twice a night and four times in all, even if each copy is accepted."""
     forgets(account, 100)
     account.sink.script.extend([fakes.lost_after] * FOREVER)
@@ -405,7 +405,7 @@ def test_silent_non_idempotent_platform_gets_few_copies(account):
 
 
 @pytest.mark.parametrize("place", suite.mostly_exhaustive([1, 50, 100], 50))
-def test_row_is_isolated_with_few_copies_on_a_non_idempotent_platform(account, place):
+def test_row_is_isolated_with_few_copies_if_each_may_count(account, place):
     """No event is sent more than ⌈log₂ n⌉ + 2 times, and most are sent two or three times."""
     forgets(account, 100)
     never_answer(account, f"L-{place:03}")
@@ -417,7 +417,7 @@ def test_row_is_isolated_with_few_copies_on_a_non_idempotent_platform(account, p
     assert often[50] <= 3
 
 
-def test_replays_to_a_non_idempotent_platform_are_delayed(account):
+def test_replays_are_delayed_if_each_copy_may_count(account):
     """The delay doubles from one second, so that a brief cut is no silence, unless the platform names one."""
     forgets(account, 10)
     account.sink.script.extend([fakes.lost_before, lambda _sink, _batch: Lost("HTTP 503", timedelta(minutes=1))])

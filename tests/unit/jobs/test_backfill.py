@@ -51,7 +51,7 @@ def old(account):
 
 
 def run(account, asked=RANGE, *, told=()):
-    """Run one approved backfill; return the conversions left out, the groups and the summary."""
+    """Run one approved backfill; return the undated changes left out, the groups and the summary."""
     account.source.made = 0
     with account.hold() as ledger:
         context = account.run(ledger)

@@ -113,7 +113,7 @@ def test_unreadable_leads_exit_with_1(account):
 
 
 @pytest.mark.parametrize(("clicked", "code"), [(True, 1), (False, 0)])
-def test_unknown_status_raises_an_alarm_if_its_leads_have_click_ids(account, clicked, code):
+def test_unknown_status_of_leads_with_click_ids_raises_an_alarm(account, clicked, code):
     """It may hide a sale; without a click id nothing could be sent anyway."""
     strange = lead(label="Vendu !", history=(), **({} if clicked else {"click_ids": ()}))
     account.put(strange)
@@ -146,7 +146,7 @@ def test_lead_that_becomes_unreadable_again_raises_a_new_alarm(account):
     assert [1, 0, 1] == codes
 
 
-def test_unknown_status_raises_an_alarm_again_if_more_leads_have_it(account):
+def test_unknown_status_of_more_leads_raises_a_new_alarm(account):
     """A known condition raises no alarm by itself."""
     codes = []
     for count in (1, 1, 2, 2):

@@ -99,7 +99,7 @@ def test_retries_end_when_the_next_night_is_due(play):
     assert HOUR == max(later - earlier for earlier, later in pairwise(tried) if later < following)
 
 
-def test_retry_of_a_possibly_missed_night_still_checks_that_it_was(play):
+def test_retry_still_checks_that_a_night_was_missed(play):
     """A failing first start must not run a night ahead of its time."""
     tried = play(START + HOUR, works_from=START + timedelta(minutes=10), breaks_at_once=True)
 
@@ -111,7 +111,7 @@ def test_retry_of_a_possibly_missed_night_still_checks_that_it_was(play):
 
 
 class Recorded(Account):
-    """An account whose nights are recorded in a ledger unless they already are; it resolves no outcomes."""
+    """An account that records its nights in a ledger, each once, and resolves no outcomes."""
 
     def __init__(self, clock, key, table, path):
         super().__init__(clock, works_from=START)

@@ -72,8 +72,8 @@ def test_pull_mode_sets_filter_and_detail(pull, filters, detail):
     assert (filters, detail) == (options.since_filter is not None, options.detail)
 
 
-def test_commands_with_the_same_key_and_folder_share_a_rate_limit(tmp_path: Path):
-    """Accounts whose states are in one folder share it, and another key has its own."""
+def test_commands_with_one_key_and_folder_share_a_rate_limit(tmp_path: Path):
+    """Accounts with their states in one folder share it, and another key has its own."""
     clock = FakeClock()
     asked = {"rate": 1, "base_url": "https://crm.example.org", "token": "tok-1"}
     with slot(pacer_for(OpleadSettings(**asked), clock, folder=tmp_path)):

@@ -34,7 +34,7 @@ def sale(**over):
 
 @pytest.fixture
 def sold(account):
-    """An account whose sale of 1,000 € was accepted in its first night by the Google Ads API."""
+    """Return a function that sells for 1,000 €, accepted on the first night by the Google Ads API."""
 
     def sell(**over):
         account.book = rulebook(sale(**over))
@@ -99,7 +99,7 @@ def test_lost_sale_is_retracted_after_three_days(sold):
     assert 1 == len(account.sink.corrections)
 
 
-def test_retraction_is_cancelled_if_the_sale_is_won_again_in_time(sold):
+def test_retraction_is_cancelled_if_the_sale_is_won_again(sold):
     """Nothing is sent."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))

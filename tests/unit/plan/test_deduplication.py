@@ -30,7 +30,7 @@ def won(name, when=WON, **more):
 
 @pytest.fixture
 def once(account):
-    """An account whose sales count once per click."""
+    """Return an account that counts sales once per click."""
     account.book = rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH)))
     return account
 

@@ -30,7 +30,7 @@ def test_facts_read_under_old_settings_decide_nothing(account):
     assert ({"L-1": "to_be_read_again"}, []) == (account.reasons, account.sink.calls)
 
 
-def test_lead_waiting_to_be_read_again_is_sent_after_the_reading(account):
+def test_waiting_lead_is_sent_once_it_is_read_again(account):
     """The next complete reading releases it."""
     test_facts_read_under_old_settings_decide_nothing(account)
     account.source.fails = {}

@@ -69,7 +69,7 @@ def next_night(account):
 
 
 def sent(account):
-    """Return the leads whose sale the platform counted."""
+    """Return the leads with a sale that the platform counted."""
     by_key = {row.key: row.lead for row in account.rows()}
     return sorted(by_key[key] for key in account.sink.counted)
 
@@ -123,7 +123,7 @@ def test_renamed_mapped_status_keeps_its_withheld_conversions(account, style, re
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_lead_entering_the_new_name_before_it_is_mapped_is_sent(account, style):
+def test_lead_entering_a_new_name_before_its_mapping_is_sent(account, style):
     """The new name counts from the same date as the old one, so the days until it is mapped are no gap."""
     account.book = book("gagne", since=None)
     account.put(*leads_in(style, "Gagné"), *leads_in(style, "Nouveau", 1, prefix="N", when=CREATED))
@@ -153,7 +153,7 @@ def test_unmapped_status_mapped_after_its_rename_floods_nothing(account, style):
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_nothing_under_a_new_label_is_sent_before_a_complete_reading(account, style):
+def test_new_label_sends_nothing_before_a_complete_reading(account, style):
     """A failed page keeps leads of the other pages waiting; the night that completes the reading decides."""
     account.book = book("gagne", "signe")
     account.source.page = 3
@@ -185,7 +185,7 @@ def test_rename_during_a_reading_is_reported_and_floods_nothing(account):
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_filtered_reading_is_repeated_in_full_before_judging_a_new_label(account, style):
+def test_new_label_in_a_filtered_reading_causes_a_full_one(account, style):
     """A filter shows only edited leads, here two of six."""
     account.book = book("gagne", "signe")
     account.source.filters = True
@@ -297,7 +297,7 @@ def test_due_delivery_waits_with_its_lead(account):
     assert (["L-3", "L-4", "L-5"], 6) == (before, len(sent(account)))
 
 
-def test_lead_first_showing_the_new_name_nights_later_enters_no_stage(account):
+def test_lead_showing_the_new_name_late_enters_no_stage(account):
     """It was not read on the night of the rename, and moved on long ago."""
     account.book = book("gagne", "signe")
     last_year = [("Nouveau", CREATED), ("Devis accepté", WON), ("Perdu", WON + timedelta(hours=1))]
@@ -342,7 +342,7 @@ def test_detail_mode_checks_every_lead_for_the_old_label(account):
 
 
 def test_detail_mode_finds_a_rename_once_all_leads_are_read(account):
-    """Before that it looks like a new status, and nothing of it is sent."""
+    """Before that it looks like a new status, and no conversion is sent."""
     account.book = book("signe")
     account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 6))

@@ -267,7 +267,7 @@ def an_hour_passes(account):
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-def test_delivery_that_becomes_due_during_a_run_waits_for_the_next(account, accepted):
+def test_delivery_becoming_due_during_a_run_waits(account, accepted):
     """The guard has not counted it, and no approval covered it."""
     account.put(lead("L-0"), *[lead(f"M-{number}", created_at=WON) for number in range(51)])
     account.clock.time = WON + timedelta(hours=5, minutes=30)
@@ -279,7 +279,7 @@ def test_delivery_that_becomes_due_during_a_run_waits_for_the_next(account, acce
     assert ([1], 51) == (sent, summary.held[Scope(GOOGLE)].due)
 
 
-def test_delivery_that_becomes_due_during_a_run_is_sent_by_the_next(account):
+def test_delivery_becoming_due_during_a_run_is_sent_next(account):
     """It is a run late, but not lost."""
     account.put(lead("L-0"), lead("M-0", created_at=WON))
     account.clock.time = WON + timedelta(hours=5, minutes=30)

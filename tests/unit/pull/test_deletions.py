@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 def waiting(name):
-    """Return a lead whose sale waits for its amount."""
+    """Return a won lead that waits for its amount."""
     return lead(name, fields={"consent": "oui"}, updated_at=NIGHT - HOUR, history=(StatusEntry("Gagné", SOLD),))
 
 
@@ -29,7 +29,7 @@ SOLD = Moment(NIGHT - HOUR)
 
 @pytest.fixture
 def account(account):
-    """Return an account whose sales wait three days for their amount, with contact data."""
+    """Return an account with contact data, in which sales wait three days for their amount."""
     account.book = rulebook(route(field_value=from_field(), attach_contact=True))
     account.sink.script.append(lambda *_: (_ for _ in ()).throw(AssertionError("nothing is due yet")))
     return account

@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def account(account):
-    """Return an account whose leads are read by detail fetch."""
+    """Return an account that reads its leads by detail fetch."""
     account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     return account
 
@@ -203,8 +203,8 @@ def test_unreadable_new_lead_is_recorded(account):
     assert 1 == len(done.unreadable)
 
 
-def test_lead_missing_on_two_nights_is_cancelled_and_no_longer_fetched(account):
-    """It is fetched again once the list shows it."""
+def test_lead_missing_on_two_nights_is_no_longer_fetched(account):
+    """Its deliveries are cancelled, and it is fetched again once the list shows it."""
     account.put(lead("L-1", fields={"consent": "bof"}), lead("L-2"))
     account.night()
     account.source.delete("L-1")

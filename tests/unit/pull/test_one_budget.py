@@ -73,7 +73,7 @@ def test_second_reading_uses_the_remaining_time(account, minutes):
     assert account.clock.now() - began <= minutes * MINUTE + 10 * MINUTE
 
 
-def test_label_appearing_during_a_list_reading_causes_an_immediate_second_one(account):
+def test_label_appearing_during_a_list_reading_repeats_it_at_once(account):
     """The leads are read again before the label is judged, which costs only pages."""
     begin(account, SyncMode.LIST)
     account.source.calls.clear()
@@ -93,7 +93,7 @@ def test_label_appearing_during_a_list_reading_causes_an_immediate_second_one(ac
     assert [] == [row.label for row in account.rows(StatusLabel) if not row.settled]
 
 
-def test_details_are_fetched_once_a_night_even_if_a_label_appears(account, monkeypatch):
+def test_label_appearing_during_a_detail_fetch_does_not_repeat_it(account, monkeypatch):
     """Leads that took the new label wait for the next night, which decides."""
     monkeypatch.setattr(ingest, "AT_ONCE", 3)
     begin(account, SyncMode.DETAILS)
@@ -128,7 +128,7 @@ LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visi
     allowed=st.integers(6, 12),
     nights=st.lists(st.lists(st.tuples(st.integers(0, 9), LABELS), max_size=10), min_size=1, max_size=4),
 )
-def test_no_night_exceeds_its_budget_and_every_lead_is_read_eventually(reused_state, style, allowed, nights):
+def test_nights_respect_their_budget_and_read_every_lead_eventually(reused_state, style, allowed, nights):
     """Quiet nights catch up, whatever changed on the others."""
     reused_state.clear()
     account = Account(reused_state)

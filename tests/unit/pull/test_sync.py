@@ -255,7 +255,7 @@ def test_route_without_contact_data_stores_none(account):
 
 
 @pytest.mark.parametrize("found", [(), (ClickId(ClickIdKind.FBCLID, "F", CREATED),)])
-def test_lead_without_a_click_id_has_no_hashes_until_one_appears(account, found):
+def test_hashes_are_not_stored_until_a_click_id_appears(account, found):
     """No delivery could use them; the changed lead is read in full, and sent with its e-mail."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead(click_ids=found))

@@ -40,7 +40,7 @@ def serve(account, **more):
 
 
 def test_pull_without_requests_left_resumes_at_its_page(account):
-    """Like a pull whose time is up, it is incomplete, and the next one starts where it stopped."""
+    """Like a pull without time left, it is incomplete, and the next one starts where it stopped."""
     serve(account, allowed=2)
     first = pull(account)
     account.source.made = 0
@@ -51,7 +51,7 @@ def test_pull_without_requests_left_resumes_at_its_page(account):
     assert [(None, None), (None, "2")] == account.source.calls
 
 
-def test_moved_list_is_read_again_in_full_the_next_night(account):
+def test_moved_list_is_reread_in_full_the_next_night(account):
     """Leads it passed over must not wait until next week; a list that did not move can."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=True)
@@ -68,7 +68,7 @@ def test_moved_list_is_read_again_in_full_the_next_night(account):
 
 
 @pytest.mark.parametrize(("moved_before", "moved_after"), [(True, False), (False, True)])
-def test_list_that_moved_around_an_interruption_is_read_again_in_full(account, moved_before, moved_after):
+def test_list_moving_around_an_interruption_is_reread_in_full(account, moved_before, moved_after):
     """The resuming night may not have seen it move, but must not record a full reading."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=moved_before)
@@ -100,7 +100,7 @@ def test_restarted_pull_forgets_that_the_list_moved(account):
     assert NIGHT == account.rows(Cursor)[0].full_read_at
 
 
-def test_weekly_full_reading_is_counted_from_the_start_of_an_interrupted_pull(account):
+def test_weekly_full_reading_counts_from_the_start_of_a_pull(account):
     """Changes made after a page was served may be missing from it."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account)

@@ -26,7 +26,7 @@ def leaving_out(*domains, digest):
 
 @pytest.fixture
 def account(account):
-    """Return an account with a real lead and a test lead, whose list entries show nothing but labels."""
+    """Return an account with a real lead and a test lead, and list entries that show only labels."""
     account.book = leaving_out("maison-durand.fr", digest="ours")
     account.source.entry = lambda one: f"entry under {one.label}"
     account.put(lead("L-1"), lead("L-2", contact=OURS))
@@ -66,7 +66,7 @@ def test_excluded_lead_is_read_again_when_its_list_entry_changes(account, style)
     assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
 
 
-def test_excluded_lead_is_read_again_once_a_week_in_detail_mode(account):
+def test_excluded_lead_is_reread_weekly_in_detail_mode(account):
     """Its list entry stays the same even if its address changes."""
     next_night(account)
     account.put(lead("L-2"))
