@@ -45,12 +45,12 @@ def two_actions(account):
 
 
 def actions(account):
-    """The action of every request, in order."""
+    """Return the action of every request, in order."""
     return [call.target.action for call in account.sink.calls]
 
 
 def bodies(account):
-    """The bodies of every request, in order."""
+    """Return the bodies of every request, in order."""
     return [[event.body for event in call.events] for call in account.sink.calls]
 
 
@@ -99,7 +99,7 @@ ONE_CLICK = (ClickId(ClickIdKind.GCLID, "gclid-of-both"),)
 
 
 def won(name, *, after=timedelta()):
-    """A lead won this long after the others, with a click id that other leads share."""
+    """Return a lead won this long after the others, with a click id that other leads share."""
     history = (StatusEntry("Nouveau", Moment(CREATED)), StatusEntry("Gagné", Moment(WON + after)))
     return lead(name, click_ids=ONE_CLICK, history=history)
 
@@ -245,7 +245,7 @@ def test_rows_refused_with_others_return_to_pending(account):
     assert {"L-1": "pending", "L-2": "in_flight"} == account.states
 
 
-# ── not now ──────────────────────────────────────────────────────────────────────────────────────
+# ── deferred ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_connection_failure_is_retried_five_times(account):

@@ -40,7 +40,7 @@ def two_ways(account, *, funnel=(("won", "sale", {"gagne"}),)):
 
 
 def by_conversion(account):
-    """Conversion → state."""
+    """Map each conversion to its state."""
     return {row.conversion: row.state for row in account.rows()}
 
 

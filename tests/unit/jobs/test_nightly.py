@@ -279,7 +279,7 @@ def test_every_night_is_a_separate_run(account):
 
 
 @pytest.mark.parametrize("how", ["replays", "consent", "time"])
-def test_deliveries_that_become_unconfirmed_exit_with_1(account, how):
+def test_unconfirmed_delivery_exits_with_1(account, how):
     """Someone has to look them up, whichever step gave them up."""
     account.put(lead())
     account.sink.script.extend([fakes.lost_after] * 5)

@@ -199,7 +199,7 @@ def test_retry_reads_contact_data_again(account):
 
 @pytest.fixture
 def not_taken_back(account):
-    """Return an account with a lost sale whose rejected retraction the Google Ads API would accept now."""
+    """Return an account with a lost sale and a rejected retraction that the Google Ads API would accept now."""
     account.book = rulebook(
         route(
             field_value=from_field(),

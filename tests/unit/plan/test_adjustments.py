@@ -28,7 +28,7 @@ UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
 
 
 def sale(**over):
-    """A sale with the lead's amount, undone by `perdu`."""
+    """Return a sale with the lead's amount, undone by `perdu`."""
     return route(**({"field_value": from_field(), "undo": UNDO, "target": BY_ADS_API} | over))
 
 

@@ -23,7 +23,7 @@ REFUSED = Outcome(OutcomeClass.DROP, "NO")
 
 
 def won(name, when=WON, **more):
-    """A lead won at this time, with a click id that it shares with others."""
+    """Return a lead won at this time, with a click id that it shares with others."""
     history = (replace(lead().history[1], at=replace(lead().history[1].at, at=when)),)
     return lead(name, **{"history": history, "updated_at": when, "click_ids": SHARED} | more)
 

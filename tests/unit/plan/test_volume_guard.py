@@ -93,7 +93,7 @@ def test_night_is_counted_by_local_date_in_any_time_zone():
     assert [7] == list(nights_before(sends, ZoneInfo("Pacific/Noumea"), now=NOW + DAY))
 
 
-# ── what a night does ────────────────────────────────────────────────────────────────────────────
+# ── the guard in a run ───────────────────────────────────────────────────────────────────────────
 
 
 def many(count, prefix="L"):
