@@ -225,8 +225,8 @@ def test_unreachable_outcome_is_given_up_after_45_days(account, why):
     assert {"L-1": "unconfirmed"} == account.states
 
 
-def test_lost_answer_is_given_up_45_days_after_destination_removal(account):
-    """No replay is possible without the destination."""
+def test_lost_answer_of_a_removed_destination_is_given_up(account):
+    """No replay is possible without the destination, and the limit is 45 days."""
     account.sink.script.extend([fakes.lost_after] * 5)
     account.put(lead())
     account.prepare()

@@ -194,7 +194,7 @@ def test_consent_is_checked_again_when_sending(account):
     assert ([], {"L-1": "cancelled"}) == (account.sink.calls, account.states)
 
 
-def test_delivery_whose_window_closed_after_planning_expires(account):
+def test_delivery_expires_if_its_window_closes_after_planning(account):
     """It is never re-dated and never sent too late."""
     ready(account)
     account.clock.time = CREATED + 90 * DAY + HOUR
@@ -248,8 +248,8 @@ def test_rows_refused_with_others_return_to_pending(account):
 # ── deferred ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_connection_failure_is_retried_five_times(account):
-    """Nothing was transmitted, so the row stays pending and the destination stops."""
+def test_connection_failure_stops_the_destination_after_five_attempts(account):
+    """Nothing was transmitted, so the row stays pending."""
     ready(account)
     account.sink.script.extend([fakes.not_sent] * 9)
     done = account.deliver()

@@ -217,7 +217,7 @@ def test_retry_after_of_a_lost_answer_is_respected(account, wait, waits):
 
 
 def test_silent_platform_gets_few_requests_with_ask_when_lost(account):
-    """At most one part of each action is sent, all but the first of one row, and at most three in all."""
+    """At most one part of each action is sent, of one row after the first, and no more than three in all."""
     actions = [replace(TARGET, action=str(number)) for number in range(5)]
     book = rulebook(*(route(f"c{number}", target=action) for number, action in enumerate(actions)))
     account.book = replace(book, ask_when_lost=frozenset({GOOGLE}))

@@ -57,7 +57,7 @@ def test_change_is_detected_on_the_detail_page(account):
     assert {NIGHT + DAY} == {row.seen_at for row in account.rows(LeadRow)}
 
 
-def test_listed_lead_does_not_count_as_seen(account):
+def test_listing_a_lead_does_not_mark_it_as_seen(account):
     """An undated change happened after the last detail fetch."""
     account.put(lead("L-1", label="Nouveau", history=()))
     pull(account)

@@ -53,7 +53,7 @@ def test_source_without_a_clock_is_recorded_as_undated(account, tells):
 
 
 def test_repeated_page_is_not_counted_twice(account, monkeypatch):
-    """Some platforms repeat their last page; entries without an id count on every other page."""
+    """Some platforms repeat their last page; entries without an id count on all other pages."""
     five(account)
     page = account.source.fetch_changes
     spoilt = (UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id"))
