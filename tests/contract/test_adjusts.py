@@ -118,12 +118,12 @@ def retracting(request, sandbox, closed_door):
     return Play(world, EVEN_BY.get(request.param, adapter.target.transport))
 
 
-# ── interface ─────────────────────────────────────────────────────────────────────────────────────
+# ── interface ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_sink_implements_adjusts_exactly_if_its_limits_allow_corrections(name, sandbox, closed_door):
-    """A sink that corrects nothing says so in its limits."""
+def test_sink_implements_adjusts_if_its_limits_allow_corrections(name, sandbox, closed_door):
+    """Exactly the sinks that correct something have the port."""
     adapter = EVERY[name]
     sink = (Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)).sink
 

@@ -80,7 +80,7 @@ def only(names):
     return pytest.mark.parametrize("played", names, indirect=True)
 
 
-# ── interface ─────────────────────────────────────────────────────────────────────────────────────
+# ── interface ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("method", ["identify", "encode", "submit", "resolve"])
@@ -311,8 +311,8 @@ def test_failed_call_yields_a_receipt_and_a_replay_settles_it(played, failure):
     assert played.counted(event.key) == (1 if played.sink.limits.replay_within is None else 1 + after_failure)
 
 
-def test_replay_counts_as_often_as_the_limits_say(played):
-    """After a good answer it counts twice only if the limits set a time for replays."""
+def test_replay_counts_again_only_if_the_limits_allow_it(played):
+    """After a good answer it counts twice only where the limits set a time for replays."""
     event = played.event()
     batch = played.freeze(event)
     first, second = (played.settle(played.submit(batch), 1).outcomes[0].kind for _ in range(2))
@@ -326,7 +326,7 @@ def test_replay_counts_as_often_as_the_limits_say(played):
 
 
 @only([name for name in EVERY if EVERY[name].answers_later])
-def test_an_unfinished_request_is_still_pending(played):
+def test_unfinished_request_is_still_pending(played):
     """A later call returns as many outcomes as there were rows."""
     events = [played.event() for _ in range(3)]
     receipt = played.submit(played.freeze(*events))
@@ -381,7 +381,7 @@ def test_failed_resolve_raises_and_can_be_repeated(played, failure):
     assert [OutcomeClass.DONE] == [each.kind for each in played.settle(receipt, 1).outcomes]
 
 
-# ── validate only ─────────────────────────────────────────────────────────────────────────────
+# ── validate only ────────────────────────────────────────────────────────────────────────────────
 
 
 @only(REAL)
@@ -402,7 +402,7 @@ def test_validate_only_counts_nowhere(played):
     assert [OutcomeClass.DONE] * 3 == [each.kind for each in played.settle(played.submit(batch), 3).outcomes]
 
 
-# ── reprs and error messages ────────────────────────────────────────────────────
+# ── reprs and error messages ─────────────────────────────────────────────────────────────────────
 
 
 @only(REAL)

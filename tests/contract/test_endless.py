@@ -225,7 +225,7 @@ def _frozen(google):
     return [EncodedEvent(DeliveryKey("key-0"), google.sink.encode(google.event()))]
 
 
-# ── unlimited answers ────────────────────────────────────────────────────────────────────────────────
+# ── unlimited answers ────────────────────────────────────────────────────────────────────────────
 
 TOO_LARGE = {"a body without end": body_without_end, "a gzip bomb": bomb(megabytes=80)}
 
@@ -258,7 +258,7 @@ def test_unlimited_error_body_is_reported_by_its_status():
 
 @pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
 def test_oversized_answer_to_an_upload_is_lost(meta, google, script):
-    """What it says at its start does not count."""
+    """The beginning of its body does not count."""
     for played, where in ((meta, "graph_url"), (google, "data_manager_endpoint")):
         with endless(script) as server:
             played.use(timeout=LONG, **{where: server.url})

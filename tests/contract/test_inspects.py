@@ -95,7 +95,7 @@ def inspected(request):
 
 @pytest.fixture
 def look(inspected, sandbox):
-    """Run every check of an inspector and return its findings, which say something and leave the platform unchanged."""
+    """Run every check of an inspector and return its findings; none is blank, and the platform is left unchanged."""
 
     def findings(addresses=None, **more):
         inspector, options = inspected.open(addresses or sandbox.addresses, **{"key_file": sandbox.key_file, **more})
@@ -178,7 +178,7 @@ def test_verifies_nothing_when_the_answer_lacks_the_requested_data(look, sandbox
 @pytest.mark.parametrize("inspected", GOOGLE[:1])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_reports_findings_whatever_fault_the_token_server_has(look, sandbox, fault):
-    """It can fail in the same ways as the platform."""
+    """Its possible failures are those of the platform."""
     sandbox.faults.plant(replace(FAULTS[fault], server="oauth", count=99))
 
     assert CheckVerdict.VERIFIED not in {each.verdict for each in look()}

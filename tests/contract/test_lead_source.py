@@ -235,7 +235,7 @@ def test_skips_the_detail_fetch_of_known_leads(played):
 
 
 def test_digest_changes_only_when_the_lead_changes(played):
-    """The caller can tell the two apart before any detail fetch."""
+    """The caller can detect a change before any detail fetch."""
     fill(played, 2)
     before = {lead.id: lead.digest for page in pages(played) for lead in page.leads}
     played.put("L-0001", updated_at=NOW - timedelta(days=1))

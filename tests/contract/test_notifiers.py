@@ -103,7 +103,7 @@ def test_send_returns_false_for_an_invalid_address():
     assert not AppriseNotifier("nonsense").send("t", "x")
 
 
-# ── the dead man's switch ───────────────────────────────────────────────────────────────────────────────────
+# ── the dead man's switch ────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_ping_returns_false_when_the_monitor_is_down_or_hangs(closed, silent, mo
     assert [False, False] == [DeadMansSwitch(f"http://{address}/id").ping(failed=False) for address in (closed, silent)]
 
 
-# ── the time limit ────────────────────────────────────────────────────────────────────────────────────
+# ── the time limit ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_bounded_call_returns_or_raises_like_a_direct_call():

@@ -259,7 +259,7 @@ def test_requests_a_token_with_the_api_scope_and_caches_it(ads):
 
 
 @pytest.mark.parametrize("errors", [[], [error("authentication_error", 16)]])
-def test_a_refused_token_is_replaced_once(ads, errors):
+def test_refused_token_is_replaced_once(ads, errors):
     """A cached token may have expired; if a new one is refused, the configuration is wrong."""
     ads.submit()
     ads.api.fail(grpc.StatusCode.UNAUTHENTICATED, *errors)
@@ -268,7 +268,7 @@ def test_a_refused_token_is_replaced_once(ads, errors):
     assert ([OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG], 2) == (kinds, len(ads.tokens.calls))
 
 
-def test_a_refused_key_file_sends_nothing(ads):
+def test_refused_key_file_sends_nothing(ads):
     """The token server's reason becomes the code."""
     ads.tokens.say({"error": "invalid_grant", "error_description": "jean@example.fr"}, 400)
     outcome = ads.submit().outcome
@@ -351,7 +351,7 @@ def test_status_without_a_readable_failure_is_lost(ads, status, metadata):
     assert 1 == len(ads.api.calls)
 
 
-# ── confidentiality ───────────────────────────────────────────────────────────────────────────
+# ── confidentiality ──────────────────────────────────────────────────────────────────────────────
 
 
 def test_logs_no_request_token_or_vendor_message(ads, caplog):

@@ -174,7 +174,7 @@ def test_unknown_action_is_failed(inspector, action):
 
 
 def test_refused_key_is_the_only_finding(inspector, ads):
-    """Nothing else can be looked up without it."""
+    """No other check can run without it."""
     ads.tokens.say({"error": "invalid_grant"}, 400)
     (told,) = inspector().preflight([_expected()])
 
@@ -262,7 +262,7 @@ def bidding(inspector, ads, *others, **changed):
     return [each for each in inspector().preflight([_expected()]) if each.subject == "bidding"]
 
 
-def test_doubts_a_form_and_a_sale_that_both_steer_bidding(inspector, ads):
+def test_flags_a_form_and_a_sale_that_both_steer_bidding(inspector, ads):
     """The form's action need not be ours; secondary, removed and unrelated actions do not count."""
     form = action(12, category=_Category.SUBMIT_LEAD_FORM)
     goal = GoogleAdsRow(
@@ -280,7 +280,7 @@ def test_doubts_a_form_and_a_sale_that_both_steer_bidding(inspector, ads):
     assert [] == bidding(inspector, ads, action(12, category=_Category.SUBMIT_LEAD_FORM, status=removed))
 
 
-def test_doubts_two_of_our_actions_that_both_steer_bidding(inspector, ads):
+def test_flags_two_of_our_actions_that_both_steer_bidding(inspector, ads):
     """An appointment and the subsequent sale count one lead twice."""
     ads.api.rows["conversion_action"] = [action(987654321), action(987654322)]
     expected = [_expected(), replace(_expected("987654322"), conversion="appointment")]
@@ -290,7 +290,7 @@ def test_doubts_two_of_our_actions_that_both_steer_bidding(inspector, ads):
     assert "sale “Action 987654321” (converted lead); appointment “Action 987654322” (converted lead)" in told.said
 
 
-def test_doubts_conversions_that_bidding_never_learns_from(inspector, ads):
+def test_flags_conversions_that_bidding_never_learns_from(inspector, ads):
     """Sending them would achieve nothing."""
     (told,) = bidding(inspector, ads, primary_for_goal=False)
 

@@ -109,7 +109,7 @@ def test_record_indices_give_each_row_its_outcome(google):
 
 
 def test_reads_statuses_and_reasons_as_enum_numbers(google):
-    """Google sends enums as numbers when asked to."""
+    """Google sends enums as numbers when a client requests them so."""
     google.api.say(_status(3, (43, 1, [0])))
 
     assert Answered((Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK),)) == google.resolve()
@@ -261,7 +261,7 @@ def test_rate_limit_is_transient_with_the_platforms_delay(google):
     ],
 )
 def test_unreadable_answer_is_transient(google, body, status):
-    """A page from a proxy says nothing about the request, not even that it is forgotten."""
+    """A proxy's error page reveals nothing about the request, not even that it is forgotten."""
     google.api.say_bytes(body, status)
 
     with pytest.raises(Transient):
@@ -286,8 +286,8 @@ def test_does_not_follow_a_redirect(google):
     assert ["/token"] == [call.path for call in google.tokens.calls]
 
 
-def test_401_is_transient_for_a_cached_token_and_misconfigured_for_a_new_one(google):
-    """A cached token may have expired; a new one cannot have."""
+def test_401_is_transient_only_for_a_cached_token(google):
+    """A cached token may have expired; for a new one the 401 is a misconfiguration."""
     google.api.say(_status("PROCESSING"))
     google.resolve()
     google.refuse(401, "UNAUTHENTICATED")
@@ -307,7 +307,7 @@ def test_refused_key_is_misconfigured(google):
 
 
 def test_unreachable_token_server_is_transient(google):
-    """It says nothing about the request."""
+    """The state of the request stays unknown."""
     google.tokens.shut_down_socket()
 
     with pytest.raises(Transient):

@@ -118,7 +118,7 @@ def test_ignores_a_blamed_row_beyond_the_batch(google):
 
 
 def test_row_blamed_without_a_reason_is_a_data_error(google):
-    """The generic reason with a row says that the row is bad, though not why."""
+    """The generic reason shows that the row is bad, though not why."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[0]", None)), reason="INVALID_ARGUMENT")
     receipt = google.submit(rows=2)
 
@@ -188,15 +188,15 @@ def test_server_failure_is_lost_whatever_error_it_reports(google, http, status, 
 
 @pytest.mark.parametrize("reason", [None, "INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"])
 def test_unlocated_bad_argument_is_a_data_error_without_rows(google, reason):
-    """A refused request is not processed at all: bisecting finds the row, and no row stays in doubt."""
+    """A refused request is not processed at all: bisecting finds the row, and no row stays `in_doubt`."""
     google.refuse(400, "INVALID_ARGUMENT", reason=reason)
     receipt = google.submit(rows=3)
 
     assert (OutcomeClass.FIX_DATA, reason or "INVALID_ARGUMENT", ()) == (*_what(receipt), receipt.rows)
 
 
-def test_unknown_reason_on_a_row_is_a_data_error_of_that_row(google):
-    """Even an unreadable reason is about that row."""
+def test_unknown_reason_on_a_row_is_its_data_error(google):
+    """We cannot interpret the reason, but it concerns that row."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[1].consent", "A_REASON_OF_NEXT_YEAR")))
     receipt = google.submit(rows=3)
 
@@ -263,7 +263,7 @@ def test_retry_delay_may_come_from_a_header(google, headers):
 
 
 def test_lost_answer_keeps_its_retry_delay(google):
-    """A failing server that asks for a pause gets it."""
+    """A failing server may request a pause."""
     google.refuse(503, "UNAVAILABLE", headers={"Retry-After": "30"})
 
     assert Lost("HTTP 503 UNAVAILABLE", timedelta(seconds=30)) == google.submit()
@@ -378,8 +378,8 @@ def test_server_without_tls_is_not_sent(google):
     assert [] == google.api.calls
 
 
-def test_401_for_a_cached_token_is_retried_with_a_new_one(google):
-    """Google revoked the token early; nothing is wrong with the account."""
+def test_401_for_a_cached_token_causes_a_new_token(google):
+    """The first outcome is RETRY: Google revoked the token early, and nothing is wrong with the account."""
     google.submit()
     google.refuse(401, "UNAUTHENTICATED")
     receipt = google.submit()

@@ -104,8 +104,8 @@ def test_slow_detail_page_keeps_its_place_in_the_order(platform, open_source, le
     assert names(9) == [lead_id for lead_id, _ in open_source().fetch_each(names(9))]
 
 
-def test_calls_is_known_on_the_callers_thread_before_any_detail_fetch(open_source, crowd):
-    """The ledger belongs to that thread, so no worker may query it."""
+def test_calls_is_known_on_the_callers_thread_before_details(open_source, crowd):
+    """The ledger belongs to that thread, so no worker may query it; every call precedes the first detail fetch."""
     gathered = crowd(4)
     asked = []
 
@@ -218,7 +218,7 @@ def test_retries_count_against_the_request_budget(platform, open_source, lead, r
     assert len(platform.asked) <= 6 + 1
 
 
-def test_pull_stops_at_a_page_boundary_when_its_budget_is_spent(platform, open_source, lead):
+def test_pull_stops_at_a_page_boundary_once_budget_is_spent(platform, open_source, lead):
     """Pages and lead details share one budget; the next night's source resumes there with a fresh one."""
     options = PaginationOptions(style="page")
     for page in range(1, 5):
@@ -249,8 +249,8 @@ def test_second_reading_uses_what_remains_of_the_budget(platform, open_source, l
     assert 7 == len(platform.asked)
 
 
-def test_five_listed_leads_in_a_row_without_a_page_are_misconfiguration(platform, open_source, crowd, reply):
-    """A few may have been deleted meanwhile; five in a row mean that `oplead.lead_path` is wrong."""
+def test_five_missing_detail_pages_in_a_row_are_misconfiguration(platform, open_source, crowd, reply):
+    """A few leads may have been deleted meanwhile; five in a row mean that `oplead.lead_path` is wrong."""
     crowd(1)
     for number in range(4):
         platform.serve(f"/v1/leads/L-{number}", reply(status=404))
@@ -262,7 +262,7 @@ def test_five_listed_leads_in_a_row_without_a_page_are_misconfiguration(platform
         pull(open_source())
 
 
-# ── on the sandbox clock ───────────────────────────────────────────────────────────────────────
+# ── on the sandbox clock ─────────────────────────────────────────────────────────────────────────
 
 
 class Played:

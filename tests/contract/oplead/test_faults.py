@@ -81,8 +81,8 @@ def test_ignores_environment_proxies_for_loopback_addresses(platform, open_sourc
 @pytest.mark.parametrize(
     ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 1.0)]
 )
-def test_waits_as_long_as_retry_after_asks(platform, open_source, lead, reply, *, clock, written, waited):
-    """Retry-After replaces our own wait: in seconds, or as a date on the platform's clock."""
+def test_waits_for_the_retry_after_delay(platform, open_source, lead, reply, *, clock, written, waited):
+    """Retry-After, in seconds or as a date by the platform's own clock, replaces our wait; zero or text does not."""
     platform.serve("/v1/leads", reply(status=429, headers={"Retry-After": written}), [lead(1)])
 
     pull(open_source())
@@ -101,8 +101,8 @@ def test_passes_a_long_retry_after_to_the_caller_without_waiting(platform, open_
     assert [] == clock.slept
 
 
-def test_a_429_halves_the_pace(platform, open_source, lead, reply, clock):
-    """Requests after a 429 go out at half the pace."""
+def test_429_halves_the_pace(platform, open_source, lead, reply, clock):
+    """Later requests keep the reduced pace."""
     platform.serve("/v1/leads", reply(status=429), [])
     platform.serve("/v1/leads/L-1", lead(1))
     source = open_source(per_minute=4)
@@ -114,7 +114,7 @@ def test_a_429_halves_the_pace(platform, open_source, lead, reply, clock):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_token_stops_at_once(platform, open_source, reply, clock, status):
+def test_refused_token_stops_at_once(platform, open_source, reply, clock, status):
     """The error names the setting and the variable that holds the key; nothing is retried."""
     platform.serve("/v1/leads", reply(status=status))
 
@@ -172,7 +172,7 @@ def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault)
         (AuthOptions("query"), "tok", r"oplead\.auth\.name"),
     ],
 )
-def test_a_token_that_cannot_be_sent_is_refused_at_once(open_source, auth, token, setting):
+def test_rejects_a_token_that_cannot_be_sent(open_source, auth, token, setting):
     """The error names the setting before any request goes out."""
     with pytest.raises(Misconfigured, match=setting):
         open_source(auth=auth, token=token)
@@ -191,10 +191,8 @@ FAR_DATES = {
 
 @pytest.mark.parametrize("date", FAR_DATES.values(), ids=FAR_DATES)
 @pytest.mark.parametrize("status", [200, 401, 404, 429, 503])
-def test_platform_clock_far_from_ours_raises_wrong_clock_with_both_times(
-    platform, open_source, lead, reply, *, date, status
-):
-    """Any answer's Date header counts, and no page is returned: the cursor must not follow that clock."""
+def test_platform_clock_far_from_ours_raises_wrong_clock(platform, open_source, lead, reply, *, date, status):
+    """The message has both times; any answer's Date counts, and no page is returned, so the cursor cannot follow it."""
     platform.serve("/v1/leads", reply([lead(1)], status=status, headers={"Date": date}))
 
     with pytest.raises(WrongClock, match=r"2026-07-21 03:30 UTC, and Oplead's \d{4}-"):

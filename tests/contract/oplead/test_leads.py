@@ -96,7 +96,7 @@ def test_replaces_a_lone_surrogate_from_a_truncated_emoji(platform, open_source,
         ("never", {}, False),
     ],
 )
-def test_fetches_lead_details_as_the_detail_setting_asks(platform, open_source, lead, *, detail, listed, asked):
+def test_detail_setting_decides_when_to_fetch_lead_details(platform, open_source, lead, *, detail, listed, asked):
     """`auto` fetches them only when the list leaves out the click ids' container."""
     bare = {name: value for name, value in lead(1).items() if name != "leadData"}
     platform.serve("/v1/leads", [{**bare, **listed}])
@@ -211,8 +211,8 @@ def test_detail_page_of_another_lead_is_never_merged(platform, open_source, lead
 
 
 @pytest.mark.parametrize("wrap", ["data", "lead"])
-def test_wrapper_with_its_own_id_is_not_mistaken_for_the_lead(platform, open_source, lead, wrap):
-    """The lead is the object on the page that has the requested id."""
+def test_does_not_mistake_a_wrapper_for_the_lead(platform, open_source, lead, wrap):
+    """A wrapper may have an id of its own; the lead is the object with the requested id."""
     bare = {"id": "L-1", "createdAt": "2026-07-01"}
     platform.serve("/v1/leads", [bare])
     platform.serve("/v1/leads/L-1", {"id": "answer-77", wrap: lead(1)})

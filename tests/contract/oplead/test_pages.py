@@ -197,7 +197,7 @@ def test_rejects_a_page_of_round_length_without_a_next_page(platform, open_sourc
 
 @pytest.mark.parametrize(("envelope", "style"), [({"next": None}, "auto"), ({"total": 20}, "auto"), ({}, "none")])
 def test_accepts_a_page_of_round_length_known_to_be_complete(platform, open_source, lead, envelope, style):
-    """An empty `next`, a total or the settings say that the page is the whole list."""
+    """An empty `next`, a total or `style: none` confirms that the page is the whole list."""
     platform.serve("/v1/leads", {"data": [lead(number) for number in range(20)], **envelope})
 
     assert 20 == len(ids(pull(open_source(pagination=PaginationOptions(style=style))))[0])
@@ -237,7 +237,7 @@ def test_sends_the_since_filter_on_every_page(platform, open_source, lead, writt
     ("form", "from_", "until"),
     [("iso", "2026-07-20T22:30:00+00:00", "2026-07-21T03:30:00+00:00"), ("%d/%m/%Y", "21/07/2026", "21/07/2026")],
 )
-def test_sends_the_end_of_the_period_when_a_parameter_is_set(platform, open_source, lead, *, form, from_, until):
+def test_sends_the_end_of_the_period_if_configured(platform, open_source, lead, *, form, from_, until):
     """It is the current time, formatted like the start; a full read sends neither."""
     asked = f"from={quote(from_, safe='')}&to={quote(until, safe='')}"
     platform.serve(f"/v1/leads?{asked}", {"data": [lead(1)]})
@@ -269,7 +269,7 @@ def test_every_request_carries_the_extra_query_and_headers(platform, open_source
 
 @pytest.mark.parametrize("name", ["authorization", "x-key"])
 def test_rejects_an_extra_header_that_would_replace_the_key(open_source, name):
-    """The key is sent in one way only."""
+    """The key has exactly one place in a request."""
     with pytest.raises(Misconfigured, match=r"oplead\.auth"):
         open_source(extra_headers={name: "abc"}, auth=AuthOptions("header", "X-Key"))
 
@@ -301,8 +301,8 @@ def test_rejects_a_lead_path_without_exactly_one_id_placeholder(open_source, pat
         (AuthOptions("none"), None, ""),
     ],
 )
-def test_sends_the_token_as_the_auth_settings_say(platform, open_source, lead, *, auth, header, query):
-    """It goes in a header, in the query, or nowhere."""
+def test_auth_settings_decide_where_the_token_goes(platform, open_source, lead, *, auth, header, query):
+    """The key travels in a header, in the query, or not at all."""
     platform.serve(f"/v1/leads{query}", [lead(1)])
 
     pull(open_source(auth=auth))
@@ -340,7 +340,7 @@ def test_page_served_at_is_the_date_header(platform, open_source, lead):
     assert datetime(2026, 7, 21, 3, 30, tzinfo=UTC) == pull(open_source())[0].served_at
 
 
-# ── lists that shift, end too soon or state a total ──────────────────────────────────────
+# ── lists that shift, end too soon or state a total ──────────────────────────────────────────────
 
 
 def numbered(platform, *pages, style="page"):
@@ -360,8 +360,8 @@ def test_repeated_entry_marks_the_list_as_moved(platform, open_source, lead):
     assert [False, True, True, True] == [page.moved for page in read]
 
 
-def test_identical_entries_without_ids_do_not_mark_the_list_as_moved(platform, open_source, lead):
-    """They cannot be told apart; each counts, so that none appears missing."""
+def test_identical_entries_without_ids_do_not_mark_list_as_moved(platform, open_source, lead):
+    """Nothing distinguishes them; each counts, so that none appears missing."""
     broken = "Fiche archivée"
     pages = ({"data": [lead(1), broken, broken], "total": 5}, {"data": [broken, lead(2)], "total": 5})
 
@@ -371,9 +371,7 @@ def test_identical_entries_without_ids_do_not_mark_the_list_as_moved(platform, o
 
 
 @pytest.mark.parametrize(("others", "points_at_the_list"), [(0, True), (1, False)])
-def test_suggests_another_items_path_only_if_no_entry_is_a_lead(
-    platform, open_source, lead, *, others, points_at_the_list
-):
+def test_suggests_another_items_path_if_no_entry_is_a_lead(platform, open_source, lead, *, others, points_at_the_list):
     """One bad entry among leads means that the list is the right one."""
     platform.serve("/v1/leads", {"data": ["Fiche archivée", *(lead(number + 1) for number in range(others))]})
     ((unreadable,),) = [page.unreadable for page in pull(open_source())]
@@ -499,7 +497,7 @@ def test_accepts_a_round_number_of_changes_from_a_filtered_list(platform, open_s
     assert 20 == len(ids(pull(source, datetime(2026, 7, 20, tzinfo=UTC)))[0])
 
 
-def test_empty_page_with_a_next_page_does_not_end_the_list(platform, open_source, lead):
+def test_empty_page_naming_a_next_page_continues_the_list(platform, open_source, lead):
     """A platform may drop leads from a page until none is left."""
     platform.serve("/v1/leads", {"data": [lead(1)], "nextCursor": "b"})
     platform.serve("/v1/leads?cursor=b", {"data": [], "nextCursor": "c"})
@@ -508,7 +506,7 @@ def test_empty_page_with_a_next_page_does_not_end_the_list(platform, open_source
     assert [["L-1"], [], ["L-2"]] == ids(pull(open_source()))
 
 
-def test_three_empty_pages_end_a_list_that_always_names_a_next(platform, open_source, lead):
+def test_three_empty_pages_end_a_list_naming_next_forever(platform, open_source, lead):
     """It would otherwise be followed up to `max_pages`."""
     platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?page=2"})
     for number in range(2, 9):
@@ -538,7 +536,7 @@ def test_last_page_padded_with_earlier_leads_ends_the_list(platform, open_source
     assert not read[-1].moved
 
 
-# ── lists paginated by the last id of a page ──────────────────────────────────────────────────────
+# ── lists paginated by the last id of a page ─────────────────────────────────────────────────────
 
 
 AFTER = PaginationOptions(style="last_id", cursor_param="after")

@@ -1,4 +1,4 @@
-"""What `probe` discovers about platforms that answer in different ways, over a real socket."""
+"""What `probe` discovers about platforms of many kinds, over a real socket."""
 
 import re
 from dataclasses import dataclass, field
@@ -160,7 +160,7 @@ class List:
 
 @pytest.fixture
 def probe(platform, clock, reply):
-    """Probe a list that answers in some way: `probe(List(…), **options)`."""
+    """Probe a list: `probe(List(…), **options)`."""
 
     def look(listed, *, count=300, rate=90, **options):
         platform.reply = lambda target: listed.reply(platform, reply, target)
@@ -213,21 +213,21 @@ def seconds(text):
     ],
 )
 def test_finds_how_the_platform_expects_the_token(probe, auth, written):
-    """Every usual way is tried, and the suggestion omits the default."""
+    """Every usual header and query parameter is tried; the suggestion omits the default."""
     survey = probe(List(leads(30), auth=auth))
 
     assert written == survey.suggestion.get("auth")
     assert survey.usable
 
 
-def test_puts_the_token_in_the_url_only_as_a_last_resort(probe, platform):
+def test_tries_the_token_in_the_url_only_last(probe, platform):
     """Servers and proxies log URLs."""
     probe(List(leads(30), auth=("token", TOKEN)))
 
     assert not any(TOKEN in target for target in platform.asked)
 
 
-def test_token_refused_in_every_way_names_the_settings_to_check(probe, platform):
+def test_token_refused_everywhere_names_the_settings_to_check(probe, platform):
     """Nothing is guessed: the operator reads the header's name in Oplead's own documentation."""
     with pytest.raises(Misconfigured, match=r"oplead\.token.*oplead\.auth"):
         probe(List(leads(3), auth=("X-Nobody-Knows", TOKEN)))
@@ -285,7 +285,7 @@ def test_failing_platform_raises_transient_instead_of_blaming_settings(probe, re
 
 
 def test_tries_the_configured_settings_first(probe, platform):
-    """A way that works is kept in the suggestion, and no other is tried."""
+    """If they work, they stay in the suggestion and no alternative is tried."""
     survey = probe(
         List(leads(45), auth=("X-Own", f"Key {TOKEN}")), auth=AuthOptions(style="header", name="X-Own", prefix="Key ")
     )
@@ -350,7 +350,7 @@ def test_wrong_but_running_clock_does_not_stop_the_probe(probe, platform, clock)
 def test_finds_numbered_pages(  # noqa: PLR0917 - pytest hands them over by name
     probe, strict, past_end, style, param, first, written
 ):
-    """The probe asks for a second page under the usual names, and for the first one by its number."""
+    """The probe requests a second page under the usual names, then the first one by its number."""
     survey = probe(List(leads(130), style=style, param=param, first=first, strict=strict, past_end=past_end))
 
     assert (written, True) == (survey.suggestion["pagination"], survey.usable)
@@ -444,7 +444,7 @@ def test_usual_envelopes_need_no_setting(probe, key):
 
 
 def test_suggests_the_items_path_of_an_unusual_envelope(probe):
-    """The one array whose entries look like leads wins over one whose entries do not."""
+    """Only one of its two arrays has entries that resemble leads."""
     told = {"agences": [{"type": "agency", "nom": "Nantes"}]}
 
     assert "fiches" == probe(List(leads(45), key="fiches", told=told)).suggestion["pagination"]["items"]
@@ -480,7 +480,7 @@ def test_list_that_may_be_cut_is_undecided(probe, count):
 
 @pytest.mark.parametrize(("count", "told"), [(37, {}), (50, {"total": 50}), (37, {"hasMore": False})])
 def test_recognises_a_complete_list(probe, count, told):
-    """An odd length, a total or a flag says that these are all the leads."""
+    """An odd length, a total or a flag proves that these are all the leads."""
     survey = probe(List(leads(count), style="none", told=told))
 
     assert (True, count, {}) == (survey.usable, survey.total, survey.suggestion)
@@ -511,7 +511,7 @@ def test_keeps_a_verified_configured_pagination(probe):
 
 
 def test_keeps_the_page_size_when_the_end_would_be_ambiguous(probe):
-    """A repeated last page that holds every lead on one longer page would look like a loop."""
+    """A repeated last page that holds every lead on one longer page would resemble a loop."""
     survey = probe(List(leads(45), size=20, size_param="limit", past_end="last"))
 
     assert ({"style": "page"}, True, 45) == (survey.suggestion["pagination"], survey.usable, survey.total)
@@ -552,8 +552,8 @@ def test_drops_a_suggestion_that_fails_verification(probe, platform):
     assert any("oplead.pagination" in one for one in survey.undecided)
 
 
-def test_an_empty_list_asks_for_another_key(probe):
-    """A key that can see nothing looks like a platform without leads."""
+def test_empty_list_is_undecided_and_blames_the_token(probe):
+    """A key without access to leads looks like a platform without leads."""
     survey = probe(List([]))
 
     assert (0, False) == (survey.leads, survey.usable)
@@ -635,11 +635,11 @@ def test_rejects_a_two_ended_filter_by_creation(probe):
     assert "since_filter" not in probe(listed).suggestion
 
 
-# ── the contents of leads ──────────────────────────────────────────────────────────────────────────────
+# ── the contents of leads ────────────────────────────────────────────────────────────────────────
 
 
 def test_finds_details_that_the_list_leaves_out(probe):
-    """The click ids stand only on detail pages, which the probe finds under their own path."""
+    """The click ids are only on detail pages, which the probe finds under their own path."""
     listed = List(leads(45), shown=("id", "createdAt", "updatedAt", "status"), own_path="/lead/")
     survey = probe(listed)
 
@@ -650,7 +650,7 @@ def test_finds_details_that_the_list_leaves_out(probe):
 
 
 def test_samples_details_of_every_label_to_find_rare_fields(probe):
-    """Labels are taken in turn, so a field that only sold leads have is found; every count covers one sample."""
+    """Labels alternate, so a field that only sold leads have is found; every count covers one sample."""
     sold = {7: "12 500 €", 141: "8900", 260: "4 300,50"}
     every = [
         lead(number, status="Gagné" if number in sold else LABELS[number % 2], montant=sold.get(number))

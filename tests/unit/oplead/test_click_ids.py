@@ -1,4 +1,4 @@
-"""Click ids in the forms they may take in `leadData.externalID`."""
+"""Click ids in every form that `leadData.externalID` may hold."""
 
 import json
 from datetime import UTC, datetime

@@ -42,7 +42,7 @@ def test_reads_an_instant_in_every_accepted_format(written):
 
 
 @pytest.mark.parametrize("written", ["2026-07-20", "20/07/2026", "20/7/2026", {"date": "2026-07-20"}])
-def test_a_day_stays_a_day(written):
+def test_bare_date_stays_a_day(written):
     """No hour is invented."""
     assert Moment(date(2026, 7, 20)) == read_moment(written, PARIS)
 

@@ -114,7 +114,7 @@ def test_reads_a_status_object_by_its_label_or_code(key):
 
 
 def test_reads_a_status_date_inside_the_status_object():
-    """The date stands beside the label."""
+    """The object holds both the label and its date."""
     assert EXPECTED["status_at"] == read("status_at", {"status": {"label": "Gagné", "date": "2026-07-04"}})
 
 

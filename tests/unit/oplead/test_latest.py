@@ -1,4 +1,4 @@
-"""The most recently created entries of a list, whichever way it is sorted."""
+"""The most recently created entries of a list, sorted in any order."""
 
 from datetime import datetime
 

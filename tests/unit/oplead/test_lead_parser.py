@@ -66,7 +66,7 @@ def test_history_is_returned_oldest_first(order):
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_current_status_is_dated_once(listed):
+def test_current_status_is_dated_once(listed):
     """Its own date is appended unless the history already ends with it."""
     history = [{"status": "Nouveau", "date": "2026-07-01 10:00"}]
     history += [{"status": "Gagné", "date": "2026-07-20 10:00"}] if listed else []
@@ -174,7 +174,7 @@ def test_captured_click_time_applies_to_ids_without_one():
     assert [JULY[1], datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)] == [one.clicked_at for one in lead.click_ids]
 
 
-def test_click_id_problem_describes_the_shape_when_no_id_is_found():
+def test_click_id_problem_describes_the_shape_of_the_value():
     """The reason never quotes the value."""
     lead = parse(leadData={"externalID": "REF-2026-1"})
 
@@ -273,7 +273,7 @@ def test_invalid_json_is_a_value_error(content):
         ({}, None),
     ],
 )
-def test_takes_the_value_that_names_a_country(item, country):
+def test_prefers_the_value_that_names_a_country(item, country):
     """A code of the CRM's own names none, nor does a dash."""
     assert country == parse(**item).contact.country
 
@@ -318,6 +318,6 @@ def test_sanitises_and_truncates_labels():
     assert "x" * 200 + "…" == long.label
 
 
-def test_a_number_of_a_million_digits_stays_text():
+def test_number_of_a_million_digits_stays_text():
     """No amount is that long, and arithmetic on it would take minutes."""
     assert "9" * 1_000_000 == read_json("9" * 1_000_000)

@@ -1,4 +1,4 @@
-"""The marks that tell entries without an id apart on a page."""
+"""The marks that distinguish entries without an id on a page."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def mark_of_listed(entry):
 
 
 @pytest.mark.parametrize("mark", [nameless, mark_of_listed], ids=["a night's", "the probe's"])
-def test_mark_of_an_entry_without_an_id_reveals_none_of_its_data(mark):
+def test_nameless_mark_reveals_no_data_of_its_entry(mark):
     """It only shows whether two entries are equal."""
     marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}
 

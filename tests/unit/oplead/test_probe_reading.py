@@ -97,10 +97,10 @@ def test_hides_names_that_few_leads_have():
     assert {"id", "note", "gclid"} == {one.path for one in key_paths(tree_of(leads), PARIS)}
 
 
-# ── which leads are sampled ─────────────────────────────────────────────────────────────────────
+# ── which leads are sampled ──────────────────────────────────────────────────────────────────────
 
 
-def test_sampling_takes_leads_of_every_label_in_turn():
+def test_samples_leads_of_every_label_alternately():
     """Each label yields leads from its first to its last; leads without a label form a group of their own."""
     marks = [str(number) for number in range(100)]
     labels = dict.fromkeys(marks, "Nouveau") | {"50": "Gagné", "99": "Gagné", "70": None}
@@ -153,7 +153,7 @@ def test_finds_a_field_with_another_name(field, lead, path):
 
 
 def test_prefers_real_click_ids_to_a_reference_in_external_id():
-    """Suppliers put their own reference into `externalID`; the click ids then stand elsewhere."""
+    """Suppliers put their own reference into `externalID`; the click ids are then in another field."""
     leads = [{"leadData": {"externalID": f"REF-{n}"}, "gclid": f"Cj0KCQjwAbcd{n:04}Efgh"} for n in range(5)]
 
     assert ("gclid",) == places_of(leads).fields.click_id
@@ -185,7 +185,7 @@ def test_keeps_configured_phone_fields():
 
 
 def test_reads_click_ids_from_two_places():
-    """Each kind stands in its own field."""
+    """Each kind has its own field."""
     leads = [{"leadData": {"externalID": f"gclid=Cj0KCQjwAbcd{n:04}"}} for n in range(5)]
     leads += [{"leadData": {"externalID": None}, "fbclid": f"IwAR0abcdEFGH{n:04}"} for n in range(5)]
 
@@ -249,11 +249,11 @@ def test_folds_labels_seen_only_in_the_list():
 
 
 def test_masked_label_is_marked_as_masked():
-    """So nobody mistakes the placeholder for the label."""
+    """The placeholder must not be mistaken for the label."""
     assert [True] == [one.masked for one in labels([read(label="Rappeler jeanne@example.org")])]
 
 
-def test_treats_a_status_that_differs_on_every_lead_as_free_text():
+def test_treats_a_status_unique_to_each_lead_as_free_text():
     """Nearly every lead has another value, so all are masked."""
     assert all(one.label.startswith("<") for one in labels([read(label=f"note {'i' * n}") for n in range(50)]))
 
@@ -356,7 +356,7 @@ def test_intact_click_ids_raise_no_suspicion():
     assert [] == list(suspicions_of([read(click_id=one) for one in ids], leads, ("leadData.externalID",)))
 
 
-# ── the envelope of the leads ──────────────────────────────────────────────────────────────────
+# ── the envelope of the leads ────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_counts_a_numbered_list_in_few_requests(leads, again):
     assert len(asked) <= 22
 
 
-# ── suggested settings ────────────────────────────────────────────────────────────────────────────────
+# ── suggested settings ───────────────────────────────────────────────────────────────────────────
 
 
 def options(**more):
