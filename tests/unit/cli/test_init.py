@@ -171,7 +171,7 @@ def test_a_dash_declines_a_proposal(type_in):
 
 
 def test_an_empty_option_means_none(type_in):
-    """It overrides what the survey found, and no question is asked."""
+    """It overrides what the survey found, at a terminal too."""
     options = ("--personalization-field", "--amount-field", "--google-customer-id", "--imported-until")
     none = [part for option in options for part in (option, "")]
 

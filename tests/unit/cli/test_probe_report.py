@@ -49,8 +49,8 @@ def printed(what, width=80):
     return text.getvalue()
 
 
-def test_the_report_fits_eighty_columns_undecided_points_first():
-    """Nothing is truncated."""
+def test_the_report_fits_eighty_columns_in_a_fixed_order():
+    """Nothing is truncated, and undecided points come before the findings."""
     text = printed(report())
 
     assert max(map(len, text.splitlines())) <= 80

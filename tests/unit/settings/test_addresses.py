@@ -65,8 +65,8 @@ def test_a_sandbox_clock_is_refused_beside_a_real_platform(complaints, key_file,
     assert [f"{NOT_LOCAL}: {named}"] == complaints(**(LOCAL | change))
 
 
-def test_a_remote_token_address_in_the_key_file_rules_out_a_sandbox_clock(complaints):
-    """Google's own token endpoint would receive false times too."""
+def test_a_remote_token_address_rules_out_a_sandbox_clock(complaints):
+    """The key file holds it; Google's own token endpoint would receive false times too."""
     assert [f"{NOT_LOCAL}: token_uri in the key file of google_ads.credentials"] == complaints(**LOCAL)
 
 

@@ -81,7 +81,7 @@ def test_a_finding_that_stops_always_says_what_to_write(advised):
     assert not [said for said, _, advice in advised(text) if "is in none" in said and "Nothing to do" in advice]
 
 
-def test_a_missing_amount_does_not_stop_before_a_lead_reaches_its_stage(told):
+def test_a_missing_amount_does_not_stop_before_its_stage_is_reached(told):
     """New leads have no amount yet, so the path may well be right."""
     found = [(said, stops) for _, said, stops in told(labels=("Nouveau", "Perdu")) if '"montant"' in said]
 
