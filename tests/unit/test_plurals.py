@@ -35,7 +35,7 @@ NEVER_ONE = {
 
 
 TEMPLATE = re.compile(r"\{\w+(?::g)?\} (\w+)")
-"""A value in a message's text that nothing counts, and the word behind it."""
+"""A value in a message's text that `counted` did not format, and the word after it."""
 
 
 def plain_numbers(file):

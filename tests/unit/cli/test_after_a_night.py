@@ -66,7 +66,7 @@ def test_a_night_that_was_already_done_does_not_ping(switch):
 
 
 def test_an_unanswered_ping_is_logged(switch):
-    """Its monitor may raise an alarm, and the log then explains it."""
+    """The switch's monitor may raise an alarm, and the log then explains it."""
     switch.is_up = False
     with capture_logs() as logs, session.pinging(None) as codes:
         codes.append(0)

@@ -157,7 +157,7 @@ def test_personalization_consent_can_be_given_by_options(type_in):
 
 def test_a_dash_declines_a_proposal(type_in):
     """Each question that allows none says so; Enter would take the proposal."""
-    # Four stages and that they are right, the account, consent, its two answers and that they are right.
+    # Four stages and their confirmation; the account; consent, its two answers and their confirmation.
     told_first = ["", "", "", "", "", "maison-x", "", "", "", ""]
     # No second signal, no amount, no Google; a dataset, no contact data, no day.
     typed = [*told_first, "-", "-", "-", "77", "", "-"]

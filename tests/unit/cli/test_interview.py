@@ -13,7 +13,7 @@ CODES = replace(
     labels=(SurveyedLabel("1", 90, 50), SurveyedLabel("6", 30, 9), SurveyedLabel("4", 12, 6), SurveyedLabel("7", 7, 3)),
 )
 CONSENT, NOTHING, DATASET, NO_CONTACT = ("", "", "", ""), "-", "77", "none"
-"""Enter for the field, its two answers and that they are right."""
+"""Enter for the field, its two answers and their confirmation."""
 END = (*CONSENT, NOTHING, NOTHING, NOTHING, DATASET, NO_CONTACT, NOTHING)
 """Consent as proposed, no second signal, no amount, no Google, a dataset, no contact data, no day."""
 
@@ -177,7 +177,7 @@ def test_says_how_many_leads_hold_a_field_given_by_option(type_in):
     assert "amount: 1 of 1 lead holds something at montant; 1 cannot be read as an amount" in single.output
 
 
-# ── where it goes ────────────────────────────────────────────────────────────────────────────────
+# ── destinations ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_file_without_a_destination_is_not_written(type_in):
@@ -215,7 +215,7 @@ def test_contact_data_can_be_given_by_an_option(type_in):
     assert "attach" == type_in(*ENOUGH, "--contact-data", "attach", "--force")[1]["google_ads"]["contact_data"]
 
 
-# ── the end ──────────────────────────────────────────────────────────────────────────────────────
+# ── the result ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_init_ends_with_the_result_of_check(type_in, monkeypatch):
@@ -278,7 +278,7 @@ def test_personalization_consent_is_shown_and_confirmed_too(type_in):
     assert 'yes: "oui" ×200' in result.output
 
 
-# ── what a French marketer types ─────────────────────────────────────────────────────────────────
+# ── French answers ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("TTC", "included"), ("ht", "excluded"), ("Included", "included")])

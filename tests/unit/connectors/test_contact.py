@@ -85,7 +85,7 @@ def test_a_repeated_email_address_is_given_once():
         ("33612345678.0", ["+33612345678"]),
         ("590690001234", ["+590690001234"]),
         ("41 79 123 45 67", ["+41791234567"]),
-        ("3726123456", []),  # Estonian with a plus, a slip of a French one as likely
+        ("3726123456", []),  # Estonian if it had a plus, but as likely a mistyped French number
         ("6.12345678E+08", []),
         ("06 12 34 56", []),
         ("06 12 34 56 78 90", []),

@@ -74,7 +74,7 @@ def frozen(*adjustments: Adjustment) -> list[EncodedEvent]:
     return [EncodedEvent(each.key, encode_correction(each)) for each in adjustments]
 
 
-# ── by the Google Ads API ─────────────────────────────────────────────────────────────────────────
+# ── through the Google Ads API ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ADJUSTMENTS)
@@ -180,7 +180,7 @@ def test_other_answers_are_left_unchanged():
     assert Lost("cut") == reread(Lost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
 
 
-# ── by the Data Manager API ───────────────────────────────────────────────────────────────────────
+# ── through the Data Manager API ─────────────────────────────────────────────────────────────────
 
 
 def test_a_restatement_resends_the_event_with_a_new_value():
@@ -226,7 +226,7 @@ def test_a_correction_the_data_manager_cannot_carry_is_refused(adjustment):
         data_manager.encode_correction(adjustment)
 
 
-# ── as data ──────────────────────────────────────────────────────────────────────────────────────
+# ── limits ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_limits_state_what_each_transport_can_correct():

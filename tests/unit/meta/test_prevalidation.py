@@ -16,7 +16,7 @@ MARKS = {"event_source": "crm", "lead_event_source": "Oplead"}
 
 
 OF_THE_LEAD = {"VALUE", "PURCHASE", "FBC", "LEAD_ID", "IDENTIFIERS"}
-"""Faults that a lead's data can have; what we put together ourselves is our own."""
+"""Faults that a lead's data can have; any other fault is the program's own."""
 
 
 def _event(*, user: object = None, custom: object = None, **changed: object) -> dict[str, object]:

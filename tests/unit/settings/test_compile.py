@@ -248,7 +248,7 @@ def test_start_dates_apply_to_conversions_and_the_funnel(compiled):
     assert {None} == {without[f"funnel:{name}"] for name in FUNNEL.values()}
 
 
-# ── triggers and conditions ────────────────────────────────────────────────────────────────────
+# ── triggers and conditions ──────────────────────────────────────────────────────────────────────
 
 
 def test_a_conversion_is_triggered_by_its_stage_and_implying_stages(compiled):
@@ -407,7 +407,7 @@ def test_account_zone_and_currency_are_on_every_route(compiled):
     }
 
 
-# ── assumptions about each target ────────────────────────────────────────────────────────────────────
+# ── assumptions about each target ────────────────────────────────────────────────────────────────
 
 
 def test_lists_the_assumed_target_of_every_route(compiled):
