@@ -27,7 +27,7 @@ def left_by_the_form(number):
 
 
 def a_working_day(month, day):
-    """Create leads; earlier ones get an appointment, are sold or lost, or get their amount; return what happened when."""
+    """Create leads, and move earlier ones on: booked, sold, lost, or given their amount; return what happened when."""
     first = 1 + day * A_DAY
     booked, sold = {}, {}
     for number in range(first, first + A_DAY):

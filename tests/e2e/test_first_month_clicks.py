@@ -51,7 +51,7 @@ def booked_today(month, first, count, **more):
 
 
 def test_bare_ids_without_a_source_are_withheld_until_configured(month):
-    """The run reports that most of its conversions are affected; once `click_ids.bare` is set, they go out with their own times."""
+    """The run reports them; once `click_ids.bare` is set, their conversions go out with their own times."""
     month.history(40)
     month.night()
     known = booked_today(month, 1, 4, clicks=gclid)

@@ -79,7 +79,7 @@ def test_lead_missing_for_one_night_keeps_its_sale(month):
 
 
 def test_api_key_that_sees_fewer_leads_is_reported(month):
-    """The first night reports it and nothing is cancelled however long it lasts; with the old key everything is sent once."""
+    """The first night reports it; nothing is cancelled meanwhile, and with the old key everything is sent once."""
     sold = waiting(month, 1, 20)
     month.night()
     month.hide(*(number for number in month.leads if number % 4))

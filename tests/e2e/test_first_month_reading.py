@@ -95,7 +95,7 @@ def test_excluded_leads_are_fetched_weekly_or_when_changed(month):
 
 @pytest.mark.parametrize("pull", ["list", "details"])
 def test_lead_back_after_days_keeps_its_sale(month, pull):
-    """The sale is cancelled meanwhile, as `explain` shows; once the lead is back and its amount comes, it goes out once."""
+    """`explain` shows the sale as cancelled meanwhile; once lead and amount are there, it goes out once."""
     month.settings["oplead"] = {"pull": pull}
     month.conversion("sale")["value"]["wait_for_value"] = "20 d"
     month.history(20)

@@ -109,7 +109,7 @@ def test_event_meta_refuses_as_too_old_is_found_and_expired(company):
 
 
 def test_physical_store_events_have_a_longer_window(company):
-    """Only a true `physical_store` has it: an appointment of 30 days ago is accepted, one of 56 days ago has expired."""
+    """Only a true `physical_store` has it: an appointment is accepted after 30 days and expired after 56."""
     company.conversion("appointment")["meta"]["action_source"] = "physical_store"
     company.conversion("appointment")["since"] = "2026-06-01"
     company.serve(
