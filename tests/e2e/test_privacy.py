@@ -450,7 +450,7 @@ def nothing_is_sent(witness):
 @pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("destination", ["google_ads", "ads_api", "meta"])
 def test_runs_exercised_every_path_that_may_leak(witness, destination):
-    """Planted leads were accepted, rejected, withheld and unreadable; without that, finding nothing would prove nothing."""
+    """Planted leads were accepted, rejected, withheld and unreadable; otherwise an empty search would prove nothing."""
     states = set(witness.company.states(destination).values())
     unreadable = witness.company.rows_of("unreadable_lead")
 

@@ -205,7 +205,7 @@ def hashes(truth):
 
 
 def unsaid(truth):
-    """The hash of a foreign number typed in national form: a reader need not guess its country, but must not guess wrong."""
+    """The hash of a foreign number typed in national form: no reader need guess its country, none may guess wrong."""
     return hashes(truth) if truth.kinds["phone"] == "foreign_national" else set()
 
 
