@@ -129,8 +129,8 @@ def renaming(company, numbers, label, told):
 # ── missing-value guards ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_wrong_consent_path_is_reported_and_its_backlog_sent_once_fixed(company):
-    """A week later everything is still in time."""
+def test_backlog_of_a_wrong_consent_path_is_sent_once_fixed(company):
+    """The first run reports the wrong path, and a week later everything is still in time."""
     company.settings["conversions"] = [company.conversion("appointment")]
     company.settings["consent"]["ad_user_data"]["field"] = "leadData.consentement"
     company.serve(*appointments(company, 6))

@@ -302,7 +302,7 @@ META_WRONG = {
 
 @pytest.mark.parametrize("case", META_WRONG)
 def test_meta_mistake_fails_with_advice(company, case):
-    """Every Meta item fails, the exit code is 1, and no secret is printed."""
+    """Nothing else is asked of Meta, the exit code is 1, and no secret is printed."""
     secrets, words = META_WRONG[case]
     company.environ |= secrets
     if "META_APP_SECRET" in secrets:

@@ -313,7 +313,7 @@ def test_check_locates_each_problem(account):
 
 
 def test_successive_runs_send_only_changes_and_are_recorded(account):
-    """The first run takes note, the second sends and waits for outcomes, and the third has nothing to send."""
+    """The first run only records leads, the second sends and waits for outcomes, and the third has nothing to send."""
     first = documented(account("run", "--json").stdout)
     account.days_later()
     second = documented(account("run", "--json", "--wait", "45m").stdout)

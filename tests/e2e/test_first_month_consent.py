@@ -208,7 +208,7 @@ def test_consent_is_judged_when_a_conversion_is_sent(month):
 
 
 def test_personalization_consent_is_judged_apart_from_user_data(month):
-    """Without personalisation Google gets the refusal and Meta nothing; without user data neither gets anything."""
+    """Without personalization Google gets the refusal and Meta nothing; without user data neither gets anything."""
     month.company.use_meta(funnel={}, contact_data="none")
     month.settings["google_ads"]["contact_data"] = "none"
     signal = {"field": "leadData.personal", "granted": ["oui"], "refused": ["non"]}

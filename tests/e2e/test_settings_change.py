@@ -184,7 +184,7 @@ def test_new_value_field_is_read_from_unchanged_leads(company):
 
 @pytest.mark.exhaustive
 def test_removed_conversion_resumes_when_restored(company):
-    """Meanwhile nothing of it is sent; afterwards what was open goes out once, and nothing is repeated."""
+    """Nothing is sent for it meanwhile; afterwards what was open goes out once, and nothing is repeated."""
     company.serve(sold(company, 1), sold(company, 2, at=company.START - HOUR, amount=""))
     assert 3 == len(told(company))
     sale = company.conversion("sale")

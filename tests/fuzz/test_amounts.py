@@ -73,7 +73,7 @@ def test_single_group_of_three_digits_is_unreadable(start, mark, group, words):
 @example(Decimal("1E+999999"))
 @example(Decimal("9999999.995"))
 def test_json_number_is_rounded_to_the_cent(number):
-    """It must also be a plausible price."""
+    """A number that is no plausible price is unreadable, and a zero gives none."""
     amount = read(number)
 
     if amount is None:

@@ -132,7 +132,7 @@ def has_its_form(one):
 @example(True, REJECT)
 @example({"fbclid": "fbclid"}, REJECT)
 @example("l%3A000000000000000", REJECT | {"bare_digits": "lead_id"})
-def test_click_ids_come_from_the_input_or_a_problem_is_given(value, rules):
+def test_click_ids_come_from_the_input_or_give_a_problem(value, rules):
     """An id keeps its case, and its kind is written beside it or decided by the rules."""
     ids, problem = read(value, **rules)
 

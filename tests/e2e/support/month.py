@@ -188,7 +188,7 @@ class Month:
         self._serve(*numbers)
 
     def rename_label(self, old, new):
-        """Rename a label in Oplead as its administrator would: on every lead and in every history, with no date changed.
+        """Rename a label in Oplead as its administrator would: on every lead and in every history, all dates unchanged.
 
         If leads have no dates, the rename counts as a change of each.
         """
