@@ -184,6 +184,7 @@ class Platform(ABC):
         """Restore what `dump` returned."""
         for name, value in dumped["switches"].items():
             self.switch(name, value)
+        self.rulings.clear()
         self.plant_rulings(dumped["rulings"])
         self.counts = Counter(dumped["counts"])
         self.refused.clear()

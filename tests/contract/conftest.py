@@ -1,4 +1,4 @@
-"""What the suites of the ports share: one sandbox, and doors behind which nobody is."""
+"""Shared fixtures for the port contracts: one sandbox, and addresses where no server answers."""
 
 import socket
 from collections import Counter
@@ -11,19 +11,19 @@ from connectors.sandbox.sandbox import Sandbox
 from tests import quick
 
 START = datetime.now(UTC).replace(microsecond=0)
-"""No fixed day: inspectors try transports with a conversion of yesterday, by the machine's own clock."""
+"""Not a fixed day: inspectors probe transports with a conversion dated yesterday by the machine's own clock."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _closing_channels():
-    """No call waits for its channel."""
+    """Keep calls from waiting for their channel to close."""
     with quick.closing_channels():
         yield
 
 
 @pytest.fixture(scope="session")
 def whole_sandbox(tmp_path_factory):
-    """One sandbox for all that send; its `arrivals` count every request a server met, answered or not."""
+    """One sandbox for all sinks; its `arrivals` count every request a server received, answered or not."""
     with Sandbox(quick.with_key(tmp_path_factory.mktemp("sandbox")), start=START) as sandbox:
         sandbox.arrivals = Counter()
         take = sandbox.faults.take
@@ -38,7 +38,7 @@ def whole_sandbox(tmp_path_factory):
 
 @pytest.fixture
 def sandbox(whole_sandbox):
-    """The sandbox as every test finds it: no faults, every switch where it was."""
+    """The sandbox in its initial state for each test: no faults, every switch at its default."""
     platforms = (whole_sandbox.oauth, whole_sandbox.data_manager, whole_sandbox.google_ads, whole_sandbox.meta)
     before = [dict(each.switches) for each in platforms]
     yield whole_sandbox
@@ -61,13 +61,13 @@ def _door(*, opens):
 
 @pytest.fixture
 def closed_door():
-    """An address at which nothing listens, and will not while the test lasts."""
+    """An address at which nothing listens for as long as the test lasts."""
     with _door(opens=False) as door:
         yield f"http://127.0.0.1:{door.getsockname()[1]}"
 
 
 class Doorstep:
-    """A door at which every knock is heard and nobody answers."""
+    """A listening socket that notices connections and never answers."""
 
     def __init__(self, door):
         self._door = door
@@ -75,7 +75,7 @@ class Doorstep:
 
     @property
     def knocked(self):
-        """Whether anybody has connected since it was last asked."""
+        """Whether a client has connected since the last check."""
         try:
             self._door.accept()[0].close()
         except BlockingIOError:
@@ -85,6 +85,6 @@ class Doorstep:
 
 @pytest.fixture
 def doorstep():
-    """A door at which a connection is noticed, whatever is then said."""
+    """A listening socket that notices connections, whatever they send."""
     with _door(opens=True) as door:
         yield Doorstep(door)

@@ -1,4 +1,4 @@
-"""A server on loopback that hangs on to whoever asks: a head that drips, hints without end, bodies without limit."""
+"""A loopback server that never lets a client go: dripping headers, endless hints, unlimited bodies."""
 
 import gzip
 import socket
@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-PATIENCE = 20  # seconds after which it lets go by itself
+PATIENCE = 20  # seconds after which the server gives up by itself
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 _PART = 1 << 16
 
 
 class _WaitedOutError(Exception):
-    """Whoever asked is still there."""
+    """The client is still connected."""
 
 
 Script = Callable[[socket.socket, threading.Event], None]
@@ -25,9 +25,9 @@ class Endless:
     def __init__(self, script: Script) -> None:
         self.asked = 0
         self.ended = threading.Semaphore(0)
-        """Released each time a connection has ended, whoever ended it."""
+        """Released each time a connection ends, whichever side ended it."""
         self.waited_out = False
-        """Whether somebody was still there when patience ended."""
+        """Whether a client was still connected when `PATIENCE` ran out."""
         self._script = script
         self._over = threading.Event()
         self._ear = socket.create_server(("127.0.0.1", 0))
@@ -35,7 +35,7 @@ class Endless:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def close(self) -> None:
-        """Let go of everyone."""
+        """Release every client."""
         self._over.set()
         self._ear.close()
 
@@ -60,7 +60,7 @@ class Endless:
 
 @contextmanager
 def endless(script: Script) -> Iterator[Endless]:
-    """Such a server, which lets go at the end."""
+    """Run such a server and release its clients at the end."""
     server = Endless(script)
     yield server
     server.close()
@@ -75,41 +75,41 @@ def _goes_on(over: threading.Event, every: float) -> Iterator[None]:
 
 
 def dripping_head(line: socket.socket, over: threading.Event) -> None:
-    """One header, a byte every now and then."""
+    """One endless header, a byte at a time."""
     line.sendall(OK + b"X-Slow: ")
     for _ in _goes_on(over, 0.02):
         line.sendall(b"a")
 
 
 def hints_without_end(line: socket.socket, over: threading.Event) -> None:
-    """Informational answers, and never another."""
+    """Informational responses without end."""
     for _ in _goes_on(over, 0.02):
         line.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def dripping_body(line: socket.socket, over: threading.Event) -> None:
-    """Blanks, which JSON may begin with."""
+    """Blanks, which may precede a JSON value."""
     line.sendall(OK + b"\r\n")
     for _ in _goes_on(over, 0.02):
         line.sendall(b" ")
 
 
 def body_without_end(line: socket.socket, over: threading.Event) -> None:
-    """As much as is read."""
+    """A body as long as the client keeps reading."""
     line.sendall(OK + b"\r\n")
     while not over.is_set():
         line.sendall(b" " * _PART)
 
 
 def error_without_end(line: socket.socket, over: threading.Event) -> None:
-    """The same with a status that refuses."""
+    """The same with an error status."""
     line.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
     while not over.is_set():
         line.sendall(b" " * _PART)
 
 
 def bomb(megabytes: int) -> Script:
-    """A body that is small on the wire."""
+    """A body that is small on the wire and huge when decompressed."""
     packed = gzip.compress(b" " * (megabytes << 20))
 
     def play(line: socket.socket, _over: threading.Event) -> None:
@@ -124,4 +124,4 @@ ENDLESS: dict[str, Script] = {
     "hints": hints_without_end,
     "body": dripping_body,
 }
-"""What never ends, though every part of it comes in time."""
+"""Answers that never end although every part arrives in time."""

@@ -1,6 +1,6 @@
-"""Every `ConversionSink`, real or fake, with one face: how it is made, and what can happen to its platform.
+"""Every `ConversionSink`, real or fake, behind one interface: how to build it, and what can happen to its platform.
 
-The real ones speak to the sandbox over its sockets; the fakes are those the jobs are tested with.
+The real ones talk to the sandbox over sockets; the fakes are those used in the tests of the jobs.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,13 +47,13 @@ CONTACT = Contact(
 )
 WHOLE, WHOLE_UNNAMED = "whole, naming the row", "whole, naming none"
 BY_ROW, BY_NUMBER = "row by row", "by their number alone"
-"""How a platform may tell that it refuses one row of several."""
+"""How a platform may report that it refuses one row of several."""
 
 _numbers = count(1)
 
 
 def click_id(kind, number, clicked_at):
-    """An invented click id of a kind, in the form its platform gives it."""
+    """An invented click id of a kind, in its platform's format."""
     name = sha256(f"{kind}-{number}".encode()).hexdigest()
     milliseconds = int(clicked_at.timestamp() * 1000)
     forms = {
@@ -66,34 +66,34 @@ def click_id(kind, number, clicked_at):
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What is particular to one adapter."""
+    """The properties of one adapter."""
 
     target: Target
     other_source: str
-    """Another `Target.source` that it takes."""
+    """Another `Target.source` that it accepts."""
     unsaid: frozenset[str] = frozenset()
-    """What its events do not say: it stands in the request, or the platform has no place for it."""
+    """Properties missing from its events: the request carries them, or the platform has no field for them."""
     ways: Mapping[str, tuple[Mapping[str, object], object]] = field(default_factory=dict)
-    """How its platform can refuse one row of several: the sandbox's switches for it, and its ruling on the row."""
+    """How its platform can refuse one row of several: the sandbox switches to set, and the ruling on the row."""
     answers_later: bool = False
     fake: Callable[[], fakes.FakeSink] | None = None
-    """Makes the fake."""
+    """Builds the fake."""
     sink: type | None = None
     options: Callable[..., object] | None = None
-    """Makes the real one's options from the sandbox's addresses, a key file and seconds to wait."""
+    """Builds the real adapter's options from the sandbox's addresses, a key file and a timeout in seconds."""
     server: str = ""
-    """What the sandbox calls its platform."""
+    """The sandbox's name for its platform."""
     switches: Mapping[str, object] = field(default_factory=dict)
-    """The platform at its worst, as far as its vendor's pages allow."""
+    """The platform's worst behaviour within its vendor's documentation."""
 
 
 class _Sink:
-    """What can be done with every sink alike."""
+    """Operations common to all sinks."""
 
     adapter: Adapter
 
     def event(self, **over):
-        """A conversion of its own click, a day ago; unlike any other of this process."""
+        """A conversion of its own click, one day old, unique within this process."""
         number = next(_numbers)
         clicked_at = self.now - timedelta(days=2)
         kind = over.pop("kind", self.sink.limits.click_ids[0])
@@ -111,7 +111,7 @@ class _Sink:
         return event
 
     def freeze(self, *events):
-        """Events as they are kept and sent."""
+        """Encode events as they are stored and sent."""
         return [EncodedEvent(event.key, self.sink.encode(event)) for event in events]
 
     def submit(self, batch):
@@ -119,13 +119,13 @@ class _Sink:
         return self.sink.submit(self.adapter.target, batch)
 
     def settle(self, receipt, rows):
-        """What became of a request, asked for when its outcome is worth asking for; a receipt that tells it, itself."""
+        """Resolve a receipt once its outcome is due; a receipt that already holds the outcome is returned as is."""
         self.wait(self.sink.limits.resolve_after)
         return self.sink.resolve(receipt.ticket, rows=rows) if isinstance(receipt, Received) else receipt
 
 
 class Real(_Sink):
-    """A real adapter and its platform of the sandbox."""
+    """A real adapter and its sandbox platform."""
 
     def __init__(self, adapter, sandbox, closed_door):
         self.made_of = (adapter, sandbox, closed_door)
@@ -136,38 +136,38 @@ class Real(_Sink):
         self.open()
 
     def open(self, *, key_file=None, addresses=None, timeout=10.0, **more):
-        """Use another sink from now on."""
+        """Switch to a new sink."""
         key_file, addresses = key_file or self._sandbox.key_file, addresses or self.addresses
         self.options = self.adapter.options(addresses, key_file, timeout, **more)
         self.sink = self.adapter.sink(self.options)
 
     @property
     def now(self):
-        """The platform's present."""
+        """The platform's current time."""
         return self._sandbox.clock.now()
 
     @property
     def calls(self):
-        """How many wire calls its platform has met; those for a token go elsewhere."""
+        """How many wire calls its platform has received; token requests go elsewhere."""
         return self._sandbox.arrivals[self.adapter.server]
 
     @property
     def secrets(self):
-        """Texts of the credentials."""
+        """Texts from the credentials."""
         key = self._sandbox.key_file.read_text()
         return ["ya29.", "PRIVATE KEY", key[len(key) // 2 :][:40], TOKENS[DATASET], APP_SECRETS[DATASET]]
 
     @property
     def has_timeout(self):
-        """Whether it can be told how long to wait."""
+        """Whether its timeout is configurable."""
         return hasattr(self.options, "timeout")
 
     def key_file_naming(self, address):
-        """The text of a key file whose tokens come from another address."""
+        """The text of a key file with another token address."""
         return self._sandbox.oauth.key_file(f"{address}/token")
 
     def lines(self, key):
-        """What the platform's book has of a key."""
+        """The lines with this key in the platform's book."""
         return [
             line for line in self._platform.book()
             if line.get("api", self.adapter.server) == self.adapter.server
@@ -175,7 +175,7 @@ class Real(_Sink):
         ]  # fmt: skip
 
     def counted(self, key):
-        """How often a key counts, once everything is processed."""
+        """How often a key counts once everything is processed."""
         self.wait(timedelta(hours=1))
         return sum(line["accepted"] for line in self.lines(key))
 
@@ -185,26 +185,26 @@ class Real(_Sink):
         return [(line["count"], line["value"]) for line in self.lines(key)]
 
     def make_known(self, click):
-        """Have the platform know a click; Meta asks for none."""
+        """Register a click with the platform; Meta requires none."""
         if click is not None and click.clicked_at is not None:
             known = {"clicked_at": click.clicked_at.isoformat(), "customer": CUSTOMER}
             self._sandbox.data_manager.register_clicks({click.value: known})
 
     def wait(self, span):
-        """Let time pass."""
+        """Advance the clock."""
         self._sandbox.clock.advance(self.now + span)
 
     def refuse(self, key, way):
-        """Have the platform refuse a row."""
+        """Make the platform refuse a row."""
         switches, ruling = self.adapter.ways[way]
         self._switch(switches)
         self._platform.plant_rulings({key: ruling})
 
     def stay_busy(self):
-        """Have the next question find the request unfinished, as it is by itself."""
+        """Make the next status request find the upload unfinished, as it does anyway."""
 
     def suffer(self, failure):
-        """Have the next call fail."""
+        """Make the next call fail."""
         match failure:
             case "nothing listens":
                 self.open(addresses=dict.fromkeys(self.addresses, self._closed_door))
@@ -224,7 +224,7 @@ class Real(_Sink):
                 self._plant(FaultKind.STATUS, status=int(failure), retry_after=60)
 
     def mend(self):
-        """Have everything work again."""
+        """Make everything work again."""
         self._sandbox.faults.clear()
         self._sandbox.oauth.switch("refuse_tokens", False)
         self.open()
@@ -238,7 +238,7 @@ class Real(_Sink):
 
 
 class Fake(_Sink):
-    """A fake, and the platform that it holds in memory."""
+    """A fake and its in-memory platform."""
 
     now = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
     options = None
@@ -251,11 +251,11 @@ class Fake(_Sink):
 
     @property
     def calls(self):
-        """How many wire calls its platform has met."""
+        """How many wire calls its platform has received."""
         return len(self.sink.calls) + len(self.sink.corrections)
 
     def lines(self, key):
-        """What the platform's book has of a key."""
+        """The lines with this key in the platform's book."""
         targets = [call.target for call in self.sink.calls if key in call.keys]
         return [{"customer": each.owner, "action": each.action} for each in targets[: self.sink.counted[key]]]
 
@@ -268,13 +268,13 @@ class Fake(_Sink):
         return [(self.sink.counted[key], float(self.sink.values[key]))]
 
     def make_known(self, click):
-        """A fake asks for no click."""
+        """A fake requires no click."""
 
     def wait(self, span):
-        """A fake knows no time."""
+        """A fake has no clock."""
 
     def refuse(self, key, way):
-        """Have the platform refuse a row."""
+        """Make the platform refuse a row."""
         bad = Outcome(OutcomeClass.FIX_DATA, "BAD")
         self.sink.verdict = lambda event: bad if event.key == key else fakes.DONE
         self.sink.names_rows = way != BY_NUMBER
@@ -282,11 +282,11 @@ class Fake(_Sink):
             self.sink.script.append(fakes.refuse_bad(named=way == WHOLE))
 
     def stay_busy(self):
-        """Have the next question find the request unfinished."""
+        """Make the next status request find the upload unfinished."""
         self.sink.status.append(StillPending())
 
     def suffer(self, failure):
-        """Have the next call fail."""
+        """Make the next call fail."""
         steps = {
             "nothing listens": fakes.not_sent,
             "key refused": fakes.refuse(OutcomeClass.FIX_CONFIG),
@@ -299,7 +299,7 @@ class Fake(_Sink):
             script.append(steps.get(failure, fakes.lost_before))
 
     def mend(self):
-        """Have everything work again."""
+        """Make everything work again."""
         self.sink.script.clear()
         self.sink.adjust_script.clear()
 

@@ -1,4 +1,4 @@
-"""What every sink that `Adjusts` promises: kept over the wire by each adapter and by each fake, so that none drifts."""
+"""The contract of every sink that `Adjusts`, checked on each adapter over the wire and on each fake."""
 
 import inspect
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ FAILURES = {
     "truncated": (Lost,),
     "hang": (Lost,),
 }
-"""What may happen to a call, and what may then be said of it."""
+"""The failures of a call, and the receipts each may yield."""
 NEVER_ASKED = {"nothing listens", "key refused"}
 PROCESSED = {"cut after", "truncated"}
 RESTATED, RETRACTED = AdjustmentKind.RESTATEMENT, AdjustmentKind.RETRACTION
@@ -43,33 +43,33 @@ CORRECTING = [name for name in EVERY if name != "meta"]
 RETRACTING = ["ads_api", "google by ads_api", "google by data_manager", "fake", "fake at once"]
 RESENDING = ["data_manager", "google by data_manager", "fake"]
 EVEN_BY = {"google by data_manager": "google_ads_api", "fake": "google_ads_api", "fake at once": "google_ads_api"}
-"""Where retractions go by another transport than conversions."""
+"""Sinks that send retractions by another transport than conversions."""
 
 
 @dataclass
 class Play:
-    """One adapter or fake with its platform, and the transport that carries corrections there."""
+    """One adapter or fake with its platform, and the transport that carries its corrections."""
 
     world: object
     transport: str
 
     @property
     def sink(self):
-        """The sink as it now is."""
+        """The current sink."""
         return self.world.sink
 
     @property
     def target(self):
-        """Of corrections."""
+        """The target of corrections."""
         return replace(self.world.adapter.target, transport=self.transport)
 
     @property
     def correction(self):
-        """What the transport can do."""
+        """The capabilities of the transport."""
         return self.sink.limits.corrects[self.transport]
 
     def converted(self, **over):
-        """A conversion that the platform has counted."""
+        """A conversion the platform has counted."""
         event = self.world.event(**over)
         receipt = self.world.submit(self.world.freeze(event))
 
@@ -77,7 +77,7 @@ class Play:
         return event
 
     def adjustment(self, sent, value="700", **over):
-        """A restatement of an event, half a day after it."""
+        """A restatement of an event, half a day later."""
         plain = Adjustment(
             key=sent.key,
             target=self.target,
@@ -93,18 +93,18 @@ class Play:
         return replace(self.adjustment(sent), kind=RETRACTED, value=None, event=None, **over)
 
     def freeze(self, *adjustments):
-        """Corrections as they are kept and sent."""
+        """Encode corrections as they are stored and sent."""
         return [EncodedEvent(each.key, self.sink.encode_adjustment(each)) for each in adjustments]
 
     def adjust(self, batch):
-        """Send frozen corrections: the outcome of each, asked for where it comes later."""
+        """Send frozen corrections and return the outcome of each, resolved where it comes later."""
         receipt = self.sink.adjust(self.target, batch)
         return [each.kind for each in self.world.settle(receipt, len(batch)).outcomes]
 
 
 @pytest.fixture(params=CORRECTING)
 def played(request, sandbox, closed_door):
-    """One adapter or fake that corrects, by the transport of its conversions."""
+    """One adapter or fake that corrects, over the transport of its conversions."""
     adapter = EVERY[request.param]
     world = Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)
     return Play(world, adapter.target.transport)
@@ -112,18 +112,18 @@ def played(request, sandbox, closed_door):
 
 @pytest.fixture(params=RETRACTING)
 def retracting(request, sandbox, closed_door):
-    """One that also retracts, if need be by another transport than that of its conversions."""
+    """One that also retracts, over another transport than its conversions if need be."""
     adapter = EVERY[request.param]
     world = Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)
     return Play(world, EVEN_BY.get(request.param, adapter.target.transport))
 
 
-# ── its form ─────────────────────────────────────────────────────────────────────────────────────
+# ── interface ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_who_corrects_something_has_the_port(name, sandbox, closed_door):
-    """And who corrects nothing says so in its limits."""
+def test_sink_implements_adjusts_if_its_limits_allow_corrections(name, sandbox, closed_door):
+    """Exactly the sinks that correct something have the port."""
     adapter = EVERY[name]
     sink = (Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)).sink
 
@@ -131,16 +131,16 @@ def test_who_corrects_something_has_the_port(name, sandbox, closed_door):
 
 
 @pytest.mark.parametrize("method", ["encode_adjustment", "adjust"])
-def test_it_is_called_as_the_port_says(played, method):
-    """By the same names, in the same order."""
+def test_signatures_match_the_port(played, method):
+    """Parameters have the same names, kinds and order."""
     _self, *promised = inspect.signature(getattr(Adjusts, method)).parameters.values()
     given = inspect.signature(getattr(played.sink, method)).parameters.values()
 
     assert [(each.name, each.kind) for each in promised] == [(each.name, each.kind) for each in given]
 
 
-def test_its_limits_are_possible(played):
-    """Something can be corrected for some time, and only click ids that are sent are left out."""
+def test_limits_are_consistent(played):
+    """Corrections are possible for some time, and only click ids that are sent are excluded."""
     for correction in played.sink.limits.corrects.values():
         assert correction.kinds
         assert correction.batch > 0
@@ -151,8 +151,8 @@ def test_its_limits_are_possible(played):
 # ── encode_adjustment ────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_same_correction_has_the_same_bytes(played):
-    """Whatever zone its times are told in."""
+def test_encoding_does_not_depend_on_the_time_zone(played):
+    """The same instant in another zone yields the same bytes."""
     adjustment = played.adjustment(played.world.event())
     zone = timezone(timedelta(hours=2))
     elsewhere = replace(adjustment, at=adjustment.at.astimezone(zone))
@@ -161,8 +161,8 @@ def test_the_same_correction_has_the_same_bytes(played):
 
 
 @pytest.mark.parametrize("change", ["value", "currency", "action", "key"])
-def test_another_correction_has_other_bytes(played, change):
-    """Nothing that it says is lost; the action stands in the request where the whole event is sent anew."""
+def test_different_corrections_have_different_bytes(played, change):
+    """Nothing is lost; where the whole event is resent, the request carries the action instead."""
     event = played.world.event()
     other = {
         "value": lambda: played.adjustment(event, "701"),
@@ -177,8 +177,8 @@ def test_another_correction_has_other_bytes(played, change):
         assert played.sink.encode_adjustment(played.adjustment(event)) != played.sink.encode_adjustment(other[change]())
 
 
-def test_what_cannot_be_said_is_refused(played):
-    """A restatement without a value; what the transport does not do; an event that is no longer known."""
+def test_rejects_corrections_it_cannot_express(played):
+    """Examples are a restatement without a value, an unsupported kind and a missing original event."""
     event = played.world.event()
     bad = [replace(played.adjustment(event), value=None)]
     if RETRACTED in played.correction.kinds:
@@ -198,8 +198,8 @@ def test_what_cannot_be_said_is_refused(played):
 # ── adjust ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_restated_conversion_is_worth_its_new_value_and_counts_once(played):
-    """The new total, in one wire call."""
+def test_restated_conversion_has_its_new_value_and_counts_once(played):
+    """The restatement gives the new total, in one wire call."""
     event = played.converted()
     before = played.world.calls
     receipt = played.sink.adjust(played.target, played.freeze(played.adjustment(event)))
@@ -209,8 +209,8 @@ def test_a_restated_conversion_is_worth_its_new_value_and_counts_once(played):
     assert [(1, 700.0)] == played.world.worth(event.key)
 
 
-def test_a_later_restatement_replaces_an_earlier_one(played):
-    """It has a later time."""
+def test_later_restatement_replaces_an_earlier_one(played):
+    """The time of the adjustment decides."""
     event = played.converted()
     played.adjust(played.freeze(played.adjustment(event)))
     later = played.adjustment(event, "650.5", at=event.at + timedelta(hours=13))
@@ -219,8 +219,8 @@ def test_a_later_restatement_replaces_an_earlier_one(played):
     assert [(1, 650.5)] == played.world.worth(event.key)
 
 
-def test_a_replayed_restatement_changes_nothing(played):
-    """The same bytes again are done, or a duplicate of our own doing."""
+def test_replaying_a_restatement_changes_nothing(played):
+    """The replay is done, or a duplicate of our own upload."""
     event = played.converted()
     batch = played.freeze(played.adjustment(event))
     played.adjust(batch)
@@ -230,7 +230,7 @@ def test_a_replayed_restatement_changes_nothing(played):
 
 
 def test_several_corrections_go_in_one_request(played):
-    """Each has its own outcome, in the order they were sent."""
+    """Each has its own outcome, in the order sent."""
     events = [played.converted() for _ in range(3)]
     batch = played.freeze(*(played.adjustment(event, str(100 + row)) for row, event in enumerate(events)))
 
@@ -238,8 +238,8 @@ def test_several_corrections_go_in_one_request(played):
     assert [[(1, 100.0)], [(1, 101.0)], [(1, 102.0)]] == [played.world.worth(event.key) for event in events]
 
 
-def test_a_retracted_conversion_counts_no_more(retracting):
-    """Nor does it again, however often it is retracted."""
+def test_retracted_conversion_no_longer_counts(retracting):
+    """Retracting it again is a duplicate."""
     event = retracting.converted()
     batch = retracting.freeze(retracting.retraction(event))
     first, again = retracting.adjust(batch), retracting.adjust(batch)
@@ -248,8 +248,8 @@ def test_a_retracted_conversion_counts_no_more(retracting):
     assert [(0, 0.0)] == retracting.world.worth(event.key)
 
 
-def test_a_retracted_conversion_is_not_restated(retracting):
-    """That is no duplicate: the restatement has not happened."""
+def test_drops_a_restatement_of_a_retracted_conversion(retracting):
+    """It is not a duplicate: the restatement never took effect."""
     event = retracting.converted()
     later = retracting.adjustment(event, at=event.at + timedelta(hours=13))
     retracting.adjust(retracting.freeze(retracting.retraction(event)))
@@ -258,8 +258,8 @@ def test_a_retracted_conversion_is_not_restated(retracting):
     assert [(0, 0.0)] == retracting.world.worth(event.key)
 
 
-def test_a_conversion_that_was_never_sent_is_not_found(retracting):
-    """Dropped, with the code that tells why; its neighbour is corrected."""
+def test_defers_a_correction_of_a_conversion_never_sent(retracting):
+    """Its code is CONVERSION_NOT_FOUND; the other row in the request is corrected."""
     event, unsent = retracting.converted(), retracting.world.event()
     batch = retracting.freeze(retracting.retraction(unsent), retracting.retraction(event))
     receipt = retracting.sink.adjust(retracting.target, batch)
@@ -270,8 +270,8 @@ def test_a_conversion_that_was_never_sent_is_not_found(retracting):
     ]
 
 
-def test_an_older_restatement_is_dropped(retracting):
-    """What is known last stays."""
+def test_drops_an_older_restatement(retracting):
+    """The latest value stays."""
     event = retracting.converted()
     retracting.adjust(retracting.freeze(retracting.adjustment(event)))
     older = retracting.adjustment(event, "1", at=event.at + timedelta(hours=11))
@@ -281,16 +281,16 @@ def test_an_older_restatement_is_dropped(retracting):
 
 
 @pytest.mark.parametrize("played", RESENDING, indirect=True)
-def test_what_is_sent_anew_is_asked_for_later(played):
-    """As conversions are."""
+def test_resent_conversion_yields_a_ticket_to_resolve(played):
+    """It is processed like any upload of conversions."""
     event = played.converted()
 
     assert isinstance(played.sink.adjust(played.target, played.freeze(played.adjustment(event))), Received)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_call_that_fails_is_never_a_success(played, failure):
-    """It is not sent, refused or lost; and sent again afterwards, the conversion is worth what it should be."""
+def test_failed_call_is_never_reported_as_success(played, failure):
+    """It is not sent, refused or lost; a replay afterwards gives the conversion its right value."""
     if failure == "hang" and not getattr(played.world, "has_timeout", False):
         pytest.skip("its waits are its interfaces' own")
     event = played.converted()
@@ -308,8 +308,8 @@ def test_a_call_that_fails_is_never_a_success(played, failure):
 
 
 @pytest.mark.parametrize("failure", sorted(PROCESSED))
-def test_a_retraction_whose_answer_was_lost_is_a_duplicate_when_it_is_replayed(retracting, failure):
-    """So that whoever sent it knows that it is done."""
+def test_replaying_a_retraction_with_a_lost_answer_is_a_duplicate(retracting, failure):
+    """The sender learns from it that the retraction took effect."""
     if retracting.world.adapter.server == "data_manager":
         pytest.skip("failures are planted in the interface of its conversions")
     event = retracting.converted()
@@ -323,8 +323,8 @@ def test_a_retraction_whose_answer_was_lost_is_a_duplicate_when_it_is_replayed(r
     assert [(0, 0.0)] == retracting.world.worth(event.key)
 
 
-def test_bytes_of_a_conversion_are_no_correction(retracting):
-    """What the other table holds is never sent as a correction by mistake."""
+def test_rejects_the_bytes_of_a_conversion_as_a_correction(retracting):
+    """A row of the wrong table is never sent by mistake."""
     if isinstance(retracting.world, Fake):
         pytest.skip("a fake reads whatever it encoded")
     event = retracting.world.event()
@@ -336,8 +336,8 @@ def test_bytes_of_a_conversion_are_no_correction(retracting):
     assert before == retracting.world.calls
 
 
-def test_a_sink_that_only_validates_corrects_nothing(played):
-    """What would be taken is told as done at once."""
+def test_validate_only_corrects_nothing(played):
+    """A correction that would be accepted is reported as done at once."""
     if isinstance(played.world, Fake):
         pytest.skip("a fake validates nothing")
     event = played.converted()

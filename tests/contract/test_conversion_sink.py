@@ -1,4 +1,4 @@
-"""What every `ConversionSink` promises: kept by each adapter over the wire and by each fake, so that none drifts."""
+"""The contract of every `ConversionSink`, checked on each adapter over the wire and on each fake."""
 
 import inspect
 import re
@@ -45,10 +45,10 @@ FAILURES = {
     "truncated": (Lost,),
     "hang": (Lost,),
 }
-"""What may happen to a call, and what may then be said of it."""
+"""The failures of a call, and the receipts each may yield."""
 NEVER_ASKED = {"nothing listens", "key refused"}
 PROCESSED = {"cut after", "truncated"}
-"""Where the platform has done its work before the call fails."""
+"""Failures that come after the platform has processed the request."""
 CHANGES = {
     "key": lambda event: replace(event, key="contract-other"),
     "owner": lambda event: replace(event, target=replace(event.target, owner="2345678901")),
@@ -65,35 +65,35 @@ CHANGES = {
     "ad_user_data": lambda event: replace(event, consent=replace(event.consent, ad_user_data=Signal.DENIED)),
     "ad_personalization": lambda event: replace(event, consent=replace(event.consent, ad_personalization=None)),
 }
-"""One change each; none alone may leave an event's bytes as they were, unless they are not where it is said."""
+"""One change each, which must change the event's bytes unless they do not carry that property."""
 
 
 @pytest.fixture(params=EVERY)
 def played(request, sandbox, closed_door):
-    """One adapter or fake, and its platform."""
+    """One adapter or fake and its platform."""
     adapter = EVERY[request.param]
     return Real(adapter, sandbox, closed_door) if adapter.server else Fake(adapter)
 
 
 def only(names):
-    """Take some of the adapters instead of all."""
+    """Restrict a test to some of the adapters."""
     return pytest.mark.parametrize("played", names, indirect=True)
 
 
-# ── its form ─────────────────────────────────────────────────────────────────────────────────────
+# ── interface ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("method", ["identify", "encode", "submit", "resolve"])
-def test_it_is_called_as_the_port_says(played, method):
-    """By the same names, in the same order."""
+def test_signatures_match_the_port(played, method):
+    """Parameters have the same names, kinds and order."""
     _self, *promised = inspect.signature(getattr(ConversionSink, method)).parameters.values()
     given = inspect.signature(getattr(played.sink, method)).parameters.values()
 
     assert [(each.name, each.kind) for each in promised] == [(each.name, each.kind) for each in given]
 
 
-def test_its_limits_are_possible(played):
-    """Something can be sent, with a click id, in windows that are open."""
+def test_limits_are_consistent(played):
+    """Events can be sent, with a click id, within windows of positive length."""
     limits = played.sink.limits
     spans = (limits.click_window, limits.contact_window, *limits.source_windows.values())
     optional = [span for span in (limits.event_window, limits.replay_within) if span is not None]
@@ -110,8 +110,8 @@ def test_its_limits_are_possible(played):
 # ── identify ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_contact_data_becomes_hashes(played):
-    """The same contact gives the same SHA-256s in lower-case hex, each once, which it can also encode."""
+def test_identify_returns_encodable_hashes_without_duplicates(played):
+    """Equal contacts give equal SHA-256 hashes in lower-case hex."""
     found = played.sink.identify(CONTACT)
 
     assert found
@@ -122,13 +122,13 @@ def test_contact_data_becomes_hashes(played):
 
 
 @pytest.mark.parametrize("contact", [Contact(), Contact(emails=("",), phones=(" ",), last_name="  ")])
-def test_of_nobody_nothing_is_known(played, contact):
-    """An empty contact, and an empty string that was typed, give no hash."""
+def test_identify_returns_nothing_for_an_empty_contact(played, contact):
+    """Blank strings give no hash either."""
     assert () == played.sink.identify(contact)
 
 
-def test_identifiers_do_not_show_whom_they_identify(played):
-    """What was typed, and what became of it before it was hashed, is not in their representation."""
+def test_identifiers_repr_shows_no_contact_data(played):
+    """Neither the typed text nor its normalised form appears."""
     shown = repr(played.sink.identify(CONTACT)).casefold()
 
     assert not [each for each in ("camille", "invente", "example", "612345678", "lyon", "69003") if each in shown]
@@ -138,7 +138,7 @@ def test_identifiers_do_not_show_whom_they_identify(played):
 
 
 def test_equal_events_have_the_same_bytes(played):
-    """Whatever the order of the identifiers, the zone of the time and the sink that encodes."""
+    """Identifier order, time zone and sink instance make no difference."""
     event = played.event(identifiers=(*played.sink.identify(CONTACT), Identifier(IdentifierKind.EMAIL, "0" * 64)))
     elsewhere = event.at.astimezone(timezone(timedelta(hours=2)))
     bodies = [
@@ -152,24 +152,24 @@ def test_equal_events_have_the_same_bytes(played):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_other_events_have_other_bytes(played, change):
-    """Each thing an event says is in its bytes, but for what its request says or its platform cannot be told."""
+def test_changing_any_encoded_property_changes_the_bytes(played, change):
+    """Exempt are properties carried by the request or unknown to the platform."""
     event = played.event(identifiers=(Identifier(IdentifierKind.EMAIL, "0" * 64),))
     differs = played.sink.encode(event) != played.sink.encode(CHANGES[change](event))
 
     assert differs is (change not in played.adapter.unsaid)
 
 
-def test_another_source_has_other_bytes(played):
-    """Where a conversion is said to have happened."""
+def test_changing_the_source_changes_the_bytes(played):
+    """The source is where the conversion happened."""
     event = played.event()
     other = replace(event, target=replace(event.target, source=played.adapter.other_source))
 
     assert played.sink.encode(event) != played.sink.encode(other)
 
 
-def test_every_kind_of_click_id_it_takes_has_bytes_of_its_own(played):
-    """Kind and id are said."""
+def test_kind_and_value_of_a_click_id_change_the_bytes(played):
+    """Even the same value under two kinds yields different bytes."""
     kinds = played.sink.limits.click_ids
     event = played.event()
     alike = [replace(click_id(kind, 1, event.at), value="100000000000001") for kind in kinds]
@@ -179,8 +179,8 @@ def test_every_kind_of_click_id_it_takes_has_bytes_of_its_own(played):
 
 
 @only(REAL)
-def test_neither_making_a_sink_nor_encoding_speaks_to_anybody(played, doorstep, tmp_path):
-    """No connection is opened before something is submitted; then the first one is."""
+def test_creating_a_sink_and_encoding_open_no_connection(played, doorstep, tmp_path):
+    """The first submit opens one."""
     event = played.event()
     key_file = tmp_path / "key.json"
     key_file.write_text(played.key_file_naming(doorstep.address))
@@ -201,7 +201,7 @@ def test_neither_making_a_sink_nor_encoding_speaks_to_anybody(played, doorstep, 
 
 
 def test_one_event_is_one_call_and_counts_once(played):
-    """It is taken, and the platform has it where it was meant to be."""
+    """The platform books it under the intended account and action."""
     event = played.event()
     before = played.calls
     receipt = played.submit(played.freeze(event))
@@ -218,8 +218,8 @@ def test_one_event_is_one_call_and_counts_once(played):
     )
 
 
-def test_every_kind_of_click_id_is_taken(played):
-    """With contact data where the limits say that it may stand beside; as one request, whose rows are told in order."""
+def test_accepts_every_kind_of_click_id(played):
+    """One request carries them all, with contact data where the limits allow it; outcomes keep the order."""
     limits = played.sink.limits
     events = [
         played.event(kind=kind, **({} if kind in limits.contact_with else {"identifiers": ()}))
@@ -231,8 +231,8 @@ def test_every_kind_of_click_id_is_taken(played):
     assert [1] * len(events) == [played.counted(event.key) for event in events]
 
 
-def test_a_full_batch_is_taken_and_no_larger_one(played):
-    """The limit is the platform's own: one row more is refused, and nothing of it counts."""
+def test_accepts_a_full_batch_and_refuses_a_larger_one(played):
+    """The limit is the platform's own, and nothing of the larger batch counts."""
     batch = played.freeze(*(played.event(identifiers=()) for _ in range(played.sink.limits.batch + 1)))
 
     before = played.calls
@@ -248,8 +248,8 @@ def test_a_full_batch_is_taken_and_no_larger_one(played):
 
 @only(REAL)
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"not an event"], ids=repr)
-def test_bytes_that_are_no_event_are_never_sent(played, body):
-    """As after an update that cannot read what an older version froze: a bug of ours, and known not to have counted."""
+def test_never_sends_bytes_it_cannot_decode(played, body):
+    """After an update they may come from an older version: a bug of ours that is known not to have counted."""
     event = played.event()
     before = played.calls
     told = played.submit([*played.freeze(event), EncodedEvent(event.key, body)])
@@ -262,8 +262,8 @@ def test_bytes_that_are_no_event_are_never_sent(played, body):
 @pytest.mark.parametrize(
     ("played", "way"), [(name, way) for name in EVERY for way in EVERY[name].ways], indirect=["played"]
 )
-def test_a_refused_row_is_told(played, way):
-    """By its place where the platform names it, else by what is known; what else counts, is told truly too."""
+def test_reports_a_refused_row_as_precisely_as_the_platform_does(played, way):
+    """The other rows that count are reported correctly too."""
     events = [played.event() for _ in range(4)]
     played.refuse(events[2].key, way)
     before = played.calls
@@ -289,8 +289,8 @@ def test_a_refused_row_is_told(played, way):
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_whatever_a_call_meets_it_gives_a_receipt(played, failure):
-    """One that says no more than is known, after one try; and the same bytes, sent again, settle it."""
+def test_failed_call_yields_a_receipt_and_a_replay_settles_it(played, failure):
+    """The receipt claims no more than is known after one attempt."""
     event = played.event()
     batch = played.freeze(event)
     played.suffer(failure)
@@ -311,8 +311,8 @@ def test_whatever_a_call_meets_it_gives_a_receipt(played, failure):
     assert played.counted(event.key) == (1 if played.sink.limits.replay_within is None else 1 + after_failure)
 
 
-def test_a_replay_counts_as_often_as_the_limits_say(played):
-    """The same bytes again after a good answer: once for good, or twice where the limits name a time for replays."""
+def test_replay_counts_again_only_if_the_limits_allow_it(played):
+    """After a good answer it counts twice only where the limits set a time for replays."""
     event = played.event()
     batch = played.freeze(event)
     first, second = (played.settle(played.submit(batch), 1).outcomes[0].kind for _ in range(2))
@@ -326,8 +326,8 @@ def test_a_replay_counts_as_often_as_the_limits_say(played):
 
 
 @only([name for name in EVERY if EVERY[name].answers_later])
-def test_an_unfinished_request_is_still_pending(played):
-    """Asked too early it says so, and later tells as many outcomes as there were rows."""
+def test_unfinished_request_is_still_pending(played):
+    """A later call returns as many outcomes as there were rows."""
     events = [played.event() for _ in range(3)]
     receipt = played.submit(played.freeze(*events))
     played.stay_busy()
@@ -337,8 +337,8 @@ def test_an_unfinished_request_is_still_pending(played):
 
 
 @only([name for name in EVERY if EVERY[name].answers_later])
-def test_asking_is_one_call_and_can_be_done_again(played):
-    """It changes nothing, and the answer stays."""
+def test_resolve_is_one_repeatable_call(played):
+    """It changes nothing, and the answer stays the same."""
     event = played.event()
     receipt = played.submit(played.freeze(event))
     first = played.settle(receipt, 1)
@@ -347,13 +347,13 @@ def test_asking_is_one_call_and_can_be_done_again(played):
     calls = played.calls - before
 
     assert first == again
-    assert calls == (1 if played.adapter.server else 0)  # a fake's calls are those that send
+    assert calls == (1 if played.adapter.server else 0)  # a fake counts only calls that send
     assert 1 == played.counted(event.key)
 
 
 @pytest.mark.parametrize("ticket", ["request-of-nobody", "", "../é\n"], ids=repr)
-def test_of_an_unknown_ticket_nothing_is_invented(played, ticket):
-    """It is forgotten, or cannot be asked about."""
+def test_unknown_ticket_is_forgotten_or_an_error(played, ticket):
+    """No outcome is invented for it."""
     try:
         told = played.sink.resolve(ticket, rows=2)
     except ConnectorError:
@@ -364,8 +364,8 @@ def test_of_an_unknown_ticket_nothing_is_invented(played, ticket):
 
 @only([name for name in REAL if REAL[name].answers_later])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_question_that_fails_leaves_the_truth_for_later(played, failure):
-    """An error of the connectors' own, after one try; nothing is called forgotten or done."""
+def test_failed_resolve_raises_and_can_be_repeated(played, failure):
+    """After one attempt it raises our own error; nothing is reported as forgotten or done."""
     event = played.event()
     receipt = played.submit(played.freeze(event))
     played.wait(played.sink.limits.resolve_after)
@@ -381,12 +381,12 @@ def test_a_question_that_fails_leaves_the_truth_for_later(played, failure):
     assert [OutcomeClass.DONE] == [each.kind for each in played.settle(receipt, 1).outcomes]
 
 
-# ── to validate only ─────────────────────────────────────────────────────────────────────────────
+# ── validate only ────────────────────────────────────────────────────────────────────────────────
 
 
 @only(REAL)
-def test_what_is_only_validated_counts_nowhere(played):
-    """Every row is answered, none is in the book, and nothing is left to be asked for."""
+def test_validate_only_counts_nowhere(played):
+    """Every row is answered, none is booked, and nothing is left to resolve."""
     events = [played.event() for _ in range(3)]
     batch = played.freeze(*events)
     played.open(validate_only=True)
@@ -402,13 +402,13 @@ def test_what_is_only_validated_counts_nowhere(played):
     assert [OutcomeClass.DONE] * 3 == [each.kind for each in played.settle(played.submit(batch), 3).outcomes]
 
 
-# ── what it says of itself and of what failed ────────────────────────────────────────────────────
+# ── reprs and error messages ─────────────────────────────────────────────────────────────────────
 
 
 @only(REAL)
 @pytest.mark.parametrize("failure", [None, *FAILURES])
-def test_nothing_it_says_holds_a_secret_or_what_was_sent(played, failure):
-    """Neither sink, options, receipt nor error, whatever happens."""
+def test_reprs_and_errors_hold_no_secret_or_event_data(played, failure):
+    """The rule covers sink, options, receipts and errors, whatever happens."""
     event = played.event()
     batch = played.freeze(event)
     secrets = [*played.secrets, event.click_id.value, *(each.sha256 for each in event.identifiers), "1250.5"]
@@ -429,7 +429,7 @@ def test_nothing_it_says_holds_a_secret_or_what_was_sent(played, failure):
     ("played", "way"), [(name, way) for name in EVERY for way in EVERY[name].ways], indirect=["played"]
 )
 def test_no_refusal_quotes_what_was_sent(played, way):
-    """Nor the platform's own words about it."""
+    """The platform's own wording is not repeated either."""
     events = [played.event() for _ in range(2)]
     played.refuse(events[1].key, way)
     said = repr(played.settle(played.submit(played.freeze(*events)), 2))

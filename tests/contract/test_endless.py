@@ -1,4 +1,4 @@
-"""Answers without an end and without a limit: each ends in time, and no upload of unknown state is called unsent."""
+"""Endless and unlimited answers: each call ends in time, and no upload of unknown state is reported as unsent."""
 
 import threading
 from contextlib import closing
@@ -22,12 +22,12 @@ from tests.fakes import FakeClock
 
 __all__ = ["private_key"]
 
-BOUND = 30  # seconds after which a test fails instead of waiting on
+BOUND = 30  # seconds after which a test fails instead of waiting longer
 LONG = 60.0  # seconds; a timeout that no test reaches
 
 
 class Stopped(BaseException):
-    """Somebody asked to stop."""
+    """Raised by a cancel token."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def meta():
 
 
 def oplead(url, *, timeout=0.2, cancel_token=None, **options):
-    """A source on a server."""
+    """Open a source on a server."""
     clock = FakeClock(datetime(2026, 7, 21, 3, 30, tzinfo=UTC))
     client = OpleadClient(
         OpleadOptions(token="tok", zone=ZoneInfo("Europe/Paris"), base_url=url, **options),
@@ -61,19 +61,19 @@ def oplead(url, *, timeout=0.2, cancel_token=None, **options):
 
 
 def pull(source):
-    """Every page, or what stops the pull."""
+    """Read every page, or raise what stops the pull."""
     with closing(source):
         return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
 
 
 def all_end(server: Endless) -> bool:
-    """Whether every connection is let go of, by us."""
+    """Whether our side closed every connection."""
     return all(server.ended.acquire(timeout=BOUND) for _ in range(server.asked)) and not server.waited_out
 
 
 @pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
-def test_a_reading_without_end_is_given_up_like_any_other_fault(way):
-    """Five attempts, none of which goes on afterwards."""
+def test_gives_up_on_an_endless_list_answer_after_five_attempts(way):
+    """No attempt stays connected afterwards."""
     with endless(ENDLESS[way]) as server:
         with pytest.raises(Transient):
             pull(oplead(server.url, timeout=0.1))
@@ -83,8 +83,8 @@ def test_a_reading_without_end_is_given_up_like_any_other_fault(way):
 
 
 @pytest.mark.parametrize("script", ENDLESS.values(), ids=ENDLESS)
-def test_an_upload_to_meta_without_end_is_a_lost_answer(meta, script):
-    """It may have been taken."""
+def test_endless_answer_to_a_meta_upload_is_lost(meta, script):
+    """The upload may have been accepted."""
     with endless(script) as server:
         meta.use(graph_url=server.url, timeout=(0.2, 0.2))
 
@@ -93,8 +93,8 @@ def test_an_upload_to_meta_without_end_is_a_lost_answer(meta, script):
 
 
 @pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
-def test_an_upload_to_google_without_end_is_a_lost_answer(google, way):
-    """It may have been taken."""
+def test_endless_answer_to_a_google_upload_is_lost(google, way):
+    """The upload may have been accepted."""
     with endless(ENDLESS[way]) as server:
         google.use(data_manager_endpoint=server.url, timeout=0.2)
 
@@ -103,8 +103,8 @@ def test_an_upload_to_google_without_end_is_a_lost_answer(google, way):
 
 
 @pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
-def test_a_status_without_end_is_asked_again_later(google, way):
-    """Nothing is concluded of it."""
+def test_endless_answer_to_a_status_request_is_transient(google, way):
+    """Nothing is concluded from it."""
     with endless(ENDLESS[way]) as server:
         google.use(data_manager_endpoint=server.url, timeout=0.2)
 
@@ -114,8 +114,8 @@ def test_a_status_without_end_is_asked_again_later(google, way):
 
 
 @pytest.mark.parametrize("way", suite.mostly_exhaustive(ENDLESS, "body"))
-def test_a_token_server_without_end_has_sent_nothing(google, way):
-    """The upload itself was never made."""
+def test_endless_answer_from_the_token_server_is_not_sent(google, way):
+    """The upload itself never goes out."""
     with endless(ENDLESS[way]) as server:
         google.use(key_file=google.key_file(f"{server.url}/token"), timeout=0.2)
 
@@ -125,7 +125,7 @@ def test_a_token_server_without_end_has_sent_nothing(google, way):
 
 
 class Stop:
-    """A cancel token that is set as soon as a server was asked."""
+    """A cancel token that fires once the server has received a request."""
 
     def __init__(self, server: Endless) -> None:
         self._server = server
@@ -135,8 +135,8 @@ class Stop:
             raise Stopped
 
 
-def test_a_stop_ends_a_reading_under_way():
-    """Long before its deadline."""
+def test_cancel_token_ends_a_list_request_in_flight():
+    """It does so long before the timeout."""
     with endless(dripping_head) as server:
         with pytest.raises(Stopped):
             pull(oplead(server.url, timeout=LONG, cancel_token=Stop(server)))
@@ -145,8 +145,8 @@ def test_a_stop_ends_a_reading_under_way():
         assert all_end(server)
 
 
-def test_a_stop_ends_leads_own_pages_under_way():
-    """All of those that are asked for at once."""
+def test_cancel_token_ends_every_detail_fetch_in_flight():
+    """Concurrent fetches all end."""
     with (
         endless(dripping_head) as server,
         closing(oplead(server.url, timeout=LONG, cancel_token=Stop(server))) as source,
@@ -158,8 +158,8 @@ def test_a_stop_ends_leads_own_pages_under_way():
         assert all_end(server)
 
 
-def test_a_stop_gives_an_upload_a_little_longer_and_then_loses_its_answer(meta, google, monkeypatch):
-    """Both SDKs; what was sent may have been taken."""
+def test_cancelled_upload_is_lost_after_a_grace_period(meta, google, monkeypatch):
+    """Holds for both SDKs; the upload may have been accepted."""
     from connectors.google_ads.data_manager.sink import DataManagerSink  # noqa: PLC0415
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
@@ -175,8 +175,8 @@ def test_a_stop_gives_an_upload_a_little_longer_and_then_loses_its_answer(meta, 
             assert all_end(server)
 
 
-def test_a_stop_ends_a_call_by_grpc_too(tmp_path, private_key, monkeypatch):
-    """Its own deadline is minutes away."""
+def test_cancel_token_ends_a_grpc_call(tmp_path, private_key, monkeypatch):
+    """The call's own deadline is a minute away."""
     from connectors.google_ads.ads_api.sink import AdsApiSink  # noqa: PLC0415
     from connectors.records import DeliveryKey, EncodedEvent  # noqa: PLC0415
 
@@ -196,8 +196,8 @@ def test_a_stop_ends_a_call_by_grpc_too(tmp_path, private_key, monkeypatch):
     assert Lost("CANCELLED") == receipt
 
 
-def test_an_upload_that_is_answered_after_the_stop_is_what_its_answer_says(meta):
-    """A stop throws no receipt away."""
+def test_keeps_the_receipt_of_an_upload_answered_after_cancellation(meta):
+    """A stop discards no receipt."""
     from connectors.meta.sink import MetaSink  # noqa: PLC0415
 
     may_answer = threading.Event()
@@ -225,14 +225,14 @@ def _frozen(google):
     return [EncodedEvent(DeliveryKey("key-0"), google.sink.encode(google.event()))]
 
 
-# ── without limit ────────────────────────────────────────────────────────────────────────────────
+# ── unlimited answers ────────────────────────────────────────────────────────────────────────────
 
 TOO_LARGE = {"a body without end": body_without_end, "a gzip bomb": bomb(megabytes=80)}
 
 
 @pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
-def test_a_page_without_limit_is_refused_and_its_setting_named(script):
-    """Asked for once: it would be no smaller the next time."""
+def test_oversized_page_is_misconfigured_and_names_the_setting(script):
+    """It is requested only once, as it would be no smaller the next time."""
     with endless(script) as server:
         with pytest.raises(Misconfigured, match=r"more than 1 MB.*largest_page_mb"):
             pull(oplead(server.url, timeout=LONG, largest_page_mb=1))
@@ -241,8 +241,8 @@ def test_a_page_without_limit_is_refused_and_its_setting_named(script):
 
 
 @pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
-def test_a_leads_own_page_without_limit_is_that_leads_fault(script):
-    """Until it is everyone's."""
+def test_oversized_detail_page_makes_its_lead_unreadable(script):
+    """A single lead does not stop the pull."""
     with endless(script) as server, closing(oplead(server.url, timeout=LONG, largest_page_mb=1)) as source:
         found = dict(source.fetch_each([LeadId("L-1")]))
 
@@ -250,15 +250,15 @@ def test_a_leads_own_page_without_limit_is_that_leads_fault(script):
         assert "0.0625 MB" in found[LeadId("L-1")].reason
 
 
-def test_an_error_without_limit_is_known_by_its_status():
-    """Of its body only a little is read."""
+def test_unlimited_error_body_is_reported_by_its_status():
+    """Only a little of the body is read."""
     with endless(error_without_end) as server, pytest.raises(Misconfigured, match="404 on /v1/leads"):
         pull(oplead(server.url, timeout=LONG))
 
 
 @pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
-def test_an_uploads_answer_without_limit_is_lost(meta, google, script):
-    """Whatever it says at its beginning."""
+def test_oversized_answer_to_an_upload_is_lost(meta, google, script):
+    """The beginning of its body does not count."""
     for played, where in ((meta, "graph_url"), (google, "data_manager_endpoint")):
         with endless(script) as server:
             played.use(timeout=LONG, **{where: server.url})
@@ -266,16 +266,16 @@ def test_an_uploads_answer_without_limit_is_lost(meta, google, script):
             assert Lost("AnswerTooLarge") == played.submit()
 
 
-def test_a_token_without_limit_is_none(google):
-    """And nothing was sent."""
+def test_unlimited_token_answer_is_not_sent(google):
+    """No upload goes out without a token."""
     with endless(body_without_end) as server:
         google.use(key_file=google.key_file(f"{server.url}/token"), timeout=LONG)
 
         assert isinstance(google.submit(), NotSent)
 
 
-def test_an_sdks_answer_may_be_as_large_as_its_bound(meta):
-    """Byte for byte."""
+def test_accepts_an_answer_exactly_at_the_size_limit(meta):
+    """The bound is exact to the byte."""
     body = b'{"events_received": 1}'
     meta.say_bytes(body + b" " * (one_call.LARGEST_ANSWER - len(body)))
 

@@ -1,4 +1,4 @@
-"""What every `Inspects` promises: it only looks, it never raises, and it says something a marketer can read."""
+"""The contract of every `Inspects`: it only reads, never raises, and reports what a marketer can understand."""
 
 import json
 from collections.abc import Callable
@@ -38,17 +38,17 @@ STRANGE = (
     '{"data": {"is_valid": "yes"}, "id": 7}',
     "[]",
 )
-"""Answers in JSON that are none of the platform's."""
+"""JSON answers that the platform never gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """An inspector, what it expects, and the sandbox's servers that it asks."""
+    """An inspector, its expectations, and the sandbox servers it queries."""
 
     open: Callable[..., object]
-    """Makes it: `open(addresses, key_file=…, token=…)`."""
+    """Builds the inspector: `open(addresses, key_file=…, token=…)`."""
     servers: tuple[str, ...]
-    """Those of the platform itself."""
+    """The platform's own servers."""
     expected: tuple[AssumedTarget, ...]
 
 
@@ -84,7 +84,7 @@ INSPECTORS = {
 }
 GOOGLE = [pytest.param(each, id=name) for name, each in INSPECTORS.items() if name != "meta"]
 failing = pytest.mark.parametrize("inspected", [GOOGLE[0], pytest.param(INSPECTORS["meta"], id="meta")])
-"""Google's looks by both of its interfaces, whichever carries conversions: one of its two inspectors is enough."""
+"""Google's inspectors query both of its APIs, whichever carries conversions: one of the two is enough."""
 
 
 @pytest.fixture(params=INSPECTORS.values(), ids=INSPECTORS)
@@ -95,7 +95,7 @@ def inspected(request):
 
 @pytest.fixture
 def look(inspected, sandbox):
-    """Ask an inspector everything; its findings, which say something, of a platform that is as it was."""
+    """Run every check of an inspector and return its findings; none is blank, and the platform is left unchanged."""
 
     def findings(addresses=None, **more):
         inspector, options = inspected.open(addresses or sandbox.addresses, **{"key_file": sandbox.key_file, **more})
@@ -113,7 +113,7 @@ def look(inspected, sandbox):
 
 
 def _counted(sandbox):
-    """All that counts at a platform, or waits to."""
+    """Everything that counts on a platform or is about to."""
     google, ads, meta = sandbox.data_manager, sandbox.google_ads.state(), sandbox.meta.state()
     return (
         google.book(),
@@ -129,16 +129,16 @@ def _secrets(sandbox):
     return ["ya29.", "PRIVATE KEY", key[100:140], *TOKENS.values(), *APP_SECRETS.values()]
 
 
-def test_where_all_is_well_it_says_so(look):
-    """Something was seen, and nothing is wrong."""
+def test_verifies_a_healthy_platform(look):
+    """At least one check succeeds, and none fails."""
     verdicts = {each.verdict for each in look()}
 
     assert CheckVerdict.VERIFIED in verdicts
     assert CheckVerdict.FAILED not in verdicts
 
 
-def test_where_nothing_listens_nothing_is_verified(look, sandbox, closed_door, tmp_path):
-    """Neither the platform nor what gives tokens for it."""
+def test_verifies_nothing_when_nothing_listens(look, sandbox, closed_door, tmp_path):
+    """Both the platform and its token server are down."""
     key_file = tmp_path / "key.json"
     key_file.write_text(sandbox.oauth.key_file(f"{closed_door}/token"))
 
@@ -149,8 +149,8 @@ def test_where_nothing_listens_nothing_is_verified(look, sandbox, closed_door, t
 
 @failing
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_its_platform_answers_it_gives_findings(look, inspected, sandbox, fault):
-    """All the while, whichever of its interfaces is asked."""
+def test_reports_findings_whatever_fault_the_platform_has(look, inspected, sandbox, fault):
+    """Every server of the platform keeps failing."""
     for server in inspected.servers:
         sandbox.faults.plant(replace(FAULTS[fault], server=server, count=99))
 
@@ -159,8 +159,8 @@ def test_whatever_its_platform_answers_it_gives_findings(look, inspected, sandbo
 
 @failing
 @pytest.mark.parametrize("body", STRANGE)
-def test_an_answer_of_another_shape_gives_findings(look, inspected, sandbox, body):
-    """Well-formed, and nothing that can be made use of."""
+def test_reports_findings_for_answers_of_an_unexpected_shape(look, inspected, sandbox, body):
+    """The JSON is well-formed but useless."""
     for server in inspected.servers:
         sandbox.faults.plant(PlannedFault(server, FaultKind.STATUS, status=200, body=body, count=99))
 
@@ -168,8 +168,8 @@ def test_an_answer_of_another_shape_gives_findings(look, inspected, sandbox, bod
 
 
 @pytest.mark.parametrize("inspected", [INSPECTORS["meta"]], ids=["meta"])
-def test_an_answer_without_what_was_asked_for_verifies_nothing(look, sandbox):
-    """What is not told is not known to be none."""
+def test_verifies_nothing_when_the_answer_lacks_the_requested_data(look, sandbox):
+    """Missing data is not evidence of absence."""
     sandbox.faults.plant(PlannedFault("meta", FaultKind.STATUS, status=200, body="{}", count=99))
 
     assert CheckVerdict.VERIFIED not in {each.verdict for each in look()}
@@ -177,8 +177,8 @@ def test_an_answer_without_what_was_asked_for_verifies_nothing(look, sandbox):
 
 @pytest.mark.parametrize("inspected", GOOGLE[:1])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_answers_instead_of_tokens_it_gives_findings(look, sandbox, fault):
-    """What gives tokens fails the same ways."""
+def test_reports_findings_whatever_fault_the_token_server_has(look, sandbox, fault):
+    """Its possible failures are those of the platform."""
     sandbox.faults.plant(replace(FAULTS[fault], server="oauth", count=99))
 
     assert CheckVerdict.VERIFIED not in {each.verdict for each in look()}
@@ -186,8 +186,8 @@ def test_whatever_answers_instead_of_tokens_it_gives_findings(look, sandbox, fau
 
 @failing
 @pytest.mark.parametrize("fault", ["HTML", "cut after", "hang"])
-def test_one_look_that_fails_spoils_no_other(look, inspected, sandbox, fault):
-    """What the others saw is still told."""
+def test_one_failed_check_does_not_affect_the_others(look, inspected, sandbox, fault):
+    """Their results are still reported."""
     sandbox.faults.plant(replace(FAULTS[fault], server=inspected.servers[0], after=1))
 
     assert CheckVerdict.VERIFIED in {each.verdict for each in look()}
@@ -206,8 +206,8 @@ WRONG_KEYS = {
 
 @pytest.mark.parametrize("inspected", GOOGLE)
 @pytest.mark.parametrize("wrong", WRONG_KEYS)
-def test_a_key_file_that_is_none_is_a_failure(look, tmp_path, wrong):
-    """It is found, not raised; and the file is named, not quoted."""
+def test_invalid_key_file_is_a_failed_finding(look, tmp_path, wrong):
+    """Nothing is raised; the message names the file without quoting it."""
     key_file = tmp_path / "key.json"
     if WRONG_KEYS[wrong] is not None:
         key_file.write_text(WRONG_KEYS[wrong])
@@ -217,8 +217,8 @@ def test_a_key_file_that_is_none_is_a_failure(look, tmp_path, wrong):
     assert str(key_file) in failed[0].found
 
 
-def test_credentials_of_somebody_else_are_a_failure(look, sandbox, tmp_path):
-    """A key the token server does not know, a token the platform does not."""
+def test_foreign_credentials_are_a_failed_finding(look, sandbox, tmp_path):
+    """The token server does not know the key, or the platform the token."""
     key_file = tmp_path / "key.json"
     other = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - quick to load, guards nothing
     key_file.write_text(oauth.OAuth(other).key_file(f"{sandbox.addresses['oauth']}/token"))

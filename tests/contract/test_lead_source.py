@@ -1,4 +1,4 @@
-"""What every `LeadSource` promises: kept by Oplead's over the wire, whichever way it pages, and by the fake."""
+"""The contract of every `LeadSource`, checked on the fake and on Oplead's source over the wire in every pagination."""
 
 import inspect
 import traceback
@@ -28,16 +28,16 @@ OPLEAD = {
     "oplead by cursor": ({"pagination": "cursor"}, PaginationOptions()),
     "oplead by page": ({"pagination": "page"}, PaginationOptions(style="page")),
 }
-"""How the sandbox's Oplead is switched, and what its reader is told of it."""
+"""How the sandbox's Oplead paginates, and the matching options of its reader."""
 
 
 def wall_clock(moment):
-    """A time as Oplead writes it."""
+    """A time in Oplead's format."""
     return moment.astimezone(ZoneInfo("Europe/Paris")).strftime("%Y-%m-%d %H:%M:%S")
 
 
 class Real:
-    """Oplead played on a socket, and its source."""
+    """A simulated Oplead on a socket, and its source."""
 
     def __init__(self, switches, pagination):
         self._clock = FakeClock(NOW)
@@ -50,7 +50,7 @@ class Real:
         self.open()
 
     def open(self, **more):
-        """Use another source from now on."""
+        """Switch to a new source."""
         self.options = OpleadOptions(
             **{
                 "token": ADMIN_KEY,
@@ -87,43 +87,43 @@ class Real:
         self._platform.put(name, lead)
 
     def spoil(self, name):
-        """Serve something under this id that is no lead."""
+        """Serve an entry under this id that is not a lead."""
         self._platform.put(name, {"id": name, "createdAt": "yesterday, invented@example.com"})
 
     def delete(self, name):
-        """Have a lead gone."""
+        """Delete a lead."""
         self._platform.delete(name)
 
     def filter_changes(self):
-        """List only what changed from now on."""
+        """Apply the filter by change from now on."""
         self._platform.switch("filters", True)
         self.open(since_filter=SinceOptions("updated_since"))
 
     def fail(self, error, *, after):
-        """Have the list fail, once so many of its pages were served, until it is mended."""
+        """Make the list fail after `after` pages, until `mend`."""
         status = 401 if error is Misconfigured else 503
         self._faults.plant(PlannedFault("oplead", FaultKind.STATUS, count=99, after=after, path=LIST, status=status))
 
     def mend(self):
-        """Have everything work again."""
+        """Make everything work again."""
         self._faults.clear()
 
     @property
     def read_whole(self):
-        """The leads whose own page was read."""
+        """The leads with a detail fetch."""
         asked = [entry["path"] for entry in self.server.log.dump()["log"]]
         return [path.removeprefix(OWN_PAGE) for path in asked if path.startswith(OWN_PAGE)]
 
     @property
     def methods(self):
-        """How it was ever asked."""
+        """The HTTP methods used so far."""
         return {entry["method"] for entry in self.server.log.dump()["log"]}
 
 
 class Fake:
-    """The source that the jobs are tested with."""
+    """The source that the tests of the jobs use."""
 
-    methods = frozenset({"GET"})  # it asks nobody
+    methods = frozenset({"GET"})  # it sends no requests
     options = None
 
     def __init__(self):
@@ -134,34 +134,34 @@ class Fake:
         self.source.put(builders.lead(name, updated_at=updated_at))
 
     def spoil(self, name):
-        """Serve something under this id that is no lead."""
+        """Serve an entry under this id that is not a lead."""
         self.source.unreadable = (UnreadableLead(name, "its creation time cannot be read"),)
 
     def delete(self, name):
-        """Have a lead gone."""
+        """Delete a lead."""
         del self.source.leads[name]
 
     def filter_changes(self):
-        """List only what changed from now on."""
+        """Apply the filter by change from now on."""
         self.source.filters = True
 
     def fail(self, error, *, after):
-        """Have the list fail, once so many of its pages were served."""
+        """Make the list fail after `after` pages."""
         self.source.fails[after] = error("invented")
 
     def mend(self):
-        """Have everything work again."""
+        """Make everything work again."""
         self.source.fails.clear()
 
     @property
     def read_whole(self):
-        """The leads that were read whole."""
+        """The leads with a detail fetch."""
         return self.source.read_whole
 
 
 @pytest.fixture(params=[*OPLEAD, "fake"])
 def played(request):
-    """One source, and what it reads from."""
+    """One source and the platform it reads from."""
     if request.param == "fake":
         yield Fake()
         return
@@ -172,17 +172,17 @@ def played(request):
 
 
 def pages(played, since=None, *, resume=None, known=()):
-    """Every page, where leads with these (id, digest) are known."""
+    """Read every page, treating leads with these (id, digest) pairs as known."""
     return list(played.source.fetch_changes(since, resume=resume, is_known=lambda *lead: lead in known))
 
 
 def ids(read):
-    """The leads of pages, in order."""
+    """The lead ids of the pages, in order."""
     return [lead.id for page in read for lead in page.leads]
 
 
 def fill(played, count):
-    """Serve so many leads; their ids, in order."""
+    """Serve that many leads and return their ids in order."""
     names = [f"L-{number:04d}" for number in range(count)]
     for name in names:
         played.put(name)
@@ -190,8 +190,8 @@ def fill(played, count):
 
 
 @pytest.mark.parametrize("method", ["fetch_changes", "fetch_each"])
-def test_it_is_called_as_the_port_says(played, method):
-    """By the same names, in the same order."""
+def test_signatures_match_the_port(played, method):
+    """Parameters have the same names, kinds and order."""
     promised = inspect.signature(getattr(LeadSource, method)).parameters.values()
     given = inspect.signature(getattr(type(played.source), method)).parameters.values()
 
@@ -199,8 +199,8 @@ def test_it_is_called_as_the_port_says(played, method):
 
 
 @pytest.mark.parametrize("count", [0, 1, PAGE, 2 * PAGE, 2 * PAGE + 1])
-def test_every_lead_comes_once_in_order(played, count):
-    """Only the last page has no way on; each tells when it was served."""
+def test_returns_every_lead_once_and_in_order(played, count):
+    """Only the last page lacks a resume token; each states when it was served."""
     names = fill(played, count)
     read = pages(played)
 
@@ -209,8 +209,8 @@ def test_every_lead_comes_once_in_order(played, count):
     assert all(page.served_at and page.served_at.tzinfo for page in read if page.leads)
 
 
-def test_after_each_page_the_rest_comes_exactly_once(played):
-    """An interrupted pull goes on where it was, with another source too."""
+def test_resuming_after_any_page_returns_the_rest_once(played):
+    """An interrupted pull continues where it stopped."""
     fill(played, 2 * PAGE + 1)
     read = pages(played)
     resumes = [page.resume for page in read[:-1]]
@@ -221,8 +221,8 @@ def test_after_each_page_the_rest_comes_exactly_once(played):
     ]
 
 
-def test_what_is_known_is_not_read_further(played):
-    """It is named, and its details stay unread; what has changed under its id is read again."""
+def test_skips_the_detail_fetch_of_known_leads(played):
+    """They are listed as unchanged; a lead that changed is read again."""
     fill(played, 4)
     [page] = [page for page in pages(played) if page.leads]
     known = {(lead.id, lead.digest) for lead in page.leads[:3]}
@@ -234,8 +234,8 @@ def test_what_is_known_is_not_read_further(played):
     assert ["L-0001", "L-0003"] == ids([again]) == sorted(played.read_whole[before:])
 
 
-def test_an_unchanged_lead_has_the_same_digest_and_a_changed_one_another(played):
-    """So that a caller can tell them apart before anything is read whole."""
+def test_digest_changes_only_when_the_lead_changes(played):
+    """The caller can detect a change before any detail fetch."""
     fill(played, 2)
     before = {lead.id: lead.digest for page in pages(played) for lead in page.leads}
     played.put("L-0001", updated_at=NOW - timedelta(days=1))
@@ -245,8 +245,8 @@ def test_an_unchanged_lead_has_the_same_digest_and_a_changed_one_another(played)
     assert before["L-0001"] != after["L-0001"]
 
 
-def test_a_lead_that_cannot_be_read_is_told_and_stops_nothing(played):
-    """By its id and a reason that quotes nothing of it."""
+def test_unreadable_lead_is_reported_without_stopping_the_pull(played):
+    """It has its id and a reason that quotes none of its data."""
     names = fill(played, 3)
     played.spoil("L-0001x")
     read = pages(played)
@@ -258,8 +258,8 @@ def test_a_lead_that_cannot_be_read_is_told_and_stops_nothing(played):
     assert "invented@example.com" not in told.reason
 
 
-def test_since_leaves_out_nothing_that_changed(played):
-    """More may come, never less."""
+def test_since_omits_no_changed_lead(played):
+    """More leads may come, never fewer."""
     for filtered in (False, True):
         if filtered:
             played.filter_changes()
@@ -272,8 +272,8 @@ def test_since_leaves_out_nothing_that_changed(played):
         assert filtered is ("L-old" not in read)
 
 
-def test_one_lead_by_its_id(played):
-    """It is the lead that the list has."""
+def test_fetches_one_lead_by_its_id(played):
+    """It equals the lead in the list."""
     fill(played, 2)
     listed = {lead.id: lead for page in pages(played) for lead in page.leads}
     ((_, alone),) = played.source.fetch_each(["L-0001"])
@@ -281,8 +281,8 @@ def test_one_lead_by_its_id(played):
     assert replace(listed["L-0001"], digest="") == replace(alone, digest="")
 
 
-def test_a_lead_that_is_gone_is_none(played):
-    """Never there (404), or deleted (410)."""
+def test_missing_or_deleted_lead_is_none(played):
+    """The platform answers 404 for the first and 410 for the second."""
     fill(played, 2)
     played.delete("L-0001")
 
@@ -291,8 +291,8 @@ def test_a_lead_that_is_gone_is_none(played):
 
 
 @pytest.mark.parametrize("error", [Misconfigured, Transient])
-def test_a_pull_that_fails_can_go_on(played, error):
-    """Pages come until then, an error of the connectors' own after them, and the rest later."""
+def test_failed_pull_can_be_resumed(played, error):
+    """Pages come until the failure, then our own error, and the rest on resuming."""
     names = fill(played, 2 * PAGE + 1)
     known = {(lead.id, lead.digest) for page in pages(played) for lead in page.leads}
     played.fail(error, after=1)
@@ -307,13 +307,13 @@ def test_a_pull_that_fails_can_go_on(played, error):
     assert ADMIN_KEY not in "".join(traceback.format_exception(failed.value))
 
 
-def test_it_does_not_show_its_token(played):
-    """Neither the source nor what it was made of."""
+def test_repr_hides_the_token(played):
+    """Neither the source nor its options show it."""
     assert ADMIN_KEY not in repr((played.source, played.options))
 
 
-def test_it_only_reads(played):
-    """Nothing but GET ever goes out."""
+def test_sends_only_get_requests(played):
+    """A source never changes the platform."""
     fill(played, 2)
     pages(played)
     list(played.source.fetch_each(["L-0001"]))
@@ -321,8 +321,8 @@ def test_it_only_reads(played):
     assert {"GET"} == played.methods
 
 
-def test_the_latest_are_the_last_created(played):
-    """Newest first, as many as were asked for; fewer where there are no more."""
+def test_fetch_latest_returns_as_many_leads_as_requested(played):
+    """There are fewer where the list has no more."""
     names = fill(played, 5)
 
     latest = [lead.id for lead in played.source.fetch_latest(3)]

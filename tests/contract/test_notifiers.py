@@ -1,4 +1,4 @@
-"""Messages and the dead man's switch, against a server on this machine."""
+"""Notices and the dead man's switch, against a local server."""
 
 import json
 import logging
@@ -17,14 +17,14 @@ HUNG = 0.3  # seconds
 
 @pytest.fixture
 def silent():
-    """An address that takes a connection and never answers."""
+    """An address that accepts connections and never answers."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def closed():
-    """An address where nobody listens."""
+    """An address where nothing listens."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
     return f"127.0.0.1:{port}"
@@ -33,8 +33,8 @@ def closed():
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_message_arrives_with_its_title_and_text(httpserver):
-    """And that it did is told."""
+def test_delivers_a_message_with_title_and_text(httpserver):
+    """`send` returns true."""
     httpserver.expect_oneshot_request("/hook", method="POST").respond_with_data("ok")
 
     assert AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send("google_ads stopped", "line 1\nline é <2>")
@@ -45,32 +45,32 @@ def test_a_message_arrives_with_its_title_and_text(httpserver):
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
-def test_a_message_that_is_not_taken_is_told_as_such(httpserver, status):
+def test_send_returns_false_when_the_receiver_rejects_the_message(httpserver, status):
     """Nothing is raised."""
     httpserver.expect_request("/hook").respond_with_data("no", status=status)
 
     assert not AppriseNotifier(f"json://127.0.0.1:{httpserver.port}/hook").send("t", "x")
 
 
-def test_an_address_where_nobody_listens_takes_nothing(closed):
-    """As a receiver that is down."""
+def test_send_returns_false_when_nothing_listens(closed):
+    """The receiver may be down."""
     assert not AppriseNotifier(f"json://{closed}/hook").send("t", "x")
 
 
 @pytest.mark.parametrize("more", ["", "?retry=9&wait=60", "?rto=600"])
-def test_a_server_that_hangs_is_waited_for_no_longer_than_is_allowed(silent, monkeypatch, more):
-    """Whatever the address asks for."""
+def test_bounds_the_wait_for_a_hanging_server(silent, monkeypatch, more):
+    """Retries and timeouts in the address cannot extend it."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
     assert not AppriseNotifier(f"json://{silent}/hook{more}").send("t", "x")
 
 
-def test_a_message_longer_than_ten_seconds_is_not_waited_for():
-    """The bound that nights rely on."""
+def test_wait_is_bounded_to_ten_seconds():
+    """The nightly run relies on this bound."""
     assert (10, 10) == (notifiers.LONGEST, notifiers.LONGEST)
 
 
-def test_an_address_is_no_part_of_what_is_logged(closed, caplog):
+def test_never_logs_the_address(closed, caplog):
     """It is a secret, and apprise quotes parts of it."""
     caplog.set_level(logging.DEBUG, logger="root")
     AppriseNotifier(f"json://user:s3cret@{closed}/t0ken").send("t", "x")
@@ -93,25 +93,25 @@ def test_an_address_is_no_part_of_what_is_logged(closed, caplog):
         ("json://", False),
     ],
 )
-def test_an_address_is_one_that_apprise_can_send_to(url, is_one):
-    """Found out without sending."""
+def test_is_address_accepts_what_apprise_can_send_to(url, is_one):
+    """The check sends nothing."""
     assert is_one == is_address(url)
 
 
-def test_an_address_that_is_none_takes_nothing():
-    """It cannot come to this where the settings were checked."""
+def test_send_returns_false_for_an_invalid_address():
+    """Checked settings rule this case out."""
     assert not AppriseNotifier("nonsense").send("t", "x")
 
 
-# ── the switch ───────────────────────────────────────────────────────────────────────────────────
+# ── the dead man's switch ────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("failed", "asked", "path"),
     [(False, "/ping/id", "/ping/id"), (True, "/ping/id", "/ping/id/fail"), (True, "/ping/id/", "/ping/id/fail")],
 )
-def test_the_switch_is_asked_for_at_its_address_or_at_its_fail(httpserver, failed, asked, path):
-    """As healthchecks.io has it; a query stays."""
+def test_pings_the_address_or_its_fail_path(httpserver, failed, asked, path):
+    """The path follows healthchecks.io; a query is preserved."""
     httpserver.expect_oneshot_request(path, method="GET", query_string="create=1").respond_with_data("OK")
 
     assert DeadMansSwitch(httpserver.url_for(asked) + "?create=1").ping(failed=failed)
@@ -119,25 +119,25 @@ def test_the_switch_is_asked_for_at_its_address_or_at_its_fail(httpserver, faile
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_a_switch_that_does_not_take_it_is_told_as_such(httpserver, status):
-    """A page elsewhere is no answer of the monitor's."""
+def test_ping_returns_false_on_an_error_or_a_redirect(httpserver, status):
+    """A page elsewhere is not the monitor's answer."""
     httpserver.expect_request("/id").respond_with_response(Response(status=status, headers={"Location": "/id2"}))
 
     assert not DeadMansSwitch(httpserver.url_for("/id")).ping(failed=False)
 
 
-def test_a_switch_that_is_down_or_hangs_is_not_waited_for(closed, silent, monkeypatch):
-    """And nothing is raised."""
+def test_ping_returns_false_when_the_monitor_is_down_or_hangs(closed, silent, monkeypatch):
+    """Nothing is raised, and the wait is bounded."""
     monkeypatch.setattr(notifiers, "LONGEST", HUNG)
 
     assert [False, False] == [DeadMansSwitch(f"http://{address}/id").ping(failed=False) for address in (closed, silent)]
 
 
-# ── the bound ────────────────────────────────────────────────────────────────────────────────────
+# ── the time limit ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_a_bounded_call_returns_or_raises_comes_back():
-    """As if it had been called here."""
+def test_bounded_call_returns_or_raises_like_a_direct_call():
+    """A result of `None` comes back too."""
     assert 1 == bounded(lambda: 1, 5)
     assert bounded(lambda: None, 5) is None
     with pytest.raises(ZeroDivisionError):

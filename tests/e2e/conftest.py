@@ -1,4 +1,4 @@
-"""What every end-to-end test starts from: a company with a sandbox of its own."""
+"""Fixtures for every end-to-end test: a company with its own sandbox."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ from tests import quick
 
 
 def _support(name):
-    """A module of `support/`, which lies in no package."""
+    """Load a module of `support/`, which belongs to no package."""
     spec = importlib.util.spec_from_file_location(f"e2e_{name}", Path(__file__).parent / "support" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -27,14 +27,14 @@ def key_file():
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_nights():
-    """Nights in this process compile nothing twice, and wait for no channel."""
+    """Runs in this process reuse compiled statements and do not wait for channels to close."""
     with quick.shared_statements(), quick.closing_channels():
         yield
 
 
 @pytest.fixture(scope="session")
 def companies(key_file, tmp_path_factory):
-    """Makes companies: `companies(**options)`, each serving until the tests end."""
+    """Make companies with `companies(**options)`; each sandbox serves until the session ends."""
     with ExitStack() as running:
 
         def make(**options):
@@ -47,7 +47,7 @@ def companies(key_file, tmp_path_factory):
 
 @pytest.fixture
 def company(key_file, tmp_path):
-    """A company for one test."""
+    """A company with a sandbox for one test."""
     company = _company.Company(tmp_path, key=key_file)
     with company.sandbox:
         yield company

@@ -1,4 +1,4 @@
-"""The guards of the first month: what would flood bidding is held, what starves it is told."""
+"""Guards of the first month: the volume guard holds what would flood bidding, and missing values are reported."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ DAY = timedelta(days=1)
 
 
 def appointments(company, count, first=1):
-    """So many leads, each of which has an appointment."""
+    """The given number of leads, each with an appointment."""
     return [company.lead(number, ("Rendez-vous", _at(company, 7))) for number in range(first, first + count)]
 
 
@@ -18,11 +18,11 @@ def _at(company, days):
     return company.CREATED + timedelta(days=days, hours=1)
 
 
-# ── more than usual ──────────────────────────────────────────────────────────────────────────────
+# ── volume guard ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_first_night_with_months_of_history_is_held_until_a_human_agrees(company):
-    """Nothing goes out, nothing is lost, and the sentence names what to type; then all of it goes, once."""
+def test_volume_guard_holds_first_run_until_accepted(company):
+    """Nothing is sent or lost, the notice names the option to type, and accepting sends everything exactly once."""
     company.serve(*appointments(company, 60))
     first = company.night()
     held = set(company.states().values())
@@ -37,8 +37,8 @@ def test_a_first_night_with_months_of_history_is_held_until_a_human_agrees(compa
     assert [] == company.disagreements()
 
 
-def test_one_destination_is_held_and_the_other_goes_on(company):
-    """Each has its own usual number."""
+def test_volume_guard_holds_one_destination_only(company):
+    """Each destination has its own limit."""
     company.use_meta(funnel={})
     company.settings["meta"]["max_per_run"] = 60
     company.settings["google_ads"]["max_per_run"] = 5
@@ -53,8 +53,8 @@ def test_one_destination_is_held_and_the_other_goes_on(company):
     assert (["google_ads"], 0, 12) == (list(map(str, summary.held)), len(company.taken()), len(company.taken("meta")))
 
 
-def test_the_command_tells_it_shows_it_and_takes_the_agreement(company):
-    """`run --dry-run`, `run`, `status`, `explain` and `run --accept-volume` say one thing."""
+def test_commands_report_held_volume_and_accept_it(company):
+    """`run --dry-run`, `run`, `status` and `explain` report the hold, and `run --accept-volume` releases it."""
     company.settings["google_ads"]["max_per_run"] = 5
     company.serve(*appointments(company, 6))
     tried = company.command("run", "--dry-run")
@@ -72,12 +72,12 @@ def test_the_command_tells_it_shows_it_and_takes_the_agreement(company):
     assert {"submitted"} == set(company.states().values())
 
 
-# ── a status that is renamed ─────────────────────────────────────────────────────────────────────
+# ── renamed statuses ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("told", ["history", "date", "label"])
-def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
-    """Leads that all have a mapped name of a sudden have not all been won, however Oplead dates it."""
+def test_renamed_status_sends_nothing_and_is_reported_once(company, told):
+    """Leads that all take a mapped name at once have not all been won, however Oplead dates the change."""
     numbers = range(1, 9)
     company.serve(*renaming(company, numbers, "À rappeler", told))
     company.night()
@@ -92,8 +92,8 @@ def test_a_renamed_status_floods_nothing_and_is_told_once(company, told):
     ]
 
 
-def test_a_stage_whose_label_was_renamed_goes_on_where_it_stood(company):
-    """The new name is written in the old one's place days later: what entered meanwhile goes out, nothing twice."""
+def test_stage_resumes_once_its_renamed_label_is_configured(company):
+    """The settings get the new name days later: leads that entered meanwhile are sent, and none twice."""
     numbers = range(1, 9)
     company.settings["conversions"] = [company.conversion("appointment")]
     company.serve(*renaming(company, numbers, "Rendez-vous", "history"))
@@ -116,7 +116,7 @@ def test_a_stage_whose_label_was_renamed_goes_on_where_it_stood(company):
 
 
 def renaming(company, numbers, label, told):
-    """Leads under a label since the same moment, with what Oplead tells of it."""
+    """Leads that have had a label since the same moment, with as much dating as Oplead gives."""
     for number in numbers:
         lead = company.lead(number, (label, _at(company, 7)))
         if told != "history":
@@ -126,11 +126,11 @@ def renaming(company, numbers, label, told):
         yield lead
 
 
-# ── silence ──────────────────────────────────────────────────────────────────────────────────────
+# ── missing-value guards ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_wrong_consent_path_is_told_on_its_first_night_and_what_it_kept_goes_out_once_mended(company):
-    """A week later everything is still in time."""
+def test_backlog_of_a_wrong_consent_path_is_sent_once_fixed(company):
+    """The first run reports the wrong path, and a week later everything is still in time."""
     company.settings["conversions"] = [company.conversion("appointment")]
     company.settings["consent"]["ad_user_data"]["field"] = "leadData.consentement"
     company.serve(*appointments(company, 6))
@@ -146,8 +146,8 @@ def test_a_wrong_consent_path_is_told_on_its_first_night_and_what_it_kept_goes_o
     assert (0, 6) == (mended.exit_code, len(company.taken()))
 
 
-def test_a_consent_field_that_is_empty_on_every_lead_is_told_before_any_conversion_needs_it(company):
-    """Twenty leads without an answer are no chance."""
+def test_reports_empty_consent_field_before_any_conversion_needs_it(company):
+    """Twenty leads without an answer are no coincidence."""
     company.settings["consent"]["ad_user_data"]["field"] = "leadData.consentement"
     company.serve(*[company.lead(number) for number in range(20)])
     summary = company.night()
@@ -156,8 +156,8 @@ def test_a_consent_field_that_is_empty_on_every_lead_is_told_before_any_conversi
     assert attention(summary)[0].startswith("the consent field leadData.consentement is empty on each of the last 20")
 
 
-def test_a_where_that_lets_nobody_through_is_told(company):
-    """The leads are there and the word is another one."""
+def test_reports_a_where_filter_that_matches_no_lead(company):
+    """The leads exist, but the filter names another value."""
     company.settings["conversions"] = [company.conversion("appointment") | {"where": {"channel": ["Internet"]}}]
     company.serve(*appointments(company, 6))
     summary = company.night()
@@ -166,8 +166,8 @@ def test_a_where_that_lets_nobody_through_is_told(company):
     assert "6 leads reached the stage of 'appointment' and `where` let none of them through" in attention(summary)[0]
 
 
-def test_bare_ids_without_a_source_are_told_on_the_first_night(company):
-    """Nobody can tell whose they are, so nothing goes out."""
+def test_reports_bare_click_ids_without_a_source_on_first_run(company):
+    """Nothing shows which platform they belong to, so nothing is sent."""
     company.settings["conversions"] = [company.conversion("appointment")]
     for lead in appointments(company, 6):
         lead["leadData"] |= {"externalID": lead["leadData"]["externalID"].removeprefix("gclid="), "utm_source": ""}
@@ -178,8 +178,8 @@ def test_bare_ids_without_a_source_are_told_on_the_first_night(company):
     assert "none of them can be sent: no usable click id (6 of 6 for google_ads)" in attention(summary)[0]
 
 
-def test_a_capture_that_broke_is_told_though_older_leads_still_go_out(company):
-    """The form was rebuilt a week ago: new leads have no id, and conversions of older ones hide it."""
+def test_reports_broken_click_id_capture_despite_older_leads(company):
+    """The form was rebuilt a week ago: new leads have no click id, and conversions of older ones hide it."""
     month_ago = company.START - timedelta(days=20)
     company.serve(*[company.lead(number, created=month_ago + number * timedelta(hours=1)) for number in range(40)])
     for number in range(100, 122):
@@ -198,8 +198,8 @@ def test_a_capture_that_broke_is_told_though_older_leads_still_go_out(company):
     ("damage", "told"),
     [(str.lower, "have no capital letter"), (lambda click: click[:50], "they look cut off on their way into Oplead")],
 )
-def test_ids_that_arrive_damaged_are_told_before_a_platform_refuses_them(company, damage, told):
-    """And no id is part of the sentence."""
+def test_reports_damaged_click_ids_before_a_platform_rejects_them(company, damage, told):
+    """The notice contains no click id."""
     for number in range(20):
         click = damage(company.gclid(number))
         company.serve(company.lead(number, clicks=f"gclid={click}"))
@@ -210,8 +210,8 @@ def test_ids_that_arrive_damaged_are_told_before_a_platform_refuses_them(company
     assert company.gclid(1).lower()[:12] not in attention(summary)[0].lower()
 
 
-def test_leads_of_which_some_came_without_an_ad_are_no_alarm(company):
-    """That is how it is with every account, night after night."""
+def test_some_leads_without_click_id_raise_no_alarm(company):
+    """Every account has such leads, night after night."""
     codes = []
     for night in range(1, 4):
         for lead in appointments(company, 12, first=night * 20):

@@ -1,4 +1,4 @@
-"""`backfill` and `retry` as operators type them: shown, agreed to, sent once, and the nights none the wiser."""
+"""`backfill` and `retry` as operators type them: previewed, approved, sent once, without disturbing nightly runs."""
 
 import os
 import pty
@@ -16,14 +16,14 @@ from tests.e2e.support.typed import type_in
 DAY = timedelta(days=1)
 RANGE = ("--from", "2026-08-20", "--to", "2026-09-05")
 OLD = datetime(2026, 9, 3, 9, 0, tzinfo=UTC)
-"""In that time."""
+"""A moment inside `RANGE`."""
 KILLED = -9
 HELD = 75
 
 
 @pytest.fixture
 def past(company):
-    """A company whose conversions count from its first night on, which has been; `past(*leads)` are from before."""
+    """A company without `since` dates; `past(*leads)` serves leads and does a first run, so they predate the start."""
     for conversion in company.settings["conversions"]:
         conversion.pop("since")
 
@@ -36,17 +36,17 @@ def past(company):
 
 
 def sold(company, number, at=OLD, **more):
-    """A lead won then: an appointment and a sale."""
+    """A lead won at that time: an appointment and a sale."""
     return company.lead(number, ("Gagné", at), **more)
 
 
 def backfill(company, *arguments, yes=True, **more):
-    """Type a backfill of that time."""
+    """Type a backfill of `RANGE`."""
     return type_in(company, "backfill", *RANGE, *arguments, *(["--yes"] if yes else []), **more)
 
 
 def counted_once(company, numbers):
-    """Both conversions of each of these leads accepted, and counted once by Google."""
+    """Assert that both conversions of each lead are accepted, and that Google counted each once."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale")}
     accepted = {name for name, state in company.states().items() if state == "accepted"}
     assert names == accepted
@@ -54,8 +54,8 @@ def counted_once(company, numbers):
     assert [] == company.disagreements()
 
 
-def test_what_would_be_sent_is_shown_by_age(past, company):
-    """With what waits, what is held back and what is too late; a dry run leaves everything as it is."""
+def test_dry_run_groups_conversions_by_age_and_changes_nothing(past, company):
+    """The groups also count what waits, what is withheld and what has expired."""
     past(
         sold(company, 1),
         sold(company, 2, amount=None),
@@ -86,8 +86,8 @@ def test_what_would_be_sent_is_shown_by_age(past, company):
     assert [] == company.ingests
 
 
-def test_it_goes_out_once_and_the_nights_stay_as_they_are(past, company):
-    """However often it is typed; the nightly place in the leads and the starts are not moved."""
+def test_repeated_backfill_sends_once_and_keeps_cursor_and_starts(past, company):
+    """Typing it again sends nothing more and moves neither the nightly cursor nor the start dates."""
     past(*(sold(company, number) for number in range(3)))
     company.clock.advance(company.clock.now() + DAY)
     before = company.rows_of("cursor"), company.rows_of("start")
@@ -103,8 +103,8 @@ def test_it_goes_out_once_and_the_nights_stay_as_they_are(past, company):
     assert ["run", "backfill", "backfill", "run", "backfill"] == commands
 
 
-def test_without_anyone_to_agree_it_says_what_to_write(past, company):
-    """Before anything is read."""
+def test_without_a_terminal_it_asks_for_yes_or_dry_run(past, company):
+    """It refuses before reading anything from Oplead."""
     past(sold(company, 1))
     asked = len(company.asked("oplead"))
     typed = backfill(company, yes=False)
@@ -116,8 +116,8 @@ def test_without_anyone_to_agree_it_says_what_to_write(past, company):
 
 
 @pytest.mark.parametrize(("answer", "sent"), [(b"y\n", 1), (b"\n", 0)])
-def test_a_person_at_a_terminal_is_asked(past, company, answer, sent):
-    """Enter alone is no."""
+def test_asks_for_approval_at_a_terminal(past, company, answer, sent):
+    """Enter alone means no."""
     past(sold(company, 1))
     leader, follower = pty.openpty()
     command = [sys.executable, "-c", "from jobs.cli import main; main()", "backfill", *RANGE]
@@ -146,8 +146,8 @@ def test_a_person_at_a_terminal_is_asked(past, company, answer, sent):
     assert sent == bool(company.ingests)
 
 
-def test_nobody_is_waited_for_long(monkeypatch):
-    """The account is held meanwhile."""
+def test_waiting_for_approval_times_out(monkeypatch):
+    """The account is locked while the question is open."""
     monkeypatch.setattr(approved_send, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UsageError, match="write --yes"):
@@ -170,8 +170,8 @@ def test_nobody_is_waited_for_long(monkeypatch):
         pytest.param("receipt committed", 1, marks=pytest.mark.exhaustive),
     ],
 )
-def test_killed_anywhere_and_typed_again(past, company, point, nth):
-    """What was sent is asked about, the rest goes out, and each conversion counts once."""
+def test_retyping_a_killed_backfill_counts_each_conversion_once(past, company, point, nth):
+    """The second run replays what was sent and sends the rest."""
     past(*(sold(company, number) for number in range(2)))
 
     assert KILLED == company.killed(point, nth, ("backfill", *RANGE, "--yes"))
@@ -182,8 +182,8 @@ def test_killed_anywhere_and_typed_again(past, company, point, nth):
     counted_once(company, range(2))
 
 
-def test_killed_and_the_night_goes_on(past, company):
-    """What was agreed to is kept, so nobody has to type it again."""
+def test_nightly_run_finishes_a_killed_backfill(past, company):
+    """The approval is stored, so no one has to type the command again."""
     past(*(sold(company, number) for number in range(2)))
 
     assert KILLED == company.killed("accepted, answer unread", 1, ("backfill", *RANGE, "--yes"))
@@ -194,8 +194,8 @@ def test_killed_and_the_night_goes_on(past, company):
     counted_once(company, range(2))
 
 
-def test_beside_a_night(past, company):
-    """Whoever comes second leaves with 75, and nothing is done."""
+def test_refuses_to_run_beside_a_nightly_run(past, company):
+    """The second process exits with 75 and does nothing."""
     past(sold(company, 1))
     codes = []
     company.before("oplead", "/v1/leads", lambda _: codes.append(company.command("backfill", *RANGE, "--yes")[0]))
@@ -206,8 +206,8 @@ def test_beside_a_night(past, company):
     assert [] == company.ingests
 
 
-def test_what_was_sent_by_other_means_never_goes_out(past, company, tmp_path):
-    """By a list of leads, perhaps each with a conversion; ids nobody knows are told."""
+def test_already_sent_conversions_are_skipped(past, company, tmp_path):
+    """The list names leads, optionally with a conversion; the command reports ids it does not know."""
     past(*(sold(company, number) for number in range(3)))
     listed = tmp_path / "imported.csv"
     listed.write_text("lead;conversion\n# by hand until September\nL-0\nL-1;sale\nL-9\n", encoding="utf-8-sig")
@@ -226,8 +226,8 @@ def test_what_was_sent_by_other_means_never_goes_out(past, company, tmp_path):
     assert "says that the platform has it by other means" in type_in(company, "explain", "L-0").lines
 
 
-def test_a_list_that_cannot_be_understood_changes_nothing(past, company, tmp_path):
-    """Its line is named."""
+def test_already_sent_rejects_a_malformed_list(past, company, tmp_path):
+    """The message names the line."""
     past(sold(company, 1))
     listed = tmp_path / "imported.csv"
     listed.write_text("L-1\nL-1,sale,2026-09-01\n")
@@ -240,8 +240,8 @@ def test_a_list_that_cannot_be_understood_changes_nothing(past, company, tmp_pat
     assert "no conversion is called 'sales'" in unknown.err
 
 
-def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
-    """At the lead's last update, and never to Meta."""
+def test_assume_time_sends_undated_changes_to_google_only(past, company):
+    """`--assume-time updated_at` dates them by the lead's last update; Meta never gets them."""
     company.use_meta(funnel={})
     at = company.START - 6 * DAY
     past(sold(company, 1, at, statusDate=None, statusHistory=None, clicks=company.both(1)))
@@ -273,8 +273,8 @@ def test_an_undated_change_goes_out_by_the_explicit_choice(past, company):
         (("retry", "--yes", "--code", "NO_SUCH"), "--code NO_SUCH: nothing was rejected at all"),
     ],
 )
-def test_what_does_not_fit_is_refused(past, company, arguments, said):
-    """With what to write instead, and exit code 2."""
+def test_rejects_invalid_arguments(past, company, arguments, said):
+    """The message says what to write instead, and the exit code is 2."""
     past()
     typed = type_in(company, *arguments)
 
@@ -282,8 +282,8 @@ def test_what_does_not_fit_is_refused(past, company, arguments, said):
     assert said in " ".join((typed.out + typed.err).replace("│", " ").split())
 
 
-def test_a_source_that_fails_sends_nothing(past, company):
-    """Exit code 3; typed again it goes on."""
+def test_sends_nothing_when_oplead_fails(past, company):
+    """The exit code is 3, and typing the command again resumes."""
     past(sold(company, 1))
     company.fail("oplead", "status", status=503, count=50)
     typed = backfill(company)
@@ -295,8 +295,8 @@ def test_a_source_that_fails_sends_nothing(past, company):
     assert 0 == backfill(company).code
 
 
-def test_rejected_ones_are_sent_anew(company):
-    """Shown by code, read again, and counted once Google knows their click."""
+def test_retry_resends_rejected_conversions_with_the_same_keys(company):
+    """It lists them by code, reads the lead again, and Google counts them once it knows their click."""
     lead = company.lead(1, ("Gagné", company.CREATED))
     company.sandbox.oplead.put("L-1", lead)
     company.night()

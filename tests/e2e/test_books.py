@@ -1,4 +1,4 @@
-"""After several bad nights the platforms' books and the ledger agree, delivery by delivery."""
+"""After several failing nights the platforms' records match the ledger, delivery by delivery."""
 
 import random
 from collections import Counter
@@ -15,7 +15,7 @@ SEED = 1
 SINCE = "2026-08-01"
 STATUS = "/v1/requestStatus:retrieve"
 SHORT = 0.05
-"""Seconds that a server hangs or is slow."""
+"""Seconds for which a server hangs or is slow."""
 COMMON = (
     {"server": "oauth", "kind": "cut_before"},
     {"server": "oplead", "kind": "status", "status": 500},
@@ -48,14 +48,14 @@ ADS_API = (
 
 @dataclass(frozen=True)
 class Way:
-    """How Google is told, what fails on the way, and what is undocumented in which position."""
+    """A Google transport, the faults injected into it, and the position of each undocumented switch."""
 
     transport: str
     faults: tuple
     switches: tuple = ()
     """(platform, switch, position)."""
     unanswered: tuple = ()
-    """States that may stand for an event the platform has counted."""
+    """States that the ledger may show for an event the platform has counted."""
 
 
 UNANSWERED_IN_A_ROW = "counted by the platform, unconfirmed in the ledger"
@@ -72,7 +72,7 @@ BY_ADS_API = Way("google_ads_api", ADS_API, (("meta", "meta_deduplication", Fals
 
 
 def bad_nights(company, faults):
-    """Nights and mornings on which servers fail at random, then two on which they do not; the exit codes."""
+    """Run nights and mornings on which servers fail at random, then two without faults; return the exit codes."""
     chance = random.Random(SEED)
     codes = []
     for night in range(NIGHTS):
@@ -87,7 +87,7 @@ def bad_nights(company, faults):
 
 
 def refusals(company):
-    """The key of every event that Google found bad, with what it said of it."""
+    """The key of every event that Google found bad, with the reason it gave."""
     by_data_manager, by_ads_api = company.platform.state()["refused"], company.sandbox.google_ads.state()["refused"]
     found = [each for each in by_data_manager if each["when"] == "processing"]
     found += [each for each in by_ads_api if each["reason"] != "ORDER_ID_ALREADY_IN_USE"]
@@ -102,11 +102,11 @@ def refusals(company):
         pytest.param(BY_ADS_API, id="the Google Ads API", marks=pytest.mark.exhaustive),
     ],
 )
-def test_the_books_agree_after_bad_nights(companies, way):
-    """What platforms counted is what the ledger calls accepted, in key, target, time, value, click id and bytes.
+def test_platform_records_match_the_ledger_after_failing_nights(companies, way):
+    """The ledger's accepted rows match in key, target, time, value, click id and bytes.
 
-    Where Data Manager does not name the rows it refused, the others are counted there and unconfirmed here: never
-    the other way round. What Meta counted twice is what the ledger says may count twice.
+    Where Data Manager does not name the rows it refused, the platform counts the others and the ledger calls them
+    unconfirmed, never the reverse. Events that Meta counted twice are flagged as possible duplicates in the ledger.
     """
     company = companies(start=FIRST_NIGHT, population=Population.generate(seed=SEED, leads=300))
     company.use_demo_settings()
@@ -121,10 +121,10 @@ def test_the_books_agree_after_bad_nights(companies, way):
 
     codes = bad_nights(company, (*COMMON, *way.faults))
 
-    # What is new on a night that stops is told on it, and its code is 3.
+    # A run that stops reports new problems as well, and its code is 3.
     assert {3} <= set(codes) <= {0, 1, 3}
     differing = company.disagreements(unanswered=way.unanswered)
-    # Meta is sent few copies of what it does not answer: some of that nobody hears of within its two days.
+    # Meta gets few copies of an unanswered event, so some stay unconfirmed after its two days.
     unanswered = [each for each in differing if each.startswith("meta ") and each.endswith(UNANSWERED_IN_A_ROW)]
     assert unanswered == differing
     assert len(unanswered) <= MOST_UNHEARD

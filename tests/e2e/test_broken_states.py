@@ -1,4 +1,4 @@
-"""A state that cannot be used: the run says what to do and ends with 2, and no second conversion comes of it."""
+"""An unusable state: the run says what to do and exits with 2, and no conversion is duplicated."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)
 MANY = 40
-"""So many leads that their receipts need more room than the state has left."""
+"""Enough leads for their receipts to need more room than the state has left."""
 WITHOUT_PRIVILEGES = """
 import ctypes
 # A superuser may write anywhere; without its capabilities it is bound by what files allow, as anybody is.
@@ -26,38 +26,38 @@ assert 0 == libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 *
 
 
 def sold(company, number):
-    """A lead that was sold yesterday: an appointment and a sale to send to both platforms."""
+    """A lead sold yesterday: an appointment and a sale to send to both platforms."""
     return company.lead(number, ("Gagné", company.clock.now() - DAY), clicks=company.both(number))
 
 
 def everything_counted_once(company, numbers):
-    """Both conversions of each of these leads, accepted by the ledger and counted by the platform, once."""
+    """Assert that the ledger accepted and the platform counted both conversions of each lead, once."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale")}
     assert dict.fromkeys(names, "accepted") == company.states()
     assert sorted(names) == sorted(company.taken())
     assert [] == company.disagreements()
 
 
-# ── it breaks while a night is under way ─────────────────────────────────────────────────────────
+# ── a failure during a run ───────────────────────────────────────────────────────────────────────
 
 
 class FullDisk:
-    """No page more than there are."""
+    """No page can be added to the database."""
 
     advice = "the disk is full; make room and run again: what was committed is safe"
 
     def begin(self, _):
-        """From now on."""
+        """Start the failure."""
         event.listen(Engine, "begin", self._limit)
 
     def end(self):
-        """And no longer."""
+        """End the failure."""
         if event.contains(Engine, "begin", self._limit):
             event.remove(Engine, "begin", self._limit)
 
     @staticmethod
     def _limit(connection):
-        # SQLite takes its present size where that is more.
+        # SQLite uses its present size if that is larger.
         connection.exec_driver_sql("PRAGMA max_page_count=1")
 
 
@@ -70,44 +70,44 @@ class FullQuota:
         self.allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def begin(self, company):
-        """From now on."""
+        """Start the failure."""
         log = company.state.with_name("state.db-wal")
         resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, self.allowed[1]))
 
     def end(self):
-        """And no longer."""
+        """End the failure."""
         resource.setrlimit(resource.RLIMIT_FSIZE, self.allowed)
 
 
 class Locked:
-    """Another program writes, and does not end."""
+    """Another program holds a write transaction open."""
 
     advice = "another program is writing to it; try again when that has ended"
     other = None
 
     def begin(self, company):
-        """From now on."""
+        """Start the failure."""
         if self.other is None:
             self.other = sqlite3.connect(company.state, check_same_thread=False)
             self.other.execute("BEGIN IMMEDIATE")
 
     def end(self):
-        """And no longer."""
+        """End the failure."""
         if self.other is not None:
             self.other.close()
 
 
 @pytest.fixture(params=[FullDisk, FullQuota, Locked])
 def trouble(request, monkeypatch):
-    """What befalls the state, until it is over."""
+    """A failure of the state, ended at teardown."""
     monkeypatch.setattr(database, "BUSY_MS", 100)
     trouble = request.param()
     yield trouble
     trouble.end()
 
 
-def test_a_receipt_that_cannot_be_kept_is_asked_for_again(company, trouble):
-    """The platform has taken an upload, and nobody can write that down: the next run sends the same bytes."""
+def test_replays_an_upload_with_unsaved_receipt_with_the_same_bytes(company, trouble):
+    """The platform accepted the upload, but the receipt could not be written: the next run sends the same events."""
     company.max_per_run = 1_000
     company.serve(*(sold(company, number) for number in range(MANY)))
     company.after("data_manager", INGEST, lambda: trouble.begin(company) if len(company.ingests) == 1 else None)
@@ -130,8 +130,8 @@ def test_a_receipt_that_cannot_be_kept_is_asked_for_again(company, trouble):
     assert first == again
 
 
-def test_a_state_that_another_program_writes_to_is_left_alone(company, monkeypatch):
-    """Nobody is asked anything, and afterwards all goes on."""
+def test_run_contacts_no_server_while_the_state_is_locked(company, monkeypatch):
+    """The run exits with 2, `status` still works, and the next run proceeds normally."""
     monkeypatch.setattr(database, "BUSY_MS", 100)
     company.night()
     company.serve(sold(company, 1))
@@ -149,12 +149,12 @@ def test_a_state_that_another_program_writes_to_is_left_alone(company, monkeypat
     everything_counted_once(company, [1])
 
 
-# ── it cannot be used from the start ─────────────────────────────────────────────────────────────
+# ── unusable from the start ─────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def forbidden(path, mode):
-    """A file or folder that its user may not write."""
+    """Make a file or folder read-only for its user."""
     allowed = path.stat().st_mode
     path.chmod(mode)
     try:
@@ -164,8 +164,8 @@ def forbidden(path, mode):
 
 
 @pytest.mark.parametrize("what", ["the file", "the folder"])
-def test_a_state_that_may_not_be_written(company, what):
-    """The message says which, and what to do; nothing is sent, and afterwards everything works."""
+def test_read_only_state_exits_with_advice_and_sends_nothing(company, what):
+    """Once the file or folder is writable again, everything works."""
     company.night()
     company.serve(sold(company, 1))
     path, mode = (company.state, 0o400) if what == "the file" else (company.state.parent, 0o500)
@@ -185,7 +185,7 @@ def test_a_state_that_may_not_be_written(company, what):
 
 
 def newer(path):
-    """Another version, of later, wrote it."""
+    """Mark the state as written by a later version, and return the advice expected."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
@@ -193,15 +193,15 @@ def newer(path):
 
 
 def garbage(path):
-    """Something else lies there."""
+    """Overwrite the state with something else, and return the advice expected."""
     path.write_bytes(b"a letter to grandmother " * 1_000)
     return "it is not a state of oplead-sync; check `state:` in the settings"
 
 
 @pytest.mark.parametrize("spoil", [newer, garbage])
 @pytest.mark.parametrize("command", [["run"], ["run", "--dry-run"], ["status"], ["explain", "L-1"]])
-def test_what_is_no_state_of_ours_is_told_and_not_touched(company, spoil, command):
-    """By none of the commands; nobody is asked, and nothing sent."""
+def test_commands_report_a_foreign_state_and_leave_it_untouched(company, spoil, command):
+    """No command changes the file or sends anything."""
     company.serve(sold(company, 1))
     company.night()
     whole, sent = company.state.read_bytes(), len(company.ingests)
@@ -219,30 +219,30 @@ def test_what_is_no_state_of_ours_is_told_and_not_touched(company, spoil, comman
     everything_counted_once(company, [1])
 
 
-# ── the log that belongs to it is lost ───────────────────────────────────────────────────────────
+# ── a lost write-ahead log ───────────────────────────────────────────────────────────────────────
 
 
 def torn(log):
-    """The end of the last transaction did not reach the disk."""
+    """Cut off the end of the last transaction, as if it had not reached the disk."""
     os.truncate(log, log.stat().st_size - 100)
 
 
 def halved(log):
-    """Half of it is missing."""
+    """Remove half of the log."""
     os.truncate(log, log.stat().st_size // 2)
 
 
 def deleted(log):
-    """Somebody took the state's file and left its log."""
+    """Delete the log, as if only the state's own file had been copied."""
     log.unlink()
     log.with_name(log.name.replace("-wal", "-shm")).unlink()
 
 
 @pytest.fixture(params=[torn, halved, deleted])
 def robbed(company, request):
-    """A company whose run was killed when a platform had taken an upload, and whose state lost its log after that.
+    """A company whose state lost its log after a run was killed with an upload already accepted.
 
-    The night before is in the state's own file; of what came then only the beginning is left, or nothing.
+    The night before is in the state's own file; of what followed, only the beginning is left, or nothing.
     """
     company.conversion("appointment").pop("implied_by")
 
@@ -262,8 +262,8 @@ def robbed(company, request):
     return company
 
 
-def test_what_was_sent_since_goes_again_and_google_counts_it_once(robbed):
-    """By the same key, which the Data Manager knows again; what was kept before stands as it was."""
+def test_data_manager_counts_once_what_a_lost_log_resends(robbed):
+    """Data Manager recognises the deduplication key, and earlier deliveries keep their state."""
     robbed.kill("accepted, answer unread")
     night = robbed.night()
     robbed.later()
@@ -275,8 +275,8 @@ def test_what_was_sent_since_goes_again_and_google_counts_it_once(robbed):
     assert [] == robbed.disagreements()
 
 
-def test_the_google_ads_api_has_what_the_state_knows_nothing_of(robbed):
-    """It counts once; the ledger does not claim it, as others may have sent it, and a human is notified."""
+def test_google_ads_api_duplicate_unknown_to_the_state_is_rejected(robbed):
+    """It counts once; the ledger does not claim it, since another sender may have sent it, and the run exits with 1."""
     robbed.use_ads_api()
     robbed.kill("google_ads_api: accepted, answer unread")
     night = robbed.night()
@@ -287,8 +287,8 @@ def test_the_google_ads_api_has_what_the_state_knows_nothing_of(robbed):
     assert "If the state was restored from a backup" in type_in(robbed, "explain", "L-2").lines
 
 
-def test_meta_may_count_twice_what_the_state_knows_nothing_of(robbed):
-    """Only a state that is whole knows that something was sent: this is what its log is for."""
+def test_meta_without_deduplication_counts_twice_after_a_lost_log(robbed):
+    """Only an intact state knows that an event was sent, which is why the log matters."""
     robbed.use_meta_alone()
     robbed.sandbox.meta.switch("meta_deduplication", value=False)
     robbed.kill("meta: accepted, answer unread")
@@ -298,8 +298,8 @@ def test_meta_may_count_twice_what_the_state_knows_nothing_of(robbed):
     assert [1, 2] == sorted(line.times for line in robbed.counted())
 
 
-def test_what_is_left_of_a_state_is_whole(robbed):
-    """A transaction is there, or it is not."""
+def test_state_without_its_log_passes_integrity_checks(robbed):
+    """Each transaction is either complete or absent."""
     robbed.kill("accepted, answer unread")
     robbed.night()
     with closing(sqlite3.connect(robbed.state)) as connection:

@@ -1,4 +1,4 @@
-"""Every lead of cases.yaml, played over real sockets: its state, and what reached each platform."""
+"""Plays every lead of cases.yaml over real sockets and checks its state and what reached each platform."""
 
 import re
 from collections.abc import Callable
@@ -28,14 +28,14 @@ FLIPPED = (
     ("meta", "meta_ahead_seconds", 300),
     ("meta", "meta_ascii_names", True),
 )
-"""Everything undocumented in its other position."""
+"""Every undocumented switch in its other position."""
 DATA_MANAGER = Way()
 ALONE = Way(alone=True, switches=FLIPPED)
 DATA_MANAGER_FLIPPED = Way(switches=FLIPPED)
 ADS_API = Way("google_ads_api")
 ADS_API_FLIPPED = Way("google_ads_api", switches=FLIPPED)
 OF_SHARED_ROWS = ("no_indices", "stopped")
-"""Variants that are about what rows of one request share."""
+"""Variants about rows that share one request."""
 
 
 NOT_PLAYED_HERE = {
@@ -54,15 +54,15 @@ NOT_PLAYED_HERE = {
 }
 
 
-def test_every_switch_of_the_platforms_is_played_or_named_with_its_reason():
-    """A rule of a stand-in that nobody tries in its other position would prove nothing."""
+def test_every_sandbox_switch_is_played_or_excluded_with_a_reason():
+    """A sandbox rule never tried in its other position proves nothing."""
     switches = {*data_manager_server.SWITCHES, *ads_api_state.SWITCHES, *meta_server.SWITCHES}
 
     assert switches == {name for _, name, _ in FLIPPED} | NOT_PLAYED_HERE.keys()
 
 
 def parametrize(*ways):
-    """Each case in each of these ways; one worker plays a variant in one way once."""
+    """Yield each case in each of these ways; one worker plays a variant in one way once."""
     for way in ways:
         for case in playing.CASES:
             variant = playing.variant_of(case)
@@ -75,18 +75,18 @@ def parametrize(*ways):
 
 
 def named(way):
-    """What a way is called in the name of a test."""
+    """The name of a way in test ids."""
     return f"{way.transport}{'-alone' if way.alone else ''}{'-flipped' if way.switches else ''}"
 
 
 def by_one_worker(variant, way):
-    """The mark that has one worker play a variant in one way for all that look at it."""
+    """The mark that has one worker play a variant in one way for all tests that use it."""
     return pytest.mark.xdist_group(f"cases-{variant}-{named(way)}")
 
 
 @pytest.mark.parametrize(("way", "case"), list(parametrize(DATA_MANAGER, DATA_MANAGER_FLIPPED, ALONE)))
-def test_a_case_by_data_manager(way, case):
-    """The lead ends in its expected state, and exactly the expected wire reached Google."""
+def test_case_over_data_manager(way, case):
+    """The lead ends in its expected state, and exactly the expected events reach Google."""
     result = playing.played(playing.variant_of(case), way, wires)
     if not unreadable(result, case):
         check(result, case, case["expect"], BY_DATA_MANAGER)
@@ -96,8 +96,8 @@ def test_a_case_by_data_manager(way, case):
     ("way", "case"),
     [each for each in parametrize(ADS_API, ADS_API_FLIPPED) if each.values[1].get("ads_api") != "skip"],
 )
-def test_a_case_by_the_google_ads_api(way, case):
-    """The same leads and the same meaning by Google's other interface, but for what it cannot carry."""
+def test_case_over_google_ads_api(way, case):
+    """The same leads give the same results over Google's other API, except for what it cannot carry."""
     result = playing.played(playing.variant_of(case), way, wires)
     if not unreadable(result, case):
         expected = playing.laid_over(case["expect"], case.get("expect_ads_api", {}))
@@ -108,15 +108,15 @@ def test_a_case_by_the_google_ads_api(way, case):
     ("way", "case"),
     [each for each in parametrize(DATA_MANAGER, ALONE, ADS_API_FLIPPED) if "expect_meta" in each.values[1]],
 )
-def test_a_case_at_meta(way, case):
-    """The lead ends in its expected state at Meta, whatever Google is reached by."""
+def test_case_at_meta(way, case):
+    """The lead ends in its expected state at Meta, whichever transport Google uses."""
     result = playing.played(playing.variant_of(case), way, wires)
     if not unreadable(result, case):
         check(result, case, case["expect_meta"], AT_META)
 
 
 def unreadable(result, case):
-    """Check a lead that cannot be read; false for any other."""
+    """Check a lead that cannot be read; return false for any other."""
     if not case["expect"].get("unreadable"):
         return False
     assert playing.name_of(case) not in result.leads
@@ -125,7 +125,7 @@ def unreadable(result, case):
 
 
 def taken_by_data_manager(expected):
-    """How often an event was taken in: what is refused later was taken first."""
+    """How often Data Manager took in an event: one rejected in processing was taken in first."""
     return 0 if expected["state"] == "rejected" and not expected["reason"].startswith("PROCESSING") else 1
 
 
@@ -136,7 +136,7 @@ def taken_at_once(expected):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case is looked at, and how."""
+    """Where and how a case is checked."""
 
     destination: str
     check_wire: Callable
@@ -179,7 +179,7 @@ def check(result, case, expectations, place):
 @pytest.mark.parametrize(
     "way", [pytest.param(way, id=way.transport, marks=by_one_worker("base", way)) for way in (DATA_MANAGER, ADS_API)]
 )
-def test_every_request_of_a_variant_goes_to_one_action(way):
+def test_each_request_carries_one_conversion_action(way):
     """Bad rows of one conversion action never hold up another."""
     actions = playing.played("base", way, wires).actions
 

@@ -1,6 +1,6 @@
-"""Runs killed at any time, with platforms that fail: nothing is lost, nothing counts twice, all of it is told.
+"""Runs killed at any time while platforms fail: nothing is lost or counted twice, and everything is reported.
 
-`make chaos` goes on for more than 200 kills; the tests for a few.
+`make chaos` continues for more than 200 kills; the test suite does a few.
 """
 
 import os
@@ -11,7 +11,7 @@ from tests import suite
 from tests.e2e.support.chaos import Chaos
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "0"))
-"""How many kills all of it is to see; 0 for a few."""
+"""How many kills to make in total; 0 for a few."""
 SEED = int(os.environ.get("CHAOS_SEED", "0"))
 COMPANIES = 12 if KILLS else 2
 NIGHTS = 5 if KILLS else 2
@@ -19,8 +19,8 @@ KILLS_A_NIGHT = -(-KILLS // (COMPANIES * NIGHTS)) if KILLS else 2
 
 
 @pytest.mark.parametrize("number", suite.mostly_exhaustive(range(COMPANIES), 0))
-def test_nights_of_chaos(company, number, record_property):
-    """At the end books and ledger agree on every conversion and every correction, and the state is whole."""
+def test_ledger_survives_random_kills_and_platform_failures(company, number, record_property):
+    """Platforms and ledger agree on every conversion and correction, and the state is intact."""
     chaos = Chaos(company, SEED * COMPANIES + number)
     for _ in range(NIGHTS):
         chaos.night(KILLS_A_NIGHT)

@@ -1,4 +1,4 @@
-"""`check --live`: what the platforms know is told item by item, and nothing is counted or changed anywhere."""
+"""`check --live` reports item by item what the platforms know, and counts or changes nothing."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ CANNOT_READ = "says nothing against sending"
 
 @pytest.fixture(scope="module")
 def shared(companies):
-    """One company that sends to Google and Meta; every check leaves it as it was, which a test proves."""
+    """One company that sends to Google and Meta; a test proves that a check leaves it unchanged."""
     company = companies()
     company.use_meta()
     clicks = [f"gclid={gclid(number)}&fbclid={fbclid(number)}" for number in (1, 2)]
@@ -31,7 +31,7 @@ def shared(companies):
 
 @pytest.fixture
 def company(shared):
-    """The company with settings, secrets and platforms as they were."""
+    """The shared company, with settings, secrets and platforms restored afterwards."""
     settings, environ = copy.deepcopy(shared.settings), dict(shared.environ)
     yield shared
     shared.settings, shared.environ = settings, environ
@@ -46,7 +46,7 @@ def company(shared):
 
 
 def without_google(company):
-    """A settings file beside the company's own, of the same account on Meta alone."""
+    """A settings file beside the company's own, for the same account on Meta alone."""
     told = json.loads(company.config.read_text(encoding="utf-8"))
     del told["google_ads"]
     for conversion in told["conversions"]:
@@ -55,7 +55,7 @@ def without_google(company):
 
 
 def without_meta(company):
-    """The same on Google alone."""
+    """A settings file beside the company's own, for the same account on Google alone."""
     told = json.loads(company.config.read_text(encoding="utf-8"))
     del told["meta"]
     for conversion in told["conversions"]:
@@ -70,7 +70,7 @@ def _beside(company, name, told):
 
 
 def checked(company, file=None):
-    """The exit code of `check --live --json`, and (verdict, what was found, what to do) by subject and destination."""
+    """The exit code of `check --live --json`, and (verdict, finding, advice) by destination and subject."""
     done = type_in(company, "check", "--live", "--json", file=file)
     (told,) = done.objects
     assert "" == done.err
@@ -85,12 +85,12 @@ def checked(company, file=None):
 
 
 def files(company):
-    """What lies beside the settings, but for what keeps the pace."""
+    """The files beside the settings, except the rate limiter's."""
     return {file for file in company.config.parent.iterdir() if file.suffix != ".pace"}
 
 
 def failed(found):
-    """The subjects that failed, with what was found and what to do, as one text each."""
+    """The subjects that failed, each with its finding and advice as one text."""
     return {
         subject: f"{said} | {advice}"
         for (_, subject), told in found.items()
@@ -104,12 +104,12 @@ def verdicts(found, destination):
     return {subject: {each[0] for each in told} for (where, subject), told in found.items() if where == destination}
 
 
-# ── what is right ────────────────────────────────────────────────────────────────────────────────
+# ── correct settings──────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("transport", [DATA_MANAGER, ADS_API])
-def test_what_is_right_is_verified(company, transport):
-    """Key, account, currency, each action, both transports, dataset and token; nothing failed, so 0."""
+def test_verifies_a_correct_google_setup(company, transport):
+    """Key, account, currency, each action and both transports are verified, and the exit code is 0."""
     company.settings["google_ads"]["transport"] = transport
     code, found = checked(company, without_meta(company))
     google = verdicts(found, "google_ads")
@@ -135,8 +135,8 @@ def test_what_is_right_is_verified(company, transport):
         assert "it is enabled, and takes imported clicks" in [said for _, said, _ in told]
 
 
-def test_a_dataset_and_its_token_are_verified(company):
-    """Also what Meta counted is told; there is no Google in the answer of an account without it."""
+def test_verifies_a_meta_dataset_and_its_token(company):
+    """The report includes Meta's event counts, and nothing about Google for an account without it."""
     code, found = checked(company, without_google(company))
 
     assert 0 == code
@@ -149,8 +149,8 @@ def test_a_dataset_and_its_token_are_verified(company):
     assert {"meta"} == {destination for destination, _ in found}
 
 
-def test_people_read_verdicts_and_what_to_do(company):
-    """The installed command names the failed first, says what to do about them, and counts what is well."""
+def test_text_output_lists_failures_first_with_advice(company):
+    """Verified items are only counted, and `--verbose` lists them."""
     company.settings["currency"] = "USD"
     code, out, err = company.command("check", "--live")
     told = " ".join(out.split())
@@ -168,7 +168,7 @@ def test_people_read_verdicts_and_what_to_do(company):
     assert CANNOT_READ in told
 
 
-# ── what is wrong ────────────────────────────────────────────────────────────────────────────────
+# ── wrong settings ───────────────────────────────────────────────────────────────────────────────
 
 
 def _action(name, action):
@@ -242,8 +242,8 @@ GOOGLE_WRONG = {
         "a revoked key",
     ),
 )
-def test_what_is_wrong_at_google_fails_alone_with_what_to_do(company, case):
-    """One failed item, which says what was found and what to write or do, and exit code 1."""
+def test_google_mistake_fails_one_item_with_advice(company, case):
+    """The item states what was found and what to write or do; the exit code is 1."""
     spoil, subject, words = GOOGLE_WRONG[case]
     spoil(company)
     code, found = checked(company, without_meta(company))
@@ -254,8 +254,8 @@ def test_what_is_wrong_at_google_fails_alone_with_what_to_do(company, case):
         assert word in failed(found)[subject]
 
 
-def test_a_closed_interface_in_use_says_which_to_write(company):
-    """The Google Ads API is closed to new projects; where it carries conversions, that is a failure."""
+def test_closed_google_ads_api_in_use_fails(company):
+    """Google closed the API to new projects; the advice is to write `transport: data_manager`."""
     company.use_ads_api()
     company.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
     code, found = checked(company, without_meta(company))
@@ -266,8 +266,8 @@ def test_a_closed_interface_in_use_says_which_to_write(company):
     assert {"verified"} == verdicts(found, "google_ads")["transport data_manager"]
 
 
-def test_a_closed_interface_not_in_use_is_no_failure(company):
-    """It is told, and does not matter."""
+def test_closed_google_ads_api_not_in_use_passes(company):
+    """The report mentions it, and the exit code stays 0."""
     company.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
     code, found = checked(company, without_meta(company))
     ((verdict, said, _),) = found["google_ads", "transport google_ads_api"]
@@ -276,8 +276,8 @@ def test_a_closed_interface_not_in_use_is_no_failure(company):
     assert said.startswith("closed: ")
 
 
-def test_a_key_nobody_can_read_fails_alone(company, tmp_path):
-    """What Meta knows is looked up all the same."""
+def test_unreadable_google_key_fails_alone(company, tmp_path):
+    """Meta is still checked."""
     key = {"type": "service_account", "client_email": "job@project.example", "private_key": "no key at all"}
     file = tmp_path / "key.json"
     file.write_text(json.dumps(key | {"token_uri": company.sandbox.addresses["oauth"] + "/token"}))
@@ -303,8 +303,8 @@ META_WRONG = {
 
 
 @pytest.mark.parametrize("case", META_WRONG)
-def test_what_is_wrong_at_meta_fails_with_what_to_do(company, case):
-    """Whatever is asked with it fails, and exit code 1."""
+def test_meta_mistake_fails_with_advice(company, case):
+    """Nothing else is asked of Meta, the exit code is 1, and no secret is printed."""
     secrets, words = META_WRONG[case]
     company.environ |= secrets
     if "META_APP_SECRET" in secrets:
@@ -319,8 +319,8 @@ def test_what_is_wrong_at_meta_fails_with_what_to_do(company, case):
     assert not [value for value in secrets.values() if value in str(found)]
 
 
-def test_a_dataset_that_is_none_or_not_the_tokens_is_told_of_once(company):
-    """Meta answers alike of both, and of a token that may send and not look: a person compares."""
+def test_dataset_unknown_to_the_token_is_flagged_for_review(company):
+    """Meta answers the same for a missing dataset and for a token that may send but not read, so a person compares."""
     company.environ["META_ACCESS_TOKEN"] = TOKENS["2345678901"]
     file = without_google(company)
     _, found = checked(company, file)
@@ -330,8 +330,8 @@ def test_a_dataset_that_is_none_or_not_the_tokens_is_told_of_once(company):
     assert "ompare meta.dataset_id with Events Manager" in advice
 
 
-def test_a_wrong_customer_is_told_of_once(company):
-    """One failed item says what to compare; the questions that could only fail alike are not asked."""
+def test_wrong_customer_id_is_reported_once(company):
+    """Questions that could only fail for the same reason are not asked."""
     company.settings["google_ads"]["customer_id"] = "5556667777"
     _, found = checked(company, without_meta(company))
     advised = [advice for told in found.values() for *_, advice in told if "login_customer_id" in advice]
@@ -359,8 +359,8 @@ NOBODY = "http://127.0.0.1:9"
         ),
     ],
 )
-def test_an_address_at_which_nobody_answers_fails_once(company, spoil, setting):
-    """A typing mistake is the likeliest cause: the address and its setting are named, and it is no success."""
+def test_unreachable_address_fails_once(company, spoil, setting):
+    """A typo is the likeliest cause, so the report names the address and its setting."""
     spoil(company)
     done = type_in(company, "check", "--live", "--json")
     (told,) = done.objects
@@ -371,8 +371,8 @@ def test_an_address_at_which_nobody_answers_fails_once(company, spoil, setting):
     assert setting in wrong[0]["found"] + wrong[0]["advice"]
 
 
-def test_a_run_that_cannot_reach_oplead_names_the_address(company):
-    """What is read in the night's mail is enough to mend it."""
+def test_run_names_the_unreachable_oplead_address(company):
+    """The run's output alone is enough to fix the setting."""
     company.settings["oplead"] = {"base_url": NOBODY}
     run = type_in(company, "run", "--dry-run", file=without_meta(company))
 
@@ -380,7 +380,7 @@ def test_a_run_that_cannot_reach_oplead_names_the_address(company):
     assert f"nobody answers at {NOBODY} (ConnectError): see oplead.base_url" in run.lines
 
 
-# ── what cannot be seen ──────────────────────────────────────────────────────────────────────────
+# ── unreadable answers ───────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -402,8 +402,8 @@ def test_a_run_that_cannot_reach_oplead_names_the_address(company):
         ),
     ],
 )
-def test_what_meta_does_not_show_is_no_failure(company, spoil):
-    """Not readable, exit code 0, and it is said that this says nothing against sending."""
+def test_unreadable_meta_is_not_a_failure(company, spoil):
+    """The exit code is 0, and the report says that this does not rule out sending."""
     spoil(company)
     file = without_google(company)
     code, found = checked(company, file)
@@ -432,8 +432,8 @@ def test_what_meta_does_not_show_is_no_failure(company, spoil):
         ),
     ],
 )
-def test_what_google_ads_does_not_show_is_no_failure(company, spoil):
-    """Questions refused or unanswered: the other transport is still verified, exit code 0."""
+def test_unreadable_google_ads_is_not_a_failure(company, spoil):
+    """Queries are refused or unanswered: the other transport is still verified, and the exit code is 0."""
     spoil(company)
     code, found = checked(company, without_meta(company))
     google = verdicts(found, "google_ads")
@@ -447,8 +447,8 @@ def test_what_google_ads_does_not_show_is_no_failure(company, spoil):
     assert {"verified"} == google["transport data_manager"] == google["service account key"]
 
 
-def test_a_token_server_that_is_down_is_no_failure(company):
-    """A key nobody could judge is not called wrong."""
+def test_token_server_down_is_not_a_failure(company):
+    """A key that could not be tested is not called wrong."""
     company.fail("oauth", "status", status=503, count=20)
     code, found = checked(company, without_meta(company))
 
@@ -459,8 +459,8 @@ def test_a_token_server_that_is_down_is_no_failure(company):
 # ── files and exit codes ─────────────────────────────────────────────────────────────────────────
 
 
-def test_each_file_is_told_and_the_gravest_wins(company):
-    """A wrong file is 2, and the other is looked up all the same, whichever comes first."""
+def test_reports_each_file_and_exits_with_the_worst_code(company):
+    """An invalid file gives 2, and the other is still checked, whichever comes first."""
     wrong = company.config.with_name("wrong.yaml")
     wrong.write_text("account: [\n")
     company.environ["META_ACCESS_TOKEN"] = "EAAinventedandwrong"
@@ -475,8 +475,8 @@ def test_each_file_is_told_and_the_gravest_wins(company):
         assert {"meta"} == told[str(file)]["findings"].keys()
 
 
-def test_what_a_run_of_the_folder_refuses_is_found(company):
-    """Two files of one account: neither may run, and neither is looked up; a third may."""
+def test_two_files_of_one_account_are_refused(company):
+    """Neither is checked; a third account in the folder is."""
     folder = company.config.with_name("accounts")
     folder.mkdir()
     told = json.loads(company.config.read_text(encoding="utf-8"))
@@ -497,8 +497,8 @@ def test_what_a_run_of_the_folder_refuses_is_found(company):
     assert ["findings" in one for one in machine.objects] == [False, False, True]
 
 
-def test_consent_answers_in_no_list_are_looked_at(company):
-    """One of three leads answers in a word that no list has."""
+def test_unlisted_consent_answers_are_flagged_for_review(company):
+    """One of three leads answers with a word that is in neither list."""
     company.serve(lead(3, ("Nouveau", WON), leadData={"consent": "Peut-être"}))
     _, found, _ = looked(company)
     company.sandbox.oplead.delete("L-3")
@@ -508,8 +508,8 @@ def test_consent_answers_in_no_list_are_looked_at(company):
     assert "probe" in advice
 
 
-def test_a_start_in_the_future_is_noted(company):
-    """By the sandbox's clock, at its line."""
+def test_notes_a_start_date_in_the_future(company):
+    """It is judged by the sandbox's clock and reported at its place in the file."""
     company.conversion("sale")["since"] = "2031-01-01"
     done = type_in(company, "check")
 
@@ -517,8 +517,8 @@ def test_a_start_in_the_future_is_noted(company):
     assert "conversions.1.since: 2031-01-01 lies in the future" in done.out
 
 
-def test_one_failed_account_of_two_is_1(company):
-    """The good one does not hide it."""
+def test_one_failed_account_of_two_exits_with_1(company):
+    """The correct account does not hide it."""
     company.settings["meta"]["app_secret"] = "${META_APP_SECRET}"
     company.environ["META_APP_SECRET"] = APP_SECRETS["2345678901"]
     told = json.loads(without_google(company).read_text(encoding="utf-8"))
@@ -531,8 +531,8 @@ def test_one_failed_account_of_two_is_1(company):
     assert 1 == done.code
 
 
-def test_without_live_no_platform_is_asked(company):
-    """Plain `check` reads the file, and the clock where it has a date; its JSON has no findings."""
+def test_plain_check_contacts_no_platform(company):
+    """Without `--live` it reads only the file, and the clock if the file has a date; its JSON has no findings."""
     platforms = company.sandbox.addresses.keys() - {"clock"}
     before = {name: len(company.asked(name)) for name in platforms}
     done = type_in(company, "check", "--json")
@@ -545,12 +545,12 @@ def test_without_live_no_platform_is_asked(company):
     assert ["Oplead", "google_ads", "meta"] == told["unchecked"]
 
 
-# ── what it leaves ───────────────────────────────────────────────────────────────────────────────
+# ── side effects ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("transport", suite.mostly_exhaustive([DATA_MANAGER, ADS_API], DATA_MANAGER))
-def test_nothing_is_counted_or_changed(company, transport):
-    """No conversion in any book, no state made, and not one write at Meta or Oplead."""
+def test_check_counts_and_changes_nothing(company, transport):
+    """No platform records a conversion, no state is created, and Meta and Oplead receive only GET requests."""
     company.settings["google_ads"]["transport"] = transport
     company.state.unlink(missing_ok=True)
     written = files(company)
@@ -568,11 +568,11 @@ def test_nothing_is_counted_or_changed(company, transport):
     assert written == files(company)
 
 
-# ── what Oplead is ───────────────────────────────────────────────────────────────────────────────
+# ── Oplead ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def looked(company):
-    """The exit code, what was found with Oplead by subject, and what would become of its latest leads."""
+    """The exit code, the findings on Oplead by subject, and the forecast for its latest leads."""
     done = type_in(company, "check", "--live", "--json")
     (told,) = done.objects
     found = {each["subject"]: (each["verdict"], each["found"], each["advice"]) for each in told["oplead"]["findings"]}
@@ -584,8 +584,8 @@ def looked(company):
     )
 
 
-def test_the_latest_leads_are_read_and_judged_as_a_night_would(company):
-    """Their whole past counts; nothing is sent, and no state is begun."""
+def test_forecasts_the_latest_leads_as_a_run_would(company):
+    """Their whole history counts; nothing is sent and no state is created."""
     company.state.unlink(missing_ok=True)
     code, found, forecast = looked(company)
 
@@ -595,8 +595,8 @@ def test_the_latest_leads_are_read_and_judged_as_a_night_would(company):
     assert not company.state.exists()
 
 
-def test_what_the_settings_name_and_no_lead_has_is_told_at_its_line(company):
-    """A consent that stands nowhere fails; a status that only few leads have may be right."""
+def test_reports_configured_names_that_no_lead_has(company):
+    """An unknown consent field fails at its line; a status that no lead has may still be right."""
     company.settings["consent"]["ad_user_data"]["field"] = "leaddata.concent"
     code, found, _ = looked(company)
     told = {subject.rpartition(": ")[2]: (verdict, said) for subject, (verdict, said, _) in found.items()}
@@ -609,8 +609,8 @@ def test_what_the_settings_name_and_no_lead_has_is_told_at_its_line(company):
     assert ("look at", 'no lead has the status "Perdu" (2 looked at)') in told.values()
 
 
-def test_an_amount_or_a_status_date_that_no_lead_has_fails_with_what_to_write(company):
-    """One of them is won: its sale would go out at `otherwise`, and dated by our looking."""
+def test_missing_amount_or_status_date_field_fails_with_advice(company):
+    """The sale would be sent with the `otherwise` value, dated by when the run saw it."""
     company.conversion("sale")["value"]["field"] = "montant"
     company.settings["oplead"] = {"fields": {"status_at": "statutDate"}}
     code, found, _ = looked(company)
@@ -626,8 +626,8 @@ def test_an_amount_or_a_status_date_that_no_lead_has_fails_with_what_to_write(co
     assert not [subject for subject, (*_, advice) in found.items() if "only few leads" in advice]
 
 
-def test_a_key_that_oplead_refuses_fails_and_says_what_to_do(company):
-    """The platforms are asked all the same."""
+def test_refused_oplead_key_fails_with_advice(company):
+    """The advice names `probe`."""
     company.environ["OPLEAD_TOKEN"] = "another"
     code, found, forecast = looked(company)
 
@@ -636,8 +636,8 @@ def test_a_key_that_oplead_refuses_fails_and_says_what_to_do(company):
     assert "probe" in found["leads"][2]
 
 
-def test_a_status_nobody_named_fails_where_its_leads_carry_click_ids(company):
-    """It would be told of on the first night."""
+def test_unmapped_status_with_click_ids_fails(company):
+    """The first run would report it."""
     company.serve(lead(3, ("Chaud", WON)))
     code, found, _ = looked(company)
     company.sandbox.oplead.delete("L-3")
@@ -646,8 +646,8 @@ def test_a_status_nobody_named_fails_where_its_leads_carry_click_ids(company):
     assert "chaud (1)" in found["statuses"][1].casefold()
 
 
-def test_phones_that_no_platform_will_get_are_told(company):
-    """Contact data goes out, and one lead's phone lacks a digit: to look at, with what to do."""
+def test_reports_unreadable_phone_numbers(company):
+    """Contact data is sent and one lead's phone lacks a digit; without such a lead there is no finding."""
     company.serve(lead(4, contact={"email": "lead.4@example.com", "phone": "06 12 34 56"}))
     code, found, _ = looked(company)
     company.sandbox.oplead.delete("L-4")

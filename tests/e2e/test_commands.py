@@ -1,4 +1,4 @@
-"""The command, as people and schedulers use it, against a sandbox in this process."""
+"""The command as people and schedulers use it, against a sandbox in this process."""
 
 import json
 import os
@@ -32,7 +32,7 @@ from tests.e2e.support.typed import documented, type_in
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("oplead-sync")
-PATIENCE = 40  # seconds no command may take
+PATIENCE = 40  # seconds before a command times out
 LEADS = 150
 HEAVY = (
     "google.ads",
@@ -48,11 +48,11 @@ HEAVY = (
     "phonenumbers",
     "email_validator",
 )
-"""What takes long to load, and a help text has no use for."""
+"""Modules that load slowly and that a help text does not need."""
 
 
 class Account:
-    """One sandbox, its settings, and the command run on them."""
+    """One sandbox and its settings, and a call that runs the command on them."""
 
     def __init__(self, folder, population):
         self.sandbox = Sandbox(quick.with_key(folder), population)
@@ -72,20 +72,20 @@ class Account:
 
     @property
     def state(self):
-        """Where the state lies."""
+        """The path of the state."""
         return self.folder / "maison-demo.db"
 
     def __call__(self, *arguments, config=True, prelude="", **changed):
-        """Run `oplead-sync` with these arguments, on this account's settings unless told otherwise."""
+        """Run `oplead-sync` with these arguments, on this account's settings unless `config` is false."""
         more = ["--config", str(self.settings)] if config else []
         return oplead_sync(*arguments, *more, environ=self.environ | changed, prelude=prelude)
 
     def days_later(self, days=3):
-        """Move the sandbox's clock."""
+        """Advance the sandbox's clock."""
         self.sandbox.clock.advance(self.sandbox.clock.now() + timedelta(days=days))
 
     def begin(self):
-        """Make the state, as a first run does."""
+        """Create the state, as a first run does."""
         with held(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
@@ -96,24 +96,24 @@ class Account:
         self.settings.write_text(text.replace(old, new))
 
     def asked(self, server):
-        """How many requests a server of the sandbox has had."""
+        """How many requests a sandbox server has received."""
         return self.sandbox.servers[server].log.count
 
     def query(self, sql):
-        """Rows of the state."""
+        """Query rows of the state."""
         with closing(sqlite3.connect(self.state)) as state:
             return state.execute(sql).fetchall()
 
 
 def oplead_sync(*arguments, environ=None, prelude=""):
-    """Run the command in a process of its own and give what it printed and its exit code."""
+    """Run the command in its own process and return its output and exit code."""
     with ended(Forked(arguments, environ=_environ(environ or {}), cwd=ROOT, prelude=prelude)) as process:
         out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def installed(*arguments, environ=None):
-    """Run the command as it is installed, and give the same."""
+    """Run the installed command and return its output and exit code."""
     return subprocess.run(
         [COMMAND, *arguments],
         env=_environ(environ or {}),
@@ -131,20 +131,20 @@ def _environ(more):
 
 @pytest.fixture(scope="module")
 def population():
-    """The invented leads."""
+    """The generated leads."""
     return Population.generate(7, LEADS)
 
 
 @pytest.fixture
 def account(tmp_path, population):
-    """A fresh account, on which nothing ran yet."""
+    """A fresh account without any run yet."""
     with Account(tmp_path / "sandbox", population) as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory, population):
-    """An account after a first night and three days; only to be looked at."""
+    """An account after a first night and three days; read-only for tests."""
     with Account(tmp_path_factory.mktemp("played"), population) as old:
         assert old("run").returncode in (0, 1)
         old.days_later()
@@ -159,8 +159,8 @@ def _events(result):
 # ── the command itself ───────────────────────────────────────────────────────────────────────────
 
 
-def test_help_names_every_command_and_loads_nothing_heavy():
-    """`--help` answers at once: no SDK, no database."""
+def test_help_lists_commands_without_loading_heavy_modules():
+    """`--help` answers at once: it loads no SDK and no database."""
     result = subprocess.run(
         [sys.executable, "-X", "importtime", COMMAND, "--help"],
         env=_environ({}),
@@ -177,8 +177,8 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     assert not loaded & {*HEAVY}
 
 
-def test_no_commands_help_loads_a_library():
-    """Not one of the vendors', of a database or of HTTP, whatever command is asked about."""
+def test_help_of_each_command_loads_no_heavy_module():
+    """No command's help loads a vendor, database or HTTP library."""
     script = f"""
 import sys, typer
 from jobs.cli.app import app
@@ -211,16 +211,16 @@ print("asked about:", *command.commands)
         ("zsh", {"_TYPER_COMPLETE_ARGS": "oplead-sync expl"}, "explain"),
     ],
 )
-def test_a_shell_completes_commands_and_options(shell, typed, completed):
-    """As its script asks for it."""
+def test_completes_commands_and_options(shell, typed, completed):
+    """The environment is what the shell's completion script sets."""
     result = installed(environ={"_OPLEAD_SYNC_COMPLETE": f"complete_{shell}", **typed})
 
     assert (0, True) == (result.returncode, completed in result.stdout), result.stderr
 
 
-def test_completion_is_installed_where_a_shell_looks(tmp_path):
-    """By one option, under the home folder; the script names the command."""
-    # bash is told by the process that calls, not by a variable alone.
+def test_install_completion_writes_the_script_to_home(tmp_path):
+    """The script names the command."""
+    # The calling process identifies bash, not a variable alone.
     result = subprocess.run(
         ["/bin/bash", "-c", f"'{COMMAND}' --install-completion; exit $?"],
         env=_environ({"HOME": str(tmp_path), "SHELL": "/bin/bash"}),
@@ -234,8 +234,8 @@ def test_completion_is_installed_where_a_shell_looks(tmp_path):
     assert "oplead-sync" in (tmp_path / ".bash_completions" / "oplead-sync.sh").read_text()
 
 
-def test_version_is_printed():
-    """`--version` says which one is installed."""
+def test_prints_version():
+    """`--version` shows which version is installed."""
     result = installed("--version")
 
     assert 0 == result.returncode
@@ -257,8 +257,8 @@ def test_version_is_printed():
     ],
     ids=" ".join,
 )
-def test_wrong_usage_ends_with_2(arguments):
-    """A missing or unknown argument is told, without a traceback."""
+def test_wrong_usage_exits_with_2(arguments):
+    """A missing or unknown argument is reported without a traceback."""
     result = oplead_sync(*arguments)
 
     assert 2 == result.returncode
@@ -269,8 +269,8 @@ def test_wrong_usage_ends_with_2(arguments):
 # ── check ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_check_says_what_is_assumed(account):
-    """A file that may run is said to, with the keys that do nothing yet and what is taken for granted."""
+def test_check_lists_assumptions_for_a_valid_file(account):
+    """It also notes keys that have no effect yet."""
     account.edit("currency: EUR", "currency: EUR\nretention: { days: 30 }")
     result = account("check")
 
@@ -284,8 +284,8 @@ def test_check_says_what_is_assumed(account):
 
 
 @pytest.mark.xdist_group("a played account")
-def test_check_says_since_when_conversions_count_once_a_run_has_settled_it(played):
-    """What a run has settled is assumed no more; the sandbox need not be open for it."""
+def test_check_shows_conversion_start_fixed_by_a_run(played):
+    """What a run has settled is no longer an assumption, and `check` needs no open sandbox to know it."""
     assumed = documented(played("check", "--json").stdout)["assumed"]
 
     assert (
@@ -295,7 +295,7 @@ def test_check_says_since_when_conversions_count_once_a_run_has_settled_it(playe
     assert not [said for said in assumed if "the first run that sees it" in said]
 
 
-def test_check_names_the_place_of_every_problem(account):
+def test_check_locates_each_problem(account):
     """Each problem is one line that an editor can jump to."""
     account.edit("currency: EUR", "curency: EUR")
     account.edit("stage: won", "stage: wonn")
@@ -312,8 +312,8 @@ def test_check_names_the_place_of_every_problem(account):
 # ── run ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nights_send_what_changed_and_are_on_record(account):
-    """The first night takes note, the second sends and waits for the outcome, a third has nothing to do."""
+def test_successive_runs_send_only_changes_and_are_recorded(account):
+    """The first run only records leads, the second sends and waits for outcomes, and the third has nothing to send."""
     first = documented(account("run", "--json").stdout)
     account.days_later()
     second = documented(account("run", "--json", "--wait", "45m").stdout)
@@ -330,8 +330,8 @@ def test_nights_send_what_changed_and_are_on_record(account):
     assert [("run", each["exit_code"], 1) for each in (first, second, third)] == ended
 
 
-def test_git_sees_nothing_of_what_a_run_leaves_beside_its_settings(account, tmp_path):
-    """The ledger holds personal data, and lies in the clone where the settings do not say otherwise."""
+def test_gitignore_covers_files_a_run_creates(account, tmp_path):
+    """The ledger holds personal data, and lies in the clone unless the settings say otherwise."""
     clone = tmp_path / "clone"
     settings = account.sandbox.write_settings(clone / "config")
     shutil.copy(ROOT / ".gitignore", clone)
@@ -354,8 +354,8 @@ def test_git_sees_nothing_of_what_a_run_leaves_beside_its_settings(account, tmp_
     assert {".gitignore", "config/pipeline.yaml", "config/sandbox.env"} == set(seen)
 
 
-def test_a_rehearsal_changes_nothing(account):
-    """`--dry-run` before any night leaves no file but when it asked Oplead, and sends nothing."""
+def test_dry_run_sends_nothing_and_creates_no_state(account):
+    """It reads Oplead, and before any run leaves no file but the rate limiter's."""
     account.state.unlink()
     before = sorted(account.folder.iterdir())
     result = account("run", "--dry-run")
@@ -367,8 +367,8 @@ def test_a_rehearsal_changes_nothing(account):
     assert account.asked("oplead") > 0
 
 
-def test_a_rehearsal_foretells_the_night(account):
-    """What `--dry-run` says would go out is what the next run sends; the state is not touched by it."""
+def test_dry_run_predicts_the_next_run(account):
+    """The next run sends exactly what the dry run listed, and the dry run leaves the state unchanged."""
     account("run")
     account.days_later()
     before = account.query("select id, state, reason from delivery"), account.query("select * from run")
@@ -388,7 +388,7 @@ def _counts(deliveries):
 
 
 def test_logs_are_json_lines_without_secrets(account):
-    """For a machine every line on stderr is an event that names its account; no token is in it."""
+    """Without a terminal, each line on stderr is an event that names its account, and none contains a token."""
     result = account("run")
     events = _events(result)
 
@@ -399,8 +399,8 @@ def test_logs_are_json_lines_without_secrets(account):
     assert "ya29." not in result.stderr + result.stdout
 
 
-def test_a_person_at_a_terminal_sees_what_goes_on(account):
-    """With a terminal on stderr the steps are drawn, and no JSON is."""
+def test_terminal_shows_progress_instead_of_json(account):
+    """With a terminal on stderr, the steps are drawn."""
     leader, follower = pty.openpty()
     try:
         process = subprocess.Popen(
@@ -422,12 +422,12 @@ def test_a_person_at_a_terminal_sees_what_goes_on(account):
 
 
 def _read_all(terminal):
-    """What is written to a terminal until its last writer ends."""
+    """Read what is written to a terminal until its last writer exits."""
     parts = []
     while True:
         try:
             part = os.read(terminal, 65_536)
-        except OSError:  # how Linux tells that nobody has the other end any more
+        except OSError:  # how Linux reports that the other end is closed
             break
         if not part:
             break
@@ -435,8 +435,8 @@ def _read_all(terminal):
     return b"".join(parts).decode(errors="replace")
 
 
-def test_one_broken_account_does_not_keep_the_others_from_their_night(account, tmp_path):
-    """Accounts run one after the other; the worst exit code wins."""
+def test_broken_account_does_not_stop_the_others(account, tmp_path):
+    """Accounts run one after the other, and the worst exit code wins."""
     broken = tmp_path / "broken.yaml"
     broken.write_text("account: [\n")
     result = account("run", "--config", str(broken), "--json")
@@ -447,11 +447,11 @@ def test_one_broken_account_does_not_keep_the_others_from_their_night(account, t
     assert account.state.exists()
 
 
-# ── what goes wrong ──────────────────────────────────────────────────────────────────────────────
+# ── failures ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _assert_told(result, code, *words):
-    """It ended with a sentence that has these words, and no traceback."""
+    """Assert that the command exited with this code and a message with these words, without a traceback."""
     said = result.stderr + result.stdout
 
     assert code == result.returncode, said
@@ -461,13 +461,13 @@ def _assert_told(result, code, *words):
         assert word in said
 
 
-def test_a_missing_file_is_told(account):
-    """A path that is no file ends with 2."""
+def test_missing_settings_file_exits_with_2(account):
+    """The message names the path."""
     _assert_told(account("run", "--config", "nowhere.yaml", config=False), 2, "nowhere.yaml", "does not exist")
 
 
-def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):
-    """Operations learns which variable to set."""
+def test_missing_secret_names_its_variable(account):
+    """Operations learns which variable to set, and in which file."""
     del account.environ["OPLEAD_TOKEN"]
 
     line = f"OPLEAD_TOKEN=…  into {account.settings.with_name('.env')}"
@@ -476,8 +476,8 @@ def test_a_missing_secret_is_told_by_the_name_of_its_variable(account):
 
 
 @pytest.mark.parametrize("command", ["run", "check", "probe"])
-def test_secrets_beside_the_settings_are_read_and_told_by_name(account, command):
-    """A forgotten `set -a` costs nobody a night; what others may read is told, and no value is shown."""
+def test_reads_env_file_beside_the_settings(account, command):
+    """A forgotten `set -a` costs no run; lax file permissions are reported, and no secret is shown."""
     file = account.settings.with_name(".env")
     account.begin()
     file.write_text("".join(f"{name}={value}\n" for name, value in account.environ.items()))
@@ -493,15 +493,15 @@ def test_secrets_beside_the_settings_are_read_and_told_by_name(account, command)
     assert secret not in result.stdout + result.stderr
 
 
-def test_unreadable_yaml_is_told_with_its_line(account):
-    """A slip of the pen is found."""
+def test_invalid_yaml_names_the_file_and_line(account):
+    """A typo is easy to find."""
     account.edit("stages:", "stages")
 
     _assert_told(account("run"), 2, f"{account.settings}:")
 
 
-def test_a_wrong_token_stops_the_source_and_tells_so(account):
-    """Oplead's refusal is 3, and the token is not repeated."""
+def test_wrong_oplead_token_exits_with_3(account):
+    """The output does not repeat the token."""
     result = account("run", OPLEAD_TOKEN="wrong-token-of-the-test")
 
     _assert_told(result, 3, "reading stopped", "401")
@@ -509,8 +509,8 @@ def test_a_wrong_token_stops_the_source_and_tells_so(account):
     assert [(3,)] == account.query("select exit_code from run")
 
 
-def test_an_unreachable_host_stops_the_source(account):
-    """Nobody at the address: 3, after bounded retries on the sandbox's clock."""
+def test_unreachable_oplead_exits_with_3(account):
+    """Retries are bounded and wait on the sandbox's clock."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -519,15 +519,15 @@ def test_an_unreachable_host_stops_the_source(account):
     _assert_told(account("run"), 3, "reading stopped")
 
 
-def test_a_clock_that_does_not_answer_is_told(account):
-    """A sandbox that is not open any more is said to be so."""
+def test_unreachable_sandbox_clock_exits_with_2(account):
+    """The message says that the sandbox is closed."""
     account.sandbox.stop()
 
     _assert_told(account("run"), 2, "no sandbox clock answers")
 
 
-def test_a_refused_key_stops_the_destination_and_loses_nothing(account):
-    """Google's refusal is 3; the next night sends what it kept back."""
+def test_refused_google_key_exits_with_3_and_loses_nothing(account):
+    """The next run sends what this one held back."""
     account("run")
     account.days_later()
     account.sandbox.oauth.switch("refuse_tokens", True)
@@ -540,8 +540,8 @@ def test_a_refused_key_stops_the_destination_and_loses_nothing(account):
     assert mended["delivered"]["requests"] >= 1
 
 
-def test_a_second_run_says_who_holds_the_account(account):
-    """Overlapping runs: the second does nothing and ends with 75."""
+def test_overlapping_run_exits_with_75_and_names_the_holder(account):
+    """The second run does nothing."""
     with exclusive(account.state, now=datetime(2026, 9, 1, 3, 30, tzinfo=UTC)):
         result = account("run")
 
@@ -549,8 +549,8 @@ def test_a_second_run_says_who_holds_the_account(account):
     assert 0 == account.asked("oplead")
 
 
-def test_a_file_that_is_no_state_is_left_alone(account):
-    """`state:` pointing at something else ends with 2 and does not touch it."""
+def test_foreign_file_at_the_state_path_is_untouched(account):
+    """A `state:` that points at another file exits with 2."""
     account.state.write_bytes(b"these are somebody's notes, not a database" * 100)
     before = account.state.read_bytes()
 
@@ -558,8 +558,8 @@ def test_a_file_that_is_no_state_is_left_alone(account):
     assert before == account.state.read_bytes()
 
 
-def test_a_damaged_state_is_told(account):
-    """A page overwritten inside the file ends with 2 and advice."""
+def test_damaged_state_exits_with_2(account):
+    """Pages inside the file are overwritten."""
     account.begin()
     with account.state.open("r+b") as file:
         file.seek(4096)
@@ -568,8 +568,8 @@ def test_a_damaged_state_is_told(account):
     _assert_told(account("run"), 2, "damaged")
 
 
-def test_a_state_locked_by_another_program_is_told(account):
-    """Somebody's open transaction ends with 2 after a few seconds."""
+def test_locked_state_exits_with_2(account):
+    """The run waits a few seconds for the other program's transaction."""
     account.begin()
     with closing(sqlite3.connect(account.state, isolation_level=None)) as other:
         other.execute("begin immediate")
@@ -578,8 +578,8 @@ def test_a_state_locked_by_another_program_is_told(account):
     _assert_told(result, 2, "another program is writing to it")
 
 
-def test_a_newer_state_is_not_touched(account):
-    """A state of a later version is refused before anything is written."""
+def test_state_of_a_newer_version_is_refused(account):
+    """The run refuses it before writing anything."""
     account.begin()
     with closing(sqlite3.connect(account.state)) as state, state:
         state.execute("update alembic_version set version_num = '9999'")
@@ -588,23 +588,23 @@ def test_a_newer_state_is_not_touched(account):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only files")
-def test_a_read_only_state_is_told(account):
-    """Missing write access ends with 2 and says to what."""
+def test_read_only_state_exits_with_2(account):
+    """The message names the file that cannot be written."""
     account.begin()
     account.state.chmod(0o400)
 
     _assert_told(account("run"), 2, "cannot be written", str(account.state))
 
 
-def test_a_state_whose_folder_cannot_be_made_is_told(account):
-    """A file where the folder should be ends with 2."""
+def test_uncreatable_state_folder_exits_with_2(account):
+    """A file exists where the folder should be."""
     (account.folder / "taken").write_text("")
     account.edit("# state: maison-demo.db, beside this file", "state: sqlite:///taken/maison.db")
 
     _assert_told(account("run"), 2, "cannot use the state")
 
 
-def test_a_renamed_conversion_asks_what_is_meant(account):
+def test_renamed_conversion_requires_was(account):
     """A vanished id beside a new one with the same target is refused, with what to write."""
     account("run")
     account.edit("id: sale", "id: signed")
@@ -612,8 +612,8 @@ def test_a_renamed_conversion_asks_what_is_meant(account):
     _assert_told(account("run"), 2, "was: sale", "was: none")
 
 
-def test_a_stopped_run_ends_cleanly_and_the_next_goes_on(account):
-    """SIGTERM while Oplead is slow: the reading ends at once, no other begins, and the exit code is on record."""
+def test_sigterm_ends_the_run_cleanly_and_the_next_resumes(account):
+    """While Oplead is slow, the current request ends at once, no other begins, and the exit code is recorded."""
     account.sandbox.faults.plant(PlannedFault("oplead", FaultKind.LATENCY, seconds=3, count=10))
     process = subprocess.Popen(
         [COMMAND, "run", "--config", str(account.settings)],
@@ -663,18 +663,18 @@ atexit.register(lambda: open(os.environ["LOADED"], "w").write("\\n".join(sys.mod
 from jobs.cli import main
 main()
 """
-"""A command that says at its end what it has loaded."""
+"""A command that writes the names of its loaded modules when it exits."""
 LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc")
 USED = {
     "meta": (Company.use_meta_alone, {"facebook_business"}),
     "data_manager": (lambda _: None, {"google.ads.datamanager_v1", "google.auth", "grpc"}),
     "google_ads_api": (Company.use_ads_api, {"google.ads.googleads", "google.auth", "grpc"}),
 }
-"""By platform: how an account is made to use it alone, and the libraries that it needs."""
+"""By platform: how to make an account use it alone, and the libraries it needs."""
 
 
 def _loaded(company, *arguments):
-    """The libraries that a command has loaded, which begins with none."""
+    """The libraries loaded by a command in a fresh process."""
     loaded = company.directory / "loaded"
     result = subprocess.run(
         [sys.executable, "-c", TOLD, *arguments, "--config", company.config],
@@ -690,8 +690,8 @@ def _loaded(company, *arguments):
 
 
 @pytest.mark.parametrize("platform", USED)
-def test_a_run_loads_only_the_libraries_it_sends_by(company, platform):
-    """Whoever uses one platform does not wait for the libraries of the others; looking loads none."""
+def test_run_loads_only_the_libraries_of_its_platform(company, platform):
+    """An account on one platform needs no other platform's libraries; `status`, `check` and `explain` load none."""
     use, needed = USED[platform]
     use(company)
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20)), clicks=company.both(1)))
@@ -702,8 +702,8 @@ def test_a_run_loads_only_the_libraries_it_sends_by(company, platform):
 
 
 @pytest.mark.parametrize("transport", ["data_manager", "google_ads_api"])
-def test_explain_judges_by_the_rules_of_a_run(company, transport):
-    """Rules compiled without a door to the outside are those of a run, limits and all."""
+def test_rules_without_connections_equal_those_of_a_run(company, transport):
+    """`explain` compiles its rules without connecting to a platform; they include the platforms' limits."""
     company.use_meta()
     company.settings["google_ads"]["transport"] = transport
     settings = company.read_settings()
@@ -712,13 +712,13 @@ def test_explain_judges_by_the_rules_of_a_run(company, transport):
 
 
 def _received(company):
-    """What Google has taken in, counted yet or not."""
+    """Everything Google has received, an hour later."""
     company.clock.advance(company.clock.now() + timedelta(hours=1))
     return company.platform.book()
 
 
 def _whole(company, lead):
-    """Everything a person may type, in the order of a first week; the exit codes and what explain says in the end."""
+    """Type every command in the order of a first week; return the exit codes and `explain`'s final verdicts."""
     codes = [
         type_in(company, *arguments).code
         for arguments in (
@@ -734,8 +734,8 @@ def _whole(company, lead):
     return codes, type_in(company, "explain", lead, "--json").objects[0]["verdicts"]
 
 
-def test_an_account_without_google_works_whole(company):
-    """A funnel and one conversion: a lead of a form goes by its stages, one of an ad by the event."""
+def test_every_command_works_without_google(company):
+    """With a funnel and one conversion, a form lead is reported by stage and an ad lead by event."""
     company.use_meta_alone(funnel=FUNNEL, funnel_since="2026-08-20")
     del company.conversion("appointment")["meta"]
     company.settings["conversions"] = [company.conversion("sale")]
@@ -759,8 +759,8 @@ def test_an_account_without_google_works_whole(company):
 
 
 @pytest.mark.parametrize("transport", suite.mostly_exhaustive(["data_manager", "google_ads_api"], "data_manager"))
-def test_an_account_without_meta_works_whole(company, transport):
-    """Nobody asks Meta anything, and no word of it is in the results."""
+def test_every_command_works_without_meta(company, transport):
+    """No request goes to Meta, and the verdicts do not mention it."""
     company.settings["google_ads"]["transport"] = transport
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(hours=20))))
     codes, verdicts = _whole(company, "L-1")
@@ -776,8 +776,8 @@ def test_an_account_without_meta_works_whole(company, transport):
 
 
 @pytest.mark.xdist_group("a played account")
-def test_status_tells_where_everything_stands(played):
-    """The table has marketing's names and reasons in words; JSON has the codes."""
+def test_status_shows_all_deliveries_and_the_last_run(played):
+    """The table has marketing's names and reasons in words; the JSON has the codes."""
     shown = played("status")
     told = documented(played("status", "--json").stdout)
 
@@ -789,16 +789,16 @@ def test_status_tells_where_everything_stands(played):
     assert "run" == told["run"]["command"]
 
 
-def test_status_before_any_run_says_so(account):
-    """Looking makes no state."""
+def test_status_before_any_run_exits_with_2(account):
+    """`status` creates no state."""
     account.state.unlink()
     _assert_told(account("status"), 2, "there is no state here")
     assert not account.state.exists()
 
 
 @pytest.mark.xdist_group("a played account")
-def test_status_answers_while_the_sandbox_is_closed(played):
-    """After a demonstration the kept folder can still be asked: as of its last run."""
+def test_status_works_while_the_sandbox_is_closed(played):
+    """After a demonstration the kept folder can still be queried, as of its last run."""
     text = played.settings.read_text()
     alone = played.settings.with_name("alone.yaml")
     with socket.socket() as free:
@@ -811,8 +811,8 @@ def test_status_answers_while_the_sandbox_is_closed(played):
 
 
 @pytest.mark.xdist_group("a played account")
-def test_explain_tells_a_sent_leads_whole_story(played):
-    """State, time and how it is known, click id, value, key and history."""
+def test_explain_shows_the_full_story_of_a_sent_lead(played):
+    """The output covers state, time and its source, click id, value, key and history."""
     lead, key = played.query("select lead, key from delivery where state = 'accepted' order by id limit 1")[0]
     result = played("explain", lead)
 
@@ -822,8 +822,8 @@ def test_explain_tells_a_sent_leads_whole_story(played):
 
 
 @pytest.mark.xdist_group("a played account")
-def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
-    """A lead held back has its reason in a sentence; a stage not reached is worked out."""
+def test_explain_shows_why_nothing_was_sent_and_what_to_do(played):
+    """A withheld lead has its reason in a sentence, and stages not reached are listed too."""
     held_back = "select lead from delivery where state = 'withheld' and reason like 'consent_%' limit 1"
     lead = played.query(held_back)[0][0]
     result = played("explain", lead)
@@ -837,8 +837,8 @@ def test_explain_tells_why_nothing_was_sent_and_what_to_do(played):
 
 
 @pytest.mark.xdist_group("a played account")
-def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population):
-    """Neither a name, an address, a phone nor a full click id is printed, for any kind of lead that was sent."""
+def test_explain_shows_no_contact_data_or_full_click_id(played, population):
+    """It prints no name, email address, phone number or full click id of a sent lead."""
     truth = population.truth()
     leads = [lead for (lead,) in played.query("select distinct lead from delivery where state = 'accepted' limit 1")]
     secrets = [value for (value,) in played.query("select value from click_id")]
@@ -852,14 +852,14 @@ def test_explain_shows_no_contact_data_and_no_whole_click_id(played, population)
 
 
 @pytest.mark.xdist_group("a played account")
-def test_explain_an_unknown_lead_names_near_ones(played):
-    """A mistyped id ends with 2 and a hint."""
+def test_explain_suggests_ids_for_an_unknown_lead(played):
+    """A mistyped id exits with 2."""
     known = played.query("select id from lead order by id limit 1")[0][0]
 
     _assert_told(played("explain", known[:-1]), 2, "no lead", "did you mean", known)
 
 
-def test_explain_an_unreadable_lead_says_why(account):
+def test_explain_says_why_a_lead_is_unreadable(account):
     """A lead that could not be read is not called unknown."""
     account.sandbox.oplead.put("L-99", {"id": "L-99", "createdAt": "31/02/2026 25:61", "status": "Nouveau"})
     account("run")
@@ -870,8 +870,8 @@ def test_explain_an_unreadable_lead_says_why(account):
 # ── sandbox and demo ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_rule_of_the_sandbox_is_printed_with_its_evidence():
-    """`sandbox --rules` needs no folder; every server's own rules are there, each with its word."""
+def test_sandbox_rules_lists_each_rule_with_its_evidence():
+    """`sandbox --rules` needs no folder and covers every server."""
     result = oplead_sync("sandbox", "--rules", environ={"COLUMNS": "1000"})
 
     assert 0 == result.returncode
@@ -882,8 +882,8 @@ def test_every_rule_of_the_sandbox_is_printed_with_its_evidence():
     ]
 
 
-def test_the_sandbox_serves_until_it_is_stopped_and_goes_on_where_it_was(tmp_path):
-    """What it prints can be typed; stopped and started again it is at its addresses with the same leads."""
+def test_sandbox_resumes_with_the_same_addresses_and_leads(tmp_path):
+    """The command it prints can be typed as is."""
     folder = tmp_path / "box"
     first = _serve_and_run(folder)
     ports = _moved_to_quiet_ports(folder)
@@ -896,7 +896,7 @@ def test_the_sandbox_serves_until_it_is_stopped_and_goes_on_where_it_was(tmp_pat
 
 
 def _moved_to_quiet_ports(folder):
-    """Have a closed sandbox keep ports that the system gives nobody meanwhile, as it may give those it had; which."""
+    """Move a closed sandbox to ports the system will not assign meanwhile, unlike its own, and return them."""
     file = folder / "sandbox.json"
     state = json.loads(file.read_text())
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -912,7 +912,7 @@ def _is_free(port):
 
 
 class _Served:
-    """One time the sandbox was open."""
+    """One session of an open sandbox."""
 
     def __init__(self, process, folder):
         lines = []
@@ -949,8 +949,8 @@ def _serve_and_run(folder):
         return _Served(process, folder)
 
 
-def test_the_demonstration_ends_with_books_that_agree(tmp_path):
-    """It plays to the end, proves itself, says the same from scratch, and keeps what it is asked to keep."""
+def test_demo_is_repeatable_and_its_books_agree(tmp_path):
+    """Two runs print the same, and `--keep` keeps the folder and refuses one that holds a demonstration."""
     kept = tmp_path / "kept"
     first = oplead_sync("demo", "--leads", "60", "--nights", "4")
     second = oplead_sync("demo", "--leads", "60", "--nights", "4", "--keep", str(kept))
@@ -966,8 +966,8 @@ def test_the_demonstration_ends_with_books_that_agree(tmp_path):
 
 
 @pytest.mark.parametrize("transport", suite.mostly_exhaustive(["data_manager", "google_ads_api"], "google_ads_api"))
-def test_the_demonstration_sends_to_both_by_either_interface(tmp_path, transport):
-    """All three platforms are named, both destinations have accepted something, and the books agree."""
+def test_demo_sends_to_both_destinations_over_either_transport(tmp_path, transport):
+    """The output names all three platforms, both destinations have accepted conversions, and the books agree."""
     kept = tmp_path / "kept"
     result = oplead_sync(
         "demo", "--leads", "150", "--nights", "3", "--google-transport", transport, "--keep", str(kept)

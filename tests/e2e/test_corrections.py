@@ -1,4 +1,4 @@
-"""Won, its amount changed, lost, won again: at every step the platforms' books say what the ledger says."""
+"""A sale is won, restated, lost and won again: at every step the platforms' records match the ledger."""
 
 from datetime import timedelta
 
@@ -10,11 +10,11 @@ from tests.builders import stops
 
 DAY = timedelta(days=1)
 WON = -DAY
-"""When the lead is won, from the first night on."""
+"""When the lead is won, relative to the first night."""
 
 
 class Sale:
-    """One lead of a company, and its way from one night to the next."""
+    """One lead of a company, from one night to the next."""
 
     def __init__(self, company):
         self.company = company
@@ -23,18 +23,18 @@ class Sale:
         self.has_come_back = self.zero_is_final = False
 
     def goes(self, label):
-        """Half a day after the last night it takes another status."""
+        """Move the lead to another status half a day after the last night."""
         self.has_come_back = self.has_come_back or label == "Gagné"
         self.steps.append((label, self.company.clock.now() + DAY / 2))
 
     def nights(self, count):
-        """So many nights, each with the passes that learn the outcomes; after each the books agree."""
+        """Run this many nights and the passes that learn outcomes; after each, platforms and ledger agree."""
         for _ in range(count):
             self.serve()
             assert 0 == self.company.night(self.company.clock.now() + DAY).exit_code
             assert 0 == self.company.later().exit_code
             assert 0 == self.company.later().exit_code
-            # What Google keeps to itself, the ledger cannot know.
+            # The ledger cannot know what Google does not report.
             silent = self.has_come_back and self.zero_is_final
             assert silent or [] == self.company.disagreements()
 
@@ -45,7 +45,7 @@ class Sale:
 
     @property
     def lines(self):
-        """The sale in the platforms' books, oldest first: its value, and whether it was taken back."""
+        """The sale in the platforms' records, oldest first: its value, and whether it was retracted."""
         keys = {row.key for row in self.company.rows_where("sale")}
         return [(line.value, line.retracted) for line in self.company.counted() if line.key in keys]
 
@@ -58,7 +58,7 @@ class Sale:
 
 @pytest.fixture
 def sale(company):
-    """A sale of 12,500 € that is taken back once lost."""
+    """A sale of 12,500 € that is retracted once lost."""
     company.conversion("sale")["undo_when"] = ["lost"]
     for conversion in company.settings["conversions"]:
         conversion.pop("implied_by", None)
@@ -68,8 +68,8 @@ def sale(company):
 @pytest.mark.parametrize(
     ("zero_is_final", "at_last"), [(False, 14_000.0), pytest.param(True, 0.0, marks=pytest.mark.exhaustive)]
 )
-def test_by_the_data_manager(company, sale, zero_is_final, at_last):
-    """Its value goes and comes back, under one key; a 0 that Google takes for final stays, and `explain` says so."""
+def test_data_manager_restates_a_lost_sale_to_zero_and_back(company, sale, zero_is_final, at_last):
+    """One key serves throughout; where Google treats 0 as final, the sale stays at 0 and `explain` says so."""
     company.platform.switch("zero_is_final", zero_is_final)
     sale.zero_is_final = zero_is_final
     sale.nights(2)
@@ -100,8 +100,8 @@ def test_by_the_data_manager(company, sale, zero_is_final, at_last):
 
 
 @pytest.mark.parametrize("way", suite.mostly_exhaustive(["google_ads_api", "undo_via"], "undo_via"))
-def test_by_the_google_ads_api(company, sale, way):
-    """It is taken back whole, and won again it is a second conversion."""
+def test_google_ads_api_retracts_a_lost_sale(company, sale, way):
+    """Won again, it is a second conversion."""
     if way == "undo_via":
         company.conversion("sale")["undo_via"] = "google_ads_api"
     else:
@@ -122,8 +122,8 @@ def test_by_the_google_ads_api(company, sale, way):
     assert [1, 2] == [row.occurrence for row in company.rows_where("sale")]
 
 
-def test_by_meta(company, sale):
-    """Meta takes nothing back, and the ledger says so; nothing is told twice."""
+def test_meta_keeps_a_lost_sale_and_the_ledger_says_so(company, sale):
+    """Meta takes no corrections: the retraction is skipped, and nothing is sent twice."""
     company.use_meta_alone()
     sale.nights(2)
     sale.amount = "14 000,00 €"
@@ -138,8 +138,8 @@ def test_by_meta(company, sale):
     assert 1 == len(company.rows_where("sale"))
 
 
-def test_people_see_it(company, sale):
-    """The night's report counts corrections, and `explain` tells the story of each."""
+def test_run_report_and_explain_show_corrections(company, sale):
+    """The run's report counts corrections, and `explain` describes each."""
     company.use_ads_api()
     sale.nights(2)
     sale.goes("Perdu")
@@ -155,14 +155,14 @@ def test_people_see_it(company, sale):
     assert "accepted" in told[told.index("correction:") :]
 
 
-# ── what nobody knows of Google beforehand, in its other position ────────────────────────────────
+# ── undocumented behaviour of Google, in its other position ─────────────────────────────────────
 
 
 @pytest.mark.exhaustive
-def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company, sale):
-    """Told by the Data Manager, to be taken back by the Google Ads API: rejected once, and a human is told what to do.
+def test_retraction_across_google_apis_not_found_is_rejected(company, sale):
+    """Data Manager sent the conversion and the Google Ads API does not find it: the run reports what to do.
 
-    The conversion goes on counting on both sides.
+    The retraction is tried once, and the conversion still counts on both sides.
     """
     company.sandbox.google_ads.switch("cross_api_adjustments", value=False)
     company.conversion("sale")["undo_via"] = "google_ads_api"
@@ -195,10 +195,10 @@ def test_a_conversion_that_the_other_api_does_not_find_stays_and_says_so(company
     ],
     ids=["taken back", "another value"],
 )
-def test_an_answer_nobody_can_read_leaves_a_correction_in_doubt_until_it_is_replayed(company, sale, answer, turn, told):
-    """The same bytes again, and Google's word that it has done so already is what accepts it.
+def test_correction_in_doubt_is_accepted_after_a_replay(company, sale, answer, turn, told):
+    """The replay sends the same bytes, and Google's answer that the correction already exists makes it accepted.
 
-    Five times on the night itself, which stops corrections; the next night again.
+    Five tries the same night, after which corrections stop, and more the next night.
     """
     company.use_ads_api()
     sale.nights(2)
@@ -223,8 +223,8 @@ def test_an_answer_nobody_can_read_leaves_a_correction_in_doubt_until_it_is_repl
 
 
 @pytest.mark.exhaustive
-def test_corrections_that_are_not_open_to_us_stop_alone(company, sale):
-    """Conversions go on by the same API; what is to be corrected waits, and goes out once that is open."""
+def test_corrections_without_access_stop_and_conversions_continue(company, sale):
+    """Corrections wait while the same API takes conversions, and are sent once Google allows them."""
     company.use_ads_api()
     sale.nights(2)
     sale.goes("Perdu")

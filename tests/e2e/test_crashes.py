@@ -1,6 +1,6 @@
-"""The process killed at every delicate point of a night: nothing is lost, nothing counts twice, no state is wrong.
+"""The process is killed at every critical point of a run: nothing is lost or counted twice, and every state is right.
 
-Meta alone may be told twice, where it does not know an event again; then the ledger says so.
+Only Meta may get an event twice where it does not deduplicate; the ledger then flags it.
 """
 
 import signal
@@ -16,12 +16,12 @@ BOTH = ("appointment", "sale")
 
 
 def sold(company, number, amount="12 500,00 €"):
-    """A lead that was won yesterday, and that all platforms know: an appointment and a sale to be told."""
+    """A lead won yesterday and known to every platform: an appointment and a sale to send."""
     return company.lead(number, ("Gagné", company.START - YESTERDAY), amount=amount, clicks=company.both(number))
 
 
 def everything_counted_once(company, numbers, destination="google_ads"):
-    """Both conversions of each of these leads, accepted by the ledger and counted by the platform, once."""
+    """Assert that the ledger accepted and the platform counted both conversions of each lead, once."""
     names = {(f"L-{number}", conversion) for number in numbers for conversion in BOTH}
     assert dict.fromkeys(names, "accepted") == company.states(destination)
     assert sorted(names) == sorted(company.taken(destination))
@@ -42,8 +42,8 @@ def everything_counted_once(company, numbers, destination="google_ads"):
         pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_run_killed_while_sending(company, where, in_doubt, uploads, sale):
-    """What may have been sent is sent again to the byte, though the lead has changed; the rest goes out as it is."""
+def test_replays_the_same_bytes_after_a_kill_while_sending(company, where, in_doubt, uploads, sale):
+    """What may have been sent keeps its old value although the lead has changed; the rest is sent as it is now."""
     company.serve(*(sold(company, number) for number in range(3)))
 
     assert KILLED == company.killed(*where)
@@ -61,8 +61,8 @@ def test_a_run_killed_while_sending(company, where, in_doubt, uploads, sale):
     assert {60.0, float(sale)} == {line["value"] for line in company.platform.book()}
 
 
-def test_a_run_killed_again_while_it_replays(company):
-    """An answer lost twice in a row is asked for a third time the next night, and the event still counts once."""
+def test_event_counts_once_when_killed_again_during_replay(company):
+    """An answer lost twice in a row is requested a third time the next night."""
     company.serve(sold(company, 1))
     assert KILLED == company.killed("accepted, answer unread")
     assert KILLED == company.killed("accepted, answer unread")
@@ -99,8 +99,8 @@ def test_a_run_killed_again_while_it_replays(company):
         pytest.param(("receipt committed", 1), 0, 2, 12_600, id="after the receipt", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_doubt, uploads, sale):
-    """The same bytes again, and that they are there already is told by the API itself: accepted, and counted once."""
+def test_google_ads_api_recognises_a_replay_after_a_kill(company, where, in_doubt, uploads, sale):
+    """The API answers that the order id is in use, so the rows are accepted and count once."""
     company.use_ads_api()
     company.serve(*(sold(company, number) for number in range(3)))
 
@@ -137,8 +137,8 @@ def test_a_run_killed_while_sending_by_the_google_ads_api(company, where, in_dou
         pytest.param(("receipt committed", 1), False, 0, 1, id="after the receipt", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_run_killed_while_sending_to_meta(company, where, knows_again, in_doubt, times):
-    """The same bytes again, flagged: they count twice at most where Meta does not know them again."""
+def test_meta_replay_after_a_kill_is_flagged_as_possible_duplicate(company, where, knows_again, in_doubt, times):
+    """The same events go again and count twice at most, where Meta does not deduplicate."""
     company.use_meta_alone()
     company.sandbox.meta.switch("meta_deduplication", knows_again)
     company.serve(*(sold(company, number) for number in range(3)))
@@ -159,8 +159,8 @@ def test_a_run_killed_while_sending_to_meta(company, where, knows_again, in_doub
     assert [] == company.disagreements()
 
 
-def test_a_run_killed_while_sending_to_meta_where_a_human_is_asked(company):
-    """What a dead run may have sent stays where it is until a human decides, and is told every night."""
+def test_in_doubt_ask_leaves_meta_events_until_a_human_decides(company):
+    """What a killed run may have sent stays `in_doubt` and is reported every night."""
     company.use_meta_alone(in_doubt="ask")
     company.sandbox.meta.switch("meta_deduplication", False)
     company.serve(*(sold(company, number) for number in range(3)))
@@ -184,7 +184,7 @@ MANY = range(230)
 
 
 def serve_many(company):
-    """Many leads, few of them sold."""
+    """Serve many leads, few of them sold."""
     company.serve(*(sold(company, n) if n % 10 == 0 else company.lead(n) for n in MANY))
 
 
@@ -195,8 +195,8 @@ def serve_many(company):
         pytest.param("in a page's commit", 2, id="in a page's commit"),
     ],
 )
-def test_a_run_killed_while_reading(company, point, nth):
-    """Reading goes on at the page that was not kept, and no lead is missed."""
+def test_resumes_at_the_uncommitted_page_after_a_kill(company, point, nth):
+    """No lead is missed."""
     serve_many(company)
 
     assert KILLED == company.killed(point, nth)
@@ -220,8 +220,8 @@ def test_a_run_killed_while_reading(company, point, nth):
         pytest.param("leads planned", 1, id="between commits", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_run_killed_while_planning(company, point, nth):
-    """Leads that were read and not judged are judged by the next run, though they have not changed since."""
+def test_next_run_plans_leads_read_before_a_kill(company, point, nth):
+    """They are planned although they have not changed since."""
     serve_many(company)
 
     assert KILLED == company.killed(point, nth)
@@ -242,8 +242,8 @@ def test_a_run_killed_while_planning(company, point, nth):
         pytest.param("state up to date, not committed", 2, id="before its commit", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_run_killed_while_the_state_is_made(company, point, nth):
-    """A state is made whole or not at all: the next run makes it anew."""
+def test_state_creation_is_atomic_when_killed(company, point, nth):
+    """The next run creates the state from scratch."""
     company.serve(sold(company, 1))
     company.state.unlink()
 
@@ -266,8 +266,8 @@ def test_a_run_killed_while_the_state_is_made(company, point, nth):
         pytest.param("in the outcome's commit", 2, id="inside"),
     ],
 )
-def test_a_run_killed_while_it_learns_outcomes(company, point, nth):
-    """An outcome that was told and not written down is asked for again; nothing is sent for it."""
+def test_unsaved_outcome_is_requested_again_after_a_kill(company, point, nth):
+    """No conversion is sent again for it."""
     company.serve(sold(company, 1))
     company.night()
     company.clock.advance(company.clock.now() + company.OUTCOMES_AFTER)

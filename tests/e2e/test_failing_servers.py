@@ -1,6 +1,6 @@
-"""Platforms that take every request and answer that they failed, in their own form, four nights long.
+"""Platforms that accept every request but report failure, each in its own format, for four nights.
 
-No conversion counts twice without being told, and the ledger says of none what is not so.
+No conversion counts twice without being flagged, and the ledger states nothing false.
 """
 
 import json
@@ -19,7 +19,7 @@ FOREVER = 10_000
 MOST_REQUESTS = 7
 """To a platform that answers none: five tries of one part, and one row each of two others."""
 UNANSWERED_IN_A_ROW = ("in_doubt", "unconfirmed")
-"""What may be told of a conversion that was counted though nobody said so."""
+"""States allowed for a conversion that was counted without an answer."""
 
 
 def of_meta(code, subcode=None, **more):
@@ -29,14 +29,14 @@ def of_meta(code, subcode=None, **more):
 
 
 def of_google(code, status, reason):
-    """An error as the Data Manager words it."""
+    """An error as Data Manager words it."""
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}
     return json.dumps({"error": {"code": code, "message": "An error occurred", "status": status, "details": [info]}})
 
 
 @dataclass(frozen=True)
 class Interface:
-    """One of the ways out: how its server fails, and where to look."""
+    """One platform interface: how its server fails, and where to look."""
 
     server: str
     path: str
@@ -74,13 +74,13 @@ INTERFACES = {
 
 @pytest.fixture(params=INTERFACES.values(), ids=INTERFACES)
 def way(request):
-    """One of the ways out."""
+    """One of the interfaces."""
     return request.param
 
 
 @pytest.fixture
 def company(company, way):
-    """A company that sends this way alone."""
+    """A company that sends over this interface alone."""
     if way.destination == "meta":
         company.use_meta_alone()
         company.sandbox.meta.switch("meta_deduplication", way.deduplicates)
@@ -90,7 +90,7 @@ def company(company, way):
 
 
 def sold(company, night, way):
-    """Have leads that were won the day before, each with an appointment and a sale to be told."""
+    """Serve leads won the day before, each with an appointment and a sale to send."""
     yesterday = company.clock.now() - A_DAY
     for number in range(night * SALES, (night + 1) * SALES):
         click = company.fbclid(number) if way.destination == "meta" else company.gclid(number)
@@ -100,7 +100,7 @@ def sold(company, night, way):
 
 
 def is_told_truly(company, way):
-    """Book and ledger agree, delivery by delivery, and whatever counts twice is flagged."""
+    """Assert that platform and ledger agree, delivery by delivery, and that every duplicate is flagged."""
     rows, times = company.deliveries(way.destination), Counter(company.taken(way.destination))
     assert [] == company.disagreements(unanswered=UNANSWERED_IN_A_ROW)
     assert {name for name, count in times.items() if count > 1} <= {
@@ -110,8 +110,8 @@ def is_told_truly(company, way):
     assert set() == untouched & set(times)
 
 
-def test_four_nights_of_a_platform_that_takes_all_and_says_that_it_failed(company, way):
-    """Nothing is untrue on any night, and all is told once the platform answers again."""
+def test_ledger_stays_true_while_accepted_uploads_report_failure(company, way):
+    """Four nights fail this way; once the platform answers, each delivery ends accepted or unconfirmed."""
     company.fail(way.server, "failed_after", path=way.path, count=FOREVER, **way.failure)
     asked = 0
     for night in range(NIGHTS):
@@ -137,8 +137,8 @@ def test_four_nights_of_a_platform_that_takes_all_and_says_that_it_failed(compan
     assert states["accepted"] > states["unconfirmed"]
 
 
-def test_a_night_of_such_a_platform_ends_well_on_the_next(company, way):
-    """Within the time in which the same bytes may go again, everything ends as accepted, once, or flagged."""
+def test_one_night_of_false_failures_settles_the_next_night(company, way):
+    """Within the replay window everything ends accepted, counted once or flagged."""
     sold(company, 0, way)
     company.fail(way.server, "failed_after", path=way.path, count=FOREVER, **way.failure)
     company.night()

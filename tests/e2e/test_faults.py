@@ -1,4 +1,4 @@
-"""Servers that fail in every way: few requests, waits on the sandbox's clock, a true exit code, a night that heals."""
+"""Servers that fail in every way: few requests, waits on the sandbox's clock, a true exit code, and recovery."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ STATUS = "/v1/requestStatus:retrieve"
 TRIES = 5
 FOREVER = 1_000
 BACKOFF = timedelta(seconds=0.75)
-"""The first wait, with the jitter these nights have; each next one is twice as long."""
+"""The first wait, with the jitter of these runs; each later one is twice as long."""
 
 
 def said(code, status, reason=None):
@@ -42,13 +42,13 @@ TRUNCATED = {"kind": "truncated"}
 
 
 def sold(company, number=1):
-    """A lead with an appointment and a sale to be told, in an upload each."""
+    """A lead with an appointment and a sale to send, in one upload each."""
     return company.lead(number, ("Gagné", company.START - timedelta(days=1)))
 
 
 @contextmanager
 def impatient(fault, server, seconds=0.4):
-    """Short timeouts towards one server, where it hangs."""
+    """Shorten the timeouts towards one server if the fault is a hang."""
     with pytest.MonkeyPatch.context() as patch:
         if fault == HANG and server == "oplead":
             patch.setattr(oplead, "OpleadClient", partial(oplead.OpleadClient, timeout=httpx.Timeout(seconds)))
@@ -58,14 +58,14 @@ def impatient(fault, server, seconds=0.4):
 
 
 def closed_port():
-    """A port of this machine where nobody listens."""
+    """A port of this machine on which no process listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def settled(company, *numbers):
-    """Every conversion of these leads is accepted on both sides, once."""
+    """Assert that each conversion of these leads is accepted on both sides, once."""
     names = sorted((f"L-{number}", conversion) for number in numbers for conversion in ("appointment", "sale"))
     assert dict.fromkeys(names, "accepted") == company.states()
     assert names == sorted(company.taken())
@@ -92,8 +92,8 @@ def settled(company, *numbers):
         pytest.param(TRUNCATED, BACKOFF, 1, id="half an answer", marks=pytest.mark.exhaustive),
     ],
 )
-def test_an_upload_that_fails_once(company, fault, wait, replays):
-    """It is sent again in the same night, after the wait the platform asked for; no human is needed."""
+def test_failed_upload_is_retried_the_same_night(company, fault, wait, replays):
+    """The retry waits as long as the platform asked, and no human is needed."""
     company.serve(sold(company))
     company.fail("data_manager", path=INGEST, **fault)
 
@@ -123,8 +123,8 @@ def test_an_upload_that_fails_once(company, fault, wait, replays):
         pytest.param(CUT_AFTER, 15 * BACKOFF, "in_doubt", id="cut after it was taken"),
     ],
 )
-def test_an_upload_that_keeps_failing(company, fault, span, state):
-    """Five tries, and one of the other upload where no answer comes; nothing is accepted, and the next night heals."""
+def test_persistent_upload_failure_stops_after_five_tries(company, fault, span, state):
+    """Without an answer the other upload gets one try; nothing is accepted, and the next night recovers."""
     company.serve(sold(company))
     company.fail("data_manager", path=INGEST, count=FOREVER, **fault)
 
@@ -149,8 +149,8 @@ def test_an_upload_that_keeps_failing(company, fault, span, state):
     settled(company, 1)
 
 
-def test_a_delay_longer_than_five_minutes_is_not_waited_for(company):
-    """The run ends; what was refused becomes due when the platform said, not before."""
+def test_long_retry_after_ends_the_run(company):
+    """A delay over five minutes is not waited for: the refused rows become due when the platform said."""
     company.settings["conversions"] = [company.conversion("sale")]
     company.serve(sold(company))
     company.fail("data_manager", path=INGEST, retry_after=3_600, **BUSY)
@@ -173,17 +173,17 @@ def test_a_delay_longer_than_five_minutes_is_not_waited_for(company):
 
 
 def nights_without_an_answer(company):
-    """Five nights in which every answer to the only upload is lost; the exit code of each."""
+    """Lose every answer to the only upload for five nights; return the exit codes."""
     company.settings["conversions"] = [company.conversion("sale")]
     company.serve(sold(company))
     company.fail("data_manager", path=INGEST, count=FOREVER, **CUT_BEFORE)
     return [company.later(timedelta(days=1)).exit_code for _ in range(5)]
 
 
-def test_answers_lost_night_after_night_end_as_unconfirmed(company):
-    """After three more nights nobody will ever know: it is not called accepted, and not sent any more.
+def test_answers_lost_four_nights_end_unconfirmed(company):
+    """After three more nights the outcome cannot be known: it is neither called accepted nor sent again.
 
-    The first night stops the destination; the others had only old requests to send again, which stop nothing else.
+    The first night stops the destination; the others only replay old requests, which stop nothing else.
     """
     assert [3, 1, 1, 1] == nights_without_an_answer(company)[:4]
 
@@ -196,14 +196,14 @@ def test_answers_lost_night_after_night_end_as_unconfirmed(company):
 
 
 @pytest.mark.exhaustive
-def test_a_human_is_told_of_what_becomes_unconfirmed(company):
-    """The night that gives up asks for a human; the one after does not."""
+def test_reports_once_what_becomes_unconfirmed(company):
+    """The night that gives up exits with 1, and the one after with 0."""
     assert 1 == nights_without_an_answer(company)[4]
     assert 0 == company.later(timedelta(days=1)).exit_code
 
 
-def test_an_endpoint_where_nobody_listens(company):
-    """Nothing can have arrived, so nothing is in doubt."""
+def test_refused_connection_leaves_rows_pending(company):
+    """Nothing can have arrived, so no row is `in_doubt`."""
     company.serve(sold(company))
     company.settings["google_ads"]["endpoint"] = f"http://127.0.0.1:{closed_port()}"
 
@@ -223,8 +223,8 @@ def test_an_endpoint_where_nobody_listens(company):
 # ── permission ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_revoked_in_the_middle_of_a_night(company):
-    """A refused old token is exchanged for a new one, and the night goes on."""
+def test_revoked_token_is_exchanged_during_the_run(company):
+    """The refused upload is repeated with a new token, and the run continues."""
     company.serve(sold(company))
     revoking = iter([False, True])
 
@@ -267,8 +267,8 @@ def test_a_token_revoked_in_the_middle_of_a_night(company):
         ),
     ],
 )
-def test_a_destination_that_refuses_us(company, break_it, mend_it, uploads):
-    """It is asked once, stops for this night, and everything waits for a human; mended, everything goes out."""
+def test_refusing_destination_stops_after_one_request(company, break_it, mend_it, uploads):
+    """Everything waits as `pending` for a human; once fixed, everything is sent."""
     company.serve(sold(company))
     break_it(company)
 
@@ -290,8 +290,8 @@ def test_a_destination_that_refuses_us(company, break_it, mend_it, uploads):
     settled(company, 1)
 
 
-def test_an_action_that_does_not_exist_stops_alone(company):
-    """The other conversion action of the same customer is served as if nothing were."""
+def test_missing_conversion_action_stops_only_itself(company):
+    """The other conversion action of the same customer is sent normally."""
     company.serve(sold(company))
     company.conversion("appointment")["google_ads"]["conversion_action"] = "555"
 
@@ -319,8 +319,8 @@ def test_an_action_that_does_not_exist_stops_alone(company):
         pytest.param(TRUNCATED, id="half an answer", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_token_server_that_keeps_failing(company, fault):
-    """Without a token nothing was sent: everything is pending, five tries were made, and the next night heals."""
+def test_failing_token_server_leaves_rows_pending(company, fault):
+    """Without a token nothing is sent: the run makes five tries, and the next one recovers."""
     company.serve(sold(company))
     company.fail("oauth", count=FOREVER, **fault)
 
@@ -344,8 +344,8 @@ def test_a_token_server_that_keeps_failing(company, fault):
 # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_outcomes_are_asked_for_when_they_are_due(company):
-    """Ten minutes after the upload nobody is asked; half an hour after it the answer is there."""
+def test_outcomes_are_requested_when_due(company):
+    """Ten minutes after the upload no request is made; at half an hour the outcome is there."""
     company.serve(sold(company))
     company.night()
 
@@ -361,8 +361,8 @@ def test_outcomes_are_asked_for_when_they_are_due(company):
     settled(company, 1)
 
 
-def test_an_outcome_that_is_not_there_yet_is_asked_for_again(company):
-    """A platform that has not finished leaves the deliveries where they are, and no human is needed."""
+def test_unfinished_outcome_is_requested_again(company):
+    """Deliveries stay `submitted`, and no human is needed."""
     company.platform.switch("processing_minutes", 120)
     company.serve(sold(company))
     company.night()
@@ -390,8 +390,8 @@ def test_an_outcome_that_is_not_there_yet_is_asked_for_again(company):
         pytest.param({"kind": "status", "status": 401}, 3, 1, id="401", marks=pytest.mark.exhaustive),
     ],
 )
-def test_outcomes_that_cannot_be_asked_for(company, fault, code, asked):
-    """What was received stays received: neither called accepted nor sent again, and asked for once more later."""
+def test_failed_outcome_request_leaves_deliveries_submitted(company, fault, code, asked):
+    """They are neither called accepted nor sent again, and a later run asks once more."""
     company.serve(sold(company))
     company.night()
     company.fail("data_manager", path=STATUS, count=FOREVER, **fault)
@@ -425,8 +425,8 @@ def test_outcomes_that_cannot_be_asked_for(company, fault, code, asked):
         pytest.param(TRUNCATED, None, id="half an answer", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_source_that_fails_once(company, fault, wait):
-    """It is asked again in the same night, after the wait it asked for, else after at most a second."""
+def test_failed_oplead_request_is_retried_the_same_night(company, fault, wait):
+    """The retry waits as long as Oplead asked, or else at most a second."""
     company.serve(sold(company))
     company.fail("oplead", **fault)
 
@@ -456,8 +456,8 @@ def test_a_source_that_fails_once(company, fault, wait):
         pytest.param({"kind": "status", "status": 404}, 1, id="404", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_source_that_keeps_failing(company, fault, asked):
-    """Reading stops, what is due goes out all the same, and the next night reads what this one could not."""
+def test_persistent_oplead_failure_still_sends_due_rows(company, fault, asked):
+    """Reading stops, and the next run reads what this one could not."""
     company.serve(sold(company, 1))
     company.sandbox.oauth.switch("refuse_tokens", True)
     company.night()
@@ -485,8 +485,8 @@ def test_a_source_that_keeps_failing(company, fault, asked):
 
 
 @pytest.mark.parametrize("token", [SUPPLIER_KEY, "no-such-key"])
-def test_a_source_that_refuses_the_token(company, token):
-    """The words say which key is wanted, and not which one was used."""
+def test_refused_oplead_token_names_the_key_wanted(company, token):
+    """The message does not show the key that was used."""
     company.environ["OPLEAD_TOKEN"] = token
 
     summary = company.night()
@@ -497,8 +497,8 @@ def test_a_source_that_refuses_the_token(company, token):
     assert 1 == len(company.times("oplead"))
 
 
-def test_a_source_that_fails_on_a_later_page(company):
-    """What was read is decided and sent; the next night goes on where this one stopped."""
+def test_failure_on_a_later_page_keeps_pages_already_read(company):
+    """Leads already read are planned and sent, and the next run resumes where this one stopped."""
     company.serve(sold(company, 1), *(company.lead(number) for number in range(2, 150)), sold(company, 150))
     company.fail("oplead", after=1, count=FOREVER, **BARE_500)
 
@@ -527,8 +527,8 @@ SandboxClock.now = lambda clock: now(clock) + timedelta(days={days})
 
 
 @pytest.mark.parametrize("days", [365, pytest.param(-365, marks=pytest.mark.exhaustive)])
-def test_a_machine_whose_clock_is_a_year_off_for_one_night(company, days):
-    """The command says so and ends with 2; nothing has expired, and the next night goes on as if it had not been."""
+def test_clock_a_year_off_exits_with_2_and_changes_nothing(company, days):
+    """The message says so; nothing expires, and the next run continues as usual."""
     company.serve(sold(company, 1))
     company.sandbox.oauth.switch("refuse_tokens", True)
     company.night()

@@ -1,4 +1,4 @@
-"""A first month in which nothing goes wrong: what each accident's test stands against."""
+"""A first month without incident: the baseline for the tests of each incident."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.e2e.support.month import DAY, PRICE, QUIET, Month, expected, gclid
 
 NIGHTS = 25
 A_DAY = 6
-"""Leads of a working day."""
+"""Leads created on a working day."""
 
 
 def consent_of(number):
@@ -27,7 +27,7 @@ def left_by_the_form(number):
 
 
 def a_working_day(month, day):
-    """New leads; earlier ones get an appointment, are sold, are lost, or have their amount typed in at last."""
+    """Create leads, and move earlier ones on: booked, sold, lost, or given their amount; return what happened when."""
     first = 1 + day * A_DAY
     booked, sold = {}, {}
     for number in range(first, first + A_DAY):
@@ -48,10 +48,10 @@ def a_working_day(month, day):
 
 
 @pytest.mark.parametrize("dates", ["history", "none"])
-def test_a_month_without_accidents(company, dates):
-    """Three weeks of working days and weekends: nobody is ever called; what counts arrived once, true to the second.
+def test_month_without_incidents_raises_no_notice(company, dates):
+    """Working days and weekends: no run asks for a human, and what counts arrives once, with its exact time.
 
-    All along some leads do not agree, have no click id, or wait for their amount over a weekend.
+    Throughout, some leads refuse consent, have no click id, or wait for their amount over a weekend.
     """
     month = Month(company, dates)
     month.history(40)

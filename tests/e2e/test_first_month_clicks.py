@@ -1,4 +1,4 @@
-"""The first month's accidents with click ids: nothing says whose they are, they stop, they are spoiled, they repeat."""
+"""The first month's incidents with click ids: bare, missing, damaged or repeated."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,17 +11,17 @@ START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 
 @pytest.fixture
 def month(company):
-    """A company that has nothing but its settings yet."""
+    """A company with nothing but its settings."""
     return Month(company)
 
 
 def organic(_):
-    """No click id, as a lead has that nobody's advertisement brought."""
+    """No click id, as for a lead that no ad brought."""
     return ""
 
 
 def lower_cased(number):
-    """What a form leaves that writes everything small."""
+    """A labelled click id from a form that lower-cases everything."""
     return f"gclid={gclid(number)}".lower()
 
 
@@ -31,27 +31,27 @@ def lower_cased_and_bare(number):
 
 
 def cut_short(number):
-    """What a column of 64 characters leaves of it."""
+    """A click id cut off by a column of 64 characters."""
     return gclid(number)[:64]
 
 
 def cut_short_with_its_label(number):
-    """The same where the label takes its part of the column."""
+    """The same, with the label taking its part of the column."""
     return f"gclid={gclid(number)}"[:60]
 
 
 def booked_today(month, first, count, **more):
-    """New leads that take an appointment on their first day; when."""
+    """Create leads that take an appointment on their first day; return when."""
     numbers = range(first, first + count)
     month.create(*numbers, **more)
     return month.enter("Rendez-vous", *numbers)
 
 
-# ── nothing says whose they are ──────────────────────────────────────────────────────────────────
+# ── bare click ids ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_bare_ids_of_leads_without_a_source(month):
-    """Withheld, a human told of the night's half; once the settings say what they are, they go out with their time."""
+def test_bare_ids_without_a_source_are_withheld_until_configured(month):
+    """The run reports them; once `click_ids.bare` is set, their conversions go out with their own times."""
     month.history(40)
     month.night()
     known = booked_today(month, 1, 4, clicks=gclid)
@@ -73,8 +73,8 @@ def test_bare_ids_of_leads_without_a_source(month):
     month.true_books()
 
 
-def test_a_bare_id_is_not_given_to_the_wrong_platform(month):
-    """A bare id with Facebook's source is no gclid, one of a newsletter nobody's."""
+def test_bare_id_with_another_source_is_not_a_gclid(month):
+    """An id with Facebook as its source is not Google's, and one from a newsletter belongs to no platform."""
     month.history(20)
     month.night()
     known = booked_today(month, 1, 5, clicks=gclid)
@@ -85,8 +85,8 @@ def test_a_bare_id_is_not_given_to_the_wrong_platform(month):
     assert sorted(expected("appointment", known)) == month.arrivals()
 
 
-def test_a_few_bare_ids_without_a_source(month):
-    """Two in twelve call nobody."""
+def test_few_bare_ids_without_a_source_raise_no_notice(month):
+    """Two in twelve are no reason to alert a human."""
     month.history(40)
     month.night()
     known = booked_today(month, 1, 10, clicks=gclid)
@@ -96,18 +96,18 @@ def test_a_few_bare_ids_without_a_source(month):
     assert sorted(expected("appointment", known)) == month.arrivals()
 
 
-# ── they stop ────────────────────────────────────────────────────────────────────────────────────
+# ── missing click ids ────────────────────────────────────────────────────────────────────────────────────
 
 
 def arrivals_of_a_day(month, night, broken):
-    """Twenty new leads, two of them without an advertisement; where capture is broken, none of them has an id."""
+    """Create twenty leads, two without an ad; where capture is broken, none has a click id."""
     first = 1 + night * 20
     month.create(*range(first, first + 18), clicks=organic if broken else None)
     month.create(first + 18, first + 19, clicks=organic, utm=None)
 
 
-def test_capture_breaks_and_ids_stop(month):
-    """Told on the first night that the new leads have none, before any of them reaches a stage; older leads go on."""
+def test_broken_capture_is_reported_on_its_first_night(month):
+    """The notice comes before any affected lead reaches a stage, and older leads are still sent."""
     month.history(40)
     nights = [month.night()]
     for night in range(4):
@@ -121,12 +121,12 @@ def test_capture_breaks_and_ids_stop(month):
     month.night().told("click")
     assert sorted(expected("appointment", booked)) == month.arrivals()
 
-    month.enter("Rendez-vous", *range(81, 86))  # of the broken day: there is nothing to send them by
+    month.enter("Rendez-vous", *range(81, 86))  # created on the broken day, so they have no click id to send
     booked |= month.enter("Rendez-vous", 21)
     month.night()
     assert sorted(expected("appointment", booked)) == month.arrivals()
 
-    # The ids come in from the form's own log, and the form is mended.
+    # The ids are recovered from the form's log, and the form is fixed.
     month.create(121, 122)
     for number in range(81, 86):
         month.edit(number, externalID=f"gclid={gclid(number)}")
@@ -134,13 +134,13 @@ def test_capture_breaks_and_ids_stop(month):
     sold = month.enter("Gagné", 81, 82, 121)
     month.nights(2)
 
-    # The appointments lie before their leads had any id; the sales do not.
+    # The appointments happened before their leads had a click id; the sales did not.
     assert sorted(expected("appointment", booked) + expected("sale", sold)) == month.arrivals()
     month.true_books()
 
 
-def test_capture_that_breaks_during_the_first_weeks_of_a_small_company(month):
-    """Five leads a day: told within three days of none having an id."""
+def test_broken_capture_is_reported_within_three_days_at_low_volume(month):
+    """The company gets five leads a day."""
     month.history(40)
     month.night()
     for night in range(5):
@@ -160,8 +160,8 @@ def test_capture_that_breaks_during_the_first_weeks_of_a_small_company(month):
     ("with_id", "without"),
     [pytest.param(12, 6, id="a third without"), pytest.param(0, 3, id="three organic leads"), (0, 0)],
 )
-def test_a_night_with_fewer_ids_than_usual(month, with_id, without):
-    """Chance, not an accident: nobody is called."""
+def test_fewer_click_ids_by_chance_raise_no_notice(month, with_id, without):
+    """A third of eighteen leads without an id, or three organic leads, can be chance."""
     month.history(40)
     month.night()
     for night in range(3):
@@ -174,7 +174,7 @@ def test_a_night_with_fewer_ids_than_usual(month, with_id, without):
     assert QUIET == month.night().said
 
 
-# ── they are spoiled ─────────────────────────────────────────────────────────────────────────────
+# ── damaged click ids ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_a_night_with_fewer_ids_than_usual(month, with_id, without):
         pytest.param(cut_short_with_its_label, "cut|truncat|short|length", id="cut short with its label"),
     ],
 )
-def test_ids_spoiled_from_a_date_on(month, spoiled, words):
-    """Told on the first night; what the platform counts is of sound ids only, and sound leads go on as before."""
+def test_damaged_click_ids_are_reported_on_their_first_night(month, spoiled, words):
+    """The platform counts only intact click ids, and leads that have one are sent as before."""
     month.history(60)
     booked = {}
     nights = [month.night()]
@@ -210,11 +210,11 @@ def test_ids_spoiled_from_a_date_on(month, spoiled, words):
     assert all(state != "accepted" for (lead, _), state in month.company.states().items() if lead in ("L-101", "L-102"))
 
 
-# ── they repeat ──────────────────────────────────────────────────────────────────────────────────
+# ── repeated click ids ──────────────────────────────────────────────────────────────────────────────────
 
 
 def twice_by_one_click(month):
-    """Two leads of one click, sold three days apart, and one that clicked by itself; when each was sold."""
+    """Two leads of one click, sold three days apart, and one with its own click; return when each was sold."""
     month.history(20)
     month.night()
     month.create(1, 3)
@@ -226,15 +226,15 @@ def twice_by_one_click(month):
     return sold
 
 
-def test_one_click_two_leads_and_nothing_said(month):
-    """By default each lead counts."""
+def test_each_lead_of_one_click_counts_by_default(month):
+    """Without `count_once_per`, one click may bring several sales."""
     sold = twice_by_one_click(month)
 
     assert sorted(sold.values()) == sorted(one.at for one in month.arrivals())
 
 
-def test_one_sale_a_click(month):
-    """`count_once_per: click`: the second lead of the click is not told, now or later; others are."""
+def test_count_once_per_click_sends_only_the_first_sale(month):
+    """The click's second lead is never sent, and other leads are."""
     month.conversion("sale")["count_once_per"] = "click"
     sold = twice_by_one_click(month)
 
@@ -243,8 +243,8 @@ def test_one_sale_a_click(month):
     month.true_books()
 
 
-def test_one_sale_a_click_within_some_days(month):
-    """`within` says for how long: a sale after it counts again."""
+def test_count_once_per_click_counts_again_after_within(month):
+    """A sale later than `within` counts again."""
     month.conversion("sale")["count_once_per"] = "click"
     month.conversion("sale")["within"] = "2 d"
     sold = twice_by_one_click(month)
@@ -252,8 +252,8 @@ def test_one_sale_a_click_within_some_days(month):
     assert sorted(sold.values()) == sorted(one.at for one in month.arrivals())
 
 
-def test_two_sales_of_one_click_in_one_night(month):
-    """The earlier one is told, whichever lead Oplead lists first."""
+def test_count_once_per_click_keeps_the_earlier_of_one_night(month):
+    """The order in which Oplead lists the leads does not matter."""
     month.conversion("sale")["count_once_per"] = "click"
     month.history(20)
     month.night()
@@ -278,8 +278,8 @@ def test_two_sales_of_one_click_in_one_night(month):
         ),
     ],
 )
-def test_one_sale_a_person(month, first, second):
-    """`count_once_per: person`: who asks twice by two clicks and is sold to twice in a month counts once."""
+def test_count_once_per_person_counts_one_sale(month, first, second):
+    """Two leads with two clicks but one email address or phone number, sold to twice in a month, count once."""
     month.conversion("sale")["count_once_per"] = "person"
     month.history(20)
     month.night()
@@ -295,8 +295,8 @@ def test_one_sale_a_person(month, first, second):
     assert sorted(expected("sale", sold)) == month.arrivals()
 
 
-def test_persons_cannot_be_told_apart_without_contact_data(month):
-    """Where no contact data is kept, the settings are refused before anything is read; the missing key is named."""
+def test_count_once_per_person_requires_contact_data(month):
+    """Without contact data the settings are refused before anything is read, and the message names the key."""
     month.settings["google_ads"]["contact_data"] = "none"
     month.conversion("sale")["count_once_per"] = "person"
 

@@ -1,4 +1,4 @@
-"""The first month's accidents with consent: read from the wrong place, refused, withdrawn, in words nobody listed."""
+"""The first month's incidents with consent: read from a wrong path, refused, withdrawn, or worded unexpectedly."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,30 +12,30 @@ META_WINDOW = timedelta(days=7) - timedelta(hours=4)
 
 @pytest.fixture
 def month(company):
-    """A company that has nothing but its settings yet."""
+    """A company with nothing but its settings."""
     return Month(company)
 
 
 def booked_today(month, first, count, **more):
-    """New leads that take an appointment on their first day; when."""
+    """Create leads that take an appointment on their first day; return when."""
     numbers = range(first, first + count)
     month.create(*numbers, **more)
     return month.enter("Rendez-vous", *numbers)
 
 
-# ── read from the wrong place ────────────────────────────────────────────────────────────────────
+# ── a wrong consent path ──────────────────────────────────────────────────────────────────────────
 
 
 def elsewhere(month, *numbers):
-    """Have these leads' answer stand where the form really leaves it."""
+    """Move these leads' consent answer to the field where the form really leaves it."""
     month.edit(*numbers, consent=None, optin="oui")
 
 
-def test_consent_read_from_a_wrong_path_for_a_week(month):
-    """A human is told on the very first night; nothing goes out; once mended, all that is still in time does, once."""
+def test_wrong_consent_path_for_a_week_loses_nothing_in_time(month):
+    """The first run reports it and nothing is sent; once fixed, everything still in time is sent once."""
     month.history(40)
     elsewhere(month, *month.leads)
-    # A click that grows too old for Google during the week.
+    # A click that becomes too old for Google during the week.
     month.create(90, created=START - 90 * DAY + 3 * DAY)
     elsewhere(month, 90)
 
@@ -64,8 +64,8 @@ def test_consent_read_from_a_wrong_path_for_a_week(month):
     month.true_books()
 
 
-def test_what_meta_may_still_hear_after_a_week(month):
-    """Its window is seven days: of what was withheld, what happened since then goes out once, the older never."""
+def test_fixed_consent_path_sends_meta_only_the_last_week(month):
+    """Meta's window is seven days: withheld conversions inside it are sent once, older ones never."""
     month.company.use_meta_alone()
     clicks = {"clicks": lambda number: f"fbclid={fbclid(number)}", "utm": "facebook"}
     month.create(*range(101, 121), created=START - 10 * DAY, **clicks)
@@ -89,8 +89,8 @@ def test_what_meta_may_still_hear_after_a_week(month):
     month.true_books()
 
 
-def test_more_than_fifty_released_at_once(month):
-    """What a mended path releases passes the surge guard like anything else: a human agrees, and it goes out once."""
+def test_released_conversions_pass_the_volume_guard(month):
+    """What a fixed path releases is held like any other surge, and goes out once after a human accepts it."""
     month.create(*range(301, 331), created=START - 10 * DAY)
     elsewhere(month, *range(301, 331))
     month.night().told("leadData.consent")
@@ -112,11 +112,11 @@ def test_more_than_fifty_released_at_once(month):
     month.true_books()
 
 
-# ── few, some, most of tonight's ─────────────────────────────────────────────────────────────────
+# ── how many lack consent ────────────────────────────────────────────────────────────────────────
 
 
-def test_a_month_in_which_some_do_not_agree(month):
-    """One in four gives no answer, says no or something else: night after night the others go out, nobody is called."""
+def test_some_leads_without_consent_raise_no_notice(month):
+    """One in four gives no answer, says no or something else; the others are sent night after night."""
     month.history(40)
     nights = [month.night()]
     booked = {}
@@ -135,8 +135,8 @@ def test_a_month_in_which_some_do_not_agree(month):
 
 
 @pytest.mark.parametrize("consent", [None, "J'accepte", "non"])
-def test_half_of_tonights_stopped_by_one_reason(month, consent):
-    """Eight of twelve without a yes: a human is told, the other four go out."""
+def test_most_conversions_without_consent_raise_a_notice(month, consent):
+    """Eight of twelve without a yes are reported, and the other four are sent."""
     month.history(40)
     month.night()
     booked = booked_today(month, 1, 4)
@@ -153,8 +153,8 @@ def test_half_of_tonights_stopped_by_one_reason(month, consent):
     month.true_books()
 
 
-def test_an_answer_nobody_listed(month):
-    """The form's words change one day and none of tonight's can be sent: told; listed, they go out once."""
+def test_unlisted_consent_answer_is_reported_and_sent_once_listed(month):
+    """The form's wording changes one day, and none of that night's conversions can be sent."""
     month.history(40)
     month.night()
     booked = booked_today(month, 1, 6)
@@ -173,11 +173,11 @@ def test_an_answer_nobody_listed(month):
     month.true_books()
 
 
-# ── an answer that changes ───────────────────────────────────────────────────────────────────────
+# ── changing answers ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_answers_that_change_while_something_is_held_back(month):
-    """Only leads that have agreed when it is sent are sent; who takes a yes back is not sent any more."""
+def test_consent_is_judged_when_a_conversion_is_sent(month):
+    """Only leads that have agreed by then are sent, and a withdrawal cancels what is open."""
     month.history(20)
     month.night()
     month.create(1, 2, consent=None)
@@ -187,10 +187,10 @@ def test_answers_that_change_while_something_is_held_back(month):
     times |= month.enter("Gagné", 4, 5, 6, amount=None)
     month.night()
 
-    month.edit(1, consent="oui")  # answered at last
+    month.edit(1, consent="oui")  # a late answer
     month.edit(2, consent="non")
-    month.edit(3, consent="oui")  # changed their mind
-    month.edit(4, 5, consent="non")  # took it back before the amount came
+    month.edit(3, consent="oui")  # a changed answer
+    month.edit(4, 5, consent="non")  # withdrawn before the amount came
     month.night()
     month.edit(4, 5, 6, amount="12 500,00 €")
     month.nights(2)
@@ -199,7 +199,7 @@ def test_answers_that_change_while_something_is_held_back(month):
     assert sorted(expected("sale", sent)) == month.arrivals()
     assert {"cancelled"} == {month.company.states()[f"L-{number}", "sale"] for number in (4, 5)}
 
-    month.edit(5, consent="oui")  # and gave it again: what was undone stays so
+    month.edit(5, consent="oui")  # given again: what was cancelled stays cancelled
     month.nights(2)
 
     assert sorted(expected("sale", sent)) == month.arrivals()
@@ -207,8 +207,8 @@ def test_answers_that_change_while_something_is_held_back(month):
     month.true_books()
 
 
-def test_two_signals(month):
-    """Without personalisation Google is told so and Meta nothing; without user data neither hears anything."""
+def test_personalization_consent_is_judged_apart_from_user_data(month):
+    """Without personalization Google gets the refusal and Meta nothing; without user data neither gets anything."""
     month.company.use_meta(funnel={}, contact_data="none")
     month.settings["google_ads"]["contact_data"] = "none"
     signal = {"field": "leadData.personal", "granted": ["oui"], "refused": ["non"]}

@@ -1,4 +1,4 @@
-"""The first month's accidents with what lies in the past: a history, a start too early, a list imported by hand."""
+"""The first month's incidents with the past: a history, a start date too early, a list imported by hand."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,12 +13,12 @@ START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 
 @pytest.fixture
 def month(company):
-    """A company that has nothing but its settings yet."""
+    """A company with nothing but its settings."""
     return Month(company)
 
 
 def sold_over_eighty_days(month, count):
-    """Leads whose appointments and sales lie in the past, all of them dated; when each was."""
+    """Create leads whose appointments and sales lie in the past, all dated; return what should arrive."""
     appointments, sales = {}, {}
     for number in range(1, count + 1):
         created = START - number * 80 / count * DAY
@@ -29,7 +29,7 @@ def sold_over_eighty_days(month, count):
 
 
 def appointments(month, first, count):
-    """So many new leads, each with an appointment on the same day; when."""
+    """Create this many leads, each with an appointment on the same day; return when."""
     numbers = range(first, first + count)
     month.create(*numbers)
     return month.enter("Rendez-vous", *numbers)
@@ -39,8 +39,8 @@ def appointments(month, first, count):
 
 
 @pytest.mark.parametrize("dates", DATES)
-def test_a_first_run_on_ninety_days_of_history(company, dates):
-    """Nothing of the past goes out and nobody is called; then the first real changes go out, old leads' and new."""
+def test_first_run_sends_nothing_of_the_past(company, dates):
+    """It raises no notice; afterwards the first real changes are sent, of old and new leads alike."""
     month = Month(company, dates)
     month.history(240, days=85)
 
@@ -65,19 +65,19 @@ def test_a_first_run_on_ninety_days_of_history(company, dates):
     month.true_books()
 
 
-def test_a_first_run_says_how_to_look_at_what_it_did_not_send(month):
-    """Of a lead that was sold before the first run, `explain` tells that this was before the start."""
+def test_explain_says_a_sale_was_before_the_start(month):
+    """The lead was sold before the first run."""
     sold_over_eighty_days(month, 20)
     month.night()
 
     assert "start" in type_in(month.company, "explain", "L-7").lines
 
 
-# ── a start written too early ────────────────────────────────────────────────────────────────────
+# ── an early start date ──────────────────────────────────────────────────────────────────────────
 
 
-def test_a_start_ninety_days_back_waits_for_a_human(month):
-    """Nothing goes out night after night until somebody agrees; then all of it does, once, with its true times."""
+def test_start_ninety_days_back_is_held_until_accepted(month):
+    """Nothing goes out until a human accepts it; then everything does, once, with its true times."""
     for conversion in month.settings["conversions"]:
         conversion["since"] = "2026-06-12"
     past = sold_over_eighty_days(month, 60)
@@ -102,8 +102,8 @@ def test_a_start_ninety_days_back_waits_for_a_human(month):
     month.true_books()
 
 
-def test_a_few_dozen_conversions_of_the_past_go_out_by_themselves(month):
-    """Twenty leads with an appointment and a sale since the start that somebody wrote are no surge."""
+def test_few_past_conversions_pass_the_volume_guard(month):
+    """Twenty leads with an appointment and a sale since the configured start are no surge."""
     for conversion in month.settings["conversions"]:
         conversion["since"] = "2026-06-12"
     past = sold_over_eighty_days(month, 20)
@@ -113,8 +113,8 @@ def test_a_few_dozen_conversions_of_the_past_go_out_by_themselves(month):
     month.true_books()
 
 
-def test_what_is_held_back_is_withheld_from_one_platform_alone(month):
-    """Google is held, having sixty conversions to hear of; Meta hears of its eight the same night."""
+def test_volume_guard_holds_google_while_meta_is_sent(month):
+    """Google has sixty conversions due and is held; Meta gets its eight the same night."""
     month.company.use_meta(funnel={})
     month.conversion("appointment")["since"] = month.conversion("sale")["since"] = "2026-09-01"
     yesterday = START - DAY
@@ -141,8 +141,8 @@ def test_what_is_held_back_is_withheld_from_one_platform_alone(month):
     ("busiest", "is_held"),
     [pytest.param(15, False, id="within five times the busiest night"), pytest.param(4, True, id="far beyond it")],
 )
-def test_sixty_conversions_in_a_night(month, busiest, is_held):
-    """Whether that is a surge is told by the nights before it."""
+def test_volume_guard_compares_with_previous_nights(month, busiest, is_held):
+    """Sixty conversions pass within five times the busiest night and are held beyond that."""
     month.history(20)
     month.night()
     seen = appointments(month, 1, busiest)
@@ -163,8 +163,8 @@ def test_sixty_conversions_in_a_night(month, busiest, is_held):
 
 
 @pytest.mark.parametrize(("tonight", "is_held"), [(20, False), (21, True)])
-def test_a_bound_that_somebody_wrote(month, tonight, is_held):
-    """`max_per_run: 20` holds twenty-one and lets twenty pass."""
+def test_max_per_run_holds_one_conversion_more(month, tonight, is_held):
+    """`max_per_run: 20` lets twenty pass and holds twenty-one."""
     month.settings["google_ads"]["max_per_run"] = 20
     month.history(20)
     month.night()
@@ -181,8 +181,8 @@ def test_a_bound_that_somebody_wrote(month, tonight, is_held):
     assert sorted(expected("appointment", seen)) == month.arrivals()
 
 
-def test_a_rehearsal_tells_of_the_surge_and_releases_nothing(month):
-    """`--dry-run` on a start too early: a human sees it before the first night; nothing is sent or held by it."""
+def test_dry_run_reports_a_surge_and_sends_nothing(month):
+    """With a start date too early, a human sees the surge before the first run; the dry run holds and sends nothing."""
     month.conversion("appointment")["since"] = "2026-06-12"
     sold_over_eighty_days(month, 60)
 
@@ -196,11 +196,11 @@ def test_a_rehearsal_tells_of_the_surge_and_releases_nothing(month):
     assert not month.uploaded()
 
 
-# ── a list imported by hand before ───────────────────────────────────────────────────────────────
+# ── a list imported by hand ───────────────────────────────────────────────────────────────────────
 
 
-def test_a_list_that_was_imported_by_hand_until_a_date(month):
-    """Each conversion starts on the day after its own last import: nothing of before goes out, all of since then does.
+def test_since_excludes_what_was_imported_by_hand(month):
+    """Each conversion starts on the day after its own last import, and everything from then on is sent.
 
     A day begins at midnight in the account's zone.
     """
@@ -227,8 +227,8 @@ def test_a_list_that_was_imported_by_hand_until_a_date(month):
     month.true_books()
 
 
-def test_a_start_moved_forward_after_the_first_night_takes_nothing_back(month):
-    """Somebody remembers a second import on the third day: what went out stays, what is older and open never goes."""
+def test_moving_since_forward_takes_nothing_back(month):
+    """What was sent stays, and what is older and still open is never sent."""
     month.conversion("sale")["since"] = "2026-08-20"
     month.create(*range(1, 7), created=START - 20 * DAY)
     told = month.enter("Gagné", 1, 2, 3, at=START - 9 * DAY)

@@ -1,4 +1,4 @@
-"""The first month's accidents with names: Oplead's labels renamed, mapped late or merged; a conversion renamed."""
+"""The first month's incidents with names: Oplead labels renamed, mapped late or merged, and a renamed conversion."""
 
 from datetime import UTC, datetime
 
@@ -13,31 +13,31 @@ START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 
 @pytest.fixture(params=DATES)
 def month(company, request):
-    """A company that has nothing but its settings yet; Oplead dates its statuses, or not."""
+    """A company with nothing but its settings; Oplead dates its statuses, or not."""
     return Month(company, request.param)
 
 
 def past(month, label, first, count):
-    """Leads of the weeks before the first night, in this status since."""
+    """Create leads that have been in this status since weeks before the first night."""
     numbers = range(first, first + count)
     month.create(*numbers, created=START - 30 * DAY)
     month.enter(label, *numbers, at=START - 25 * DAY)
 
 
 def entering(month, label, first, count):
-    """New leads that take a status on their first day; when."""
+    """Create leads that take a status on their first day; return when."""
     numbers = range(first, first + count)
     month.create(*numbers)
     return month.enter(label, *numbers)
 
 
-# ── renamed by Oplead's administrator ────────────────────────────────────────────────────────────
+# ── labels renamed in Oplead ──────────────────────────────────────────────────────────────────────
 
 
-def test_a_mapped_label_is_renamed_to_one_nobody_knows(month):
-    """A human is told the same night, both names in one sentence; nothing is sent for it, twice, or taken back.
+def test_mapped_label_renamed_to_unknown_one_is_reported(month):
+    """One sentence names both labels the same night, and nothing is sent, duplicated or retracted for it.
 
-    Once the new name is mapped, leads that take it go out as before.
+    Once the new label is mapped, leads that take it are sent as before.
     """
     past(month, "Rendez-vous", 101, 24)
     past(month, "En cours", 201, 16)
@@ -64,8 +64,8 @@ def test_a_mapped_label_is_renamed_to_one_nobody_knows(month):
     month.true_books()
 
 
-def test_a_sale_that_waits_for_its_amount_while_its_label_is_renamed(month):
-    """It is not lost: it goes out once, with its own time and amount, whatever its label is called by then."""
+def test_sale_waiting_for_its_amount_survives_a_label_rename(month):
+    """It goes out once, with its own time and amount."""
     past(month, "Gagné", 101, 12)
     past(month, "En cours", 201, 8)
     month.night()
@@ -83,8 +83,8 @@ def test_a_sale_that_waits_for_its_amount_while_its_label_is_renamed(month):
     month.true_books()
 
 
-def test_an_unmapped_label_is_renamed_to_a_mapped_one(month):
-    """Thirty leads seem to take the stage in one night: none of them goes out, a human is told; true ones do go out."""
+def test_unmapped_label_renamed_to_mapped_one_sends_nothing(month):
+    """Thirty leads seem to enter the stage in one night: the run reports it, and later true entries are sent."""
     past(month, "RDV", 101, 30)
     past(month, "En cours", 201, 10)
     month.night()
@@ -104,8 +104,8 @@ def test_an_unmapped_label_is_renamed_to_a_mapped_one(month):
     month.true_books()
 
 
-def test_leads_that_truly_take_the_stage_in_the_night_of_the_renaming(month):
-    """Two leads from another status are no part of it, and go out."""
+def test_true_entries_on_the_night_of_a_rename_are_sent(month):
+    """Two leads from another status are no part of the rename."""
     past(month, "RDV", 101, 30)
     past(month, "En cours", 201, 10)
     month.night()
@@ -119,8 +119,8 @@ def test_leads_that_truly_take_the_stage_in_the_night_of_the_renaming(month):
     month.true_books()
 
 
-def test_an_unmapped_label_is_merged_into_a_mapped_one(month):
-    """As a renaming, though other leads had the mapped label all the while."""
+def test_unmapped_label_merged_into_mapped_one_sends_nothing(month):
+    """It is treated as a rename, although other leads already had the mapped label."""
     past(month, "RDV", 101, 30)
     past(month, "Rendez-vous", 201, 10)
     month.night()
@@ -134,8 +134,8 @@ def test_an_unmapped_label_is_merged_into_a_mapped_one(month):
     assert [] == month.arrivals()
 
 
-def test_a_human_says_that_it_was_no_renaming(month):
-    """The night tells what to write; once it is written, those that were held go out, once, and so do later ones."""
+def test_suspected_rename_is_sent_once_a_human_overrules_it(month):
+    """The notice says what to write; once written, the held conversions are sent once, and so are later ones."""
     past(month, "À rappeler", 101, 24)
     month.night()
     month.night()
@@ -158,8 +158,8 @@ def test_a_human_says_that_it_was_no_renaming(month):
     month.true_books()
 
 
-def test_an_ignored_status_whose_leads_all_take_a_stage(month):
-    """The settings put the two apart, so this is no renaming: they go out, and nobody is called."""
+def test_all_leads_of_an_ignored_status_may_enter_a_stage(month):
+    """The settings list both labels, so this is no rename: the leads are sent without a notice."""
     past(month, "En cours", 101, 12)
     month.night()
 
@@ -171,8 +171,8 @@ def test_an_ignored_status_whose_leads_all_take_a_stage(month):
     month.true_books()
 
 
-def test_a_renaming_between_two_names_of_one_stage(month):
-    """Both mapped to the stage: nothing enters it, nothing is sent again."""
+def test_rename_within_one_stage_sends_nothing_again(month):
+    """Both labels are mapped to the stage, so no lead enters it."""
     past(month, "RDV pris", 101, 12)
     past(month, "En cours", 201, 8)
     month.night()
@@ -192,8 +192,8 @@ def test_a_renaming_between_two_names_of_one_stage(month):
     ("movers", "stayers"),
     [pytest.param(12, 6, id="others stay behind"), pytest.param(4, 0, id="too few to be a renaming")],
 )
-def test_a_busy_day_is_no_renaming(month, movers, stayers):
-    """Leads that go from one status to another by hand, the other ones staying, are sent; nobody is called."""
+def test_busy_day_is_not_taken_for_a_rename(month, movers, stayers):
+    """Leads moved by hand are sent without a notice if others stay behind, or if they are few."""
     past(month, "En cours", 101, movers + stayers)
     past(month, "Perdu", 201, 10)
     month.night()
@@ -209,8 +209,8 @@ def test_a_busy_day_is_no_renaming(month, movers, stayers):
 # ── mapped late ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_label_mapped_a_week_later(month):
-    """Leads that had it before do not go out; those that take it from then on do, and other labels are not held up."""
+def test_label_mapped_late_counts_only_new_entries(month):
+    """Leads that had it before are not sent, and other labels are not held up."""
     month.settings["ignored_statuses"].append("Visite")
     past(month, "Visite", 101, 10)
     month.night()
@@ -233,8 +233,8 @@ def test_a_label_mapped_a_week_later(month):
     month.true_books()
 
 
-def test_a_label_mapped_late_under_a_start_that_is_written(company):
-    """`since` says for every label from when it counts: dated leads that took the new one after it go out, once."""
+def test_label_mapped_late_counts_from_since(company):
+    """`since` applies to every label: dated leads that took the new one after it are sent once."""
     month = Month(company)
     month.conversion("appointment")["since"] = "2026-09-08"
     month.settings["ignored_statuses"].append("Visite")
@@ -252,8 +252,8 @@ def test_a_label_mapped_late_under_a_start_that_is_written(company):
     month.true_books()
 
 
-def test_a_label_nobody_mapped(company):
-    """A human is told of it the first night that its leads carry click ids; a name listed as ignored is silent."""
+def test_unmapped_label_with_click_ids_is_reported(company):
+    """The first such night reports it; an ignored label is silent."""
     month = Month(company)
     past(month, "En cours", 101, 10)
     assert QUIET == month.night().said
@@ -277,11 +277,11 @@ def test_a_label_nobody_mapped(company):
     assert QUIET == month.night().said
 
 
-# ── a conversion renamed ─────────────────────────────────────────────────────────────────────────
+# ── a renamed conversion ─────────────────────────────────────────────────────────────────────────
 
 
-def test_a_conversion_renamed_in_the_second_week(company):
-    """Refused until `was` says so, the words to write given; then nothing is sent again, and what was open goes out."""
+def test_renamed_conversion_needs_was_and_keeps_its_keys(company):
+    """The run is refused with the line to write; afterwards nothing is sent again, and what was open goes out."""
     month = Month(company)
     past(month, "En cours", 101, 10)
     month.night()
@@ -315,8 +315,8 @@ def test_a_conversion_renamed_in_the_second_week(company):
     month.true_books()
 
 
-def test_a_renaming_is_refused_by_a_rehearsal_too(company):
-    """Whoever rehearses before the night sees the same words."""
+def test_dry_run_refuses_a_renamed_conversion(company):
+    """It prints the same message as a run."""
     month = Month(company)
     past(month, "En cours", 101, 5)
     month.night()

@@ -1,4 +1,4 @@
-"""The first month's accidents with who is seen and who is told: leads that go, a narrower key, several agencies."""
+"""The first month's incidents with visibility and routing: leads that vanish, a narrower API key, several agencies."""
 
 from datetime import UTC, datetime
 
@@ -13,12 +13,12 @@ START = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 OTHER_CUSTOMER = "2345678901"
 OTHER_DATASET = "2345678901"
 PATIENT = "20 d"
-"""How long a sale waits for its amount where a test needs it open all the while."""
+"""How long a sale waits for its amount where a test needs it to stay open."""
 
 
 @pytest.fixture
 def month(company):
-    """A company with a first night behind it, whose sales wait long for their amount."""
+    """A company after its first night, whose sales wait long for their amount."""
     month = Month(company)
     month.conversion("sale")["value"]["wait_for_value"] = PATIENT
     month.history(40)
@@ -27,19 +27,19 @@ def month(company):
 
 
 def waiting(month, first, count, **more):
-    """New leads whose sale waits for its amount; when it was."""
+    """Create leads whose sale waits for its amount; return when each was sold."""
     numbers = range(first, first + count)
     month.create(*numbers, **more)
     return month.enter("Gagné", *numbers, amount=None)
 
 
-# ── leads that go ────────────────────────────────────────────────────────────────────────────────
+# ── vanishing leads ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_leads_deleted_in_oplead(month):
-    """Gone on two nights, what is open of them is cancelled, within the week that a full read takes; nobody is called.
+def test_deleted_leads_have_open_conversions_cancelled(month):
+    """A lead missing on two nights, within the week that a full read takes, counts as deleted; no notice is raised.
 
-    What was sent of them stays, and other leads go on.
+    What was sent for it stays, and other leads continue.
     """
     sold = waiting(month, 1, 4)
     booked = month.enter("Rendez-vous", 1)
@@ -64,8 +64,8 @@ def test_leads_deleted_in_oplead(month):
     month.true_books()
 
 
-def test_a_lead_that_is_away_for_one_night(month):
-    """Nothing is cancelled: when it is back and its amount comes, its sale goes out once."""
+def test_lead_missing_for_one_night_keeps_its_sale(month):
+    """Once it is back and its amount comes, its sale goes out once."""
     sold = waiting(month, 1, 2)
     month.night()
     month.hide(1)
@@ -78,8 +78,8 @@ def test_a_lead_that_is_away_for_one_night(month):
     month.true_books()
 
 
-def test_a_key_that_suddenly_sees_fewer_leads(month):
-    """Told on the first night; nothing is cancelled however long it lasts; with the old key all goes out, once."""
+def test_api_key_that_sees_fewer_leads_is_reported(month):
+    """The first night reports it; nothing is cancelled meanwhile, and with the old key everything is sent once."""
     sold = waiting(month, 1, 20)
     month.night()
     month.hide(*(number for number in month.leads if number % 4))
@@ -104,7 +104,7 @@ def test_a_key_that_suddenly_sees_fewer_leads(month):
 
 @pytest.fixture
 def agencies(company):
-    """A company of two agencies, each with a Google customer and a Meta dataset of its own, a night behind it."""
+    """A company of two agencies, each with its own Google customer and Meta dataset, after its first night."""
     company.platform.google.accounts = DEFAULT_ACCOUNTS | {
         OTHER_CUSTOMER: GoogleAccount(
             managers=frozenset({"1112223333"}),
@@ -140,12 +140,12 @@ def agencies(company):
 
 
 def of_both(number):
-    """A lead that clicked on Google's and on Meta's."""
+    """The click ids of a lead that clicked on a Google ad and on a Meta ad."""
     return f"gclid={gclid(number)}&fbclid={fbclid(number)}"
 
 
-def test_two_customers_and_two_datasets(agencies):
-    """Each lead goes to its own agency's and nowhere else; one of a third agency to none, and nobody is called."""
+def test_each_agency_gets_only_its_own_leads(agencies):
+    """A third agency's lead, or one without an agency, goes nowhere, and no notice is raised."""
     agencies.create(1, 2, 3, clicks=of_both, agency="Lyon")
     agencies.create(4, 5, clicks=of_both, agency="nantes ", customer=OTHER_CUSTOMER)
     agencies.create(6, clicks=of_both, agency="Brest")
@@ -170,8 +170,8 @@ def test_two_customers_and_two_datasets(agencies):
     agencies.true_books()
 
 
-def test_a_lead_that_moves_to_the_other_agency(agencies):
-    """What was sent of it is not sent again to the other agency's; what was open goes to one of them, once."""
+def test_lead_moving_to_another_agency_is_not_sent_twice(agencies):
+    """What was sent is not sent again to the new agency's destinations, and what was open goes to one of them, once."""
     agencies.create(1, 2, clicks=of_both, agency="Lyon")
     booked = agencies.enter("Rendez-vous", 1, 2)
     agencies.night()
@@ -191,8 +191,8 @@ def test_a_lead_that_moves_to_the_other_agency(agencies):
     assert [("L-2", "sale")] == [one.name for one in meta if one.value != 60.0]
 
 
-def test_a_key_of_one_agency_stopped_stops_it_alone(agencies):
-    """Meta refuses the second dataset's token: told; the first agency's leads go out, the others once it is mended."""
+def test_refused_token_stops_one_agency_only(agencies):
+    """Meta refuses the second dataset's token: the first agency's leads are sent, the others once it is fixed."""
     token = agencies.company.environ["OTHER_META_TOKEN"]
     agencies.company.environ["OTHER_META_TOKEN"] = "EAArevoked"
     agencies.create(1, 2, clicks=of_both, agency="Lyon")

@@ -1,4 +1,4 @@
-"""The first month's accidents with how leads are read: a night's budget, test leads, pages that are another lead's."""
+"""The first month's incidents with reading leads: a request budget, test leads, pages that show another lead."""
 
 import re
 
@@ -10,22 +10,22 @@ from tests.e2e.support.typed import type_in
 
 @pytest.fixture
 def month(company):
-    """A company that has nothing but its settings yet."""
+    """A company with nothing but its settings."""
     return Month(company)
 
 
 def requests_of(month, *arguments):
-    """How many requests to Oplead the next night makes."""
+    """How many requests to Oplead the next run makes."""
     before = len(month.company.times("oplead"))
     month.night(*arguments)
     return len(month.company.times("oplead")) - before
 
 
-# ── one budget a night ───────────────────────────────────────────────────────────────────────────
+# ── request budget ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_new_status_under_a_filter_stays_within_the_nights_requests(month):
-    """The list is read whole to know what the status is, over as many nights as that takes; then all goes out."""
+def test_new_status_under_a_filter_stays_within_max_requests(month):
+    """The full list is read over as many nights as needed to learn the status, and then everything is sent."""
     month.company.sandbox.oplead.switch("filters", True)
     month.company.sandbox.oplead.switch("page_size", 20)
     filtered = {"pull": "since", "since_filter": {"param": "updated_since", "format": "iso"}}
@@ -43,8 +43,8 @@ def test_a_new_status_under_a_filter_stays_within_the_nights_requests(month):
     month.true_books()
 
 
-def test_a_rename_amid_the_reading_costs_no_lead_a_second_look_where_leads_are_read_one_by_one(month):
-    """A night asks for each lead's own page once, whatever comes up in it; the next night tells of the rename."""
+def test_rename_during_detail_fetch_reads_each_lead_once(month):
+    """The next night reports the rename."""
     month.company.sandbox.oplead.switch("list_has_details", False)
     month.settings["oplead"] = {"pull": "details"}
     month.settings["stages"]["won"].append("Vente signée")
@@ -70,8 +70,8 @@ def test_a_rename_amid_the_reading_costs_no_lead_a_second_look_where_leads_are_r
 # ── test leads ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_test_leads_cost_no_request_a_night_where_leads_are_read_one_by_one(month):
-    """Each is read once a week, and when it changes; one that turns out to be a customer goes out."""
+def test_excluded_leads_are_fetched_weekly_or_when_changed(month):
+    """With `pull: details`, a lead that turns out to be a customer is still sent."""
     month.company.sandbox.oplead.switch("list_has_details", False)
     month.settings["oplead"] = {"pull": "details"}
     month.settings["exclude"] = {"email_domains": ["maison-durand.test"]}
@@ -90,12 +90,12 @@ def test_test_leads_cost_no_request_a_night_where_leads_are_read_one_by_one(mont
     month.true_books()
 
 
-# ── leads that come back ─────────────────────────────────────────────────────────────────────────
+# ── returning leads ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("pull", ["list", "details"])
-def test_a_lead_that_was_gone_for_days_and_is_back_loses_no_sale(month, pull):
-    """Called off meanwhile, which `explain` tells; once it is back and its amount comes, its sale goes out once."""
+def test_lead_back_after_days_keeps_its_sale(month, pull):
+    """`explain` shows the sale as cancelled meanwhile; once lead and amount are there, it goes out once."""
     month.settings["oplead"] = {"pull": pull}
     month.conversion("sale")["value"]["wait_for_value"] = "20 d"
     month.history(20)
@@ -122,8 +122,8 @@ def test_a_lead_that_was_gone_for_days_and_is_back_loses_no_sale(month, pull):
 
 
 @pytest.mark.parametrize("pull", ["list", "details"])
-def test_a_lead_that_was_made_one_with_another_in_oplead(month, pull):
-    """It is called off and `explain` names the other, which goes on by itself; nobody is woken."""
+def test_merged_lead_is_cancelled_in_favour_of_the_other(month, pull):
+    """`explain` names the other lead, which continues by itself, and no notice is raised."""
     month.settings["oplead"] = {"pull": pull}
     month.conversion("sale")["value"]["wait_for_value"] = "20 d"
     month.history(20)

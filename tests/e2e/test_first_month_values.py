@@ -1,4 +1,4 @@
-"""The first month's accidents with what counts and what it is worth: amounts, conditions, test leads."""
+"""The first month's incidents with what counts and for how much: amounts, `where` conditions, test leads."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ WAIT = timedelta(days=3)
 
 @pytest.fixture
 def month(company):
-    """A company with a first night behind it."""
+    """A company after its first night."""
     month = Month(company)
     month.history(40)
     assert QUIET == month.night().said
@@ -23,18 +23,18 @@ def month(company):
 
 
 def sold_today(month, first, count, **more):
-    """New leads that are sold on their first day; when."""
+    """Create leads that are sold on their first day; return when."""
     numbers = range(first, first + count)
     month.create(*numbers)
     return month.enter("Gagné", *numbers, **more)
 
 
-# ── an amount that comes late ────────────────────────────────────────────────────────────────────
+# ── late amounts ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("nothing", [None, "", "0,00 €", 0], ids=["null", "empty", "zero", "zero as a number"])
-def test_an_amount_typed_two_days_after_the_sale(month, nothing):
-    """The sale waits for it, in silence, and goes out once with it and its own time; `otherwise` is never told."""
+def test_sale_waits_for_a_late_amount(month, nothing):
+    """It goes out once, with the amount and its own time, and `otherwise` is never sent."""
     sold = sold_today(month, 1, 6, amount=nothing)
 
     assert QUIET == month.night().said
@@ -51,8 +51,8 @@ def test_an_amount_typed_two_days_after_the_sale(month, nothing):
     month.true_books()
 
 
-def test_an_amount_that_nobody_types(month):
-    """`otherwise` goes out once, not before three days after the sale and not later than the next night."""
+def test_sale_without_amount_falls_back_to_otherwise(month):
+    """`otherwise` goes out once, three days after the sale at the earliest and the next night at the latest."""
     sold = sold_today(month, 1, 3, amount=None)
 
     silent = [month.night() for _ in range(3)]
@@ -69,8 +69,8 @@ def test_an_amount_that_nobody_types(month):
     month.true_books()
 
 
-def test_an_amount_that_nobody_types_and_nothing_instead(month):
-    """Without `otherwise` the sale is withheld, and goes out once whenever the amount comes, while still in time."""
+def test_sale_without_amount_or_otherwise_is_withheld(month):
+    """It goes out once whenever the amount comes, if still in time."""
     del month.conversion("sale")["value"]["otherwise"]
     sold = sold_today(month, 1, 3, amount=None)
     month.nights(8)
@@ -84,8 +84,8 @@ def test_an_amount_that_nobody_types_and_nothing_instead(month):
 
 
 @pytest.mark.parametrize("typed", ["1.250", "sur devis", "1,250", "12 500 ou 13 000"])
-def test_an_amount_nobody_can_read(month, typed):
-    """Withheld: it is no missing amount, so `otherwise` never stands in for it. Typed anew, it goes out once."""
+def test_unreadable_amount_is_withheld_until_corrected(month, typed):
+    """It is not a missing amount, so `otherwise` never replaces it."""
     others = sold_today(month, 11, 6)
     odd = sold_today(month, 1, 2, amount=typed)
 
@@ -101,8 +101,8 @@ def test_an_amount_nobody_can_read(month, typed):
     month.true_books()
 
 
-def test_most_amounts_of_a_night_cannot_be_read(month):
-    """Somebody changes how amounts are typed: told the same night; what can be read goes out."""
+def test_mostly_unreadable_amounts_raise_a_notice(month):
+    """The format has changed: the run reports it the same night, and readable amounts are sent."""
     others = sold_today(month, 11, 3)
     odd = sold_today(month, 1, 7, amount="1.250")
 
@@ -115,8 +115,8 @@ def test_most_amounts_of_a_night_cannot_be_read(month):
     assert sorted(expected("sale", others) + expected("sale", odd, value=1_250.0)) == month.arrivals()
 
 
-def test_amounts_read_from_a_field_that_no_lead_has(company):
-    """A slip in its name: told on the first night, before anything is told without its amount; mended, it goes out."""
+def test_unknown_amount_field_is_reported_on_first_night(company):
+    """The notice comes before anything is sent without its amount; once fixed, the sales go out."""
     month = Month(company)
     month.conversion("sale")["value"]["field"] = "montantTTC"
     month.history(40)
@@ -134,8 +134,8 @@ def test_amounts_read_from_a_field_that_no_lead_has(company):
     month.true_books()
 
 
-def test_a_company_that_has_not_sold_yet(company):
-    """No lead has an amount because none is sold: nobody is called."""
+def test_company_without_sales_raises_no_notice(company):
+    """No lead has an amount because none is sold."""
     month = Month(company)
     month.create(*range(1, 41), created=START - 10 * DAY)
     month.enter("En cours", *range(1, 21), at=START - 8 * DAY)
@@ -145,8 +145,8 @@ def test_a_company_that_has_not_sold_yet(company):
 
 
 @pytest.mark.parametrize("tax", ["included", "excluded"])
-def test_whether_tax_is_in_an_amount_is_said_and_changes_nothing(month, tax):
-    """It is the settings' word on what the field holds; the amount goes out as it stands."""
+def test_tax_setting_does_not_change_the_amount(month, tax):
+    """`tax` only declares what the field holds."""
     month.conversion("sale")["value"]["tax"] = tax
     sold = sold_today(month, 1, 2)
     month.nights(2)
@@ -154,7 +154,7 @@ def test_whether_tax_is_in_an_amount_is_said_and_changes_nothing(month, tax):
     assert sorted(expected("sale", sold)) == month.arrivals()
 
 
-def test_whether_tax_is_in_an_amount_must_be_said(month):
+def test_tax_setting_is_required(month):
     """Without it nothing runs, and the message names the key."""
     del month.conversion("sale")["value"]["tax"]
     sold_today(month, 1, 2)
@@ -163,11 +163,11 @@ def test_whether_tax_is_in_an_amount_must_be_said(month):
     assert not month.uploaded()
 
 
-# ── a condition too narrow ───────────────────────────────────────────────────────────────────────
+# ── narrow conditions ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_condition_that_fits_no_lead(month):
-    """`explain` names it; once widened, what happened since the start and is in time goes out once, with its time."""
+def test_widened_where_sends_earlier_conversions_still_in_time(month):
+    """`explain` names the condition; once widened, what happened since the start goes out once, with its time."""
     month.conversion("sale")["where"] = {"channel": ["Salon"]}
     month.create(90, created=START - 90 * DAY + 5 * DAY)
     month.enter("Gagné", 90)
@@ -189,8 +189,8 @@ def test_a_condition_that_fits_no_lead(month):
     month.true_books()
 
 
-def test_a_condition_on_a_field_that_no_lead_has(company):
-    """Told on the first night, the field named; mended, what happened since then goes out."""
+def test_where_on_an_unknown_field_is_reported(company):
+    """The first night names the field; once fixed, what happened since is sent."""
     month = Month(company)
     month.conversion("sale")["where"] = {"canal": ["Site web"]}
     month.history(40)
@@ -207,8 +207,8 @@ def test_a_condition_on_a_field_that_no_lead_has(company):
     assert sorted(expected("sale", sold)) == month.arrivals()
 
 
-def test_a_condition_that_keeps_most_leads_out_on_purpose(month):
-    """Nobody is called for leads that are not wanted."""
+def test_where_that_excludes_most_leads_raises_no_notice(month):
+    """The settings exclude those leads on purpose."""
     month.conversion("sale")["where"] = {"channel": ["Salon"]}
     sold_today(month, 1, 12)
     wanted = sold_today(month, 21, 2, channel="Salon")
@@ -234,8 +234,8 @@ EXCLUDE = {
 }
 
 
-def test_test_leads_are_counted_and_nothing_else(month):
-    """Of each kind that is excluded nothing is sent and nothing kept; how many there were is said."""
+def test_excluded_leads_are_counted_but_neither_sent_nor_stored(month):
+    """Each kind of exclusion applies, and `run` reports how many there were."""
     month.settings["exclude"] = EXCLUDE
     for number, fields in TESTERS.items():
         month.create(number, **fields)
@@ -255,8 +255,8 @@ def test_test_leads_are_counted_and_nothing_else(month):
     assert "exclu" in shown.lower() or "test lead" in shown.lower()
 
 
-def test_a_lead_found_to_be_a_test_after_it_was_read(month):
-    """What is open of it never goes out; what was sent stays."""
+def test_lead_excluded_later_sends_nothing_more(month):
+    """What is open is never sent, and what was sent stays."""
     month.create(1, 11, contact={"email": "test@maison-test.example"})
     month.enter("Rendez-vous", 1, at=None)
     month.enter("Gagné", 1, 11, amount=None)

@@ -1,4 +1,4 @@
-"""The first night sends nothing of what stood before it; from the day after on, only what changed since goes out."""
+"""The first night sends nothing of what came before; later nights send only what changed since."""
 
 from datetime import timedelta
 
@@ -16,12 +16,12 @@ STAGES = {
 
 @pytest.fixture(scope="module")
 def population():
-    """An invented CRM with ten weeks behind it."""
+    """A generated CRM with ten weeks of history."""
     return Population.generate(seed=11, leads=400)
 
 
 def googles(population):
-    """The leads that can be read, but for those that carry another platform's click ids alone."""
+    """The readable leads, except those that carry only another platform's click ids."""
     return {
         lead: truth
         for lead, truth in population.truth().items()
@@ -31,7 +31,7 @@ def googles(population):
 
 
 def entries_by_history(population):
-    """The conversions first reached between the first night and the last, as the history of leads still there tells."""
+    """The conversions first reached between the first and the last night, by the history of leads still present."""
     found = set()
     for lead, truth in googles(population).items():
         for conversion, labels in STAGES.items():
@@ -43,7 +43,7 @@ def entries_by_history(population):
 
 
 def entries_by_label(population):
-    """The conversions whose stage a lead was first seen in on a later night than the first."""
+    """The conversions of leads first seen in a stage on a night after the first."""
     seen = [population.leads_at(night) for night in NIGHTS]
     found = set()
     for lead in googles(population):
@@ -62,8 +62,8 @@ def entries_by_label(population):
         pytest.param("none", entries_by_label, id="no dates", marks=pytest.mark.exhaustive),
     ],
 )
-def test_only_what_changes_after_the_first_night_goes_out(population, companies, dates, entries):
-    """Whatever Oplead tells of dates, nothing that stood before is sent and nothing that changed since is forgotten."""
+def test_sends_exactly_what_changes_after_the_first_night(population, companies, dates, entries):
+    """This holds however Oplead dates its statuses."""
     company = companies(start=FIRST_NIGHT, population=population)
     company.use_demo_settings()
     company.sandbox.oplead.switch("status_dates", dates)

@@ -1,4 +1,4 @@
-"""Three bad events among two thousand: only they are refused, by name, and finding them costs few requests."""
+"""Three bad events among two thousand: only they are rejected, by key, and bisecting takes few requests."""
 
 import functools
 import random
@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 FULL = 2_000
-"""As many as one request may carry."""
+"""The most events that one request may carry."""
 FEW = 200
 BAD = 3
-# What no check on this side can see: the click was on another account's ad.
+# An error no local check can detect: the click was on another account's ad.
 REASON = "INVALID_AD_IDENTIFIER_FOR_ACCOUNT"
 SEED = 20_260_910
 ONE_NAMED = {"violation_index": True, "violations_named": "first"}
@@ -20,7 +20,7 @@ NONE_NAMED = {"violation_index": False, "violations_named": "all"}
 
 
 def cost_unnamed(events):
-    """How many requests find the bad events where no refusal names any."""
+    """How many requests find the bad events where no refusal names one."""
     return 2 * BAD * (events - 1).bit_length() + 1
 
 
@@ -33,7 +33,7 @@ def places_of(where, events):
 
 
 def frugal(company):
-    """One conversion without contact data, as cheap as can be: the wire is what this is about."""
+    """Reduce a company to one conversion without contact data: only the wire matters here."""
     company.settings["google_ads"]["contact_data"] = "none"
     company.settings["conversions"] = [company.conversion("appointment")]
     company.max_per_run = 10_000
@@ -42,7 +42,7 @@ def frugal(company):
 
 @pytest.fixture(scope="module")
 def due(companies):
-    """Makes companies whose state has so many deliveries due, oldest first, none of them ever sent."""
+    """Make companies whose state has this many deliveries due, oldest first, none ever sent."""
 
     @functools.cache
     def planned(events):
@@ -59,14 +59,14 @@ def due(companies):
         assert events == summary.pulled.seen
         assert {"pending"} == set(company.states().values())
 
-        company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
+        company.sandbox.oplead._put.clear()  # so that later runs have nothing to read
         return company
 
     def make(events):
         before, company = planned(events), frugal(companies())
         company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
-        # From another address every lead would have to be read again.
+        # With another address every lead would have to be read again.
         company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
         company.platform.register_clicks(before.platform.dump()["clicks"])
         return company
@@ -86,8 +86,8 @@ def due(companies):
         pytest.param(FEW, NONE_NAMED, "last", cost_unnamed(FEW), id="none named, bad ones last"),
     ],
 )
-def test_bad_events_are_found_among_many(due, events, switches, where, cost):
-    """Every good event is accepted, the bad ones are rejected by their keys, and the requests stay within the bound."""
+def test_bisect_finds_bad_events_within_the_request_bound(due, events, switches, where, cost):
+    """Every good event is accepted, and the bad ones are rejected by key."""
     company = due(events)
     for name, position in switches.items():
         company.platform.switch(name, position)

@@ -1,4 +1,4 @@
-"""A missing state is reported, and never silently recreated: without it nobody knows what was sent."""
+"""A missing state is reported and never silently recreated: it alone records what was sent."""
 
 import json
 import shutil
@@ -17,13 +17,13 @@ NO_STATE = "there is no state here. If there was one, bring it back first"
 
 
 def sold(company, number):
-    """A lead that was sold yesterday."""
+    """A lead sold yesterday."""
     return company.lead(number, ("Gagné", company.clock.now() - DAY), clicks=company.both(number))
 
 
 @pytest.fixture
 def unmounted(company):
-    """A company after a night, whose volume is not mounted: the folder of its state is there and empty."""
+    """A company after a night whose volume is not mounted: its state's folder exists and is empty."""
     company.serve(sold(company, 1))
     company.night()
     company.later()
@@ -34,13 +34,13 @@ def unmounted(company):
 
 
 def asked(company):
-    """Requests to any platform."""
+    """The requests to any platform."""
     return [path for server, path, _ in company.arrivals if server not in ("clock", "control")]
 
 
 @pytest.mark.parametrize("command", [("run",), ("backfill", "--already-sent", "list", "--yes"), ("retry", "--yes")])
-def test_no_state_is_no_first_night(unmounted, command):
-    """It ends with 2 and says what to do; nobody is asked, nothing is sent, nothing is made."""
+def test_missing_state_is_refused_without_any_request(unmounted, command):
+    """The command exits with 2 and says what to do; it sends and creates nothing."""
     (unmounted.directory / "list").write_text("L-1\n")
     before = asked(unmounted)
     words = [str(unmounted.directory / "list") if word == "list" else word for word in command]
@@ -52,8 +52,8 @@ def test_no_state_is_no_first_night(unmounted, command):
     assert [] == list(unmounted.state.parent.iterdir())
 
 
-def test_a_schedule_without_a_state_does_not_begin(unmounted):
-    """A service after a reboot."""
+def test_schedule_without_a_state_does_not_start(unmounted):
+    """This is a service after a reboot."""
     done = type_in(unmounted, "schedule")
 
     assert 2 == done.code
@@ -61,8 +61,8 @@ def test_a_schedule_without_a_state_does_not_begin(unmounted):
     assert [] == list(unmounted.state.parent.iterdir())
 
 
-def test_looking_needs_no_state(unmounted):
-    """A rehearsal says that there is none, and leaves nothing; a check does not ask for it."""
+def test_dry_run_and_check_work_without_a_state(unmounted):
+    """A dry run says that there is no state and leaves none; `check` does not need one."""
     rehearsed = type_in(unmounted, "run", "--dry-run")
     checked = type_in(unmounted, "check")
     status = type_in(unmounted, "status")
@@ -73,8 +73,8 @@ def test_looking_needs_no_state(unmounted):
     assert [] == [file for file in unmounted.state.parent.iterdir() if file.suffix != ".pace"]
 
 
-def test_a_first_run_is_asked_for_once(company):
-    """It makes the state; typed again it is refused, so that it stays in no crontab."""
+def test_first_run_option_works_only_once(company):
+    """It creates the state; a second use is refused, so that the option does not stay in a crontab."""
     company.state.unlink()
     first = type_in(company, "run", "--first-run")
     again = type_in(company, "run", "--first-run")
@@ -84,8 +84,8 @@ def test_a_first_run_is_asked_for_once(company):
     assert "has its state already; leave --first-run out" in again.err
 
 
-def test_a_schedule_told_a_first_run_wants_no_state_to_be_there(company):
-    """Before it does anything."""
+def test_schedule_first_run_refuses_an_existing_state(company):
+    """It refuses before doing anything."""
     company.settings["schedule"] = {"daily": "05:30"}
     done = type_in(company, "schedule", "--first-run")
 
@@ -93,8 +93,8 @@ def test_a_schedule_told_a_first_run_wants_no_state_to_be_there(company):
     assert "leave --first-run out" in done.err
 
 
-def test_a_deleted_state_is_not_begun_anew(company):
-    """Not even on request: its lock remembers that it was there."""
+def test_deleted_state_is_not_recreated(company):
+    """Not even `--first-run` recreates it: the lock file remembers earlier runs."""
     company.serve(sold(company, 1))
     company.night()
     company.state.unlink()
@@ -105,8 +105,8 @@ def test_a_deleted_state_is_not_begun_anew(company):
     assert not has_state(company.state)
 
 
-def test_a_restored_backup_sends_nothing_before_a_human_agrees(company):
-    """What was sent since is not in it; Meta would count it twice."""
+def test_restored_backup_sends_nothing_until_a_human_agrees(company):
+    """The backup lacks what was sent since, and Meta would count it twice."""
     company.use_meta_alone()
     company.night()
     backup = shutil.copy(company.state, company.state.with_name("backup"))
@@ -126,12 +126,12 @@ def test_a_restored_backup_sends_nothing_before_a_human_agrees(company):
     assert len(company.posts) > sent
 
 
-# ── an account that was renamed ──────────────────────────────────────────────────────────────────
+# ── a renamed account ────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def renamed(company):
-    """A company that has sent to Meta, under a name that its settings no longer have."""
+    """A company that has sent to Meta under an account name that its settings no longer have."""
     company.use_meta_alone()
     company.conversion("appointment").pop("implied_by")
     company.serve(sold(company, 1))
@@ -143,8 +143,8 @@ def renamed(company):
 
 
 @pytest.mark.parametrize("more", [[], ["--first-run"], ["--dry-run"], ["--validate-only"]])
-def test_a_renamed_account_sends_nothing_again(renamed, more):
-    """Its name is part of every key; the state of the old name lies beside, with the same dataset."""
+def test_renamed_account_is_refused_beside_its_old_state(renamed, more):
+    """The account name is part of every key, and the old state beside it has the same dataset."""
     done = type_in(renamed, "run", *more)
 
     assert 2 == done.code
@@ -154,8 +154,8 @@ def test_a_renamed_account_sends_nothing_again(renamed, more):
     assert not renamed.state.exists()
 
 
-def test_the_old_name_goes_on(renamed):
-    """As it is told."""
+def test_restoring_the_old_account_name_resumes(renamed):
+    """This is what the message advises."""
     renamed.settings["account"] = "maison-test"
     renamed.state = renamed.state.with_name("state.db")
 
@@ -163,8 +163,8 @@ def test_the_old_name_goes_on(renamed):
     assert 1 == len(renamed.posts)
 
 
-def test_another_name_in_the_same_state_is_refused(renamed):
-    """Where `state:` names the file."""
+def test_state_of_another_account_is_refused(renamed):
+    """`state:` names the old account's file."""
     renamed.state = renamed.state.with_name("state.db")
     done = type_in(renamed, "run")
 
@@ -173,8 +173,8 @@ def test_another_name_in_the_same_state_is_refused(renamed):
     assert 1 == len(renamed.posts)
 
 
-def test_an_account_that_tells_others_is_another(renamed):
-    """Beside each other lie those of an agency."""
+def test_state_beside_with_other_destinations_is_ignored(renamed):
+    """An agency keeps the states of several accounts side by side."""
     renamed.settings["meta"]["dataset_id"] = "9876543210987"
     done = type_in(renamed, "run", "--dry-run")
     first = type_in(renamed, "run", "--first-run")
@@ -184,8 +184,8 @@ def test_an_account_that_tells_others_is_another(renamed):
 
 
 @pytest.mark.parametrize("broken", ["damaged", "locked"])
-def test_a_state_beside_it_that_cannot_be_read_is_named(renamed, broken, monkeypatch):
-    """It may be that of the old name; nobody knows, so it is reported, and nothing is refused."""
+def test_unreadable_state_beside_is_only_a_warning(renamed, broken, monkeypatch):
+    """It may be that of the old account name, so it is reported, but the run is not refused."""
     monkeypatch.setattr(database, "BUSY_MS", 100)
     beside = renamed.state.with_name("state.db")
     with closing(sqlite3.connect(beside)) as other:
@@ -203,14 +203,14 @@ def test_a_state_beside_it_that_cannot_be_read_is_named(renamed, broken, monkeyp
 
 
 def spoil(state):
-    """Overwrite everything but its header."""
+    """Overwrite everything but the header."""
     with state.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * (state.stat().st_size - 100))
 
 
-def test_two_accounts_of_one_dataset_are_named_together(renamed, tmp_path):
-    """That both have their settings shows that neither is the other under an old name."""
+def test_two_configured_accounts_may_share_a_dataset(renamed, tmp_path):
+    """Both have settings, so neither is the other under an old name."""
     new = json.loads(renamed.config.read_text())
     new_file = tmp_path / "new.yaml"
     new_file.write_text(json.dumps(new))
@@ -218,13 +218,13 @@ def test_two_accounts_of_one_dataset_are_named_together(renamed, tmp_path):
     renamed.state = renamed.state.with_name("state.db")
     done = type_in(renamed, "run", "--first-run", "--config", str(new_file))
 
-    # The one that is there already is told to go without the option.
+    # The account that already has a state is refused for its `--first-run`.
     assert 2 == done.code
     assert has_state(renamed.state.with_name("maison-neuve.db"))
 
 
-def test_a_state_that_was_moved_is_named(renamed):
-    """Under the same account's name."""
+def test_moved_state_of_the_same_account_is_named(renamed):
+    """The message says to name it under `state:`."""
     renamed.settings["account"] = "maison-test"
     done = type_in(renamed, "run", "--first-run")
 

@@ -1,4 +1,4 @@
-"""Lost answers of Meta, which does not promise to know an event again: nothing is lost, and every double is told."""
+"""Lost answers of Meta, which may not deduplicate: nothing is lost, and every possible duplicate is flagged."""
 
 from collections import Counter
 from datetime import timedelta
@@ -23,9 +23,9 @@ LOSSES = {
     "no answer": HANG,
 }
 COUNTED = (CUT_AFTER, TRUNCATED)
-"""Where Meta has counted what nobody heard of."""
+"""Losses after which Meta has counted the events."""
 IN_VAIN = 3
-"""Uploads until a platform that answers none is left alone: each by something else, for each copy may count."""
+"""Uploads before an unresponsive platform is left alone: each of other events, since each copy may count."""
 STRIKES = (1, 2, 2, IN_VAIN, 1)
 """How many uploads fail on each of five nights: one, two, or all of the night."""
 
@@ -47,7 +47,7 @@ def company(company):
 
 
 def sold(company, *numbers):
-    """Have leads that were won the day before, each with a Schedule and a Purchase to be told."""
+    """Serve leads won the day before, each with a Schedule and a Purchase to send."""
     yesterday = company.clock.now() - A_DAY
     for number in numbers:
         clicks = f"fbclid={company.fbclid(number)}"
@@ -61,12 +61,12 @@ def times_counted(company):
 
 
 def flagged(company):
-    """The conversions that the ledger says may count twice."""
+    """The conversions that the ledger flags as possible duplicates."""
     return {name for name, row in company.deliveries("meta").items() if row.may_count_twice}
 
 
 def nothing_is_lost(company):
-    """Everything is accepted on both sides, and whatever counts twice is told."""
+    """Assert that everything is accepted on both sides and that every duplicate is flagged."""
     times = times_counted(company)
     assert {"accepted"} == set(company.states("meta").values())
     assert set(company.states("meta")) == set(times)
@@ -76,8 +76,8 @@ def nothing_is_lost(company):
 
 @both_positions
 @each_loss
-def test_an_answer_that_is_lost_once(company, loss, knows_again):
-    """The same bytes go again at once, flagged; only what Meta had counted, and does not know again, counts twice."""
+def test_lost_answer_is_replayed_and_flagged(company, loss, knows_again):
+    """Only what Meta had counted and does not deduplicate counts twice."""
     company.sandbox.meta.switch("meta_deduplication", knows_again)
     sold(company, 1, 2)
     company.fail("meta", **loss)
@@ -94,8 +94,8 @@ def test_an_answer_that_is_lost_once(company, loss, knows_again):
 
 
 @both_positions
-def test_an_answer_that_counts_none_of_the_events(company, knows_again):
-    """It is no acceptance: the events are in doubt, and go again once something else has been answered."""
+def test_answer_counting_no_events_is_not_an_acceptance(company, knows_again):
+    """The events become `in_doubt`, and go again once another upload has been answered."""
     company.sandbox.meta.switch("meta_deduplication", knows_again)
     sold(company, 1, 2)
     company.sandbox.meta.switch("meta_received", "none")
@@ -115,8 +115,8 @@ def test_an_answer_that_counts_none_of_the_events(company, knows_again):
         pytest.param(False, id="no deduplication"),
     ],
 )
-def test_bad_nights(company, knows_again):
-    """After five bad nights nothing is lost, and only where Meta does not know an event again are there doubles."""
+def test_five_failing_nights_lose_nothing(company, knows_again):
+    """Duplicates appear only where Meta does not deduplicate."""
     company.sandbox.meta.switch("meta_deduplication", knows_again)
     codes = []
     for night, (loss, strikes) in enumerate(zip(LOSSES.values(), STRIKES, strict=True)):
@@ -135,8 +135,8 @@ def test_bad_nights(company, knows_again):
 
 
 @pytest.mark.parametrize("loss", suite.mostly_exhaustive(LOSSES, "cut after it was counted", "a page with 200"))
-def test_bad_nights_where_a_human_is_asked(company, loss):
-    """Without a human's word no event is sent again: there are no doubles, and what is in doubt is told every night."""
+def test_in_doubt_ask_sends_nothing_again(company, loss):
+    """Without a human's decision there are no duplicates, and every run reports the events `in_doubt`."""
     company.settings["meta"]["in_doubt"] = "ask"
     company.sandbox.meta.switch("meta_deduplication", False)
     sold(company, 1, 2)
@@ -159,8 +159,8 @@ def test_bad_nights_where_a_human_is_asked(company, loss):
 
 @both_positions
 @pytest.mark.parametrize("loss", [CUT_AFTER, PAGE], ids=["counted before", "not counted before"])
-def test_a_human_who_says_resend_in_time(company, loss, knows_again):
-    """Within 48 hours the same bytes go out again, flagged."""
+def test_resend_within_48_hours_replays_flagged_events(company, loss, knows_again):
+    """The same events go out again."""
     company.settings["meta"]["in_doubt"] = "ask"
     company.sandbox.meta.switch("meta_deduplication", knows_again)
     sold(company, 1)
@@ -178,8 +178,8 @@ def test_a_human_who_says_resend_in_time(company, loss, knows_again):
 
 
 @pytest.mark.parametrize("says", ["ask", "resend"])
-def test_a_human_who_says_nothing_in_time(company, says):
-    """After 48 hours it would count twice: it is unconfirmed, told once, and never sent again."""
+def test_events_in_doubt_become_unconfirmed_after_48_hours(company, says):
+    """A later copy would count twice: the run reports them once and never sends them again."""
     company.settings["meta"]["in_doubt"] = "ask"
     company.sandbox.meta.switch("meta_deduplication", False)
     sold(company, 1)
@@ -198,8 +198,8 @@ def test_a_human_who_says_nothing_in_time(company, says):
 
 
 @both_positions
-def test_answers_lost_for_more_than_two_days(company, knows_again):
-    """What is sent again night after night is sent no more after 48 hours, when even deduplication would end."""
+def test_replays_stop_after_48_hours(company, knows_again):
+    """Even Meta's deduplication would end then."""
     company.sandbox.meta.switch("meta_deduplication", knows_again)
     sold(company, 1)
     company.fail("meta", count=FOREVER, **CUT_AFTER)
@@ -208,7 +208,7 @@ def test_answers_lost_for_more_than_two_days(company, knows_again):
     company.heal()
     company.later(A_DAY)
 
-    assert [3, 1, 1] == codes  # on the third night nothing goes out any more, and a human is told
+    assert [3, 1, 1] == codes  # the third night sends nothing more and reports it
     assert {"unconfirmed"} == set(company.states("meta").values())
     times = {name: len(company.sent("meta")[row.key]) for name, row in company.deliveries("meta").items()}
     assert {("L-1", "appointment"): 3, ("L-1", "sale"): 2} == times

@@ -10,10 +10,10 @@ import pytest
 from tests.builders import stops
 
 FULL = 1_000
-"""As many as one request may carry."""
+"""The most events that one request may carry."""
 FEW = 40
 BAD = 3
-# What no check on this side can see, and no answer of Meta's explains.
+# Errors that no local check can detect and no answer of Meta's explains.
 SUBCODES = (2804036, 2804050, 2804048)
 ALIKE = SUBCODES[:1] * 3
 SEED = 20_260_911
@@ -24,7 +24,7 @@ MOST_REQUESTS_IN_VAIN = 15
 
 
 def cost_unnamed(events):
-    """How many requests find the bad events where no refusal names any."""
+    """How many requests find the bad events where no refusal names one."""
     return 2 * BAD * (events - 1).bit_length() + 1
 
 
@@ -36,12 +36,12 @@ def places_of(where, events):
 
 
 def number_of(place):
-    """What the lead is called whose event stands at a place of the request."""
+    """The number of the lead at a position of the request."""
     return f"{place:04}"
 
 
 def frugal(company):
-    """One conversion to Meta alone, as cheap as can be: the wire is what this is about."""
+    """Reduce a company to one conversion to Meta alone: only the wire matters here."""
     company.use_meta_alone()
     company.settings["conversions"] = [company.conversion("appointment")]
     company.max_per_run = 10_000
@@ -50,7 +50,7 @@ def frugal(company):
 
 @pytest.fixture(scope="module")
 def due(companies):
-    """Makes companies whose state has so many deliveries due to Meta, oldest first, none of them ever taken."""
+    """Make companies whose state has this many deliveries due to Meta, oldest first, none accepted yet."""
 
     @functools.cache
     def planned(events):
@@ -73,14 +73,14 @@ def due(companies):
         assert ["meta"] == list(stops(summary))
         assert {"pending"} == set(company.states("meta").values())
 
-        company.sandbox.oplead._put.clear()  # so that the nights to come have nothing to read
+        company.sandbox.oplead._put.clear()  # so that later runs have nothing to read
         return company
 
     def make(events):
         before, company = planned(events), frugal(companies())
         company.state.parent.mkdir(exist_ok=True)
         shutil.copy(before.state, company.state)
-        # From another address every lead would have to be read again.
+        # With another address every lead would have to be read again.
         company.settings["oplead"] = {"base_url": before.sandbox.addresses["oplead"]}
         return company
 
@@ -88,7 +88,7 @@ def due(companies):
 
 
 def counts(company, state):
-    """How many deliveries stand at a state."""
+    """How many deliveries are in a state."""
     return sum(each == state for each in company.states("meta").values())
 
 
@@ -104,8 +104,8 @@ def counts(company, state):
         pytest.param(FEW, UNNAMED, "spread", ALIKE, id="none named, bad ones anywhere and alike"),
     ],
 )
-def test_bad_events_are_found_among_many(due, events, switches, where, codes):
-    """Every good event is accepted, the bad ones are rejected with their codes, and the requests stay in the bound."""
+def test_bisect_finds_bad_events_within_the_request_bound(due, events, switches, where, codes):
+    """Every good event is accepted, and the bad ones are rejected with their codes."""
     company = due(events)
     for name, position in switches.items():
         company.sandbox.meta.switch(name, position)
@@ -134,8 +134,8 @@ def test_bad_events_are_found_among_many(due, events, switches, where, codes):
         pytest.param(FEW, NAMED, SUBCODES, id="each answer names one, three reasons by turns"),
     ],
 )
-def test_many_events_that_are_all_bad(due, events, switches, codes):
-    """A few requests, then it stops for a human: nothing is rejected, and mended everything goes out once."""
+def test_all_events_refused_stops_for_a_human(due, events, switches, codes):
+    """A few requests show that nothing passes, so no row is rejected; once fixed, everything is sent once."""
     company = due(events)
     meta = company.sandbox.meta
     for name, position in switches.items():

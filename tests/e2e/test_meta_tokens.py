@@ -1,4 +1,4 @@
-"""Two datasets, in one file or in two accounts: each is shown its own token only, and a refused one stops alone."""
+"""Two datasets, in one file or in two accounts: each gets only its own token, and a refusal stops only one."""
 
 import json
 from collections import Counter
@@ -34,12 +34,12 @@ def company(company):
 
 
 def uploads(company):
-    """How many uploads each dataset had by which tokens."""
+    """How many uploads each dataset received, by token."""
     return Counter((post.dataset, *sorted(post.tokens)) for post in company.posts)
 
 
 def no_upload_holds_what_is_not_its_own(company):
-    """Neither address nor headers nor body of a request to one dataset has anything of the other's."""
+    """Assert that no address, header or body of a request to one dataset holds anything of the other."""
     for post in company.posts:
         (stranger,) = {OURS, OTHER} - {post.dataset}
         for secret in (TOKENS[stranger], APP_SECRETS[stranger], stranger):
@@ -51,8 +51,8 @@ def counted(company, dataset):
     return sum(line["accepted"] for line in company.sandbox.meta.book() if line["dataset"] == dataset)
 
 
-def test_two_datasets_in_one_file(company):
-    """Each dataset gets every conversion once, by its own token and the proof of its own app."""
+def test_two_datasets_each_use_their_own_token(company):
+    """Each dataset gets every conversion once, with the proof of its own app."""
     summary = company.night()
 
     assert 0 == summary.exit_code
@@ -72,8 +72,8 @@ def test_two_datasets_in_one_file(company):
     ("token", "code"),
     [pytest.param("EAArevoked", "190", id="revoked"), pytest.param(None, "100/33", id="the other dataset's")],
 )
-def test_a_dataset_that_refuses_the_token_stops_alone(company, refused, token, code):
-    """The other dataset and Google are served; mended, everything goes out, once."""
+def test_refused_token_stops_only_its_dataset(company, refused, token, code):
+    """The other dataset and Google are served; once fixed, everything is sent once."""
     variable, stranger, dataset = {
         "meta": ("META_ACCESS_TOKEN", OTHER, OURS),
         "meta_other": ("OTHER_TOKEN", OURS, OTHER),
@@ -81,7 +81,7 @@ def test_a_dataset_that_refuses_the_token_stops_alone(company, refused, token, c
     (served,) = {"meta", "meta_other"} - {refused}
     token = token or TOKENS[stranger]
     for one in company.settings["meta"]:
-        one.pop("app_secret")  # which no wrong token goes with
+        one.pop("app_secret")  # which would not match a wrong token
     right = company.environ[variable]
     company.environ[variable] = token
 
@@ -105,7 +105,7 @@ def test_a_dataset_that_refuses_the_token_stops_alone(company, refused, token, c
 
 
 def other_account(company):
-    """The settings of another account, which reads the same leads and tells the other dataset of them."""
+    """The settings of another account, which reads the same leads and sends to the other dataset."""
     told = json.loads(company.config.read_text())
     _, other = told["meta"]
     state = quick.with_state(company.state.with_name("other.db"))
@@ -115,8 +115,8 @@ def other_account(company):
     return path
 
 
-def test_two_accounts_run_by_one_command(company):
-    """One process after the other account's work knows nothing of its token."""
+def test_two_accounts_in_one_command_keep_tokens_apart(company):
+    """One account's token never reaches the other's requests, although both run in one process."""
     path = other_account(company)
     company.settings["meta"] = company.settings["meta"][0]
 
@@ -129,8 +129,8 @@ def test_two_accounts_run_by_one_command(company):
 
 
 @pytest.mark.parametrize("variable", suite.mostly_exhaustive(["META_ACCESS_TOKEN", "OTHER_TOKEN"], "META_ACCESS_TOKEN"))
-def test_an_account_whose_token_is_refused_leaves_the_other_alone(company, variable):
-    """The command says that something stopped, and the other account's night is whole."""
+def test_refused_token_of_one_account_spares_the_other(company, variable):
+    """The command exits with 3, and the other account's run is complete."""
     path = other_account(company)
     company.settings["meta"] = company.settings["meta"][0]
     company.environ[variable] = "EAArevoked"

@@ -1,4 +1,4 @@
-"""Events that grow too old for Meta, which refuses a whole request for one: they expire by themselves, alone."""
+"""Events that become too old for Meta, which refuses the whole request for one: they expire individually."""
 
 from datetime import timedelta
 
@@ -7,19 +7,19 @@ import pytest
 AN_HOUR = timedelta(hours=1)
 A_WEEK = timedelta(days=7)
 WINDOW = A_WEEK - timedelta(hours=4)
-"""How old an event may be here when it is sent: less than the week that Meta takes."""
+"""How old an event may be when it is sent: less than the week that Meta accepts."""
 
 
 @pytest.fixture
 def company(company):
-    """A company that tells Meta of its appointments, and nothing else."""
+    """A company that sends only its appointments, to Meta."""
     company.use_meta_alone()
     company.settings["conversions"] = [company.conversion("appointment")]
     return company
 
 
 def told_within(company, number, span, since=None):
-    """A lead whose appointment may be told for so long yet."""
+    """A lead whose appointment can be sent for this much longer."""
     made = (since or company.START) + span - WINDOW
     created = made - AN_HOUR
     return company.lead(number, ("RDV pris", made), created=created, clicks=f"fbclid={company.fbclid(number)}")
@@ -31,19 +31,19 @@ def sizes(company):
 
 
 def states(company):
-    """Where each lead's appointment stands."""
+    """The state of each lead's appointment."""
     return [company.states("meta")[f"L-{number}", "appointment"] for number in range(len(company.states("meta")))]
 
 
 def never_refused_as_too_old(company):
-    """Meta never saw an event that is too old."""
+    """Assert that Meta never received an event that was too old."""
     assert 2804003 not in [each["subcode"] for each in company.sandbox.meta.state()["refused"]]
     assert [] == company.disagreements()
 
 
 @pytest.mark.parametrize("nights", [1, 3])
-def test_events_that_grow_too_old_between_nights(company, nights):
-    """Nights in which nothing could be sent: what is too old by then expires, and the others go out together."""
+def test_events_too_old_after_failed_nights_expire(company, nights):
+    """The token was refused meanwhile; the others go out together."""
     spans = [AN_HOUR, nights * timedelta(days=1) - AN_HOUR, nights * timedelta(days=1) + AN_HOUR, timedelta(days=5)]
     company.serve(*(told_within(company, number, span) for number, span in enumerate(spans)))
     token = company.environ["META_ACCESS_TOKEN"]
@@ -64,8 +64,8 @@ def test_events_that_grow_too_old_between_nights(company, nights):
     never_refused_as_too_old(company)
 
 
-def test_an_event_that_grows_too_old_within_a_night(company):
-    """Young enough when it was planned, it is so no more after the minutes that Meta asks for: it stays behind."""
+def test_event_too_old_after_throttling_expires(company):
+    """It was in time when planned, but not after the minutes that Meta asked to wait."""
     company.serve(told_within(company, 0, timedelta(minutes=3)), told_within(company, 1, timedelta(days=3)))
     company.sandbox.meta.switch("meta_throttle_minutes", 4)
 
@@ -77,8 +77,8 @@ def test_an_event_that_grows_too_old_within_a_night(company):
     never_refused_as_too_old(company)
 
 
-def test_an_event_in_doubt_that_grows_too_old(company):
-    """What may have been counted a first time is no expired one: it is unconfirmed, told, and takes nothing with it."""
+def test_in_doubt_event_grown_too_old_becomes_unconfirmed(company):
+    """It may have been counted, so it is not expired; the run reports it, and other events are unaffected."""
     company.serve(told_within(company, 0, AN_HOUR), told_within(company, 1, timedelta(days=3)))
     company.fail("meta", "cut_after", count=7)
 
@@ -96,8 +96,8 @@ def test_an_event_in_doubt_that_grows_too_old(company):
     assert [] == company.disagreements(unanswered=("unconfirmed",))
 
 
-def test_an_old_event_that_meta_itself_refuses(company):
-    """Should Meta's week be shorter than told, the old one is found and expired; the others are accepted."""
+def test_event_meta_refuses_as_too_old_is_found_and_expired(company):
+    """If Meta's window is shorter than documented, the others are still accepted."""
     company.serve(*(told_within(company, number, timedelta(days=number + 1)) for number in range(4)))
     company.sandbox.meta.plant_rulings({company.fbclid(0): {"subcode": 2804003}})
 
@@ -108,8 +108,8 @@ def test_an_old_event_that_meta_itself_refuses(company):
     assert [] == company.disagreements()
 
 
-def test_sales_in_a_showroom_are_told_for_two_months(company):
-    """Only a true physical_store has the longer window, and beside it the shorter one still holds."""
+def test_physical_store_events_have_a_longer_window(company):
+    """Only a true `physical_store` has it: an appointment is accepted after 30 days and expired after 56."""
     company.conversion("appointment")["meta"]["action_source"] = "physical_store"
     company.conversion("appointment")["since"] = "2026-06-01"
     company.serve(

@@ -1,4 +1,4 @@
-"""A lead that came by another platform's ad: no business of this one, and in none of its numbers."""
+"""A lead that came from another platform's ad is not applicable here and in none of the counts."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tests.e2e.support.typed import type_in
 
 @pytest.fixture
 def company(company):
-    """A company that tells both platforms of its sales, and that three leads came to: by each, and by neither."""
+    """A company that sends sales to both platforms, with one lead from each and one from neither."""
     company.use_meta()
     at = company.START - timedelta(hours=20)
     by_meta = {"externalID": f"fbclid={company.fbclid(2)}", "consent": "oui"}
@@ -23,18 +23,18 @@ def company(company):
 
 
 def sold(company, destination):
-    """Where each lead's sale stands."""
+    """The state of each lead's sale."""
     return {lead: state for (lead, conversion), state in company.states(destination).items() if conversion == "sale"}
 
 
-def test_each_platform_has_its_own_leads_and_those_of_nobody(company):
-    """Those without any click id may be mended; another platform's may not, and are no loss."""
+def test_each_platform_has_its_own_leads_and_unattributed_ones(company):
+    """A lead without any click id may still get one, so it is withheld; another platform's lead is not listed."""
     assert {"L-1": "submitted", "L-3": "withheld"} == sold(company, "google_ads")
     assert {"L-2": "accepted", "L-3": "withheld"} == sold(company, "meta")
 
 
-def test_explain_says_whose_lead_it_is(company):
-    """The rules are asked anew, for nothing is on record."""
+def test_explain_says_the_lead_came_from_another_platform(company):
+    """No delivery is stored, so `explain` evaluates the rules again."""
     told = type_in(company, "explain", "L-1")
     (found,) = type_in(company, "explain", "L-1", "--json").objects
     verdict = next(each for each in found["verdicts"] if each["destination"] == "meta")
@@ -44,8 +44,8 @@ def test_explain_says_whose_lead_it_is(company):
     assert ("another_platform", "only gclid", None) == (verdict["reason"], verdict["detail"], verdict["state"])
 
 
-def test_a_click_id_of_this_platforms_that_comes_up_later_brings_its_conversion(company):
-    """With the contact data that goes along: the lead is read anew when it changes."""
+def test_click_id_added_later_brings_its_conversion(company):
+    """The lead is read again when it changes."""
     ids = f"gclid={company.gclid(2)}&gclid_ts=2026-09-01T08:55:00&fbclid={company.fbclid(2)}"
     at = company.START - timedelta(hours=20)
     edited = company.START + timedelta(hours=2)

@@ -1,4 +1,4 @@
-"""Uploads to the Google Ads API of which parts fail: the state of every row is what was said of it, and no other's."""
+"""Uploads to the Google Ads API that fail in part: each row gets the state of its own answer."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.e2e.support.traffic import UPLOAD
 FOREVER = 1_000
 TRIES = 5
 BACKOFF = timedelta(seconds=0.75)
-"""The first wait, with the jitter these nights have; each next one is twice as long."""
+"""The first wait, with the jitter of these runs; each later one is twice as long."""
 SIX_HOURS = timedelta(hours=6)
 FIRST = "987654321"
 
@@ -24,7 +24,7 @@ NEWER = {"number": 9_999}
 
 @dataclass(frozen=True)
 class Row:
-    """What is decreed of one row, and where that leaves it: its state, and the code it goes by."""
+    """The ruling planted for a row, and the state and code it leads to."""
 
     ruling: object
     state: str
@@ -44,43 +44,43 @@ SCRIPT = (
     Row({"reason": ["EXPIRED_EVENT", "TOO_RECENT_EVENT"]}, "pending", "TOO_RECENT_EVENT"),
     Row(NEWER, "in_doubt", "CONVERSION_UPLOAD_ERROR_9999"),
     Row([{"reason": "EVENT_NOT_FOUND"}, NEWER], "in_doubt", "CONVERSION_UPLOAD_ERROR_9999"),
-    # Already there, and this ledger holds no attempt of ours that could have brought it there.
+    # A duplicate, and this ledger holds no earlier attempt that could have sent it.
     Row({"reason": "ORDER_ID_ALREADY_IN_USE"}, "rejected", "ORDER_ID_ALREADY_IN_USE"),
     Row({"reason": "CLICK_CONVERSION_ALREADY_EXISTS"}, "rejected", "CLICK_CONVERSION_ALREADY_EXISTS"),
-    # It is there, whatever else is said of sending it once more.
+    # The platform has it already, whatever else the answer says about sending it again.
     Row({"reason": ["INVALID_CUSTOMER_FOR_CLICK", "ORDER_ID_ALREADY_IN_USE"]}, "rejected", "ORDER_ID_ALREADY_IN_USE"),
     GOOD,
 )
 EXPECTED_REJECTIONS = {"CLICK_NOT_FOUND"}
-"""Nobody is alarmed by them."""
+"""Rejections that raise no notice."""
 
 both_echoes = pytest.mark.parametrize("echo", [False, True], ids=["results empty", "identifiers echoed"])
-"""Whether a refused row's result repeats its identifiers: seen, not documented."""
+"""Whether a refused row's result repeats its identifiers: observed, not documented."""
 
 
 @pytest.fixture
 def selling(company):
-    """A company whose appointments and sales go by the Google Ads API."""
+    """A company that sends appointments and sales over the Google Ads API."""
     company.use_ads_api()
     return company
 
 
 @pytest.fixture
 def booking(selling):
-    """A company whose appointments do, and nothing else."""
+    """A company that sends only appointments, over the Google Ads API."""
     selling.settings["conversions"] = [selling.conversion("appointment")]
     return selling
 
 
 def lead(company, number, *, clicked=None, seconds=None):
-    """A lead whose appointment was made the day before: by default each a second after the one before it."""
+    """A lead whose appointment was made the day before, by default each one a second after the previous."""
     made = company.START - timedelta(days=1) + timedelta(seconds=number if seconds is None else seconds)
     click = company.gclid(number if clicked is None else clicked)
     return company.lead(number, ("RDV pris", made), clicks=f"gclid={click}")
 
 
 def serve(company, script):
-    """Have a lead for each row, and decree what becomes of it."""
+    """Serve a lead for each row, and plant the row's ruling."""
     company.serve(*(lead(company, number) for number in range(len(script))))
     company.sandbox.google_ads.plant_rulings(
         {company.gclid(number): row.ruling for number, row in enumerate(script) if row.ruling is not None}
@@ -93,7 +93,7 @@ def key(company, name, conversion):
 
 
 def lift_rulings(company):
-    """Take every decree back."""
+    """Remove every planted ruling."""
     company.sandbox.google_ads.rulings.clear()
 
 
@@ -107,7 +107,7 @@ def told(company):
 
 
 def uploaded(company):
-    """How many rows each upload had that the platform handled."""
+    """How many rows the platform handled in each upload."""
     return [len(call.rows) for call in company.calls]
 
 
@@ -115,8 +115,8 @@ def uploaded(company):
 
 
 @both_echoes
-def test_the_fate_of_every_row_is_what_was_said_of_it(booking, echo):
-    """One upload, every kind of answer in it; afterwards only what may still mend is sent again."""
+def test_each_row_takes_the_state_of_its_own_answer(booking, echo):
+    """One upload gets every kind of answer; afterwards only rows that may still succeed are sent again."""
     booking.sandbox.google_ads.switch("ads_api_echo", echo)
     serve(booking, SCRIPT)
 
@@ -133,7 +133,7 @@ def test_the_fate_of_every_row_is_what_was_said_of_it(booking, echo):
     lift_rulings(booking)
     booking.later(SIX_HOURS)
 
-    assert [len(SCRIPT), 2, 2] == uploaded(booking)  # the doubtful ones again, then those that were too early
+    assert [len(SCRIPT), 2, 2] == uploaded(booking)  # the rows in doubt again, then those that were too early
     mended = [
         ("accepted", "SUCCESS") if row.state in ("pending", "in_doubt") else (row.state, row.code) for row in SCRIPT
     ]
@@ -144,8 +144,8 @@ def test_the_fate_of_every_row_is_what_was_said_of_it(booking, echo):
     assert 3 == len(booking.calls)
 
 
-def test_what_an_answer_that_was_lost_had_said(booking):
-    """The upload again: rows that are there by now are ours, and accepted; the others are told as they were then."""
+def test_replay_after_a_lost_answer_settles_each_row(booking):
+    """Duplicates are our own and so accepted; the other rows get the same answer as the first time."""
     script = (GOOD, Row({"reason": "EVENT_NOT_FOUND"}, "rejected", "EVENT_NOT_FOUND"), GOOD)
     serve(booking, script)
     booking.fail("google_ads", "cut_after", path=UPLOAD)
@@ -159,8 +159,8 @@ def test_what_an_answer_that_was_lost_had_said(booking):
 
 
 @pytest.mark.exhaustive
-def test_a_row_that_is_unknown_for_ever(booking):
-    """An answer that nobody can read, in three more runs: unconfirmed, told, and never called accepted."""
+def test_row_with_unknown_error_ends_unconfirmed(booking):
+    """After three more runs without a readable answer, the run reports it and never calls it accepted."""
     serve(booking, (GOOD, Row(NEWER, "unconfirmed", "")))
 
     codes = [booking.later(timedelta(days=1)).exit_code for _ in range(5)]
@@ -173,8 +173,8 @@ def test_a_row_that_is_unknown_for_ever(booking):
 
 
 @pytest.mark.exhaustive
-def test_an_error_that_names_no_row(booking):
-    """The whole upload is refused for it, so it is halved until the one row is found; all others are accepted."""
+def test_error_naming_no_row_is_bisected(booking):
+    """The error refuses the whole upload, which is halved until the bad row is found; all others are accepted."""
     bad = Row({"reason": "UNPARSEABLE_GCLID", "index": False}, "rejected", "UNPARSEABLE_GCLID")
     script = (*[GOOD] * 5, bad, *[GOOD] * 3)
     serve(booking, script)
@@ -188,8 +188,8 @@ def test_an_error_that_names_no_row(booking):
 
 
 @pytest.mark.exhaustive
-def test_an_unknown_error_that_names_no_row(booking):
-    """Nobody knows what became of any row: all are in doubt, it stops for a human, and the next run asks again."""
+def test_unknown_error_naming_no_row_leaves_all_in_doubt(booking):
+    """The destination stops for a human, and the next run sends all rows again."""
     script = (GOOD, Row({"number": 9_999, "index": False}, "", ""), GOOD)
     serve(booking, script)
 
@@ -227,8 +227,8 @@ def test_an_unknown_error_that_names_no_row(booking):
         ),
     ],
 )
-def test_two_rows_with_one_click_and_second(booking, switches, second, states, uploads):
-    """They never meet in an upload, where both could be refused for it: one is taken, whatever is said of the other."""
+def test_rows_with_same_click_and_second_are_sent_apart(booking, switches, second, states, uploads):
+    """In one upload both could be refused; apart, one is always accepted."""
     for name, position in switches.items():
         booking.sandbox.google_ads.switch(name, position)
     booking.serve(lead(booking, 0, seconds=0), lead(booking, 1, clicked=0, seconds=second))
@@ -242,8 +242,8 @@ def test_two_rows_with_one_click_and_second(booking, switches, second, states, u
     assert [] == booking.disagreements()
 
 
-def test_a_row_to_be_sent_again(booking):
-    """It alone goes again, after a wait; the others of its upload are settled."""
+def test_transient_row_error_resends_only_that_row(booking):
+    """It goes again after a wait, and the other rows of its upload are settled."""
     serve(booking, (GOOD, Row(INTERNAL, "accepted", "SUCCESS"), GOOD))
     uploads = count(1)
     booking.before("google_ads", UPLOAD, lambda _: next(uploads) > 1 and lift_rulings(booking))
@@ -259,8 +259,8 @@ def test_a_row_to_be_sent_again(booking):
 
 
 @pytest.mark.exhaustive
-def test_a_row_that_is_always_to_be_sent_again(booking):
-    """Five tries a night; it waits and stops nothing, and what was accepted beside it stays accepted."""
+def test_persistent_transient_row_stops_after_five_tries(booking):
+    """It stays `pending` and stops nothing, and rows accepted beside it stay accepted."""
     serve(booking, (GOOD, Row(INTERNAL, "pending", "TRANSIENT_ERROR"), GOOD))
 
     summary = booking.night()
@@ -277,13 +277,13 @@ def test_a_row_that_is_always_to_be_sent_again(booking):
 
 
 @pytest.mark.exhaustive
-def test_a_row_that_is_put_off_night_after_night(booking):
-    """Once is the platform's affair; from the second night on a human is told, and no more once it got through."""
+def test_row_deferred_on_a_second_night_is_reported(booking):
+    """One night's delay is left to the platform, and reports end once the row gets through."""
     nights = []
     for number in range(3):
         serve(
             booking, (GOOD, Row(INTERNAL, "pending", "TRANSIENT_ERROR"), *[GOOD] * number)
-        )  # one more goes out beside it each night
+        )  # one more row goes out beside it each night
         nights.append(booking.later(timedelta(days=1)))
 
     assert [0, 1, 1] == [night.exit_code for night in nights]
@@ -311,8 +311,8 @@ def test_a_row_that_is_put_off_night_after_night(booking):
         pytest.param("ORDER_ID_CONTAINS_PII", "google_ads", "pending", id="this program", marks=pytest.mark.exhaustive),
     ],
 )
-def test_a_row_that_blames_what_is_no_row(selling, code, stopped, sale):
-    """Rows beside it keep what was said of them; it waits for a human, and what it blames stops."""
+def test_row_error_about_settings_stops_what_it_names(selling, code, stopped, sale):
+    """The row waits for a human, and the rows beside it keep their own answers."""
     made = selling.START - timedelta(days=1)
     selling.serve(*(selling.lead(number, ("RDV pris", made), ("Gagné", made)) for number in range(3)))
     selling.sandbox.google_ads.plant_rulings({key(selling, "L-1", "appointment"): {"reason": code}})
@@ -333,8 +333,8 @@ def test_a_row_that_blames_what_is_no_row(selling, code, stopped, sale):
     assert [] == selling.disagreements()
 
 
-def test_many_rows_that_are_all_refused_alike(booking):
-    """Five rows with one and the same error point at the settings: none is rejected, and the action stops."""
+def test_five_identical_refusals_stop_the_action(booking):
+    """They point at the settings, so no row is rejected."""
     serve(booking, [Row({"reason": "EVENT_NOT_FOUND"}, "pending", "EVENT_NOT_FOUND")] * 5)
 
     summary = booking.night()
@@ -370,8 +370,8 @@ def test_many_rows_that_are_all_refused_alike(booking):
         pytest.param({"kind": "latency", "seconds": 0.1}, None, (), id="a slow answer"),
     ],
 )
-def test_an_upload_that_fails_once(booking, fault, wait, again):
-    """The same rows again in the same night, after the wait that was asked for; each keeps its own state."""
+def test_failed_upload_is_retried_the_same_night(booking, fault, wait, again):
+    """The same rows go again after the wait the platform asked for, and each keeps its own state."""
     script = (GOOD, Row({"reason": "EVENT_NOT_FOUND"}, "rejected", "EVENT_NOT_FOUND"), GOOD)
     serve(booking, script)
     booking.fail("google_ads", path=UPLOAD, **fault)
@@ -397,8 +397,8 @@ def test_an_upload_that_fails_once(booking, fault, wait, again):
         pytest.param({"status": 503}, TRIES + 2, "in_doubt", id="503"),
     ],
 )
-def test_an_upload_that_keeps_failing(booking, fault, tries, state):
-    """The destination stops for this night, nothing is called accepted, and the next night heals."""
+def test_persistent_upload_failure_stops_the_destination(booking, fault, tries, state):
+    """No row is called accepted, and the next night recovers."""
     serve(booking, (GOOD, GOOD))
     booking.fail("google_ads", "status", path=UPLOAD, count=FOREVER, **fault)
 
@@ -419,8 +419,8 @@ def test_an_upload_that_keeps_failing(booking, fault, tries, state):
     assert [] == booking.disagreements()
 
 
-def test_a_token_revoked_in_the_middle_of_a_night(selling):
-    """A refused old token is exchanged for a new one, and the night goes on."""
+def test_revoked_token_is_exchanged_during_the_run(selling):
+    """The refused upload is repeated with a new token, and the run continues."""
     made = selling.START - timedelta(days=1)
     selling.serve(selling.lead(1, ("Gagné", made)))
     uploads = count(1)

@@ -1,4 +1,4 @@
-"""Personal data and secrets, planted wherever they may turn up, are nowhere in what the runs wrote, said or raised."""
+"""Personal data and secrets, planted wherever they might leak, appear in nothing the runs wrote, printed or raised."""
 
 import base64
 import functools
@@ -33,18 +33,18 @@ FIRST, LAST = "Maëlig", "Quillivéré"
 EMAIL = "Maelig.Quillivere+devis@Exemple-Prive.fr"
 PHONE = "01 99 00 47 11"
 DIGITS = "199004711"
-"""What every spelling of the number has in common."""
+"""The digits that every spelling of the number shares."""
 CITY = "Ploumérel-sur-Quenouille"
 POSTCODE = "29987"
 TOKEN = "Zq9+Wrong/Token=Value%41"
 HOOK = "json://127.0.0.1:9/T0ken+In/Path"
-"""Where nobody listens."""
+"""An address where nothing listens."""
 META_TOKEN = "EAAB/invented+Meta=Token"
 APP_SECRET = APP_SECRETS[DATASET]
 LITERAL = "typed-into-the-file-0x51"
 PERSON = f"{FIRST} {LAST} <{EMAIL}> {PHONE} {POSTCODE} {CITY}"
 SAID = f"{PERSON} {TOKEN} {ADMIN_KEY} {META_TOKEN} {TOKENS[DATASET]} {APP_SECRET} {quote(EMAIL)}"
-"""What a platform says that repeats whatever it was sent, and more."""
+"""The answer of a platform that repeats whatever it was sent, and more."""
 CONTACT = {"firstname": FIRST, "lastname": LAST, "email": EMAIL, "phone": PHONE}
 ADDRESS = {"postcode": POSTCODE, "city": CITY, "country": "France"}
 SECRETS = {
@@ -72,14 +72,14 @@ def broken(*_, **__):
 
 intent.judge = broken
 """
-"""What makes the command fail with data in an exception's message."""
+"""Code that makes the command fail with personal data in an exception's message."""
 
 
-# ── looking ──────────────────────────────────────────────────────────────────────────────────────
+# ── searching ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def spellings(secret):
-    """The ways a text may stand in a file or a message, in lower case."""
+    """The ways a text may appear in a file or a message."""
     composed = unicodedata.normalize("NFC", secret)
     plain = unicodedata.normalize("NFD", secret).encode("ascii", "ignore").decode()
     for text in {composed, unicodedata.normalize("NFD", secret), plain}:
@@ -89,47 +89,47 @@ def spellings(secret):
 
 
 def stands_in(secret, data):
-    """Whether a text stands in some bytes, in any case and spelling."""
+    """Whether a text appears in some bytes, in any case and spelling."""
     low = data.lower()
     return any(form in low for form in forms_of(secret))
 
 
 @functools.cache
 def forms_of(secret):
-    """What to look for in bytes in lower case."""
+    """The lower-case byte forms of a text to search for."""
     forms = {form.lower() for form in spellings(secret)}
     return {form.encode() for form in forms} | {form.encode("latin-1", "ignore") for form in forms}
 
 
 def has_phone(data):
-    """Whether the phone number's digits stand in some bytes, whatever stands between them."""
+    """Whether the phone number's digits appear in some bytes, whatever separates them."""
     return DIGITS.encode() in re.sub(rb"[\s.()/_+-]|%20|%2b", b"", data.lower())
 
 
 def has_postcode(data):
-    """Whether the postcode stands in some bytes, not as a part of a longer number or hash."""
+    """Whether the postcode appears in some bytes, other than as part of a longer number or hash."""
     return re.search(rf"(?<![0-9a-z]){POSTCODE}(?![0-9a-z])".encode(), data.lower()) is not None
 
 
 def files_of(company):
-    """Every file the runs may have written, but for the settings, which tests write."""
+    """Every file the runs may have written, except the settings, which tests write."""
     written = [path for path in company.state.parent.rglob("*") if path.is_file() and path != company.config]
     return {str(path.relative_to(company.directory)): path.read_bytes() for path in written}
 
 
 MEASURED = {"created", "relativeCreated", "msecs", "process", "thread"}
-"""A log record's own numbers: at half a minute's end the milliseconds since the start read like a postcode."""
+"""A log record's own numbers: after half a minute, its milliseconds since the start can look like the postcode."""
 
 
 class Ears(logging.Handler):
-    """Keeps everything every log record holds, but for what logging itself measures."""
+    """Keeps everything in each log record, except what logging itself measures."""
 
     def __init__(self):
         super().__init__(logging.DEBUG)
         self.heard = []
 
     def emit(self, record):
-        """Keep one."""
+        """Keep one record."""
         held = (value for name, value in vars(record).items() if name not in MEASURED)
         text = [record.getMessage(), *map(repr, held)]
         if record.exc_info and record.exc_info[0]:
@@ -139,13 +139,13 @@ class Ears(logging.Handler):
 
 @contextmanager
 def listening():
-    """Ears that hear every logger at DEBUG, also Google's, which tell the root nothing."""
+    """Capture every logger at DEBUG, including Google's, which do not propagate to the root."""
     ears = Ears()
     named = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
     loud = [logging.getLogger(), logging.getLogger("google")]
     levels = {logger: logger.level for logger in (*named, *loud)}
     for logger in named:
-        logger.setLevel(logging.NOTSET)  # what an earlier test has silenced must speak too
+        logger.setLevel(logging.NOTSET)  # loggers silenced by an earlier test must log too
     others = {logger: logger.handlers for logger in loud}
     for logger in loud:
         logger.handlers = [ears]
@@ -165,21 +165,21 @@ class Witness:
     def __init__(self, company):
         self.company = company
         self.said = {}
-        """By where it was said: the bytes."""
+        """The bytes, by where they were printed."""
         self.kept = set()
-        """(file, its bytes), as they were after each run, and whenever a platform was asked something in it."""
+        """(file, its bytes), after each run and at every request to a platform during it."""
         for server in ("oplead", "data_manager", "google_ads", "meta"):
             company.before(server, "", lambda _: self.kept.update(files_of(company).items()))
 
     def night(self, name):
-        """A run in this process, with every logger at DEBUG; its summary, or None where it raised."""
-        self.company.read_settings()  # a slip of ours must not pass for a failing run
+        """Run once in this process with every logger at DEBUG; return the summary, or None if it raised."""
+        self.company.read_settings()  # a mistake in this test must not pass for a failing run
         with listening() as ears:
             summary = None
             try:
                 summary = self.company.later(12 * HOUR)
                 self._note(f"{name}: the summary", repr(summary))
-            except Exception as error:  # noqa: BLE001 - what it says is what this is about
+            except Exception as error:  # noqa: BLE001 - its message is what this checks
                 self._note(f"{name}: the exception", "".join(traceback.format_exception(error)) + repr(vars(error)))
         assert ears.heard
         self._note(f"{name}: the log", "\n".join(ears.heard))
@@ -187,7 +187,7 @@ class Witness:
         return summary
 
     def look_up(self, name):
-        """What platforms know, asked in this process with every logger at DEBUG; the failed subjects."""
+        """Query the platforms in this process with every logger at DEBUG; return the failed subjects."""
         with listening() as ears:
             found = look_up(self.company.read_settings())
         self._note(f"{name}: the findings", repr(found))
@@ -195,7 +195,7 @@ class Witness:
         return {each.subject for findings in found.values() for each in findings if each.verdict == "failed"}
 
     def command(self, name, *arguments, prelude=""):
-        """A run of the command; its exit code."""
+        """Run the command; return its exit code."""
         code, out, err = self.company.command(*arguments, prelude=prelude)
         self._note(f"{name}: stdout", out)
         self._note(f"{name}: stderr", err)
@@ -203,7 +203,7 @@ class Witness:
         return code
 
     def type_in(self, name, *arguments):
-        """A command typed in this process; its exit code."""
+        """Type a command in this process; return its exit code."""
         done = type_in(self.company, *arguments)
         self._note(f"{name}: stdout", done.out)
         self._note(f"{name}: stderr", done.err)
@@ -214,7 +214,7 @@ class Witness:
         self.said[where] = text.encode()
 
     def places(self, stands):
-        """Where something stands, by a function that says whether it does."""
+        """Where something appears, by a function that tests the bytes."""
         return sorted({where for where, data in (*self.said.items(), *self.kept) if stands(data)})
 
 
@@ -222,7 +222,7 @@ class Witness:
 
 
 def odd_leads(company):
-    """Leads of one person, each with the person's data where nobody would look for it."""
+    """Leads of one person, each with personal data in an unexpected place."""
     at = company.START - HOUR
 
     def odd(number, **more):
@@ -265,7 +265,7 @@ def odd_leads(company):
 
 
 def put(company, *leads):
-    """Serve leads that are no leads, too."""
+    """Serve these items, even those that are not leads."""
     for number, one in enumerate(leads, 1):
         company.sandbox.oplead._put[f"L-{number}"] = one
         company.platform.register_clicks(
@@ -274,7 +274,7 @@ def put(company, *leads):
 
 
 def echo(company, server, status, path=""):
-    """A server whose refusals repeat whatever it was sent and more: the first as its API, then as a page."""
+    """Make a server's refusals repeat whatever it was sent and more: the first in the API's format, then as a page."""
     violation = {"field": f"events[0].user_data {EMAIL}", "description": SAID, "reason": LAST.upper()}
     details = [
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": LAST.upper(), "domain": EMAIL},
@@ -288,22 +288,22 @@ def echo(company, server, status, path=""):
 
 
 def say(company, server, status, body, *, path="", count=1):
-    """Have a server answer this."""
+    """Have a server give this answer."""
     text = json.dumps(body, ensure_ascii=False)
     company.fail(server, "status", path=path, status=status, body=text, count=count)
 
 
 def meta_error(code, subcode=None):
-    """An error of Meta's that quotes what was sent, in each of its texts."""
+    """A Meta error that quotes what was sent in each of its texts."""
     texts = {"message": SAID, "type": EMAIL, "error_user_title": LAST, "error_user_msg": SAID, "fbtrace_id": EMAIL}
     return {"error": {**texts, "code": code, "error_subcode": subcode, "error_data": {"blame": [SAID, PHONE]}}}
 
 
 class Parrot:
-    """In front of the Google Ads API: what it says of uploads quotes what was sent.
+    """Wraps the Google Ads API so that its answers to uploads quote what was sent.
 
     Attributes:
-        says: None leaves calls to the API, whose partial failures then quote; else the refusal of every call.
+        says: None passes calls to the API, whose partial failures then quote; otherwise the refusal of every call.
     """
 
     def __init__(self, company):
@@ -318,7 +318,7 @@ class Parrot:
 
 
 def quoting(answer):
-    """An answer of the Google Ads API whose errors have texts and triggers of people."""
+    """An answer of the Google Ads API with personal data in the texts and triggers of its errors."""
     response = UploadClickConversionsResponse.deserialize(answer)
     if response.partial_failure_error.code:
         response.partial_failure_error.message = SAID
@@ -341,7 +341,7 @@ EVENTS = f"/v26.0/{DATASET}/events"
 
 @pytest.fixture(scope="module")
 def witness(companies):
-    """A company with such leads, after good nights and bad ones."""
+    """A company with such leads, after successful and failing runs."""
     company = companies()
     company.environ |= {"NOTIFY_URL": HOOK, "APP_SECRET": APP_SECRET, "TMPDIR": str(company.directory / "run")}
     company.settings["notify"] = ["${NOTIFY_URL}"]
@@ -367,7 +367,7 @@ def witness(companies):
 
 
 def tell_all(witness, patch):
-    """Good nights and bad ones: each error that may be told with what it is about."""
+    """Run nights that succeed or fail, so that each possible error is reported with what it is about."""
     company = witness.company
     wrong = {"OPLEAD_TOKEN": TOKEN}
 
@@ -395,14 +395,14 @@ def tell_all(witness, patch):
 
 
 def echo_for_a_night(witness, server, status, path=""):
-    """A night on which a server repeats what it is sent."""
+    """Run a night on which a server repeats what it is sent."""
     echo(witness.company, server, status, path)
     witness.night(f"{server} says {status}")
     witness.company.heal()
 
 
 def uploads_fail(witness, parrot):
-    """Refused whole, by a revoked token, broken off, taken in part: each time the platform quotes what it was sent."""
+    """Fail uploads by refusal, revoked token, broken connection and partial acceptance, each quoting what was sent."""
     company, ingest = witness.company, "/v1/events:ingest"
     echo(company, "data_manager", 400, ingest)
     parrot.says = REFUSED_BY_ADS_API
@@ -430,7 +430,7 @@ def uploads_fail(witness, parrot):
 
 
 def nothing_is_sent(witness):
-    """Platforms are asked, with a wrong token and with one they quote; nights that are only tried, or break."""
+    """Query platforms with a wrong token and with one they quote, and run validations, dry runs and a crash."""
     company = witness.company
     company.environ |= {"META_ACCESS_TOKEN": META_TOKEN}
     assert {"Meta access token"} <= witness.look_up("a wrong token of Meta's")
@@ -449,8 +449,8 @@ def nothing_is_sent(witness):
 
 @pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("destination", ["google_ads", "ads_api", "meta"])
-def test_the_runs_did_what_may_leak(witness, destination):
-    """The planted leads were read, refused, unreadable, withheld and accepted: silence would prove nothing."""
+def test_runs_exercised_every_path_that_may_leak(witness, destination):
+    """Planted leads were accepted, rejected, withheld and unreadable; otherwise an empty search would prove nothing."""
     states = set(witness.company.states(destination).values())
     unreadable = witness.company.rows_of("unreadable_lead")
 
@@ -460,8 +460,8 @@ def test_the_runs_did_what_may_leak(witness, destination):
 
 
 @pytest.mark.xdist_group("a witness")
-def test_platforms_were_shown_hashes_of_everything(witness):
-    """Name, city and postcode went to Meta, e-mail and phone to all: what is looked for has been there."""
+def test_platforms_received_hashes_of_every_contact_field(witness):
+    """Name, city and postcode went to Meta, email and phone to all, so the searched data did pass through."""
     shown = [event["user_data"].keys() for post in witness.company.posts for event in post.events]
 
     assert {"em", "ph", "fn", "ln", "ct", "zp", "country", "fbc"} == set().union(*shown)
@@ -471,20 +471,20 @@ def test_platforms_were_shown_hashes_of_everything(witness):
 
 @pytest.mark.xdist_group("a witness")
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_text_is_nowhere(witness, secret):
-    """Neither in a file nor in a message, in no case, without its accents, percent-encoded, escaped or in base64."""
+def test_secret_appears_in_no_file_or_message(witness, secret):
+    """The search ignores case and covers forms without accents, percent-encoded, escaped and in base64."""
     assert [] == witness.places(lambda data: stands_in(SECRETS[secret], data))
 
 
 @pytest.mark.xdist_group("a witness")
-def test_a_phone_number_is_nowhere(witness):
-    """Not even in an amount: nine digits in a row, however they are grouped, are a number to call."""
+def test_phone_number_appears_in_no_file_or_message(witness):
+    """Not even as an amount: nine digits in a row are a phone number, however they are grouped."""
     assert [] == witness.places(has_phone)
 
 
 @pytest.mark.xdist_group("a witness")
-def test_a_postcode_is_nowhere(witness):
-    """It is read for one hash, and that is all."""
+def test_postcode_appears_in_no_file_or_message(witness):
+    """It is read only to be hashed."""
     assert [] == witness.places(has_postcode)
 
 
@@ -497,8 +497,8 @@ def test_a_postcode_is_nowhere(witness):
         "01.99.00.47.11",
     ],
 )
-def test_a_phone_number_typed_as_an_amount_is_not_read_as_one(company, amount):
-    """It is withheld as unreadable, neither stored nor sent as a value."""
+def test_phone_number_typed_as_an_amount_is_withheld(company, amount):
+    """It counts as unreadable, and is neither stored nor sent as a value."""
     company.serve(company.lead(1, ("Gagné", company.CREATED + HOUR), amount=amount))
 
     company.night()
@@ -516,14 +516,14 @@ def _short(row):
 
 
 def hashes(*emails):
-    """The hashes of these addresses, as Google wants them, in hex."""
+    """The hashes of these addresses and the phone number as Google expects them, in hex."""
     found = [identify(Contact(emails=(email,), phones=(PHONE,))) for email in emails]
     assert {2} == {len(each) for each in found}
     return list(dict.fromkeys(each.sha256.encode() for pair in found for each in pair))
 
 
 def kept(company, *needles):
-    """Which of these bytes stand in any file of the state, also where a row was deleted."""
+    """Which of these bytes appear in any file of the state, including deleted rows."""
     return [needle for needle in needles if any(needle in data for data in files_of(company).values())]
 
 
@@ -536,9 +536,9 @@ def people(company, numbers, **more):
     ]
 
 
-def test_hashes_and_events_are_gone_once_everything_is_settled(company):
-    """They stand in the state's files while something may still be sent by them, and not one byte of them later."""
-    numbers = range(150)  # enough that pages of the file split and merge
+def test_hashes_and_events_are_erased_once_settled(company):
+    """The state's files hold them while something may still be sent, and not one byte of them later."""
+    numbers = range(150)  # enough for pages of the file to split and merge
     company.max_per_run = 1_000
     company.serve(*people(company, numbers))
     addresses = hashes(*(f"person.{n}@example.com" for n in numbers))
@@ -555,8 +555,8 @@ def test_hashes_and_events_are_gone_once_everything_is_settled(company):
     assert [] == kept(company, *addresses, b"adIdentifiers", b"userIdentifiers", b"eventTimestamp")
 
 
-def test_hashes_of_what_may_still_be_sent_stay(company):
-    """A sale that waits for its amount keeps its person's hashes; a neighbour with nothing to wait for keeps none."""
+def test_hashes_stay_while_a_conversion_waits(company):
+    """A sale waiting for its amount keeps its person's hashes; a lead with nothing pending keeps none."""
     company.serve(*people(company, [1], amount=""), *people(company, [2]))
     company.night()
     company.later()
@@ -567,8 +567,8 @@ def test_hashes_of_what_may_still_be_sent_stay(company):
     assert [waiting] == kept(company, waiting, done)
 
 
-def test_hashes_go_when_consent_is_withdrawn(company):
-    """Open deliveries are cancelled and nothing of the person's contact data stays in the files."""
+def test_withdrawn_consent_erases_hashes(company):
+    """Open deliveries are cancelled, and none of the person's contact data stays in the files."""
     company.serve(*people(company, [1], amount=""))
     company.night()
     company.later()
@@ -585,8 +585,8 @@ def test_hashes_go_when_consent_is_withdrawn(company):
     assert [] == kept(company, *address)
 
 
-def test_hashes_of_every_kind_are_gone_once_meta_has_settled(company):
-    """Names, city, postcode and country too: there while an answer is awaited, and not one byte of them later."""
+def test_every_meta_hash_is_erased_once_settled(company):
+    """Names, city, postcode and country are there while an answer is awaited, and not one byte of them later."""
     contact = Contact(("jeanne@exemple-prive.fr",), (PHONE,), FIRST, LAST, POSTCODE, CITY, "France")
     told = {"firstname": FIRST, "lastname": LAST, "email": "jeanne@exemple-prive.fr", "phone": PHONE}
     company.use_meta()
@@ -606,8 +606,8 @@ def test_hashes_of_every_kind_are_gone_once_meta_has_settled(company):
     assert [] == kept(company, *found, b'"user_data"', b"event_time")
 
 
-def test_click_ids_go_when_their_windows_close(company):
-    """Google's after 90 days, Meta's after a year; a lead that changes later brings none of them back."""
+def test_click_ids_are_erased_when_their_windows_close(company):
+    """Google's go after 90 days and Meta's after a year, and a later change of the lead does not bring them back."""
     company.use_meta()
     company.serve(won := company.lead(1, ("Gagné", company.START - HOUR), clicks=company.both(1)))
     google, meta = company.gclid(1).encode(), company.fbclid(1).encode()

@@ -1,4 +1,4 @@
-"""`probe`: what it prints can be pasted, and a night then reads every lead; nobody's data is printed."""
+"""`probe`: its output can be pasted, a run then reads every lead, and no personal data is printed."""
 
 import re
 
@@ -18,12 +18,12 @@ SECTION = re.compile(r"^oplead:\n(?:[ #].*\n)+", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def population():
-    """The invented leads."""
+    """The generated leads."""
     return Population.generate(7, LEADS)
 
 
 class Account:
-    """A sandbox with settings, and commands typed on them in this process."""
+    """A sandbox with settings, and commands typed in this process."""
 
     def __init__(self, sandbox):
         self.sandbox = sandbox
@@ -32,7 +32,7 @@ class Account:
         self.environ = dict(line.split("=", 1) for line in written)
 
     def type(self, *arguments, **environ):
-        """The exit code and everything printed."""
+        """Type a command; return the exit code and everything printed."""
         with _as_it_was():
             env = self.environ | {"COLUMNS": "80"} | environ
             done = CliRunner().invoke(app, list(arguments), env=env, prog_name="oplead-sync")
@@ -41,20 +41,20 @@ class Account:
         return done.exit_code, done.stdout, done.stderr
 
     def paste(self, block):
-        """Put a block in place of the settings' own section."""
+        """Replace the settings' own section with a block."""
         text, count = SECTION.subn(block.rstrip("\n") + "\n", self.file.read_text())
         assert count == 1
         self.file.write_text(text)
 
     @property
     def where(self):
-        """Where the platform is, as it is typed without a file."""
+        """The options that name the platform when there is no file."""
         addresses = self.sandbox.addresses
         return ("--base-url", addresses["oplead"], "--clock", addresses["clock"])
 
     @property
     def listed(self):
-        """The leads there are now."""
+        """The leads that exist now."""
         return [lead for lead in self.sandbox.oplead.leads().values() if isinstance(lead, dict)]
 
 
@@ -76,8 +76,8 @@ def account(tmp_path, population):
         {"pagination": "page", "filters": True, "status_dates": "status_date"},
     ],
 )
-def test_what_is_printed_can_be_pasted(account, switches):
-    """`check` passes with it, and a rehearsed night reads every lead there is."""
+def test_suggested_settings_can_be_pasted(account, switches):
+    """`check` passes with them, and a dry run reads every lead."""
     for name, position in switches.items():
         account.sandbox.oplead.switch(name, position)
     sketch = account.file.with_name("sketch.yaml")
@@ -98,8 +98,8 @@ def test_what_is_printed_can_be_pasted(account, switches):
     assert not night["stopped"]
 
 
-def test_a_file_that_is_complete_tells_what_is_unmapped(account):
-    """Statuses in no stage, answers in no list, and a settings block that keeps what was not looked into."""
+def test_complete_file_reports_unmapped_statuses_and_answers(account):
+    """The suggested block keeps settings that `probe` did not examine."""
     text = account.file.read_text().replace("  token:", "  rate: 60\n  token:").replace(", Nurserie]", "]")
     account.file.write_text(text)
     code, out, _ = account.type("probe", "--config", str(account.file), "--json")
@@ -112,8 +112,8 @@ def test_a_file_that_is_complete_tells_what_is_unmapped(account):
     assert "  rate: 60\n" in told["settings"]
 
 
-def test_what_a_file_names_and_no_lead_has_is_told(account):
-    """With its line, what may have been meant, and the same comparison of names as a night's."""
+def test_reports_configured_names_that_no_lead_has(account):
+    """Each comes with its line and a suggestion, and names are compared as in a run."""
     text = account.file.read_text().replace("leadData.consent,", "Lead_Data.CONSENT,")
     text = text.replace("leadData.adPersonalization", "adPersonalization").replace("[Gagné]", "[Gagnée]")
     account.file.write_text(text)
@@ -129,7 +129,7 @@ def test_what_a_file_names_and_no_lead_has_is_told(account):
     assert 'did you mean "Gagné"?' in status
 
 
-def test_no_file_is_needed(account, tmp_path):
+def test_works_without_a_settings_file(account, tmp_path):
     """The key comes from the environment or a file, never from the command line."""
     (tmp_path / "key").write_text(f"{ADMIN_KEY}\n")
     by_variable = account.type("probe", *account.where, "--leads", "20")
@@ -142,8 +142,8 @@ def test_no_file_is_needed(account, tmp_path):
     assert f'token: "file:{tmp_path}/key"' in by_file[1]
 
 
-def test_a_first_file_of_leads_that_were_typed_by_hand_may_run(account, tmp_path):
-    """Spellings of one status and of one answer are one, with all their leads; `check` takes what `init` wrote."""
+def test_init_merges_spellings_typed_by_hand(account, tmp_path):
+    """Spellings of one status or answer become one with all their leads, and `check` accepts what `init` wrote."""
     spellings = ("GAGNÉ", "Gagne\u0301", "gagné", "Devis\u00a0à relancer")
     answers = ("OUI", "Oui", "true", "1")
     whole = [(lead_id, lead) for lead_id, lead in account.sandbox.oplead.leads().items() if isinstance(lead, dict)]
@@ -170,15 +170,15 @@ def test_a_first_file_of_leads_that_were_typed_by_hand_may_run(account, tmp_path
         (["--config", "/nowhere.yaml"], "the file does not exist"),
     ],
 )
-def test_wrong_usage_is_told_in_a_sentence(account, arguments, said):
-    """Exit code 2, and nothing is asked."""
+def test_wrong_usage_exits_with_2(account, arguments, said):
+    """A sentence names the wrong option or file."""
     code, _, err = account.type("probe", *arguments)
 
     assert (2, True) == (code, said in err)
 
 
-def test_a_refused_key_is_exit_code_two(account):
-    """With the setting to write, and without the key."""
+def test_refused_key_exits_with_2(account):
+    """The message names the setting to write and does not show the key."""
     code, out, err = account.type("probe", *account.where, OPLEAD_TOKEN="wrong-key-0123456789")
 
     assert 2 == code
@@ -186,16 +186,16 @@ def test_a_refused_key_is_exit_code_two(account):
     assert "wrong-key-0123456789" not in out + err
 
 
-def test_a_sandbox_asked_without_its_clock_is_told(account):
-    """Within seconds, with what to write."""
+def test_sandbox_without_its_clock_exits_with_2(account):
+    """The message says what to write."""
     code, _, err = account.type("probe", "--base-url", account.sandbox.addresses["oplead"])
 
     assert 2 == code
     assert "--clock URL" in err
 
 
-def test_what_could_not_be_told_is_exit_code_one(account):
-    """No status is told by any lead, and no field is guessed."""
+def test_undecided_field_exits_with_1(account):
+    """No lead has a status, and `probe` does not guess the field."""
     for lead_id, lead in list(account.sandbox.oplead.leads().items()):
         if isinstance(lead, dict) and "id" in lead:
             account.sandbox.oplead.put(lead_id, {name: lead[name] for name in lead if not name.startswith("status")})
@@ -205,8 +205,8 @@ def test_what_could_not_be_told_is_exit_code_one(account):
     assert "oplead.fields.status" in out
 
 
-def test_nobodys_data_is_printed(account):
-    """Neither as text nor as JSON, on neither stream."""
+def test_prints_no_personal_data(account):
+    """Text and JSON are checked, on stdout and stderr."""
     shown = "".join("".join(account.type("probe", *account.where, *more)[1:]) for more in ([], ["--json"]))
 
     people = [lead.get("contact") or {} for lead in account.listed]

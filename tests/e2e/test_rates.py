@@ -1,4 +1,4 @@
-"""Oplead's limit holds for everything at once: commands, processes, threads, details, retries."""
+"""Oplead's rate limit holds across commands, processes, threads, detail fetches and retries."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 60
 
 @pytest.fixture
 def company(company):
-    """A company whose list of leads leaves out click ids, so that each lead has to be read by itself."""
+    """A company whose list of leads omits click ids, so that each lead needs a detail fetch."""
     company.sandbox.oplead.switch("list_has_details", value=False)
     company.settings["oplead"] = {"rate": PER_MINUTE, "in_flight": 8}
     for number in range(LEADS):
@@ -24,7 +24,7 @@ def company(company):
 
 
 def busiest(times):
-    """The most requests that came within any minute of these."""
+    """The most requests within any minute."""
     times = sorted(times)
     return max(
         (sum(start <= at < start + WINDOW for at in times[place:]) for place, start in enumerate(times)), default=0
@@ -32,9 +32,9 @@ def busiest(times):
 
 
 def plant_troubles(company):
-    """Answers that make a caller come again, and slow ones that overlap.
+    """Plant answers that make a caller retry, and slow ones that overlap.
 
-    One caller alone is told to slow down: were all of them, halving their rates would hide that they share none.
+    Only one caller is told to slow down: if all were, halving their rates would hide that they share none.
     """
     company.fail("oplead", "status", status=429, retry_after=7, after=40)
     company.fail("oplead", "cut_before", after=20, count=2)
@@ -51,7 +51,7 @@ pathlib.Path("ready-" + {name!r}).touch()
 while len(list(pathlib.Path().glob("ready-*"))) < {count}:
     time.sleep(0.01)
 """
-"""What each process does first, so that they all begin at once."""
+"""Code that each process runs first, so that all begin at once."""
 RUN = ("run",)
 REHEARSAL = ("run", "--dry-run")
 PROBE = ("probe", "--json")
@@ -67,9 +67,9 @@ LIVE = ("check", "--live")
         pytest.param([RUN, PROBE, LIVE], id="a run, a probe and a look at the platforms"),
     ],
 )
-def test_no_minute_has_more_requests_than_the_settings_allow(company, commands):
-    """Whatever runs at once for one account, in as many processes: on the sandbox's clock no minute has a 31st."""
-    # Each process is kept waiting in its first request, so that none is done before another begins.
+def test_concurrent_commands_share_one_rate_limit(company, commands):
+    """On the sandbox's clock no minute has more than 30 requests, however many processes run for the account."""
+    # Each process waits in its first request, so that none ends before another begins.
     company.fail("oplead", "latency", seconds=1, count=len(commands))
     plant_troubles(company)
     processes = [
@@ -91,8 +91,8 @@ def test_no_minute_has_more_requests_than_the_settings_allow(company, commands):
         assert LEADS < len(company.times("oplead"))
 
 
-def test_the_rate_is_halved_for_ten_minutes_after_being_told_to_slow_down(company):
-    """From a 429 on no minute has more than half of what the settings allow, and what was asked is still read."""
+def test_rate_is_halved_for_ten_minutes_after_a_429(company):
+    """Every lead is still read."""
     company.fail("oplead", "status", status=429, retry_after=5, after=9)
 
     summary = company.night()
@@ -104,8 +104,8 @@ def test_the_rate_is_halved_for_ten_minutes_after_being_told_to_slow_down(compan
     assert LEADS == summary.pulled.seen == len(company.rows(schema.LeadRow))
 
 
-def test_nearly_all_of_the_rate_is_used(company):
-    """Without troubles no minute is wasted: all requests of the night but the last minute's come at the full rate."""
+def test_run_uses_nearly_the_full_rate(company):
+    """Without faults, all full minutes of the run have at least 97 % of the requests allowed."""
     company.night()
 
     times = company.times("oplead")

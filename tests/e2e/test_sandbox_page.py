@@ -1,4 +1,4 @@
-"""The sandbox's page tells whose conversion was counted, by whichever way it went."""
+"""The sandbox's page shows which lead's conversion was counted, over either transport."""
 
 import json
 from datetime import timedelta
@@ -11,8 +11,8 @@ from tests.e2e.support.company import START, fbclid, gclid, lead
 
 
 @pytest.mark.parametrize("way", ["data_manager", "google_ads_api"])
-def test_a_person_finds_a_lead_on_the_page(company, way):
-    """Its id and the conversion's name lead each line, at Google and at Meta."""
+def test_page_lists_each_counted_lead_by_name(company, way):
+    """Each line begins with the lead's id and the conversion's name, for Google and for Meta."""
     if way == "google_ads_api":
         company.use_ads_api()
     company.use_meta(funnel={})

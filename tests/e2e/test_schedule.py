@@ -1,4 +1,4 @@
-"""`schedule`, as a service runs it: on a sandbox's time, stopped, killed, held up, late, beside a broken one."""
+"""`schedule` as a service runs it: on the sandbox's time, stopped, killed, delayed, late, beside a broken account."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def at(day, hour, minute=0):
 
 
 def wait_until(true):
-    """Look again and again, for a bounded time."""
+    """Poll a condition for a bounded time."""
     end = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end
@@ -32,7 +32,7 @@ def wait_until(true):
 
 
 class Hours:
-    """The sandbox's time in the test's hands: it goes no further than the test sleeps."""
+    """The sandbox's time under the test's control: it advances only as far as the test sleeps."""
 
     def __init__(self, company):
         self.company = company
@@ -40,44 +40,44 @@ class Hours:
         self._clock.now()
 
     def start(self, config=None):
-        """The command `schedule`, counted by the clock."""
+        """Start `schedule`, counted by the clock."""
         process = self.company.start_command("schedule", config=config)
         wait_until(lambda: len(self.company.clock._callers) > 1 or process.poll() is not None)
         return process
 
     def go_to(self, moment):
-        """Let time go on until then, and stand still."""
+        """Advance time to this moment and stop there."""
         self._clock.sleep_until(moment)
 
     def let_go(self, moment):
-        """The same on a thread of its own, for a night that will not get there."""
+        """Advance time on a separate thread, for a run that will not get that far."""
         threading.Thread(target=self._quietly, args=(moment,), daemon=True).start()
 
     def _quietly(self, moment):
         self._clock.sleep_until(moment)
 
     def close(self):
-        """Count no longer."""
+        """Stop being counted by the clock."""
         self._clock.close()
 
 
 @pytest.fixture
 def company(company):
-    """A company whose nights are due at 05:30."""
+    """A company whose runs are due at 05:30."""
     company.settings["schedule"] = {"daily": "05:30"}
     return company
 
 
 @pytest.fixture
 def hours(company):
-    """Its time."""
+    """Control of the company's time."""
     made = Hours(company)
     yield made
     made.close()
 
 
 class Gate:
-    """Holds up uploads while it is shut."""
+    """Blocks uploads while it is shut."""
 
     def __init__(self, company):
         self.reached = threading.Event()
@@ -86,7 +86,7 @@ class Gate:
         company.before("data_manager", "/v1/events:ingest", self._pass)
 
     def shut(self):
-        """From now on the next upload waits."""
+        """Make the next upload wait."""
         self.reached.clear()
         self.opened.clear()
 
@@ -96,33 +96,33 @@ class Gate:
 
 
 def sold(company, number, when):
-    """A lead that was sold: an appointment and a sale to be told."""
+    """A sold lead: an appointment and a sale to send."""
     return company.lead(number, ("Gagné", when))
 
 
 def ended(process):
-    """Its exit code and what it logged, a dictionary a line."""
+    """The process's exit code, and its log as one dictionary per line."""
     _, err = process.communicate(timeout=PATIENCE)
     return process.returncode, [json.loads(line) for line in err.splitlines() if line.startswith("{")]
 
 
 def stopped(process):
-    """Stop it as systemd does."""
+    """Stop the process as systemd does."""
     process.send_signal(signal.SIGTERM)
     return ended(process)
 
 
 def runs(company):
-    """What ran: command, the date whose night it was, exit code."""
+    """The recorded runs: command, the date they were for, exit code."""
     return [(row.command, row.night, row.exit_code) for row in company.rows(Run)]
 
 
-def test_four_nights_as_a_service(company, hours):
-    """Stopped in the middle of one, killed in another, three slept through: each date at most once, nothing twice."""
+def test_service_survives_stops_kills_and_missed_nights(company, hours):
+    """One night is stopped, one killed, and three missed: each date runs at most once, and nothing is sent twice."""
     gate = Gate(company)
     company.serve(sold(company, 1, at(9, 8)))
 
-    # The first night and its outcomes, an hour and six hours later.
+    # The first night, and its outcomes an hour and six hours later.
     process = hours.start()
     hours.go_to(at(11, 12))
 
@@ -134,7 +134,7 @@ def test_four_nights_as_a_service(company, hours):
     assert [at(11, 3, 30), at(11, 4, 30), at(11, 9, 30)] == [row.started_at for row in company.rows(Run)]
     assert {"accepted"} == set(company.states().values())
 
-    # The second is stopped while the first of its two uploads is on its way.
+    # The second night is stopped while the first of its two uploads is in flight.
     company.serve(sold(company, 2, at(11, 10)))
     gate.shut()
     hours.let_go(at(12, 4))
@@ -152,14 +152,14 @@ def test_four_nights_as_a_service(company, hours):
     }
     wait_until(lambda: company.clock.now() == at(12, 4))
 
-    # Started again it makes up for that night.
+    # Started again, the service catches up on that night.
     process = hours.start()
     hours.go_to(at(12, 12))
 
     assert [date(2026, 9, 11), date(2026, 9, 12)] == [night for _, night, _ in runs(company) if night]
     assert {"accepted"} == set(company.states().values())
 
-    # The third is asked to stop twice: it leaves at once, with an upload on its way.
+    # The third night is told to stop twice: it exits at once, with an upload in flight.
     company.serve(sold(company, 3, at(12, 14)))
     gate.shut()
     hours.let_go(at(13, 4))
@@ -176,7 +176,7 @@ def test_four_nights_as_a_service(company, hours):
     gate.opened.set()
     wait_until(lambda: company.clock.now() == at(13, 4))
 
-    # Nobody runs for three days. Of the nights that were missed the latest is made up for, and that once.
+    # Nothing runs for three days. Only the latest missed night is caught up on, and only once.
     hours.go_to(at(16, 9))
     process = hours.start()
     hours.go_to(at(16, 23))
@@ -189,8 +189,8 @@ def test_four_nights_as_a_service(company, hours):
     assert [] == company.disagreements()
 
 
-def test_a_night_that_was_done_by_hand_is_not_done_again(company, hours):
-    """A run of the same date that came to its end was that date's night; outcomes are asked for after it."""
+def test_manual_run_counts_as_that_nights_run(company, hours):
+    """Only its outcomes are requested afterwards."""
     hours.go_to(at(11, 1))
     company.night()
     with company.ended(hours.start()) as process:
@@ -202,8 +202,8 @@ def test_a_night_that_was_done_by_hand_is_not_done_again(company, hours):
     assert {"maison-test"} == {line["account"] for line in said if "night" in line}
 
 
-def test_an_account_that_another_run_holds_is_tried_again(company, hours):
-    """After five minutes, then ten, until it is free."""
+def test_account_held_by_another_run_is_retried(company, hours):
+    """Retries come after five minutes, then ten, until the account is free."""
     company.night()
     process = hours.start()
     with company.ended(process):
@@ -218,8 +218,8 @@ def test_an_account_that_another_run_holds_is_tried_again(company, hours):
     assert at(11, 3, 45) == company.rows(Run)[-1].started_at
 
 
-def test_a_night_that_fails_before_it_is_on_record_is_tried_again(company, hours):
-    """Whatever kept it from beginning: it is done once that is mended, and the log says when it is tried."""
+def test_night_failing_before_it_is_recorded_is_retried(company, hours):
+    """It runs once the cause is fixed, and the log says when it is retried."""
     company.night()
     kept = company.state.with_suffix(".kept")
     with company.ended(hours.start()) as process:
@@ -238,8 +238,8 @@ def test_a_night_that_fails_before_it_is_on_record_is_tried_again(company, hours
     assert at(11, 3, 45) == company.rows(Run)[-1].started_at
 
 
-def test_outcomes_that_could_not_be_asked_for_are_asked_for_again(company, hours):
-    """Whatever kept it from asking: both are had, a little late and six hours after the night."""
+def test_failed_outcome_pass_is_retried(company, hours):
+    """Both passes happen: one a little late, and one six hours after the night."""
     company.serve(sold(company, 1, at(9, 8)))
     kept = company.state.with_suffix(".kept")
     with company.ended(hours.start()) as process:
@@ -256,8 +256,8 @@ def test_outcomes_that_could_not_be_asked_for_are_asked_for_again(company, hours
     assert {"accepted"} == set(company.states().values())
 
 
-def test_the_first_start_waits_for_its_time(company, hours):
-    """Before an account's first run nothing was missed."""
+def test_first_start_waits_for_the_scheduled_time(company, hours):
+    """An account that has never run has missed nothing."""
     hours.go_to(at(10, 5))
     with company.ended(hours.start()) as process:
         hours.go_to(at(11, 3))
@@ -269,8 +269,8 @@ def test_the_first_start_waits_for_its_time(company, hours):
     assert 0 == code
 
 
-def test_a_broken_account_keeps_no_other_from_its_night(company, hours):
-    """Of a folder with two files one is broken: it is told, and the other's night is done."""
+def test_broken_account_does_not_stop_the_others(company, hours):
+    """One of a folder's two files is broken: the log reports it, and the other account runs."""
     folder = company.config.parent / "accounts"
     folder.mkdir()
     shutil.copy(company.config, folder / "good.yaml")
@@ -285,8 +285,8 @@ def test_a_broken_account_keeps_no_other_from_its_night(company, hours):
     assert any("broken.yml" in line["event"] for line in said if line["level"] == "error")
 
 
-def test_a_state_that_cannot_be_used_costs_no_night_once_it_is_mended(company, hours):
-    """It is told with what to do, each time the night is tried again; mended at noon, it is done that day."""
+def test_night_with_unusable_state_runs_once_it_is_fixed(company, hours):
+    """Each retry logs what to do; fixed at noon, the night runs that day."""
     process = hours.start()
     with company.ended(process):
         hours.go_to(at(11, 12))
@@ -308,8 +308,8 @@ def test_a_state_that_cannot_be_used_costs_no_night_once_it_is_mended(company, h
     assert [] == company.disagreements()
 
 
-def test_what_can_never_run_is_refused_at_once(company):
-    """Without a schedule there is nothing to wait for."""
+def test_schedule_without_a_time_is_refused(company):
+    """Without `schedule` in the settings there is nothing to wait for."""
     del company.settings["schedule"]
     code, _, said = company.command("schedule")
 
@@ -317,8 +317,8 @@ def test_what_can_never_run_is_refused_at_once(company):
     assert "schedule: write when the night is due" in said
 
 
-def test_several_accounts_in_one_run(company):
-    """One line each in one table, the gravest exit code; a broken file keeps no other from its night."""
+def test_run_of_several_accounts_prints_one_table(company):
+    """Each account has a line, the worst exit code wins, and a broken file stops no other account."""
     company.serve(sold(company, 1, at(9, 8)))
     folder = company.config.parent / "accounts"
     folder.mkdir()
@@ -343,6 +343,6 @@ def test_several_accounts_in_one_run(company):
 
 
 def ended_of(process):
-    """Its exit code and what it printed."""
+    """The process's exit code and output."""
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err

@@ -1,4 +1,4 @@
-"""Settings that change between nights: what was sent is never sent again, what was held back is released once."""
+"""Settings that change between runs: nothing is sent twice, and what was withheld is released once."""
 
 import re
 from datetime import timedelta
@@ -12,12 +12,12 @@ HOUR = timedelta(hours=1)
 
 
 def sold(company, number=1, at=None, **more):
-    """A lead with an appointment and a sale to be told."""
+    """A lead with an appointment and a sale to send."""
     return company.lead(number, ("Gagné", at or company.START - DAY), **more)
 
 
 def told(company):
-    """Let a night and its outcomes pass, and say what the platform has counted by then, in order."""
+    """Do a run and learn its outcomes; return what the platform has counted by then, sorted."""
     company.later(DAY)
     company.later()
     assert [] == company.disagreements()
@@ -33,8 +33,8 @@ def starts_with_its_first_run(company):
 # ── names ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_conversion_renamed_in_silence_is_refused(company):
-    """Nothing is read or sent; the words to write are given, also by the command, which ends with 2."""
+def test_renamed_conversion_without_was_is_refused(company):
+    """Nothing is read or sent; the message gives the line to write, and the command exits with 2."""
     company.serve(sold(company))
     told(company)
     company.conversion("sale")["id"] = "vente"
@@ -54,8 +54,8 @@ def test_a_conversion_renamed_in_silence_is_refused(company):
     assert {"L-1"} == {lead for lead, _ in company.states()}
 
 
-def test_a_conversion_renamed_openly_goes_on(company):
-    """What was sent is not sent again, even where the lead changes; what was open goes out under its old key."""
+def test_renamed_conversion_with_was_keeps_its_keys(company):
+    """What was sent is not sent again even if the lead changes, and what was open goes out under its old key."""
     late = {"amount": ""}  # a sale without its amount waits for it
     company.serve(sold(company, 1), sold(company, 2, at=company.START - HOUR, **late))
     assert 3 == len(told(company))
@@ -85,8 +85,8 @@ def test_a_conversion_renamed_openly_goes_on(company):
 
 
 @pytest.mark.exhaustive
-def test_a_conversion_declared_new_is_one(company):
-    """`was: none` beside a vanished id on the same action: it starts afresh, and the old one's rows stay."""
+def test_conversion_with_was_none_starts_afresh(company):
+    """A vanished id has the same action, and the old conversion's rows stay."""
     company.serve(sold(company))
     told(company)
     company.conversion("sale").pop("since")
@@ -104,8 +104,8 @@ def test_a_conversion_declared_new_is_one(company):
 
 
 @pytest.mark.exhaustive
-def test_a_label_added_to_a_stage_counts_from_then_on(company):
-    """Leads that had the label before the run that first saw it there are not told; later ones are."""
+def test_label_added_to_a_stage_counts_only_later_leads(company):
+    """Leads that had the label before the first run with it are skipped."""
     starts_with_its_first_run(company)
     company.night()
     company.serve(company.lead(1, ("Visite", company.clock.now() + HOUR)))
@@ -121,8 +121,8 @@ def test_a_label_added_to_a_stage_counts_from_then_on(company):
     assert "skipped" == company.states()["L-1", "appointment"]
 
 
-def test_a_consent_list_mended_releases_what_it_withheld(company):
-    """An answer nobody had listed holds the lead back; once listed, the unchanged lead goes out, once."""
+def test_extended_consent_list_releases_withheld_leads(company):
+    """The answer was in no list; once listed, the unchanged lead is sent once."""
     hesitant = sold(company)
     hesitant["leadData"]["consent"] = "J'accepte"
     company.serve(hesitant)
@@ -133,12 +133,12 @@ def test_a_consent_list_mended_releases_what_it_withheld(company):
 
     assert [("L-1", "appointment"), ("L-1", "sale")] == told(company)
     assert 2 == len(told(company))
-    # The hashes of contact data, which nobody may keep of a lead that has not agreed, were read afresh.
+    # Hashes may not be kept for a lead without consent, so they were read again.
     assert all("userData" in event for events in company.sent().values() for event in events)
 
 
-def test_a_consent_list_narrowed_keeps_back_what_is_open(company):
-    """A word moved to the refused ones is obeyed before the next upload."""
+def test_narrowed_consent_list_cancels_open_conversions(company):
+    """An answer moved to `refused` applies before the next upload."""
     company.serve(sold(company, at=company.START - HOUR, amount=""))
     assert [("L-1", "appointment")] == told(company)
     company.settings["consent"]["ad_user_data"] |= {"granted": ["d'accord"], "refused": ["non", "oui"]}
@@ -149,8 +149,8 @@ def test_a_consent_list_narrowed_keeps_back_what_is_open(company):
 
 
 @pytest.mark.exhaustive
-def test_a_condition_narrowed_and_mended(company):
-    """A slip in `where` sends nothing wrong and loses nothing: all of it goes out once the slip is mended, once."""
+def test_mistaken_where_loses_nothing_once_fixed(company):
+    """It sends nothing wrong, and everything goes out once after the fix."""
     waiting = company.START - HOUR
     company.serve(sold(company, 1), sold(company, 2, at=waiting, amount=""))
     assert 3 == len(told(company))
@@ -167,8 +167,8 @@ def test_a_condition_narrowed_and_mended(company):
     assert sorted((f"L-{number}", name) for number in (1, 2, 3) for name in ("appointment", "sale")) == told(company)
 
 
-def test_a_field_named_later_is_read_of_leads_that_have_not_changed(company):
-    """A value that moves to another field of the lead is found there without waiting for the lead to change."""
+def test_new_value_field_is_read_from_unchanged_leads(company):
+    """The value moves to another field of the lead, and the run does not wait for the lead to change."""
     company.settings["google_ads"]["contact_data"] = "none"  # with contact data, leads are read again anyway
     company.serve(sold(company, at=company.START - HOUR, amount="", order={"total": "4 200,00 €"}))
     assert [("L-1", "appointment")] == told(company)
@@ -183,8 +183,8 @@ def test_a_field_named_later_is_read_of_leads_that_have_not_changed(company):
 
 
 @pytest.mark.exhaustive
-def test_a_conversion_removed_and_put_back(company):
-    """Meanwhile nothing of it goes out; afterwards what was open does, once, and what was sent does not."""
+def test_removed_conversion_resumes_when_restored(company):
+    """Nothing is sent for it meanwhile; afterwards what was open goes out once, and nothing is repeated."""
     company.serve(sold(company, 1), sold(company, 2, at=company.START - HOUR, amount=""))
     assert 3 == len(told(company))
     sale = company.conversion("sale")
@@ -200,8 +200,8 @@ def test_a_conversion_removed_and_put_back(company):
 
 
 @pytest.mark.exhaustive
-def test_another_action_for_a_conversion(company):
-    """What was sent to the old action is not sent to the new one, and keeps saying where it went."""
+def test_changed_conversion_action_applies_to_new_events_only(company):
+    """What was sent to the old action keeps it and is not sent to the new one."""
     company.serve(sold(company, 1))
     assert 2 == len(told(company))
     company.conversion("sale")["google_ads"]["conversion_action"] = "987654323"
@@ -213,8 +213,8 @@ def test_another_action_for_a_conversion(company):
     }
 
 
-def test_a_new_conversion_starts_with_the_run_that_first_sees_it(company):
-    """Leads that reached its stage before are not told, dated or not; those that reach it afterwards are."""
+def test_new_conversion_starts_with_its_first_run(company):
+    """Leads that reached its stage before are skipped, dated or not, and later ones are sent."""
     starts_with_its_first_run(company)
     quote = {"id": "quote", "stage": "quote_sent", "google_ads": {"conversion_action": "987654323"}}
     undated = {"statusDate": None, "statusHistory": None}
@@ -232,7 +232,7 @@ def test_a_new_conversion_starts_with_the_run_that_first_sees_it(company):
         company.lead(4, ("Devis à relancer", later), created=later - HOUR / 2, **undated),
     )
 
-    # The fourth lead's click is too young for Google on the first night after it.
+    # The fourth lead's click is too recent for Google on the first night after it.
     told(company)
 
     assert [("L-3", "quote"), ("L-4", "quote")] == told(company)

@@ -1,7 +1,7 @@
-"""Whatever Oplead's API turns out to be: what `probe` suggests reads every lead right, or a missing setting is named.
+"""Whatever Oplead's API looks like, `probe`'s suggestion reads every lead right, or it names the missing setting.
 
-A person pastes the suggestion under `oplead:` and takes from the same survey where consent and amounts stand. Then one
-conversion, which every lead reaches by being created, tells on the wire what was read: time, click ids, consent,
+A person pastes the suggestion under `oplead:` and reads from the same survey where consent and amounts are. One
+conversion, which every lead reaches by being created, then shows on the wire what was read: time, click ids, consent,
 amount, contact.
 """
 
@@ -31,15 +31,15 @@ GOOGLE_KINDS = ("gclid", "gbraid", "wbraid")
 
 @dataclass(frozen=True)
 class Refusal:
-    """Shapes that cannot be read without being told."""
+    """Shapes that cannot be read without a setting."""
 
     setting: str
-    """The one that the message names."""
+    """The setting that the message names."""
     because: str
     of: Callable
-    """Whether a shape is one of them."""
+    """Whether a shape belongs to them."""
     written: dict
-    """What a person who knows the platform writes under `oplead:` then."""
+    """What a person who knows the platform then writes under `oplead:`."""
 
 
 REFUSED = (
@@ -50,16 +50,16 @@ REFUSED = (
         {"auth": {"style": "header", "name": "X-Oplead-Auth", "prefix": "Token "}},
     ),
 )
-"""What nobody can tell by looking."""
+"""The shapes that `probe` cannot work out by looking."""
 
 
 def refusal_of(shape):
-    """Why a shape is refused; None where it has to be read."""
+    """Why a shape is refused; None if it has to be readable."""
     return next((refusal for refusal in REFUSED if refusal.of(shape)), None)
 
 
 def named(chosen):
-    """The shapes as parameters, each under its number and what it is most likely to fail by."""
+    """The shapes as parameters, each named by its number and what it is most likely to fail on."""
     return [
         pytest.param(shape, id=f"{number:02d} {shape.envelope} {shape.pagination} {shape.names} {shape.auth}")
         for number, shape in enumerate(shapes())
@@ -69,12 +69,12 @@ def named(chosen):
 
 @pytest.fixture(scope="module")
 def population():
-    """Leads of two months, young enough to be told of."""
+    """Leads of two months, recent enough to be sent."""
     return Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
 
 
 class Newcomer:
-    """Somebody with a key and an address, who has never seen this platform's API.
+    """A person with a key and an address who has never seen this platform's API.
 
     Attributes:
         survey: what `probe --json` found.
@@ -92,16 +92,16 @@ class Newcomer:
 
     @property
     def config(self):
-        """The settings' file that commands read."""
+        """The settings file that commands read."""
         return self.folder / "newcomer.yaml"
 
     def write(self, **settings):
-        """Write the settings known by now, and these."""
+        """Write the settings known so far, and these."""
         state = f"sqlite:///{self.company.state}"
         self.config.write_text(json.dumps(self.known | {"oplead": self.oplead, "state": state} | settings))
 
     def probe(self):
-        """Run `probe` with nothing but the key and the address, and paste what it suggests."""
+        """Run `probe` with only the key and the address, and paste what it suggests."""
         self.write()
         done = type_in(self, "probe", "--json")
         if done.out.strip() and "survey" in done.objects[-1]:
@@ -110,7 +110,7 @@ class Newcomer:
         return done
 
     def run(self):
-        """The first night with what was suggested, and what a person reads off the survey."""
+        """Do a first run with the suggestion and what a person reads in the survey."""
         google = self.company.settings["google_ads"] | {
             "credentials": "${GOOGLE_ADS_KEY_FILE}",
             "endpoint": self.company.sandbox.addresses["data_manager"],
@@ -147,11 +147,11 @@ class Newcomer:
     def _amount(self):
         if self.survey["amounts"]:
             return max(self.survey["amounts"], key=lambda one: one["readable"])["path"]
-        # None of the leads looked at was sold: the person knows what the CRM calls it.
+        # No lead in the survey was sold: the person knows the CRM's name for the amount.
         return "montant" if self.company.sandbox.oplead.shape.names == "french" else "amount"
 
     def sent(self):
-        """Every event that Google was told, by its lead, and how often it was."""
+        """Every event sent to Google, by lead, each time it was."""
         names = {row.key: row.lead for row in self.company.rows(schema.Delivery)}
         events = defaultdict(list)
         for body, _ in self.company.ingests:
@@ -162,14 +162,14 @@ class Newcomer:
 
 @pytest.fixture
 def newcomer(companies, population, shape):
-    """A newcomer before an Oplead of this shape."""
+    """A newcomer facing an Oplead of this shape."""
     company = companies(start=FIRST_NIGHT, population=population)
     company.sandbox.oplead.shape = shape
     return Newcomer(company)
 
 
 def readable(population, shape):
-    """What is meant by each lead that is one and is there on the first night, under the id it is served by."""
+    """The truth about each lead that is readable and there on the first night, under the id it is served by."""
     served = population.leads_at(FIRST_NIGHT)
     return {
         str(wire_id(lead, shape.ids)): truth
@@ -179,7 +179,7 @@ def readable(population, shape):
 
 
 def now(truth, what):
-    """What a lead's last change up to the first night says of its status, consent or amount."""
+    """A lead's status, consent or amount by its last change up to the first night."""
     said = [getattr(change, what) for change in truth.changes if change.at <= FIRST_NIGHT and getattr(change, what)]
     return said[-1] if said else None
 
@@ -190,13 +190,13 @@ def agrees(truth):
 
 
 def googles(truth):
-    """The one click id that Google is told of."""
+    """The one click id that Google receives."""
     found = [(kind, value) for wanted in GOOGLE_KINDS for kind, value in truth.trace.readable if kind == wanted]
     return dict(found[:1])
 
 
 def hashes(truth):
-    """What Google is told of the person."""
+    """The contact hashes that Google receives."""
     local, _, domain = (truth.person.email or "").rpartition("@")
     if domain in ("gmail.com", "googlemail.com"):
         local = local.partition("+")[0].replace(".", "")
@@ -205,7 +205,7 @@ def hashes(truth):
 
 
 def unsaid(truth):
-    """The hash of a foreign number as it is dialled at home: no reader need guess its country, none may guess wrong."""
+    """The hash of a foreign number typed in national form: no reader need guess its country, none may guess wrong."""
     return hashes(truth) if truth.kinds["phone"] == "foreign_national" else set()
 
 
@@ -220,15 +220,15 @@ def exact(moment, shape):
 
 
 def amount_sent(truth, shape):
-    """The amount that goes out; None where what is typed cannot be read."""
+    """The amount that is sent; None if what is typed cannot be read."""
     typed = now(truth, "amount")
     if typed and truth.amount is not None:
         return float(truth.amount)
     return OTHERWISE if not typed or shape.amounts == "number" else None
 
 
-def test_refusals_are_few():
-    """Of more than sixty shapes at most one in five has to be told what no look can find out."""
+def test_at_most_one_shape_in_five_is_refused():
+    """There are at least sixty shapes, and each refusal names a setting and a reason."""
     refused = [shape for shape in shapes() if refusal_of(shape)]
 
     assert 60 <= len(shapes())
@@ -237,8 +237,8 @@ def test_refusals_are_few():
 
 
 @pytest.mark.parametrize("shape", named(refusal_of))
-def test_what_cannot_be_told_is_refused(newcomer, population, shape):
-    """`probe` names the setting to write, and nothing is read by halves; once written, all is read right."""
+def test_undecidable_shape_names_the_setting_to_write(newcomer, population, shape):
+    """Nothing is read until the setting is written; then every lead is read right."""
     refusal = refusal_of(shape)
     newcomer.company.state.unlink()
     refused = newcomer.probe()
@@ -253,13 +253,13 @@ def test_what_cannot_be_told_is_refused(newcomer, population, shape):
 
 
 @pytest.mark.parametrize("shape", named(lambda shape: not refusal_of(shape)))
-def test_what_probe_suggests_reads_every_lead_right(newcomer, population, shape):
-    """Every lead there, its label, creation, click ids, consent, amount and contact the true ones; nothing invented."""
+def test_suggested_settings_read_every_lead_right(newcomer, population, shape):
+    """Label, creation time, click ids, consent, amount and contact are the true ones, and nothing is invented."""
     reads_every_lead_right(newcomer, population, shape)
 
 
 def reads_every_lead_right(newcomer, population, shape):
-    """Look, paste, run, and compare whatever was read and sent with what is meant."""
+    """Probe, paste, run, and compare everything read and sent with the truth."""
     looked = newcomer.probe()
 
     assert looked.code in (0, 1), looked.out + looked.err
@@ -287,7 +287,7 @@ def reads_every_lead_right(newcomer, population, shape):
     sent = newcomer.sent()
     reachable = {lead for lead, truth in truths.items() if agrees(truth) and (googles(truth) or hashes(truth))}
     unreadable = {lead for lead in reachable if amount_sent(truths[lead], shape) is None}
-    # Google waits six hours after a click, and we three days for an amount.
+    # Google waits six hours after a click, and the job three days for an amount.
     young = {lead for lead in reachable if truths[lead].created > FIRST_NIGHT - timedelta(days=3)}
     assert reachable - unreadable - young == set(sent) - young
     assert {1} == {len(events) for events in sent.values()}

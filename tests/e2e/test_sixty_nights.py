@@ -1,4 +1,4 @@
-"""Sixty nights, and each platform out of reach for five of them: what is in time arrives once, what is not is told."""
+"""Sixty nights with each platform unreachable for five: what is in time arrives once, and the rest is reported."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,40 +20,40 @@ NIGHTS = 60
 DOWN = {"meta": range(20, 25), "google_ads": range(40, 45)}
 ADDRESS = {"meta": "graph_url", "google_ads": "endpoint"}
 NOBODY = "http://127.0.0.1:9"
-"""Where nothing listens."""
+"""An address where nothing listens."""
 TOLD_BEFORE = 3 * DAY
 PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True)
 class Way:
-    """One lead's way to its conversion."""
+    """One lead's path to its conversion."""
 
     number: int
     night: int
-    """Which night sees it first."""
+    """The night that sees it first."""
     label: str
     age: timedelta
-    """How long before that it came."""
+    """How long before that night it was created."""
     ago: timedelta = 5 * HOUR
-    """How long before that it took its status."""
+    """How long before that night it took its status."""
 
     @property
     def name(self):
-        """Its lead and its conversion."""
+        """The lead and its conversion."""
         return f"L-{self.number}", {"Rendez-vous": "appointment", "Gagné": "sale"}[self.label]
 
 
 def every_night():
-    """Two leads a night, of all ages that both platforms take."""
+    """Two leads a night, of all ages that both platforms accept."""
     ages = (1, 4, 12, 30, 60, 75)
     for night in range(NIGHTS):
         yield Way(1000 + night, night, "Rendez-vous", 2 * DAY)
         yield Way(2000 + night, night, "Gagné", ages[night % len(ages)] * DAY)
 
 
-# Meta takes events of up to seven days (less four hours, so that none grows too old on its way), Google those whose
-# click is not older than ninety. So these are in time on the first of five nights, and too late after the last.
+# Meta takes events of up to seven days (less four hours, so that none expires on its way), Google those with a
+# click of at most ninety. So these are in time on the first of five nights, and too late after the last.
 TOO_LATE = {
     "meta": (Way(3001, 20, "Gagné", 20 * DAY, 2 * DAY), Way(3002, 20, "Rendez-vous", 20 * DAY, 2 * DAY)),
     "google_ads": (Way(3003, 40, "Gagné", 88 * DAY), Way(3004, 40, "Rendez-vous", 86 * DAY)),
@@ -69,12 +69,12 @@ WAYS = (*every_night(), *TOO_LATE["meta"], *TOO_LATE["google_ads"], *JUST_IN_TIM
 
 
 class Years:
-    """A company whose nights are told, one after the other.
+    """A company whose notices are received, one night after the other.
 
     Attributes:
         codes: the exit code of each night.
-        told: the title and text of each message, and the night on which it came.
-        standing: on each night, what stood after it.
+        told: the night, title and text of each message.
+        standing: the incidents open after each night.
     """
 
     def __init__(self, company, receiver):
@@ -87,11 +87,11 @@ class Years:
         company.settings["notify"] = ["${NOTIFY_URL}"]
 
     def at(self, night):
-        """When a night is."""
+        """The moment of a night."""
         return self.company.START + night * DAY
 
     def night(self, number):
-        """Have Oplead show what is new, and do the night with its messages."""
+        """Have Oplead show what is new, and do the run with its messages."""
         for way in WAYS:
             if way.night == number:
                 created, changed = self.at(number) - way.age, self.at(number) - way.ago
@@ -111,7 +111,7 @@ class Years:
 
 @pytest.fixture(scope="module")
 def years(companies):
-    """Sixty nights that have been; every tenth the books were compared."""
+    """Sixty completed nights; after every tenth, platforms and ledger are compared."""
     with receiving() as receiver:
         years = Years(companies(), receiver)
         for number in range(NIGHTS):
@@ -121,8 +121,8 @@ def years(companies):
         yield years
 
 
-def test_what_is_in_time_is_delivered_once_and_what_is_not_is_expired(years):
-    """Nothing else becomes of anything, at either platform."""
+def test_conversions_in_time_arrive_once_and_others_expire(years):
+    """No other state occurs at either platform."""
     late = {destination: {way.name for way in ways} for destination, ways in TOO_LATE.items()}
     for destination, expired in late.items():
         expected = {way.name: "expired" if way.name in expired else "accepted" for way in WAYS}
@@ -133,15 +133,15 @@ def test_what_is_in_time_is_delivered_once_and_what_is_not_is_expired(years):
     assert [] == years.company.disagreements()
 
 
-def test_only_the_nights_of_a_stop_call_for_a_human(years):
-    """The night after each, all is as it was."""
+def test_only_nights_with_an_outage_exit_with_3(years):
+    """The night after each outage exits with 0."""
     stopped = {*DOWN["meta"], *DOWN["google_ads"]}
 
     assert [3 if night in stopped else 0 for night in range(NIGHTS)] == years.codes
 
 
-def test_a_human_hears_once_of_each_cause(years):
-    """That a platform stopped on its first night; that something will expire; and nothing else in sixty nights."""
+def test_each_cause_is_notified_once(years):
+    """The messages are one stop and one coming expiry per platform, and nothing else in sixty nights."""
     heard = Counter((title.partition(":")[0], "expire" in title) for _, title, _ in years.told)
 
     assert {
@@ -154,8 +154,8 @@ def test_a_human_hears_once_of_each_cause(years):
         assert [nights[0]] == [night for night, title, _ in years.told if title == f"{destination} stopped"]
 
 
-def test_what_will_expire_is_told_three_days_before(years):
-    """Or on the first night of the stop, where less is left; with how many, when, and why."""
+def test_expiry_is_announced_three_days_ahead(years):
+    """If less time is left, the first night of the outage announces it; the message says how many, when, and why."""
     for destination, ways in TOO_LATE.items():
         rows = years.company.deliveries(destination)
         closing = [rows[way.name].expires_at for way in ways]
@@ -172,8 +172,8 @@ def test_what_will_expire_is_told_three_days_before(years):
     assert DOWN["meta"][0] < meta
 
 
-def test_what_stood_has_cleared_on_the_first_night_without_a_stop(years):
-    """And stood on each night until then."""
+def test_incident_clears_on_the_first_night_after_the_outage(years):
+    """It stays open on each night until then."""
     for destination, nights in DOWN.items():
         stopped = IncidentId(IncidentKind.STOPPED, Scope(destination))
         assert list(nights) == [night for night, causes in enumerate(years.standing) if stopped in causes]
@@ -181,8 +181,8 @@ def test_what_stood_has_cleared_on_the_first_night_without_a_stop(years):
     assert all(years.at(25) <= row.cleared_at for row in years.company.rows(schema.IncidentRow))
 
 
-def test_what_expired_is_named(years):
-    """`explain` says it of the lead, with its destination; `status` counts it."""
+def test_explain_and_status_show_expired_conversions(years):
+    """`explain` names the destination, and `status` counts them."""
     status = type_in(years.company, "status", "--json").objects
     counted = Counter()
     for one in status[-1]["tallies"]:

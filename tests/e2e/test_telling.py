@@ -1,4 +1,4 @@
-"""A human is told by the installed command: once of each cause, again when it comes back, never of a person."""
+"""Notices from the installed command: once per cause, again when it returns, and never with personal data."""
 
 import json
 import re
@@ -19,14 +19,14 @@ STOPPED = "google_ads stopped"
 
 @pytest.fixture
 def receiver():
-    """Where this company's humans are told."""
+    """The address that gets this company's notices."""
     with receiving() as receiver:
         yield receiver
 
 
 @pytest.fixture
 def told(company, receiver):
-    """A company whose nights are told there."""
+    """A company whose notices go to the receiver."""
     company.environ |= {
         "NOTIFY_URL": f"json://{receiver.address}/hook-t0ken",
         "PING_URL": f"http://{receiver.address}/ping-t0ken",
@@ -37,7 +37,7 @@ def told(company, receiver):
 
 
 def night(company, number, *arguments):
-    """The command's exit code on that night, and what it printed and logged."""
+    """The command's exit code and output on that night."""
     company.clock.advance(company.START + number * DAY)
     return company.command("run", *arguments)
 
@@ -50,14 +50,14 @@ def appointment(company, number, *, day):
 
 
 def samples(company):
-    """What stands in the metrics' file, by name and labels."""
+    """The samples in the metrics file, by name and labels."""
     text = (company.directory / "run" / "oplead.prom").read_text(encoding="utf-8")
     lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
 
 
-def test_an_address_can_be_tried_as_the_docs_say(receiver):
-    """By the command that is installed beside ours, before any night has something to tell."""
+def test_documented_apprise_command_reaches_the_address(receiver):
+    """The command is installed beside ours, and works before any run."""
     page = Path(__file__).parents[2] / "docs" / "operations.md"
     (typed,) = re.findall(r"^\.venv/bin/(apprise .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     name, *arguments = shlex.split(typed.replace("$NOTIFY_URL", f"json://{receiver.address}/hook-t0ken"))
@@ -66,8 +66,8 @@ def test_an_address_can_be_tried_as_the_docs_say(receiver):
     assert [("oplead-sync", "It arrives.")] == receiver.taken
 
 
-def test_a_destination_that_stays_stopped_is_told_once_and_again_when_it_comes_back(told, receiver):
-    """Five nights, one message; it works, it stops again, a second one; and the switch hears of each night."""
+def test_stopped_destination_is_notified_once_per_incident(told, receiver):
+    """Five stopped nights give one message, and a stop after recovery a second; the monitor is pinged each night."""
     told.serve(appointment(told, 1, day=0))
     codes = []
     for number in range(5):
@@ -90,13 +90,13 @@ def test_a_destination_that_stays_stopped_is_told_once_and_again_when_it_comes_b
 
 
 def stop(company):
-    """Have Google refuse what is sent, for good until it is healed."""
+    """Have Google refuse uploads until it is healed."""
     company.heal()
     company.fail("data_manager", "status", path="/v1/events:ingest", status=401, count=99)
 
 
-def test_what_did_not_arrive_is_told_the_next_night_and_logged_without_the_address(told, receiver):
-    """The night itself ends as it would have."""
+def test_failed_notice_is_resent_the_next_night(told, receiver):
+    """The log does not show the address, and the run ends as it would have."""
     told.serve(appointment(told, 1, day=0))
     receiver.is_up = False
     stop(told)
@@ -112,8 +112,8 @@ def test_what_did_not_arrive_is_told_the_next_night_and_logged_without_the_addre
     assert 1 == receiver.titles.count(STOPPED)
 
 
-def test_nothing_of_a_person_and_no_secret_leaves_by_a_notice(told, receiver):
-    """Whatever goes wrong with their leads."""
+def test_notices_contain_no_personal_data_or_secret(told, receiver):
+    """The leads' conversions fail, and then reading does."""
     told.serve(*[appointment(told, number, day=0) for number in range(1, 9)])
     stop(told)
     night(told, 0)
@@ -127,8 +127,8 @@ def test_nothing_of_a_person_and_no_secret_leaves_by_a_notice(told, receiver):
 
 
 @pytest.mark.parametrize("mode", ["--dry-run", "--validate-only"])
-def test_a_rehearsal_tells_nobody(told, receiver, mode):
-    """Neither a human nor the switch nor the file."""
+def test_dry_run_and_validation_send_no_notice(told, receiver, mode):
+    """No ping is sent and no metrics file is written either."""
     told.serve(appointment(told, 1, day=0))
     told.environ["OPLEAD_TOKEN"] = "wr0ng-token"
     code, _, _ = night(told, 0, mode)
@@ -137,8 +137,8 @@ def test_a_rehearsal_tells_nobody(told, receiver, mode):
     assert not (told.directory / "run" / "oplead.prom").exists()
 
 
-def test_receivers_that_are_gone_leave_the_night_as_it_is(told):
-    """Neither its exit code nor what it sent; the same of a file that cannot be written."""
+def test_unreachable_receivers_do_not_change_the_run(told):
+    """Neither its exit code nor what it sent; the same holds for a metrics file that cannot be written."""
     told.environ |= {"NOTIFY_URL": "json://127.0.0.1:9/hook-t0ken", "PING_URL": "http://127.0.0.1:9/ping-t0ken"}
     told.settings["metrics"] = "no/such/folder/oplead.prom"
     told.serve(appointment(told, 1, day=0))
@@ -153,8 +153,8 @@ def test_receivers_that_are_gone_leave_the_night_as_it_is(told):
     assert "t0ken" not in err
 
 
-def test_the_numbers_of_a_night_are_in_the_file(told):
-    """As Prometheus' node exporter reads it."""
+def test_metrics_file_has_the_numbers_of_a_run(told):
+    """The format is that of Prometheus' node exporter."""
     told.serve(appointment(told, 1, day=0))
     night(told, 0)
     first = samples(told)
@@ -177,8 +177,8 @@ def test_the_numbers_of_a_night_are_in_the_file(told):
     assert second[f"oplead_sync_oldest_due_age_seconds{{{account}}}"] > 4 * 3600
 
 
-def test_what_will_expire_is_told_three_days_before_it_does(told, receiver):
-    """Not on the first night of a stop, when months are left; and with the day."""
+def test_expiry_is_notified_with_its_date_three_days_ahead(told, receiver):
+    """The first night of a stop, with months left, does not mention it."""
     told.serve(appointment(told, 1, day=0))
     stop(told)
     night(told, 0)
@@ -195,8 +195,8 @@ def test_what_will_expire_is_told_three_days_before_it_does(told, receiver):
     assert f"1 conversion at google_ads expires by {row.expires_at:%Y-%m-%d} unless this is fixed" in text
 
 
-def test_check_refuses_an_address_that_no_service_has(told, receiver):
-    """With its place in the file, and what to write."""
+def test_check_refuses_an_unsupported_notice_address(told, receiver):
+    """The message gives its place in the file, and does not show the address."""
     told.environ["NOTIFY_URL"] = f"http://{receiver.address}/hook-t0ken"
     code, out, err = told.command("check")
 

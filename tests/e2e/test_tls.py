@@ -1,4 +1,4 @@
-"""The Google Ads API by TLS, as in production: only a server whose authority is trusted is told anything."""
+"""The Google Ads API over TLS, as in production: only a server with a trusted authority receives anything."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ STOPPED = 3
 
 @pytest.fixture
 def company(company):
-    """A company that calls the Google Ads API by its TLS port, with one lead to tell of."""
+    """A company that calls the Google Ads API on its TLS port, with one lead to send."""
     company.use_ads_api()
     company.settings["google_ads"]["ads_api_endpoint"] = company.sandbox.addresses["google_ads_tls"]
     company.serve(company.lead(1, ("Gagné", company.START - timedelta(days=1))))
@@ -25,7 +25,7 @@ def company(company):
 
 
 def installed_command(company, *arguments, **environ):
-    """The installed command in a process of its own: its exit code and what it printed."""
+    """Run the installed command in its own process; return its exit code and output."""
     result = subprocess.run(
         [COMMAND, *arguments, "--config", str(company.config)],
         env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -39,8 +39,8 @@ def installed_command(company, *arguments, **environ):
     return result.returncode, result.stdout + result.stderr
 
 
-def test_a_night_by_tls(company):
-    """The stock client reaches a trusted server, with its token and the manager's id, and everything is accepted."""
+def test_run_over_tls_to_a_trusted_server(company):
+    """The stock client sends its token and the manager's id, and everything is accepted."""
     seen = []
     company.before("google_ads_tls", UPLOAD, lambda call: seen.append(call.metadata))
 
@@ -55,8 +55,8 @@ def test_a_night_by_tls(company):
     assert [] == company.asked("google_ads")
 
 
-def test_a_server_whose_authority_nobody_trusts(company):
-    """Nothing is sent, so nothing is in doubt; the exit code says that the destination stopped."""
+def test_untrusted_server_stops_the_destination(company):
+    """Nothing is sent, so no row is `in_doubt`."""
     code, printed = installed_command(company, "run")
 
     assert STOPPED == code

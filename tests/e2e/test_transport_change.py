@@ -1,4 +1,4 @@
-"""The transport changed while answers are outstanding: each is asked for where it was sent, and nothing goes twice."""
+"""A transport change with answers outstanding: each is requested where it was sent, and nothing is sent twice."""
 
 import json
 from datetime import timedelta
@@ -12,7 +12,7 @@ FOREVER = 1_000
 STATUS = "/v1/requestStatus:retrieve"
 REFUSED = json.dumps({"error": {"code": 403, "message": "An invented error.", "status": "PERMISSION_DENIED"}})
 TOLD = ("appointment", "sale", "quote")
-"""In the order in which they go out."""
+"""In the order in which they are sent."""
 
 both_positions = pytest.mark.parametrize(
     "across",
@@ -21,7 +21,7 @@ both_positions = pytest.mark.parametrize(
         pytest.param(True, id="known across APIs", marks=pytest.mark.exhaustive),
     ],
 )
-"""Whether one of Google's APIs knows what the other one counted: not documented."""
+"""Whether one of Google's APIs knows what the other has counted: not documented."""
 each_loss = pytest.mark.parametrize(
     ("loss", "across"),
     [
@@ -46,7 +46,7 @@ def company(company):
 
 
 def sold(company, number):
-    """A lead that was quoted and won the day before: an appointment, a sale and a quote to be told."""
+    """A lead that was quoted and won the day before: an appointment, a sale and a quote to send."""
     yesterday = company.START - timedelta(days=1)
     return company.lead(number, ("Devis à relancer", yesterday - timedelta(hours=1)), ("Gagné", yesterday))
 
@@ -57,7 +57,7 @@ def keys(company, lead, *conversions):
 
 
 def everything_counted_once(company, *leads):
-    """Each conversion of these leads is accepted by the ledger, and counted by the API that it was sent to."""
+    """Assert that the ledger accepted, and the API it was sent to counted, each conversion of these leads."""
     names = sorted((lead, conversion) for lead in leads for conversion in TOLD)
     assert dict.fromkeys(names, "accepted") == dict(sorted(company.states().items()))
     assert names == sorted(company.taken())
@@ -65,8 +65,8 @@ def everything_counted_once(company, *leads):
 
 
 @each_loss
-def test_from_data_manager_to_the_google_ads_api(company, loss, across):
-    """What was submitted is asked of Data Manager, what is in doubt goes there again, all else goes the new way."""
+def test_change_from_data_manager_to_google_ads_api(company, loss, across):
+    """Data Manager is asked for submitted rows and gets the replays of those in doubt; the rest uses the new API."""
     company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
     company.serve(sold(company, 1))
     company.fail("data_manager", loss, path=INGEST, after=1, count=FOREVER)
@@ -94,8 +94,8 @@ def test_from_data_manager_to_the_google_ads_api(company, loss, across):
 
 
 @each_loss
-def test_from_the_google_ads_api_to_data_manager(company, loss, across):
-    """What is in doubt goes to the Google Ads API again, all else goes by Data Manager."""
+def test_change_from_google_ads_api_to_data_manager(company, loss, across):
+    """Rows in doubt are replayed to the Google Ads API; the rest goes to Data Manager."""
     company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
     company.use_ads_api()
     company.serve(sold(company, 1))
@@ -122,8 +122,8 @@ def test_from_the_google_ads_api_to_data_manager(company, loss, across):
     assert keys(company, "L-2", *TOLD) == set(company.sent("data_manager"))
 
 
-def test_an_old_way_that_is_closed_does_not_hold_up_the_new_one(company):
-    """What is in doubt there waits and is told by its own name; everything else is sent as if nothing were."""
+def test_closed_old_transport_does_not_block_the_new_one(company):
+    """Rows in doubt wait and are reported under the old transport's name; everything else is sent."""
     company.serve(sold(company, 1))
     company.fail("data_manager", "cut_after", path=INGEST, after=1, count=FOREVER)
     company.night()
@@ -147,8 +147,8 @@ def test_an_old_way_that_is_closed_does_not_hold_up_the_new_one(company):
     everything_counted_once(company, "L-1", "L-2")
 
 
-def test_there_and_back_again(company):
-    """A transport changed twice while a request is being processed sends nothing anew."""
+def test_changing_transport_twice_resends_nothing(company):
+    """A request is being processed meanwhile."""
     company.serve(sold(company, 1))
     company.night()
 
@@ -169,8 +169,8 @@ def test_there_and_back_again(company):
 
 
 @both_positions
-def test_what_data_manager_gives_back_goes_the_new_way(company, across):
-    """An event that was too early for Data Manager, and comes due again, goes by the Google Ads API, once."""
+def test_event_returned_by_data_manager_uses_the_new_api(company, across):
+    """It was too early for Data Manager, becomes due again, and goes to the Google Ads API once."""
     company.sandbox.google_ads.switch("ads_api_cross_dedup", across)
     company.platform.plant_rulings(
         {company.gclid(1): {"when": "processing", "reason": "PROCESSING_ERROR_REASON_TOO_RECENT_CLICK"}}
@@ -188,8 +188,8 @@ def test_what_data_manager_gives_back_goes_the_new_way(company, across):
     assert 3 == len(company.ingests) == len(company.calls)
 
 
-def test_a_caller_whom_the_google_ads_api_does_not_let_in(company):
-    """The words say which transport to write; written, everything that waited goes that way, once."""
+def test_closed_google_ads_api_names_the_transport_to_write(company):
+    """Once it is written, everything that waited is sent that way, once."""
     company.use_ads_api()
     company.sandbox.google_ads.switch("ads_api_allowlisted", False)
     company.serve(sold(company, 1))

@@ -1,4 +1,4 @@
-"""Two runs at once: one works, the other leaves; and a run that lost its account writes nothing more."""
+"""Two runs at once: one works and the other exits, and a run that lost its lease writes nothing more."""
 
 import json
 import re
@@ -17,7 +17,7 @@ HELD = 75
 
 
 class Gate:
-    """Holds up every request to Oplead until it is opened: whoever waits there is in the middle of its night."""
+    """Blocks every request to Oplead until it is opened: a run that waits there is midway."""
 
     def __init__(self, company):
         self.reached = threading.Event()
@@ -31,14 +31,14 @@ class Gate:
 
 @pytest.fixture
 def gate(company):
-    """A gate before Oplead, open at the end whatever happens."""
+    """A gate before Oplead, always opened at the end."""
     made = Gate(company)
     yield made
     made.opened.set()
 
 
 def sold(company, number=1):
-    """A lead with two conversions to be told."""
+    """A lead with two conversions to send."""
     return company.lead(number, ("Gagné", company.CREATED))
 
 
@@ -54,13 +54,13 @@ def first_to_end(processes):
 
 
 def epoch_taken(company):
-    """Another run takes the account, as one on a machine that does not see our lock would."""
+    """Take the account's lease, as a run on a machine that does not see our lock would."""
     with closing(sqlite3.connect(company.state)) as connection, connection:
         connection.execute("UPDATE lease SET epoch = epoch + 1")
 
 
-def test_of_two_runs_started_together_one_works(company, gate):
-    """The other leaves at once with exit code 75, names the process that holds the account, and asks no platform."""
+def test_second_of_two_runs_exits_with_75(company, gate):
+    """It exits at once, names the process that holds the account, and contacts no platform."""
     company.serve(sold(company))
     with company.ended(company.start_command("run")) as one, company.ended(company.start_command("run")) as other:
         loser, winner = first_to_end((one, other))
@@ -82,8 +82,8 @@ def test_of_two_runs_started_together_one_works(company, gate):
     assert 2 == len(company.ingests)
 
 
-def test_a_run_in_this_process_is_told_who_holds_the_account(company, gate):
-    """The error names the holder's process and since when it runs."""
+def test_lease_error_names_the_holder_and_its_start(company, gate):
+    """The error gives the process id and the start time."""
     with company.ended(company.start_command("run")) as holder:
         assert gate.reached.wait(PATIENCE_SECONDS)
 
@@ -96,8 +96,8 @@ def test_a_run_in_this_process_is_told_who_holds_the_account(company, gate):
         assert 0 == holder.returncode
 
 
-def test_a_killed_holder_leaves_the_account_to_the_next_run(company, gate):
-    """Nobody has to take a lock away by hand: the system lets go of it when its process dies."""
+def test_killed_holder_frees_the_account(company, gate):
+    """The system releases the lock with the process, so it is never removed by hand."""
     company.serve(sold(company))
     with company.ended(company.start_command("run")) as holder:
         assert gate.reached.wait(PATIENCE_SECONDS)
@@ -115,7 +115,7 @@ def test_a_killed_holder_leaves_the_account_to_the_next_run(company, gate):
     assert [] == company.disagreements()
 
 
-def test_a_run_whose_account_was_taken_sends_nothing(company):
+def test_run_that_lost_its_lease_sends_nothing(company):
     """It stops at its next write: the intent, without which no call is made."""
     company.serve(sold(company))
     company.before("oplead", "/v1/leads", lambda _: epoch_taken(company))
@@ -128,8 +128,8 @@ def test_a_run_whose_account_was_taken_sends_nothing(company):
     assert {} == company.states()
 
 
-def test_a_run_whose_account_was_taken_while_it_sends_writes_no_receipt(company):
-    """What it sent is in doubt for whoever comes next, who sends the same bytes again."""
+def test_run_losing_its_lease_while_sending_writes_no_receipt(company):
+    """Its upload is in doubt for the next run, which replays the same bytes."""
     company.serve(sold(company))
     taking = iter([lambda: epoch_taken(company)])
     company.before("data_manager", "/v1/events:ingest", lambda _: next(taking, lambda: None)())

@@ -1,4 +1,4 @@
-"""What a command prints may be taken by nobody: what it does and its exit code stay the same."""
+"""Output that cannot be written: what a command does and its exit code stay the same."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ MAIN = "from jobs.cli import main\nmain()"
 
 @contextmanager
 def closed_pipe():
-    """As of a reader that has gone: `| head`."""
+    """A pipe whose reader has closed, as with `| head`."""
     ear, mouth = os.pipe()
     os.close(ear)
     try:
@@ -29,20 +29,20 @@ def closed_pipe():
 
 @contextmanager
 def full_disk():
-    """A file that takes nothing."""
+    """A file that accepts no data."""
     with Path("/dev/full").open("wb") as file:
         yield file
 
 
 @pytest.fixture(params=[closed_pipe, full_disk])
 def nobody(request):
-    """Where output goes that nobody takes."""
+    """An output that accepts nothing."""
     with request.param() as made:
         yield made
 
 
 def code_of(company, *arguments, redirected=None, **streams):
-    """How the command ends with these streams."""
+    """Run the command with these streams."""
     command = [sys.executable, "-c", MAIN, *arguments, "--config", str(company.config)]
     inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     return subprocess.run(
@@ -55,8 +55,8 @@ def code_of(company, *arguments, redirected=None, **streams):
 
 
 @pytest.mark.parametrize(("stdout", "stderr"), [(True, False), (False, True), (True, True)])
-def test_a_night_that_nobody_hears_of_is_done(company, nobody, stdout, stderr):
-    """Everything is sent and on record, and it ends with 0."""
+def test_run_completes_with_unwritable_output(company, nobody, stdout, stderr):
+    """Everything is sent and recorded, and the exit code is 0."""
     company.serve(company.lead(1, ("Gagné", company.clock.now() - DAY)))
     streams = {
         "stdout": nobody if stdout else subprocess.PIPE,
@@ -72,23 +72,23 @@ def test_a_night_that_nobody_hears_of_is_done(company, nobody, stdout, stderr):
 @pytest.mark.parametrize(
     "command", [("run", "--json"), ("status",), ("check",), ("explain", "L-1"), ("run", "--dry-run")]
 )
-def test_no_command_changes_its_exit_code(company, nobody, command):
-    """Whatever it prints."""
+def test_unwritable_output_does_not_change_the_exit_code(company, nobody, command):
+    """This holds for every command."""
     company.serve(company.lead(1, ("Gagné", company.clock.now() - DAY)))
     company.night()
 
     assert 0 == code_of(company, *command, stdout=nobody, stderr=nobody).returncode
 
 
-def test_wrong_settings_are_wrong_though_nobody_hears_of_it(company, nobody):
-    """It ends with 2, not with 120 or 1."""
+def test_invalid_settings_exit_with_2_despite_unwritable_output(company, nobody):
+    """The exit code is 2, not 120 or 1."""
     company.settings["stages"] = {}
 
     assert 2 == code_of(company, "run", stdout=nobody, stderr=nobody).returncode
 
 
-def test_results_that_a_full_disk_does_not_take_are_told(company):
-    """On stderr; a reader that has gone wants to hear nothing."""
+def test_full_disk_is_reported_on_stderr(company):
+    """A closed pipe is not reported, as its reader wants no more output."""
     with full_disk() as full:
         told = code_of(company, "check", stdout=full, stderr=subprocess.PIPE)
     with closed_pipe() as deleted:
@@ -98,8 +98,8 @@ def test_results_that_a_full_disk_does_not_take_are_told(company):
     assert b"" == untold.stderr
 
 
-def test_descriptors_that_are_closed_get_into_no_file_of_ours(company):
-    """What is printed must not stand in the lock file because that was opened first."""
+def test_closed_descriptors_do_not_reach_our_files(company):
+    """Output must not end up in the lock file because that was opened first."""
     company.serve(company.lead(1, ("Gagné", company.clock.now() - DAY)))
     done = code_of(company, "run", redirected="<&- >&- 2>&-")
 

@@ -1,4 +1,4 @@
-"""`run --validate-only`: what is due is checked, by Google or on this machine, and nothing counts or is kept."""
+"""`run --validate-only`: what is due is checked by Google or locally, and nothing is counted or kept."""
 
 import sqlite3
 from contextlib import closing
@@ -17,16 +17,16 @@ GOOGLE_UPLOADS = {
 }
 """The server and path of uploads, by transport."""
 DEATHS = {"data_manager": "answer read", "google_ads_api": "google_ads_api: answer read"}
-"""Where a run may die, by transport."""
+"""Where a run may be killed, by transport."""
 BAD_ROW = {
     "data_manager": ({"when": "submit", "reason": "INVALID_SHA256_FORMAT"}, "INVALID_SHA256_FORMAT"),
     "google_ads_api": ({"when": "submit", "reason": "UNPARSEABLE_GCLID"}, "UNPARSEABLE_GCLID"),
 }
-"""A verdict that cannot be known here, and its code, by transport."""
+"""A verdict that cannot be known locally, and its code, by transport."""
 
 
 def leads(company):
-    """Three leads won a day ago: two from Google's ads, one from Meta's."""
+    """Three leads won a day ago: two from Google ads, one from a Meta ad."""
     at = company.START - 20 * HOUR
     from_meta = company.lead(3, ("Gagné", at))
     from_meta["leadData"]["externalID"] = f"fbclid={FBCLID}"
@@ -35,13 +35,13 @@ def leads(company):
 
 @pytest.fixture(params=TRANSPORTS)
 def transport(request):
-    """Google's interface."""
+    """The transport to Google."""
     return request.param
 
 
 @pytest.fixture
 def due(company, transport):
-    """A company with an appointment and a sale due for each of its leads, at the platform of its ad."""
+    """A company with an appointment and a sale due for each lead, at the platform of its ad."""
     company.use_meta()
     company.settings["google_ads"]["transport"] = transport
     company.serve(*leads(company))
@@ -49,7 +49,7 @@ def due(company, transport):
 
 
 def validate(company, *more):
-    """Its exit code and JSON."""
+    """The exit code and JSON of a validation."""
     done = type_in(company, "run", "--validate-only", "--json", *more)
     (told,) = done.objects
     assert done.code == told["exit_code"]
@@ -57,7 +57,7 @@ def validate(company, *more):
 
 
 def verdicts(told):
-    """How many conversions have which verdict: state and code."""
+    """How many conversions have each verdict: state and code."""
     return {
         (each["conversion"], each["destination"], each["state"], each["reason"]): each["count"]
         for each in told["delivered"]["moved"]
@@ -71,7 +71,7 @@ def books(company):
 
 
 def files(company):
-    """Everything in the state's folder, byte for byte, but for when Oplead was asked and what SQLite reads by."""
+    """Every file in the state's folder, byte for byte, except the rate limiter's and SQLite's shared memory."""
     company.state.parent.mkdir(exist_ok=True)
     found = {path.name: path.read_bytes() for path in company.state.parent.iterdir()}
     return {name: data for name, data in found.items() if data and not name.endswith(("-shm", ".pace"))}
@@ -80,8 +80,8 @@ def files(company):
 # ── what is checked ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_google_checks_and_meta_is_checked_here(due):
-    """Each conversion has its platform's verdict; Meta's says that it is ours."""
+def test_google_validates_and_meta_is_checked_locally(due):
+    """Each conversion has its destination's verdict, and Meta's is marked `CHECKED_LOCALLY`."""
     code, told = validate(due)
 
     assert 0 == code
@@ -94,8 +94,8 @@ def test_google_checks_and_meta_is_checked_here(due):
     assert ("validation", True) == (told["mode"], told["rehearsed"])
 
 
-def test_nothing_counts_and_meta_is_not_asked(due, transport):
-    """Google is asked on its ordinary address; every book stays empty, and Meta has had no request at all."""
+def test_validation_counts_nothing_and_skips_meta(due, transport):
+    """Google is called at its usual address, no platform counts anything, and Meta gets no request at all."""
     validate(due)
 
     assert due.asked(*GOOGLE_UPLOADS[transport])
@@ -103,16 +103,16 @@ def test_nothing_counts_and_meta_is_not_asked(due, transport):
     assert [] == due.asked("meta")
 
 
-def test_every_upload_asks_for_validation(due):
-    """The Data Manager is told so in each request."""
+def test_each_data_manager_upload_sets_validate_only(due):
+    """Each request carries `validateOnly: true`."""
     due.settings["google_ads"]["transport"] = "data_manager"
     validate(due)
 
     assert {(True, 200)} == {(body.get("validateOnly"), status) for body, status in due.ingests}
 
 
-def test_people_read_what_each_platform_says(due):
-    """Marketing's words: valid by the platform, or on this machine only."""
+def test_text_output_says_who_validated(due):
+    """The wording is marketing's: valid by the platform, or on this machine only."""
     done = type_in(due, "run", "--validate-only")
 
     assert 0 == done.code
@@ -123,8 +123,8 @@ def test_people_read_what_each_platform_says(due):
     assert "accepted" not in done.lines
 
 
-def test_the_installed_command_does_it_too(due):
-    """In a process of its own, before any run: the same, and no state is made."""
+def test_validation_works_in_the_installed_command(due):
+    """It runs in its own process before any run, and creates no state."""
     due.state.unlink()
     code, out, _ = due.command("run", "--validate-only", "--json")
     told = documented(out)
@@ -138,8 +138,8 @@ def test_the_installed_command_does_it_too(due):
 # ── what is wrong ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_bad_row_is_told_and_the_others_are_valid(due, transport):
-    """The verdict is the bad row's alone, with the platform's code, and a human is needed."""
+def test_bad_row_is_reported_and_the_others_are_valid(due, transport):
+    """The bad row alone has the platform's code, and the exit code is 1."""
     ruling, reason = BAD_ROW[transport]
     platform = due.platform if transport == "data_manager" else due.sandbox.google_ads
     platform.plant_rulings({due.gclid(1): ruling})
@@ -154,8 +154,8 @@ def test_a_bad_row_is_told_and_the_others_are_valid(due, transport):
     assert [] == books(due)
 
 
-def test_a_refused_key_is_3_and_meta_is_still_checked(due):
-    """A destination that stops, stops alone."""
+def test_refused_google_key_exits_with_3_and_meta_is_checked(due):
+    """A destination stops by itself."""
     due.sandbox.oauth.switch("refuse_tokens", value=True)
     code, told = validate(due)
     people = type_in(due, "run", "--validate-only")
@@ -166,8 +166,8 @@ def test_a_refused_key_is_3_and_meta_is_still_checked(due):
     assert "google_ads stopped: invalid_grant" in people.lines
 
 
-def test_what_a_stop_left_unchecked_is_counted(due):
-    """Google takes nothing of this project by this way: everything due there is told as unchecked, with the reason."""
+def test_stopped_destination_counts_unchecked_conversions(due):
+    """The Google Ads API is closed to this project: everything due there is listed as unchecked, with the reason."""
     due.settings["google_ads"]["transport"] = "google_ads_api"
     due.sandbox.google_ads.switch("ads_api_allowlisted", value=False)
     code, told = validate(due)
@@ -185,8 +185,8 @@ def test_what_a_stop_left_unchecked_is_counted(due):
     assert "tried again" not in people.lines
 
 
-def test_a_stopped_action_leaves_only_its_own_unchecked(due):
-    """What the destination takes elsewhere has its verdict."""
+def test_stopped_action_leaves_only_its_own_unchecked(due):
+    """The destination's other actions still get their verdict."""
     due.conversion("sale")["google_ads"]["conversion_action"] = "987654399"
     _, told = validate(due)
 
@@ -195,15 +195,15 @@ def test_a_stopped_action_leaves_only_its_own_unchecked(due):
     ]
 
 
-def test_nothing_is_left_unchecked_where_nothing_stops(due):
-    """Nor is what waits for its time told as unchecked."""
+def test_waiting_conversions_are_not_listed_as_unchecked(due):
+    """Nothing has stopped, and one lead is too recent to be due."""
     due.serve(*leads(due), due.lead(8, ("Gagné", due.START - HOUR), created=due.START - 2 * HOUR))
 
     assert [] == validate(due)[1]["not_checked"]
 
 
-def test_a_wrong_action_is_3_and_names_it(due):
-    """What would be refused of every conversion of an action stops that action."""
+def test_wrong_action_exits_with_3_and_is_named(due):
+    """An error that would refuse every conversion of an action stops that action."""
     due.conversion("sale")["google_ads"]["conversion_action"] = "987654399"
     code, told = validate(due)
 
@@ -213,8 +213,8 @@ def test_a_wrong_action_is_3_and_names_it(due):
     assert 2 == verdicts(told)["appointment", "google_ads", "accepted", "VALIDATED"]
 
 
-def test_a_source_that_refuses_us_is_3(due):
-    """There is nothing to check, and it is said why."""
+def test_refused_oplead_token_exits_with_3(due):
+    """There is nothing to check, and the output says why."""
     due.environ["OPLEAD_TOKEN"] = "wrong-and-invented"
     code, told = validate(due)
 
@@ -223,8 +223,8 @@ def test_a_source_that_refuses_us_is_3(due):
     assert {} == verdicts(told)
 
 
-def test_an_unreadable_lead_is_named(company):
-    """A tried night leaves nothing to look the lead up in later, so its report names it."""
+def test_unreadable_lead_is_named_in_the_report(company):
+    """Validations and dry runs leave no state to look the lead up in later."""
     company.serve(company.lead(1, ("Gagné", company.START - 20 * HOUR)))
     company.sandbox.oplead.put("L-99", {"id": "L-99", "createdAt": "31/02/2026 25:61", "status": "Nouveau"})
     for mode in ("--validate-only", "--dry-run"):
@@ -235,7 +235,7 @@ def test_an_unreadable_lead_is_named(company):
         assert "lead L-99 could not be read: " in done.lines
 
 
-def test_nothing_due_is_said(company):
+def test_reports_that_nothing_is_due(company):
     """An empty table would look broken."""
     done = type_in(company, "run", "--validate-only")
 
@@ -251,8 +251,8 @@ def test_nothing_due_is_said(company):
     ],
     ids=["--dry-run", "--wait"],
 )
-def test_what_does_not_go_with_it_is_refused(company, more, said):
-    """Usage, 2, with the reason; no request is made and no state."""
+def test_incompatible_options_are_refused(company, more, said):
+    """The exit code is 2 with the reason; no request is made and no state created."""
     company.state.unlink()
     done = type_in(company, "run", "--validate-only", *more)
 
@@ -263,27 +263,27 @@ def test_what_does_not_go_with_it_is_refused(company, more, said):
     assert not company.state.exists()
 
 
-def test_a_rehearsal_does_not_wait_either(company):
-    """`--dry-run --wait` is refused the same."""
+def test_dry_run_with_wait_is_refused(company):
+    """Nothing is sent, so there is nothing to wait for."""
     done = type_in(company, "run", "--dry-run", "--wait", "1h")
 
     assert 2 == done.code
     assert "nothing to wait for" in done.err
 
 
-# ── what it leaves ───────────────────────────────────────────────────────────────────────────────
+# ── side effects ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_state_is_made(due):
-    """Where there was none there is none afterwards, not even its lock."""
+def test_validation_creates_no_state(due):
+    """Not even a lock file appears."""
     before = files(due) | {due.config.name: due.config.read_bytes()}
     validate(due)
 
     assert before == files(due)
 
 
-def test_a_state_stays_as_it_is_byte_for_byte(due):
-    """With deliveries sent and awaited, waiting, held back and due anew: not one byte of any file changes."""
+def test_validation_leaves_the_state_unchanged(due):
+    """Its deliveries are submitted, waiting, withheld and newly due, and not one byte of any file changes."""
     due.night()
     due.clock.advance(due.clock.now() + HOUR)
     due.serve(due.lead(4, ("Gagné", due.clock.now() - HOUR)))
@@ -297,8 +297,8 @@ def test_a_state_stays_as_it_is_byte_for_byte(due):
     assert asked == len(due.asked("meta"))
 
 
-def test_a_dead_runs_state_stays_as_it_is(due, transport):
-    """What died in doubt is only checked, its journal is not touched, and the next run replays it."""
+def test_validation_leaves_a_killed_runs_state_unchanged(due, transport):
+    """What the killed run left in doubt is only checked, and the next run replays it."""
     assert -9 == due.killed(DEATHS[transport])
     before, counted = files(due), books(due)
     validate(due)
@@ -311,8 +311,8 @@ def test_a_dead_runs_state_stays_as_it_is(due, transport):
     assert {1} == {line["accepted"] for line in due.platform.book()}
 
 
-def test_it_starts_no_conversion(due):
-    """`since` by default is the first real run, not the first one tried: a lead won between the two goes not out."""
+def test_validation_fixes_no_start_date(due):
+    """Without `since` a conversion starts with the first real run: a lead won between the two is not sent."""
     for conversion in due.settings["conversions"]:
         del conversion["since"]
     del due.settings["meta"]["funnel_since"]
@@ -324,7 +324,7 @@ def test_it_starts_no_conversion(due):
     assert {"skipped"} == set(due.states().values())
 
 
-def test_it_goes_on_while_a_run_holds_the_account(due):
+def test_validation_works_while_the_state_is_locked(due):
     """It works on a copy, so it neither waits for a run nor disturbs it."""
     due.night()
     with closing(sqlite3.connect(due.state, isolation_level=None)) as other:

@@ -1,4 +1,4 @@
-"""`status --reason` names the leads behind a number, and nothing of a person."""
+"""`status --reason` names the leads behind a count, without personal data."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ UNSURE = {"consent": "OK tél", "utm_source": "google"}
 
 @pytest.fixture
 def night(company):
-    """A company's night with two leads whose consent nobody listed, one without a click id and one sale that goes."""
+    """A company after a run: two leads with unlisted consent, one without a click id, and one sale that is sent."""
     company.conversion("appointment").pop("implied_by")
     at = company.START - timedelta(hours=20)
     told = [
@@ -24,8 +24,8 @@ def night(company):
 
 
 @pytest.mark.parametrize("called", ["consent_unknown", "Consent unclear"])
-def test_the_leads_behind_a_reason_are_named(night, called):
-    """By its code or by the words of the table; with where each goes, where it stands and since when."""
+def test_status_reason_lists_its_leads(night, called):
+    """The reason is a code or the table's wording; each lead has its conversion, state and time."""
     company, _ = night
     told = type_in(company, "status", "--reason", called)
     rows = [line.split() for line in told.out.splitlines() if line.startswith("L-")]
@@ -37,8 +37,8 @@ def test_the_leads_behind_a_reason_are_named(night, called):
     assert "OK tél" not in told.out
 
 
-def test_a_fate_is_a_name_too_and_json_has_everything(night):
-    """Held back, for whatever reason; states and reasons as codes."""
+def test_status_reason_accepts_a_state_name(night):
+    """It covers every reason of that state, and the JSON has states and reasons as codes."""
     company, _ = night
     (told,) = type_in(company, "status", "--reason", "withheld", "--json").objects
     first = told["stands"][0]
@@ -52,8 +52,8 @@ def test_a_fate_is_a_name_too_and_json_has_everything(night):
     assert first["since"].startswith("2026-09-10T03:30:")
 
 
-def test_more_than_a_page_is_counted(night, monkeypatch):
-    """Nobody reads hundreds of lines; JSON has them."""
+def test_status_reason_truncates_long_lists(night, monkeypatch):
+    """The rest is counted, and `--json` has all of it."""
     monkeypatch.setattr(status_report, "SHOWN", 2)
     company, _ = night
     told = type_in(company, "status", "--reason", "withheld")
@@ -63,8 +63,8 @@ def test_more_than_a_page_is_counted(night, monkeypatch):
     assert "3 leads" in told.out
 
 
-def test_a_code_that_is_none_names_those_there_are(night):
-    """Wrong usage; one that is right, and that nothing stands at, is an answer."""
+def test_unknown_reason_names_the_codes_in_use(night):
+    """It is wrong usage, whereas a valid reason without leads is an answer."""
     company, _ = night
     wrong, empty = (type_in(company, "status", "--reason", code) for code in ("consent_unkown", "value_missing"))
 
@@ -75,8 +75,8 @@ def test_a_code_that_is_none_names_those_there_are(night):
     assert (0, "maison-test · value_missing: 0 leads") == (empty.code, empty.out.strip())
 
 
-def test_night_and_status_say_how_to_have_them_named(night):
-    """Where there are numbers that anyone may wonder about; a rehearsal leaves nothing that could be asked."""
+def test_run_and_status_mention_status_reason(night):
+    """A dry run does not, as it leaves no state to query."""
     company, run = night
     said = "Which leads: `oplead-sync status --reason CODE`, as "
 
@@ -85,8 +85,8 @@ def test_night_and_status_say_how_to_have_them_named(night):
     assert said not in type_in(company, "run", "--dry-run").lines
 
 
-def test_a_correction_is_named_as_one(night):
-    """A conversion and what was told of it later stand each for itself."""
+def test_correction_is_listed_separately(night):
+    """A conversion and its correction each have a line, and count as one lead."""
     company, _ = night
     company.later()
     sold = company.lead(4, ("Gagné", company.START - timedelta(hours=20)), amount="14 000,00 €")
@@ -101,8 +101,8 @@ def test_a_correction_is_named_as_one(night):
     assert "accepted: 1 lead\n" in told.out
 
 
-def test_explain_names_the_field_of_an_answer_nobody_listed(night):
-    """The answer itself is kept nowhere: who adds it to the settings reads it in Oplead."""
+def test_explain_names_the_field_of_an_unlisted_answer(night):
+    """The answer itself is not stored, so the user reads it in Oplead."""
     company, _ = night
     told = type_in(company, "explain", "L-1")
 
@@ -111,12 +111,12 @@ def test_explain_names_the_field_of_an_answer_nobody_listed(night):
     assert "OK tél" not in told.out
 
 
-# ── what expired ─────────────────────────────────────────────────────────────────────────────────
+# ── expired conversions ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def late(company):
-    """A night at Meta's alone: one lead that said no and one that came late, both too old; one that said no lately."""
+    """A run at Meta alone: a refusal and a late lead, both too old, and a recent refusal."""
     company.use_meta_alone()
     company.settings["conversions"] = [company.conversion("appointment")]
     for number, days, consent in ((1, 8, "non"), (2, 8, "oui"), (3, 1, "non")):
@@ -126,8 +126,8 @@ def late(company):
     return company, type_in(company, "run")
 
 
-def test_what_expired_is_found_by_what_it_was_held_for(late):
-    """Beside what the same reason still holds back; what only came late is not among it."""
+def test_status_reason_finds_expired_by_their_earlier_reason(late):
+    """They are listed beside leads still withheld for it; a lead that was only late is not."""
     company, _ = late
     (told,) = type_in(company, "status", "--reason", "consent_refused", "--json").objects
     shown = type_in(company, "status", "--reason", "Consent refused")
@@ -140,8 +140,8 @@ def test_what_expired_is_found_by_what_it_was_held_for(late):
     assert 2 == len(type_in(company, "status", "--reason", "window_closed", "--json").objects[0]["stands"])
 
 
-def test_what_expired_is_counted_by_what_it_was_held_for(late):
-    """By the night's report and by `status`, for people and for machines; the code that finds them stands below."""
+def test_expired_conversions_are_counted_by_earlier_reason(late):
+    """The run's report and `status` agree, and name the codes that find them."""
     company, run = late
     (status,) = type_in(company, "status", "--json").objects
     told = {(each["reason"], each["held_for"], each["count"]) for each in status["tallies"]}
@@ -152,8 +152,8 @@ def test_what_expired_is_counted_by_what_it_was_held_for(late):
         assert "as consent_refused, window_closed" in shown.lines
 
 
-def test_explain_tells_what_an_expired_one_was_held_for(late):
-    """In the heading, with what that means; JSON has its code."""
+def test_explain_shows_why_an_expired_conversion_was_withheld(late):
+    """The heading has the reason in words, and the JSON its code."""
     company, _ = late
     held, came_late = (type_in(company, "explain", lead) for lead in ("L-1", "L-2"))
     (told,) = type_in(company, "explain", "L-1", "--json").objects
@@ -164,8 +164,8 @@ def test_explain_tells_what_an_expired_one_was_held_for(late):
     assert ["consent_refused"] == [each["held_for"] for each in told["verdicts"] if each["state"] == "expired"]
 
 
-def test_looking_at_the_state_needs_no_secret(night, monkeypatch, tmp_path):
-    """Whoever answers a question about a lead holds no key; what asks the platforms insists on them."""
+def test_status_and_explain_need_no_secret(night, monkeypatch, tmp_path):
+    """The person who answers questions about a lead holds no key; `check` and `run` still insist on it."""
     company, _ = night
     for name in list(company.environ):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""Who counts at all: not test leads, not the same sale twice, not leads that are gone."""
+"""Which leads count: not test leads, not the same sale twice, not deleted leads."""
 
 from datetime import timedelta
 
@@ -11,8 +11,8 @@ def sold(company, number, at=None, **more):
     return company.lead(number, ("Gagné", at or company.START - DAY), **more)
 
 
-def test_test_leads_are_left_out_and_taken_back_once_they_are_none(company):
-    """By domain, phone, name or field; counted in the report, explained, and not stored."""
+def test_excluded_leads_are_sent_once_no_longer_excluded(company):
+    """They match by domain, phone, name or field; the report counts them, and they are not stored."""
     company.settings["exclude"] = {
         "email_domains": ["maison-test.fr"],
         "phones": ["06 12 34 56 78"],
@@ -40,8 +40,8 @@ def test_test_leads_are_left_out_and_taken_back_once_they_are_none(company):
     assert [] == company.disagreements()
 
 
-def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
-    """And `explain` says so."""
+def test_pending_sale_of_a_newly_excluded_lead_is_withheld(company):
+    """`explain` says so, and its contact hashes are erased."""
     company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))
     company.night()
     assert "pending" == company.states()["L-1", "sale"]
@@ -57,8 +57,8 @@ def test_what_waits_for_a_lead_that_turns_out_a_test_is_kept_back(company):
     assert [] == [row for row in company.rows_of("contact_hash") if row[1] == "L-1"]
 
 
-def test_the_same_sale_twice_counts_once(company):
-    """By the click here and by the person there; the other goes out once the first cannot."""
+def test_count_once_per_skips_a_second_lead(company):
+    """One conversion counts per click, the other per person, and `explain` gives the reason."""
     company.conversion("sale")["count_once_per"] = "person"
     company.conversion("appointment")["count_once_per"] = "click"
     jeanne = {"contact": {"email": "jeanne@example.com"}}
@@ -95,8 +95,8 @@ def test_the_same_sale_twice_counts_once(company):
     assert "The same click or person already counts through another lead" in " ".join(out.split())
 
 
-def test_a_click_shared_by_two_sales_is_told_and_not_stopped(company):
-    """Unless the settings say so."""
+def test_shared_click_is_reported_and_sent_by_default(company):
+    """Only `count_once_per` would stop it."""
     company.serve(sold(company, 1), sold(company, 2, clicks=f"gclid={company.gclid(1)}"))
     _, out, _ = company.command("run")
 
@@ -104,8 +104,8 @@ def test_a_click_shared_by_two_sales_is_told_and_not_stopped(company):
     assert 4 == len(company.deliveries())
 
 
-def test_a_lead_that_is_deleted_is_called_off_on_the_second_night(company):
-    """What was sent of it stays; what waited is cancelled, its hashes are erased, and `explain` says why."""
+def test_deleted_lead_is_cancelled_on_the_second_night(company):
+    """What was sent stays; what waited is cancelled, its hashes are erased, and `explain` says why."""
     company.serve(sold(company, 1, at=company.START - HOUR, amount=""), sold(company, 2))
     company.night()
     company.sandbox.oplead.delete("L-1")
@@ -121,8 +121,8 @@ def test_a_lead_that_is_deleted_is_called_off_on_the_second_night(company):
     assert [] == company.disagreements()
 
 
-def test_a_key_that_sees_less_calls_nothing_off(company):
-    """Six leads are not deleted in one night: a human is asked, and once the key sees them again they go out."""
+def test_many_leads_missing_at_once_cancel_nothing(company):
+    """Six leads are not deleted in one night: the run asks a human, and they are sent once the key sees them again."""
     leads = [sold(company, number, at=company.START - HOUR, amount="") for number in range(6)]
     company.serve(*leads)
     company.night()
@@ -141,8 +141,8 @@ def test_a_key_that_sees_less_calls_nothing_off(company):
     assert [] == company.disagreements()
 
 
-def test_leads_are_read_one_by_one_where_the_list_says_little(company):
-    """`pull: details`: a change shows on a lead's own page alone, and a lead out of time is not asked for any more."""
+def test_detail_fetch_finds_changes_the_list_lacks(company):
+    """With `pull: details`, a lead that is too old is not requested again."""
     company.sandbox.oplead.switch("list_has_details", False)
     company.settings["oplead"] = {"pull": "details"}
     company.serve(company.lead(1), company.lead(2, created=company.START - 100 * DAY), company.lead(3))
@@ -158,8 +158,8 @@ def test_leads_are_read_one_by_one_where_the_list_says_little(company):
     assert [] == company.disagreements()
 
 
-def test_a_budget_of_requests_reads_them_over_several_nights(company):
-    """Those read longest ago first, so that each has its turn."""
+def test_max_requests_spreads_detail_fetches_over_nights(company):
+    """The leads read longest ago come first, so each has its turn."""
     company.settings["oplead"] = {"pull": "details", "max_requests": 3}
     company.serve(*(sold(company, number, clicks=f"gclid={company.gclid(number)}") for number in range(5)))
     nights = [company.night(), *(company.later(DAY) for _ in range(4))]

@@ -1,4 +1,4 @@
-"""Goes on with the fuzzing for FUZZ_SECONDS, with another seed each time, and says how much was tried."""
+"""Repeats the fuzz tests for FUZZ_SECONDS, each time with another seed, and reports how much was tried."""
 
 import os
 import random
@@ -13,14 +13,14 @@ _SHARE = pytest.StashKey[float]()
 
 
 def pytest_collection_modifyitems(config, items):
-    """Part the time among the tests that invent their examples."""
+    """Divide the time among the tests that generate their examples."""
     inventing = sum(1 for item in items if is_hypothesis_test(getattr(item, "obj", None)))
     config.stash[_SHARE] = SECONDS / max(inventing, 1)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Run a test again and again until its share is used up; pytest-randomly's seed, which is printed, decides all."""
+    """Repeat a test until its share of time is used up; pytest-randomly's printed seed determines everything."""
     if not is_hypothesis_test(pyfuncitem.obj):
         return None
     until = time.monotonic() + pyfuncitem.config.stash[_SHARE]
@@ -38,6 +38,6 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say how often code was tried, where one process tried everything."""
+    """Report how many examples were tried, if one process ran everything."""
     if "PYTEST_XDIST_WORKER" not in os.environ and EXAMPLES["count"]:
         terminalreporter.write_line(f"fuzz: {EXAMPLES['count']} examples")

@@ -1,4 +1,4 @@
-"""What French CRMs hold, invented: one value a line or one JSON file a case."""
+"""Invented examples of what French CRMs hold: one value per line, or one JSON file of cases."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How hard the fuzzing tries: about half a minute among the tests, else for FUZZ_SECONDS."""
+"""How much the fuzz tests try: about half a minute in the test suite, otherwise FUZZ_SECONDS."""
 
 import os
 import signal
@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from tests import suite
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
-"""How long all of it goes on; 0 for once through."""
+"""How long to fuzz in total; 0 for a single pass."""
 EXAMPLES = {"count": 0}
-"""How often code was tried in this process."""
+"""How many examples were tried in this process."""
 _MOST = 2.0
 
 FUZZ = settings(
@@ -28,7 +28,7 @@ FUZZ = settings(
 )
 
 SLOW = settings(FUZZ, max_examples=FUZZ.max_examples // 8)
-"""For what is slow by its nature."""
+"""For tests that are inherently slow."""
 
 
 class _TooLongError(BaseException):
@@ -37,7 +37,7 @@ class _TooLongError(BaseException):
 
 @contextmanager
 def in_time(most=_MOST):
-    """Fail where the block takes longer than it may, in this process's own time: a busy machine is no hang."""
+    """Fail if the block exceeds its limit of this process's CPU time, so that a busy machine causes no failure."""
     EXAMPLES["count"] += 1
     before = signal.signal(signal.SIGPROF, _stop)
     signal.setitimer(signal.ITIMER_PROF, most)

@@ -1,4 +1,4 @@
-"""Slow readers of the same forms, written from what the fields may hold and without regular expressions."""
+"""Slow readers of the same formats, written from what the fields may hold and without regular expressions."""
 
 import itertools
 import unicodedata
@@ -16,7 +16,7 @@ _WORDS = [*_TAX, *(one + tax for one in _CURRENCY for tax in ("", *(gap + tax fo
 
 
 def amounts(text):
-    """Every amount a text can mean, by each convention of grouping and decimal mark; empty where it is none."""
+    """Every amount a text can mean, by each convention of grouping and decimal mark; empty if it is none."""
     plain = "".join(" " if letter in _SPACES else letter for letter in text).strip().replace("’", "'").casefold()
     while "  " in plain:
         plain = plain.replace("  ", " ")
@@ -30,7 +30,7 @@ def amounts(text):
 
 
 def _without_currency(text):
-    """The text, and what stays of it without the currency and tax at its start, its end, or both."""
+    """The text, and what remains without the currency and tax at its start, its end, or both."""
     for start in (text, *(text.removeprefix(word).strip() for word in _WORDS if text.startswith(word))):
         yield from (start, *(start.removesuffix(word).strip() for word in _WORDS if start.endswith(word)))
 
@@ -57,7 +57,7 @@ def _parts(whole, group):
 
 
 def wall_instant(wall, zone):
-    """The earliest instant at which a zone's clock showed `wall`; where none did, as long after the gap as said."""
+    """The earliest instant at which a zone's clock showed `wall`; in a gap, as long after its start as written."""
     shown = [at for at in _around(wall) if at.astimezone(zone).replace(tzinfo=None) == wall]
     if shown:
         return min(shown)
@@ -71,7 +71,7 @@ def _around(wall):
 
 
 def moment(text, zone):
-    """The instant or day the numbers of a text tell, by their order alone; None where they can tell none."""
+    """The instant or day given by the numbers of a text in their order; None if they give none."""
     body, offset = _split_offset(text.strip())
     numbers = _numbers(body)
     try:
@@ -90,7 +90,7 @@ def moment(text, zone):
 
 
 def _split_offset(text):
-    """A text without the offset at its end, and the offset; None where it has none."""
+    """A text without the offset at its end, and the offset; None if it has none."""
     clock = min((text.index(sign) for sign in ":h" if sign in text), default=len(text))
     if text[-1:] in {"Z", "z"}:
         return text[:-1], timedelta()
@@ -118,5 +118,5 @@ def _epoch(text):
 
 
 def digits_in(text):
-    """The digits of a text in their order, of whatever script."""
+    """The digits of a text in order, in any script."""
     return "".join(str(unicodedata.digit(letter)) for letter in text if letter.isdecimal())

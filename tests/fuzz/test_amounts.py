@@ -1,4 +1,4 @@
-"""Amounts: what is read is the only thing the text can mean."""
+"""Amounts: a text is read only as the one amount it can mean."""
 
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ TYPED = st.one_of(
 
 
 def read(typed):
-    """What the code reads."""
+    """Read an amount within the time limit."""
     with in_time():
         return read_amount(typed)
 
@@ -39,8 +39,8 @@ def read(typed):
 @example("12\n500")
 @example("1.250")
 @example("900 euro\u017f")
-def test_an_amount_is_what_every_reader_understands(typed):
-    """A number is read only where each convention that accepts the text gives that number; nothing only for nothing."""
+def test_amount_is_read_only_if_unambiguous(typed):
+    """Every convention that accepts the text must give the same number, and only an empty text or a zero gives none."""
     amount, possible = read(typed), oracles.amounts(typed)
 
     if isinstance(amount, Decimal):
@@ -53,8 +53,8 @@ def test_an_amount_is_what_every_reader_understands(typed):
 @given(
     st.integers(1, LARGEST * 100 - 1), st.sampled_from(["", " ", ".", ",", "'", "\u202f"]), st.sampled_from(".,"), WORDS
 )
-def test_every_amount_is_read_however_it_is_grouped(cents, group, mark, words):
-    """With cents written out nothing is left to doubt."""
+def test_amount_with_cents_is_read_in_every_grouping(cents, group, mark, words):
+    """Two written decimals leave no ambiguity."""
     whole = f"{cents // 100:,}".replace(",", group) if group != mark else str(cents // 100)
 
     assert Decimal(cents).scaleb(-2) == read(f"{whole}{mark}{cents % 100:02}{words}")
@@ -62,8 +62,8 @@ def test_every_amount_is_read_however_it_is_grouped(cents, group, mark, words):
 
 @FUZZ
 @given(st.integers(1, 999), st.sampled_from(".,"), st.integers(0, 999), WORDS)
-def test_one_group_of_three_is_never_a_number(start, mark, group, words):
-    """`1.250` is a thousand to some, one and a quarter to others."""
+def test_single_group_of_three_digits_is_unreadable(start, mark, group, words):
+    """`1.250` may mean a thousand or one and a quarter."""
     assert isinstance(read(f"{start}{mark}{group:03}{words}"), UnreadableAmount)
 
 
@@ -72,8 +72,8 @@ def test_one_group_of_three_is_never_a_number(start, mark, group, words):
 @example(Decimal("1E-999999"))
 @example(Decimal("1E+999999"))
 @example(Decimal("9999999.995"))
-def test_a_json_number_is_itself_to_the_cent(number):
-    """Or no price at all."""
+def test_json_number_is_rounded_to_the_cent(number):
+    """A number that is no plausible price is unreadable, and a zero gives none."""
     amount = read(number)
 
     if amount is None:
@@ -85,8 +85,8 @@ def test_a_json_number_is_itself_to_the_cent(number):
 
 @FUZZ
 @given(TYPED.filter(lambda typed: len(typed) > 3))
-def test_an_unreadable_amount_is_never_shown(typed):
-    """By its shape alone."""
+def test_unreadable_amount_does_not_reveal_its_text(typed):
+    """Only its shape is shown."""
     amount = read("MARQUEUR " + typed)
 
     assert isinstance(amount, UnreadableAmount)
@@ -94,8 +94,8 @@ def test_an_unreadable_amount_is_never_shown(typed):
 
 
 @pytest.mark.parametrize(("typed", "expected"), cases("amounts"))
-def test_amounts_of_the_corpus(typed, expected):
-    """Each as a person would read it, or not at all."""
+def test_corpus_amounts(typed, expected):
+    """Each is read as a person would, or is unreadable."""
     amount = read(typed)
     shown = "unreadable" if isinstance(amount, UnreadableAmount) else amount and str(amount)
 

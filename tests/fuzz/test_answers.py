@@ -1,4 +1,4 @@
-"""Answers: whatever bytes come, they are a list of leads to follow on the same host, or refused in words."""
+"""Answers: any bytes are either a list of leads with pages on the same host, or refused with a message."""
 
 import json
 from decimal import Decimal
@@ -61,8 +61,8 @@ def numbers(value):
 @example(b"\xef\xbb\xbf[]")
 @example('"\\ud83d\\ude00\\ud83d"')
 @example("[" * 100_000)
-def test_any_bytes_are_json_or_refused(content):
-    """What is read can be stored and hashed: no half characters, no binary fractions."""
+def test_bytes_are_parsed_or_refused(content):
+    """Parsed values can be stored and hashed: no lone surrogates and no binary floats."""
     try:
         with in_time():
             value = read_json(content)
@@ -83,13 +83,13 @@ PLAIN = st.text(st.characters(exclude_categories=["Cs"]))
         max_leaves=8,
     )
 )
-def test_what_json_says_is_read_as_it_is(value):
-    """Every text letter for letter, every number digit for digit."""
+def test_json_round_trips(value):
+    """Every text keeps its characters and every number its digits."""
     assert value == read_json(written(value))
 
 
 def written(value):
-    """JSON, with numbers in all their digits."""
+    """JSON with all digits of its numbers."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(name)}:{written(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -99,15 +99,15 @@ def written(value):
 
 @FUZZ
 @given(BODIES, st.none() | st.just("data") | st.just("data.items") | st.text(max_size=4))
-def test_the_one_list_is_found_or_refused(body, path):
-    """A list of the answer's own, and no text of it in a message."""
+def test_list_of_leads_is_found_or_refused(body, path):
+    """A list belongs to the answer itself, and a message contains none of its text."""
     items = or_refused(lambda: find_items(body, path))
 
     assert items is None or isinstance(items, list)
 
 
 def or_refused(call):
-    """What a call gives; None where it refuses in words that name a setting and show nothing of what was sent."""
+    """What a call returns; None if it refuses with a message that names a setting and shows nothing received."""
     try:
         with in_time():
             return call()
@@ -127,8 +127,8 @@ PAGES = st.tuples(BODIES, st.none() | ADDRESSES, st.lists(st.text(max_size=3), m
 @example("next_url", [({"next": "/leads\r\nX-Header: y"}, None, ["1"])])
 @example("auto", [({"next": "https://api.exemple.fr:99999/"}, None, ["1"])])
 @example("next_url", [({"next": "https://api.exemple.fr//ailleurs.example/"}, None, ["1"])])
-def test_no_page_leads_astray(style, pages):
-    """To no other host, with no token, in no circle; a refusal shows nothing of what it was told."""
+def test_pagination_stays_on_its_host_without_loops(style, pages):
+    """No page address contains the token, and a refusal shows nothing of the answer."""
     options = PaginationOptions(style=style, size_param="size", size=2)
     walk = fresh(options)
     place, asked = walk.start(), set()
@@ -153,8 +153,8 @@ def test_no_page_leads_astray(style, pages):
     ),
     st.sampled_from(["auto", "next_url", "link_header"]),
 )
-def test_a_page_of_another_host_is_refused(address, style):
-    """Not asked for on ours instead."""
+def test_page_on_another_host_is_refused(address, style):
+    """Its path is not requested on our host instead."""
     walk = fresh(PaginationOptions(style=style))
     told = {"data": [{"id": "1"}]} if style == "link_header" else {"data": [{"id": "1"}], "next": address}
 
@@ -163,15 +163,15 @@ def test_a_page_of_another_host_is_refused(address, style):
 
 
 def fresh(options):
-    """A walk that has not begun."""
+    """A page walk that has not begun."""
     auth = AuthOptions(style="query", name="token")
     platform = OpleadOptions(token="t0ken", zone=ZoneInfo("Europe/Paris"), base_url=ORIGIN, auth=auth)
     return PageWalk(options, OpleadClient(platform, clock=None, pacer=None))
 
 
 @pytest.mark.parametrize("content", SAMPLES)
-def test_answers_of_the_corpus(content):
-    """Each is a list of leads, or refused in words that name a setting."""
+def test_corpus_answers(content):
+    """Each is a list of leads, or refused with a message that names a setting."""
     try:
         body = read_json(content)
     except ValueError:

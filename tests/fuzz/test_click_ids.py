@@ -1,4 +1,4 @@
-"""Click ids: each stands in the input letter for letter, in the form of its kind, and nothing is passed over."""
+"""Click ids: each is in the input character for character and in its kind's format, and none is missed."""
 
 import json
 import string
@@ -74,7 +74,7 @@ RULES = st.fixed_dictionaries(
     }
 )
 EMAILS = st.emails().filter(lambda address: not set("|&;,?#") & set(address))
-"""Without what parts one id from the next."""
+"""Addresses without the characters that separate click ids."""
 REJECT = {"utm_source": None, "bare": "reject", "bare_digits": "reject"}
 IDS = st.text(string.ascii_letters + string.digits + "_-", min_size=20, max_size=120).filter(
     lambda text: (
@@ -84,14 +84,14 @@ IDS = st.text(string.ascii_letters + string.digits + "_-", min_size=20, max_size
 
 
 def read(value, *, utm_source=None, bare="reject", bare_digits="reject", label=None):
-    """What the code reads."""
+    """Read click ids within the time limit."""
     rules = ClickIdRules(bare=bare, bare_digits=bare_digits)
     with in_time():
         return read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS, label=label)
 
 
 def leaves(value):
-    """Every text in a value, names too."""
+    """Every text in a value, including names."""
     if isinstance(value, dict):
         return [leaf for name, inner in value.items() for leaf in [name, *leaves(inner)]]
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def leaves(value):
 
 
 def forms(text):
-    """A text, and what it says once JSON's and addresses' escapes are taken away."""
+    """A text, and its contents without JSON or URL escapes."""
     yield text
     with suppress(ValueError, RecursionError):
         yield from leaves(json.loads(text))
@@ -110,7 +110,7 @@ def forms(text):
 
 
 def has_its_form(one):
-    """Whether a click id is what its kind looks like."""
+    """Whether a click id matches the format of its kind."""
     parts = one.value.split(".", 3)
     metas = (
         len(parts) == 4 and parts[0] == "fb" and parts[1] in "012" and len(parts[2]) == 13 and set(parts[2]) <= DIGITS
@@ -132,8 +132,8 @@ def has_its_form(one):
 @example(True, REJECT)
 @example({"fbclid": "fbclid"}, REJECT)
 @example("l%3A000000000000000", REJECT | {"bare_digits": "lead_id"})
-def test_every_id_is_in_the_input_and_nothing_is_passed_over(value, rules):
-    """Its case is as it was, its kind is written beside it or decided by the rules; else it is said why not."""
+def test_click_ids_come_from_the_input_or_give_a_problem(value, rules):
+    """An id keeps its case, and its kind is written beside it or decided by the rules."""
     ids, problem = read(value, **rules)
 
     written = [form for leaf in leaves(value) for form in forms(leaf)]
@@ -170,15 +170,15 @@ def says_something(value):
 
 
 def is_time(text):
-    """Whether a text names a time of capture."""
+    """Whether a text names a capture time."""
     plain = text.lower().replace("_", "").replace("-", "")
     return "gclidts" in plain or "fbclidts" in plain
 
 
 @FUZZ
 @given(IDS, st.sampled_from(["gclid", "fbclid", "gbraid", "wbraid", "ttclid"]), st.integers(0, 2), st.data())
-def test_a_labelled_id_comes_back_letter_for_letter(written, label, times, data):
-    """As a pair, in JSON, in an address with a fragment, encoded up to twice, with other things around it."""
+def test_labelled_click_id_is_read_unchanged(written, label, times, data):
+    """It may be a pair, in JSON, or in an address with a fragment, encoded up to twice, with other text around it."""
     pairs = [f"{label}={written}", f"{label.upper()}: {written}", f"x=1;{label}={written};y=2"]
     addresses = [f"https://a.fr/d?x=1&{label}={written}#z", f"https://a.fr/#/d?{label}={written}&y"]
     form = data.draw(st.sampled_from([*pairs, *addresses]))
@@ -194,8 +194,8 @@ def test_a_labelled_id_comes_back_letter_for_letter(written, label, times, data)
 
 @FUZZ
 @given(IDS, st.sampled_from(["google", "facebook", None]), st.sampled_from(["by_utm", "reject", "gclid", "fbclid"]))
-def test_a_bare_id_is_never_of_two_minds(written, utm_source, bare):
-    """Its kind is what the settings or the source say, else there is none."""
+def test_bare_click_id_has_at_most_one_kind(written, utm_source, bare):
+    """The settings or the source decide its kind; otherwise it is not read."""
     ids, problem = read(written, utm_source=utm_source, bare=bare)
 
     by_utm = {"google": "gclid", "facebook": "fbclid"}.get(utm_source)
@@ -208,8 +208,8 @@ def test_a_bare_id_is_never_of_two_minds(written, utm_source, bare):
 @example("00000A'@A.ac")
 @example("00000A'&b@A.ac")
 @given(st.uuids() | EMAILS | st.integers(0, 10**14 - 1) | st.dates() | st.floats(10**14, 10**20))
-def test_somebody_elses_reference_is_no_click_id(reference):
-    """UUIDs, e-mails, numbers, dates, numbers a spreadsheet has spoilt: whatever the rules, with a label or without."""
+def test_foreign_reference_is_not_a_click_id(reference):
+    """No UUID, email address, number, date or number rounded by a spreadsheet is one, whatever the rules or label."""
     for text in (str(reference), f"gclid={reference}", {"gclid": str(reference)}):
         ids, problem = read(text, utm_source="google", bare="gclid", bare_digits="lead_id")
 
@@ -219,8 +219,8 @@ def test_somebody_elses_reference_is_no_click_id(reference):
 
 @FUZZ
 @given(st.sampled_from(["MARQUEUR {}", "gclid=MARQUEUR{}!", "ref=MARQUEUR{}", '{{"x": "MARQUEUR{}"}}']), TEXTS)
-def test_no_reason_shows_the_value(form, text):
-    """By its shape alone."""
+def test_problem_does_not_reveal_the_value(form, text):
+    """Only its shape is shown."""
     ids, problem = read(form.format(text), utm_source="google")
 
     assert "MARQUEUR" not in f"{problem}{ids!r}"
@@ -231,21 +231,21 @@ def test_no_reason_shows_the_value(form, text):
 @example("gclid=", "", "!")
 @example("%25", "gclid=", "")
 @example("[", "", "")
-def test_a_hundred_kilobytes_are_no_hang(piece, before, after):
-    """Of whatever is repeated."""
+def test_hundred_kilobytes_are_read_in_time(piece, before, after):
+    """The text repeats an arbitrary piece."""
     read(before + piece * (100_000 // len(piece)) + after, utm_source=piece * 1000)
 
 
 @pytest.mark.parametrize(("typed", "kind"), cases("click_ids"))
-def test_click_ids_of_the_corpus(typed, kind):
-    """Each is what a person would say it is, or none."""
+def test_corpus_click_ids(typed, kind):
+    """Each has the kind a person would give it, or none."""
     ids, _ = read(typed, utm_source="google", bare="by_utm")
 
     assert ([kind] if kind else []) == [one.kind.value for one in ids]
 
 
-def test_a_number_is_read_as_it_is_written():
-    """JSON's numbers keep every digit."""
+def test_json_number_keeps_every_digit():
+    """A lead id may have seventeen digits."""
     ids, _ = read({"lead_id": Decimal(12345678901234567)})
 
     assert ["12345678901234567"] == [one.value for one in ids]

@@ -1,4 +1,4 @@
-"""Contact data: every address and number that comes out was typed, is valid, and is all that is hashed."""
+"""Contact data: every address and number read was typed and is valid, and only those are hashed."""
 
 import hashlib
 import re
@@ -32,7 +32,7 @@ COMPANIES = {PhoneNumberType.TOLL_FREE, PhoneNumberType.PREMIUM_RATE, PhoneNumbe
 
 
 def spoilt(samples, alphabet):
-    """Samples as they are, cut, joined, with odd characters in them."""
+    """Samples as they are, cut, joined, or with odd characters inserted."""
     sample = st.sampled_from(samples)
     return st.one_of(
         sample,
@@ -69,8 +69,8 @@ CONTACTS = st.builds(
 @FUZZ
 @given(st.lists(PHONE, max_size=3), COUNTRY)
 @example(["06 12 34 56 78\x0007 69 12 34 56"], None)
-def test_every_number_was_typed_and_is_somebodys(typed, country):
-    """Its digits stand in one of the fields in their order, and the numbering plan knows it."""
+def test_phone_numbers_were_typed_and_are_valid(typed, country):
+    """The digits occur in order in one field, and the numbering plan knows the number as a personal one."""
     with in_time():
         numbers = clean_phones(typed, country=country)
 
@@ -85,8 +85,8 @@ def test_every_number_was_typed_and_is_somebodys(typed, country):
 
 @FUZZ
 @given(st.integers(6_00_00_00_00, 7_99_99_99_99), st.data())
-def test_a_mobile_number_is_one_number_in_every_spelling(number, data):
-    """Where it is valid at all, and mainland; never two different ones."""
+def test_mobile_number_is_the_same_in_every_spelling(number, data):
+    """National and international spellings of a valid mainland number agree."""
     digits = f"0{number}"
     pairs = [digits[at : at + 2] for at in range(0, 10, 2)]
     gap = data.draw(st.sampled_from(["", " ", ".", "-", "/", "\u00a0", "\u202f", "\u200b"]))
@@ -101,8 +101,8 @@ def test_a_mobile_number_is_one_number_in_every_spelling(number, data):
 
 @FUZZ
 @given(st.lists(EMAIL, max_size=3))
-def test_every_address_was_typed_and_is_one(typed):
-    """But for spaces and what nobody sees."""
+def test_email_addresses_were_typed_and_are_valid(typed):
+    """Only spaces and invisible characters are removed."""
     with in_time():
         addresses = clean_emails(typed)
 
@@ -116,8 +116,8 @@ def test_every_address_was_typed_and_is_one(typed):
 
 @FUZZ
 @given(CONTACTS)
-def test_only_what_is_valid_is_hashed(contact):
-    """A phone's hash is a valid number's, an address's that of an address, and no hash is of nothing."""
+def test_only_valid_contact_data_is_hashed(contact):
+    """Each phone hash is that of a valid number, and no hash is that of an empty text."""
     with in_time():
         found = {"google": google.identify(contact), "meta": meta.identify(contact)}
 
@@ -133,7 +133,7 @@ def test_only_what_is_valid_is_hashed(contact):
 
 
 def sha256(text):
-    """As the platforms want it."""
+    """A hash in the form that the platforms expect."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -148,8 +148,8 @@ def hashes(identifiers, kind):
     st.sampled_from(["NFC", "NFD", "NFKC"]),
     ODD.filter(lambda odd: odd in "\u200b\u200e\ufeff"),
 )
-def test_a_name_is_one_name_in_every_form(name, form, invisible):
-    """Composed or not, with something invisible in it."""
+def test_name_hashes_the_same_in_every_unicode_form(name, form, invisible):
+    """Composition and invisible characters do not matter."""
     person = {"first_name": "Jeanne", "postcode": "75012"}
     plain = meta.identify(Contact(last_name=name, **person))
     other = unicodedata.normalize(form, name)
@@ -159,8 +159,8 @@ def test_a_name_is_one_name_in_every_form(name, form, invisible):
 
 @FUZZ
 @given(CONTACTS)
-def test_a_contact_is_never_printed(contact):
-    """Nor are its hashes' sources."""
+def test_contact_repr_shows_no_data(contact):
+    """Long email addresses are searched for as well as a marker."""
     marked = Contact(("MARQUEUR",), ("MARQUEUR",), "MARQUEUR", "MARQUEUR", "MARQUEUR", "MARQUEUR", contact.country)
 
     assert "MARQUEUR" not in repr(marked)
@@ -178,8 +178,8 @@ def test_a_contact_is_never_printed(contact):
 )
 @example("0", "1", "x")
 @example("m ", "", "x")
-def test_a_hundred_kilobytes_are_no_hang(piece, before, after):
-    """Of whatever is repeated, in every field."""
+def test_hundred_kilobytes_are_hashed_in_time(piece, before, after):
+    """The text repeats an arbitrary piece and is in every field."""
     text = before + piece * (100_000 // len(piece)) + after
     contact = Contact((text,), (text,), text, text, text, text, text)
 
@@ -190,8 +190,8 @@ def test_a_hundred_kilobytes_are_no_hang(piece, before, after):
 
 
 @pytest.mark.parametrize("typed", [*PHONES, *EMAILS])
-def test_everything_in_the_corpus_is_answered(typed):
-    """In any field, whatever it was meant for."""
+def test_corpus_contacts_never_raise(typed):
+    """Each value is tried in every field, whatever it was meant for."""
     contact = Contact((typed,), (typed,), typed, typed, typed, typed, typed)
 
     with in_time():

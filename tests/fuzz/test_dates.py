@@ -1,4 +1,4 @@
-"""Times: every listed form tells its instant, and nothing else tells one."""
+"""Times: every listed format gives its instant, and no other text gives one."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -18,7 +18,7 @@ PARIS = ZoneInfo("Europe/Paris")
 ZONES = st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Cayenne", "UTC", "Australia/Lord_Howe"]).map(
     ZoneInfo
 )
-CHANGES = [  # the hours in which Paris moves its clocks
+CHANGES = [  # the hours around Paris' clock changes
     datetime(year, month, day, hour)  # noqa: DTZ001 a wall clock's
     for year, month, day in [(2024, 3, 31), (2025, 10, 26), (2026, 3, 29), (2026, 10, 25), (2027, 3, 28)]
     for hour in (1, 2, 3)
@@ -50,7 +50,7 @@ TYPED = st.one_of(
 
 
 def read(value, zone=PARIS):
-    """What the code reads; None also where it refuses, after a look at what it says."""
+    """What the code reads; None if it refuses, after checking its message."""
     try:
         with in_time():
             moment = read_moment(value, zone)
@@ -65,8 +65,8 @@ def read(value, zone=PARIS):
 
 @FUZZ
 @given(WALLS, st.sampled_from([*NAIVE, *TO_THE_MINUTE]), ZONES)
-def test_a_wall_clock_is_read_in_every_form(wall, form, zone):
-    """In every zone, in spring's gap and autumn's overlap too."""
+def test_wall_clock_time_is_read_in_every_format(wall, form, zone):
+    """All zones are tried, including spring's gap and autumn's overlap."""
     wall = wall.replace(second=0) if form in TO_THE_MINUTE else wall
 
     assert oracles.wall_instant(wall, zone) == read(wall.strftime(form), zone) == instant(wall, zone)
@@ -74,8 +74,8 @@ def test_a_wall_clock_is_read_in_every_form(wall, form, zone):
 
 @FUZZ
 @given(WALLS, st.integers(-14 * 4, 14 * 4), ZONES, st.integers(0, 9), st.data())
-def test_an_offset_says_it_all(wall, quarters, zone, places, data):
-    """Whatever the account's zone and however fine the fraction."""
+def test_offset_determines_the_instant(wall, quarters, zone, places, data):
+    """The account's zone does not matter, and fractions are truncated to microseconds."""
     at = wall.replace(tzinfo=timezone(timedelta(minutes=15 * quarters)))
     offset, fraction = f"{at:%z}", "123456789"[:places]
     space, colon = data.draw(st.sampled_from(["", " "])), data.draw(st.sampled_from([":", ""]))
@@ -86,8 +86,8 @@ def test_an_offset_says_it_all(wall, quarters, zone, places, data):
 
 @FUZZ
 @given(WALLS, ZONES)
-def test_seconds_and_milliseconds_since_1970_are_told_apart(wall, zone):
-    """As text and as a number."""
+def test_epoch_seconds_and_milliseconds_are_distinguished(wall, zone):
+    """Both may be a text or a number."""
     at = wall.replace(tzinfo=UTC)
     seconds = int(at.timestamp())
 
@@ -103,8 +103,8 @@ def seconds_in_ms(at):
 
 @FUZZ
 @given(WALLS.map(datetime.date), st.sampled_from(["%Y-%m-%d", "%d/%m/%Y"]), ZONES)
-def test_a_day_stays_a_day(day, form, zone):
-    """No hour is made up."""
+def test_date_without_time_stays_a_date(day, form, zone):
+    """No hour is invented."""
     assert day == read(day.strftime(form), zone)
     assert not isinstance(read(day.strftime(form), zone), datetime)
 
@@ -114,8 +114,8 @@ def test_a_day_stays_a_day(day, form, zone):
 @example("0712345678", PARIS)
 @example("2026-03-29 02:30", PARIS)
 @example("2026-07-20 17:05:01,5", PARIS)
-def test_no_text_tells_a_time_that_is_not_its_own(typed, zone):
-    """What is read is what the numbers of the text say, by their order."""
+def test_time_read_is_the_one_written(typed, zone):
+    """It follows from the text's numbers in their order."""
     at = read(typed, zone)
 
     assert at is None or at == oracles.moment(typed, zone)
@@ -134,8 +134,8 @@ def test_no_text_tells_a_time_that_is_not_its_own(typed, zone):
         ),
     )
 )
-def test_any_value_is_read_or_refused(value):
-    """No other exception."""
+def test_any_value_is_read_or_raises_value_error(value):
+    """No other exception is raised."""
     at = read(value)
 
     assert at is None or Moment(at)
@@ -143,15 +143,15 @@ def test_any_value_is_read_or_refused(value):
 
 @FUZZ
 @given(st.text(min_size=1))
-def test_what_is_refused_is_not_shown(typed):
-    """Not even in part."""
+def test_refusal_does_not_reveal_the_text(typed):
+    """The check also covers dates inside an object."""
     assert read(f"MARQUEUR{typed}") is None
     assert read({"date": f"MARQUEUR{typed}", "timezone": f"MARQUEUR{typed}"}) is None
 
 
 @pytest.mark.parametrize(("typed", "expected"), cases("dates"))
-def test_dates_of_the_corpus(typed, expected):
-    """Each is the instant a person would say, or none."""
+def test_corpus_dates(typed, expected):
+    """Each is the instant a person would read, or none."""
     if expected == "unreadable":
         with pytest.raises(ValueError, match="no time that can be read"):
             read_moment(typed, PARIS)

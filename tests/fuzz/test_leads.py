@@ -1,4 +1,4 @@
-"""Leads: whatever is spoilt, the rest is read as before, or the lead is refused by its shape."""
+"""Leads: if one part is damaged the rest is read as before, or the lead is refused by its shape."""
 
 import copy
 from decimal import Decimal
@@ -47,7 +47,7 @@ PARTS = {
     "channel": {"fields"},
     "updatedAt": {"updated_at"},
 }
-"""What of a record each name of the lead may move."""
+"""The parts of a record that each field of the lead may affect."""
 
 TYPED = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -68,7 +68,7 @@ JUNK = st.recursive(
 
 
 def parse(item):
-    """The record, or why there is none; nothing else is raised."""
+    """The record, or why there is none; no other exception is allowed."""
     try:
         with in_time():
             return PARSER.parse(item, PARSER.read_id(item), digest_of(item))
@@ -77,15 +77,15 @@ def parse(item):
 
 
 def parts(lead):
-    """A record's parts by their names, its digest left out."""
+    """A record's parts by name, without its digest."""
     return {name: getattr(lead, name) for name in Lead.__slots__ if name != "digest"}
 
 
 @FUZZ
 @given(st.sampled_from(sorted(PARTS)), JUNK)
 @example("contact", {"email": {"label": {"value": {"label": {}}}}})
-def test_a_spoilt_part_spoils_only_itself(name, junk):
-    """The other parts are read as from the whole lead, or the lead is refused."""
+def test_damaged_part_affects_only_itself(name, junk):
+    """The other parts are read as from the undamaged lead, or the lead is refused."""
     read = parse(WHOLE | {name: junk})
 
     if isinstance(read, str):
@@ -99,8 +99,8 @@ def test_a_spoilt_part_spoils_only_itself(name, junk):
 
 @FUZZ
 @given(st.data())
-def test_the_same_lead_in_another_dress_is_the_same(data):
-    """Names spelt otherwise, objects as lists of pairs, in another order, with strange things beside them."""
+def test_equivalent_lead_is_read_the_same(data):
+    """Names are spelt differently, objects are lists of pairs, the order changes, and unknown fields are added."""
     dressed = dress(WHOLE, data.draw)
     for name, value in data.draw(st.dictionaries(TYPED.map("zz{}".format), JUNK, max_size=3)).items():
         dressed.setdefault(name, value)
@@ -109,7 +109,7 @@ def test_the_same_lead_in_another_dress_is_the_same(data):
 
 
 def dress(item, draw):
-    """An object with its names spelt otherwise and in another order; those below as pairs, perhaps."""
+    """An object with its names respelt and reordered; nested ones may become lists of pairs."""
     spell = st.sampled_from([str, str.upper, str.lower, "_".join, lambda name: f"{name}-"])
     fresh = {}
     for name in draw(st.permutations(list(item))):
@@ -125,8 +125,8 @@ def dress(item, draw):
 
 @FUZZ
 @given(st.dictionaries(NAMES | st.sampled_from(sorted(WHOLE)), JUNK, max_size=6))
-def test_any_object_is_a_lead_or_refused(item):
-    """And nothing of it is made up: labels, fields and contact data stand in it."""
+def test_any_object_is_parsed_or_refused(item):
+    """Nothing is invented: labels, source and contact data all come from the input."""
     PARSER.lacks_click_ids(item)
     read = parse(item)
 
@@ -141,7 +141,7 @@ def test_any_object_is_a_lead_or_refused(item):
 
 
 def leaves(value):
-    """Every text of a value as it is told."""
+    """Every text in a value."""
     if isinstance(value, dict):
         return [leaf for inner in value.values() for leaf in leaves(inner)]
     if isinstance(value, list):
@@ -151,8 +151,8 @@ def leaves(value):
 
 @FUZZ
 @given(st.sampled_from([*sorted(PARTS), "id", "createdAt"]), TYPED)
-def test_no_reason_and_no_record_shows_what_was_typed(name, typed):
-    """A label and UTM fields aside, which tell of no person."""
+def test_record_and_refusal_do_not_reveal_typed_text(name, typed):
+    """Labels and UTM fields are exempt, as they describe no person."""
     marked = f"MARQUEUR{typed}"
     item = copy.deepcopy(WHOLE) | {"contact": {"email": marked, "phone": [marked], "firstname": marked}}
     item["leadData"] = {"externalID": marked, "consent": marked}
@@ -163,8 +163,8 @@ def test_no_reason_and_no_record_shows_what_was_typed(name, typed):
 
 @FUZZ
 @given(st.sampled_from(["id", "createdAt", "updatedAt"]), TYPED, st.sampled_from(["\0", "\n", "x" * 300]))
-def test_a_refusal_names_the_setting_and_not_the_value(name, typed, spoiler):
-    """Of an id or a time that can be none."""
+def test_refusal_names_the_setting_and_not_the_value(name, typed, spoiler):
+    """The id or time is invalid."""
     reason = parse(WHOLE | {name: f"MARQUEUR{spoiler}{typed}MARQUEUR"})
 
     assert isinstance(reason, str)
@@ -174,8 +174,8 @@ def test_a_refusal_names_the_setting_and_not_the_value(name, typed, spoiler):
 
 @pytest.mark.parametrize("depth", [40, 100, 450])
 @pytest.mark.parametrize("opening", ["[", '{"label":', '{"a":', '{"value":', '[{"name":"x","value":'])
-def test_a_nest_is_read_or_refused(depth, opening):
-    """However deep Python's own reader goes."""
+def test_deep_nesting_is_read_or_refused(depth, opening):
+    """The depths go as far as Python's own JSON reader does."""
     closing = "".join({"[": "]", "{": "}"}[sign] for sign in reversed(opening) if sign in "[{")
     item = read_json('{"id": "1", "createdAt": "2026-07-01"}')
     nest = read_json(opening * depth + "1" + closing * depth)
@@ -187,8 +187,8 @@ def test_a_nest_is_read_or_refused(depth, opening):
 
 @FUZZ
 @given(JUNK, st.lists(NAMES, min_size=1, max_size=3).map(".".join))
-def test_a_path_finds_only_what_is_there(value, path):
-    """Whatever it is made of."""
+def test_path_finds_only_existing_values(value, path):
+    """Path and value are arbitrary."""
     with in_time():
         found = find(value, path)
 
@@ -199,12 +199,12 @@ def test_a_path_finds_only_what_is_there(value, path):
 @pytest.mark.parametrize(
     "many", [{"phones": ["06 12 34 56 78"] * 20_000}, {"x" * 100_000: "y"}, {"emails": "a@b.fr;" * 15_000}]
 )
-def test_a_huge_lead_is_read_in_time(many):
-    """Of lists and texts of a hundred kilobytes."""
+def test_huge_lead_is_parsed_in_time(many):
+    """Lists and texts have over a hundred kilobytes."""
     assert isinstance(parse(WHOLE | {"contact": many} | many), Lead)
 
 
 @pytest.mark.parametrize("history", [[{"status": "a", "date": "2026-07-01"}, {"status": "b", "date": "demain"}]])
-def test_a_time_that_cannot_be_read_refuses_the_lead(history):
-    """Rather than leave a change out in silence."""
+def test_unreadable_history_time_refuses_the_lead(history):
+    """Otherwise a status change would be silently dropped."""
     assert "see oplead.fields.history" in parse(WHOLE | {"statusHistory": history})

@@ -1,4 +1,4 @@
-"""Settings: whatever is in the file, loading answers with a place for every problem, and shows no secret."""
+"""Settings: for any file, loading gives a place for every problem and shows no secret."""
 
 import re
 from pathlib import Path
@@ -102,7 +102,7 @@ WORDS = st.sampled_from(
 
 
 def holds(text, mark):
-    """Whether a text has such a line and column, as YAML 1.2 counts lines or as 1.1 does; 0 is of the whole file."""
+    """Whether a text has this line and column, by YAML 1.2 or 1.1 line rules; 0 stands for the whole file."""
     if mark.line == mark.column == 0:
         return True
     for ends in (r"\r\n|[\n\r]", r"\r\n|[\n\r\x85\u2028\u2029]"):
@@ -114,7 +114,7 @@ def holds(text, mark):
 
 @st.composite
 def mutated(draw):
-    """A valid file after up to five slips of the pen."""
+    """A valid file with up to five typing mistakes."""
     rows = draw(st.sampled_from([EXAMPLE, WITH_META])).splitlines()
     rows = [row for row in rows if row.strip() and not row.lstrip().startswith("#")]
     for _ in range(draw(st.integers(0, 5))):
@@ -145,7 +145,7 @@ def mutated(draw):
 
 
 def answer_to(folder, content):
-    """Load it, and check what holds of every answer."""
+    """Load the content, and check what holds of every answer."""
     path = folder / "pipeline.yaml"
     path.write_bytes(content)
     (folder / "key.json").write_text('{"type": "service_account", "private_key": "s3cr3t-Zq9"}', encoding="utf-8")
@@ -167,8 +167,8 @@ def answer_to(folder, content):
 
 @FUZZ
 @given(mutated())
-def test_a_valid_file_with_slips_is_answered(tmp_path, text):
-    """Each problem at its place."""
+def test_mutated_file_loads_or_lists_its_problems(tmp_path, text):
+    """Each problem has its place."""
     answer_to(tmp_path, text.encode(errors="surrogatepass"))
 
 
@@ -177,8 +177,8 @@ def test_a_valid_file_with_slips_is_answered(tmp_path, text):
 @example(b"\xc2\x85!")
 @example(b"\xff\xfea\x00:\x00")
 @example(b"\xef\xbb\xbfaccount: x")
-def test_any_bytes_are_answered(tmp_path, content):
-    """Whatever they are."""
+def test_any_bytes_load_or_list_their_problems(tmp_path, content):
+    """The file may be binary."""
     answer_to(tmp_path, content)
 
 
@@ -198,8 +198,8 @@ def test_any_bytes_are_answered(tmp_path, content):
 @example("token: ${OPLEAD_TOKEN}", "? ", "")
 @example("token: ${OPLEAD_TOKEN}", "\n    ", ": x")
 @example("credentials: ${GOOGLE_ADS_KEY_FILE}", "", "")
-def test_a_secret_written_out_is_never_echoed(tmp_path, reference, before, after):
-    """Wherever the slip around it puts it: a value, a key, an anchor, a tag."""
+def test_literal_secret_is_never_echoed(tmp_path, reference, before, after):
+    """A typing mistake may make it a value, a key, an anchor or a tag."""
     key = reference.partition(":")[0]
     text = WITH_META.replace(reference, f"{key}: {before}{LITERAL}{after}", 1)
     assert text != WITH_META
@@ -218,8 +218,8 @@ def test_a_secret_written_out_is_never_echoed(tmp_path, reference, before, after
 @example("- ", "")
 @example("[", "")
 @example("{a: ", "")
-def test_what_is_repeated_without_end_is_no_hang(tmp_path, piece, before):
-    """Of whatever is repeated, nested or named again."""
+def test_long_repetition_is_refused_in_time(tmp_path, piece, before):
+    """The repeated piece may nest or be an alias."""
     content = (before + piece * (LONG // len(piece))).encode(errors="replace")
     path = tmp_path / "pipeline.yaml"
     path.write_bytes(content)
@@ -230,14 +230,14 @@ def test_what_is_repeated_without_end_is_no_hang(tmp_path, piece, before):
 
 
 @pytest.mark.parametrize("text", lines("settings"))
-def test_files_of_the_corpus_are_answered(tmp_path, text):
-    """None of them may run."""
+def test_corpus_files_are_invalid(tmp_path, text):
+    """Each has a problem with its place."""
     assert isinstance(answer_to(tmp_path, text.encode(errors="surrogatepass")), Invalid)
 
 
 @pytest.mark.parametrize("text", [EXAMPLE, WITH_META])
-def test_what_is_mutated_is_valid(tmp_path, text, monkeypatch):
-    """Else the slips would be of no use."""
+def test_unmutated_files_are_valid(tmp_path, text, monkeypatch):
+    """Otherwise the mutations would prove nothing."""
     monkeypatch.setattr("jobs.settings.references.token_address", lambda path: path)
 
     assert isinstance(answer_to(tmp_path, text.encode()), Valid)

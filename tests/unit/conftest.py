@@ -1,4 +1,4 @@
-"""One account with a source and a platform in memory, night after night."""
+"""One account with an in-memory source and platform, night after night."""
 
 import pytest
 from sqlmodel import col, select
@@ -15,7 +15,7 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 
 
 class Account:
-    """What a night needs, and what it left behind; every step may also be run alone."""
+    """What a night needs and leaves behind; each step can also be run alone."""
 
     def __init__(self, state):
         self.state = state
@@ -37,18 +37,18 @@ class Account:
         return RunContext(ledger, self.book, deps)
 
     def put(self, *leads):
-        """Have the source serve these."""
+        """Make the source serve these leads."""
         for lead in leads:
             self.source.put(lead)
 
     def night(self, *, reading=True):
-        """The whole job, or what follows a night; its summary."""
+        """Run the whole job, or only what follows reading; return its summary."""
         self.source.made = 0
         with self.hold() as ledger:
             return run_night(self.run(ledger), reading=reading)
 
     def prepare(self):
-        """Read and plan, and send nothing; what was planned."""
+        """Read and plan without sending; return what was planned."""
         with self.hold() as ledger:
             with ledger.writing() as session:
                 adopt_settings(session, self.book, now=self.clock.now())
@@ -61,12 +61,12 @@ class Account:
             return planned
 
     def deliver(self, stopped=()):
-        """Send what is due; what that changed."""
+        """Send what is due; return what changed."""
         with self.hold() as ledger:
             return deliver(Sending(guarded(self.run(ledger)), self.clock.now(), stopped=stopped))
 
     def resolve(self):
-        """Ask for outcomes; what that changed."""
+        """Ask for outcomes; return what changed."""
         done = Resolved()
         with self.hold() as ledger:
             resolve(self.run(ledger), done)
@@ -98,7 +98,7 @@ class Account:
         return {row.lead for row in self.rows(ContactHash)}
 
     def causes(self, lead):
-        """The moves of a lead's delivery: state and cause."""
+        """The transitions of a lead's delivery: state and cause."""
         with self.hold() as ledger, ledger.reading() as session:
             statement = (
                 select(Transition)
@@ -111,7 +111,7 @@ class Account:
 
 @pytest.fixture(scope="session")
 def reused_state(tmp_path_factory):
-    """One state for all."""
+    """One state shared by all tests."""
     return ReusedState(tmp_path_factory.mktemp("jobs"))
 
 

@@ -1,4 +1,4 @@
-"""The hand-written cases are well-formed: what is wrong in them must not be blamed on the code."""
+"""The hand-written cases are well-formed, so that a mistake in them is not blamed on the code."""
 
 import functools
 import hashlib
@@ -83,7 +83,7 @@ FBC = re.compile(r"fb\.[0-2]\.\d{13}\.[A-Za-z0-9_-]+")
 
 
 def variant(case):
-    """The settings a case is judged by."""
+    """The settings variant that applies to a case."""
     return case.get("settings", "base")
 
 
@@ -99,12 +99,12 @@ def over_ads_api(case):
 
 @functools.cache
 def settings_of(name):
-    """A variant's settings, without what only a running sandbox knows."""
+    """A variant's settings, without the values that only a running sandbox knows."""
     return laid_over(SETTINGS["base"], SETTINGS["variants"][name].get("settings", {}))
 
 
 def meta_conversions(name):
-    """The conversions of a variant as Meta's side of it names them: its own, then the stages of its funnel."""
+    """The conversions of a variant as sent to Meta: its own, then the stages of its funnel."""
     return [*ACTIONS, *(f"funnel:{stage}" for stage in settings_of(name)["meta"].get("funnel", {}).values())]
 
 
@@ -144,7 +144,7 @@ def meta_wires():
 
 
 def told_of(case):
-    """All that Oplead ever says of the case's lead, as one text."""
+    """All that Oplead ever returns for the case's lead, as one text."""
     return str([night["lead"] for night in nights(case)])
 
 
@@ -170,15 +170,15 @@ def laid_over(base, over):
     return over
 
 
-def test_ids_are_unique():
-    """Every case has an id of its own."""
+def test_case_ids_are_unique():
+    """A failure names its case by id."""
     counted = Counter(case["id"] for case in CASES)
 
     assert not [name for name, times in counted.items() if times > 1]
 
 
-def test_cases_have_their_fields():
-    """A case says why in a sentence, under which settings, and gives either one lead or several nights."""
+def test_each_case_has_valid_fields():
+    """It has a one-sentence reason, a settings variant, and either one lead or several nights."""
     wrong = [
         case["id"]
         for case in CASES
@@ -192,8 +192,8 @@ def test_cases_have_their_fields():
     assert not wrong
 
 
-def test_nights_go_forward_and_tell_of_one_lead():
-    """The nights of a case come in order and all concern the same lead."""
+def test_nights_are_in_order_and_concern_one_lead():
+    """No two nights of a case are at the same time."""
     wrong = [
         case["id"]
         for case in CASES
@@ -204,15 +204,15 @@ def test_nights_go_forward_and_tell_of_one_lead():
     assert not wrong
 
 
-def test_leads_that_share_a_ledger_are_different_leads():
-    """No two cases of one variant put down the same lead."""
+def test_cases_sharing_a_ledger_have_different_leads():
+    """All cases of one variant run on one ledger."""
     counted = Counter((variant(case), str(nights(case)[0]["lead"].get("id", case["id"]))) for case in CASES)
 
     assert not [lead for lead, times in counted.items() if times > 1]
 
 
-def test_every_conversion_is_judged():
-    """A readable lead has an expectation for each conversion, and `none` stands alone."""
+def test_every_conversion_has_an_expectation():
+    """An unreadable lead has none, and `none` stands alone."""
     wrong = [
         case["id"]
         for case in CASES
@@ -226,8 +226,8 @@ def test_every_conversion_is_judged():
     assert not wrong
 
 
-def test_every_conversion_is_judged_for_meta():
-    """A case that speaks of Meta has an expectation for each conversion and each stage of the funnel."""
+def test_every_meta_conversion_has_an_expectation():
+    """A case with expectations for Meta covers each conversion and each stage of the funnel."""
     wrong = [
         case["id"]
         for case in CASES
@@ -241,15 +241,15 @@ def test_every_conversion_is_judged_for_meta():
     assert not wrong
 
 
-def test_many_cases_speak_of_both_platforms():
-    """At least eighty leads say what becomes of them at Google and at Meta."""
+def test_at_least_eighty_cases_cover_both_platforms():
+    """Each has expectations for Google and for Meta."""
     both = [case["id"] for case in CASES if {"expect", "expect_meta"} <= set(case)]
 
     assert len(both) >= 80
 
 
-def test_a_lead_goes_to_meta_one_way():
-    """Where a case has rows for the funnel it has none for the conversions, and the other way round."""
+def test_a_lead_goes_to_meta_by_funnel_or_conversions():
+    """A case never has rows for both."""
     wrong = [
         case["id"] for case in CASES if len({conversion.startswith("funnel:") for conversion, _ in meta_rows(case)}) > 1
     ]
@@ -258,8 +258,8 @@ def test_a_lead_goes_to_meta_one_way():
 
 
 @pytest.mark.parametrize("rows", [expectations, ads_api_expectations, meta_expectations])
-def test_expectations_are_complete(rows):
-    """A state comes with what belongs to it and nothing else."""
+def test_each_expectation_has_exactly_its_fields(rows):
+    """Each state requires some fields and allows no others."""
     wrong = [
         (case["id"], conversion)
         for case, conversion, row in rows()
@@ -271,8 +271,8 @@ def test_expectations_are_complete(rows):
     assert not wrong
 
 
-def test_what_a_platform_said_was_said_of_an_event():
-    """A platform's own code stands only beside the event it was about, and ours never does."""
+def test_a_platforms_code_stands_only_beside_an_event():
+    """The program's own reasons never do."""
     wrong = [
         (case["id"], conversion)
         for rows in (expectations, ads_api_expectations, meta_expectations)
@@ -283,8 +283,8 @@ def test_what_a_platform_said_was_said_of_an_event():
     assert not wrong
 
 
-def test_what_differs_by_the_ads_api_differs():
-    """An expectation for the Ads API says only what Data Manager's does not, of a conversion that both have."""
+def test_ads_api_expectations_state_only_differences():
+    """Each differs from the Data Manager's expectation for the same conversion."""
     wrong = [
         (case["id"], conversion)
         for case in CASES
@@ -297,8 +297,8 @@ def test_what_differs_by_the_ads_api_differs():
     assert not wrong
 
 
-def test_braids_go_alone_by_the_ads_api():
-    """By the Ads API no gbraid or wbraid carries contact data, and nothing carries more than five identifiers."""
+def test_ads_api_braids_carry_no_contact_data():
+    """No gbraid or wbraid has contact data beside it, and no event has more than five identifiers."""
     wrong = []
     for case, conversion, row in ads_api_expectations():
         wire = row.get("wire", {})
@@ -310,8 +310,8 @@ def test_braids_go_alone_by_the_ads_api():
     assert not wrong
 
 
-def test_wires_are_whole_events():
-    """An event names its action, one click id or contact data alone, and a currency where it has a value."""
+def test_google_wires_are_complete_events():
+    """Each names its action, one click id or contact data alone, and a currency with any value."""
     wrong = [
         (case["id"], conversion)
         for case, conversion, wire in wires()
@@ -332,8 +332,8 @@ def test_wires_are_whole_events():
     assert not wrong
 
 
-def test_meta_wires_are_whole_events():
-    """An event names its dataset, one id or contact data alone, and what its profile carries."""
+def test_meta_wires_are_complete_events():
+    """Each names its dataset, one id or contact data alone, and the fields of its profile."""
     wrong = []
     for case, conversion, wire in meta_wires():
         settings = settings_of(variant(case))
@@ -364,8 +364,8 @@ def test_meta_wires_are_whole_events():
     assert not wrong
 
 
-def test_meta_ids_are_those_of_the_lead():
-    """A lead id is an integer and a fbc is whole, and both hold what Oplead said, sign for sign."""
+def test_meta_ids_come_from_the_lead():
+    """A lead id is an integer and an fbc is complete; both hold exactly what Oplead returned."""
     wrong = []
     for case, conversion, wire in meta_wires():
         fbc, lead_id = wire["user_data"].get("fbc"), wire["user_data"].get("lead_id")
@@ -384,8 +384,8 @@ def test_meta_ids_are_those_of_the_lead():
     assert not wrong
 
 
-def test_meta_gets_enough_contact_data_or_none():
-    """Hashed contact data beside an id or alone always says enough, and none goes where the settings attach none."""
+def test_meta_gets_sufficient_contact_data_or_none():
+    """None goes out where the settings attach none."""
     wrong = []
     for case, conversion, wire in meta_wires():
         kinds = wire["user_data"].keys() - {"lead_id", "fbc"}
@@ -396,8 +396,8 @@ def test_meta_gets_enough_contact_data_or_none():
     assert not wrong
 
 
-def test_wires_lie_before_their_sending():
-    """An event's time is not after the last night, and spans a minute at most where it cannot be known."""
+def test_event_times_precede_the_last_night():
+    """They may lie five minutes ahead; a time that cannot be known spans a minute at most."""
     wrong = []
     times = [(case, conversion, wire["eventTimestamp"]) for case, conversion, wire in wires()]
     times += [(case, conversion, wire["event_time"]) for case, conversion, wire in meta_wires()]
@@ -412,8 +412,8 @@ def test_wires_lie_before_their_sending():
     assert not wrong
 
 
-def test_hashes_are_those_of_the_plain_values():
-    """Each hash is the SHA-256 of the normalised text beside it, under the name that text calls for."""
+def test_google_hashes_match_their_plain_values():
+    """Each is the SHA-256 of the normalised text beside it, under the field name for that text."""
     wrong = []
     for case, conversion, wire in wires():
         for identifier in wire.get("userData", {}).get("userIdentifiers", []):
@@ -427,8 +427,8 @@ def test_hashes_are_those_of_the_plain_values():
     assert not wrong
 
 
-def test_meta_hashes_are_those_of_the_plain_values():
-    """Each hash is the SHA-256 of the normalised text beside it, composed and of its field's form."""
+def test_meta_hashes_match_their_plain_values():
+    """Each is the SHA-256 of the normalised text beside it, composed and in the form of its field."""
     wrong = [
         (case["id"], conversion, field)
         for case, conversion, wire in meta_wires()
@@ -443,8 +443,8 @@ def test_meta_hashes_are_those_of_the_plain_values():
     assert not wrong
 
 
-def test_what_google_accepts_it_knows():
-    """A click id that must be accepted is registered for the customer, and was clicked before the event."""
+def test_accepted_click_ids_are_registered_and_precede_the_event():
+    """Google accepts a click id only of the customer's own."""
     unknown = {"clicked_at": "9999-12-31T00:00:00Z", "customer": "unregistered"}
     wrong = [
         (case["id"], conversion)
@@ -459,8 +459,8 @@ def test_what_google_accepts_it_knows():
     assert not wrong
 
 
-def test_rulings_are_the_vendors():
-    """A planted ruling is a member of the vendor's enum, concerns a known click, and is the expected one."""
+def test_data_manager_rulings_use_the_vendors_reasons():
+    """Each concerns a known click and is the expected reason."""
     wrong = [
         case["id"]
         for case in CASES
@@ -473,8 +473,8 @@ def test_rulings_are_the_vendors():
     assert not wrong
 
 
-def test_rulings_of_the_ads_api_are_the_vendors():
-    """A ruling for the Ads API is a member of its enum, concerns a click of the lead, and is the expected one."""
+def test_ads_api_rulings_use_the_vendors_errors():
+    """Each concerns a click of the lead and is the expected reason."""
     wrong = [
         case["id"]
         for case in CASES
@@ -489,8 +489,8 @@ def test_rulings_of_the_ads_api_are_the_vendors():
     assert not wrong
 
 
-def test_every_google_ruling_has_one_for_the_ads_api():
-    """A case that Data Manager rules on is ruled on by the Ads API, or says that it is not for it."""
+def test_every_data_manager_ruling_has_an_ads_api_counterpart():
+    """A case without one says that it does not apply to the Ads API."""
     wrong = [
         case["id"]
         for case in CASES
@@ -502,8 +502,8 @@ def test_every_google_ruling_has_one_for_the_ads_api():
     assert not wrong
 
 
-def test_rulings_of_meta_are_expected():
-    """A ruling of Meta concerns an id of the lead, and every event of the lead bears its code."""
+def test_meta_rulings_are_expected():
+    """Each concerns an id of the lead, and every event of the lead has its code."""
     wrong = []
     for case in CASES:
         for click_id, ruling in case.get("rulings_meta", {}).items():
@@ -519,8 +519,8 @@ def test_rulings_of_meta_are_expected():
     assert not wrong
 
 
-def test_every_fate_and_reason_has_a_case():
-    """No state that nights without faults can end in, and no reason of ours, goes without a case."""
+def test_every_state_and_reason_has_a_case():
+    """The states are those in which nights without faults can end."""
     rows = [row for _, _, row in expectations()]
 
     assert set(ALLOWED_BESIDE_FATE) == {row["state"] for row in rows}
@@ -528,8 +528,8 @@ def test_every_fate_and_reason_has_a_case():
         assert reasons == {row["reason"] for row in rows if row["state"] == state}
 
 
-def test_every_fate_and_reason_has_a_case_at_meta():
-    """Meta's rows end in every state but those of outcomes that come later, and for every reason of ours."""
+def test_every_state_and_reason_has_a_case_at_meta():
+    """States of outcomes that arrive later do not occur at Meta."""
     rows = [row for _, _, row in meta_expectations()]
 
     assert set(ALLOWED_BESIDE_FATE) - {"submitted", "unconfirmed"} == {row["state"] for row in rows}
@@ -546,8 +546,8 @@ def test_every_variant_has_a_case():
 
 
 @pytest.mark.parametrize("name", list(SETTINGS["variants"]))
-def test_a_variant_is_valid_settings(name):
-    """Each variant, once a sandbox's secrets are added, is accepted as settings and keeps the actions."""
+def test_each_variant_is_valid_and_keeps_the_actions(name):
+    """A sandbox's secrets are added first."""
     laid = settings_of(name)
     secrets = {
         "oplead": {"token": "t"},

@@ -1,4 +1,4 @@
-"""The locks hold everything that is needed and nothing else, so that installing them leaves pip nothing to resolve.
+"""The locks hold everything that is needed and nothing else, so that pip has nothing to resolve.
 
 Read from the metadata of what is installed, for Python 3.11 and 3.13. What a lock has for other systems only is not
 installed here; its own requirements are read where the suite runs on that Python or system.
@@ -24,7 +24,7 @@ SYSTEMS = {"linux": "posix", "darwin": "posix", "win32": "nt"}
 
 
 def roots(lock: str) -> Iterator[Requirement]:
-    """What pyproject.toml asks for, and a lock answers."""
+    """The requirements in pyproject.toml that a lock answers."""
     if lock != BUILD:
         yield from map(Requirement, PROJECT["project"]["dependencies"])
     for group in {RUNTIME: [], BUILD: ["build"], DEVELOPMENT: ["build", "dev"]}[lock]:
@@ -39,7 +39,7 @@ def locked(lock: str) -> dict[str, Requirement]:
 
 
 def environment(python: str, system: str = "linux") -> dict[str, str]:
-    """Where a marker is asked whether it holds."""
+    """The environment in which markers are evaluated."""
     full = f"{python}.0"
     here = dict(default_environment())
     return here | {
@@ -53,14 +53,14 @@ def environment(python: str, system: str = "linux") -> dict[str, str]:
 
 
 def holds(requirement: Requirement, where: dict[str, str], extras: Iterable[str] = ()) -> bool:
-    """Whether a requirement concerns an environment, for one of the extras asked for."""
+    """Whether a requirement applies in an environment, for one of the extras asked for."""
     return requirement.marker is None or any(
         requirement.marker.evaluate(where | {"extra": extra}) for extra in ("", *extras)
     )
 
 
 def requirements_of(name: str) -> list[Requirement]:
-    """What an installed package asks for; nothing of one that is not for this Python or system."""
+    """The requirements of an installed package; none for one that is not for this Python or system."""
     try:
         return [Requirement(line) for line in distribution(name).requires or ()]
     except PackageNotFoundError:
@@ -68,7 +68,7 @@ def requirements_of(name: str) -> list[Requirement]:
 
 
 def reached(lock: str, where: dict[str, str]) -> tuple[set[str], list[str]]:
-    """Every package that the roots lead to, and what the lock lacks of it."""
+    """Every package that the roots lead to, and what the lock lacks."""
     pins, seen, lacking = locked(lock), set[tuple[str, frozenset[str]]](), list[str]()
     asked = [(requirement, "pyproject.toml") for requirement in roots(lock) if holds(requirement, where)]
     while asked:
@@ -86,16 +86,16 @@ def reached(lock: str, where: dict[str, str]) -> tuple[set[str], list[str]]:
 
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_every_requirement_of_what_it_holds(lock, python):
-    """With extras: pip would look for them beyond the lock as soon as an index has a newer release."""
+def test_a_lock_is_closed_under_requirements(lock, python):
+    """Extras count: pip would look beyond the lock for them as soon as an index has a newer release."""
     _, lacking = reached(lock, environment(python))
 
     assert lacking == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_nothing_that_nobody_asks_for(lock):
-    """On any system it is made for."""
+def test_a_lock_holds_no_unused_package(lock):
+    """A package is used if any supported system needs it."""
     needed = {
         name for python in PYTHONS for system in SYSTEMS for name in reached(lock, environment(python, system))[0]
     }
@@ -104,8 +104,8 @@ def test_a_lock_holds_nothing_that_nobody_asks_for(lock):
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_every_line_of_a_lock_is_one_version_with_hashes(lock):
-    """Else `--require-hashes` refuses it."""
+def test_each_lock_entry_pins_one_version_with_hashes(lock):
+    """`--require-hashes` refuses any other entry."""
     text = (ROOT / lock).read_text()
     blocks = re.split(r"\n(?=[a-z0-9])", text[text.index("\n" + next(iter(locked(lock)))) + 1 :])
 
@@ -115,15 +115,15 @@ def test_every_line_of_a_lock_is_one_version_with_hashes(lock):
 
 
 def test_the_locks_agree():
-    """What is tested is what runs."""
+    """The versions tested are those that run."""
     runtime, build, development = map(locked, LOCKS)
 
     assert runtime | build == {name: development[name] for name in runtime | build}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_what_is_installed_is_what_is_locked(lock):
-    """Versions to the letter."""
+def test_installed_versions_match_the_lock(lock):
+    """They match exactly."""
     here = dict(default_environment())
     pins = {name: pin for name, pin in locked(lock).items() if holds(pin, here)}
 
@@ -132,15 +132,15 @@ def test_what_is_installed_is_what_is_locked(lock):
     }
 
 
-def test_a_user_gets_no_test_tools():
+def test_users_get_no_test_tools():
     """`make demo` and `make install` leave pytest and the linters out."""
     tools = {"pytest", "mypy", "ruff", "hypothesis", "uv"}
 
     assert tools.isdisjoint(locked(RUNTIME).keys() | locked(BUILD).keys())
 
 
-def test_pip_never_resolves():
-    """Each install in the Makefile takes what it is given."""
+def test_the_makefile_never_lets_pip_resolve():
+    """Each install takes exactly what it is given."""
     makefile = (ROOT / "Makefile").read_text()
     pip = re.search(r"^PIP = (.*)$", makefile, re.MULTILINE)[1]
     calls = re.findall(r"^\t\$\(PIP\) (.*)$", makefile, re.MULTILINE)
@@ -152,5 +152,5 @@ def test_pip_never_resolves():
 
 
 def test_no_lock_names_an_index():
-    """Whoever installs chooses where from."""
+    """Each user chooses the index to install from."""
     assert not any(re.search(r"https?://|--index|--find-links", (ROOT / lock).read_text()) for lock in LOCKS)

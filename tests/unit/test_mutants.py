@@ -1,4 +1,4 @@
-"""The planted faults can be planted, and each is looked for by tests that are run every time."""
+"""Each planted fault can be planted, and the tests that should catch it run every time."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ by_promise = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.pr
 
 
 @by_promise
-def test_a_fault_has_one_place(fault):
-    """Its line stands in its file exactly once, and would be another."""
+def test_a_faults_line_occurs_exactly_once(fault):
+    """Its replacement differs from the line."""
     assert fault.instead != fault.line
     assert 1 == (ROOT / fault.file).read_text().count(fault.line)
 
 
 @by_promise
-def test_the_tests_that_catch_a_fault_are_run_every_time(fault):
-    """Those that are named are there, and not all of them are left to `make test-all`."""
+def test_a_faults_tests_exist_and_run_every_time(fault):
+    """Not all of them are left to `make test-all`."""
     named = [name.partition("::")[0] for name in fault.tests.split()]
 
     assert [] == [name for name in named if not (ROOT / name).exists()]

@@ -1,4 +1,4 @@
-"""Which of the jobs name a platform: the list a third platform's author reads in CONTRIBUTING.md."""
+"""Which modules of `jobs` name a platform: the list in CONTRIBUTING.md for the author of a third one."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ ALLOWED = {
 
 
 def words(file):
-    """A module's names and texts, its docstrings and comments aside."""
+    """A module's names and texts, except its docstrings and comments."""
     tree = ast.parse(file.read_text())
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -39,7 +39,7 @@ def words(file):
 
 
 def test_only_the_listed_modules_name_a_platform():
-    """Rules, plan, ledger and delivery work by what a sink says of itself."""
+    """Rules, plan, ledger and delivery rely only on what a sink declares."""
     naming = {
         str(file.relative_to(JOBS))
         for file in JOBS.rglob("*.py")

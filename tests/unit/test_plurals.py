@@ -1,4 +1,4 @@
-"""Nobody reads `1 leads`: a number and its noun come from `counted`, wherever something is told of."""
+"""No message reads `1 leads`: a number and its noun come from `counted`."""
 
 import ast
 import re
@@ -35,11 +35,11 @@ NEVER_ONE = {
 
 
 TEMPLATE = re.compile(r"\{\w+(?::g)?\} (\w+)")
-"""A value in a message's text that nothing counts, and the word behind it."""
+"""A value in a message's text that `counted` did not format, and the word after it."""
 
 
 def plain_numbers(file):
-    """The nouns in the plural that stand after a value which nothing has counted."""
+    """The plural nouns after a value that `counted` did not format."""
     for node in ast.walk(ast.parse(file.read_text())):
         if file.name == "wording.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from (noun for noun in TEMPLATE.findall(node.value) if noun in NOUNS)
@@ -53,12 +53,12 @@ def plain_numbers(file):
 
 
 def _is_name(value):
-    """Whether a text and no number stands there, as in `the API answers` or `sale corrections`."""
+    """Whether the value is a text and no number, as in `the API answers` or `sale corrections`."""
     return "NAMES" in ast.dump(value) or ast.unparse(value.value).endswith(("destination", "name"))
 
 
-def test_a_number_and_its_noun_agree():
-    """Where the number may be one; a place that tells only of several says why here."""
+def test_counted_nouns_are_formatted_by_counted():
+    """A place where the number is never one gives its reason in the list."""
     folders = (ROOT / "jobs", *(ROOT / "connectors" / name for name in ("oplead", "google_ads", "meta")))
     files = [file for folder in folders for file in folder.rglob("*.py")]
     found = {f"{file.relative_to(ROOT)}: {noun}" for file in files for noun in plain_numbers(file)}
@@ -67,8 +67,8 @@ def test_a_number_and_its_noun_agree():
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 leads"), (1, "1 lead"), (2, "2 leads"), (1269, "1,269 leads")])
-def test_one_is_one(count, said):
-    """And thousands have a comma, as everywhere in English."""
+def test_counted_uses_singular_and_plural(count, said):
+    """Thousands have a comma, as usual in English."""
     assert said == counted(count, "lead")
     assert "1 delivery" == counted(1, "delivery", "deliveries")
     assert "2 deliveries" == counted(2, "delivery", "deliveries")

@@ -1,4 +1,4 @@
-"""Each language's pages name every command, key, reason and state, so that nobody meets a word they do not explain."""
+"""Each language's pages name every command, key, reason and state, so that readers find every word explained."""
 
 import json
 import re
@@ -31,12 +31,12 @@ LONGEST_README = 900
 
 @pytest.fixture(params=PAGES)
 def text(request):
-    """All pages of one language, one after the other."""
+    """All pages of one language, joined."""
     return "\n".join(page.read_text(encoding="utf-8") for page in PAGES[request.param])
 
 
 def keys():
-    """Every key of the settings, however deep."""
+    """Every key of the settings, at any depth."""
     waiting, seen = [Settings], set()
     while waiting:
         model = waiting.pop()
@@ -47,22 +47,22 @@ def keys():
 
 
 def as_code(text):
-    """Every word that a text has as code."""
+    """Every word that a text formats as code."""
     return set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`[^`]+`|```.*?```", text, re.DOTALL))))
 
 
-def test_every_key_stands_there(text):
-    """With an example or in a list, as code."""
+def test_every_settings_key_is_documented(text):
+    """It stands as code, in an example or a list."""
     assert set() == keys() - as_code(text)
 
 
-def test_every_reason_stands_there(text):
-    """As `--json` and `explain` write it."""
+def test_every_reason_is_documented(text):
+    """It is spelled as `--json` and `explain` write it."""
     assert [] == [reason for reason in REASONS if f"`{reason}`" not in text]
 
 
-def test_every_state_stands_there(text):
-    """But for the one that lasts as long as a request."""
+def test_every_delivery_state_is_documented(text):
+    """`in_flight`, which lasts only as long as a request, is left out."""
     assert [] == [
         state.value
         for state in DeliveryState
@@ -70,28 +70,28 @@ def test_every_state_stands_there(text):
     ]
 
 
-def test_every_command_stands_there(text):
-    """As it is typed."""
+def test_every_command_is_documented(text):
+    """It stands as it is typed."""
     commands = typer.main.get_command(app).commands
 
     assert [] == [name for name in commands if not re.search(rf"oplead-sync {name}\b", text)]
 
 
-def test_secrets_have_one_place(text):
-    """What one step fills in is what the nights load."""
+def test_the_docs_put_secrets_in_one_place(text):
+    """The file that a setup step fills in is the one that nights load."""
     assert {"config/"} == set(re.findall(r"(?:config/|[\s`/])(?=\.env\b)", text))
 
 
 def anchors(page):
-    """What a link may name within a page, as GitHub makes it of each heading."""
+    """The anchors of a page, as GitHub makes them from its headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_within_leads_somewhere(page):
-    """To a file that is there, and a heading that it has."""
+def test_every_internal_link_has_a_target(page):
+    """The file exists and has the heading."""
     broken = []
     for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
         name, _, anchor = link.partition("#")
@@ -102,8 +102,8 @@ def test_every_link_within_leads_somewhere(page):
     assert [] == broken
 
 
-def test_the_readme_is_short():
-    """Everything else has a page of its own, and each page is linked from there."""
+def test_the_readme_is_short_and_links_every_page():
+    """Everything else has a page of its own."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert len(text.split()) <= LONGEST_README
@@ -111,7 +111,7 @@ def test_the_readme_is_short():
 
 
 def test_generated_pages_are_current():
-    """`make docs` was run after the last change of the settings or of the wording; no key lacks an example."""
+    """It fails if `make docs` was not run after a change of settings or wording, or if a key lacks an example."""
     written = subprocess.run(
         [sys.executable, "docs/generate.py", "--check"],
         check=False,
@@ -124,8 +124,8 @@ def test_generated_pages_are_current():
     assert (0, "") == (written.returncode, written.stderr)
 
 
-def test_every_example_can_be_pasted():
-    """Quoted where YAML wants it: an unquoted `${…}` ends a mapping in braces."""
+def test_every_settings_example_is_valid_yaml():
+    """An unquoted `${…}` would end a mapping in braces."""
     text = (DOCS / "settings.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|.*\| `([^`]+)` \|$", text, re.MULTILINE)
     written = "\n".join(f"- {key}: {example}" for key, example in rows)
@@ -133,8 +133,8 @@ def test_every_example_can_be_pasted():
     assert len(rows) == len(YAML(typ="safe").load(written))
 
 
-def test_every_record_of_json_stands_there():
-    """The output's schema is one, and its page has a table of each record; commands' tests hold their output to it."""
+def test_every_json_record_is_documented():
+    """The output has one schema, and its page a table for each record; tests of commands check output by it."""
     schema = json.loads((DOCS / "output.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     records = {name for name, record in schema["$defs"].items() if "properties" in record}
@@ -143,8 +143,8 @@ def test_every_record_of_json_stands_there():
 
 
 @pytest.mark.parametrize("line", ['{"account": "a"}', '{"config": "a.yaml", "error": "e", "exit_code": 2, "more": 1}'])
-def test_json_output_has_no_key_more_or_less(line):
-    """Than its schema has."""
+def test_json_output_with_a_missing_or_extra_key_is_refused(line):
+    """The schema lists exactly the keys of each record."""
     with pytest.raises(AssertionError):
         documented(line)
 
@@ -160,8 +160,8 @@ def test_json_output_has_no_key_more_or_less(line):
         ("window_closed", "`status --reason consent_refused`"),
     ],
 )
-def test_what_is_easily_taken_amiss_is_said(text, code, said):
-    """An amount that cannot be read is no missing one; and a name with a postcode is enough for Meta."""
+def test_the_docs_explain_what_is_easily_misread(text, code, said):
+    """An unreadable amount is not a missing one, and for Meta a name with a postcode is enough."""
     lines = [line for line in text.splitlines() if f"`{code}`" in line.split(" | ")[0]]
 
     assert any(re.search(said, line) for line in lines)

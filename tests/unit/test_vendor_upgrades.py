@@ -1,4 +1,4 @@
-"""What a new release of a vendor's library brings fails here by name, until somebody says what it means to us."""
+"""A new release of a vendor's library fails here by name until its additions are handled."""
 
 import hashlib
 
@@ -32,8 +32,8 @@ def fingerprint(names):
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
-def test_members_of_error_families_that_share_one_class_are_those_that_were_read():
-    """Read the new ones in the release notes; move what differs out of its family's class; then write the new text."""
+def test_error_families_with_one_class_have_no_unread_members():
+    """Read new ones in the release notes, move those that differ out of their class, then update the fingerprint."""
     names = [
         f"{field.name}.{value.name}" for field in FAMILIES if field.name in DEFAULTS for value in field.enum_type.values
     ]
@@ -59,23 +59,23 @@ def test_members_of_error_families_that_share_one_class_are_those_that_were_read
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_google_may_answer_to_a_look_up_is_what_check_live_has_words_for(enum, expected):
-    """A member nobody has words for would be shown by its name."""
+def test_google_ads_enums_have_no_members_without_a_message(enum, expected):
+    """`check --live` would show any other member by its bare name."""
     assert set(expected.split()) | {"UNKNOWN", "UNSPECIFIED"} == set(members(enum).split())
 
 
-def test_the_one_type_of_action_that_takes_imported_clicks_is_still_there():
-    """Any other is told of as wrong, by its name."""
+def test_the_upload_clicks_action_type_still_exists():
+    """It alone takes imported clicks; any other type is reported as wrong, by name."""
     assert "UPLOAD_CLICKS" in members(ConversionActionTypeEnum.ConversionActionType).split()
 
 
-def test_meta_is_spoken_to_in_the_version_its_library_is_made_for():
+def test_the_graph_api_version_matches_metas_library():
     """Meta ends versions; an upgrade of the library is the moment to follow."""
     assert MetaOptions("1", "token").version == ads_api_config["API_VERSION"]
 
 
-def test_meta_knows_the_action_sources_that_the_settings_offer():
-    """And no new one that they should."""
+def test_metas_action_sources_are_unchanged():
+    """Any new one should be offered by the settings too."""
     assert {
         "app",
         "business_messaging",

@@ -1,4 +1,4 @@
-"""The Google Ads API played on this machine by gRPC, answering as a test says.
+"""A simulated Google Ads API on a local gRPC server, with the answers a test sets.
 
 https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionUploadService
 """
@@ -28,7 +28,7 @@ FAILURE_KEY = f"{API}.errors.googleadsfailure-bin"
 
 @dataclass(frozen=True, slots=True)
 class AdsCall:
-    """One call as it came in."""
+    """One call as received."""
 
     method: str
     headers: dict[str, str]
@@ -38,7 +38,7 @@ class AdsCall:
 def error(
     family: str, number: int, *, row: int | None = None, delay: timedelta | None = None, path: Sequence[str] = ()
 ) -> GoogleAdsError:
-    """One error of a family by its number, of a row where one is named, with further steps of its path."""
+    """One error of a family by its number, with a row if given and further path elements."""
     code = ErrorCode.pb(ErrorCode())
     setattr(code, family, number)
     made = GoogleAdsError(error_code=ErrorCode.wrap(code), message="jean@example.fr is bad")
@@ -51,17 +51,17 @@ def error(
 
 
 def upload_error(number: int, *, row: int | None = None) -> GoogleAdsError:
-    """One error of the family about conversions."""
+    """One conversion upload error."""
     return error("conversion_upload_error", number, row=row)
 
 
 def failure(*errors: GoogleAdsError) -> bytes:
-    """The message that carries errors."""
+    """A serialised failure with these errors."""
     return GoogleAdsFailure.serialize(GoogleAdsFailure(errors=errors, request_id="req-1"))
 
 
 class AdsApiServer:
-    """One server on loopback that answers every call alike and remembers them."""
+    """A loopback server that gives every call the same answer and records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[AdsCall] = []
@@ -75,22 +75,22 @@ class AdsApiServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
     def accept(self) -> None:
-        """Take every conversion in from now on."""
+        """Accept every conversion from now on."""
         self._answer = lambda request, _context: _response(request)
 
     def refuse_rows(self, *errors: GoogleAdsError, echo: bool = False) -> None:
-        """Answer with a partial failure from now on, with an echo of refused rows where asked."""
+        """Answer with a partial failure from now on, with `echo` including refused rows in the results."""
         detail = any_pb2.Any(type_url=f"type.googleapis.com/{API}.errors.GoogleAdsFailure", value=failure(*errors))
         self.partly_fail(status_pb2.Status(code=3, message=errors[0].message, details=[detail]), errors, echo=echo)
 
     def partly_fail(
         self, status: status_pb2.Status, errors: Sequence[GoogleAdsError] = (), *, echo: bool = False
     ) -> None:
-        """Answer with this status of a partial failure from now on."""
+        """Answer with this partial failure status from now on."""
         rows = {step.index for each in errors for step in each.location.field_path_elements if "index" in step}
         refused = set() if echo else rows
 
@@ -106,12 +106,12 @@ class AdsApiServer:
         self._answer = lambda _request, _context: UploadClickConversionsResponse()
 
     def fail(self, status: grpc.StatusCode, *errors: GoogleAdsError, request_id: str = "req-1") -> None:
-        """End every call with a status from now on, and with a failure of the API's own where errors are named."""
+        """End every call with a status from now on, and with an API failure if errors are given."""
         metadata = ((FAILURE_KEY, failure(*errors)), ("request-id", request_id)) if errors else ()
         self.fail_with(status, metadata)
 
     def fail_with(self, status: grpc.StatusCode, metadata: Sequence[tuple[str, str | bytes]]) -> None:
-        """End every call with a status and such trailing metadata from now on."""
+        """End every call with a status and this trailing metadata from now on."""
 
         def answer(_request: object, context: grpc.ServicerContext) -> object:
             context.set_trailing_metadata(metadata)
@@ -124,7 +124,7 @@ class AdsApiServer:
         self._answer = lambda request, _context: (self._over.wait(10), _response(request))[1]
 
     def shut_down_socket(self) -> None:
-        """Take conversions in and break the connection before answering, from now on."""
+        """Accept conversions but break the connection before answering, from now on."""
 
         def answer(request: UploadClickConversionsRequest, _context: grpc.ServicerContext) -> object:
             self._server.stop(None)
@@ -134,7 +134,7 @@ class AdsApiServer:
         self._answer = answer
 
     def close(self) -> None:
-        """Stop, and let go of whoever waits."""
+        """Stop, and release waiting callers."""
         self._over.set()
         self._server.stop(None).wait(10)
 
@@ -156,7 +156,7 @@ class AdsApiServer:
         return grpc.method_handlers_generic_handler(f"{API}.services.GoogleAdsService", {"SearchStream": handler})
 
     def _search(self, request: SearchGoogleAdsStreamRequest, context: grpc.ServicerContext) -> object:
-        """Each row in a part of its own, by the resource the query names."""
+        """Stream each row of the queried resource in a message of its own."""
         self._note("search", request, context)
         resource = request.query.partition(" FROM ")[2].partition(" ")[0]
         found = self.rows.get(resource)
@@ -176,7 +176,7 @@ Answer = Callable[[UploadClickConversionsRequest, grpc.ServicerContext], object]
 def _response(
     request: UploadClickConversionsRequest, refused: Sequence[int] | set[int] = ()
 ) -> UploadClickConversionsResponse:
-    """A result for each row, empty for a refused one; none at all where rows were only validated."""
+    """A result for each row, empty for a refused one; none at all under validate_only."""
     results = [
         ClickConversionResult() if row in refused else ClickConversionResult(conversion_action=each.conversion_action)
         for row, each in enumerate(request.conversions)

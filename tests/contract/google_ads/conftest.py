@@ -1,4 +1,4 @@
-"""Google played on this machine: a token server and both APIs, answering as a test says."""
+"""Google simulated on this machine: a token server and both APIs, with the answers a test sets."""
 
 import json
 import threading
@@ -36,7 +36,7 @@ from tests.contract.google_ads.ads_api_server import AdsApiServer
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it came in."""
+    """One request as received."""
 
     method: str
     path: str
@@ -46,19 +46,19 @@ class Call:
 
 
 class Server:
-    """One server on loopback that answers every call alike and remembers them."""
+    """A loopback server that gives every call the same answer and records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._over = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = False  # so that closing waits for what is being answered
+        self._http.daemon_threads = False  # so that closing waits for answers in progress
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def say(self, payload: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
@@ -70,7 +70,7 @@ class Server:
         self._answer = lambda handler: _write(handler, body, status, headers or {})
 
     def shut_down_socket(self) -> None:
-        """End the connection without a word from now on."""
+        """Close the connection without an answer from now on."""
         self._answer = lambda _handler: None
 
     def stay_silent(self) -> None:
@@ -78,11 +78,11 @@ class Server:
         self._answer = lambda _handler: self._over.wait(10)
 
     def drip(self, *, chunked: bool) -> None:
-        """Send a byte of the body every now and then from now on, for some seconds."""
+        """Send the body slowly, byte by byte, for some seconds from now on."""
         self._answer = lambda handler: _drip(handler, self._over, chunked=chunked)
 
     def close(self) -> None:
-        """Stop, and let go of whoever waits."""
+        """Stop, and release waiting callers."""
         self._over.set()
         self._http.shutdown()
         self._http.server_close()
@@ -98,7 +98,7 @@ class Server:
             do_POST = do_GET  # noqa: N815 - http.server's own name
 
             def log_message(self, *_args: object) -> None:
-                """Keep quiet."""
+                """Stay silent."""
 
         return Handler
 
@@ -134,7 +134,7 @@ def _drip(handler: BaseHTTPRequestHandler, over: threading.Event, *, chunked: bo
 
 
 class Google:
-    """A token server, the API, and a sink that uses them."""
+    """A token server, the Data Manager API, and a sink that uses them."""
 
     target = Target("data_manager", "1234567890", "987654321", "WEB")
 
@@ -153,13 +153,13 @@ class Google:
         self.sink = DataManagerSink(self.options)
 
     def key_file(self, token_uri: object, **changed: object) -> Path:
-        """A service account's key file that names this token server."""
+        """Write a service account key file with this token server."""
         return _key_file(
             self._folder / "key.json", {"private_key": self._private_key, "token_uri": token_uri, **changed}
         )
 
     def use(self, **changed: object) -> None:
-        """Use another sink, with these options changed."""
+        """Switch to a new sink with these options changed."""
         self.options = replace(self.options, **changed)
         self.sink = DataManagerSink(self.options)
 
@@ -176,13 +176,13 @@ class Google:
         )
 
     def submit(self, rows: int = 1) -> Receipt:
-        """Send so many sales."""
+        """Send that many sales."""
         keys = [f"key-{row}" for row in range(rows)]
         batch = [EncodedEvent(DeliveryKey(key), self.sink.encode(self.event(key))) for key in keys]
         return self.sink.submit(self.target, batch)
 
     def resolve(self, rows: int = 1) -> Resolution:
-        """Ask what became of so many sales."""
+        """Resolve a request of that many sales."""
         return self.sink.resolve("req-1", rows=rows)
 
     def refuse(
@@ -193,26 +193,26 @@ class Google:
         headers: dict[str, str] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Answer with an error of the API's own shape from now on."""
+        """Answer with an error in the API's own format from now on."""
         info = [_detail("ErrorInfo", reason=reason, domain="datamanager.googleapis.com")] if reason else []
         error = {"code": http, "message": "invented words", "status": status, "details": [*info, *details]}
         self.api.say({"error": error}, http, headers)
 
     def violations(self, *fields: tuple[str, str | None]) -> dict[str, object]:
-        """The detail that blames fields, each a path and a reason."""
+        """The error detail that blames fields, each a path and a reason."""
         each = [{"field": path, "description": "jean@example.fr is bad", "reason": why} for path, why in fields]
         return _detail("BadRequest", fieldViolations=each)
 
     def retry_info(self, delay: str) -> dict[str, object]:
-        """The detail that says when to come back."""
+        """The error detail with a retry delay."""
         return _detail("RetryInfo", retryDelay=delay)
 
     def request_info(self, request_id: str) -> dict[str, object]:
-        """The detail that names the request."""
+        """The error detail with the request id."""
         return _detail("RequestInfo", requestId=request_id)
 
     def claims(self) -> dict[str, object]:
-        """What the last token request asserts, unverified."""
+        """The claims of the last token request, unverified."""
         return _claims(self.tokens)
 
     def close(self) -> None:
@@ -241,7 +241,7 @@ class AdsApi:
         self.sink = AdsApiSink(self.options)
 
     def use(self, **changed: object) -> None:
-        """Use another sink, with these options changed."""
+        """Switch to a new sink with these options changed."""
         self.options = replace(self.options, **changed)
         self.sink = AdsApiSink(self.options)
 
@@ -258,13 +258,13 @@ class AdsApi:
         )
 
     def submit(self, rows: int = 1) -> Receipt:
-        """Send so many sales, all of one click."""
+        """Send that many sales, all of one click."""
         keys = [f"key-{row}" for row in range(rows)]
         batch = [EncodedEvent(DeliveryKey(key), self.sink.encode(self.event(key))) for key in keys]
         return self.sink.submit(self.target, batch)
 
     def claims(self) -> dict[str, object]:
-        """What the last token request asserts, unverified."""
+        """The claims of the last token request, unverified."""
         return _claims(self.tokens)
 
     def close(self) -> None:
@@ -299,7 +299,7 @@ def private_key() -> str:
 
 @pytest.fixture
 def google(tmp_path: Path, private_key: str):
-    """Google on loopback, answering well until told otherwise."""
+    """Google on loopback, answering successfully unless a test changes it."""
     played = Google(tmp_path, private_key)
     yield played
     played.close()
@@ -307,7 +307,7 @@ def google(tmp_path: Path, private_key: str):
 
 @pytest.fixture
 def ads(tmp_path: Path, private_key: str):
-    """The Google Ads API on loopback, taking everything in until told otherwise."""
+    """The Google Ads API on loopback, accepting everything unless a test changes it."""
     played = AdsApi(tmp_path, private_key)
     yield played
     played.close()

@@ -1,4 +1,4 @@
-"""What the Google Ads API's answers become, asked of a server of its own on loopback."""
+"""How the sink interprets the answers of the Google Ads API, on a loopback server."""
 
 import logging
 import socket
@@ -25,8 +25,8 @@ NO_CLICK = Outcome(OutcomeClass.DROP_EXPECTED, "CLICK_NOT_FOUND")
 ALREADY = Outcome(OutcomeClass.DUPLICATE, "ORDER_ID_ALREADY_IN_USE")
 
 
-def test_the_sink_keeps_to_its_port(ads):
-    """Type-checked here, so that a change of the port is noticed."""
+def test_sink_satisfies_its_port(ads):
+    """The type checker compares the two here, so a change of the port is noticed."""
     sink: ConversionSink = ads.sink
 
     assert frozenset({ClickIdKind.GCLID}) == sink.limits.contact_with
@@ -35,8 +35,8 @@ def test_the_sink_keeps_to_its_port(ads):
 # ── the request ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_conversions_go_to_the_account_that_owns_the_action(ads):
-    """In one request, in partial failure mode, with the manager's id and the token in its headers."""
+def test_request_goes_to_the_action_owner_in_partial_failure_mode(ads):
+    """The manager's id and the token are in its headers."""
     ads.submit(rows=2)
     (call,) = ads.api.calls
 
@@ -49,8 +49,8 @@ def test_conversions_go_to_the_account_that_owns_the_action(ads):
     assert ("1112223333", "Bearer ya29.invented") == (call.headers["login-customer-id"], call.headers["authorization"])
 
 
-def test_the_frozen_bytes_are_what_is_sent(ads):
-    """A replay sends what the first attempt sent, to the byte."""
+def test_sends_exactly_the_frozen_bytes(ads):
+    """A replay is byte-identical to the first attempt."""
     ads.submit()
     sent = ClickConversion.pb(ads.api.calls[0].request.conversions[0]).SerializeToString(deterministic=True)
 
@@ -58,7 +58,7 @@ def test_the_frozen_bytes_are_what_is_sent(ads):
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff", b'{"transactionId":"key-0"}', b""])
-def test_bytes_of_another_api_are_not_sent(ads, body):
+def test_does_not_send_bytes_frozen_for_another_api(ads, body):
     """A ledger may hold events frozen for the other transport."""
     receipt = ads.sink.submit(ads.target, [EncodedEvent(ads.event().key, body)])
 
@@ -70,13 +70,13 @@ def test_bytes_of_another_api_are_not_sent(ads, body):
 
 
 def test_rows_without_an_error_are_done(ads):
-    """The plain case."""
+    """Both rows of a request without errors succeed."""
     assert Answered((DONE, DONE)) == ads.submit(rows=2)
 
 
 @pytest.mark.parametrize("echo", [False, True])
-def test_each_row_has_its_own_fate(ads, echo):
-    """Five rows of one click, refused for different reasons; results that echo refused rows change nothing."""
+def test_each_row_has_its_own_outcome(ads, echo):
+    """Five rows of one click fail for different reasons; results that echo refused rows change nothing."""
     ads.api.refuse_rows(
         upload_error(43, row=1), upload_error(15, row=3), upload_error(33, row=4), upload_error(25, row=0), echo=echo
     )
@@ -85,22 +85,22 @@ def test_each_row_has_its_own_fate(ads, echo):
     assert Answered((twice, EXPIRED, DONE, ALREADY, NO_CLICK)) == ads.submit(rows=5)
 
 
-def test_two_rows_of_one_click_are_told_apart_by_their_index(ads):
-    """Nothing else tells them apart: the results name only the click."""
+def test_distinguishes_rows_of_one_click_by_their_index(ads):
+    """The results name only the click, which both rows share."""
     ads.api.refuse_rows(upload_error(43, row=1), echo=True)
 
     assert Answered((DONE, EXPIRED)) == ads.submit(rows=2)
 
 
-def test_a_row_with_several_errors_has_the_gravest(ads):
-    """In whatever order they come, and beside rows that have one."""
+def test_row_with_several_errors_gets_the_most_severe(ads):
+    """The order of the errors does not matter."""
     ads.api.refuse_rows(upload_error(33, row=0), upload_error(33, row=1), upload_error(43, row=0))
 
     assert Answered((EXPIRED, NO_CLICK)) == ads.submit(rows=2)
 
 
-def test_the_row_is_read_beside_the_conversions_only(ads):
-    """Further steps of the path have no index, which then reads as 0."""
+def test_reads_the_row_index_only_from_the_conversions_element(ads):
+    """Other path elements lack an index, which protobuf then reads as 0."""
     ads.api.refuse_rows(error("date_error", 12, row=1, path=["conversion_date_time"]))
     bad_date = Outcome(OutcomeClass.FIX_DATA, "INVALID_STRING_DATE_TIME_SECONDS_WITH_OFFSET")
 
@@ -110,8 +110,8 @@ def test_the_row_is_read_beside_the_conversions_only(ads):
 @pytest.mark.parametrize(
     "nameless", [upload_error(53), upload_error(53, row=7), error("conversion_upload_error", 53, path=["conversions"])]
 )
-def test_an_error_that_names_no_row_refuses_the_request(ads, nameless):
-    """Even beside errors of rows: nothing of it was processed."""
+def test_error_without_a_row_refuses_the_whole_request(ads, nameless):
+    """Nothing was processed, even if other errors name rows."""
     ads.api.refuse_rows(upload_error(43, row=0), nameless)
     receipt = ads.submit(rows=2)
 
@@ -123,7 +123,7 @@ def test_an_error_that_names_no_row_refuses_the_request(ads, nameless):
     )
 
 
-def test_an_error_newer_than_the_library_is_unknown(ads):
+def test_error_code_unknown_to_the_library_is_unknown(ads):
     """It keeps its number, and is neither success nor refusal."""
     ads.api.refuse_rows(upload_error(1234, row=0))
 
@@ -138,22 +138,22 @@ def test_an_error_newer_than_the_library_is_unknown(ads):
         status_pb2.Status(code=3, details=[any_pb2.Any(type_url="x/y.GoogleAdsFailure", value=b"")]),
     ],
 )
-def test_a_partial_failure_that_cannot_be_read_tells_nothing(ads, status):
-    """Some row was refused, and nobody knows which."""
+def test_unreadable_partial_failure_is_lost(ads, status):
+    """Some row was refused, and nothing shows which."""
     ads.api.partly_fail(status)
 
     assert Lost("a partial failure that cannot be read") == ads.submit(rows=2)
 
 
-def test_an_answer_without_results_proves_nothing(ads):
-    """An empty message is what any server may say."""
+def test_answer_without_results_is_lost(ads):
+    """Any server may return an empty message."""
     ads.api.say_nothing_of_rows()
 
     assert Lost("an answer without a result for each row") == ads.submit()
 
 
-def test_a_validation_counts_nothing_and_says_so(ads):
-    """Its results are always empty, and only errors speak."""
+def test_validation_reports_valid_and_rejected_rows(ads):
+    """Its results are always empty, so only errors carry information."""
     ads.use(validate_only=True)
     ads.api.refuse_rows(upload_error(43, row=1))
 
@@ -164,16 +164,16 @@ def test_a_validation_counts_nothing_and_says_so(ads):
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_project_that_came_too_late_is_told_the_other_transport(ads):
-    """The one refusal nobody can mend by access rights."""
+def test_project_not_allowlisted_is_advised_to_switch_transport(ads):
+    """No access rights can fix this refusal."""
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("not_allowlisted_error", 2))
     refused = Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", NOT_ALLOWLISTED)
 
     assert Refused(refused) == ads.submit()
 
 
-def test_a_refusal_blames_the_rows_that_share_its_code(ads):
-    """The others may be sent again without them."""
+def test_refusal_blames_only_the_rows_that_share_its_code(ads):
+    """The others may be resent without them."""
     invalid = [error("field_error", 4, row=row) for row in (0, 2)]
     ads.api.fail(grpc.StatusCode.INVALID_ARGUMENT, upload_error(33, row=1), *invalid)
     receipt = ads.submit(rows=3)
@@ -186,7 +186,7 @@ def test_a_refusal_blames_the_rows_that_share_its_code(ads):
 
 
 @pytest.mark.parametrize("delay", [timedelta(seconds=30, milliseconds=500), None])
-def test_a_quota_is_waited_for_as_long_as_it_says(ads, delay):
+def test_quota_error_carries_its_retry_delay(ads, delay):
     """The library leaves the delay in the trailing metadata."""
     ads.api.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, error("quota_error", 4, delay=delay))
 
@@ -203,8 +203,8 @@ def test_a_quota_is_waited_for_as_long_as_it_says(ads, delay):
         (grpc.StatusCode.DEADLINE_EXCEEDED, 5, "DEADLINE_EXCEEDED"),
     ],
 )
-def test_trouble_inside_google_is_a_lost_answer(ads, status, number, reason):
-    """It may have been recorded: only asking again tells, whichever way the library hands the trouble on."""
+def test_internal_google_error_is_a_lost_answer(ads, status, number, reason):
+    """The upload may have been recorded, so only a replay settles it, however the library raises the error."""
     ads.api.fail(status, error("internal_error", number))
 
     assert Lost(reason) == ads.submit()
@@ -222,15 +222,15 @@ def test_trouble_inside_google_is_a_lost_answer(ads, status, number, reason):
     ],
 )
 @pytest.mark.parametrize(("family", "number"), [("quota_error", 4), ("authorization_error", 2), ("database_error", 3)])
-def test_a_failing_server_says_nothing_whatever_error_it_words(ads, status, family, number):
-    """It may have recorded everything before it failed: neither a refusal, nor a setting to mend."""
+def test_server_failure_is_lost_whatever_error_it_reports(ads, status, family, number):
+    """It may have recorded everything before it failed: this is neither a refusal nor a misconfiguration."""
     ads.api.fail(status, error(family, number))
 
     assert isinstance(ads.submit(), Lost)
 
 
-def test_words_of_the_vendor_are_not_repeated(ads):
-    """They may quote what was sent."""
+def test_outcome_does_not_repeat_vendor_messages(ads):
+    """They may quote the data we sent."""
     ads.api.fail(grpc.StatusCode.INVALID_ARGUMENT, error("field_error", 4, row=0), request_id="jean@example.fr")
     refused = ads.submit()
     ads.api.refuse_rows(upload_error(3, row=0))
@@ -239,8 +239,8 @@ def test_words_of_the_vendor_are_not_repeated(ads):
 
 
 @pytest.mark.parametrize("status", [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED])
-def test_a_refusal_before_the_api_is_the_configurations_fault(ads, status):
-    """A project without the API enabled; a server of another version. The API has seen nothing."""
+def test_refusal_in_front_of_the_api_is_a_configuration_error(ads, status):
+    """The project lacks the API or the server has another version; the API has seen nothing."""
     ads.api.fail(status)
     outcome = ads.submit().outcome
 
@@ -250,7 +250,7 @@ def test_a_refusal_before_the_api_is_the_configurations_fault(ads, status):
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_is_asked_for_with_the_apis_scope_and_kept(ads):
+def test_requests_a_token_with_the_api_scope_and_caches_it(ads):
     """One token serves two calls."""
     ads.submit()
     ads.submit()
@@ -259,8 +259,8 @@ def test_a_token_is_asked_for_with_the_apis_scope_and_kept(ads):
 
 
 @pytest.mark.parametrize("errors", [[], [error("authentication_error", 16)]])
-def test_a_refused_token_is_replaced_once(ads, errors):
-    """One kept from an earlier call may have ended; a new one is refused for a reason."""
+def test_refused_token_is_replaced_once(ads, errors):
+    """A cached token may have expired; if a new one is refused, the configuration is wrong."""
     ads.submit()
     ads.api.fail(grpc.StatusCode.UNAUTHENTICATED, *errors)
     kinds = [ads.submit().outcome.kind for _ in range(2)]
@@ -268,8 +268,8 @@ def test_a_refused_token_is_replaced_once(ads, errors):
     assert ([OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG], 2) == (kinds, len(ads.tokens.calls))
 
 
-def test_a_refused_key_file_sends_nothing(ads):
-    """The token server's own reason is the code."""
+def test_refused_key_file_sends_nothing(ads):
+    """The token server's reason becomes the code."""
     ads.tokens.say({"error": "invalid_grant", "error_description": "jean@example.fr"}, 400)
     outcome = ads.submit().outcome
 
@@ -277,8 +277,8 @@ def test_a_refused_key_file_sends_nothing(ads):
     assert [] == ads.api.calls
 
 
-def test_a_silent_token_server_sends_nothing(ads):
-    """It may be asked again at once."""
+def test_unavailable_token_server_sends_nothing(ads):
+    """The token is requested once; the caller may retry immediately."""
     ads.tokens.say("", 503)
 
     assert NotSent("the token server could not be reached") == ads.submit()
@@ -288,8 +288,8 @@ def test_a_silent_token_server_sends_nothing(ads):
 # ── connections ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_server_is_nothing_sent_and_told_at_once(ads):
-    """The whole timeout is not waited for."""
+def test_closed_port_is_not_sent_and_fails_fast(ads):
+    """The client does not wait for the whole timeout."""
     ads.api.close()
     begun = time.monotonic()
 
@@ -298,7 +298,7 @@ def test_no_server_is_nothing_sent_and_told_at_once(ads):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_server_that_never_greets_is_nothing_sent(ads, scheme):
+def test_server_that_never_completes_the_handshake_is_not_sent(ads, scheme):
     """A connection without a handshake carries no request."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         ads.use(ads_api_endpoint=f"{scheme}://127.0.0.1:{mute.getsockname()[1]}", timeout=0.3)
@@ -306,15 +306,15 @@ def test_a_server_that_never_greets_is_nothing_sent(ads, scheme):
         assert NotSent("no connection to the Google Ads API in 0.3 s") == ads.submit()
 
 
-def test_a_server_of_another_kind_is_nothing_sent(ads):
-    """It speaks HTTP/1.1, so no call can have begun."""
+def test_http_1_server_is_not_sent(ads):
+    """A gRPC call needs HTTP/2, so none can have begun."""
     ads.use(ads_api_endpoint=ads.tokens.url)
 
     assert NotSent("no connection to the Google Ads API", ads.tokens.url) == ads.submit()
 
 
-def test_no_answer_in_time_is_in_doubt(ads):
-    """It may have been processed, and it is asked once."""
+def test_no_answer_in_time_is_lost(ads):
+    """The upload may have been processed, and it is attempted only once."""
     ads.use(timeout=0.5)
     ads.api.stay_silent()
 
@@ -322,7 +322,7 @@ def test_no_answer_in_time_is_in_doubt(ads):
     assert 1 == len(ads.api.calls)
 
 
-def test_a_cut_after_processing_is_in_doubt(ads):
+def test_connection_cut_after_processing_is_lost(ads):
     """Once connected, no status proves that nothing was recorded."""
     ads.api.shut_down_socket()
 
@@ -343,19 +343,19 @@ def test_a_cut_after_processing_is_in_doubt(ads):
     ],
 )
 @pytest.mark.parametrize("metadata", [(), ((FAILURE_KEY, b"\xff"),), ((FAILURE_KEY, b""),)])
-def test_a_status_without_a_readable_failure_is_in_doubt(ads, status, metadata):
-    """It may come from anywhere on the way, and it is asked once."""
+def test_status_without_a_readable_failure_is_lost(ads, status, metadata):
+    """It may come from any hop on the way, and the upload is attempted only once."""
     ads.api.fail_with(status, metadata)
 
     assert Lost(status.name) == ads.submit()
     assert 1 == len(ads.api.calls)
 
 
-# ── what is kept quiet ───────────────────────────────────────────────────────────────────────────
+# ── confidentiality ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_request_token_or_vendor_sentence_is_logged(ads, caplog):
-    """The library would log whole requests at DEBUG, and sentences of refusals at WARNING."""
+def test_logs_no_request_token_or_vendor_message(ads, caplog):
+    """The library would log whole requests at DEBUG, and messages of refusals at WARNING."""
     with caplog.at_level(logging.DEBUG):
         ads.use()
         ads.submit()
@@ -367,21 +367,21 @@ def test_no_request_token_or_vendor_sentence_is_logged(ads, caplog):
     }
 
 
-def test_no_secret_shows_in_a_repr(ads):
-    """Neither the key nor a token."""
+def test_reprs_show_no_token(ads):
+    """The options, sink, client and account are covered."""
     ads.submit()
 
     assert "ya29" not in repr((ads.options, ads.sink, ads.sink._client, ads.sink._account, ads.sink._account.token()))
 
 
-def test_there_is_nothing_to_resolve(ads):
-    """An upload's own answer tells every outcome."""
+def test_resolve_is_refused_because_uploads_give_no_ticket(ads):
+    """An upload's answer contains every outcome."""
     with pytest.raises(Misconfigured, match="gives no tickets"):
         ads.sink.resolve("req-9", rows=3)
 
 
 @pytest.mark.parametrize("endpoint", ["http://googleads.example", "ftp://127.0.0.1", ""])
-def test_an_endpoint_in_plain_text_is_refused(ads, endpoint):
-    """Plain text is for this machine only."""
+def test_rejects_a_plain_text_endpoint(ads, endpoint):
+    """Plain text is allowed for this machine only."""
     with pytest.raises(Misconfigured, match="the Google Ads API endpoint must be an https address"):
         ads.use(ads_api_endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""What is borrowed from the vendor's library without a public name, so that an upgrade which moves it is noticed."""
+"""Private names we use of the vendor's library: an upgrade that moves them fails here."""
 
 import grpc
 from google.ads.googleads import client as vendor
@@ -8,7 +8,7 @@ from connectors.google_ads.ads_api.client import VERSION, Bearer, _in_plain_text
 
 
 def _interceptors(channel: grpc.Channel) -> list[type]:
-    """The interceptors a call passes, the outermost first."""
+    """The interceptors a call passes, outermost first."""
     found = []
     while hasattr(channel, "_interceptor"):
         found.append(type(channel._interceptor))
@@ -16,8 +16,8 @@ def _interceptors(channel: grpc.Channel) -> list[type]:
     return found
 
 
-def test_plain_text_has_the_interceptors_of_production():
-    """Headers and errors on loopback are then those of the real API."""
+def test_plain_text_channel_has_the_interceptors_of_production():
+    """So headers and errors on loopback match those of the real API."""
     client = vendor.GoogleAdsClient(Bearer("ya29.invented"), endpoint="127.0.0.1:9", version=VERSION)
     secure = client.get_service("ConversionUploadService")
     expected = _interceptors(secure.transport.grpc_channel)
@@ -29,12 +29,12 @@ def test_plain_text_has_the_interceptors_of_production():
     assert 3 == len(expected)
 
 
-def test_the_options_of_channels_are_where_they_were():
-    """Answers of up to 64 MB are read on loopback too, and our library's version is told."""
+def test_library_still_has_the_channel_options_and_client_info():
+    """Answers of up to 64 MB are read on loopback too, and our library's version is sent."""
     assert ("grpc.max_receive_message_length", 64 * 1024 * 1024) in vendor._GRPC_CHANNEL_OPTIONS
     assert vendor._CLIENT_INFO.client_library_version is not None
 
 
-def test_the_version_is_one_the_library_has():
-    """An upgrade that drops it needs a new one here, before the old one is switched off."""
+def test_library_supports_our_api_version():
+    """If an upgrade drops it, we need a newer version here before the old one is sunset."""
     assert VERSION in vendor._VALID_API_VERSIONS

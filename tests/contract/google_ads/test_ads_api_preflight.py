@@ -1,4 +1,4 @@
-"""What is looked up with Google, asked of both APIs played on this machine."""
+"""Preflight and diagnosis with Google, on both simulated APIs."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -77,7 +77,7 @@ def _expected(action: str = "987654321") -> AssumedTarget:
 
 @pytest.fixture
 def inspector(ads, google):
-    """Both APIs, answering well until told otherwise."""
+    """Build an inspector of both APIs, which answer successfully unless a test changes them."""
     google.api.say({})
     ads.api.rows = {"customer": [CUSTOMER], "conversion_action": [ACTION], "customer_conversion_goal": GOALS}
 
@@ -100,8 +100,8 @@ def _verdicts(findings):
     return {(each.subject, each.verdict) for each in findings}
 
 
-def test_a_good_account_is_verified_throughout(inspector):
-    """Key, account, action, and both transports."""
+def test_verifies_every_part_of_a_good_account(inspector):
+    """The key, account, action and both transports are checked."""
     findings = inspector().preflight([_expected()])
 
     assert {CheckVerdict.VERIFIED} == {each.verdict for each in findings}
@@ -114,8 +114,8 @@ def test_a_good_account_is_verified_throughout(inspector):
     } <= {each.subject for each in findings}
 
 
-def test_looking_changes_nothing(inspector, ads, google):
-    """The two invented conversions are validated only, and the rest is questions."""
+def test_preflight_changes_nothing(inspector, ads, google):
+    """Its two invented conversions are validated only, and everything else is a query."""
     inspector().preflight([_expected()])
     uploads = [call.request.validate_only for call in ads.api.calls if call.method == "upload"]
 
@@ -126,7 +126,7 @@ def test_looking_changes_nothing(inspector, ads, google):
     }
 
 
-def test_without_access_to_google_ads_nothing_is_said_against_sending(inspector, ads):
+def test_missing_google_ads_access_does_not_fail_data_manager(inspector, ads):
     """The Data Manager API needs no such access."""
     ads.api.rows = {}
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 32))
@@ -145,8 +145,8 @@ def test_without_access_to_google_ads_nothing_is_said_against_sending(inspector,
 @pytest.mark.parametrize(
     ("transport", "verdict"), [("google_ads_api", CheckVerdict.FAILED), ("data_manager", CheckVerdict.VERIFIED)]
 )
-def test_a_project_that_came_too_late_is_told_what_to_write(inspector, ads, transport, verdict):
-    """Only where it is the transport in use."""
+def test_advises_a_switch_to_data_manager_if_not_allowlisted(inspector, ads, transport, verdict):
+    """Not being allowlisted fails only the transport in use."""
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("not_allowlisted_error", 2))
     (told,) = [
         each
@@ -158,23 +158,23 @@ def test_a_project_that_came_too_late_is_told_what_to_write(inspector, ads, tran
     assert ("write transport: data_manager" if verdict is CheckVerdict.FAILED else "") == told.advice
 
 
-def test_a_refused_row_means_an_open_transport(inspector, ads):
-    """The invented click cannot be known."""
+def test_refused_row_verifies_the_transport(inspector, ads):
+    """Google cannot know the invented click."""
     ads.api.refuse_rows(upload_error(3, row=0))
 
     assert ("transport google_ads_api", CheckVerdict.VERIFIED) in _verdicts(inspector().preflight([_expected()]))
 
 
 @pytest.mark.parametrize("action", ["987654322", "1 OR 1"])
-def test_an_action_that_is_not_there_is_failed(inspector, action):
-    """Nor does what the settings say reach a query."""
+def test_unknown_action_is_failed(inspector, action):
+    """Text from the settings never reaches a query unchecked."""
     findings = inspector().preflight([_expected(action)])
 
     assert (f"conversion action {action}", CheckVerdict.FAILED) in _verdicts(findings)
 
 
-def test_a_refused_key_is_told_alone(inspector, ads):
-    """Nothing else could be looked up with it."""
+def test_refused_key_is_the_only_finding(inspector, ads):
+    """No other check can run without it."""
     ads.tokens.say({"error": "invalid_grant"}, 400)
     (told,) = inspector().preflight([_expected()])
 
@@ -182,8 +182,8 @@ def test_a_refused_key_is_told_alone(inspector, ads):
     assert "invalid_grant" in told.found
 
 
-def test_nobody_at_home_is_not_readable(inspector, ads, google):
-    """No answer is no verdict, and it is soon told."""
+def test_unreachable_servers_yield_only_unreadable_findings(inspector, ads, google):
+    """No answer is no verdict."""
     ads.api.close()
     google.api.close()
     ads.tokens.say("", 503)
@@ -192,8 +192,8 @@ def test_nobody_at_home_is_not_readable(inspector, ads, google):
     assert {CheckVerdict.UNREADABLE} == {each.verdict for each in findings}
 
 
-def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
-    """Looking never raises."""
+def test_missing_key_file_is_a_finding(inspector, tmp_path):
+    """Neither `preflight` nor `diagnose` raises."""
     inspects = inspector(key_file=tmp_path / "nowhere.json")
     findings = [*inspects.preflight([_expected()]), *inspects.diagnose()]
 
@@ -202,7 +202,7 @@ def test_a_missing_key_file_is_a_finding(inspector, tmp_path):
 
 
 def action(number, **changed):
-    """Another action like the first."""
+    """A copy of the first action with changes."""
     row = GoogleAdsRow.deserialize(GoogleAdsRow.serialize(ACTION))
     for name, value in {"id": number, "name": f"Action {number}", **changed}.items():
         setattr(row.conversion_action, name, value)
@@ -230,8 +230,8 @@ STANDING = {
 
 
 @pytest.mark.parametrize("case", STANDING)
-def test_an_actions_standing_is_told(inspector, ads, case):
-    """Whether bidding learns from it, how it counts, of which category and window; always shown."""
+def test_describes_how_bidding_uses_an_action(inspector, ads, case):
+    """The finding is always shown, with the counting, category and click window."""
     changed, words, verdict = STANDING[case]
     ads.api.rows["conversion_action"] = [action(987654321, **changed)]
     category = changed.get("category", _Category.CONVERTED_LEAD).name.lower().replace("_", " ")
@@ -242,8 +242,8 @@ def test_an_actions_standing_is_told(inspector, ads, case):
     assert f"“Action 987654321” ({category}), for sale: {words}; {counted}" == told.found
 
 
-def test_what_google_does_not_say_of_an_action_is_not_made_up(inspector, ads):
-    """An old answer without the field, and goals that this access cannot read."""
+def test_makes_no_claim_about_missing_action_fields(inspector, ads):
+    """The field may be absent from an old answer, and the goals unreadable with this access."""
     bare = GoogleAdsRow(conversion_action={"id": 987654321, "status": ACTION.conversion_action.status})
     ads.api.rows |= {"conversion_action": [bare]}
     del ads.api.rows["customer_conversion_goal"]
@@ -257,13 +257,13 @@ def test_what_google_does_not_say_of_an_action_is_not_made_up(inspector, ads):
 
 
 def bidding(inspector, ads, *others, **changed):
-    """What is said of bidding as a whole, the settings sending the first action."""
+    """The findings about bidding as a whole when the settings send the first action."""
     ads.api.rows["conversion_action"] = [action(987654321, **changed), *others]
     return [each for each in inspector().preflight([_expected()]) if each.subject == "bidding"]
 
 
-def test_a_form_and_a_sale_that_both_steer_bidding_are_looked_at(inspector, ads):
-    """Also where the form's action is none of ours; what is no step of a lead's is not counted among them."""
+def test_flags_a_form_and_a_sale_that_both_steer_bidding(inspector, ads):
+    """The form's action need not be ours; secondary, removed and unrelated actions do not count."""
     form = action(12, category=_Category.SUBMIT_LEAD_FORM)
     goal = GoogleAdsRow(
         customer_conversion_goal={"category": _Category.SUBMIT_LEAD_FORM, "origin": _WEBSITE, "biddable": True}
@@ -280,8 +280,8 @@ def test_a_form_and_a_sale_that_both_steer_bidding_are_looked_at(inspector, ads)
     assert [] == bidding(inspector, ads, action(12, category=_Category.SUBMIT_LEAD_FORM, status=removed))
 
 
-def test_two_of_ours_that_both_steer_bidding_are_looked_at(inspector, ads):
-    """An appointment and the sale after it count one lead twice."""
+def test_flags_two_of_our_actions_that_both_steer_bidding(inspector, ads):
+    """An appointment and the subsequent sale count one lead twice."""
     ads.api.rows["conversion_action"] = [action(987654321), action(987654322)]
     expected = [_expected(), replace(_expected("987654322"), conversion="appointment")]
     (told,) = [each for each in inspector().preflight(expected) if each.subject == "bidding"]
@@ -290,23 +290,23 @@ def test_two_of_ours_that_both_steer_bidding_are_looked_at(inspector, ads):
     assert "sale “Action 987654321” (converted lead); appointment “Action 987654322” (converted lead)" in told.found
 
 
-def test_conversions_that_bidding_never_learns_from_are_looked_at(inspector, ads):
-    """They would be sent for nothing."""
+def test_flags_conversions_that_bidding_never_learns_from(inspector, ads):
+    """Sending them would achieve nothing."""
     (told,) = bidding(inspector, ads, primary_for_goal=False)
 
     assert (CheckVerdict.DOUBTFUL, "it learns from none of these conversions") == (told.verdict, told.found)
 
 
-def test_without_conversions_the_account_is_looked_at(inspector, ads):
-    """There is no action to name, so nothing is uploaded."""
+def test_checks_the_account_even_without_conversions(inspector, ads):
+    """Nothing is uploaded, as there is no action to use."""
     findings = inspector().preflight([])
 
     assert ("Google Ads account 1234567890", CheckVerdict.VERIFIED) in _verdicts(findings)
     assert ["search"] == [call.method for call in ads.api.calls]
 
 
-def test_past_uploads_are_told_with_what_was_refused(inspector, ads):
-    """By kind of client, and by conversion action."""
+def test_diagnose_reports_past_uploads_and_their_refusals(inspector, ads):
+    """They are grouped by kind of client and by conversion action."""
     ads.api.rows |= {
         "offline_conversion_upload_client_summary": [GoogleAdsRow(offline_conversion_upload_client_summary=SUMMARY)],
         "offline_conversion_upload_conversion_action_summary": [
@@ -323,8 +323,8 @@ def test_past_uploads_are_told_with_what_was_refused(inspector, ads):
     assert "uploads to conversion action 987654321 by GOOGLE_ADS_API" == by_action.subject
 
 
-def test_summaries_may_not_show_the_other_apis_uploads(inspector, ads):
-    """So a report without them says nothing against them."""
+def test_diagnose_allows_for_summaries_without_data_manager_uploads(inspector, ads):
+    """Google Ads summaries may not include them, so their absence is not a failure."""
     ads.api.rows = {"offline_conversion_upload_client_summary": []}
     ads.api.fail(grpc.StatusCode.PERMISSION_DENIED, error("authorization_error", 2))
     findings = inspector(transport="data_manager").diagnose()

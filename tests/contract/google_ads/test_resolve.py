@@ -1,4 +1,4 @@
-"""`resolve` over real sockets: what became of a request, as far as the answer proves it."""
+"""`resolve` over real sockets: the outcome of a request, as far as the answer proves it."""
 
 import pytest
 
@@ -22,8 +22,8 @@ DUPLICATE = "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID"
 NO_CONSENT = "PROCESSING_ERROR_REASON_NO_CONSENT"
 
 
-def test_the_question_is_one_authorised_get(google):
-    """One call, with the ticket in the query and nothing of an event."""
+def test_resolve_sends_one_authorised_get(google):
+    """The ticket is in the query, and no event data goes out."""
     google.api.say(_status("SUCCESS"))
     google.resolve()
     (call,) = google.api.calls
@@ -35,7 +35,7 @@ def test_the_question_is_one_authorised_get(google):
 
 
 def test_success_accepts_every_row(google):
-    """All records were processed without an error, whether or not their number is told."""
+    """The record count may be absent."""
     told = []
     for counted in (None, 3, "3"):
         google.api.say(_status("SUCCESS", counted=counted))
@@ -52,15 +52,15 @@ def test_success_accepts_every_row(google):
         ("PARTIAL_SUCCESS", [(NO_CLICK, 1, [0])]),
     ],
 )
-def test_another_number_of_events_speaks_for_none(google, status, counts, counted):
-    """It counts all it was sent, however each fared: with another number nobody knows whose outcome is told."""
+def test_wrong_record_count_is_miscounted(google, status, counts, counted):
+    """Google counts every row it received; with another number the outcomes cannot be assigned."""
     google.api.say(_status(status, *counts, counted=counted))
 
     assert Miscounted(int(counted), 3) == google.resolve(rows=3)
 
 
-def test_a_count_of_none_is_left_out_as_json_leaves_it_out(google):
-    """Nothing was taken, then: success of nothing is nobody's."""
+def test_missing_record_count_in_ingestion_status_means_zero(google):
+    """JSON omits zeros: nothing was ingested, so success applies to no row."""
     status = _status("SUCCESS")
     status["requestStatusPerDestination"][0]["eventsIngestionStatus"] = {}
     google.api.say(status)
@@ -68,14 +68,14 @@ def test_a_count_of_none_is_left_out_as_json_leaves_it_out(google):
     assert Miscounted(0, 3) == google.resolve(rows=3)
 
 
-def test_what_failed_failed_whatever_number_is_told(google):
-    """Nothing was taken of any; what waits for a setting goes on waiting."""
+def test_failed_request_ignores_a_wrong_record_count(google):
+    """No row was ingested; one that waits for a setting goes on waiting."""
     google.api.say(_status("FAILED", (NO_CLICK, 3, [0, 1, 2]), counted=2))
 
     assert [NO_CLICK] * 3 == [each.code for each in google.resolve(rows=3).outcomes]
 
 
-def test_failure_is_failed(google):
+def test_status_failure_means_failed(google):
     """The diagnostics page writes FAILURE for what the enum calls FAILED."""
     google.api.say(_status("FAILURE", (BAD_GCLID, 2, None)))
 
@@ -83,8 +83,8 @@ def test_failure_is_failed(google):
 
 
 @pytest.mark.parametrize("status", ["FAILED", "PARTIAL_SUCCESS"])
-def test_an_advertiser_who_gave_google_no_consent_has_a_setting_to_mend(google, status):
-    """It is about the account, not the lead: rows wait, and none is refused for good."""
+def test_missing_advertiser_consent_is_a_configuration_error(google, status):
+    """It concerns the account, not the lead: rows wait, and none is refused for good."""
     google.api.say(_status(status, (NO_CONSENT, 1, [0])))
     outcome, *_ = google.resolve(rows=1 if status == "FAILED" else 2).outcomes
 
@@ -92,15 +92,15 @@ def test_an_advertiser_who_gave_google_no_consent_has_a_setting_to_mend(google, 
 
 
 @pytest.mark.parametrize("status", ["PROCESSING", 2, "REQUEST_STATUS_UNKNOWN", None, "A_STATUS_OF_NEXT_YEAR"])
-def test_a_request_not_settled_is_pending(google, status):
-    """Unknown is never success."""
+def test_unfinished_or_unknown_status_is_pending(google, status):
+    """An unknown status never counts as success."""
     google.api.say(_status(status))
 
     assert StillPending() == google.resolve()
 
 
-def test_record_indices_tell_each_rows_outcome(google):
-    """With indices that agree with the counts, every row has its own state."""
+def test_record_indices_give_each_row_its_outcome(google):
+    """The indices must agree with the counts."""
     google.api.say(_status("PARTIAL_SUCCESS", (NO_CLICK, 2, [0, "3"]), (BAD_GCLID, 1, [2])))
     dropped = Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK)
     to_mend = Outcome(OutcomeClass.FIX_DATA, BAD_GCLID)
@@ -108,15 +108,15 @@ def test_record_indices_tell_each_rows_outcome(google):
     assert Answered((dropped, DONE, to_mend, dropped)) == google.resolve(rows=4)
 
 
-def test_reasons_may_come_as_numbers(google):
-    """Enums are numbers in an answer that was asked for them so."""
+def test_reads_statuses_and_reasons_as_enum_numbers(google):
+    """Google sends enums as numbers when a client requests them so."""
     google.api.say(_status(3, (43, 1, [0])))
 
     assert Answered((Outcome(OutcomeClass.DROP_EXPECTED, NO_CLICK),)) == google.resolve()
 
 
-def test_indices_may_cover_a_request_that_failed_whole(google):
-    """FAILED with every row named."""
+def test_record_indices_may_cover_every_row_of_a_failed_request(google):
+    """Each row then has its own reason."""
     google.api.say(_status("FAILED", (DUPLICATE, 1, [1]), (BAD_GCLID, 1, [0])))
     resolution = google.resolve(rows=2)
 
@@ -140,16 +140,16 @@ def test_indices_may_cover_a_request_that_failed_whole(google):
         ("SUCCESS", [(NO_CLICK, 1, [0])], 1),
     ],
 )
-def test_without_proof_nobody_is_accepted_or_refused(google, status, counts, refused):
-    """Indices that are missing, or contradict the count or the status, leave only "k of n refused"."""
+def test_missing_or_contradictory_indices_yield_only_a_refused_count(google, status, counts, refused):
+    """Without proof for each row, all that is known is "k of n refused"."""
     google.api.say(_status(status, *counts))
     codes = tuple(reason for reason, _, _ in counts)
 
     assert PartlyRefused(refused, 4, codes) == google.resolve(rows=4)
 
 
-def test_all_refused_for_one_reason(google):
-    """FAILED with as many records as we sent."""
+def test_failed_request_with_one_reason_refuses_every_row(google):
+    """The record count equals the number of rows we sent."""
     google.api.say(_status("FAILED", (BAD_GCLID, "3", None)))
 
     assert Answered((Outcome(OutcomeClass.FIX_DATA, BAD_GCLID),) * 3) == google.resolve(rows=3)
@@ -165,22 +165,22 @@ def test_all_refused_for_one_reason(google):
         (("A_REASON_OF_NEXT_YEAR", NO_CLICK), OutcomeClass.UNKNOWN),
     ],
 )
-def test_all_refused_for_several_reasons(google, reasons, kind):
-    """Which row has which is not known: rejected where every reason rejects, else unknown."""
+def test_failed_request_with_several_reasons_rejects_only_if_all_do(google, reasons, kind):
+    """Reasons cannot be assigned to rows, so a mix of rejecting and other reasons is unknown."""
     google.api.say(_status("FAILED", *((reason, 1, None) for reason in reasons)))
 
     assert Answered((Outcome(kind, " + ".join(reasons)),) * 2) == google.resolve(rows=2)
 
 
-def test_all_refused_for_no_reason_given(google):
-    """Error counts may be left out; the rows are not accepted for that."""
+def test_failed_request_without_a_reason_is_unknown(google):
+    """Google may omit error counts, which does not make the rows accepted."""
     google.api.say(_status("FAILED"))
 
     assert Answered((Outcome(OutcomeClass.UNKNOWN, "FAILED"),)) == google.resolve()
 
 
-def test_a_click_too_young_is_deferred_six_hours(google):
-    """The row may pass later."""
+def test_too_recent_click_is_deferred_six_hours(google):
+    """The row may be accepted later."""
     google.api.say(_status("FAILED", ("PROCESSING_ERROR_REASON_TOO_RECENT_CLICK", 1, [0])))
     (outcome,) = google.resolve().outcomes
 
@@ -196,8 +196,8 @@ def test_a_click_too_young_is_deferred_six_hours(google):
     ],
 )
 @pytest.mark.parametrize("in_violation", [False, True])
-def test_a_request_that_is_not_found_is_forgotten(google, http, status, *, reason, in_violation):
-    """Its outcome will never be told, whether the answer or one of its fields says why."""
+def test_request_not_found_is_forgotten(google, http, status, *, reason, in_violation):
+    """Its outcome is lost for good, whether the error or one of its field violations gives the reason."""
     if in_violation:
         google.refuse(http, status, google.violations(("request_id", reason)), reason="INVALID_ARGUMENT")
     else:
@@ -207,24 +207,24 @@ def test_a_request_that_is_not_found_is_forgotten(google, http, status, *, reaso
 
 
 @pytest.mark.parametrize("reason", ["REQUEST_TOO_OLD", "INVALID_REQUEST_ID", "PERMISSION_DENIED", "INTERNAL_ERROR"])
-def test_a_failing_server_forgets_no_request_and_blames_no_setting(google, reason):
-    """Its outcome can still be asked for."""
+def test_server_failure_is_transient_whatever_reason_it_gives(google, reason):
+    """The outcome can still be requested later."""
     google.refuse(503, "UNAVAILABLE", reason=reason)
 
     with pytest.raises(Transient):
         google.resolve()
 
 
-def test_an_address_where_nothing_lives_forgets_no_request(google):
-    """A plain 404 may be a wrong endpoint's: the request's outcome can still be asked for elsewhere."""
+def test_plain_404_is_misconfigured_rather_than_forgotten(google):
+    """The endpoint may be wrong, and the outcome still available at the right one."""
     google.refuse(404, "NOT_FOUND")
 
     with pytest.raises(Misconfigured, match="customer 1234567890: NOT_FOUND"):
         google.resolve()
 
 
-def test_a_refused_account_is_misconfigured(google):
-    """The message names customer and code, and no sentence of Google's."""
+def test_refused_account_is_misconfigured(google):
+    """The message has the customer and code, and none of Google's wording."""
     google.refuse(403, "PERMISSION_DENIED", reason="PERMISSION_DENIED")
 
     with pytest.raises(Misconfigured, match="customer 1234567890: PERMISSION_DENIED") as raised:
@@ -233,8 +233,8 @@ def test_a_refused_account_is_misconfigured(google):
     assert "invented words" not in str(raised.value)
 
 
-def test_a_busy_platform_is_asked_later(google):
-    """Its own delay is passed on; it is asked once."""
+def test_rate_limit_is_transient_with_the_platforms_delay(google):
+    """The request is not retried here."""
     google.refuse(429, "RESOURCE_EXHAUSTED", google.retry_info("7s"))
 
     with pytest.raises(Transient) as raised:
@@ -260,24 +260,24 @@ def test_a_busy_platform_is_asked_later(google):
         (b'{"error": {}}', 500),
     ],
 )
-def test_an_answer_that_cannot_be_read_is_asked_for_again(google, body, status):
-    """A page in the way tells nothing about the request, not even that it is forgotten."""
+def test_unreadable_answer_is_transient(google, body, status):
+    """A proxy's error page reveals nothing about the request, not even that it is forgotten."""
     google.api.say_bytes(body, status)
 
     with pytest.raises(Transient):
         google.resolve()
 
 
-def test_a_cut_connection_is_asked_again(google):
-    """Asking twice does no harm."""
+def test_cut_connection_is_transient(google):
+    """Resolving twice is harmless."""
     google.api.shut_down_socket()
 
     with pytest.raises(Transient):
         google.resolve()
 
 
-def test_a_redirect_is_not_followed(google):
-    """The token goes to the configured address and no other."""
+def test_does_not_follow_a_redirect(google):
+    """The token goes only to the configured address."""
     google.api.say_bytes(b"", 302, {"Location": f"{google.tokens.url}/elsewhere"})
 
     with pytest.raises(Transient):
@@ -286,8 +286,8 @@ def test_a_redirect_is_not_followed(google):
     assert ["/token"] == [call.path for call in google.tokens.calls]
 
 
-def test_a_401_to_a_kept_token_is_asked_again_and_to_a_new_one_is_misconfigured(google):
-    """The first may be an old token's fault, the second is not."""
+def test_401_is_transient_only_for_a_cached_token(google):
+    """A cached token may have expired; for a new one the 401 is a misconfiguration."""
     google.api.say(_status("PROCESSING"))
     google.resolve()
     google.refuse(401, "UNAUTHENTICATED")
@@ -298,16 +298,16 @@ def test_a_401_to_a_kept_token_is_asked_again_and_to_a_new_one_is_misconfigured(
         google.resolve()
 
 
-def test_a_refused_key_is_misconfigured(google):
-    """The token server's reason is told."""
+def test_refused_key_is_misconfigured(google):
+    """The message has the token server's reason."""
     google.tokens.say({"error": "invalid_grant"}, 400)
 
     with pytest.raises(Misconfigured, match="customer 1234567890: invalid_grant"):
         google.resolve()
 
 
-def test_a_token_server_out_of_reach_is_asked_later(google):
-    """Nothing is known of the request meanwhile."""
+def test_unreachable_token_server_is_transient(google):
+    """The state of the request stays unknown."""
     google.tokens.shut_down_socket()
 
     with pytest.raises(Transient):
@@ -315,7 +315,7 @@ def test_a_token_server_out_of_reach_is_asked_later(google):
 
 
 def _status(status: object, *counts: tuple[object, object, object], counted: object = None) -> dict[str, object]:
-    """An answer about one destination; defaults are left out as JSON leaves them out."""
+    """An answer about one destination, omitting defaults as JSON does."""
     listed = [
         {"reason": reason, "recordCount": count} | ({} if indices is None else {"recordIndices": indices})
         for reason, count, indices in counts
@@ -326,16 +326,16 @@ def _status(status: object, *counts: tuple[object, object, object], counted: obj
     return {"requestStatusPerDestination": [destination]}
 
 
-def test_json_without_bottom_is_no_status(google):
-    """It may be one later."""
+def test_endlessly_nested_json_status_is_transient(google):
+    """A later answer may be valid."""
     google.api.say_bytes(b"[" * 100_000)
 
     with pytest.raises(Transient):
         google.resolve()
 
 
-def test_json_without_bottom_is_no_token(google):
-    """And nothing is sent."""
+def test_endlessly_nested_json_token_is_not_sent(google):
+    """No upload goes out without a token."""
     google.tokens.say_bytes(b"[" * 100_000)
 
     assert isinstance(google.submit(), NotSent)
@@ -343,8 +343,8 @@ def test_json_without_bottom_is_no_token(google):
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
-def test_json_without_bottom_is_a_lost_answer(google, status):
-    """To an upload."""
+def test_endlessly_nested_json_answer_to_an_upload_is_lost(google, status):
+    """The HTTP status does not matter."""
     google.api.say_bytes(b"[" * 100_000, status)
 
     assert isinstance(google.submit(), Lost)

@@ -1,4 +1,4 @@
-"""What a sink refuses before it is used."""
+"""Settings that a sink rejects when it is created."""
 
 import json
 
@@ -11,15 +11,15 @@ from connectors.ports import ConversionSink
 from connectors.records import ClickIdKind
 
 
-def test_the_sink_keeps_to_its_port(google):
-    """Type-checked here, so that a change of the port is noticed."""
+def test_sink_satisfies_its_port(google):
+    """The type checker compares the two here, so a change of the port is noticed."""
     sink: ConversionSink = google.sink
 
     assert (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID) == sink.limits.click_ids
 
 
-def test_a_missing_key_file_is_named(google, tmp_path):
-    """Operations see which file."""
+def test_missing_key_file_is_named(google, tmp_path):
+    """Operators see which file is missing."""
     with pytest.raises(Misconfigured, match=r"nowhere\.json cannot be read: No such file"):
         google.use(key_file=tmp_path / "nowhere.json")
 
@@ -35,8 +35,8 @@ def test_a_missing_key_file_is_named(google, tmp_path):
         '{"client_email": "a", "private_key": "PEM-SECRET"}',
     ],
 )
-def test_a_file_that_is_no_key_is_refused_without_quoting_it(google, tmp_path, text):
-    """A key file may hold a secret even where it is malformed."""
+def test_rejects_an_invalid_key_file_without_quoting_it(google, tmp_path, text):
+    """Even a malformed key file may hold a secret."""
     path = tmp_path / "odd.json"
     path.write_text(text)
 
@@ -46,34 +46,34 @@ def test_a_file_that_is_no_key_is_refused_without_quoting_it(google, tmp_path, t
     assert "SECRET" not in str(raised.value)
 
 
-def test_a_broken_private_key_is_refused(google):
-    """It is found at once and not on the night."""
+def test_rejects_a_broken_private_key(google):
+    """The error comes at startup instead of during the night."""
     with pytest.raises(Misconfigured, match="is not the JSON key file"):
         google.use(key_file=google.key_file("https://oauth2.example/token", private_key="-----BEGIN nothing"))
 
 
 @pytest.mark.parametrize("token_uri", ["http://tokens.example/token", "tokens.example", "", 5])
-def test_a_token_server_in_plain_text_is_refused(google, token_uri):
+def test_rejects_a_plain_text_token_server(google, token_uri):
     """A signed assertion never leaves this machine unencrypted."""
     with pytest.raises(Misconfigured, match=r"key\.json: token_uri must be an https address"):
         google.use(key_file=google.key_file(token_uri))
 
 
 @pytest.mark.parametrize("endpoint", ["http://datamanager.example", "http://127.0.0.1.example", "ftp://127.0.0.1", ""])
-def test_an_endpoint_in_plain_text_is_refused(google, endpoint):
-    """Plain http is for this machine only."""
+def test_rejects_a_plain_text_endpoint(google, endpoint):
+    """Plain HTTP is allowed for this machine only."""
     with pytest.raises(Misconfigured, match="the Data Manager endpoint must be an https address"):
         google.use(data_manager_endpoint=endpoint)
 
 
 @pytest.mark.parametrize("endpoint", ["https://datamanager.example/", "http://localhost:8080", "http://[::1]:8080"])
-def test_https_and_this_machine_are_accepted(google, endpoint):
-    """A closing slash does no harm."""
+def test_accepts_https_and_loopback_endpoints(google, endpoint):
+    """A trailing slash is harmless."""
     google.use(data_manager_endpoint=endpoint)
 
 
-def test_no_secret_shows_in_a_repr(google):
-    """Neither the key nor a token."""
+def test_reprs_show_no_key_or_token(google):
+    """The options, sink and account are covered."""
     google.submit()
     account = google.sink._account
     shown = repr((google.options, google.sink, account, account.token()))
@@ -82,8 +82,8 @@ def test_no_secret_shows_in_a_repr(google):
     assert json.loads(google.options.key_file.read_text())["private_key"][40:80] not in shown
 
 
-def test_the_options_default_to_google_itself(tmp_path):
-    """Only a rehearsal names another endpoint."""
+def test_endpoint_defaults_to_google(tmp_path):
+    """Only a rehearsal sets another endpoint."""
     options = GoogleOptions("1234567890", None, tmp_path / "key.json")
 
     assert ("https://datamanager.googleapis.com", 120.0) == (options.data_manager_endpoint, options.timeout)

@@ -1,4 +1,4 @@
-"""`submit` over real sockets: every kind of answer and the one receipt it makes."""
+"""`submit` over real sockets: every kind of answer and the receipt it yields."""
 
 import gzip
 import json
@@ -23,8 +23,8 @@ from connectors.records import (
 )
 
 
-def test_a_request_is_one_destination_and_the_frozen_events(google):
-    """The wire carries the destination once, the events as frozen, and says how hashes are encoded."""
+def test_request_has_one_destination_and_the_frozen_events(google):
+    """It also states how hashes are encoded."""
     receipt = google.submit(rows=2)
 
     assert Received("req-1") == receipt
@@ -46,8 +46,8 @@ def test_a_request_is_one_destination_and_the_frozen_events(google):
     }
 
 
-def test_the_target_names_the_account_and_no_manager_is_sent_where_none_is_set(google):
-    """A delivery goes where it was first meant to go, whatever customer is configured today."""
+def test_account_comes_from_the_target_and_manager_is_optional(google):
+    """A delivery goes to its original account, whatever customer is configured today."""
     google.use(login_customer_id=None)
     event = google.event()
     batch = [EncodedEvent(event.key, google.sink.encode(event))]
@@ -60,7 +60,7 @@ def test_the_target_names_the_account_and_no_manager_is_sent_where_none_is_set(g
     assert [destination] == json.loads(google.api.calls[0].body)["destinations"]
 
 
-def test_a_token_is_asked_for_with_the_api_scope_and_kept(google):
+def test_requests_a_token_with_the_api_scope_and_caches_it(google):
     """One token serves two calls."""
     google.submit()
     google.submit()
@@ -70,8 +70,8 @@ def test_a_token_is_asked_for_with_the_api_scope_and_kept(google):
     assert "sync@invented.iam.gserviceaccount.com" == google.claims()["iss"]
 
 
-def test_warnings_come_back_by_reason_only(google):
-    """Field warnings quote values; only their reasons are kept, known to the library or not."""
+def test_receipt_keeps_only_the_reasons_of_field_warnings(google):
+    """Their text quotes values; reasons are kept whether or not the library knows them."""
     warning = {"reason": 6, "description": "jean@example.fr", "field": "events[0]"}
     google.api.say({"requestId": "req-1", "fieldWarnings": [warning, warning, {**warning, "reason": 99}]})
     expected = Received("req-1", ("WARNING_REASON_GENERIC", "WarningReason_99"))
@@ -89,16 +89,16 @@ def test_warnings_come_back_by_reason_only(google):
         "events/3",
     ],
 )
-def test_a_blamed_row_is_found_in_any_style_of_path(google, path):
-    """How a path names a row is not documented, so every likely way is read."""
+def test_finds_the_blamed_row_in_any_style_of_path(google, path):
+    """How a path names a row is undocumented, so every likely style is read."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations((path, "INVALID_SHA256_FORMAT")))
     outcome = Outcome(OutcomeClass.FIX_DATA, "INVALID_SHA256_FORMAT", f"HTTP 400 INVALID_ARGUMENT, {path}")
 
     assert Refused(outcome, rows=(3,)) == google.submit(rows=5)
 
 
-def test_only_rows_that_share_the_code_are_blamed(google):
-    """A refusal has one outcome, so a row refused for something else waits for its own."""
+def test_blames_only_rows_that_share_the_code(google):
+    """A refusal has one outcome, so rows with another error wait for their own."""
     blamed = google.violations(
         ("events[4]", "INVALID_FORMAT"),
         ("events[1]", "INVALID_FORMAT"),
@@ -110,23 +110,23 @@ def test_only_rows_that_share_the_code_are_blamed(google):
     assert (OutcomeClass.FIX_DATA, "INVALID_FORMAT", (1, 4)) == (*_what(receipt), receipt.rows)
 
 
-def test_a_row_that_was_not_sent_is_not_blamed(google):
-    """An index beyond the request is no index of ours."""
+def test_ignores_a_blamed_row_beyond_the_batch(google):
+    """Such an index is not one of ours."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[7]", "INVALID_FORMAT")))
 
     assert () == google.submit(rows=5).rows
 
 
-def test_a_row_blamed_without_a_reason_is_its_own_fault(google):
-    """The generic reason beside a row says that the row is bad, though not why."""
+def test_row_blamed_without_a_reason_is_a_data_error(google):
+    """The generic reason shows that the row is bad, though not why."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[0]", None)), reason="INVALID_ARGUMENT")
     receipt = google.submit(rows=2)
 
     assert (OutcomeClass.FIX_DATA, "INVALID_ARGUMENT", (0,)) == (*_what(receipt), receipt.rows)
 
 
-def test_a_fault_of_the_destination_outweighs_the_rows(google):
-    """Where the configuration is at fault too, mending rows would not help."""
+def test_destination_error_outweighs_row_errors(google):
+    """Fixing rows does not help while the configuration is wrong."""
     blamed = google.violations(("events[1]", "INVALID_FORMAT"), ("destinations[0]", "INVALID_CONVERSION_ACTION_ID"))
     google.refuse(400, "INVALID_ARGUMENT", blamed)
     receipt = google.submit(rows=2)
@@ -148,8 +148,8 @@ def test_a_fault_of_the_destination_outweighs_the_rows(google):
         (429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", OutcomeClass.RETRY),
     ],
 )
-def test_a_refusal_of_the_whole_request_has_the_class_of_its_reason(google, http, status, reason, kind):
-    """The reason decides, or the status where the reason is nobody's we know."""
+def test_refusal_of_the_whole_request_is_classified_by_its_reason(google, http, status, reason, kind):
+    """The status decides where the reason is absent or unknown."""
     google.refuse(http, status, reason=reason)
 
     assert (kind, reason or status) == _what(google.submit())
@@ -171,14 +171,14 @@ def test_a_refusal_of_the_whole_request_has_the_class_of_its_reason(google, http
         (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
         (499, "CANCELLED", None),
         (499, "CANCELLED", "ERROR_REASON_UNSPECIFIED"),
-        # a status of failing servers with a number of something else
+        # a server failure's status with an unrelated HTTP code
         (400, "INTERNAL", None),
         (400, "INVALID_ARGUMENT", "INTERNAL_ERROR"),
         (400, "INVALID_ARGUMENT", "DEADLINE_EXCEEDED"),
     ],
 )
-def test_a_failing_server_says_nothing_whatever_error_it_words(google, http, status, reason):
-    """It may have taken every event before it failed: neither a refusal, nor a setting to mend."""
+def test_server_failure_is_lost_whatever_error_it_reports(google, http, status, reason):
+    """It may have accepted every event before it failed: this is neither a refusal nor a misconfiguration."""
     google.refuse(http, status, google.violations(("events[0]", reason)), reason=reason)
     receipt = google.submit(rows=2)
 
@@ -187,16 +187,16 @@ def test_a_failing_server_says_nothing_whatever_error_it_words(google, http, sta
 
 
 @pytest.mark.parametrize("reason", [None, "INVALID_ARGUMENT", "ERROR_REASON_UNSPECIFIED"])
-def test_a_bad_argument_nobody_names_is_some_rows(google, reason):
-    """Nothing of a refused request is processed: smaller batches find the row, and none stays in doubt."""
+def test_unlocated_bad_argument_is_a_data_error_without_rows(google, reason):
+    """A refused request is not processed at all: bisecting finds the row, and no row stays `in_doubt`."""
     google.refuse(400, "INVALID_ARGUMENT", reason=reason)
     receipt = google.submit(rows=3)
 
     assert (OutcomeClass.FIX_DATA, reason or "INVALID_ARGUMENT", ()) == (*_what(receipt), receipt.rows)
 
 
-def test_a_reason_of_next_year_beside_a_row_is_the_rows(google):
-    """What we cannot read is at least about that row."""
+def test_unknown_reason_on_a_row_is_its_data_error(google):
+    """We cannot interpret the reason, but it concerns that row."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[1].consent", "A_REASON_OF_NEXT_YEAR")))
     receipt = google.submit(rows=3)
 
@@ -215,8 +215,8 @@ def test_a_reason_of_next_year_beside_a_row_is_the_rows(google):
     ],
 )
 @pytest.mark.parametrize("reason", ["INVALID_FORMAT", "REQUIRED_FIELD_MISSING", "INVALID_ARGUMENT", None])
-def test_a_fault_beside_the_events_is_the_configurations(google, paths, *, of_target, reason):
-    """Neither mending rows nor sending fewer would help; the action alone stops where only it is meant."""
+def test_error_outside_the_events_is_a_configuration_error(google, paths, *, of_target, reason):
+    """Neither fixing nor removing rows helps; only the action stops if only it is blamed."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(*((path, reason) for path in paths)))
     receipt = google.submit(rows=3)
 
@@ -225,24 +225,24 @@ def test_a_fault_beside_the_events_is_the_configurations(google, paths, *, of_ta
 
 
 @pytest.mark.parametrize("paths", [["events.events.consent"], ["destinations[0]", "events.events.consent"]])
-def test_a_fault_among_the_events_that_names_no_row_is_the_datas(google, paths):
-    """Which row it is, smaller batches find out."""
+def test_error_among_events_without_a_row_is_a_data_error(google, paths):
+    """Bisecting the batch finds the row."""
     google.refuse(400, "INVALID_ARGUMENT", google.violations(*((path, "INVALID_FORMAT") for path in paths)))
     receipt = google.submit(rows=3)
 
     assert (OutcomeClass.FIX_DATA, "INVALID_FORMAT", ()) == (*_what(receipt), receipt.rows)
 
 
-def test_a_refusal_is_one_call(google):
-    """Neither the library nor we ask again: the caller decides when."""
+def test_submit_makes_one_call_even_when_refused(google):
+    """Neither the library nor the sink retries: the caller decides when."""
     google.refuse(503, "UNAVAILABLE")
     google.submit()
 
     assert 1 == len(google.api.calls)
 
 
-def test_the_delay_is_the_platforms_own(google):
-    """RetryInfo says how long."""
+def test_retry_delay_comes_from_retry_info(google):
+    """The platform's own delay applies."""
     google.refuse(429, "RESOURCE_EXHAUSTED", google.retry_info("12.5s"), reason="RESOURCE_EXHAUSTED")
 
     assert timedelta(seconds=12.5) == google.submit().outcome.retry_after
@@ -255,30 +255,30 @@ def test_the_delay_is_the_platforms_own(google):
         {"Retry-After": "Sun, 01 Nov 2026 10:00:30 GMT", "Date": "Sun, 01 Nov 2026 10:00:00 GMT"},
     ],
 )
-def test_the_delay_may_stand_in_a_header(google, headers):
-    """Retry-After in seconds or as a date, read against the answer's own clock."""
+def test_retry_delay_may_come_from_a_header(google, headers):
+    """`Retry-After` holds seconds, or a date relative to the answer's own clock."""
     google.refuse(429, "RESOURCE_EXHAUSTED", headers=headers)
 
     assert timedelta(seconds=30) == google.submit().outcome.retry_after
 
 
-def test_a_lost_answer_keeps_the_delay_it_names(google):
-    """A server in trouble that says when to come back is left alone until then."""
+def test_lost_answer_keeps_its_retry_delay(google):
+    """A failing server may request a pause."""
     google.refuse(503, "UNAVAILABLE", headers={"Retry-After": "30"})
 
     assert Lost("HTTP 503 UNAVAILABLE", timedelta(seconds=30)) == google.submit()
 
 
-def test_an_action_too_young_is_left_alone_for_six_hours(google):
-    """A shorter delay of the answer does not shorten it."""
+def test_too_recent_conversion_action_is_deferred_six_hours(google):
+    """A shorter delay in the answer does not reduce it."""
     google.refuse(400, "FAILED_PRECONDITION", google.retry_info("1s"), reason="CONVERSION_ACTION_TOO_RECENTLY_CREATED")
     outcome = google.submit().outcome
 
     assert (OutcomeClass.DEFER, timedelta(hours=6)) == (outcome.kind, outcome.retry_after)
 
 
-def test_nothing_of_the_platforms_sentences_is_repeated(google):
-    """They may quote what we sent: only codes, paths and ids are kept."""
+def test_outcome_does_not_repeat_the_platforms_messages(google):
+    """They may quote the data we sent: only codes, paths and ids are kept."""
     blamed = google.violations(("events[0].user_data", "INVALID_FORMAT"), ("jean@example.fr", "INVALID_FORMAT"))
     google.refuse(400, "INVALID_ARGUMENT", blamed, google.request_info("trace-9"))
     receipt = google.submit()
@@ -305,37 +305,37 @@ def test_nothing_of_the_platforms_sentences_is_repeated(google):
         (b'{"requestId": "req', 200),
     ],
 )
-def test_an_answer_that_is_not_the_apis_own_is_lost(google, body, status):
-    """Without an error of the API's, or a request id, nobody knows whether the events were taken."""
+def test_answer_without_an_api_error_or_request_id_is_lost(google, body, status):
+    """Nothing else proves whether the events were accepted."""
     google.api.say_bytes(body, status)
 
     assert isinstance(google.submit(), Lost)
 
 
-def test_a_redirect_is_not_followed(google):
-    """Events go to the configured address and no other."""
+def test_does_not_follow_a_redirect(google):
+    """Events go only to the configured address."""
     google.api.say_bytes(b"", 307, {"Location": f"{google.tokens.url}/elsewhere"})
 
     assert isinstance(google.submit(), Lost)
     assert ["/token"] == [call.path for call in google.tokens.calls]
 
 
-def test_a_cut_connection_is_lost(google):
-    """The request went out; what became of it is not known."""
+def test_cut_connection_is_lost(google):
+    """The request went out, and its outcome is unknown."""
     google.api.shut_down_socket()
 
     assert isinstance(google.submit(), Lost)
     assert 1 == len(google.api.calls)
 
 
-def test_a_body_cut_short_is_lost(google):
-    """Half an answer is none."""
+def test_truncated_body_is_lost(google):
+    """Half an answer proves nothing."""
     google.api.say_bytes(b'{"requestId"', 200, {"Content-Length": "500"})
 
     assert isinstance(google.submit(), Lost)
 
 
-def test_silence_is_lost_after_the_timeout(google):
+def test_no_answer_is_lost_after_the_timeout(google):
     """Every wait is bounded."""
     google.use(timeout=0.2)
     google.api.stay_silent()
@@ -344,8 +344,8 @@ def test_silence_is_lost_after_the_timeout(google):
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_an_answer_that_drips_is_lost(google, framing):
-    """Each part comes in time and the whole never does: the wait is bounded all the same."""
+def test_slow_trickling_answer_is_lost(google, framing):
+    """Each part arrives in time but the whole never does, and the wait is still bounded."""
     google.use(timeout=0.2)
     google.api.drip(chunked=framing == "chunked")
     started = time.monotonic()
@@ -354,22 +354,22 @@ def test_an_answer_that_drips_is_lost(google, framing):
     assert 4 > time.monotonic() - started
 
 
-def test_a_compressed_answer_is_read(google):
-    """Google compresses what it can."""
+def test_reads_a_compressed_answer(google):
+    """Google compresses answers where it can."""
     google.api.say_bytes(gzip.compress(b'{"requestId": "req-1"}'), 200, {"Content-Encoding": "gzip"})
 
     assert Received("req-1") == google.submit()
 
 
-def test_a_refused_connection_sent_nothing(google):
-    """Nobody listens there."""
+def test_refused_connection_is_not_sent(google):
+    """Nothing listens at the address, which the receipt states."""
     address = f"http://127.0.0.1:{_free_port()}"
     google.use(data_manager_endpoint=address)
 
     assert NotSent("no connection: ConnectionError", address) == google.submit()
 
 
-def test_a_server_without_tls_is_sent_nothing(google):
+def test_server_without_tls_is_not_sent(google):
     """TLS fails before the request."""
     google.use(data_manager_endpoint=google.api.url.replace("http:", "https:"))
     receipt = google.submit()
@@ -378,8 +378,8 @@ def test_a_server_without_tls_is_sent_nothing(google):
     assert [] == google.api.calls
 
 
-def test_a_401_to_a_kept_token_is_retried_with_a_new_one(google):
-    """Google took the token back early; nothing is wrong with the account."""
+def test_401_for_a_cached_token_causes_a_new_token(google):
+    """The first outcome is RETRY: Google revoked the token early, and nothing is wrong with the account."""
     google.submit()
     google.refuse(401, "UNAUTHENTICATED")
     receipt = google.submit()
@@ -390,16 +390,16 @@ def test_a_401_to_a_kept_token_is_retried_with_a_new_one(google):
     assert (3, 2) == (len(google.api.calls), len(google.tokens.calls))
 
 
-def test_a_401_to_a_new_token_is_the_configurations_fault(google):
-    """A new token would not help."""
+def test_401_for_a_new_token_is_a_configuration_error(google):
+    """Another token would not help."""
     google.refuse(401, "UNAUTHENTICATED")
 
     assert (OutcomeClass.FIX_CONFIG, "UNAUTHENTICATED") == _what(google.submit())
     assert 1 == len(google.api.calls)
 
 
-def test_a_refused_account_sends_nothing(google):
-    """The token server's own reason is reported, its words are not."""
+def test_refused_service_account_sends_nothing(google):
+    """The token server's reason is reported without its wording."""
     google.tokens.say({"error": "invalid_grant", "error_description": "sync@invented is gone"}, 400)
     receipt = google.submit()
 
@@ -408,8 +408,8 @@ def test_a_refused_account_sends_nothing(google):
     assert "deleted" not in repr(receipt)
 
 
-def test_an_odd_refusal_of_the_account_is_still_one(google):
-    """A refusal without an OAuth reason stops the destination all the same."""
+def test_token_refusal_without_an_oauth_reason_is_a_configuration_error(google):
+    """It stops the destination all the same."""
     google.tokens.say_bytes(b"<html>forbidden</html>", 403)
 
     assert (OutcomeClass.FIX_CONFIG, "token_refused") == _what(google.submit())
@@ -424,8 +424,8 @@ def test_an_odd_refusal_of_the_account_is_still_one(google):
         (b'{"access_token": "t", "expires_in": "x"}', 200),
     ],
 )
-def test_a_token_server_that_does_not_answer_as_one_is_asked_once_and_nothing_sent(google, body, status):
-    """Later it may answer; google-auth's own retries are off."""
+def test_unusable_token_answer_is_not_sent_and_not_retried(google, body, status):
+    """The server may recover later; google-auth's own retries are off."""
     google.tokens.say_bytes(body, status)
     receipt = google.submit()
 
@@ -433,23 +433,23 @@ def test_a_token_server_that_does_not_answer_as_one_is_asked_once_and_nothing_se
     assert (1, []) == (len(google.tokens.calls), google.api.calls)
 
 
-def test_a_token_server_that_cannot_be_reached_sends_nothing(google):
-    """No token, no call."""
+def test_unreachable_token_server_sends_nothing(google):
+    """No upload goes out without a token."""
     google.use(key_file=google.key_file(f"http://127.0.0.1:{_free_port()}/token"))
 
     assert NotSent("the token server could not be reached") == google.submit()
     assert [] == google.api.calls
 
 
-def test_a_silent_token_server_is_left_after_the_timeout(google):
-    """That wait is bounded as well."""
+def test_silent_token_server_is_not_sent_after_the_timeout(google):
+    """This wait is bounded as well."""
     google.use(timeout=0.2)
     google.tokens.stay_silent()
 
     assert NotSent("the token server could not be reached") == google.submit()
 
 
-def test_a_proxy_of_the_environment_is_not_used_towards_this_machine(google, monkeypatch):
+def test_ignores_environment_proxies_for_loopback_addresses(google, monkeypatch):
     """A rehearsal never leaves the machine."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{_free_port()}")
@@ -459,8 +459,8 @@ def test_a_proxy_of_the_environment_is_not_used_towards_this_machine(google, mon
     assert Received("req-1") == google.submit()
 
 
-def test_nobody_logs_what_is_sent(google, caplog):
-    """The vendor's libraries log whole requests at DEBUG; they are kept from it."""
+def test_logs_no_event_data_or_token(google, caplog):
+    """The vendor's libraries log whole requests at DEBUG unless prevented."""
     caplog.set_level(logging.DEBUG)
     for name in ("google", "google.auth.transport.requests"):
         logging.getLogger(name).addHandler(caplog.handler)
@@ -486,8 +486,8 @@ def test_nobody_logs_what_is_sent(google, caplog):
         b'"text"',
     ],
 )
-def test_bytes_that_are_no_event_are_never_sent(google, body):
-    """A frozen event that a newer library does not take is a bug to tell of, not a night that ends."""
+def test_never_sends_bytes_it_cannot_decode(google, body):
+    """A frozen event that a newer library rejects is a bug to report, not a reason to end the night."""
     receipt = google.sink.submit(google.target, [EncodedEvent(DeliveryKey("k"), body)])
 
     assert (OutcomeClass.BUG, "EVENT_CANNOT_BE_READ") == _what(receipt)
@@ -504,8 +504,8 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def test_a_validation_takes_nothing_in(google):
-    """Its answer is empty, and so there is nothing to ask about later."""
+def test_validation_yields_an_answer_without_a_ticket(google):
+    """Its response is empty, so there is nothing to resolve later."""
     google.use(validate_only=True)
     google.api.say({})
 
@@ -513,8 +513,8 @@ def test_a_validation_takes_nothing_in(google):
     assert json.loads(google.api.calls[0].body)["validateOnly"] is True
 
 
-def test_a_validation_is_refused_like_a_request(google):
-    """It is what it is for."""
+def test_validation_is_refused_like_a_real_request(google):
+    """Finding such errors is its purpose."""
     google.use(validate_only=True)
     google.refuse(400, "INVALID_ARGUMENT", google.violations(("events[1]", "INVALID_FORMAT")))
     receipt = google.submit(rows=2)
@@ -522,16 +522,16 @@ def test_a_validation_is_refused_like_a_request(google):
     assert (OutcomeClass.FIX_DATA, "INVALID_FORMAT", (1,)) == (*_what(receipt), receipt.rows)
 
 
-def test_an_empty_answer_to_a_real_request_is_lost(google):
-    """Only a validation is answered without an id."""
+def test_empty_answer_to_a_real_request_is_lost(google):
+    """Only a validation is answered without a request id."""
     google.api.say({})
 
     assert Lost("an answer without a request id") == google.submit()
 
 
 @pytest.mark.parametrize("ticket", ["req\x1b]0;owned\x07", "req\u202e", "r" * 201, "req 1"])
-def test_an_id_that_cannot_be_shown_or_asked_by_is_none(google, ticket):
-    """What was taken in is asked again by the same bytes, which counts once."""
+def test_unusable_request_id_is_lost(google, ticket):
+    """A replay of the same bytes settles an accepted request, and counts once."""
     google.api.say({"requestId": ticket})
 
     assert Lost("an answer whose request id is none") == google.submit()

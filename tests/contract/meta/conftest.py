@@ -1,4 +1,4 @@
-"""Meta played on this machine: a Graph API that answers as a test says."""
+"""A Graph API on loopback that answers as each test instructs it."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ DATASET = "1234567890"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it came in."""
+    """One request as it was received."""
 
     method: str
     address: str
@@ -43,7 +43,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """Without the query."""
+        """The path without the query."""
         return urlsplit(self.address).path
 
     @property
@@ -71,7 +71,7 @@ class Meta:
         self.calls: list[Call] = []
         self._over = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = False  # so that closing waits for what is being answered
+        self._http.daemon_threads = False  # closing then waits for answers in progress
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
         self.options = MetaOptions(DATASET, TOKEN, graph_url=self.url, timeout=(2.0, 2.0))
@@ -84,14 +84,14 @@ class Meta:
 
     @property
     def inspector(self) -> MetaInspector:
-        """What looks at this dataset."""
+        """The inspector of this dataset."""
         return MetaInspector(self.options)
 
     def use(self, **changed: object) -> None:
-        """Reach it with these options changed from now on."""
+        """Apply these changes to the options from now on."""
         self.options = replace(self.options, **changed)
 
-    # ── what it answers from now on ──────────────────────────────────────────────────────────────
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────
 
     def say(self, payload: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Answer in JSON."""
@@ -128,7 +128,7 @@ class Meta:
         self.say({"error": error}, http, headers)
 
     def shut_down_socket(self) -> None:
-        """End the connection without a word."""
+        """Close the connection without an answer."""
         self._answer = lambda _handler: None
 
     def stay_silent(self) -> None:
@@ -143,7 +143,7 @@ class Meta:
         """Send a byte of the body every now and then."""
         self._answer = lambda handler: _drip(handler, self._over)
 
-    # ── what is sent ─────────────────────────────────────────────────────────────────────────────
+    # ── events ───────────────────────────────────────────────────────────────────────────────────
 
     def event(self, key: str = "key-0") -> Event:
         """A sale after an invented click."""
@@ -175,7 +175,7 @@ class Meta:
         return MetaSink(self.options).submit(self.target, batch)
 
     def close(self) -> None:
-        """Stop, and let go of whoever waits."""
+        """Stop, and release every waiting caller."""
         self._over.set()
         self._http.shutdown()
         self._http.server_close()
@@ -224,7 +224,7 @@ def _drip(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
 
 @pytest.fixture
 def meta():
-    """Meta on loopback, answering well until told otherwise."""
+    """Meta on loopback, accepting everything until a test changes its answer."""
     played = Meta()
     yield played
     played.close()
@@ -232,7 +232,7 @@ def meta():
 
 @pytest.fixture
 def second_meta():
-    """Another one."""
+    """A second one, with a socket of its own."""
     played = Meta()
     yield played
     played.close()

@@ -1,4 +1,4 @@
-"""What can be looked up with Meta, and how it is told.
+"""What preflight and diagnosis find out from Meta, and how they report it.
 
 https://developers.facebook.com/docs/marketing-api/reference/ads-pixel
 """
@@ -20,8 +20,8 @@ def _token(**about: object) -> dict[str, object]:
     return {"data": {"is_valid": True, "expires_at": 0, "scopes": ["ads_management"], **about}}
 
 
-def test_dataset_and_token_are_read(meta):
-    """By name and owner, so that a person sees whose it is."""
+def test_preflight_verifies_dataset_and_token(meta):
+    """The finding names the dataset and its owner, so that a person can recognise them."""
     meta.say_by_path({"1234567890": DATASET, "debug_token": _token(expires_at=1_798_761_600)})
     said = "called “Maison Durand”, of “Durand SARL”, last event received 2026-11-24T05:40:00+0000"
 
@@ -39,8 +39,8 @@ def test_dataset_and_token_are_read(meta):
     assert "id,name,is_unavailable,last_fired_time,owner_business" == meta.calls[0].query["fields"][0]
 
 
-def test_a_warning_of_the_versions_end_is_to_be_looked_at(meta):
-    """Once, whichever answer carried it, and with what to do."""
+def test_deprecation_warning_is_reported_once_as_doubtful(meta):
+    """The warning counts once, whichever answer carried it, and comes with advice."""
     meta.say(DATASET, headers={"X-Ad-Api-Version-Warning": "The call has been auto-upgraded"})
     found = [each for each in meta.inspector.preflight([]) if each.subject == "Meta's API v26.0"]
 
@@ -50,29 +50,29 @@ def test_a_warning_of_the_versions_end_is_to_be_looked_at(meta):
 
 
 @pytest.mark.parametrize("code", [1, 190, 10])
-def test_a_failing_server_fails_no_check(meta, code):
-    """Whatever error it words, it says nothing of token or dataset."""
+def test_failing_server_leaves_every_check_unreadable(meta, code):
+    """An error worded by a failing server proves nothing about token or dataset."""
     meta.refuse(code, http=503)
 
     assert {CheckVerdict.UNREADABLE} == {each.verdict for each in meta.inspector.preflight([])}
 
 
-def test_a_token_without_end_says_so(meta):
-    """As one made in Events Manager."""
+def test_token_without_expiry_is_reported_as_such(meta):
+    """Tokens made in Events Manager do not expire."""
     meta.say_by_path({"debug_token": _token()})
 
     assert "valid, with no end; may use ads_management" == meta.inspector.preflight([])[1].found
 
 
-def test_a_token_that_is_no_longer_valid_has_failed(meta):
-    """Even where the dataset could not be read."""
+def test_invalid_token_fails(meta):
+    """The token fails even where the dataset could not be read."""
     meta.say_by_path({"debug_token": _token(is_valid=False)})
 
     assert CheckVerdict.FAILED is meta.inspector.preflight([])[1].verdict
 
 
-def test_a_dataset_that_is_not_available_has_failed(meta):
-    """Meta says so itself."""
+def test_unavailable_dataset_fails_with_advice(meta):
+    """Meta reports it as `is_unavailable`."""
     meta.say_by_path({"1234567890": DATASET | {"is_unavailable": True}})
     finding = meta.inspector.preflight([])[0]
 
@@ -80,8 +80,8 @@ def test_a_dataset_that_is_not_available_has_failed(meta):
     assert finding.advice
 
 
-def test_a_dataset_that_never_received_says_so(meta):
-    """With only what the token may see."""
+def test_dataset_without_events_is_verified_and_reported_as_such(meta):
+    """Only the id is visible to this token."""
     meta.say_by_path({"1234567890": {"id": "1234567890"}})
     said = "the access token sees it, no event received yet"
 
@@ -107,8 +107,8 @@ def test_a_dataset_that_never_received_says_so(meta):
         (987654, None, CheckVerdict.UNREADABLE),
     ],
 )
-def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdict):
-    """No right to read says nothing against sending; what fails, or may, is told once, and nothing more is asked."""
+def test_only_errors_that_would_also_stop_sending_fail(meta, code, subcode, verdict):
+    """An unreadable answer blocks nothing; a failed or doubtful one is reported once and ends the checks."""
     meta.refuse(code, subcode)
     inspector = meta.inspector
     findings = [*inspector.preflight([]), *inspector.diagnose()]
@@ -118,8 +118,8 @@ def test_only_what_would_stop_sending_too_has_failed(meta, code, subcode, verdic
     assert verdict is CheckVerdict.UNREADABLE or all(finding.advice for finding in findings)
 
 
-def test_a_wrong_app_secret_has_failed(meta):
-    """It has no code of its own, only the name of its parameter."""
+def test_wrong_app_secret_fails(meta):
+    """Meta has no code for it; only the message names the parameter."""
     meta.refuse(100, message="Invalid appsecret_proof provided in the API argument", type="GraphMethodException")
     finding = meta.inspector.preflight([])[0]
 
@@ -137,8 +137,8 @@ def test_a_wrong_app_secret_has_failed(meta):
         (502, b"<html>"),
     ],
 )
-def test_an_answer_that_is_not_metas_is_not_readable(meta, status, body):
-    """It neither verifies nor fails anything."""
+def test_foreign_answer_is_unreadable(meta, status, body):
+    """An answer not in Meta's format neither verifies nor fails a check."""
     meta.say_bytes(body, status)
     findings = [*meta.inspector.preflight([]), *meta.inspector.diagnose()]
 
@@ -158,15 +158,15 @@ def test_an_answer_that_is_not_metas_is_not_readable(meta, status, body):
         {"id": "1234567890", "name": {}, "owner_business": "x", "last_fired_time": []},
     ],
 )
-def test_a_strange_object_never_raises(meta, strange):
-    """Whatever shape Meta comes to answer in."""
+def test_unexpected_json_shapes_never_raise(meta, strange):
+    """Every check still reports a finding, whatever shape Meta answers in."""
     meta.say(strange)
 
     assert 4 == len([*meta.inspector.preflight([]), *meta.inspector.diagnose()])
 
 
-def test_nobody_there_has_failed_once_and_names_the_address(meta):
-    """The address may be wrong; nothing more is asked there."""
+def test_unreachable_server_fails_once_and_names_the_address(meta):
+    """The configured address may be wrong, so the remaining checks are skipped."""
     meta.use(graph_url="http://127.0.0.1:9")
     inspector = meta.inspector
     (finding,) = [*inspector.preflight([]), *inspector.diagnose()]
@@ -175,8 +175,8 @@ def test_nobody_there_has_failed_once_and_names_the_address(meta):
     assert "meta.graph_url" in finding.advice
 
 
-def test_what_meta_counted_is_told_by_event(meta):
-    """Summed over the hours of its answer."""
+def test_diagnose_sums_event_counts_over_hours(meta):
+    """Meta answers with counts per event name and hour."""
     hours = [
         {"start_time": "2026-11-24T05:00:00+0000", "data": [{"value": "Lead", "count": 3}]},
         {"data": [{"value": "Lead", "count": 1}, {"value": "Purchase", "count": 9}, {"value": "<b>", "count": 1}]},
@@ -188,16 +188,16 @@ def test_what_meta_counted_is_told_by_event(meta):
     assert {"/v26.0/1234567890/stats"} == {call.path for call in meta.calls}
 
 
-def test_contact_data_is_told_as_meta_counts_it(meta):
-    """The counts as they come: the meaning of the values is Meta's."""
+def test_diagnose_reports_contact_data_counts_unchanged(meta):
+    """The counts are reported as received, because only Meta knows what the values mean."""
     meta.say({"data": [{"value": "true", "count": 5}, {"value": "false", "count": 2}]})
     said = "Meta has counted by whether events carried any: false: 2, true: 5"
 
     assert said == meta.inspector.diagnose()[1].found
 
 
-def test_nothing_counted_says_where_to_look(meta):
-    """Received is not yet counted."""
+def test_diagnose_without_counts_points_to_events_manager(meta):
+    """Meta may have received events that it has not counted yet."""
     meta.say({"data": []})
     finding = meta.inspector.diagnose()[0]
 

@@ -1,4 +1,4 @@
-"""What becomes of a batch, for every kind of answer Meta or a gateway before it can give."""
+"""The receipt of a batch for every kind of answer that Meta, or a gateway in front of it, can give."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -10,23 +10,23 @@ from connectors.meta.sink import MetaSink
 from connectors.records import Answered, Forgotten, Lost, NotSent, Outcome, OutcomeClass, Refused
 
 
-def test_received_is_done(meta):
-    """Every row, with what Meta's support finds the call by."""
+def test_received_events_are_done(meta):
+    """Every row keeps the trace id by which Meta's support finds the call."""
     meta.say({"events_received": 3, "messages": [], "fbtrace_id": "AbC-1_x"})
 
     assert Answered((Outcome(OutcomeClass.DONE, "received", "fbtrace_id AbC-1_x"),) * 3) == meta.submit(rows=3)
 
 
-def test_a_remark_is_told_in_our_words(meta):
-    """Meta's may quote what was sent."""
+def test_remark_from_meta_is_replaced_by_our_wording(meta):
+    """Meta's own text may quote what was sent."""
     meta.say({"events_received": 1, "messages": ["jean@example.fr looks odd"]})
     words = "received with a remark of Meta's: see Diagnostics in Events Manager"
 
     assert Answered((Outcome(OutcomeClass.DONE, "received", words),)) == meta.submit()
 
 
-def test_a_warning_of_the_versions_end_is_told_in_words(meta):
-    """With what to do; the header's own words are not repeated, and the events are done all the same."""
+def test_deprecation_header_becomes_a_warning_with_advice(meta):
+    """The events are done all the same, and the header's own text is not repeated."""
     warning = "The call has been auto-upgraded to v27.0 as v26.0 will be deprecated"
     meta.say({"events_received": 1}, headers={"X-Ad-Api-Version-Warning": warning})
     receipt = meta.submit()
@@ -46,8 +46,8 @@ def test_a_warning_of_the_versions_end_is_told_in_words(meta):
         (Answered, 200, {"events_received": 4}),
     ],
 )
-def test_a_refusal_may_warn_of_the_versions_end_too(meta, kind, status, body):
-    """One that a version near its end gives is the last chance to hear of it."""
+def test_deprecation_header_is_reported_whatever_the_receipt(meta, kind, status, body):
+    """A refusal by a version near its end may be the last chance to report it."""
     meta.say(body, status=status, headers={"X-Ad-Api-Version-Warning": "v26.0 will be deprecated"})
     warned = meta.submit()
     meta.say(body, status=status)
@@ -59,7 +59,7 @@ def test_a_refusal_may_warn_of_the_versions_end_too(meta, kind, status, body):
 
 
 @pytest.mark.parametrize("received", [0, 1, 4])
-def test_another_count_is_known_of_no_row(meta, received):
+def test_received_count_mismatch_leaves_every_row_unknown(meta, received):
     """The library returns a count of 0 as success."""
     meta.say({"events_received": received, "fbtrace_id": "not a trace"})
     outcome = Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH", f"{received} of 3 received")
@@ -95,8 +95,8 @@ def test_another_count_is_known_of_no_row(meta, received):
         (503, b"Service Unavailable"),
     ],
 )
-def test_an_answer_that_is_not_metas_is_lost(meta, status, body):
-    """The library takes some of these for success and stumbles over others."""
+def test_foreign_answer_is_lost(meta, status, body):
+    """The library takes some of these answers for success and fails to parse others."""
     meta.say_bytes(body, status)
     receipt = meta.submit()
 
@@ -104,22 +104,22 @@ def test_an_answer_that_is_not_metas_is_lost(meta, status, body):
     assert str(status) in receipt.reason
 
 
-def test_a_connection_ended_without_a_word_is_lost(meta):
-    """Meta may have taken everything."""
+def test_connection_closed_without_an_answer_is_lost(meta):
+    """Meta may have accepted everything."""
     meta.shut_down_socket()
 
     assert Lost("ConnectionError") == meta.submit()
 
 
-def test_a_cut_answer_is_lost(meta):
-    """Even where what came reads as a whole one."""
+def test_truncated_answer_is_lost(meta):
+    """It is lost even if the part received is valid JSON."""
     meta.cut(b'{"events_received": 1}')
 
     assert Lost("ChunkedEncodingError") == meta.submit()
 
 
-def test_a_bad_row_that_is_named_is_blamed(meta):
-    """2804019 names its row in a path, wherever Meta puts it."""
+def test_rows_named_in_a_refusal_are_blamed(meta):
+    """Error 2804019 names its rows in a path, wherever Meta puts it."""
     meta.refuse(100, 2804019, error_user_msg="$['data'][2]['user_data']['xx'] et $['data'][0]['yy']")
     words = "a field is unknown or has the wrong shape, fbtrace_id AbC-1_x"
 
@@ -135,29 +135,29 @@ def test_a_bad_row_that_is_named_is_blamed(meta):
         {"error_data": {"blame": ["$['data'][2]"]}},
     ],
 )
-def test_a_row_is_found_wherever_it_is_named(meta, where):
-    """`error_data` as a plain text makes the library lose the whole error."""
+def test_row_path_is_found_in_any_error_field(meta, where):
+    """A plain text in `error_data` makes the library lose the whole error."""
     meta.refuse(100, 2804004, **where)
 
     assert (2,) == meta.submit(rows=3).rows
 
 
-def test_a_row_that_was_not_sent_is_not_blamed(meta):
-    """An index beyond the batch is none of ours."""
+def test_row_index_beyond_the_batch_is_ignored(meta):
+    """The refusal then blames no row."""
     meta.refuse(100, 2804019, message="$['data'][3]['x']")
 
     assert () == meta.submit(rows=3).rows
 
 
-def test_rows_are_blamed_only_for_what_rows_can_do(meta):
-    """An expired token is nobody's row."""
+def test_token_error_blames_no_row(meta):
+    """An expired token is no row's fault, even if the message contains a row path."""
     meta.refuse(190, 463, message="$['data'][0]")
 
     assert () == meta.submit().rows
 
 
-def test_a_dataset_that_is_not_there_says_what_to_compare(meta):
-    """A night that stops for it tells a human what to do."""
+def test_missing_dataset_is_a_config_error_with_advice(meta):
+    """The message tells an operator which setting to compare."""
     meta.refuse(100, 33)
     receipt = meta.submit()
 
@@ -165,8 +165,8 @@ def test_a_dataset_that_is_not_there_says_what_to_compare(meta):
     assert "compare meta.dataset_id with Events Manager" in receipt.outcome.message
 
 
-def test_an_event_too_old_is_expired(meta):
-    """Without a name of its row: whoever sent the batch halves it."""
+def test_event_too_old_is_expired(meta):
+    """Meta does not name the row, so the sender bisects the batch."""
     meta.refuse(100, 2804003, error_user_title="Timestamp de l’évènement trop ancien")
     words = "an event is older than 7 days, fbtrace_id AbC-1_x"
 
@@ -175,15 +175,15 @@ def test_an_event_too_old_is_expired(meta):
 
 @pytest.mark.parametrize("error_data", ["not json", "", 0, None, [], {"blame_field_specs": [["x"]]}])
 def test_any_error_data_leaves_the_error_readable(meta, error_data):
-    """The library parses it as JSON and loses the error."""
+    """The library parses `error_data` as JSON and then loses the error."""
     meta.refuse(190, 467, error_data=error_data)
 
     assert "190/467" == meta.submit().outcome.code
 
 
 @pytest.mark.parametrize("http", [200, 400, 403, 499])
-def test_metas_own_error_is_read_whatever_the_status_below_500(meta, http):
-    """A refusal that can be read processed nothing."""
+def test_meta_error_is_read_at_any_status_below_500(meta, http):
+    """A readable refusal means that Meta processed nothing."""
     meta.refuse(803, http=http)
 
     assert OutcomeClass.FIX_CONFIG is meta.submit().outcome.kind
@@ -204,8 +204,8 @@ def test_metas_own_error_is_read_whatever_the_status_below_500(meta, http):
         (999999, None),
     ],
 )
-def test_a_failing_server_says_nothing_whatever_error_it_words(meta, http, code, subcode):
-    """It may have taken every event before it failed: neither a refusal, nor a setting to mend."""
+def test_server_error_is_lost_whatever_error_code_it_carries(meta, http, code, subcode):
+    """A failing server may have accepted every event first, so its error is no refusal."""
     meta.refuse(code, subcode, http=http)
     shown = code if subcode is None else f"{code}/{subcode}"
 
@@ -215,30 +215,30 @@ def test_a_failing_server_says_nothing_whatever_error_it_words(meta, http, code,
 @pytest.mark.parametrize("http", [200, 400, 403, 429, 500, 503])
 @pytest.mark.parametrize("code", [1, 2, 5000])
 @pytest.mark.parametrize("transient", [True, False])
-def test_an_unknown_trouble_of_metas_is_a_lost_answer(meta, http, code, transient):
-    """Whatever the status, and whether or not it is called transient: nobody knows what was taken."""
+def test_unspecific_meta_error_is_lost_at_any_status(meta, http, code, transient):
+    """Nothing reveals what was accepted, whether or not Meta calls the error transient."""
     meta.refuse(code, http=http, is_transient=transient)
 
     assert Lost(f"HTTP {http} with Meta's error {code}") == meta.submit()
 
 
-def test_a_lost_answer_keeps_the_delay_it_names(meta):
-    """A server in trouble that says when to come back is left alone until then."""
+def test_lost_answer_keeps_the_requested_delay(meta):
+    """A failing server that names a delay is left alone until it has passed."""
     usage = '{"1": [{"estimated_time_to_regain_access": 7}]}'
     meta.refuse(2, http=500, headers={"X-Business-Use-Case-Usage": usage})
 
     assert timedelta(minutes=7) == meta.submit().retry_after
 
 
-def test_what_is_not_ready_yet_is_tried_again(meta):
-    """It is refused for now; no setting is wrong."""
+def test_not_ready_error_is_retried(meta):
+    """The refusal is temporary, and no setting is wrong."""
     meta.refuse(21009)
 
     assert OutcomeClass.RETRY is meta.submit().outcome.kind
 
 
-def test_nothing_of_metas_words_is_kept(meta):
-    """They are localised and may quote a person's data."""
+def test_receipt_repeats_none_of_metas_own_text(meta):
+    """Meta's texts are localised and may quote personal data."""
     meta.refuse(100, 1234, error_user_msg="jean@example.fr", fbtrace_id="jean@example.fr")
 
     assert "jean" not in repr(meta.submit())
@@ -268,16 +268,16 @@ def test_nothing_of_metas_words_is_kept(meta):
         ({"X-App-Usage": '{"call_count": 100}'}, None),
     ],
 )
-def test_throttling_waits_as_long_as_meta_asks(meta, headers, wait):
-    """Its header counts in minutes; the longest of several businesses is waited for."""
+def test_throttling_waits_as_long_as_meta_requests(meta, headers, wait):
+    """The header counts in minutes; with several businesses the longest wait applies."""
     meta.refuse(80004, 2446079, headers=headers)
     words = "Meta asks for fewer calls, fbtrace_id AbC-1_x"
 
     assert Refused(Outcome(OutcomeClass.RETRY, "80004/2446079", words, wait)) == meta.submit()
 
 
-def test_what_is_local_is_refused_before_any_call(meta):
-    """Every row with the first fault, and none of them is sent."""
+def test_local_faults_are_refused_before_any_call(meta):
+    """All rows that share the first fault are blamed, and nothing is sent."""
     good = _fields()
     bad = good | {"custom_data": {"order_id": "key-1"}}
     words = "a Purchase needs a value and a currency"
@@ -289,8 +289,8 @@ def test_what_is_local_is_refused_before_any_call(meta):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_what_is_no_number_never_leaves(meta, number):
-    """JSON has none of them; the library would send them."""
+def test_non_finite_number_is_refused_locally(meta, number):
+    """JSON does not allow these values, yet the library would send them."""
     (event,) = meta.batch(1)
     body = event.body.replace(b"1250.5", number.encode())
     receipt = MetaSink(meta.options).submit(meta.target, [replace(event, body=body)])
@@ -300,8 +300,8 @@ def test_what_is_no_number_never_leaves(meta, number):
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[]", b"null"])
-def test_bytes_that_are_no_event_are_a_bug(meta, body):
-    """Frozen by another version, or damaged."""
+def test_undecodable_frozen_event_is_a_bug(meta, body):
+    """The bytes were damaged, or frozen by another version."""
     (event,) = meta.batch(1)
     receipt = MetaSink(meta.options).submit(meta.target, [replace(event, body=body)])
 
@@ -310,8 +310,8 @@ def test_bytes_that_are_no_event_are_a_bug(meta, body):
 
 
 @pytest.mark.parametrize("rows", [0, 1001])
-def test_a_batch_of_the_wrong_size_is_a_bug(meta, rows):
-    """A thousand at most; the library would send it."""
+def test_batch_of_the_wrong_size_is_a_bug(meta, rows):
+    """Meta takes at most 1,000 events; the library would send more."""
     batch = meta.batch(1) * rows
     receipt = MetaSink(meta.options).submit(meta.target, batch)
 
@@ -319,8 +319,8 @@ def test_a_batch_of_the_wrong_size_is_a_bug(meta, rows):
     assert [] == meta.calls
 
 
-def test_a_full_batch_goes_out_at_once(meta):
-    """A thousand events, in order, in one request."""
+def test_full_batch_goes_out_in_one_request(meta):
+    """It holds a thousand events, in order."""
     meta.say({"events_received": 1000})
     receipt = meta.submit(rows=META.batch)
     (call,) = meta.calls
@@ -329,8 +329,8 @@ def test_a_full_batch_goes_out_at_once(meta):
     assert [event.body.decode() for event in meta.batch(1000)] == call.texts
 
 
-def test_a_validating_sink_sends_nothing(meta):
-    """Meta counts what it is shown as a test, so this machine alone looks."""
+def test_validate_only_sink_sends_nothing(meta):
+    """Meta counts every event it receives, even as a test, so validation stays local."""
     meta.use(validate_only=True)
     words = "Meta has no validation mode; checked on this machine only"
 
@@ -339,20 +339,20 @@ def test_a_validating_sink_sends_nothing(meta):
     assert [] == meta.calls
 
 
-def test_the_dataset_of_the_delivery_is_the_one_it_goes_to(meta):
-    """A replay goes where the original went, though the settings name another dataset by now."""
+def test_submit_uses_the_dataset_of_the_delivery(meta):
+    """A replay goes where the original went, even if the settings have changed since."""
     MetaSink(meta.options).submit(replace(meta.target, owner="42"), meta.batch(1))
 
     assert "/v26.0/42/events" == meta.calls[0].path
 
 
-def test_nothing_is_left_to_be_asked_later(meta):
-    """Meta gives no tickets."""
+def test_resolve_reports_that_meta_gives_no_tickets(meta):
+    """Meta's answer is final, so there is no outcome to ask for later."""
     assert Forgotten("META_GIVES_NO_TICKETS") == MetaSink(meta.options).resolve("any", rows=1)
 
 
-def test_no_connection_says_only_its_kind(meta):
-    """The exception itself carries the address and the events."""
+def test_connection_failure_reports_only_its_kind(meta):
+    """The exception itself contains the address and the events."""
     meta.use(graph_url="http://127.0.0.1:9")
 
     assert NotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()

@@ -1,4 +1,4 @@
-"""One call to Meta on the wire, and the traps of the library that carries it.
+"""The requests that reach Meta on the wire, and the traps of the library that sends them.
 
 https://developers.facebook.com/docs/marketing-api/reference/ads-pixel/events
 """
@@ -26,8 +26,8 @@ TOKEN = "EAAGinventedTOKEN0123456789"
 SECRET = "0123456789abcdef-invented"
 
 
-def test_events_go_out_as_the_documented_form(meta):
-    """A form whose `data` is a list of JSON texts, byte for byte the frozen ones."""
+def test_events_are_posted_as_the_documented_form(meta):
+    """The form field `data` is a list of JSON texts, each byte for byte as frozen."""
     meta.submit(rows=2)
     (call,) = meta.calls
 
@@ -37,15 +37,15 @@ def test_events_go_out_as_the_documented_form(meta):
     assert [event.body.decode() for event in meta.batch(2)] == call.texts
 
 
-def test_accents_arrive_as_they_were_frozen(meta):
-    """The library's own encoding of the list leaves each event's text alone."""
+def test_accents_arrive_as_frozen(meta):
+    """The library encodes the list but leaves each event's text alone."""
     event = json.loads(meta.batch(1)[0].body) | {"event_name": "Vente signée"}
     meta.submit_fields(event)
 
     assert [event] == [json.loads(text) for text in meta.calls[0].texts]
 
 
-def test_the_token_travels_in_the_body_alone(meta):
+def test_submit_sends_the_token_only_in_the_body(meta):
     """The library would write it into the address."""
     meta.submit()
     (call,) = meta.calls
@@ -55,8 +55,8 @@ def test_the_token_travels_in_the_body_alone(meta):
     assert TOKEN not in json.dumps(call.headers)
 
 
-def test_the_secret_is_proven_and_not_sent(meta):
-    """HMAC-SHA256 of the token under the app's secret."""
+def test_app_secret_is_proven_but_never_sent(meta):
+    """The proof is the HMAC-SHA256 of the token, keyed with the app secret."""
     meta.use(app_secret=SECRET)
     meta.submit()
     (call,) = meta.calls
@@ -67,8 +67,8 @@ def test_the_secret_is_proven_and_not_sent(meta):
     assert SECRET.encode() not in call.body
 
 
-def test_reading_shows_the_token_in_a_header(meta):
-    """Nor does it stand in the address of a look at the dataset."""
+def test_reads_send_the_token_only_in_a_header(meta):
+    """The token stays out of the address, and each read carries the proof."""
     meta.use(app_secret=SECRET)
     meta.inspector.diagnose()
 
@@ -77,7 +77,7 @@ def test_reading_shows_the_token_in_a_header(meta):
     assert all(call.query["appsecret_proof"] for call in meta.calls)
 
 
-def test_another_version_is_asked_as_told(meta):
+def test_configured_api_version_is_used(meta):
     """The version is a setting."""
     meta.use(version="v27.0")
     meta.submit()
@@ -85,8 +85,8 @@ def test_another_version_is_asked_as_told(meta):
     assert "/v27.0/1234567890/events" == meta.calls[0].path
 
 
-def test_two_accounts_in_threads_never_mix(meta, second_meta):
-    """Each dataset sees its own token only: nothing of the library's is shared."""
+def test_concurrent_accounts_never_share_tokens(meta, second_meta):
+    """Each dataset receives only its own token, because no library state is shared."""
 
     def send(number: int) -> None:
         played = (meta, second_meta)[number % 2]
@@ -100,8 +100,8 @@ def test_two_accounts_in_threads_never_mix(meta, second_meta):
     assert ["TOKEN-1"] * 20 == [call.form["access_token"][0] for call in second_meta.calls]
 
 
-def test_an_account_set_for_the_whole_process_is_not_used(meta):
-    """The library's default account, were one set, would win over a token given to it."""
+def test_process_wide_default_account_is_ignored(meta):
+    """In the library, a default account would win over the token passed to a call."""
     FacebookAdsApi.set_default_api(FacebookAdsApi(FacebookSession(access_token="GLOBAL")))
     try:
         meta.submit()
@@ -111,8 +111,8 @@ def test_an_account_set_for_the_whole_process_is_not_used(meta):
     assert [TOKEN] == meta.calls[0].form["access_token"]
 
 
-def test_nothing_of_the_process_changes(meta):
-    """No default account, no crash reporter, no other address for everyone."""
+def test_sink_and_inspector_change_no_global_state(meta):
+    """They set no default account, no crash reporter and no global address."""
     before = sys.excepthook
     meta.submit()
     meta.inspector.preflight([])
@@ -122,8 +122,8 @@ def test_nothing_of_the_process_changes(meta):
     assert "https://graph.facebook.com" == FacebookSession.GRAPH
 
 
-def test_each_call_has_its_own_connection(meta):
-    """A kept one may be dead, and would make a request look sent."""
+def test_each_call_opens_its_own_connection(meta):
+    """A kept connection may be dead and would make a request look sent."""
     sink = MetaSink(meta.options)
     sink.submit(meta.target, meta.batch(1))
     sink.submit(meta.target, meta.batch(1))
@@ -131,8 +131,8 @@ def test_each_call_has_its_own_connection(meta):
     assert 2 == len({call.client for call in meta.calls})
 
 
-def test_a_silent_server_is_not_waited_for(meta):
-    """By itself the library waits for ever."""
+def test_silent_server_times_out(meta):
+    """On its own the library waits forever."""
     meta.use(timeout=(0.2, 0.2))
     meta.stay_silent()
     began = time.monotonic()
@@ -141,20 +141,20 @@ def test_a_silent_server_is_not_waited_for(meta):
     assert 3 > time.monotonic() - began
 
 
-def test_a_dripping_answer_is_not_waited_for(meta):
-    """The timeout alone bounds only the wait for each byte."""
+def test_dripping_answer_times_out(meta):
+    """The library's timeout bounds only the wait for each byte."""
     meta.use(timeout=(0.2, 0.2))
     meta.drip()
 
     assert Lost("ReadTimeout") == meta.submit()
 
 
-def test_the_wait_for_a_connection_is_its_own(meta):
-    """Shorter than that for an answer: no connection is worth a minute."""
+def test_connect_timeout_is_separate_from_read_timeout(meta):
+    """Connecting deserves a shorter wait than an answer does."""
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for waiting in (first, second):  # whoever comes after them is not let in
+        for waiting in (first, second):  # they fill the backlog, so no later connection is accepted
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         meta.use(graph_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeout=(0.2, 30.0))
@@ -164,14 +164,14 @@ def test_the_wait_for_a_connection_is_its_own(meta):
         assert 10 > time.monotonic() - began
 
 
-def test_nobody_listening_is_not_sent(meta):
-    """Nothing can have arrived."""
+def test_refused_connection_is_not_sent(meta):
+    """Without a connection nothing can have arrived."""
     meta.use(graph_url="http://127.0.0.1:9")
 
     assert NotSent("no connection: ConnectionError", "meta.graph_url") == meta.submit()
 
 
-def test_a_redirect_is_not_followed(meta):
+def test_redirect_is_not_followed(meta):
     """It would carry events and token elsewhere."""
     meta.say_bytes(b"", 307, {"Location": f"{meta.url}/elsewhere"})
 
@@ -180,16 +180,16 @@ def test_a_redirect_is_not_followed(meta):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_nothing_is_tried_twice(meta, status):
-    """Trying again belongs to whoever keeps the books."""
+def test_connector_never_retries(meta, status):
+    """Retries belong to the sender, which records every attempt."""
     meta.say_bytes(b"", status, {"Retry-After": "0"})
     meta.submit()
 
     assert 1 == len(meta.calls)
 
 
-def test_no_proxy_of_the_environment_stands_before_this_machine(meta, monkeypatch):
-    """A proxy for the internet knows nothing of a server here."""
+def test_loopback_ignores_environment_proxies(meta, monkeypatch):
+    """An internet proxy cannot reach a server on this machine."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
@@ -198,8 +198,8 @@ def test_no_proxy_of_the_environment_stands_before_this_machine(meta, monkeypatc
     assert isinstance(meta.submit(), Answered)
 
 
-def test_nothing_is_logged_of_token_events_or_addresses(meta, caplog, capfd):
-    """Whatever the libraries say at their loudest, when all goes well, is refused, is lost or cannot be sent."""
+def test_logs_contain_no_token_event_or_address(meta, caplog, capfd):
+    """The libraries log at DEBUG while calls succeed, are refused, are lost or cannot connect."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="urllib3")
     meta.use(app_secret=SECRET)
@@ -221,8 +221,8 @@ def test_nothing_is_logged_of_token_events_or_addresses(meta, caplog, capfd):
     assert not [secret for secret in (TOKEN, SECRET, "IwAR", "events", "debug_token") if secret in said]
 
 
-def test_what_is_shown_of_options_has_no_secret(meta):
-    """Nor does a receipt or a finding."""
+def test_repr_contains_no_secret(meta):
+    """Options, receipts and findings contain neither secrets nor personal data."""
     meta.use(app_secret=SECRET)
     meta.refuse(100, 2804019, message=f"{TOKEN} jean@example.fr")
     shown = repr((meta.options, meta.submit(), meta.inspector.preflight([]), meta.inspector.diagnose()))
@@ -241,8 +241,8 @@ def test_what_is_shown_of_options_has_no_secret(meta):
     ],
 )
 @pytest.mark.parametrize("kind", [MetaSink, MetaInspector])
-def test_what_cannot_work_is_refused_at_once(kind, wrong):
-    """Before any call, and without repeating a secret."""
+def test_unusable_options_are_refused_before_any_call(kind, wrong):
+    """The error does not repeat a secret."""
     with pytest.raises(Misconfigured) as caught:
         kind(replace(MetaOptions("1", TOKEN), **wrong))
 

@@ -1,4 +1,4 @@
-"""A scripted HTTP server on a real socket, a clock that moves only when slept on, and the source between them."""
+"""A scripted HTTP server on a real socket, a clock that only moves on sleep, and an Oplead source connected to both."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ TOKEN = "tok-0123456789"
 
 @dataclass
 class Reply:
-    """One scripted answer; `seconds` holds it back, `cut` closes the connection instead."""
+    """One scripted answer; `seconds` delays it, `cut` closes the connection instead."""
 
     body: object = None
     status: int = 200
@@ -28,12 +28,12 @@ class Reply:
     cut: bool = False
 
     def content(self) -> bytes:
-        """The body's bytes: JSON unless it is bytes already."""
+        """Return the body's bytes, serialised as JSON unless they already are bytes."""
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
 class Platform:
-    """Serves replies by path and query, in turn; the last one of a list stays."""
+    """Serves scripted replies by path and query, in order; the last reply of a list repeats."""
 
     def __init__(self) -> None:
         self.replies: dict[str, list[Reply]] = {}
@@ -43,36 +43,36 @@ class Platform:
         self.url = ""
 
     def serve(self, target: str, *replies: object) -> None:
-        """Answer `target` with these, in turn."""
+        """Script the replies to `target`, in order."""
         self.replies[target] = [one if isinstance(one, Reply) else Reply(one) for one in replies]
 
     def reply(self, target: str) -> Reply:
-        """The next answer at a target."""
+        """Return the next reply for a target."""
         self.asked.append(target)
         replies = self.replies.get(target) or [Reply({"error": "not found"}, 404)]
         return replies.pop(0) if len(replies) > 1 else replies[0]
 
 
 class StillClock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only on sleep."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
         self.slept: list[float] = []
 
     def now(self) -> datetime:
-        """The present instant."""
+        """Return the current instant."""
         return self.time
 
     def sleep_until(self, moment: datetime) -> None:
-        """Move there at once."""
+        """Jump to that instant immediately."""
         self.slept.append((moment - self.time).total_seconds())
         self.time = max(self.time, moment)
 
 
 @pytest.fixture
 def clock() -> StillClock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only on sleep."""
     return StillClock()
 
 
@@ -84,7 +84,7 @@ def platform() -> Iterator[Platform]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # one packet an answer: the second of two would wait for the first one's receipt
+        wbufsize = 1 << 16  # send each answer in one packet: a second would wait for the first's acknowledgement
 
         def do_GET(self) -> None:
             scripted.methods.add(self.command)
@@ -108,7 +108,7 @@ def platform() -> Iterator[Platform]:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A client that has gone away is what some tests are about."""
+            """Ignore clients that disconnect: some tests are about them."""
 
     server = Server(("127.0.0.1", 0), Handler)
     scripted.url = f"http://127.0.0.1:{server.server_port}"
@@ -126,7 +126,7 @@ Open = Callable[..., OpleadSource]
 
 @pytest.fixture
 def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
-    """Open a source on the platform with these options; closed with the test."""
+    """Open a source on the platform with the given options; it is closed after the test."""
     opened: list[OpleadSource] = []
 
     def open_one(
@@ -156,7 +156,7 @@ def open_source(platform: Platform, clock: StillClock) -> Iterator[Open]:
 
 @pytest.fixture
 def lead() -> Callable[..., dict[str, object]]:
-    """Make a lead as the platform lists it."""
+    """Build a lead as the platform lists it."""
 
     def make(number: int, **more: object) -> dict[str, object]:
         return {

@@ -1,4 +1,4 @@
-"""Several leads' own pages asked for at once, over real sockets."""
+"""Concurrent fetches of lead details, over real sockets."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 
 
 class Crowd:
-    """Answers own pages only when as many as expected are asked for at once, and counts how many were."""
+    """Holds back detail requests until the expected number are in flight at once, and records the peak."""
 
     def __init__(self, expected):
         self.expected = expected
@@ -32,7 +32,7 @@ class Crowd:
         self.changed = threading.Condition()
 
     def reply(self, target):
-        """Hold the request until the others are here too, a second at most."""
+        """Hold the request until the others have arrived, for one second at most."""
         with self.changed:
             self.asked.append(target)
             self.inside += 1
@@ -44,7 +44,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(platform, lead):
-    """Have own pages answered by a crowd of this size; the list has as many bare leads as asked for."""
+    """Serve lead details through a crowd of the given size; the list holds `leads` bare leads."""
 
     def make(expected, leads=10):
         gathered, reply = Crowd(expected), platform.reply
@@ -65,24 +65,24 @@ def crowd(platform, lead):
 
 
 def names(count):
-    """The ids of so many leads."""
+    """The ids of the first `count` leads."""
     return [LeadId(f"L-{number}") for number in range(count)]
 
 
 def pull(source, is_known=lambda _id, _digest: False):
-    """Every page of the whole list."""
+    """Read every page of the full list."""
     return list(source.fetch_changes(None, resume=None, is_known=is_known))
 
 
 def threads():
-    """The threads of ours that are at work."""
+    """The names of our live worker threads."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("oplead")]
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])
 @pytest.mark.parametrize("way", ["changes", "each"])
-def test_as_many_as_allowed_are_asked_for_at_once_and_come_in_order(open_source, crowd, in_flight, way):
-    """Of a page of the list, and one by one; no thread is left when it is over."""
+def test_fetches_details_concurrently_up_to_the_limit_and_in_order(open_source, crowd, in_flight, way):
+    """Holds for a page of the list and for single leads; no thread outlives the fetch."""
     gathered = crowd(in_flight)
     source = open_source(in_flight=in_flight)
     if way == "changes":
@@ -95,8 +95,8 @@ def test_as_many_as_allowed_are_asked_for_at_once_and_come_in_order(open_source,
     assert [] == threads()
 
 
-def test_a_slow_page_keeps_its_place(platform, open_source, lead, reply):
-    """What came before it waits for it."""
+def test_slow_detail_page_keeps_its_place_in_the_order(platform, open_source, lead, reply):
+    """Answers that arrive earlier wait for the slow one."""
     platform.serve("/v1/leads/L-0", reply(lead(0), seconds=0.2))
     for number in range(1, 9):
         platform.serve(f"/v1/leads/L-{number}", lead(number))
@@ -104,8 +104,8 @@ def test_a_slow_page_keeps_its_place(platform, open_source, lead, reply):
     assert names(9) == [lead_id for lead_id, _ in open_source().fetch_each(names(9))]
 
 
-def test_whether_a_lead_is_known_is_asked_by_the_caller_only(open_source, crowd):
-    """The ledger is asked on the thread that holds it, before any own page is."""
+def test_calls_is_known_on_the_callers_thread_before_details(open_source, crowd):
+    """The ledger belongs to that thread, so no worker may query it; every call precedes the first detail fetch."""
     gathered = crowd(4)
     asked = []
 
@@ -120,8 +120,8 @@ def test_whether_a_lead_is_known_is_asked_by_the_caller_only(open_source, crowd)
     assert 9 == len(gathered.asked)
 
 
-def test_two_failures_in_a_row_are_judged_in_the_leads_order(platform, open_source, crowd, reply):
-    """Leads 2 and 4 fail, which are not one after the other, whichever answer came first."""
+def test_judges_consecutive_failures_by_lead_order_not_arrival_order(platform, open_source, crowd, reply):
+    """Leads 2 and 4 fail, which are not consecutive whichever answer arrives first."""
     crowd(4)
     for number in (2, 4):
         platform.serve(f"/v1/leads/L-{number}", reply(status=400))
@@ -132,8 +132,8 @@ def test_two_failures_in_a_row_are_judged_in_the_leads_order(platform, open_sour
     ]
 
 
-def test_two_failures_in_a_row_stop_the_pull_one_by_one_too(platform, open_source, crowd, reply):
-    """Then it is the platform's failure, and nothing more is asked for."""
+def test_two_consecutive_failures_stop_fetch_each(platform, open_source, crowd, reply):
+    """The fault is then the platform's, so no further request goes out."""
     gathered = crowd(1, leads=40)
     for number in (2, 3):
         platform.serve(f"/v1/leads/L-{number}", reply(status=400))
@@ -149,20 +149,22 @@ def test_two_failures_in_a_row_stop_the_pull_one_by_one_too(platform, open_sourc
     ("answer", "error"),
     [({"status": 401}, Misconfigured), ({"status": 503, "headers": {"Retry-After": "900"}}, Transient)],
 )
-def test_what_concerns_every_page_stops_at_once(platform, open_source, crowd, reply, *, answer, error):
-    """A refused key, or a platform that wants to be left alone: what had not begun is not asked for."""
+def test_error_affecting_every_page_stops_the_pull_at_once(platform, open_source, crowd, reply, *, answer, error):
+    """A refused key or a long Retry-After cancels every request that has not started."""
     gathered = crowd(1, leads=40)
     platform.serve("/v1/leads/L-0", reply(status=404, seconds=0.25))
     platform.serve("/v1/leads/L-3", reply(**answer))
     with pytest.raises(error):
         pull(open_source())
 
-    assert len(gathered.asked) <= 16  # four times as many as are under way
+    assert len(gathered.asked) <= 16  # four times the number in flight
     assert [] == threads()
 
 
-def test_a_page_that_fails_once_is_asked_again_in_its_turn(platform, open_source, crowd, reply, *, lead, clock):
-    """The others keep, and no more is begun until then than is ever asked for ahead."""
+def test_retries_a_failed_detail_page_without_exceeding_the_read_ahead(
+    platform, open_source, crowd, reply, *, lead, clock
+):
+    """The other answers are kept, and the read-ahead limit holds until the retry succeeds."""
     gathered = crowd(1, leads=40)
     platform.serve("/v1/leads/L-0", reply(lead(0), seconds=0.25))
     platform.serve("/v1/leads/L-2", reply(status=502), lead(2))
@@ -172,8 +174,8 @@ def test_a_page_that_fails_once_is_asked_again_in_its_turn(platform, open_source
     assert [at for at, target in enumerate(gathered.asked) if target == "/v1/leads/L-2"][1] <= 16
 
 
-def test_no_more_than_a_few_are_asked_for_ahead(platform, open_source, crowd, reply, lead):
-    """What has come waits for a slow one before it, and is bounded."""
+def test_read_ahead_is_bounded_behind_a_slow_page(platform, open_source, crowd, reply, lead):
+    """Answers wait behind a slow one, so their number must be bounded."""
     gathered = crowd(1, leads=90)
     platform.serve("/v1/leads/L-0", reply(lead(0), seconds=0.25))
     read = open_source().fetch_each(names(90))
@@ -184,8 +186,8 @@ def test_no_more_than_a_few_are_asked_for_ahead(platform, open_source, crowd, re
     read.close()
 
 
-def test_a_reader_that_stops_leaves_no_thread(open_source, crowd):
-    """What was under way comes to its end, and nothing more is asked for."""
+def test_closing_the_reader_early_leaves_no_thread(open_source, crowd):
+    """Requests in flight complete, and no new one starts."""
     gathered = crowd(4, leads=90)
     read = open_source().fetch_each(names(90))
     next(read)
@@ -196,8 +198,8 @@ def test_a_reader_that_stops_leaves_no_thread(open_source, crowd):
 
 
 @pytest.mark.parametrize(("allowed", "expected"), [(1, 1), (14, 14), (None, 40)])
-def test_one_by_one_ends_where_the_pulls_requests_are_spent(open_source, crowd, allowed, expected):
-    """Not a request more goes out."""
+def test_fetch_each_stops_when_the_request_budget_is_spent(open_source, crowd, allowed, expected):
+    """Not one request more goes out."""
     gathered = crowd(1, leads=40)
     read = list(open_source(max_requests=allowed).fetch_each(names(40)))
 
@@ -205,7 +207,7 @@ def test_one_by_one_ends_where_the_pulls_requests_are_spent(open_source, crowd, 
     assert expected == len(gathered.asked)
 
 
-def test_what_is_asked_again_is_spent_too(platform, open_source, lead, reply):
+def test_retries_count_against_the_request_budget(platform, open_source, lead, reply):
     """A page that fails twice costs three requests."""
     for number in range(9):
         platform.serve(f"/v1/leads/L-{number}", lead(number))
@@ -216,8 +218,8 @@ def test_what_is_asked_again_is_spent_too(platform, open_source, lead, reply):
     assert len(platform.asked) <= 6 + 1
 
 
-def test_a_pull_stops_at_a_pages_end_where_its_requests_are_spent(platform, open_source, lead):
-    """Pages and own pages count together; the next night's source goes on there, with a budget of its own."""
+def test_pull_stops_at_a_page_boundary_once_budget_is_spent(platform, open_source, lead):
+    """Pages and lead details share one budget; the next night's source resumes there with a fresh one."""
     options = PaginationOptions(style="page")
     for page in range(1, 5):
         platform.serve(f"/v1/leads?page={page}", [{"id": f"L-{page}", "createdAt": "2026-07-01"}])
@@ -234,7 +236,7 @@ def test_a_pull_stops_at_a_pages_end_where_its_requests_are_spent(platform, open
     assert ([], True) == (each, source.is_spent)
 
 
-def test_a_second_reading_spends_what_the_first_one_left(platform, open_source, lead):
+def test_second_reading_uses_what_remains_of_the_budget(platform, open_source, lead):
     """A night has one budget, however often it reads the list."""
     options = PaginationOptions(style="page")
     for page in range(1, 5):
@@ -247,8 +249,8 @@ def test_a_second_reading_spends_what_the_first_one_left(platform, open_source, 
     assert 7 == len(platform.asked)
 
 
-def test_leads_that_are_listed_and_have_no_page_are_the_settings_fault(platform, open_source, crowd, reply):
-    """A few may have been deleted meanwhile; five in a row mean that own pages stand elsewhere."""
+def test_five_missing_detail_pages_in_a_row_are_misconfiguration(platform, open_source, crowd, reply):
+    """A few leads may have been deleted meanwhile; five in a row mean that `oplead.lead_path` is wrong."""
     crowd(1)
     for number in range(4):
         platform.serve(f"/v1/leads/L-{number}", reply(status=404))
@@ -260,11 +262,11 @@ def test_leads_that_are_listed_and_have_no_page_are_the_settings_fault(platform,
         pull(open_source())
 
 
-# ── with a sandbox's clock ───────────────────────────────────────────────────────────────────────
+# ── on the sandbox clock ─────────────────────────────────────────────────────────────────────────
 
 
 class Played:
-    """Oplead and a clock of a sandbox: 40 leads, and the sandbox's time of every request."""
+    """An Oplead server and a sandbox clock: any lead by its id, and the sandbox time of every request."""
 
     def __init__(self, latency=0.0):
         self.clock = VirtualClock(START)
@@ -274,13 +276,13 @@ class Played:
         self.latency = latency
 
     def answer(self, request):
-        """One lead."""
+        """Serve one lead."""
         self.times.append(self.clock.now())
         time.sleep(self.latency)
         return json_response(200, {"id": request.path.rpartition("/")[2], "createdAt": "2026-07-01"})
 
     def read(self, count, *, per_minute, pace=None):
-        """Read so many leads, four at once, on this clock."""
+        """Read `count` leads on this clock, four at a time."""
         with SandboxClock(self.time.url, patience=20) as clock:
             options = OpleadOptions(token="tok", zone=ZoneInfo("Europe/Paris"), base_url=self.oplead.url)
             pacer = Pacer(clock, per_minute, shared=pace)
@@ -290,12 +292,12 @@ class Played:
 
 
 def worst(times):
-    """The most requests in any minute of the sandbox's."""
+    """The highest number of requests in any sandbox minute."""
     return max(sum(start <= at <= start + timedelta(seconds=60) for at in times) for start in times)
 
 
-def test_threads_that_share_a_sandboxs_clock_do_not_block_one_another():
-    """What is under way is counted before time is let go on, so that the whole pace is used."""
+def test_threads_sharing_a_sandbox_clock_do_not_block_one_another():
+    """Requests in flight are counted before time advances, so the full pace is used."""
     played = Played(latency=0.005)
     with played.oplead, played.time:
         read = played.read(60, per_minute=10)
@@ -305,8 +307,8 @@ def test_threads_that_share_a_sandboxs_clock_do_not_block_one_another():
     assert played.clock.now() - START < timedelta(minutes=6)
 
 
-def test_two_commands_that_share_a_sandboxs_clock_and_a_pace_both_get_through(tmp_path):
-    """Each is a caller that the clock waits for, and neither holds what the other needs while it sleeps."""
+def test_two_commands_sharing_a_sandbox_clock_and_pace_both_finish(tmp_path):
+    """The clock waits for each caller, and neither holds what the other needs while it sleeps."""
     played = Played(latency=0.002)
     done = []
     with played.oplead, played.time:

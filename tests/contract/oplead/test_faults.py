@@ -1,4 +1,4 @@
-"""What becomes of every way in which the platform can fail, over a real socket."""
+"""How the client handles each kind of platform failure, over a real socket."""
 
 import socket
 from datetime import timedelta
@@ -11,7 +11,7 @@ from connectors.records import LeadId
 
 
 def pull(source):
-    """Every page, or what stops the pull."""
+    """Read every page, or raise what stops the pull."""
     return list(source.fetch_changes(None, resume=None, is_known=lambda _id, _digest: False))
 
 
@@ -28,8 +28,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_passing_fault_is_asked_again(platform, open_source, lead, reply, *, clock, fault):
-    """One fault costs one second and one more request, and the pull goes on."""
+def test_retries_after_a_transient_fault(platform, open_source, lead, reply, *, clock, fault):
+    """One fault costs one second and one extra request, and the pull continues."""
     platform.serve("/v1/leads", reply(**FAULTS[fault]), [lead(1)])
 
     pages = pull(open_source())
@@ -40,8 +40,8 @@ def test_a_passing_fault_is_asked_again(platform, open_source, lead, reply, *, c
 
 
 @pytest.mark.parametrize("fault", ["a 429", "a 500", "a 200 as HTML", "JSON cut short", "a cut connection"])
-def test_a_lasting_fault_gives_up_after_five_attempts(platform, open_source, reply, clock, fault):
-    """The waits double, and the last failure is Transient."""
+def test_gives_up_on_a_lasting_fault_after_five_attempts(platform, open_source, reply, clock, fault):
+    """The waits double, and the last failure is `Transient`."""
     platform.serve("/v1/leads", reply(**FAULTS[fault]))
 
     with pytest.raises(Transient):
@@ -51,8 +51,8 @@ def test_a_lasting_fault_gives_up_after_five_attempts(platform, open_source, rep
     assert [1.0, 2.0, 4.0, 8.0] == clock.slept
 
 
-def test_nobody_listening_is_transient(open_source):
-    """A refused connection is tried again like any other fault; the address and its setting are named."""
+def test_refused_connection_raises_unreachable_naming_the_address_and_setting(open_source):
+    """It is retried like any other fault."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -62,14 +62,14 @@ def test_nobody_listening_is_transient(open_source):
             pull(source)
 
 
-def test_no_proxy_of_the_environment_stands_before_this_machine(platform, open_source, monkeypatch):
-    """Whichever of its addresses is written: the proxy would be shown the token."""
+def test_ignores_environment_proxies_for_loopback_addresses(platform, open_source, monkeypatch):
+    """A proxy would see the token; the rule holds for every address in 127.0.0.0/8."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, platform.url)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # so that nobody listens at this port of 127.0.0.2 either
+        unused.bind(("127.0.0.1", 0))  # keeps this port of 127.0.0.2 unused too
         source = open_source(base_url=f"http://127.0.0.2:{unused.getsockname()[1]}")
 
         with pytest.raises(Transient):
@@ -81,8 +81,8 @@ def test_no_proxy_of_the_environment_stands_before_this_machine(platform, open_s
 @pytest.mark.parametrize(
     ("written", "waited"), [("7", 7.0), ("Tue, 21 Jul 2026 03:31:30 GMT", 90.0), ("0", 1.0), ("soon", 1.0)]
 )
-def test_the_platforms_own_delay_is_waited_for(platform, open_source, lead, reply, *, clock, written, waited):
-    """Retry-After in seconds, or as a date by the platform's own clock, replaces our wait."""
+def test_waits_for_the_retry_after_delay(platform, open_source, lead, reply, *, clock, written, waited):
+    """Retry-After, in seconds or as a date by the platform's own clock, replaces our wait; zero or text does not."""
     platform.serve("/v1/leads", reply(status=429, headers={"Retry-After": written}), [lead(1)])
 
     pull(open_source())
@@ -90,8 +90,8 @@ def test_the_platforms_own_delay_is_waited_for(platform, open_source, lead, repl
     assert [waited] == clock.slept
 
 
-def test_a_long_delay_is_handed_on(platform, open_source, reply, clock):
-    """More than five minutes is not waited for; the caller learns how long."""
+def test_passes_a_long_retry_after_to_the_caller_without_waiting(platform, open_source, reply, clock):
+    """The client waits five minutes at most; beyond that the caller gets the delay."""
     platform.serve("/v1/leads", reply(status=503, headers={"Retry-After": "3600"}))
 
     with pytest.raises(Transient) as caught:
@@ -101,8 +101,8 @@ def test_a_long_delay_is_handed_on(platform, open_source, reply, clock):
     assert [] == clock.slept
 
 
-def test_a_429_halves_the_pace(platform, open_source, lead, reply, clock):
-    """After a 429 the next requests come at half the pace."""
+def test_429_halves_the_pace(platform, open_source, lead, reply, clock):
+    """Later requests keep the reduced pace."""
     platform.serve("/v1/leads", reply(status=429), [])
     platform.serve("/v1/leads/L-1", lead(1))
     source = open_source(per_minute=4)
@@ -114,8 +114,8 @@ def test_a_429_halves_the_pace(platform, open_source, lead, reply, clock):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_token_stops_at_once(platform, open_source, reply, clock, status):
-    """It names the setting and whose key is wanted, and is not tried again."""
+def test_refused_token_stops_at_once(platform, open_source, reply, clock, status):
+    """The error names the setting and the variable that holds the key; nothing is retried."""
     platform.serve("/v1/leads", reply(status=status))
 
     with pytest.raises(
@@ -128,8 +128,8 @@ def test_a_refused_token_stops_at_once(platform, open_source, reply, clock, stat
 
 
 @pytest.mark.parametrize(("status", "parameters"), [(400, True), (422, True), (404, False)])
-def test_a_refused_question_names_the_settings_of_its_parameters(platform, open_source, reply, status, parameters):
-    """The address is right where a platform says that it was asked wrongly."""
+def test_rejected_query_names_the_pagination_and_filter_settings(platform, open_source, reply, status, parameters):
+    """A 400 or 422 blames the query as well as the address; a 404 only the address."""
     platform.serve("/v1/leads", reply(status=status))
 
     with pytest.raises(Misconfigured) as caught:
@@ -140,8 +140,8 @@ def test_a_refused_question_names_the_settings_of_its_parameters(platform, open_
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 422])
-def test_any_other_refusal_names_path_and_status(platform, open_source, reply, status):
-    """A redirect is one of them: the token does not follow it."""
+def test_other_refusals_name_the_path_and_status(platform, open_source, reply, status):
+    """A redirect counts as a refusal: the token must not follow it."""
     platform.serve("/v1/leads", reply(status=status, headers={"Location": "/v1/elsewhere"}))
 
     with pytest.raises(Misconfigured, match=f"{status} on /v1/leads"):
@@ -152,7 +152,7 @@ def test_any_other_refusal_names_path_and_status(platform, open_source, reply, s
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault):
-    """Whatever fails, neither the token nor the answer is in the message."""
+    """Whatever fails, neither the token, the query nor the answer reaches the message."""
     platform.serve("/v1/leads?key=tok-0123456789", reply(**{"body": b"jane@example.org", **FAULTS[fault]}))
     source = open_source(auth=AuthOptions("query", "key"))
 
@@ -172,8 +172,8 @@ def test_no_error_shows_token_query_or_body(platform, open_source, reply, fault)
         (AuthOptions("query"), "tok", r"oplead\.auth\.name"),
     ],
 )
-def test_a_token_that_cannot_be_sent_is_refused_at_once(open_source, auth, token, setting):
-    """The setting is named before anything goes out."""
+def test_rejects_a_token_that_cannot_be_sent(open_source, auth, token, setting):
+    """The error names the setting before any request goes out."""
     with pytest.raises(Misconfigured, match=setting):
         open_source(auth=auth, token=token)
 
@@ -191,8 +191,8 @@ FAR_DATES = {
 
 @pytest.mark.parametrize("date", FAR_DATES.values(), ids=FAR_DATES)
 @pytest.mark.parametrize("status", [200, 401, 404, 429, 503])
-def test_a_clock_far_from_ours_is_told_with_both_times(platform, open_source, lead, reply, *, date, status):
-    """By any answer, and no page is given: the cursor cannot follow it."""
+def test_platform_clock_far_from_ours_raises_wrong_clock(platform, open_source, lead, reply, *, date, status):
+    """The message has both times; any answer's Date counts, and no page is returned, so the cursor cannot follow it."""
     platform.serve("/v1/leads", reply([lead(1)], status=status, headers={"Date": date}))
 
     with pytest.raises(WrongClock, match=r"2026-07-21 03:30 UTC, and Oplead's \d{4}-"):
@@ -211,15 +211,15 @@ def test_a_clock_far_from_ours_is_told_with_both_times(platform, open_source, le
         {"Date": ""},
     ],
 )
-def test_a_clock_near_ours_or_none_is_believed(platform, open_source, lead, reply, headers):
-    """One out of a cache is as old as it says."""
+def test_accepts_a_date_within_tolerance_cached_or_unreadable(platform, open_source, lead, reply, headers):
+    """The Age header is added to the Date of a cached answer."""
     platform.serve("/v1/leads", reply([lead(1)], headers=headers))
 
     assert 1 == len(pull(open_source(clocks_within=HOURS)))
 
 
-def test_leads_own_pages_tell_the_time_too(platform, open_source, lead, reply):
-    """A clock may be set while a night reads."""
+def test_checks_the_platform_clock_on_detail_pages_too(platform, open_source, lead, reply):
+    """A clock may be changed while a night reads."""
     for number in range(8):
         platform.serve(f"/v1/leads/L-{number}", reply(lead(number), headers={"Date": FAR_DATES["a year ahead"]}))
 
@@ -228,8 +228,8 @@ def test_leads_own_pages_tell_the_time_too(platform, open_source, lead, reply):
 
 
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 01 Jan 0001 00:00:00 +1200", "-1"])
-def test_a_date_beyond_the_calendar_is_none(platform, open_source, lead, reply, date):
-    """In its own header, and as a time to come back at."""
+def test_ignores_dates_beyond_the_calendar(platform, open_source, lead, reply, date):
+    """Applies to the Date header and to Retry-After."""
     platform.serve("/v1/leads", reply(status=429, headers={"Date": date, "Retry-After": date}), [lead(1)])
 
     assert 1 == len(pull(open_source()))

@@ -1,4 +1,4 @@
-"""What is read of each lead, over a real socket."""
+"""What the source reads from each lead, over a real socket."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,18 +11,18 @@ from connectors.records import ClickIdKind, LeadId, OtherLead
 
 
 def pull(source, is_known=lambda _id, _digest: False):
-    """Every page of the whole list."""
+    """Read every page of the full list."""
     return list(source.fetch_changes(None, resume=None, is_known=is_known))
 
 
 def one(source, lead_id):
-    """What a lead's own page gives."""
+    """Return the result of one lead's detail fetch."""
     ((_, read),) = source.fetch_each([LeadId(lead_id)])
     return read
 
 
-def test_a_lead_is_read_whole(platform, open_source, reply):
-    """The usual shape gives every part of the record, numbers exact."""
+def test_reads_every_part_of_a_lead_in_the_usual_shape(platform, open_source, reply):
+    """Numbers stay exact."""
     body = b"""{"data": [{"id": 10482, "createdAt": "2026-07-01 09:12:44", "updatedAt": "2026-07-20T17:05:01+02:00",
       "status": {"label": "Gagn\\u00e9", "code": 7}, "statusDate": "20/07/2026 17:05",
       "leadData": {"externalID": "gclid=Cj0KCQjw-Abc", "utm_source": "google", "consent": true},
@@ -48,8 +48,8 @@ def test_a_lead_is_read_whole(platform, open_source, reply):
     assert "jeanne" not in repr(read).lower()
 
 
-def test_a_bad_lead_does_not_stop_its_page(platform, open_source, lead):
-    """Each unreadable lead has a reason by shape and the setting to mend; the others are read."""
+def test_unreadable_leads_do_not_stop_their_page(platform, open_source, lead):
+    """Each gets a reason that shows the value's shape and the setting to fix; the other leads are read."""
     platform.serve(
         "/v1/leads",
         {
@@ -75,8 +75,8 @@ def test_a_bad_lead_does_not_stop_its_page(platform, open_source, lead):
     assert "jane" not in " ".join(reasons)
 
 
-def test_half_an_emoji_is_replaced(platform, open_source, lead):
-    """A label or comment cut in the middle of a character would otherwise stop the night where it is stored."""
+def test_replaces_a_lone_surrogate_from_a_truncated_emoji(platform, open_source, lead):
+    """A label or comment cut in the middle of a character would otherwise fail when stored and stop the night."""
     platform.serve("/v1/leads", [lead(1, status="Gagn\u00e9 \ud83d", comment="\ude00 merci"), lead(2)])
 
     page = pull(open_source(wanted=frozenset({"comment"})))[0]
@@ -96,8 +96,8 @@ def test_half_an_emoji_is_replaced(platform, open_source, lead):
         ("never", {}, False),
     ],
 )
-def test_a_leads_own_page_is_read_on_demand(platform, open_source, lead, *, detail, listed, asked):
-    """Auto reads it only where the list leaves out the click ids' container."""
+def test_detail_setting_decides_when_to_fetch_lead_details(platform, open_source, lead, *, detail, listed, asked):
+    """`auto` fetches them only when the list leaves out the click ids' container."""
     bare = {name: value for name, value in lead(1).items() if name != "leadData"}
     platform.serve("/v1/leads", [{**bare, **listed}])
     platform.serve("/v1/leads/L-1", {"data": lead(1)})
@@ -108,8 +108,8 @@ def test_a_leads_own_page_is_read_on_demand(platform, open_source, lead, *, deta
     assert asked == bool(read.click_ids)
 
 
-def test_a_known_lead_is_not_read_further(platform, open_source, lead):
-    """is_known is asked with the digest that was handed out, and saves the lead's own page."""
+def test_skips_the_detail_fetch_of_a_known_lead(platform, open_source, lead):
+    """`is_known` receives the digest returned earlier and saves the request."""
     bare = [{"id": "L-1", "createdAt": "2026-07-01"}, {"id": "L-2", "createdAt": "2026-07-01"}]
     platform.serve("/v1/leads", bare)
     platform.serve("/v1/leads/L-1", lead(1))
@@ -126,8 +126,8 @@ def test_a_known_lead_is_not_read_further(platform, open_source, lead):
     assert ["/v1/leads", "/v1/leads/L-2"] == platform.asked
 
 
-def test_a_listed_lead_whose_page_is_gone_is_unreadable(platform, open_source, lead):
-    """It is counted, and the others are read."""
+def test_listed_lead_without_a_detail_page_is_unreadable(platform, open_source, lead):
+    """The lead is counted, and the others are read."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-2", lead(2))
 
@@ -137,8 +137,8 @@ def test_a_listed_lead_whose_page_is_gone_is_unreadable(platform, open_source, l
     assert ["L-2"] == [one.id for one in page.leads]
 
 
-def test_one_page_that_always_fails_costs_one_lead(platform, open_source, lead, reply):
-    """A single lead the platform chokes on must not stop every night."""
+def test_one_detail_page_that_keeps_failing_costs_one_lead(platform, open_source, lead, reply):
+    """A single lead that makes the platform fail must not stop every night."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-1", reply(status=500))
     platform.serve("/v1/leads/L-2", lead(2))
@@ -149,8 +149,8 @@ def test_one_page_that_always_fails_costs_one_lead(platform, open_source, lead, 
     assert ["L-2"] == [one.id for one in page.leads]
 
 
-def test_two_failing_pages_in_a_row_stop_the_pull(platform, open_source, lead, reply):
-    """Then it is the platform that fails, and the page is read again later."""
+def test_two_failing_detail_pages_in_a_row_stop_the_pull(platform, open_source, lead, reply):
+    """The fault is then the platform's, and the page is read again later."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-1", reply(status=500))
     platform.serve("/v1/leads/L-2", reply(status=500))
@@ -162,8 +162,8 @@ def test_two_failing_pages_in_a_row_stop_the_pull(platform, open_source, lead, r
 @pytest.mark.parametrize(
     "odd", [{"status": 400}, {"status": 422}, {"body": {}}, {"body": []}, {"body": {"error": "x"}}]
 )
-def test_one_odd_page_costs_one_lead(platform, open_source, lead, reply, odd):
-    """What the platform says of one lead alone does not stop the pull at its page, night after night."""
+def test_one_malformed_or_rejected_detail_page_costs_one_lead(platform, open_source, lead, reply, odd):
+    """An answer about a single lead must not stop the pull at its page, night after night."""
     platform.serve("/v1/leads", [lead(1), lead(2), lead(3)])
     platform.serve("/v1/leads/L-1", reply(**odd))
     platform.serve("/v1/leads/L-2", lead(2))
@@ -176,8 +176,8 @@ def test_one_odd_page_costs_one_lead(platform, open_source, lead, reply, odd):
 
 
 @pytest.mark.parametrize("odd", [{"status": 400}, {"body": {}}])
-def test_two_odd_pages_in_a_row_are_the_settings_fault(platform, open_source, lead, reply, odd):
-    """Then it is not the lead, and the message names a setting."""
+def test_two_malformed_detail_pages_in_a_row_are_misconfiguration(platform, open_source, lead, reply, odd):
+    """The fault is then not in the lead, and the message names a setting."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-1", reply(**odd))
     platform.serve("/v1/leads/L-2", reply(**odd))
@@ -186,8 +186,8 @@ def test_two_odd_pages_in_a_row_are_the_settings_fault(platform, open_source, le
         pull(open_source(detail="always"))
 
 
-def test_two_pages_that_fail_in_different_ways_cost_two_leads(platform, open_source, lead, reply):
-    """Only the same failure twice is the platform's."""
+def test_two_different_failures_in_a_row_cost_only_two_leads(platform, open_source, lead, reply):
+    """Only the same failure twice in a row is blamed on the platform."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-1", reply(status=400))
     platform.serve("/v1/leads/L-2", reply(status=500))
@@ -195,8 +195,8 @@ def test_two_pages_that_fail_in_different_ways_cost_two_leads(platform, open_sou
     assert ["L-1", "L-2"] == [one.id for one in pull(open_source(detail="always"))[0].unreadable]
 
 
-def test_another_leads_page_is_never_mixed_in(platform, open_source, lead):
-    """Its click ids are not this lead's; the lead is told of and the others are read."""
+def test_detail_page_of_another_lead_is_never_merged(platform, open_source, lead):
+    """Its click ids belong to someone else; the lead is reported and the others are read."""
     platform.serve("/v1/leads", [lead(1), lead(2)])
     platform.serve("/v1/leads/L-1", {"data": lead(9)})
     platform.serve("/v1/leads/L-2", lead(2))
@@ -211,8 +211,8 @@ def test_another_leads_page_is_never_mixed_in(platform, open_source, lead):
 
 
 @pytest.mark.parametrize("wrap", ["data", "lead"])
-def test_a_wrapper_with_an_id_of_its_own_is_not_taken_for_the_lead(platform, open_source, lead, wrap):
-    """The lead is whatever on its page has its id."""
+def test_does_not_mistake_a_wrapper_for_the_lead(platform, open_source, lead, wrap):
+    """A wrapper may have an id of its own; the lead is the object with the requested id."""
     bare = {"id": "L-1", "createdAt": "2026-07-01"}
     platform.serve("/v1/leads", [bare])
     platform.serve("/v1/leads/L-1", {"id": "answer-77", wrap: lead(1)})
@@ -222,23 +222,23 @@ def test_a_wrapper_with_an_id_of_its_own_is_not_taken_for_the_lead(platform, ope
     assert 1 == len(one(source, "L-1").click_ids)
 
 
-def test_one_lead_is_fetched_by_its_opaque_id(platform, open_source, lead):
-    """The id is percent-encoded in the path and compared as text."""
+def test_percent_encodes_an_opaque_lead_id_in_the_path(platform, open_source, lead):
+    """The id is compared as text."""
     platform.serve("/v1/leads/A%2F0%201", {"lead": {**lead(1), "id": "A/0 1"}})
 
     assert "A/0 1" == one(open_source(), "A/0 1").id
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_lead_that_is_gone_is_none(platform, open_source, reply, status):
-    """Both ways of saying that there is none."""
+def test_missing_lead_is_none(platform, open_source, reply, status):
+    """Platforms answer 404 or 410 for a lead that does not exist."""
     platform.serve("/v1/leads/L-1", reply(status=status))
 
     assert one(open_source(), "L-1") is None
 
 
 @pytest.mark.parametrize("body", [[], {"error": "x"}, {"id": {"of": "L-2"}, "createdAt": "2026-07-01"}, {"id": "L-1"}])
-def test_a_page_that_is_not_this_lead_is_refused(platform, open_source, body):
+def test_detail_page_that_is_not_the_requested_lead_is_unreadable(platform, open_source, body):
     """Another lead's data must not be taken for this one's."""
     platform.serve("/v1/leads/L-1", body)
 
@@ -256,8 +256,8 @@ def test_a_page_that_is_not_this_lead_is_refused(platform, open_source, body):
         ({"answer": {"rows": [1]}}, "answer.rows"),
     ],
 )
-def test_the_array_of_leads_is_found(platform, open_source, body, path):
-    """At the root, one level down under data, or where the settings say."""
+def test_finds_the_array_of_leads(platform, open_source, body, path):
+    """It is at the root, one level below `data`, or where the settings point."""
     platform.serve("/v1/leads", body)
 
     pages = pull(open_source(pagination=PaginationOptions(items=path)))
@@ -274,8 +274,8 @@ def test_the_array_of_leads_is_found(platform, open_source, body, path):
         ({"found": {"17": {"id": "17"}}}, "found"),
     ],
 )
-def test_leads_keyed_by_their_ids_are_refused(platform, open_source, body, path):
-    """They are no array; the message says so, and names the setting."""
+def test_rejects_leads_in_an_object_keyed_by_id(platform, open_source, body, path):
+    """The message says that they are not an array, and names the setting."""
     platform.serve("/v1/leads", body)
 
     with pytest.raises(Misconfigured, match=r"keyed by their ids.*oplead\.pagination\.items"):
@@ -289,16 +289,16 @@ def test_leads_keyed_by_their_ids_are_refused(platform, open_source, body, path)
         {"results": [], "data": {"leads": [{"id": "L-1"}]}},
     ],
 )
-def test_no_array_or_two_of_them_are_refused(platform, open_source, body):
-    """The setting is named."""
+def test_rejects_an_answer_with_no_array_or_several(platform, open_source, body):
+    """The error names the setting."""
     platform.serve("/v1/leads", body)
 
     with pytest.raises(Misconfigured, match=r"oplead\.pagination\.items"):
         pull(open_source())
 
 
-def test_fields_named_like_a_click_id_are_its_label(platform, open_source, lead):
-    """Two custom fields for two kinds give both ids, whatever the UTM source."""
+def test_custom_field_name_labels_the_click_id_it_holds(platform, open_source, lead):
+    """Two custom fields for two kinds yield both ids, whatever the UTM source."""
     paths = FieldPaths(click_id=("leadData.gclid", "leadData.fbclid"))
     ids = [{"name": "gclid", "value": "Cj0KCQjw-Abc"}, {"name": "fbclid", "value": "IwAR0aBcDeF"}]
     platform.serve("/v1/leads", [lead(1, leadData=ids)])
@@ -308,7 +308,7 @@ def test_fields_named_like_a_click_id_are_its_label(platform, open_source, lead)
     assert [("gclid", "Cj0KCQjw-Abc"), ("fbclid", "IwAR0aBcDeF")] == [(i.kind, i.value) for i in read.click_ids]
 
 
-def test_the_options_do_not_show_the_token(open_source):
-    """Not in a repr, which a traceback may print."""
+def test_options_repr_hides_the_token(open_source):
+    """A traceback may print the repr."""
     assert "tok-" not in repr(open_source()._options)
     assert "tok-" not in repr(OpleadOptions(token="tok-1", zone=None))

@@ -1,4 +1,4 @@
-"""How the list is followed, over a real socket."""
+"""How the source follows the paginated list, over a real socket."""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,22 +11,22 @@ from connectors.oplead import AuthOptions, PaginationOptions, SinceOptions
 
 
 def nothing_known(_id, _digest):
-    """No lead is on record."""
+    """Treat every lead as new."""
     return False
 
 
 def pull(source, since=None, resume=None, is_known=nothing_known):
-    """Every page from a place on."""
+    """Read every page from a position on."""
     return list(source.fetch_changes(since, resume=resume, is_known=is_known))
 
 
 def ids(pages):
-    """The ids of the leads, by page."""
+    """The lead ids, page by page."""
     return [[lead.id for lead in page.leads] for page in pages]
 
 
-def test_a_next_url_of_the_same_host_is_followed_by_itself(platform, open_source, lead):
-    """Auto follows a next URL, and the last page names no place to resume."""
+def test_auto_follows_a_next_url_on_the_same_host(platform, open_source, lead):
+    """The last page has no resume token."""
     platform.serve("/v1/leads", {"data": [lead(1)], "next": f"{platform.url}/v1/leads?cursor=b"})
     platform.serve("/v1/leads?cursor=b", {"data": [lead(2)], "next": None})
 
@@ -37,8 +37,8 @@ def test_a_next_url_of_the_same_host_is_followed_by_itself(platform, open_source
     assert {"GET"} == platform.methods
 
 
-def test_a_pull_goes_on_after_the_page_it_resumes(platform, open_source, lead):
-    """A resume token starts at the next page and reads nothing before it."""
+def test_resume_token_starts_at_the_next_page(platform, open_source, lead):
+    """Nothing before that page is requested."""
     platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
     platform.serve("/v1/leads?cursor=b", {"data": [lead(2)]})
     first_page = next(open_source().fetch_changes(None, resume=None, is_known=nothing_known))
@@ -49,30 +49,30 @@ def test_a_pull_goes_on_after_the_page_it_resumes(platform, open_source, lead):
 
 
 @pytest.mark.parametrize("token", ["page:3", "nonsense", "cursor", "offset:x"])
-def test_a_token_of_other_settings_starts_over(platform, open_source, lead, token):
-    """A token that another pagination style made is not understood, so the list is read from its start."""
+def test_resume_token_of_another_pagination_style_starts_over(platform, open_source, lead, token):
+    """The token cannot be parsed, so the list is read from its start."""
     platform.serve("/v1/leads", {"data": [lead(1)]})
 
     assert [["L-1"]] == ids(pull(open_source(), resume=token))
 
 
-def test_a_token_that_leads_elsewhere_is_refused(platform, open_source):
-    """A resume token must not carry the bearer token to another host."""
+def test_rejects_a_resume_token_that_points_to_another_host(platform, open_source):
+    """It must not carry the bearer token there."""
     with pytest.raises(Misconfigured, match="another host"):
         pull(open_source(), resume="target://evil.example/v1/leads")
 
     assert [] == platform.asked
 
 
-def test_a_stale_token_starts_over(platform, open_source, lead):
-    """A cursor the platform no longer takes costs a second reading, not the leads."""
+def test_stale_cursor_starts_over(platform, open_source, lead):
+    """A cursor the platform no longer accepts costs a second reading, not the leads."""
     platform.serve("/v1/leads", {"data": [lead(1)]})
 
     assert [["L-1"]] == ids(pull(open_source(), resume="cursor:gone"))
     assert ["/v1/leads?cursor=gone", "/v1/leads"] == platform.asked
 
 
-def test_a_next_url_on_another_host_is_refused(platform, open_source, lead):
+def test_rejects_a_next_url_on_another_host(platform, open_source, lead):
     """Following it would hand the token to a stranger."""
     platform.serve("/v1/leads", {"data": [lead(1)], "next": "http://evil.example/v1/leads?cursor=b"})
 
@@ -81,8 +81,8 @@ def test_a_next_url_on_another_host_is_refused(platform, open_source, lead):
 
 
 @pytest.mark.parametrize("style", ["auto", "link_header"])
-def test_a_link_header_is_followed(platform, open_source, lead, reply, style):
-    """Link rel=next is a next page that describes itself."""
+def test_follows_a_link_header(platform, open_source, lead, reply, style):
+    """A `Link` with `rel=next` is a self-describing next page."""
     link = {"Link": '</v1/leads?page=2>; rel="next"'}
     platform.serve("/v1/leads", reply([lead(1)], headers=link))
     platform.serve("/v1/leads?page=2", [lead(2)])
@@ -98,8 +98,8 @@ def test_a_link_header_is_followed(platform, open_source, lead, reply, style):
         (PaginationOptions(style="cursor", next="page_info", cursor_param="after"), "page_info"),
     ],
 )
-def test_a_cursor_is_followed(platform, open_source, lead, options, path):
-    """A cursor goes back in its parameter, percent-encoded."""
+def test_follows_a_cursor(platform, open_source, lead, options, path):
+    """The cursor goes back in its parameter, percent-encoded."""
     platform.serve("/v1/leads", {"items": [lead(1)], path: "a b/="})
     platform.serve(f"/v1/leads?{options.cursor_param}=a%20b%2F%3D", {"items": [lead(2)], path: ""})
 
@@ -109,8 +109,8 @@ def test_a_cursor_is_followed(platform, open_source, lead, options, path):
     assert "cursor:a b/=" == pages[0].resume
 
 
-def test_a_cursor_that_comes_back_is_refused(platform, open_source, lead):
-    """A server that ignores our cursor parameter would be read for ever."""
+def test_rejects_a_repeated_cursor(platform, open_source, lead):
+    """A server that ignores our cursor parameter would be read forever."""
     platform.serve("/v1/leads", {"items": [lead(1)], "nextCursor": "b"})
     platform.serve("/v1/leads?cursor=b", {"items": [lead(2)], "nextCursor": "b"})
 
@@ -118,8 +118,8 @@ def test_a_cursor_that_comes_back_is_refused(platform, open_source, lead):
         pull(open_source())
 
 
-def test_a_short_page_does_not_end_a_numbered_list(platform, open_source, lead):
-    """A platform that leaves leads out of a page it has cut serves full ones after a short one."""
+def test_short_page_does_not_end_a_numbered_list(platform, open_source, lead):
+    """A platform that drops leads from a page after cutting it can serve full pages after a short one."""
     options = PaginationOptions(style="page", size_param="limit", size=2)
     platform.serve("/v1/leads?limit=2&page=1", [lead(1), lead(2)])
     platform.serve("/v1/leads?limit=2&page=2", [lead(3)])
@@ -133,8 +133,8 @@ def test_a_short_page_does_not_end_a_numbered_list(platform, open_source, lead):
 
 
 @pytest.mark.parametrize("end", [[], "missing"])
-def test_a_numbered_list_ends_with_an_empty_page_or_a_404(platform, open_source, lead, end):
-    """The platform may serve fewer than asked for, so a short page proves nothing."""
+def test_numbered_list_ends_with_an_empty_page_or_a_404(platform, open_source, lead, end):
+    """A short page proves nothing: the platform may serve fewer leads than requested."""
     options = PaginationOptions(style="page", size_param="limit", size=100)
     platform.serve("/v1/leads?limit=100&page=1", [lead(1)])
     if end != "missing":
@@ -146,8 +146,8 @@ def test_a_numbered_list_ends_with_an_empty_page_or_a_404(platform, open_source,
     assert ["page:2", None] == [page.resume for page in pages]
 
 
-def test_a_server_that_ignores_the_page_number_is_refused(platform, open_source, lead):
-    """The same page twice means that the parameter is called something else."""
+def test_rejects_a_server_that_ignores_the_page_number(platform, open_source, lead):
+    """Serving the same page twice means that the parameter has another name."""
     platform.serve("/v1/leads?page=1", [lead(1)])
     platform.serve("/v1/leads?page=2", [lead(1)])
 
@@ -155,8 +155,8 @@ def test_a_server_that_ignores_the_page_number_is_refused(platform, open_source,
         pull(open_source(pagination=PaginationOptions(style="page")))
 
 
-def test_a_server_that_repeats_its_last_page_is_at_its_end(platform, open_source, lead):
-    """Where the number was seen to work, the last page again is the end."""
+def test_repeated_last_page_ends_the_list(platform, open_source, lead):
+    """Once the page number has proved to work, the last page served again marks the end."""
     platform.serve("/v1/leads?page=1", [lead(1)])
     platform.serve("/v1/leads?page=2", [lead(2)])
     platform.serve("/v1/leads?page=3", [lead(2)])
@@ -167,8 +167,8 @@ def test_a_server_that_repeats_its_last_page_is_at_its_end(platform, open_source
     assert pages[-1].resume is None
 
 
-def test_an_offset_grows_by_what_was_served(platform, open_source, lead):
-    """The offset counts the leads served, not those asked for."""
+def test_offset_advances_by_the_number_of_leads_served(platform, open_source, lead):
+    """The page size requested does not count."""
     platform.serve("/v1/leads?offset=0", [lead(1), lead(2)])
     platform.serve("/v1/leads?offset=2", [lead(3)])
 
@@ -176,8 +176,8 @@ def test_an_offset_grows_by_what_was_served(platform, open_source, lead):
     assert "/v1/leads?offset=3" == platform.asked[-1]
 
 
-def test_more_pages_than_allowed_are_refused(platform, open_source, lead):
-    """max_pages bounds a list that never ends."""
+def test_rejects_more_pages_than_max_pages(platform, open_source, lead):
+    """The limit bounds a list that never ends."""
     options = PaginationOptions(max_pages=1)
     platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
 
@@ -187,8 +187,8 @@ def test_more_pages_than_allowed_are_refused(platform, open_source, lead):
 
 @pytest.mark.parametrize("count", [20, 25, 50, 100])
 @pytest.mark.parametrize("wrap", [list, lambda leads: {"data": leads}], ids=["bare", "wrapped"])
-def test_a_round_page_that_names_no_next_is_refused(platform, open_source, lead, count, wrap):
-    """A list that may be cut is refused, naming the setting, before anything is read from it."""
+def test_rejects_a_page_of_round_length_without_a_next_page(platform, open_source, lead, count, wrap):
+    """Such a list may be cut; the error names the setting before any lead is read."""
     platform.serve("/v1/leads", wrap([lead(number) for number in range(count)]))
 
     with pytest.raises(Misconfigured, match=r"oplead\.pagination\.style"):
@@ -196,16 +196,16 @@ def test_a_round_page_that_names_no_next_is_refused(platform, open_source, lead,
 
 
 @pytest.mark.parametrize(("envelope", "style"), [({"next": None}, "auto"), ({"total": 20}, "auto"), ({}, "none")])
-def test_a_round_page_that_is_all_there_is_passes(platform, open_source, lead, envelope, style):
-    """An empty next, a total, or the settings say that a round page is the whole list."""
+def test_accepts_a_page_of_round_length_known_to_be_complete(platform, open_source, lead, envelope, style):
+    """An empty `next`, a total or `style: none` confirms that the page is the whole list."""
     platform.serve("/v1/leads", {"data": [lead(number) for number in range(20)], **envelope})
 
     assert 20 == len(ids(pull(open_source(pagination=PaginationOptions(style=style))))[0])
 
 
 @pytest.mark.parametrize("told", [{"hasMore": True}, {"total": 9}, {"next": 2}, {"next": {"page": 2}}])
-def test_a_next_page_told_of_in_another_way_is_refused(platform, open_source, lead, told):
-    """Auto never guesses how a number or a flag goes back."""
+def test_auto_rejects_a_next_page_it_cannot_address(platform, open_source, lead, told):
+    """It never guesses how to send back a number or a flag."""
     platform.serve("/v1/leads", {"data": [lead(1)], **told})
 
     with pytest.raises(Misconfigured, match=r"oplead\.pagination\.style"):
@@ -222,8 +222,8 @@ def test_a_next_page_told_of_in_another_way_is_refused(platform, open_source, le
         ("%d/%m/%Y %H:%M", "21/07/2026 00:30"),
     ],
 )
-def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, expected):
-    """The filter is written as the settings say; a day is the account's."""
+def test_sends_the_since_filter_on_every_page(platform, open_source, lead, written, expected):
+    """The settings choose its format; a bare date is a day in the account's time zone."""
     since = datetime(2026, 7, 20, 22, 30, 0, 900_000, tzinfo=UTC)
     asked = f"updated_from={quote(expected, safe='')}"
     platform.serve(f"/v1/leads?{asked}&page=1", [lead(1)])
@@ -237,10 +237,8 @@ def test_since_is_asked_for_on_every_page(platform, open_source, lead, written, 
     ("form", "from_", "until"),
     [("iso", "2026-07-20T22:30:00+00:00", "2026-07-21T03:30:00+00:00"), ("%d/%m/%Y", "21/07/2026", "21/07/2026")],
 )
-def test_the_end_of_the_time_is_asked_for_where_the_platform_wants_it(
-    platform, open_source, lead, *, form, from_, until
-):
-    """It is the present, written as its beginning is; a full read names neither."""
+def test_sends_the_end_of_the_period_if_configured(platform, open_source, lead, *, form, from_, until):
+    """It is the current time, formatted like the start; a full read sends neither."""
     asked = f"from={quote(from_, safe='')}&to={quote(until, safe='')}"
     platform.serve(f"/v1/leads?{asked}", {"data": [lead(1)]})
     platform.serve("/v1/leads", {"data": [lead(2)]})
@@ -251,8 +249,8 @@ def test_the_end_of_the_time_is_asked_for_where_the_platform_wants_it(
 
 
 @pytest.mark.parametrize("detail", ["never", "always"])
-def test_every_request_carries_what_the_settings_add(platform, open_source, lead, detail):
-    """On the list, on what a next URL names, which may say it too, and on leads' own pages."""
+def test_every_request_carries_the_extra_query_and_headers(platform, open_source, lead, detail):
+    """Covers the list, detail pages, and next URLs, which may set the parameter themselves."""
     platform.serve("/v1/leads?archived=1", {"data": [lead(1)], "next": "/v1/leads?cursor=b"})
     platform.serve("/v1/leads?cursor=b&archived=1", {"data": [lead(2)], "next": "/v1/leads?archived=0&cursor=c"})
     platform.serve("/v1/leads?archived=0&cursor=c", {"data": []})
@@ -270,14 +268,14 @@ def test_every_request_carries_what_the_settings_add(platform, open_source, lead
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-key"])
-def test_no_added_header_takes_the_keys_place(open_source, name):
-    """The key is shown in one way only."""
+def test_rejects_an_extra_header_that_would_replace_the_key(open_source, name):
+    """The key has exactly one place in a request."""
     with pytest.raises(Misconfigured, match=r"oplead\.auth"):
         open_source(extra_headers={name: "abc"}, auth=AuthOptions("header", "X-Key"))
 
 
-def test_the_paths_are_the_settings(platform, open_source, lead):
-    """The list and one lead may stand anywhere; the id is encoded where it goes."""
+def test_list_and_lead_paths_follow_the_settings(platform, open_source, lead):
+    """The id is percent-encoded where the path has `{id}`."""
     platform.serve("/v1/crm/all", [{"id": "A/1", "createdAt": "2026-07-01"}])
     platform.serve("/v1/one-A%2F1/full", {**lead(1), "id": "A/1"})
 
@@ -288,8 +286,8 @@ def test_the_paths_are_the_settings(platform, open_source, lead):
 
 
 @pytest.mark.parametrize("path", ["/leads", "/leads/{id}/{id}"])
-def test_a_lead_path_without_one_place_for_the_id_is_refused(open_source, path):
-    """The setting is named."""
+def test_rejects_a_lead_path_without_exactly_one_id_placeholder(open_source, path):
+    """The error names the setting."""
     with pytest.raises(Misconfigured, match=r"oplead\.lead_path"):
         open_source(lead_path=path)
 
@@ -303,8 +301,8 @@ def test_a_lead_path_without_one_place_for_the_id_is_refused(open_source, path):
         (AuthOptions("none"), None, ""),
     ],
 )
-def test_the_token_is_shown_as_the_settings_say(platform, open_source, lead, *, auth, header, query):
-    """In a header, in the query, or not at all."""
+def test_auth_settings_decide_where_the_token_goes(platform, open_source, lead, *, auth, header, query):
+    """The key travels in a header, in the query, or not at all."""
     platform.serve(f"/v1/leads{query}", [lead(1)])
 
     pull(open_source(auth=auth))
@@ -314,7 +312,7 @@ def test_the_token_is_shown_as_the_settings_say(platform, open_source, lead, *, 
     assert (header is not None and header[0] == "Authorization") == ("authorization" in sent)
 
 
-def test_a_token_echoed_in_a_next_url_is_not_kept(platform, open_source, lead, caplog):
+def test_strips_the_key_from_an_echoed_next_url(platform, open_source, lead, caplog):
     """Neither the resume token nor the log ever holds the key."""
     caplog.set_level("DEBUG")
     echoed = f"{platform.url}/v1/leads?token=tok-0123456789&cursor=b"
@@ -328,32 +326,32 @@ def test_a_token_echoed_in_a_next_url_is_not_kept(platform, open_source, lead, c
     assert "tok-0123456789" not in caplog.text
 
 
-def test_a_path_prefix_and_a_base_path_stand_before_the_list(platform, open_source, lead):
-    """A gateway's path and an empty prefix both work."""
+def test_base_path_and_path_prefix_precede_the_list_path(platform, open_source, lead):
+    """A gateway path and an empty prefix both work."""
     platform.serve("/gate/leads", [lead(1)])
 
     assert [["L-1"]] == ids(pull(open_source(base_url=platform.url + "/gate/", path_prefix="")))
 
 
-def test_the_page_tells_the_platforms_own_time(platform, open_source, lead):
-    """served_at is the Date header."""
+def test_page_served_at_is_the_date_header(platform, open_source, lead):
+    """`served_at` is the platform's own time."""
     platform.serve("/v1/leads", [lead(1)])
 
     assert datetime(2026, 7, 21, 3, 30, tzinfo=UTC) == pull(open_source())[0].served_at
 
 
-# ── lists that move, end too soon, or say how long they are ──────────────────────────────────────
+# ── lists that shift, end too soon or state a total ──────────────────────────────────────────────
 
 
 def numbered(platform, *pages, style="page"):
-    """Serve these pages by number, an empty one after them."""
+    """Serve these pages by number, followed by an empty one."""
     for number, page in enumerate((*pages, {"data": []}), start=1):
         platform.serve(f"/v1/leads?page={number}", page)
     return PaginationOptions(style=style)
 
 
-def test_an_entry_that_comes_twice_tells_that_the_list_moved(platform, open_source, lead):
-    """A lead that came in before it pushed one on to the next page: others may have been passed over elsewhere."""
+def test_repeated_entry_marks_the_list_as_moved(platform, open_source, lead):
+    """A lead added earlier pushed it on to the next page, so other leads may have been skipped elsewhere."""
     pages = ({"data": [lead(1), lead(2)]}, {"data": [lead(2), lead(3)]}, {"data": [lead(4), lead(5)]})
 
     read = pull(open_source(pagination=numbered(platform, *pages)))
@@ -362,8 +360,8 @@ def test_an_entry_that_comes_twice_tells_that_the_list_moved(platform, open_sour
     assert [False, True, True, True] == [page.moved for page in read]
 
 
-def test_entries_without_an_id_that_look_alike_do_not_tell_that_the_list_moved(platform, open_source, lead):
-    """Nobody can say whether they are one; each is counted, so that none seems to be missing."""
+def test_identical_entries_without_ids_do_not_mark_list_as_moved(platform, open_source, lead):
+    """Nothing distinguishes them; each counts, so that none appears missing."""
     broken = "Fiche archivée"
     pages = ({"data": [lead(1), broken, broken], "total": 5}, {"data": [broken, lead(2)], "total": 5})
 
@@ -373,8 +371,8 @@ def test_entries_without_an_id_that_look_alike_do_not_tell_that_the_list_moved(p
 
 
 @pytest.mark.parametrize(("others", "points_at_the_list"), [(0, True), (1, False)])
-def test_only_a_list_of_no_leads_at_all_may_be_another_list(platform, open_source, lead, *, others, points_at_the_list):
-    """One entry that is no lead stands among leads: the list is the right one."""
+def test_suggests_another_items_path_if_no_entry_is_a_lead(platform, open_source, lead, *, others, points_at_the_list):
+    """One bad entry among leads means that the list is the right one."""
     platform.serve("/v1/leads", {"data": ["Fiche archivée", *(lead(number + 1) for number in range(others))]})
     ((unreadable,),) = [page.unreadable for page in pull(open_source())]
 
@@ -383,24 +381,24 @@ def test_only_a_list_of_no_leads_at_all_may_be_another_list(platform, open_sourc
 
 
 @pytest.mark.parametrize(("totals", "moved"), [((4, 4), False), ((4, 5), True), ((5, 4), True)])
-def test_a_total_that_changes_tells_that_the_list_moved(platform, open_source, lead, totals, moved):
-    """A lead that went away leaves no other trace than this, and what was behind it is passed over."""
+def test_changed_total_marks_the_list_as_moved(platform, open_source, lead, totals, moved):
+    """A removed lead leaves no other trace, and shifts later ones past a page boundary."""
     first, second = totals
     pages = ({"data": [lead(1), lead(2)], "total": first}, {"data": [lead(3), lead(4)], "total": second})
 
     assert moved is pull(open_source(pagination=numbered(platform, *pages)))[-1].moved
 
 
-def test_a_list_by_cursor_passes_over_nothing_whatever_comes_and_goes(platform, open_source, lead):
-    """A changed total is then no news, and no shortage."""
+def test_cursor_list_ignores_a_changed_total(platform, open_source, lead):
+    """A cursor skips nothing when leads come and go, so the list neither moved nor lacks leads."""
     platform.serve("/v1/leads", {"data": [lead(1)], "total": 9, "nextCursor": "b"})
     platform.serve("/v1/leads?cursor=b", {"data": [lead(2)], "total": 8})
 
     assert [(False, 0), (False, 0)] == [(page.moved, page.missing) for page in pull(open_source())]
 
 
-def test_a_pages_own_number_is_no_total(platform, open_source, lead):
-    """Some platforms call the number of entries on a page so."""
+def test_page_count_named_total_is_not_the_total(platform, open_source, lead):
+    """Some platforms give that name to the number of entries on the page."""
     pages = ({"data": [lead(1), lead(2)], "total": 2}, {"data": [lead(3)], "total": 1})
 
     read = pull(open_source(pagination=numbered(platform, *pages)))
@@ -427,8 +425,8 @@ ENDS_TOO_SOON = {
 
 @pytest.mark.parametrize("told", [250, "250"])
 @pytest.mark.parametrize("case", ENDS_TOO_SOON)
-def test_clearly_fewer_leads_than_there_are_is_refused(platform, open_source, lead, case, told):
-    """When everything was handed out, so that nothing that was read is lost; the settings are named."""
+def test_rejects_a_list_far_shorter_than_its_total(platform, open_source, lead, case, told):
+    """The error comes after every page is handed out, so nothing read is lost, and names the settings."""
     options, pages = ENDS_TOO_SOON[case]
     for target, more in pages.items():
         leads = [] if more is None else [lead(1), lead(2), lead(3)]
@@ -442,8 +440,8 @@ def test_clearly_fewer_leads_than_there_are_is_refused(platform, open_source, le
         next(walk)
 
 
-def test_a_few_leads_fewer_than_there_are_are_told(platform, open_source, lead):
-    """Platforms count some that they do not show: one in fifty is told of, and stops nothing."""
+def test_reports_a_small_shortfall_against_the_total(platform, open_source, lead):
+    """Platforms count leads that they do not show: a shortfall of up to one in fifty stops nothing."""
     pages = [{"data": [lead(100 * page + number) for number in range(98)], "total": 99 * 2} for page in range(2)]
 
     read = pull(open_source(pagination=numbered(platform, *pages)))
@@ -453,8 +451,8 @@ def test_a_few_leads_fewer_than_there_are_are_told(platform, open_source, lead):
 
 @pytest.mark.parametrize("resume", [None, "page:2"])
 @pytest.mark.parametrize("since", [None, datetime(2026, 7, 20, tzinfo=UTC)])
-def test_a_part_of_the_list_is_not_held_against_the_total(platform, open_source, lead, resume, since):
-    """Only what changed, or what was left: only a walk from start to end can be short."""
+def test_partial_reads_are_not_compared_with_the_total(platform, open_source, lead, resume, since):
+    """Only a read from start to end can fall short; a filtered or resumed one cannot."""
     asked = "" if since is None else "from=2026-07-20&"
     platform.serve(f"/v1/leads?{asked}page=1", {"data": [lead(1)], "total": 90})
     platform.serve(f"/v1/leads?{asked}page=2", {"data": [lead(2)], "total": 90})
@@ -468,8 +466,8 @@ def test_a_part_of_the_list_is_not_held_against_the_total(platform, open_source,
         assert {0} == {page.missing for page in pull(source, since, resume)}
 
 
-def test_where_the_total_stands_can_be_said(platform, open_source, lead):
-    """Where another number has a total's usual name."""
+def test_pagination_total_sets_the_path_of_the_total(platform, open_source, lead):
+    """For platforms where another number has a total's usual name."""
     pages = ({"data": [lead(1)], "total": 90, "meta": {"count": 1}},)
     options = numbered(platform, *pages)
 
@@ -482,8 +480,8 @@ def test_where_the_total_stands_can_be_said(platform, open_source, lead):
 @pytest.mark.parametrize(
     ("envelope", "count"), [({"hasMore": True}, 1), ({"total": 9}, 1), ({}, 20)], ids=["more", "total", "round"]
 )
-def test_a_list_that_may_be_cut_is_refused_in_every_style(platform, open_source, lead, *, style, envelope, count):
-    """The first page names no next one, and there is reason to think that there is one."""
+def test_every_style_rejects_a_list_that_may_be_cut(platform, open_source, lead, *, style, envelope, count):
+    """The first page names no next page although there is reason to expect one."""
     platform.serve("/v1/leads", {"data": [lead(number) for number in range(count)], **envelope})
 
     with pytest.raises(Misconfigured, match=r"may be cut.*oplead\.pagination\.style"):
@@ -491,16 +489,16 @@ def test_a_list_that_may_be_cut_is_refused_in_every_style(platform, open_source,
 
 
 @pytest.mark.parametrize("style", ["next_url", "cursor", "link_header"])
-def test_a_round_number_of_changes_is_not_suspected(platform, open_source, lead, style):
-    """Twenty leads may well have changed since yesterday."""
+def test_accepts_a_round_number_of_changes_from_a_filtered_list(platform, open_source, lead, style):
+    """Exactly twenty leads may well have changed since yesterday."""
     platform.serve("/v1/leads?from=2026-07-20", {"data": [lead(number) for number in range(20)]})
     source = open_source(pagination=PaginationOptions(style=style), since_filter=SinceOptions("from", "date"))
 
     assert 20 == len(ids(pull(source, datetime(2026, 7, 20, tzinfo=UTC)))[0])
 
 
-def test_an_empty_page_that_names_a_next_one_is_not_the_end(platform, open_source, lead):
-    """A platform may leave leads out of a page until none is on it."""
+def test_empty_page_naming_a_next_page_continues_the_list(platform, open_source, lead):
+    """A platform may drop leads from a page until none is left."""
     platform.serve("/v1/leads", {"data": [lead(1)], "nextCursor": "b"})
     platform.serve("/v1/leads?cursor=b", {"data": [], "nextCursor": "c"})
     platform.serve("/v1/leads?cursor=c", {"data": [lead(2)]})
@@ -508,8 +506,8 @@ def test_an_empty_page_that_names_a_next_one_is_not_the_end(platform, open_sourc
     assert [["L-1"], [], ["L-2"]] == ids(pull(open_source()))
 
 
-def test_a_list_that_always_names_a_next_page_ends_after_three_empty_ones(platform, open_source, lead):
-    """It would be followed until max_pages."""
+def test_three_empty_pages_end_a_list_naming_next_forever(platform, open_source, lead):
+    """It would otherwise be followed up to `max_pages`."""
     platform.serve("/v1/leads", {"data": [lead(1)], "next": "/v1/leads?page=2"})
     for number in range(2, 9):
         platform.serve(f"/v1/leads?page={number}", {"data": [], "next": f"/v1/leads?page={number + 1}"})
@@ -517,16 +515,16 @@ def test_a_list_that_always_names_a_next_page_ends_after_three_empty_ones(platfo
     assert [["L-1"], [], [], []] == ids(pull(open_source()))
 
 
-def test_one_page_served_for_ever_is_the_whole_list_where_the_total_says_so(platform, open_source, lead):
-    """A list that has only one page shows no other number at work."""
+def test_repeated_single_page_is_the_whole_list_when_total_agrees(platform, open_source, lead):
+    """A list of one page cannot show that the page number works."""
     platform.serve("/v1/leads?page=1", {"data": [lead(1)], "total": 1})
     platform.serve("/v1/leads?page=2", {"data": [lead(1)], "total": 1})
 
     assert [["L-1"], ["L-1"]] == ids(pull(open_source(pagination=PaginationOptions(style="page"))))
 
 
-def test_a_last_page_that_is_filled_up_from_before_is_the_end(platform, open_source, lead):
-    """An offset past the end may serve the last full page: all of it came before."""
+def test_last_page_padded_with_earlier_leads_ends_the_list(platform, open_source, lead):
+    """An offset past the end may serve the last full page, whose leads have all been read."""
     platform.serve("/v1/leads?offset=0", [lead(1), lead(2)])
     platform.serve("/v1/leads?offset=2", [lead(3), lead(4)])
     platform.serve("/v1/leads?offset=4", [lead(5)])
@@ -538,7 +536,7 @@ def test_a_last_page_that_is_filled_up_from_before_is_the_end(platform, open_sou
     assert not read[-1].moved
 
 
-# ── lists that go on after a page's last id ──────────────────────────────────────────────────────
+# ── lists paginated by the last id of a page ─────────────────────────────────────────────────────
 
 
 AFTER = PaginationOptions(style="last_id", cursor_param="after")
@@ -550,8 +548,8 @@ NAMELESS = {"email": "jean.dupont@example.org", "phone": "0612345678"}
     [NAMELESS, {"id": None, **NAMELESS}, {"id": {"contact": NAMELESS}}, "jean.dupont@example.org", [{"id": "L-9"}]],
     ids=["no id", "null", "an object for an id", "text", "a list"],
 )
-def test_a_list_goes_on_after_the_last_entry_that_has_an_id(platform, open_source, lead, broken):
-    """What else stands in an entry is somebody's data: it is neither asked with nor kept."""
+def test_pagination_continues_after_the_last_entry_with_an_id(platform, open_source, lead, broken):
+    """The rest of an entry is personal data: it is neither sent in a request nor kept."""
     platform.serve("/v1/leads", {"data": [lead(1), lead(2), broken]})
     platform.serve("/v1/leads?after=L-2", {"data": [broken, lead(3)]})
     platform.serve("/v1/leads?after=L-3", {"data": []})
@@ -563,8 +561,8 @@ def test_a_list_goes_on_after_the_last_entry_that_has_an_id(platform, open_sourc
     assert ["/v1/leads", "/v1/leads?after=L-2", "/v1/leads?after=L-3"] == platform.asked
 
 
-def test_a_page_without_an_id_to_go_on_after_is_refused(platform, open_source, lead):
-    """By its length alone; the pages before it were read."""
+def test_rejects_a_page_without_any_id_to_continue_from(platform, open_source, lead):
+    """The message states only the page's length; earlier pages have been read."""
     platform.serve("/v1/leads", {"data": [lead(1)]})
     platform.serve("/v1/leads?after=L-1", {"data": [NAMELESS, {"id": {"contact": NAMELESS}}]})
     walk = open_source(pagination=AFTER).fetch_changes(None, resume=None, is_known=nothing_known)

@@ -1,4 +1,4 @@
-"""What `probe` finds out of platforms that answer in many ways, over a real socket."""
+"""What `probe` discovers about platforms of many kinds, over a real socket."""
 
 import re
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ in_an_order = pytest.mark.parametrize(
 
 
 def lead(number, **more):
-    """A lead made some hours after the one before; every third changed a long time after it was made."""
+    """Build a lead created five hours after the previous one; every third changed long after its creation."""
     created = FIRST + timedelta(hours=5 * number)
     updated = created + (LATE if number % 3 == 0 else timedelta(hours=1))
     return {
@@ -52,13 +52,13 @@ def lead(number, **more):
 
 
 def leads(count, **more):
-    """So many of them, oldest first."""
+    """Build that many leads, oldest first."""
     return [lead(number, **more) for number in range(count)]
 
 
 @dataclass
 class List:
-    """A platform's list, in one of its ways."""
+    """A platform's list in one of its variants."""
 
     leads: list
     size: int = 20
@@ -72,18 +72,18 @@ class List:
     auth: tuple = ("Authorization", f"Bearer {TOKEN}")
     prefix: str = "/v1"
     filter: tuple | None = None
-    """A parameter, the field it compares, and how it reads a time."""
+    """The filter's parameter, the field it compares, and its parser of times."""
     shown: tuple | None = None
-    """The names that the list shows of a lead; all, where None."""
+    """The keys of a lead that the list shows; `None` shows all."""
     own_path: str = "/leads/"
     past_end: str = "empty"
     filter_end: str | None = None
-    """What the filter's end is called, where both are wanted."""
+    """The parameter for the end of the period, if the filter requires both ends."""
     total_header: str | None = None
-    """A header that tells how many leads there are, and by how much it is wrong."""
+    """A header with the number of leads, wrong by `total_wrong`."""
     total_wrong: int = 0
     unknown: int = 400
-    """How an unknown parameter is answered, where that is strict."""
+    """The status for an unknown parameter when `strict`."""
 
     def reply(self, platform, make, target):
         """Answer one request."""
@@ -160,7 +160,7 @@ class List:
 
 @pytest.fixture
 def probe(platform, clock, reply):
-    """Look at a list that answers in some way: `probe(List(…), **options)`."""
+    """Probe a list: `probe(List(…), **options)`."""
 
     def look(listed, *, count=300, rate=90, **options):
         platform.reply = lambda target: listed.reply(platform, reply, target)
@@ -182,17 +182,17 @@ def probe(platform, clock, reply):
 
 
 def iso(text):
-    """A time with its zone."""
+    """Parse a time with its zone."""
     return datetime.fromisoformat(text)
 
 
 def day(text):
-    """A day, and nothing else."""
+    """Parse a bare day."""
     return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
 
 
 def seconds(text):
-    """Seconds since 1970."""
+    """Parse seconds since 1970."""
     return datetime.fromtimestamp(int(text), UTC)
 
 
@@ -212,31 +212,31 @@ def seconds(text):
         (("access_token", TOKEN), {"style": "query", "name": "access_token"}),
     ],
 )
-def test_the_way_the_token_is_shown_is_found(probe, auth, written):
-    """Every usual way is tried, and what is not the default is written."""
+def test_finds_how_the_platform_expects_the_token(probe, auth, written):
+    """Every usual header and query parameter is tried; the suggestion omits the default."""
     survey = probe(List(leads(30), auth=auth))
 
     assert written == survey.suggestion.get("auth")
     assert survey.usable
 
 
-def test_the_token_stands_in_an_address_only_when_nothing_else_worked(probe, platform):
-    """Servers and proxies write addresses into their logs."""
+def test_tries_the_token_in_the_url_only_last(probe, platform):
+    """Servers and proxies log URLs."""
     probe(List(leads(30), auth=("token", TOKEN)))
 
     assert not any(TOKEN in target for target in platform.asked)
 
 
-def test_a_token_refused_in_every_way_is_told_with_the_setting_to_write(probe, platform):
-    """Nothing is guessed: the operator reads the header's name in Oplead's own page."""
+def test_token_refused_everywhere_names_the_settings_to_check(probe, platform):
+    """Nothing is guessed: the operator reads the header's name in Oplead's own documentation."""
     with pytest.raises(Misconfigured, match=r"oplead\.token.*oplead\.auth"):
         probe(List(leads(3), auth=("X-Nobody-Knows", TOKEN)))
 
     assert 10 == len(platform.asked)
 
 
-def test_a_key_that_may_not_read_leads_is_told_apart(probe, platform, reply):
-    """A 403 on one way of showing the token means that Oplead knows it there."""
+def test_reports_a_key_without_permission_to_read_leads(probe, platform, reply):
+    """A 403 for one way of sending the token means that Oplead recognises it there."""
     listed = List(leads(3))
 
     def answer(*_):
@@ -250,22 +250,22 @@ def test_a_key_that_may_not_read_leads_is_told_apart(probe, platform, reply):
 
 
 @pytest.mark.parametrize("prefix", ["/crm/api/v1", "/crm/v1", "/crm"])
-def test_the_start_of_the_path_is_found_below_the_one_that_is_said(probe, prefix):
-    """An address may be told without its last part."""
+def test_finds_the_path_prefix_below_the_configured_one(probe, prefix):
+    """The address given may lack its last part."""
     assert prefix == probe(List(leads(30), prefix=prefix), path_prefix="/crm").suggestion["path_prefix"]
 
 
 @pytest.mark.parametrize("prefix", ["", "/api", "/api/v1"])
-def test_the_start_of_the_path_is_found(probe, prefix):
-    """A 404 means another prefix, also where the token goes otherwise than configured."""
+def test_finds_the_path_prefix(probe, prefix):
+    """A 404 means another prefix, even when the token goes elsewhere than configured."""
     survey = probe(List(leads(30), prefix=prefix, auth=("X-API-KEY", TOKEN)))
 
     assert prefix == survey.suggestion["path_prefix"]
     assert "X-API-KEY" == survey.suggestion["auth"]["name"]
 
 
-def test_a_redirect_is_not_followed(probe, platform, reply):
-    """The token would go along; the message says what to write."""
+def test_does_not_follow_a_redirect(probe, platform, reply):
+    """The token would go along; the message says which setting to change."""
     listed = List(leads(3))
     listed.reply = lambda *_: reply({}, 301, headers={"Location": "http://evil.example/v1/leads"})
 
@@ -275,8 +275,8 @@ def test_a_redirect_is_not_followed(probe, platform, reply):
     assert {"GET"} == platform.methods
 
 
-def test_a_platform_that_keeps_failing_is_no_setting_s_fault(probe, reply):
-    """Nothing else is tried while the platform is down."""
+def test_failing_platform_raises_transient_instead_of_blaming_settings(probe, reply):
+    """The probe gives up while the platform is down."""
     listed = List(leads(3))
     listed.reply = lambda *_: reply({}, 503)
 
@@ -284,8 +284,8 @@ def test_a_platform_that_keeps_failing_is_no_setting_s_fault(probe, reply):
         probe(listed)
 
 
-def test_what_the_settings_say_comes_first(probe, platform):
-    """A way that works is not looked for, and stays in what is suggested."""
+def test_tries_the_configured_settings_first(probe, platform):
+    """If they work, they stay in the suggestion and no alternative is tried."""
     survey = probe(
         List(leads(45), auth=("X-Own", f"Key {TOKEN}")), auth=AuthOptions(style="header", name="X-Own", prefix="Key ")
     )
@@ -294,11 +294,11 @@ def test_what_the_settings_say_comes_first(probe, platform):
     assert not any("token=" in target for target in platform.asked)
 
 
-# ── a sandbox's clock ────────────────────────────────────────────────────────────────────────────
+# ── the sandbox clock ────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_clock_that_stands_still_is_told_before_anything_waits_for_it(probe, platform, clock):
-    """Far from now, and the same over several answers and seconds: no minute will pass there."""
+def test_reports_a_frozen_clock_before_waiting_for_it(probe, platform, clock):
+    """The clock is far from now and the same over several answers and seconds, so no minute would ever pass."""
     clock.time += timedelta(days=60)
 
     with pytest.raises(Misconfigured, match=r"stands still at 2026-07-21 03:30:00 UTC.*--clock URL"):
@@ -308,8 +308,8 @@ def test_a_clock_that_stands_still_is_told_before_anything_waits_for_it(probe, p
     assert 10 > sum(clock.slept)
 
 
-def test_a_clock_that_is_only_wrong_is_no_sandbox_s(probe, platform, clock):
-    """Where the Date goes on, the look does too."""
+def test_wrong_but_running_clock_does_not_stop_the_probe(probe, platform, clock):
+    """A Date that advances does not belong to a sandbox."""
     clock.time += timedelta(days=60)
     listed = List(leads(30))
     answer = listed.reply
@@ -347,10 +347,10 @@ def test_a_clock_that_is_only_wrong_is_no_sandbox_s(probe, platform, clock):
         ("offset", "start", 0, {"style": "offset", "offset_param": "start"}),
     ],
 )
-def test_numbered_pages_are_found(  # noqa: PLR0917 - pytest hands them over by name
+def test_finds_numbered_pages(  # noqa: PLR0917 - pytest hands them over by name
     probe, strict, past_end, style, param, first, written
 ):
-    """By asking for a second page under the usual names, and for the first one by its number."""
+    """The probe requests a second page under the usual names, then the first one by its number."""
     survey = probe(List(leads(130), style=style, param=param, first=first, strict=strict, past_end=past_end))
 
     assert (written, True) == (survey.suggestion["pagination"], survey.usable)
@@ -359,16 +359,16 @@ def test_numbered_pages_are_found(  # noqa: PLR0917 - pytest hands them over by 
 
 @strictly
 @pytest.mark.parametrize("param", ["after_id", "last_id", "starting_after"])
-def test_pages_after_the_last_id_are_found(probe, strict, param):
-    """Believed once another id leads to the leads after that one; nothing is left out to the end."""
+def test_finds_pagination_by_last_id(probe, strict, param):
+    """Accepted once a second id leads to the leads after it, with none skipped to the end."""
     survey = probe(List(leads(130), style="after_id", param=param, strict=strict))
 
     assert ({"style": "last_id", "cursor_param": param}, True) == (survey.suggestion["pagination"], survey.usable)
     assert (130, 130) == (survey.leads, survey.total)
 
 
-def test_pages_are_asked_for_after_the_last_lead_that_has_an_id(probe, platform):
-    """What stands in for an id that is missing leads nowhere."""
+def test_last_id_pagination_skips_entries_without_an_id(probe, platform):
+    """The placeholder for a missing id leads nowhere."""
     listed = [lead(number, id=None) if number == 19 else lead(number) for number in range(130)]
     survey = probe(List(listed, style="after_id", param="after_id"))
 
@@ -377,8 +377,8 @@ def test_pages_are_asked_for_after_the_last_lead_that_has_an_id(probe, platform)
     assert not any("%00" in target for target in platform.asked)
 
 
-def test_a_parameter_that_only_leads_elsewhere_is_no_last_id(probe):
-    """Whatever id it is given, the same leads come: no night could read the list whole by it."""
+def test_rejects_a_last_id_parameter_that_ignores_the_id(probe):
+    """The same leads come for any id, so no night could read the whole list with it."""
     survey = probe(List(leads(130), style="elsewhere", param="after_id"))
 
     assert not survey.usable
@@ -387,8 +387,8 @@ def test_a_parameter_that_only_leads_elsewhere_is_no_last_id(probe):
 
 @pytest.mark.parametrize("style", ["page", "next_url", "link", "after_id"])
 @pytest.mark.parametrize("header", ["X-Total-Count", "X-Total"])
-def test_a_total_in_a_header_is_believed_once_tried(probe, style, header):
-    """By the last page or the end of the list; it is written then, so that a night can tell a list that is cut."""
+def test_accepts_a_total_header_once_verified(probe, style, header):
+    """The last page or the end of the list confirms it; with it in the settings a night detects a cut list."""
     param = "after_id" if style == "after_id" else "page" if style == "page" else "cursor"
     survey = probe(List(leads(130), style=style, param=param, total_header=header), count=60)
 
@@ -396,8 +396,8 @@ def test_a_total_in_a_header_is_believed_once_tried(probe, style, header):
 
 
 @pytest.mark.parametrize("style", ["page", "next_url"])
-def test_a_header_that_counts_something_else_is_not_read(probe, style):
-    """It says more than there are, so it is left out and told."""
+def test_rejects_and_reports_a_total_header_that_is_wrong(probe, style):
+    """It claims more leads than exist."""
     listed = List(leads(130), style=style, param="page", total_header="X-Total-Count", total_wrong=400)
     survey = probe(listed)
 
@@ -406,8 +406,8 @@ def test_a_header_that_counts_something_else_is_not_read(probe, style):
     assert any("X-Total-Count says 530" in said for said in survey.how)
 
 
-def test_a_header_tells_that_a_list_is_cut(probe):
-    """Nobody knows how to go on, and there are more than the first page has."""
+def test_total_header_reveals_a_cut_list(probe):
+    """No known parameter leads on, and there are more leads than the first page holds."""
     survey = probe(List(leads(130), style="page", param="feuille", size=17, total_header="X-Total-Count"))
 
     assert "there are 130 leads, the first page holds 17" in survey.undecided[0]
@@ -415,43 +415,43 @@ def test_a_header_tells_that_a_list_is_cut(probe):
 
 @strictly
 @pytest.mark.parametrize("style", ["next_url", "cursor", "link"])
-def test_a_list_that_describes_itself_needs_no_setting(probe, strict, style):
-    """A next address, a cursor in its usual parameter and a Link header are followed as they are."""
+def test_self_describing_list_needs_no_setting(probe, strict, style):
+    """A next URL, a cursor in its usual parameter and a Link header are followed by default."""
     survey = probe(List(leads(130), style=style, param="cursor", strict=strict))
 
     assert {} == survey.suggestion
     assert 130 == survey.total
 
 
-def test_a_cursor_under_another_name_is_found(probe):
-    """The parameter is one of the usual names; where the cursor stands is written only if it must be."""
+def test_finds_a_cursor_parameter_of_another_name(probe):
+    """The parameter is one of the usual names; the cursor's path is suggested only if necessary."""
     survey = probe(List(leads(130), style="cursor", param="page_token"))
 
     assert {"style": "cursor", "cursor_param": "page_token"} == survey.suggestion["pagination"]
 
 
-def test_a_next_address_on_another_host_tells_a_parameter_and_is_not_followed(probe):
-    """The token stays here; the parameter it names is tried on our own host."""
+def test_learns_the_page_parameter_from_a_next_url_elsewhere(probe):
+    """The token stays here: the parameter is tried on our own host."""
     survey = probe(List(leads(130), style="next_elsewhere", param="feuille"))
 
     assert {"style": "page", "page_param": "feuille"} == survey.suggestion["pagination"]
 
 
 @pytest.mark.parametrize("key", [None, "items", "results"])
-def test_usual_wrappings_need_no_setting(probe, key):
-    """The array is found by itself."""
+def test_usual_envelopes_need_no_setting(probe, key):
+    """The probe finds the array by itself."""
     assert "items" not in probe(List(leads(45), key=key)).suggestion.get("pagination", {})
 
 
-def test_an_unusual_wrapping_is_written(probe):
-    """The one array whose entries look like leads, beside one that does not."""
+def test_suggests_the_items_path_of_an_unusual_envelope(probe):
+    """Only one of its two arrays has entries that resemble leads."""
     told = {"agences": [{"type": "agency", "nom": "Nantes"}]}
 
     assert "fiches" == probe(List(leads(45), key="fiches", told=told)).suggestion["pagination"]["items"]
 
 
-def test_longer_pages_are_asked_for_where_that_saves_requests(probe):
-    """A size parameter that is honoured is suggested, and the reading costs less."""
+def test_suggests_a_larger_page_size_that_the_platform_honours(probe):
+    """Reading then costs fewer requests."""
     survey = probe(List(leads(250), size=20, size_param="per_page"))
 
     assert {"style": "page", "size_param": "per_page", "size": 100} == survey.suggestion["pagination"]
@@ -460,8 +460,8 @@ def test_longer_pages_are_asked_for_where_that_saves_requests(probe):
 
 @pytest.mark.parametrize("count", suite.mostly_exhaustive([250, 105, 110], 105))
 @pytest.mark.parametrize("param", ["cursor", "page_token"])
-def test_longer_pages_are_asked_for_by_a_cursor_too(probe, param, count):
-    """However few leads the second long page has left: the length goes along with every cursor."""
+def test_suggests_a_larger_page_size_for_cursor_lists(probe, param, count):
+    """The size goes along with every cursor, however few leads the second long page has left."""
     survey = probe(List(leads(count), size=20, style="cursor", param=param, size_param="limit"))
 
     assert ("limit", 100) == tuple(survey.suggestion["pagination"].get(key) for key in ("size_param", "size"))
@@ -469,8 +469,8 @@ def test_longer_pages_are_asked_for_by_a_cursor_too(probe, param, count):
 
 
 @pytest.mark.parametrize("count", [20, 50, 100, 25])
-def test_a_list_that_may_be_cut_is_left_undecided(probe, count):
-    """A usual length of a page, and nothing tells of another: the setting to write is named."""
+def test_list_that_may_be_cut_is_undecided(probe, count):
+    """Its length is a usual page size and nothing points to another page; the setting to write is named."""
     survey = probe(List(leads(count), style="none"))
 
     assert not survey.usable
@@ -479,15 +479,15 @@ def test_a_list_that_may_be_cut_is_left_undecided(probe, count):
 
 
 @pytest.mark.parametrize(("count", "told"), [(37, {}), (50, {"total": 50}), (37, {"hasMore": False})])
-def test_a_list_that_is_whole_is_told_so(probe, count, told):
-    """An odd length, a total or a flag say that these are all."""
+def test_recognises_a_complete_list(probe, count, told):
+    """An odd length, a total or a flag proves that these are all the leads."""
     survey = probe(List(leads(count), style="none", told=told))
 
     assert (True, count, {}) == (survey.usable, survey.total, survey.suggestion)
 
 
-def test_a_total_that_cannot_be_reached_is_left_undecided(probe):
-    """More leads than the page holds, and no usual name leads to them."""
+def test_unreachable_total_is_undecided(probe):
+    """There are more leads than the page holds, and no usual parameter leads to them."""
     survey = probe(List(leads(130), param="feuille", told={"total": 130}))
 
     assert ["oplead.pagination.style: there are 130 leads, the first page holds 20"] == [
@@ -495,38 +495,38 @@ def test_a_total_that_cannot_be_reached_is_left_undecided(probe):
     ]
 
 
-def test_a_parameter_that_counts_pages_is_not_taken_for_one_that_counts_leads(probe):
-    """Read so, nineteen pages in twenty would be passed over in silence."""
+def test_does_not_mistake_a_page_counter_for_an_offset(probe):
+    """Nineteen pages in twenty would be skipped silently."""
     survey = probe(List(leads(600), style="pages_skipped", param="skip"))
 
     assert "pagination" not in survey.suggestion
     assert not survey.usable
 
 
-def test_a_configured_way_of_paging_is_kept(probe):
-    """What no usual name would find is verified and kept."""
+def test_keeps_a_verified_configured_pagination(probe):
+    """No usual name would find this parameter."""
     survey = probe(List(leads(130), param="feuille"), pagination=PaginationOptions(style="page", page_param="feuille"))
 
     assert {"style": "page", "page_param": "feuille"} == survey.suggestion["pagination"]
 
 
-def test_longer_pages_are_left_alone_where_the_end_could_not_be_told(probe):
-    """A list that serves its last page again, all of it on one longer page, would look as if it went in circles."""
+def test_keeps_the_page_size_when_the_end_would_be_ambiguous(probe):
+    """A repeated last page that holds every lead on one longer page would resemble a loop."""
     survey = probe(List(leads(45), size=20, size_param="limit", past_end="last"))
 
     assert ({"style": "page"}, True, 45) == (survey.suggestion["pagination"], survey.usable, survey.total)
 
 
-def test_a_platform_that_breaks_on_unknown_parameters_is_told_all_the_same(probe, platform):
-    """A 500 on a question is an answer, as long as the bare list is served."""
+def test_finds_pagination_when_unknown_parameters_return_500(probe, platform):
+    """A 500 on a query counts as an answer as long as the bare list is served."""
     survey = probe(List(leads(130), param="p", strict=True, unknown=500))
 
     assert {"style": "page", "page_param": "p"} == survey.suggestion["pagination"]
     assert len(platform.asked) <= MAX_REQUESTS + 60
 
 
-def test_own_pages_that_fail_do_not_end_the_look(probe, reply):
-    """The list is looked at without them."""
+def test_failing_detail_pages_do_not_end_the_probe(probe, reply):
+    """The list is surveyed without them."""
     listed = List(leads(45))
     listed.reply = lambda platform, make, target: (
         reply({}, 500) if "/leads/" in target else List.reply(listed, platform, make, target)
@@ -535,8 +535,8 @@ def test_own_pages_that_fail_do_not_end_the_look(probe, reply):
     assert (True, 45) == ((survey := probe(listed)).usable, survey.leads)
 
 
-def test_a_suggestion_that_does_not_hold_is_not_made(probe, platform):
-    """A platform that serves other leads when read once more is not described."""
+def test_drops_a_suggestion_that_fails_verification(probe, platform):
+    """A platform that serves other leads on a second read is left undecided."""
     listed = List(leads(400))
     page = listed._page
 
@@ -552,8 +552,8 @@ def test_a_suggestion_that_does_not_hold_is_not_made(probe, platform):
     assert any("oplead.pagination" in one for one in survey.undecided)
 
 
-def test_an_empty_list_asks_for_another_key(probe):
-    """A key that sees nothing looks like a platform without leads."""
+def test_empty_list_is_undecided_and_blames_the_token(probe):
+    """A key without access to leads looks like a platform without leads."""
     survey = probe(List([]))
 
     assert (0, False) == (survey.leads, survey.usable)
@@ -561,7 +561,7 @@ def test_an_empty_list_asks_for_another_key(probe):
 
 
 def test_requests_are_bounded_and_paced(probe, platform, clock):
-    """However little a platform tells, and never faster than allowed."""
+    """The limits hold however little the platform reveals."""
     survey = probe(List(leads(100), style="none", strict=True, auth=("access_token", TOKEN), prefix="/api/v1"), rate=30)
 
     assert len(platform.asked) == survey.requests <= MAX_REQUESTS + 40
@@ -581,10 +581,10 @@ def test_requests_are_bounded_and_paced(probe, platform, clock):
         ("updatedAt[gte]", iso, {"param": "updatedAt[gte]"}),
     ],
 )
-def test_a_filter_by_change_is_found(  # noqa: PLR0917 - pytest hands them over by name
+def test_finds_a_filter_by_change(  # noqa: PLR0917 - pytest hands them over by name
     probe, strict, newest_first, param, read, written
 ):
-    """Its name and format are found with a moment to come, its meaning with one that parts the leads."""
+    """A future time finds its name and format; a time that splits the leads finds its meaning."""
     order = -1 if newest_first else 1
     survey = probe(List(leads(130)[::order], strict=strict, filter=(param, "updatedAt", read)))
 
@@ -594,8 +594,8 @@ def test_a_filter_by_change_is_found(  # noqa: PLR0917 - pytest hands them over 
 
 @in_an_order
 @pytest.mark.parametrize("param", ["since", "created_since"])
-def test_a_filter_by_creation_is_not_taken_for_one_by_change(probe, strict, newest_first, param):
-    """With it, a sale of an old lead would never be seen."""
+def test_does_not_mistake_a_creation_filter_for_a_change_filter(probe, strict, newest_first, param):
+    """With it, the sale of an old lead would never be seen."""
     order = -1 if newest_first else 1
     survey = probe(List(leads(130)[::order], strict=strict, filter=(param, "createdAt", iso)))
 
@@ -603,8 +603,8 @@ def test_a_filter_by_creation_is_not_taken_for_one_by_change(probe, strict, newe
     assert any(f"`{param}` filters by creation" in one for one in survey.how)
 
 
-def test_a_configured_filter_is_kept_where_it_filters(probe):
-    """What no usual name would find is tried and kept."""
+def test_keeps_a_configured_filter_only_if_it_filters(probe):
+    """No usual name would find this parameter."""
     listed = List(leads(130), filter=("depuis_le", "updatedAt", iso))
 
     assert {"param": "depuis_le"} == probe(listed, since_filter=SinceOptions("depuis_le")).suggestion["since_filter"]
@@ -620,26 +620,26 @@ def test_a_configured_filter_is_kept_where_it_filters(probe):
         ("from", "to", seconds, {"format": "epoch_s"}),
     ],
 )
-def test_a_filter_that_wants_both_ends_is_found(probe, strict, param, until, read, form):  # noqa: PLR0917 - by name
-    """One end alone is refused or passed over; both together are tried, and mean changes."""
+def test_finds_a_filter_that_requires_both_ends(probe, strict, param, until, read, form):  # noqa: PLR0917 - by name
+    """One end alone is rejected or ignored; both together are tried, and filter by change."""
     listed = List(leads(130), filter=(param, "updatedAt", read), filter_end=until, strict=strict)
     survey = probe(listed)
 
     assert {"param": param, "until_param": until, **form} == survey.suggestion["since_filter"]
 
 
-def test_both_ends_that_filter_by_creation_are_of_no_use(probe):
+def test_rejects_a_two_ended_filter_by_creation(probe):
     """Old leads change too."""
     listed = List(leads(130), filter=("date_from", "createdAt", iso), filter_end="date_to", strict=True)
 
     assert "since_filter" not in probe(listed).suggestion
 
 
-# ── what leads hold ──────────────────────────────────────────────────────────────────────────────
+# ── the contents of leads ────────────────────────────────────────────────────────────────────────
 
 
-def test_details_left_out_of_the_list_are_read(probe):
-    """The list leaves the click ids out, so leads' own pages are needed, and found under the path they have."""
+def test_finds_details_that_the_list_leaves_out(probe):
+    """The click ids are only on detail pages, which the probe finds under their own path."""
     listed = List(leads(45), shown=("id", "createdAt", "updatedAt", "status"), own_path="/lead/")
     survey = probe(listed)
 
@@ -649,8 +649,8 @@ def test_details_left_out_of_the_list_are_read(probe):
     assert survey.minutes_first > 0.4
 
 
-def test_what_only_sold_leads_have_is_found_on_their_own_pages(probe):
-    """Pages are opened of every label in turn; one population is behind every count."""
+def test_samples_details_of_every_label_to_find_rare_fields(probe):
+    """Labels alternate, so a field that only sold leads have is found; every count covers one sample."""
     sold = {7: "12 500 €", 141: "8900", 260: "4 300,50"}
     every = [
         lead(number, status="Gagné" if number in sold else LABELS[number % 2], montant=sold.get(number))
@@ -663,22 +663,22 @@ def test_what_only_sold_leads_have_is_found_on_their_own_pages(probe):
     assert ("Gagné", 3, 3) in [(one.label, one.leads, one.with_click_id) for one in survey.labels]
 
 
-def test_what_only_own_pages_tell_is_asked_for_always(probe):
-    """The list has click ids but no status, so a changed lead's own page is read all the same."""
+def test_suggests_detail_always_when_the_list_lacks_the_status(probe):
+    """The list has click ids, but a changed lead's details are needed all the same."""
     survey = probe(List(leads(45), shown=("id", "createdAt", "updatedAt", "leadData")))
 
     assert "always" == survey.suggestion["detail"]
 
 
-def test_a_list_of_ids_is_pulled_by_details(probe):
-    """Nothing in such a list tells that a lead changed."""
+def test_suggests_pulling_by_details_for_a_list_of_ids(probe):
+    """Nothing in such a list shows that a lead changed."""
     survey = probe(List(leads(45), shown=("id",)))
 
     assert "details" == survey.suggestion["pull"]
 
 
-def test_fields_under_other_names_are_found(probe):
-    """French names, and a container of another name, are written where the known candidates find nothing."""
+def test_finds_fields_with_other_names(probe):
+    """French names and an unknown container are suggested where the known candidates find nothing."""
     french = [
         {
             "identifiant": one["id"],
@@ -704,7 +704,7 @@ def test_fields_under_other_names_are_found(probe):
     } == survey.suggestion["fields"]
 
 
-def test_what_nothing_can_be_sent_without_is_left_undecided(probe):
+def test_missing_required_fields_are_undecided(probe):
     """No field is guessed: the setting to write is named."""
     bare = [{"id": one["id"], "quand": one["createdAt"], "leadData": one["leadData"]} for one in leads(33)]
     survey = probe(List(bare, style="none"))
@@ -716,7 +716,7 @@ def test_what_nothing_can_be_sent_without_is_left_undecided(probe):
 
 
 def test_configured_fields_are_kept(probe):
-    """A path the settings name is used where it holds something."""
+    """A configured path is used where it holds a value."""
     moved = leads(33)
     for one in moved:
         one["suivi"] = {"cle": one["leadData"].pop("externalID")}
@@ -726,8 +726,8 @@ def test_configured_fields_are_kept(probe):
     assert 33 == sum(seen.with_click_id["gclid"] for seen in survey.sources)
 
 
-def test_nobodys_data_is_told(probe):
-    """Not in paths, not as values, not in what is said of leads that cannot be read."""
+def test_survey_contains_no_personal_data(probe):
+    """Neither paths, values nor the reasons for unreadable leads reveal any."""
     given, mail, phone = PEOPLE
     told = leads(60)
     told[3] |= {"createdAt": mail, "status": f"Rappeler {mail}", given: {"note": phone}}
@@ -743,8 +743,8 @@ def test_nobodys_data_is_told(probe):
         assert secret not in repr(survey)
 
 
-def test_phones_that_cannot_be_read_are_counted(probe):
-    """By what they are lost to, in a sentence."""
+def test_counts_unreadable_phones_by_reason(probe):
+    """One sentence gives the total and each cause."""
     people = [lead(number, country="France métropolitaine") for number in range(30)]
     for number, one in enumerate(people):
         one["country"] = "Syldavie" if number < 4 else one["country"]

@@ -1,4 +1,4 @@
-"""Hand-written requests: nothing between a test and the wire but the standard library."""
+"""Hand-written requests, sent with nothing but the standard library and a raw gRPC channel."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """One HTTP response."""
 
     status: int
     headers: dict
@@ -38,7 +38,7 @@ def _ask(url, line, body=None, headers=()):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a gRPC call came to: its code, and either messages or a GoogleAdsFailure, all as bytes."""
+    """The outcome of a gRPC call: its code, and either messages or a GoogleAdsFailure, all as bytes."""
 
     code: str
     details: str
@@ -72,7 +72,7 @@ def _call(channel, path, message, metadata, timeout):
 
 @pytest.fixture
 def dialled():
-    """One raw channel as a context: `dialled(url)` gives `call(path, message, metadata)`; messages are bytes."""
+    """Open a raw channel: within `dialled(url)`, `call(path, message, metadata)` sends and returns bytes."""
     return _dialled
 
 

@@ -1,4 +1,4 @@
-"""The clock moves only when all who count on it sleep."""
+"""The sandbox clock moves only while every registered caller sleeps."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ class Caller:
         self.wire = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
 
     def ask(self, line, body=None):
-        """Ask and take the answer: its status and JSON."""
+        """Send a request and return the status and JSON of its answer."""
         method, path = line.split()
         self.wire.request(method, path, json.dumps(body) if body is not None else None)
         response = self.wire.getresponse()
@@ -35,19 +35,19 @@ class Caller:
         return response.status, json.loads(text) if text else None
 
     def send(self, line, body):
-        """Ask without waiting for the answer."""
+        """Send a request without waiting for the answer."""
         method, path = line.split()
         self.wire.request(method, path, json.dumps(body))
 
     def answer(self):
-        """The answer to what was sent."""
+        """Return the answer to the request sent before."""
         response = self.wire.getresponse()
         return response.status, json.loads(response.read())
 
 
 @pytest.fixture
 def clock():
-    """A clock standing at START."""
+    """A clock set to START."""
     return VirtualClock(START)
 
 
@@ -81,12 +81,12 @@ def until(hour, minute=0):
 
 
 def time_of(hour, minute=0):
-    """What the clock answers at this time on the first day."""
+    """The clock's answer at this time on the first day."""
     return 200, {"now": f"2026-09-01T{hour:02}:{minute:02}:00+00:00"}
 
 
 def eventually(condition):
-    """Wait, at most five seconds, for another thread to get there."""
+    """Wait, at most five seconds, until another thread makes the condition true."""
     end = monotonic() + 5
     while not condition():
         assert monotonic() < end
@@ -94,12 +94,12 @@ def eventually(condition):
 
 
 def asleep(clock, count):
-    """Wait until so many callers sleep."""
+    """Wait until this many callers sleep."""
     eventually(lambda: count == sum(caller.until is not None for caller in clock._callers.values()))
 
 
-def test_it_returns_the_time(call):
-    """The clock starts where it was set, and Date agrees."""
+def test_now_and_date_header_show_the_clock_time(call):
+    """The clock starts at the time it was created with."""
     caller = call(registered=False)
 
     assert time_of(3, 30) == caller.ask("GET /now")
@@ -110,8 +110,8 @@ def test_it_returns_the_time(call):
     assert response.headers["Date"] == "Tue, 01 Sep 2026 03:30:00 GMT"
 
 
-def test_it_stands_still_without_sleepers(call):
-    """Asking again, registered or not, moves nothing."""
+def test_clock_stands_still_without_sleepers(call):
+    """Reading it moves nothing, whether or not the reader is registered."""
     caller = call()
     call()
 
@@ -119,21 +119,21 @@ def test_it_stands_still_without_sleepers(call):
     assert time_of(3, 30) == caller.ask("GET /now")
 
 
-def test_a_lone_sleeper_is_there_at_once(call):
-    """One registered caller who sleeps takes the clock along."""
+def test_lone_sleeper_moves_the_clock_at_once(call):
+    """The only registered caller sleeps, so nothing holds the clock back."""
     assert time_of(9) == call().ask("POST /sleep", until(9))
 
 
-def test_a_sleep_into_the_past_ends_at_once(call):
-    """Nobody waits for a time that has passed, and the clock does not go back."""
+def test_sleep_until_a_past_time_returns_at_once(call):
+    """The clock does not go back."""
     caller = call()
     call()
 
     assert time_of(3, 30) == caller.ask("POST /sleep", until(3))
 
 
-def test_it_goes_to_the_earliest_time_and_never_by_the_sum(call, clock):
-    """Of two sleepers the earlier one wakes, at its own time; the other sleeps on."""
+def test_clock_moves_to_the_earliest_wake_time(call, clock):
+    """Only the earlier of two sleepers wakes, and sleeps never add up."""
     late, early = call(), call()
     late.send("POST /sleep", until(12))
     asleep(clock, 1)
@@ -146,8 +146,8 @@ def test_it_goes_to_the_earliest_time_and_never_by_the_sum(call, clock):
     assert time_of(12) == late.answer()
 
 
-def test_sleepers_until_one_time_wake_together(call, clock):
-    """Two who sleep until the same instant are both woken by one move."""
+def test_sleepers_with_the_same_wake_time_wake_together(call, clock):
+    """One move of the clock wakes both."""
     one, two = call(), call()
     one.send("POST /sleep", until(9))
     asleep(clock, 1)
@@ -156,8 +156,8 @@ def test_sleepers_until_one_time_wake_together(call, clock):
     assert time_of(9) == one.answer()
 
 
-def test_someone_awake_holds_the_clock(call, clock):
-    """While one registered caller works, another's sleep does not move the clock."""
+def test_awake_caller_holds_the_clock(call, clock):
+    """A sleeper does not move the clock while another registered caller works."""
     worker, sleeper = call(), call()
     sleeper.send("POST /sleep", until(9))
     asleep(clock, 1)
@@ -165,30 +165,30 @@ def test_someone_awake_holds_the_clock(call, clock):
     assert time_of(3, 30) == worker.ask("GET /now")
 
 
-def test_who_never_registered_does_not_count(call):
+def test_unregistered_caller_does_not_hold_the_clock(call):
     """A connection that only reads the time delays no sleeper."""
     call(registered=False).ask("GET /now")
 
     assert time_of(9) == call().ask("POST /sleep", until(9))
 
 
-def test_who_never_registered_cannot_sleep(call):
-    """Sleep without registration is answered 409."""
+def test_unregistered_caller_cannot_sleep(call):
+    """The answer is 409."""
     status, _ = call(registered=False).ask("POST /sleep", until(9))
 
     assert status == 409
 
 
 def test_registering_twice_counts_once(call):
-    """A connection is one caller however often it registers."""
+    """A connection is one caller, however often it registers."""
     caller = call()
 
     assert caller.ask("POST /register") == (204, None)
     assert time_of(9) == caller.ask("POST /sleep", until(9))
 
 
-def test_a_closed_connection_no_longer_counts(call, clock):
-    """When the one awake goes, the sleepers move on."""
+def test_closing_an_awake_connection_releases_the_clock(call, clock):
+    """The remaining caller sleeps, so the clock moves on."""
     worker, sleeper = call(), call()
     sleeper.send("POST /sleep", until(9))
     asleep(clock, 1)
@@ -197,8 +197,8 @@ def test_a_closed_connection_no_longer_counts(call, clock):
     assert time_of(9) == sleeper.answer()
 
 
-def test_a_connection_closed_asleep_no_longer_counts(call, clock):
-    """A sleeper that goes away takes its own early time with it."""
+def test_closing_a_sleeping_connection_drops_its_wake_time(call, clock):
+    """The clock no longer stops at the earlier time."""
     gone, worker, sleeper = call(), call(), call()
     gone.send("POST /sleep", until(6))
     asleep(clock, 1)
@@ -224,8 +224,8 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("state", ["awake", "asleep"])
-def test_a_killed_process_no_longer_counts(call, clock, url, state):
-    """A process that dies, awake or asleep, delays no sleeper."""
+def test_killed_process_no_longer_holds_the_clock(call, clock, url, state):
+    """A process killed awake or asleep delays no sleeper."""
     sleeper = call()
     arguments = [sys.executable, "-c", KILLED, urlsplit(url).netloc, state]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -238,8 +238,8 @@ def test_a_killed_process_no_longer_counts(call, clock, url, state):
     assert time_of(9) == sleeper.ask("POST /sleep", until(9))
 
 
-def test_advancing_wakes_whoever_slept_until_then(call, clock):
-    """Advancing moves the clock past sleepers, who see the time it was moved to."""
+def test_advance_wakes_sleepers_up_to_the_new_time(call, clock):
+    """They see the time the clock was advanced to, not their own."""
     worker, sleeper, later = call(), call(), call()
     sleeper.send("POST /sleep", until(9))
     later.send("POST /sleep", until(23))
@@ -250,13 +250,13 @@ def test_advancing_wakes_whoever_slept_until_then(call, clock):
     asleep(clock, 1)
 
 
-def test_advancing_by_seconds(call):
-    """`by` counts from now."""
+def test_advance_by_seconds_counts_from_now(call):
+    """No registration is needed."""
     assert time_of(3, 31) == call(registered=False).ask("POST /advance", {"by": 60})
 
 
-def test_advancing_by_hand_does_not_wake_the_others(call, clock):
-    """A sleeper whose time has not come sleeps on."""
+def test_advance_leaves_later_sleepers_asleep(call, clock):
+    """A sleeper wakes only once its own time is reached."""
     worker, sleeper = call(), call()
     sleeper.send("POST /sleep", until(9))
     asleep(clock, 1)
@@ -278,8 +278,8 @@ def test_advancing_by_hand_does_not_wake_the_others(call, clock):
         ("POST /sleep", {"by": 9}),
     ],
 )
-def test_what_is_no_time_to_come_is_refused(call, line, body):
-    """Times lie ahead and carry a zone; the clock never goes back."""
+def test_invalid_or_past_times_are_refused(call, line, body):
+    """Times must lie ahead and carry a zone, and a refusal moves nothing."""
     caller = call()
 
     assert caller.ask(line, body)[0] == 400
@@ -287,13 +287,13 @@ def test_what_is_no_time_to_come_is_refused(call, line, body):
 
 
 @pytest.mark.parametrize(("line", "status"), [("GET /sleep", 405), ("POST /now", 405), ("GET /later", 404)])
-def test_other_pages_are_refused(call, line, status):
+def test_unknown_paths_and_methods_are_refused(call, line, status):
     """A wrong method is 405, a wrong path 404."""
     assert call(registered=False).ask(line)[0] == status
 
 
-def test_nobody_sleeps_for_ever():
-    """A sleeper whose time never comes gets an error after a bounded real time."""
+def test_sleep_fails_after_bounded_real_time():
+    """A sleeper held back for longer than the clock's patience gets 503."""
     clock = VirtualClock(START, patience=0.05)
     with Server("clock", clock.handle, Faults(), clock.now, closed=clock.closed) as server:
         worker, sleeper = Caller(server.url), Caller(server.url)
@@ -306,8 +306,8 @@ def test_nobody_sleeps_for_ever():
     assert status == 503
 
 
-def test_stopping_ends_every_sleep():
-    """A server that stops does not leave a sleeper's thread behind."""
+def test_stopping_the_server_ends_every_sleep():
+    """No sleeper's thread is left behind."""
     clock = VirtualClock(START)
     server = Server("clock", clock.handle, Faults(), clock.now, closed=clock.closed)
     server.start()
@@ -325,8 +325,8 @@ def test_stopping_ends_every_sleep():
     assert clock._callers == {}
 
 
-def test_many_callers_keep_one_order(call, clock):
-    """Eight workers sleeping in turns see a time that never goes back and never overshoots their own."""
+def test_concurrent_sleepers_each_wake_at_their_own_time(call, clock):
+    """Eight callers sleep in turns, and none ever overshoots its wake time."""
 
     def work(step):
         caller = call()
@@ -345,8 +345,8 @@ def test_many_callers_keep_one_order(call, clock):
     assert clock.now().timestamp() == START.timestamp() + 60 * 8 * 12
 
 
-def test_it_goes_on_where_it_was_saved(clock):
-    """A dumped clock loads into a new one."""
+def test_clock_resumes_from_its_saved_state(clock):
+    """The state goes through JSON."""
     clock.advance(datetime(2026, 9, 3, 3, 30, tzinfo=UTC))
     resumed = VirtualClock(START)
     resumed.load(json.loads(json.dumps(clock.dump())))
@@ -354,8 +354,8 @@ def test_it_goes_on_where_it_was_saved(clock):
     assert clock.now() == resumed.now()
 
 
-def test_a_sleeper_may_look_up_before_its_time(call):
-    """It learns that the time has not come, and counts as awake until it sleeps again."""
+def test_bounded_sleep_returns_early_and_counts_as_awake(call):
+    """After `within` real seconds the caller learns the time and holds the clock until it sleeps again."""
     awake, looking = call(), call()
 
     assert time_of(3, 30) == looking.ask("POST /sleep", until(5) | {"within": 0.05})
@@ -367,8 +367,8 @@ def test_a_sleeper_may_look_up_before_its_time(call):
 
 
 @pytest.mark.parametrize("within", [0, -1, 601, True, "soon"])
-def test_a_look_up_has_its_bounds(call, within):
-    """Real seconds, ten minutes at most."""
+def test_bounded_sleep_rejects_invalid_bounds(call, within):
+    """`within` is in real seconds, ten minutes at most."""
     status, time_of = call().ask("POST /sleep", until(5) | {"within": within})
 
     assert 400 == status

@@ -1,4 +1,4 @@
-"""The sandbox as a whole, by its control API: what is planted there is what the platforms do."""
+"""The sandbox as a whole through its control API: the platforms do whatever is planted there."""
 
 import json
 import re
@@ -47,7 +47,7 @@ EVENT = {
 
 @pytest.fixture(scope="module")
 def population():
-    """A small invented company."""
+    """A small generated company."""
     return Population.generate(7, leads=30)
 
 
@@ -60,7 +60,7 @@ def sandbox(tmp_path):
 
 @pytest.fixture
 def control(sandbox, ask):
-    """Ask the control server: `control("GET /state.json")`."""
+    """Send a request to the control server: `control("GET /state.json")`."""
     return lambda line, body=None: ask(sandbox.addresses["control"], line, body)
 
 
@@ -71,7 +71,7 @@ def oplead(sandbox, ask):
 
 
 def token(sandbox):
-    """A token by the key file on disk."""
+    """Obtain a token with the key file on disk."""
     credentials = service_account.Credentials.from_service_account_file(
         sandbox.key_file, scopes=["https://www.googleapis.com/auth/datamanager"]
     )
@@ -87,7 +87,7 @@ def ingest(sandbox, ask, headers):
 
 
 def test_every_server_has_its_own_address(sandbox):
-    """Eight servers, eight ports, all on loopback; one by TLS, under the name of its certificate."""
+    """Eight servers listen on eight loopback ports; the TLS one goes by the name in its certificate."""
     addresses = sandbox.addresses
     names = {"clock", "oplead", "oauth", "data_manager", "google_ads", "google_ads_tls", "meta", "control"}
 
@@ -97,27 +97,27 @@ def test_every_server_has_its_own_address(sandbox):
     assert 8 == len({urlsplit(url).port for url in addresses.values()})
 
 
-def test_the_clock_begins_on_the_first_morning(sandbox, ask):
-    """05:30 in Paris on 1 September 2026."""
+def test_clock_starts_on_the_first_morning(sandbox, ask):
+    """That is 05:30 in Paris on 1 September 2026."""
     assert ask(sandbox.addresses["clock"], "GET /now").json() == {"now": "2026-09-01T03:30:00+00:00"}
 
 
-def test_leads_are_put_and_deleted(control, oplead):
-    """A lead put by hand is served, then deleted."""
+def test_control_puts_and_deletes_leads(control, oplead):
+    """A lead put by hand is served until it is deleted, and answers 410 afterwards."""
     assert control("PUT /leads/L-1", LEAD).status == 204
     assert oplead("/v1/leads/L-1").json() == LEAD
     assert control("DELETE /leads/L-1").status == 204
     assert oplead("/v1/leads/L-1").status == 410
 
 
-def test_an_id_in_a_path_is_percent_decoded(control, oplead):
-    """Whatever an id is made of, it can be put."""
+def test_lead_id_in_path_is_percent_decoded(control, oplead):
+    """An id may contain any character."""
     assert control("PUT /leads/a%2Fb", {**LEAD, "id": "a/b"}).status == 204
     assert oplead("/v1/leads/a%2Fb").status == 200
 
 
-def test_switches_reach_their_platform(control, oplead):
-    """One call turns switches of several platforms."""
+def test_switches_reach_their_platforms(control, oplead):
+    """One request may set switches of several platforms."""
     turned = {
         "pagination": "page",
         "record_indices": False,
@@ -133,16 +133,16 @@ def test_switches_reach_their_platform(control, oplead):
     assert turned == {name: switches[name] for name in turned}
 
 
-def test_no_two_platforms_have_a_switch_of_the_same_name(sandbox):
-    """A name identifies the platform."""
+def test_switch_names_are_unique_across_platforms(sandbox):
+    """The name alone identifies the platform."""
     parts = (sandbox.oplead, sandbox.oauth, sandbox.data_manager, sandbox.google_ads, sandbox.meta)
     names = [name for part in parts for name in part.switches]
 
     assert len(set(names)) == len(names)
 
 
-def test_faults_are_planted_and_cleared(control, oplead):
-    """A planted fault is met, and clearing takes the rest away."""
+def test_control_plants_and_clears_faults(control, oplead):
+    """A fault applies until its count is used up or it is cleared."""
     fault = {"server": "oplead", "kind": "status", "status": 502, "count": 2}
 
     assert control("POST /faults", fault).status == 204
@@ -153,16 +153,16 @@ def test_faults_are_planted_and_cleared(control, oplead):
 
 
 @pytest.mark.parametrize("server", ["oplead", "oauth", "data_manager", "meta"])
-def test_faults_reach_every_platform(control, sandbox, ask, server):
-    """Each platform's own server meets its own faults."""
+def test_fault_reaches_the_server_it_names(control, sandbox, ask, server):
+    """Each platform's server has its own faults."""
     control("POST /faults", {"server": server, "kind": "html", "status": 503})
 
     assert ask(sandbox.addresses[server], "GET /").headers["content-type"] == "text/html"
 
 
 @pytest.mark.parametrize("server", ["google_ads", "google_ads_tls"])
-def test_faults_reach_both_ports_of_the_google_ads_api(control, sandbox, dialled, server):
-    """One name for two ports."""
+def test_fault_reaches_both_google_ads_ports(control, sandbox, dialled, server):
+    """Both ports go by the name `google_ads`."""
     control("POST /faults", {"server": "google_ads", "kind": "status", "status": 504})
     certificate = sandbox.certificate.read_bytes() if server == "google_ads_tls" else None
     with dialled(sandbox.addresses[server], certificate) as call:
@@ -195,13 +195,13 @@ def test_faults_reach_both_ports_of_the_google_ads_api(control, sandbox, dialled
         ("GET /elsewhere", None, 404),
     ],
 )
-def test_what_is_not_understood_is_refused(control, line, body, status):
+def test_control_refuses_invalid_requests(control, line, body, status):
     """The control API is as strict as the platforms."""
     assert control(line, body).status == status
 
 
-def test_revoked_tokens_are_401_at_the_data_manager(control, sandbox, ask):
-    """A token works until it is revoked; a new one works again."""
+def test_data_manager_refuses_revoked_tokens(control, sandbox, ask):
+    """A token works until it is revoked, and a new one works again."""
     old = token(sandbox)
 
     assert ingest(sandbox, ask, old).status == 200
@@ -210,8 +210,8 @@ def test_revoked_tokens_are_401_at_the_data_manager(control, sandbox, ask):
     assert ingest(sandbox, ask, token(sandbox)).status == 200
 
 
-def test_a_cut_answer_was_accepted_all_the_same(control, sandbox, ask):
-    """After `cut_after` the platform has the event, though the caller got no answer."""
+def test_event_counts_although_its_answer_is_cut(control, sandbox, ask):
+    """After `cut_after` the platform has the event, although the caller got no answer."""
     headers = token(sandbox)
     control("POST /clicks", {"Cj0KCQjw-1": {"clicked_at": "2026-08-20T08:00:00Z", "customer": "1234567890"}})
     control("POST /faults", {"server": "data_manager", "kind": "cut_after"})
@@ -223,15 +223,15 @@ def test_a_cut_answer_was_accepted_all_the_same(control, sandbox, ask):
     assert [line["transaction_id"] for line in book] == ["k-1"]
 
 
-def test_planted_rulings_refuse_events(control, sandbox, ask):
-    """An event that local checks cannot know to be bad is refused at once."""
+def test_planted_ruling_refuses_an_event(control, sandbox, ask):
+    """Rulings stand for refusals that local checks cannot foresee."""
     control("POST /rulings", {"k-1": {"when": "submit", "reason": "INVALID_FORMAT"}})
 
     assert ingest(sandbox, ask, token(sandbox)).status == 400
 
 
-def test_rulings_under_a_platforms_name_are_for_it(control, sandbox, ask):
-    """The others are for the Data Manager, which has a name too."""
+def test_rulings_go_to_the_platform_they_name(control, sandbox, ask):
+    """Rulings without a platform name are for the Data Manager."""
     planted = {
         "google_ads": {"k-1": {"reason": "CLICK_NOT_FOUND"}},
         "meta": {"k-1": {"subcode": 2804003}},
@@ -245,16 +245,16 @@ def test_rulings_under_a_platforms_name_are_for_it(control, sandbox, ask):
     assert planted["meta"]["k-1"]["subcode"] == sandbox.meta.dump()["rulings"]["k-1"]["subcode"]
 
 
-def test_the_state_covers_every_platform(control):
-    """Book, counts and refusals of each."""
+def test_state_covers_every_platform(control):
+    """It has the book, the request counts and the refusals of each."""
     state = control("GET /state.json").json()
 
     for name in ("data_manager", "google_ads", "meta"):
         assert {"book", "requests", "refused"} <= state[name].keys()
 
 
-def test_requests_are_counted_for_each_server(control, oplead):
-    """Method, path, clock time and status, server by server."""
+def test_requests_are_logged_per_server(control, oplead):
+    """Each entry has the method, the path and the status."""
     oplead("/v1/leads")
     oplead("/v1/leads/L-9")
     logged = control("GET /requests.json").json()
@@ -267,26 +267,26 @@ def test_requests_are_counted_for_each_server(control, oplead):
     assert logged["data_manager"] == {"count": 0, "log": []}
 
 
-def test_the_page_shows_the_sandbox(control):
-    """A person opens the control address and sees HTML."""
+def test_control_root_serves_the_html_page(control):
+    """A person can open the control address in a browser."""
     answer = control("GET /")
 
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=UTF-8")
     assert b"Sandbox" in answer.body
 
 
-def test_the_page_reads_the_state_and_the_leads_behind_it(control):
-    """Everything in `state.json`, plus leads and names."""
+def test_page_json_adds_leads_and_names_to_the_state(control):
+    """Apart from the request counts, everything else equals `state.json`."""
     state, page = control("GET /state.json").json(), control("GET /page.json").json()
 
     assert {"leads", "names"} == page.keys() - state.keys()
     assert {**state, "requests": None} == {name: page[name] for name in state} | {"requests": None}
 
 
-def test_the_recipes_on_the_page_work(control, sandbox):
-    """Whoever copies a line from the page into a terminal is understood."""
+def test_curl_recipes_on_the_page_work(control, sandbox):
+    """Every line can be copied from the page into a terminal."""
     page = re.sub(r"<[^>]*>", "", control("GET /").body.decode())
-    page = page.replace("http://127.0.0.1:PORT", sandbox.addresses["control"])  # as its script does
+    page = page.replace("http://127.0.0.1:PORT", sandbox.addresses["control"])  # as the page's script does
     commands = [shlex.split(line) for line in page.splitlines() if line.startswith("curl ")]
     statuses = []
     for _, _, method, url, *data in commands:
@@ -299,8 +299,8 @@ def test_the_recipes_on_the_page_work(control, sandbox):
     assert [] == sandbox.faults.dump()
 
 
-def test_a_hidden_shape_stays_hidden(sandbox, control):
-    """Neither the state nor the page shows it; a switch can still be turned."""
+def test_hidden_shape_is_absent_from_state_and_page(sandbox, control):
+    """Its switches can still be set."""
     sandbox.oplead.shows_shape = False
     sandbox.oplead.shape = Shape(envelope="fiches", dates="php")
     shown = control("GET /state.json").json()["switches"]
@@ -311,8 +311,8 @@ def test_a_hidden_shape_stays_hidden(sandbox, control):
     assert control("POST /switches", {"dates": "iso"}).status == 204
 
 
-def test_an_accident_changes_the_leads_from_its_moment_on(control, oplead, sandbox):
-    """Planted, shown, undone; a saved state keeps it."""
+def test_accident_changes_leads_from_its_start_until_deleted(control, oplead, sandbox):
+    """The state shows a planted accident, and a saved state keeps it."""
     control("PUT /leads/L-1", LEAD)
     since = (START + timedelta(days=1)).isoformat()
     planted = {"kind": "relabel", "since": since, "old": "Gagné", "new": "Vendu"}
@@ -331,8 +331,8 @@ def test_an_accident_changes_the_leads_from_its_moment_on(control, oplead, sandb
     assert "Vendu" == resumed.leads()["L-1"]["status"]
 
 
-def test_a_population_fills_oplead(tmp_path, ask, population):
-    """The leads of the moment are served, and the state counts them."""
+def test_oplead_serves_the_population(tmp_path, ask, population):
+    """Oplead serves the leads that exist at the sandbox time, and the state counts them."""
     with Sandbox(tmp_path, population) as sandbox:
         served = ask(sandbox.addresses["oplead"], "GET /v1/leads", headers=KEY).json()["data"]
         state = ask(sandbox.addresses["control"], "GET /state.json").json()
@@ -341,8 +341,8 @@ def test_a_population_fills_oplead(tmp_path, ask, population):
     assert len(served) == state["oplead"]["leads"]
 
 
-def test_it_resumes_where_it_stopped(tmp_path, ask, population):
-    """Clock, leads, switches of every platform, tokens, clicks, what was taken, the key and the ports survive."""
+def test_sandbox_resumes_from_its_saved_state(tmp_path, ask, population):
+    """Clock, leads, switches, tokens, key and ports survive a restart."""
     with Sandbox(tmp_path, population) as first:
         addresses, headers = first.addresses, token(first)
         first.clock.advance(START + timedelta(days=1))
@@ -359,8 +359,8 @@ def test_it_resumes_where_it_stopped(tmp_path, ask, population):
     assert again.status == 200
 
 
-def test_a_taken_port_is_no_obstacle(tmp_path, ask):
-    """A second start while the first still serves goes to other ports."""
+def test_second_sandbox_uses_other_ports_when_taken(tmp_path, ask):
+    """It starts while the first one still serves."""
     with Sandbox(tmp_path) as first:
         first.save()
         with Sandbox(tmp_path) as second:
@@ -368,8 +368,8 @@ def test_a_taken_port_is_no_obstacle(tmp_path, ask):
             assert set(first.addresses.values()).isdisjoint(second.addresses.values())
 
 
-def test_the_state_is_written_whole_and_for_its_owner(sandbox):
-    """Saving leaves one readable file, and no draft."""
+def test_saved_files_are_complete_and_owner_only(sandbox):
+    """Saving leaves no draft behind."""
     sandbox.save()
     sandbox.save()
     names = {file.name for file in sandbox.directory.iterdir()}
@@ -380,8 +380,8 @@ def test_the_state_is_written_whole_and_for_its_owner(sandbox):
     assert json.loads((sandbox.directory / "sandbox.json").read_text())["clock"] == {"now": "2026-09-01T03:30:00+00:00"}
 
 
-def test_settings_point_at_this_sandbox(sandbox, tmp_path):
-    """`pipeline.yaml` names its addresses, `sandbox.env` its key and token, and neither a secret in clear."""
+def test_written_settings_point_at_this_sandbox(sandbox, tmp_path):
+    """`pipeline.yaml` has the addresses, `sandbox.env` the secrets, which the YAML only references."""
     written = sandbox.write_settings(tmp_path / "demo")
     text = written.read_text()
     environment = (tmp_path / "demo" / "sandbox.env").read_text().splitlines()
@@ -405,20 +405,20 @@ def test_settings_point_at_this_sandbox(sandbox, tmp_path):
     ]
 
 
-def test_settings_name_the_transport_asked_for(sandbox, tmp_path):
-    """Google by its older API, where that is wanted."""
+def test_written_settings_use_the_requested_transport(sandbox, tmp_path):
+    """Google's older API remains available."""
     text = sandbox.write_settings(tmp_path / "demo", google_transport="google_ads_api").read_text()
 
     assert "  transport: google_ads_api\n" in text
 
 
-def test_the_key_file_sends_tokens_to_this_sandbox(sandbox):
-    """Its token address is the sandbox's own."""
+def test_key_file_names_the_sandbox_token_endpoint(sandbox):
+    """Google's libraries take the token address from the key file."""
     key = json.loads(sandbox.key_file.read_text())
 
     assert f"{sandbox.addresses['oauth']}/token" == key["token_uri"]
 
 
 def test_every_server_has_rules():
-    """One registry holds them all."""
+    """One registry holds the rules of all platforms."""
     assert {"oplead", "oauth", "data_manager", "google_ads", "meta"} == {rule.server for rule in RULES}

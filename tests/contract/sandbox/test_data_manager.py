@@ -42,7 +42,7 @@ class Sandbox:
 
 @pytest.fixture
 def sandbox() -> Sandbox:
-    """A fresh one."""
+    """A fresh sandbox."""
     return Sandbox()
 
 
@@ -67,8 +67,8 @@ def violations(answer: dict) -> list[tuple[str, str]]:
 BAD = {"eventSource": 0, "transactionId": ""}
 
 
-def test_one_bad_row_is_named_at_a_time(sandbox):
-    """By default a refusal names all that is wrong with the first bad row, and no other row."""
+def test_refusal_names_only_the_first_bad_row_by_default(sandbox):
+    """It names everything wrong with that row."""
     _, answer = sandbox.ingest(event("a"), event("b", **BAD), event("c", **BAD))
 
     assert {"events.events[1].event_source", "events.events[1].transaction_id"} == {
@@ -76,8 +76,8 @@ def test_one_bad_row_is_named_at_a_time(sandbox):
     }
 
 
-def test_all_bad_rows_are_named_by_switch(sandbox):
-    """With the switch on "all", a refusal names every bad row."""
+def test_violations_named_switch_names_every_bad_row(sandbox):
+    """The switch stands on "all"."""
     sandbox.platform.switch("violations_named", "all")
     _, answer = sandbox.ingest(event("a"), event("b", eventSource=0), event("c", eventSource=0))
 
@@ -86,8 +86,8 @@ def test_all_bad_rows_are_named_by_switch(sandbox):
     ]
 
 
-def test_no_row_is_named_by_switch(sandbox):
-    """With violation_index off, paths name the field but never the row, for either method."""
+def test_violation_index_switch_hides_row_numbers(sandbox):
+    """Paths still name the field, for late and for early checks."""
     sandbox.platform.switch("violation_index", value=False)
     _, late = sandbox.ingest(event("a"), event("b", eventSource=0))
     _, early = sandbox.ingest(event("a"), event("b", unheardOf=1))
@@ -96,8 +96,8 @@ def test_no_row_is_named_by_switch(sandbox):
     assert "[1]" not in json.dumps(early)
 
 
-def test_a_ruling_refuses_at_once(sandbox):
-    """A planted ErrorReason refuses the whole request and names the row."""
+def test_submit_ruling_refuses_the_request_and_names_the_row(sandbox):
+    """One planted ErrorReason refuses the good rows as well."""
     sandbox.platform.plant_rulings({"b": {"when": "submit", "reason": "INVALID_AD_IDENTIFIER_FOR_ACCOUNT"}})
 
     status, answer = sandbox.ingest(event("a"), event("b"))
@@ -106,8 +106,8 @@ def test_a_ruling_refuses_at_once(sandbox):
     assert [("events.events[1]", "INVALID_AD_IDENTIFIER_FOR_ACCOUNT")] == violations(answer)
 
 
-def test_a_ruling_may_fail_the_whole_request(sandbox):
-    """A planted reason that is not about a row comes with its own code."""
+def test_submit_ruling_for_the_whole_request_has_its_own_status(sandbox):
+    """A reason that is not about a row comes with its own HTTP status."""
     sandbox.platform.plant_rulings({"a": {"when": "submit", "reason": "INTERNAL_ERROR"}})
 
     status, answer = sandbox.ingest(event("a"))
@@ -116,8 +116,8 @@ def test_a_ruling_may_fail_the_whole_request(sandbox):
 
 
 @pytest.mark.parametrize("reason", ["DUPLICATE_GCLID", "PROCESSING_ERROR_REASON_DUPLICATE_GCLID"])
-def test_a_ruling_fails_a_row_in_processing(sandbox, reason):
-    """A planted processing reason, with or without its prefix, by click id, fails the row later."""
+def test_processing_ruling_fails_its_row_later(sandbox, reason):
+    """The ruling may name a click id, and its reason may omit the prefix."""
     sandbox.platform.plant_rulings({"click": {"when": "processing", "reason": reason}})
     _, taken = sandbox.ingest(event("a"))
     sandbox.now += timedelta(minutes=20)
@@ -139,15 +139,15 @@ def test_a_ruling_fails_a_row_in_processing(sandbox, reason):
         "INTERNAL_ERROR",
     ],
 )
-def test_an_impossible_ruling_is_a_value_error(sandbox, ruling):
-    """A reason of the other enum, or another shape, is refused at once."""
+def test_invalid_ruling_raises_value_error(sandbox, ruling):
+    """The reason belongs to the other enum, or the ruling has the wrong shape."""
     with pytest.raises(ValueError, match="a: "):
         sandbox.platform.plant_rulings({"a": ruling})
 
 
 @pytest.mark.parametrize("click", [{"clicked_at": "2026-07-18T08:00:00", "customer": "1"}, {}, 5])
-def test_an_impossible_click_is_a_value_error(sandbox, click):
-    """A click without zone, or of another shape, is refused at once."""
+def test_invalid_click_raises_value_error(sandbox, click):
+    """The click has no zone, or the wrong shape."""
     with pytest.raises(ValueError, match="click: "):
         sandbox.platform.register_clicks({"click": click})
 
@@ -156,8 +156,8 @@ def test_an_impossible_click_is_a_value_error(sandbox, click):
     ("name", "value"),
     [("record_indices", 1), ("violations_named", "last"), ("processing_minutes", -1), ("speed", 9)],
 )
-def test_an_impossible_switch_is_a_value_error(sandbox, name, value):
-    """A position that a switch does not have leaves it where it was."""
+def test_invalid_switch_raises_value_error_and_changes_nothing(sandbox, name, value):
+    """Either the switch or the position does not exist."""
     before = dict(sandbox.platform.switches)
     with pytest.raises(ValueError, match=name):
         sandbox.platform.switch(name, value)
@@ -165,8 +165,8 @@ def test_an_impossible_switch_is_a_value_error(sandbox, name, value):
     assert before == sandbox.platform.switches
 
 
-def test_the_book_tells_each_conversion(sandbox):
-    """A line has its customer and action, what happened when, its value, and how it was matched."""
+def test_book_describes_each_conversion(sandbox):
+    """A line has customer, action, times, value and how the conversion was matched."""
     _, taken = sandbox.ingest(event("a", conversionValue=60, currency="EUR"))
     sandbox.now += timedelta(minutes=20)
 
@@ -188,8 +188,8 @@ def test_the_book_tells_each_conversion(sandbox):
     assert expected == {name: line[name] for name in expected}
 
 
-def test_the_book_tells_a_replay_that_is_not_the_same_to_the_byte(sandbox):
-    """A replay of the same value with another event time counts nothing, and is listed as a changed replay."""
+def test_book_counts_a_replay_with_changed_bytes(sandbox):
+    """The same value with another event time is a changed replay and counts nothing."""
     sandbox.ingest(event("a"))
     sandbox.ingest(event("a", eventTimestamp="2026-07-20T09:00:01Z"))
     sandbox.now += timedelta(minutes=20)
@@ -200,8 +200,8 @@ def test_the_book_tells_a_replay_that_is_not_the_same_to_the_byte(sandbox):
     assert "2026-07-20T09:00:00+00:00" == line["event_time"]
 
 
-def test_processing_judges_by_what_was_known_when_it_was_due(sandbox):
-    """A click registered after a request fell due does not save it, however late anybody looks."""
+def test_processing_uses_what_was_known_when_due(sandbox):
+    """A click registered later does not save a request, however late the status is retrieved."""
     _, early = sandbox.ingest(event("a", adIdentifiers={"gclid": "late-click"}))
     sandbox.now += timedelta(minutes=10)
     _, late = sandbox.ingest(event("b", adIdentifiers={"gclid": "late-click"}))
@@ -214,8 +214,8 @@ def test_processing_judges_by_what_was_known_when_it_was_due(sandbox):
     assert ["FAILED", "SUCCESS"] == statuses
 
 
-def test_processing_minutes_hold_from_the_next_request_on(sandbox):
-    """The switch does not move what is already under way."""
+def test_processing_minutes_apply_from_the_next_request(sandbox):
+    """Requests already in processing keep their time."""
     _, slow = sandbox.ingest(event("a"))
     sandbox.platform.switch("processing_minutes", 0)
     _, fast = sandbox.ingest(event("b"))
@@ -225,8 +225,8 @@ def test_processing_minutes_hold_from_the_next_request_on(sandbox):
     assert ["PROCESSING", "SUCCESS"] == statuses
 
 
-def test_everything_survives_a_restart(sandbox):
-    """A dumped state, through JSON, loads into a platform that goes on as if nothing had happened."""
+def test_saved_state_resumes_unchanged(sandbox):
+    """The state goes through JSON, and both platforms then answer alike."""
     sandbox.platform.plant_rulings({"c": {"when": "processing", "reason": "DENIED_CONSENT"}})
     sandbox.platform.switch("record_indices", value=False)
     _, settled = sandbox.ingest(event("a"), event("c"))
@@ -245,8 +245,8 @@ def test_everything_survives_a_restart(sandbox):
     assert sandbox.ingest(event("d")) == again.ingest(event("d"))
 
 
-def test_state_counts_what_came(sandbox):
-    """The state has uploads, refusals by reason, and what is still processing."""
+def test_state_counts_uploads_and_refusals(sandbox):
+    """It also counts what is still processing."""
     sandbox.ingest(event("a"))
     sandbox.ingest(event("b", eventSource=0))
 
@@ -261,15 +261,15 @@ def test_state_counts_what_came(sandbox):
     ("method", "path"),
     [("GET", "/v1/events:ingest"), ("POST", "/v1/audienceMembers:ingest"), ("POST", "/v2/events:ingest")],
 )
-def test_other_methods_do_not_exist(sandbox, method, path):
-    """What the sandbox does not play is answered 404, never with success."""
+def test_unknown_methods_are_not_found(sandbox, method, path):
+    """The sandbox never answers success for a method it does not simulate."""
     status, answer = sandbox.call(method, path, {})
 
     assert (404, "NOT_FOUND") == (status, answer["error"]["status"])
 
 
-def test_a_full_upload_is_taken_whole(sandbox):
-    """2,000 rows pass, and each of them is counted."""
+def test_full_upload_counts_every_row(sandbox):
+    """A request holds at most 2,000 rows."""
     status, _ = sandbox.ingest(*[event(f"row-{index}") for index in range(2000)])
     sandbox.now += timedelta(minutes=20)
 

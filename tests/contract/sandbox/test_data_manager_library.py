@@ -29,7 +29,7 @@ class Night:
 
 @pytest.fixture
 def night() -> Night:
-    """Its clock."""
+    """The clock of the platform."""
     return Night()
 
 
@@ -44,7 +44,7 @@ def platform(night: Night) -> DataManager:
 
 @pytest.fixture
 def client(platform: DataManager, night: Night) -> Iterator[vendor.IngestionServiceClient]:
-    """The vendor's client, pointed at it."""
+    """The vendor's client, pointed at the platform."""
     with Server("data_manager", platform.handle, Faults(), lambda: night.now) as server:
         with warnings.catch_warnings():
             # The library itself warns about Pythons that Google will stop supporting.
@@ -85,8 +85,8 @@ def request(**change: object) -> vendor.IngestEventsRequest:
     )
 
 
-def test_the_library_ingests_and_reads_a_success(client, night):
-    """The vendor's client sends a request and reads PROCESSING, then SUCCESS."""
+def test_library_ingests_and_reads_success(client, night):
+    """The status is PROCESSING first and SUCCESS twenty minutes later."""
     request_id = client.ingest_events(request(), retry=None).request_id
     statuses = []
     for _ in range(2):
@@ -100,8 +100,8 @@ def test_the_library_ingests_and_reads_a_success(client, night):
     assert 1 == destination.events_ingestion_status.record_count
 
 
-def test_the_library_reads_why_rows_failed_but_not_which(client, night):
-    """Reasons and counts reach the client; record indices, newer than the library, are dropped by it."""
+def test_library_reads_failure_reasons_without_row_indices(client, night):
+    """Record indices are newer than the library, which drops them."""
     lost = request(ad_identifiers=vendor.AdIdentifiers(gclid="unheard-of"))
     request_id = client.ingest_events(lost, retry=None).request_id
     night.now += timedelta(minutes=20)
@@ -115,8 +115,8 @@ def test_the_library_reads_why_rows_failed_but_not_which(client, night):
     assert "record_indices" not in type(count).meta.fields
 
 
-def test_the_library_reads_a_refusal(client):
-    """A refusal arrives as BadRequest, with Google's details: over REST the library leaves them as JSON."""
+def test_library_raises_bad_request_with_details(client):
+    """Over REST the library leaves Google's details as JSON."""
     with pytest.raises(exceptions.BadRequest) as refused:
         client.ingest_events(request(event_source=0), retry=None)
 
@@ -128,8 +128,8 @@ def test_the_library_reads_a_refusal(client):
     )
 
 
-def test_the_library_reads_a_missing_permission(client):
-    """A destination without its manager is Forbidden."""
+def test_library_raises_forbidden_without_login_account(client):
+    """The destination lacks its manager account."""
     alone = request()
     alone.destinations[0].login_account = None
 
@@ -137,16 +137,16 @@ def test_the_library_reads_a_missing_permission(client):
         client.ingest_events(alone, retry=None)
 
 
-def test_validate_only_gives_the_library_no_request_id(client):
-    """A request that only validates is answered empty."""
+def test_validate_only_returns_no_request_id(client):
+    """A request that only validates gets an empty answer."""
     checked = request()
     checked.validate_only = True
 
     assert "" == client.ingest_events(checked, retry=None).request_id
 
 
-def test_the_book_keeps_the_digest_of_the_event_as_built(client, platform, night):
-    """SHA-256 over the sorted, compact JSON of the vendor's message is what the book shows."""
+def test_book_digest_matches_the_library_message(client, platform, night):
+    """The digest is the SHA-256 of the message's sorted, compact JSON."""
     sent = request()
     client.ingest_events(sent, retry=None)
     night.now += timedelta(minutes=20)

@@ -109,7 +109,7 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One socket for all."""
+    """One server shared by the module."""
     failed = data_manager_wire.failed
     with Server("data_manager", lambda _: WireResponse(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
@@ -117,7 +117,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def wire(server: Server) -> Wire:
-    """A fresh platform behind it."""
+    """A fresh platform behind the shared server."""
     return Wire(server)
 
 
@@ -360,8 +360,8 @@ FAILED: dict[DataManagerRule, list[Break]] = {
     [(rule, breaks, field) for rule, cases in REFUSED.items() for breaks, field in cases],
     ids=lambda each: getattr(each, "rule", ""),
 )
-def test_a_broken_rule_refuses_the_whole_request(wire, rule, breaks, field):
-    """The answer names the rule's reason and the field, and nothing was taken."""
+def test_broken_rule_refuses_the_whole_request(wire, rule, breaks, field):
+    """The answer names the rule's reason and the field, and nothing is accepted."""
     body = copy.deepcopy(GOOD)
     breaks(body)
 
@@ -381,8 +381,8 @@ def test_a_broken_rule_refuses_the_whole_request(wire, rule, breaks, field):
     [(rule, breaks) for rule, cases in FAILED.items() for breaks in cases],
     ids=lambda each: getattr(each, "rule", ""),
 )
-def test_a_broken_rule_fails_its_row_later(wire, rule, breaks):
-    """The request is taken; its status names reason, count and row once processed."""
+def test_broken_rule_fails_its_row_in_processing(wire, rule, breaks):
+    """The request is accepted, and its status later names reason, count and row."""
     body = copy.deepcopy(GOOD)
     body["events"][0]["adIdentifiers"] = {}
     body["events"][0]["userData"] = identifiers(SHA)
@@ -397,8 +397,8 @@ def test_a_broken_rule_fails_its_row_later(wire, rule, breaks):
     assert {"good-0"} == {line["transaction_id"] for line in wire.platform.book()}
 
 
-def test_a_good_request_is_taken_and_succeeds(wire):
-    """A request that breaks no rule gets an id, and SUCCESS for every row."""
+def test_valid_request_succeeds(wire):
+    """It gets an id, and every row succeeds."""
     status, taken = wire.ingest(GOOD)
     wire.now += timedelta(minutes=20)
 
@@ -528,7 +528,7 @@ def sent_again(wire: Wire) -> None:
 
 
 def worth(wire: Wire, *values: float) -> list[dict]:
-    """Send the first event with each value in turn, and let it be processed; the book after each."""
+    """Send the first event with each value in turn, process it, and return the book's line after each."""
     books = []
     for value in values:
         body = copy.deepcopy(GOOD)
@@ -706,21 +706,21 @@ SCENARIOS: dict[DataManagerRule, Callable[[Wire], None]] = {
 
 
 @pytest.mark.parametrize("rule", SCENARIOS, ids=lambda each: each.rule)
-def test_a_rule_with_a_scenario(wire, rule):
-    """Rules that take more than one broken field to show."""
+def test_rule_scenario(wire, rule):
+    """These rules need more than one broken field to show."""
     SCENARIOS[rule](wire)
 
 
 def test_every_rule_is_tested_once():
-    """A rule without a wire request, and a request without a rule, are both mistakes."""
+    """Every rule has a request that tests it, and every request a rule."""
     tested = [*REFUSED, *FAILED, *SCENARIOS]
 
     assert set(rules) == set(tested)
     assert len(list(rules)) == len(tested)
 
 
-def test_every_rule_rests_on_a_vendor_page():
-    """Each rule has a sentence, a word of evidence and an address at Google."""
+def test_every_rule_cites_a_google_page():
+    """Every source is an address at Google."""
     adrift = [rule for rule in rules if ".google.com/" not in rule.source]
 
     assert [] == adrift

@@ -1,4 +1,4 @@
-"""A planted fault takes exactly the requests it was planted for."""
+"""A planted fault affects exactly the requests it was planted for."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 
 
 class Platform:
-    """Counts its requests, and answers with the number."""
+    """Record every request, and answer with what was sent."""
 
     def __init__(self):
         self.asked = []
@@ -27,7 +27,7 @@ class Platform:
         self.server = Server("platform", self.handle, self.faults, lambda: NOW)
 
     def handle(self, request):
-        """Answer with what was asked."""
+        """Answer with the method and the body."""
         self.asked.append(request)
         return json_response(200, {"method": request.method, "body": request.body.decode()})
 
@@ -38,7 +38,7 @@ class Platform:
 
 @pytest.fixture
 def platform():
-    """A platform that serves."""
+    """A platform that is serving."""
     platform = Platform()
     with platform.server:
         yield platform
@@ -46,12 +46,12 @@ def platform():
 
 @pytest.fixture
 def url(platform):
-    """Its address."""
+    """The platform's address."""
     return platform.server.url
 
 
-def test_without_faults_the_handler_answers(ask, platform, url):
-    """The request arrives as it was sent, and the answer as it was made."""
+def test_request_reaches_the_handler_unchanged_without_faults(ask, platform, url):
+    """The handler's answer arrives unchanged too."""
     answer = ask(url, "POST /path/%41?a=1&a=2&b=", b"body", {"X-Name": "value"})
     request = platform.asked[0]
 
@@ -60,8 +60,8 @@ def test_without_faults_the_handler_answers(ask, platform, url):
     assert request.headers["x-name"] == "value"
 
 
-def test_one_connection_carries_many_requests(platform, url):
-    """HTTP/1.1 keeps the connection alive between requests."""
+def test_connection_is_kept_alive_between_requests(platform, url):
+    """HTTP/1.1 allows several requests per connection."""
     wire = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     for _ in range(3):
         wire.request("GET", "/")
@@ -72,8 +72,8 @@ def test_one_connection_carries_many_requests(platform, url):
     assert len({id(request.connection) for request in platform.asked}) == 1
 
 
-def test_status_answers_in_place_of_the_platform(ask, platform, url):
-    """Any status, with a Retry-After and a body where asked for; then the platform answers again."""
+def test_status_fault_answers_in_place_of_the_platform(ask, platform, url):
+    """Status, Retry-After and body are configurable, and the next request passes."""
     platform.plant(FaultKind.STATUS, status=429, retry_after=7, body='{"error": "slow"}')
     answer = ask(url, "GET /")
 
@@ -82,8 +82,8 @@ def test_status_answers_in_place_of_the_platform(ask, platform, url):
     assert ask(url, "GET /").status == 200
 
 
-def test_status_is_503_without_a_body_by_default(ask, platform, url):
-    """An unnamed status is an outage without a word."""
+def test_status_fault_defaults_to_an_empty_503(ask, platform, url):
+    """It has no Retry-After either."""
     platform.plant(FaultKind.STATUS)
     answer = ask(url, "GET /")
 
@@ -91,8 +91,8 @@ def test_status_is_503_without_a_body_by_default(ask, platform, url):
 
 
 @pytest.mark.parametrize(("status", "expected"), [(None, 200), (502, 502)])
-def test_html_is_a_page_instead_of_an_answer(ask, platform, url, status, expected):
-    """A proxy answers in HTML, with a good status or a bad one."""
+def test_html_fault_answers_with_a_proxy_page(ask, platform, url, status, expected):
+    """A proxy may send its page with a good status or a bad one."""
     platform.plant(FaultKind.HTML, status=status)
     answer = ask(url, "GET /")
 
@@ -101,8 +101,8 @@ def test_html_is_a_page_instead_of_an_answer(ask, platform, url, status, expecte
     assert platform.asked == []
 
 
-def test_hang_holds_the_request_then_closes(ask, platform, url):
-    """No answer comes for the seconds named, and none afterwards."""
+def test_hang_fault_holds_the_request_then_disconnects(ask, platform, url):
+    """No answer comes during the named seconds, nor afterwards."""
     platform.plant(FaultKind.HANG, seconds=0.2)
     began = monotonic()
     with pytest.raises(http.client.RemoteDisconnected):
@@ -112,8 +112,8 @@ def test_hang_holds_the_request_then_closes(ask, platform, url):
     assert platform.asked == []
 
 
-def test_stopping_ends_a_hang():
-    """A server that stops does not wait for its own fault."""
+def test_stopping_the_server_ends_a_hang():
+    """A server does not wait for its own fault."""
     platform = Platform()
     platform.plant(FaultKind.HANG, seconds=60)
     platform.server.start()
@@ -127,8 +127,8 @@ def test_stopping_ends_a_hang():
     assert monotonic() - began < 5
 
 
-def test_an_idle_server_sleeps_until_it_is_asked_or_stopped(ask, monkeypatch):
-    """It never looks again by itself, so that stopping one need not wait for its next look."""
+def test_idle_server_waits_without_polling(ask, monkeypatch):
+    """Without a polling interval, stopping need not wait for the next poll."""
     waits = []
 
     class Noted(selectors.DefaultSelector):
@@ -147,8 +147,8 @@ def test_an_idle_server_sleeps_until_it_is_asked_or_stopped(ask, monkeypatch):
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
-def test_a_server_that_never_served_stops_too():
-    """And stopping it twice is no mistake."""
+def test_server_that_never_served_can_be_stopped_twice():
+    """Its port is free afterwards."""
     platform = Platform()
     port = platform.server.port
     platform.server.stop()
@@ -158,8 +158,8 @@ def test_a_server_that_never_served_stops_too():
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
-def test_cut_before_keeps_the_request_from_the_platform(ask, platform, url):
-    """The connection closes and nothing was done."""
+def test_cut_before_fault_keeps_the_request_from_the_platform(ask, platform, url):
+    """The connection closes, and nothing was done."""
     platform.plant(FaultKind.CUT_BEFORE)
     with pytest.raises(http.client.RemoteDisconnected):
         ask(url, "POST /", b"body")
@@ -167,8 +167,8 @@ def test_cut_before_keeps_the_request_from_the_platform(ask, platform, url):
     assert platform.asked == []
 
 
-def test_cut_after_lets_the_platform_accept(ask, platform, url):
-    """The work is done, and the answer lost."""
+def test_cut_after_fault_loses_only_the_answer(ask, platform, url):
+    """The platform has accepted the request."""
     platform.plant(FaultKind.CUT_AFTER)
     with pytest.raises(http.client.RemoteDisconnected):
         ask(url, "POST /", b"body")
@@ -176,8 +176,8 @@ def test_cut_after_lets_the_platform_accept(ask, platform, url):
     assert [request.body for request in platform.asked] == [b"body"]
 
 
-def test_failed_after_lets_the_platform_accept_and_answers_that_it_failed(ask, platform, url):
-    """The work is done; the answer is an error, with the status, the delay and the words asked for."""
+def test_failed_after_fault_accepts_but_answers_with_an_error(ask, platform, url):
+    """Status, Retry-After and body of the error are configurable."""
     platform.plant(FaultKind.FAILED_AFTER)
     platform.plant(FaultKind.FAILED_AFTER, status=503, retry_after=7, body='{"error": "busy"}')
     first, second = ask(url, "POST /", b"a"), ask(url, "POST /", b"b")
@@ -187,8 +187,8 @@ def test_failed_after_lets_the_platform_accept_and_answers_that_it_failed(ask, p
     assert (503, {"error": "busy"}, "7") == (second.status, second.json(), second.headers["retry-after"])
 
 
-def test_truncated_is_half_of_the_body(ask, platform, url):
-    """The work is done, and the JSON does not end."""
+def test_truncated_fault_returns_half_of_the_body(ask, platform, url):
+    """The platform has done the work, but the JSON does not end."""
     platform.plant(FaultKind.TRUNCATED)
     answer = ask(url, "GET /")
     whole = ask(url, "GET /").body
@@ -199,8 +199,8 @@ def test_truncated_is_half_of_the_body(ask, platform, url):
         answer.json()
 
 
-def test_latency_is_slow_and_right(ask, platform, url):
-    """The answer comes late and is the platform's own."""
+def test_latency_fault_delays_the_correct_answer(ask, platform, url):
+    """The answer is the platform's own."""
     platform.plant(FaultKind.LATENCY, seconds=0.2)
     began = monotonic()
 
@@ -208,46 +208,46 @@ def test_latency_is_slow_and_right(ask, platform, url):
     assert monotonic() - began >= 0.2
 
 
-def test_count_and_after_choose_the_requests(ask, platform, url):
-    """`after` lets requests pass first, `count` is how many are taken."""
+def test_count_and_after_select_the_requests(ask, platform, url):
+    """`after` requests pass first, then `count` requests meet the fault."""
     platform.plant(FaultKind.STATUS, after=1, count=2)
 
     assert [ask(url, "GET /").status for _ in range(4)] == [200, 503, 503, 200]
 
 
-def test_path_chooses_the_requests(ask, platform, url):
-    """Only paths that begin so are taken, and only they count."""
+def test_path_prefix_selects_the_requests(ask, platform, url):
+    """Requests for other paths pass and do not count."""
     platform.plant(FaultKind.STATUS, path="/v1/leads")
 
     assert ask(url, "GET /v1/other").status == 200
     assert ask(url, "GET /v1/leads/L-1").status == 503
 
 
-def test_faults_of_another_server_pass_by(ask, platform, url):
+def test_fault_of_another_server_is_ignored(ask, platform, url):
     """A fault concerns one server."""
     platform.faults.plant(PlannedFault("another", FaultKind.STATUS))
 
     assert ask(url, "GET /").status == 200
 
 
-def test_faults_queue_up(ask, platform, url):
-    """The first planted is the first met."""
+def test_faults_apply_in_the_order_planted(ask, platform, url):
+    """Each is used up before the next applies."""
     platform.plant(FaultKind.STATUS, status=500)
     platform.plant(FaultKind.STATUS, status=502)
 
     assert [ask(url, "GET /").status for _ in range(3)] == [500, 502, 200]
 
 
-def test_clearing_takes_them_away(ask, platform, url):
-    """After `clear` nothing fails."""
+def test_clear_removes_planted_faults(ask, platform, url):
+    """No request fails after `clear`."""
     platform.plant(FaultKind.STATUS, count=9)
     platform.faults.clear()
 
     assert ask(url, "GET /").status == 200
 
 
-def test_the_log_holds_each_request(ask, platform, url):
-    """Method, path, clock time, status and fault; None where the platform saw nothing."""
+def test_log_records_each_request_with_status_and_fault(ask, platform, url):
+    """The status is None where the platform did not see the request."""
     platform.plant(FaultKind.CUT_AFTER, path="/lost")
     platform.plant(FaultKind.CUT_BEFORE, path="/gone")
     ask(url, "GET /here?page=2")
@@ -266,28 +266,28 @@ def test_the_log_holds_each_request(ask, platform, url):
     assert logged["log"][0]["query"] == {"page": ("2",)}
 
 
-def test_the_log_keeps_no_query_of_a_refused_request(ask, platform, url):
-    """A token put in the wrong place is not written down."""
+def test_log_omits_the_query_of_a_refused_request(ask, platform, url):
+    """A token put in the wrong place must not be logged."""
     platform.plant(FaultKind.STATUS, status=400)
     ask(url, "GET /?token=secret")
 
     assert platform.server.log.dump()["log"][0]["query"] == {}
 
 
-def test_date_is_the_sandbox_clock(ask, url):
-    """The Date header is never the machine's time."""
+def test_date_header_is_the_sandbox_time(ask, url):
+    """It is never the machine's time."""
     assert ask(url, "GET /").headers["date"] == "Tue, 01 Sep 2026 03:30:00 GMT"
 
 
-def test_a_body_without_a_length_is_refused(ask, url):
-    """Chunked bodies are answered 411, since no caller sends them."""
+def test_chunked_body_is_refused(ask, url):
+    """The answer is 411, since no caller sends chunked bodies."""
     answer = ask(url, "POST /", b"0\r\n\r\n", {"Transfer-Encoding": "chunked"})
 
     assert answer.status == 411
 
 
-def test_a_bug_of_the_sandbox_is_a_500(ask, url, platform, caplog):
-    """A handler that fails does not look like a cut connection, and the log has the cause."""
+def test_handler_exception_is_a_logged_500(ask, url, platform, caplog):
+    """A bug in the sandbox must not look like a cut connection."""
     platform.server.handler = lambda _: 1 / 0
     answer = ask(url, "GET /")
 
@@ -311,13 +311,13 @@ def test_a_bug_of_the_sandbox_is_a_500(ask, url, platform, caplog):
         {"server": "oplead", "kind": "hang", "seconds": -1},
     ],
 )
-def test_what_cannot_be_planted_is_refused(document):
-    """Unknown kinds, fields and values are errors."""
+def test_invalid_fault_raises_value_error(document):
+    """Unknown kinds and fields and values out of range are refused."""
     with pytest.raises(ValueError, match=r"\w"):
         parsed(PlannedFault, document)
 
 
-def test_a_fault_is_read_from_json():
+def test_fault_is_parsed_from_json():
     """Every field of the control API reaches the fault."""
     document = {
         "server": "oplead",

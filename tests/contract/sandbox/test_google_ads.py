@@ -1,4 +1,4 @@
-"""The sandbox's Google Ads API as a whole: its doors, planted faults and rulings, and the book it shares."""
+"""The sandbox's Google Ads API as a whole: its ports, planted faults and rulings, and the book it shares."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ Failure = errors.GoogleAdsFailure.pb()
 
 
 def row(number, **change):
-    """One conversion."""
+    """Return one conversion."""
     return {
         "gclid": f"click-{number}",
         "order_id": f"sale-{number}",
@@ -57,7 +57,7 @@ def let_in(sandbox):
 
 @pytest.fixture
 def sandbox(tmp_path):
-    """A whole sandbox with three clicks."""
+    """A whole sandbox that knows three clicks and accepts TOKEN."""
     with Sandbox(quick.with_key(tmp_path)) as sandbox:
         let_in(sandbox)
         sandbox.data_manager.register_clicks(CLICKS)
@@ -66,13 +66,13 @@ def sandbox(tmp_path):
 
 @pytest.fixture
 def upload(sandbox, dialled):
-    """Send one upload by the plain port: `upload(row(0))`."""
+    """Send one upload to the plain-text port: `upload(row(0))`."""
     with dialled(sandbox.addresses["google_ads"]) as call:
         yield lambda *rows, **how: call(PATH, message(*rows), METADATA, **how)
 
 
 def failed(reply):
-    """(row or None, family, number or name) of each error in a partial failure."""
+    """Return (row or None, family, name or number) of each error in a partial failure."""
     response = Response.FromString(reply.messages[0])
     found = []
     for packed in response.partial_failure_error.details:
@@ -86,20 +86,20 @@ def failed(reply):
 
 
 def booked(sandbox):
-    """(api, transaction id) of each line."""
+    """Return (api, transaction id) of each line of the book."""
     return [(line["api"], line["transaction_id"]) for line in sandbox.google_ads.book()]
 
 
 def counted(*names):
-    """The book after the Google Ads API took these."""
+    """Return what `booked` gives after the Google Ads API accepted these."""
     return [("google_ads", name) for name in names]
 
 
-# ── the door ──────────────────────────────────────────────────────────────────────────────────────
+# ── ports and tokens ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_both_ports_lead_to_the_same_platform(sandbox, dialled):
-    """Uploads over TLS, trusted by the certificate file, are counted with those in plain text."""
+def test_plain_and_tls_ports_share_one_platform(sandbox, dialled):
+    """The TLS port is trusted through the certificate file."""
     with dialled(sandbox.addresses["google_ads"]) as call:
         plain = call(PATH, message(row(0)), METADATA)
     with dialled(sandbox.addresses["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
@@ -109,8 +109,8 @@ def test_both_ports_lead_to_the_same_platform(sandbox, dialled):
     assert counted("sale-0", "sale-1") == booked(sandbox)
 
 
-def test_a_token_of_the_token_endpoint_opens_the_door(sandbox, ask, dialled):
-    """The whole way of a service account: key file, signed assertion, token, call."""
+def test_token_from_the_token_endpoint_is_accepted(sandbox, ask, dialled):
+    """The test follows a service account from key file over signed assertion and token to a call."""
     from google.auth.transport.requests import Request as Transport  # noqa: PLC0415 - only here
     from google.oauth2 import service_account  # noqa: PLC0415 - only here
 
@@ -127,16 +127,16 @@ def test_a_token_of_the_token_endpoint_opens_the_door(sandbox, ask, dialled):
     assert ("OK", "UNAUTHENTICATED") == (taken.code, revoked.code)
 
 
-def test_the_digest_is_of_the_deterministic_message(sandbox, upload):
-    """A caller can compute it from what it sent."""
+def test_book_digest_matches_the_deterministic_message(sandbox, upload):
+    """A caller can compute the digest from the message it sent."""
     upload(row(0))
     sent = service.ClickConversion.pb()(**row(0)).SerializeToString(deterministic=True)
 
     assert hashlib.sha256(sent).hexdigest() == sandbox.google_ads.book()[0]["digest"]
 
 
-def test_a_taken_port_is_not_shared(tmp_path):
-    """By itself gRPC would let two servers share a port; the second sandbox goes elsewhere."""
+def test_second_sandbox_does_not_share_a_taken_port(tmp_path):
+    """By default gRPC lets two servers share a port."""
     with Sandbox(tmp_path) as first:
         first.save()
         with Sandbox(tmp_path) as second:
@@ -145,7 +145,7 @@ def test_a_taken_port_is_not_shared(tmp_path):
             assert {first.addresses[name] for name in names}.isdisjoint(second.addresses[name] for name in names)
 
 
-def test_stopping_frees_the_port(tmp_path):
+def test_stopping_frees_the_grpc_port(tmp_path):
     """Nothing listens there afterwards."""
     with Sandbox(tmp_path) as sandbox:
         port = int(sandbox.addresses["google_ads"].rpartition(":")[2])
@@ -174,8 +174,8 @@ def test_stopping_frees_the_port(tmp_path):
     ],
     ids=str,
 )
-def test_a_fault_in_front_keeps_the_call_from_the_platform(sandbox, upload, fault, code):
-    """The status has the number's sense, no GoogleAdsFailure comes with it, and nothing is counted."""
+def test_fault_before_the_platform_counts_nothing(sandbox, upload, fault, code):
+    """The gRPC code corresponds to the HTTP status, and no GoogleAdsFailure comes with it."""
     sandbox.faults.plant(PlannedFault("google_ads", **fault))
     reply = upload()
 
@@ -184,8 +184,8 @@ def test_a_fault_in_front_keeps_the_call_from_the_platform(sandbox, upload, faul
 
 
 @pytest.mark.parametrize(("kind", "code"), [(FaultKind.CUT_AFTER, "UNAVAILABLE"), (FaultKind.TRUNCATED, "INTERNAL")])
-def test_a_fault_behind_loses_only_the_answer(sandbox, upload, kind, code):
-    """The platform has counted what the caller does not know of, as a replay shows."""
+def test_fault_after_the_platform_loses_only_the_answer(sandbox, upload, kind, code):
+    """A replay shows that the conversion was counted."""
     sandbox.faults.plant(PlannedFault("google_ads", kind))
     lost = upload(row(0))
 
@@ -194,8 +194,8 @@ def test_a_fault_behind_loses_only_the_answer(sandbox, upload, kind, code):
     assert [(0, "conversion_upload_error", "ORDER_ID_ALREADY_IN_USE")] == failed(upload(row(0)))
 
 
-def test_a_hanging_call_ends_with_its_caller(sandbox, upload):
-    """The caller's deadline passes; the server lets go soon, and stopping does not wait for the hang."""
+def test_hanging_call_ends_at_the_caller_deadline(sandbox, upload):
+    """Stopping the sandbox does not wait for the rest of the hang."""
     sandbox.faults.plant(PlannedFault("google_ads", FaultKind.HANG, seconds=60))
     begun = time.monotonic()
 
@@ -205,16 +205,16 @@ def test_a_hanging_call_ends_with_its_caller(sandbox, upload):
     assert [] == booked(sandbox)
 
 
-def test_a_slow_answer_is_an_answer(sandbox, upload):
-    """Latency alone changes nothing."""
+def test_latency_fault_changes_no_result(sandbox, upload):
+    """The upload succeeds, only later."""
     sandbox.faults.plant(PlannedFault("google_ads", FaultKind.LATENCY, seconds=0.05))
 
     assert "OK" == upload().code
     assert 3 == len(booked(sandbox))
 
 
-def test_faults_meet_the_path_they_name_by_either_port(sandbox, dialled):
-    """A fault for uploads takes no search, and is the same fault by TLS."""
+def test_fault_path_applies_to_both_ports(sandbox, dialled):
+    """A fault for uploads leaves searches alone."""
     sandbox.faults.plant(PlannedFault("google_ads", FaultKind.CUT_BEFORE, path=PATH))
     with dialled(sandbox.addresses["google_ads_tls"], sandbox.certificate.read_bytes()) as call:
         search = call("/google.ads.googleads.v26.services.GoogleAdsService/Search", b"", METADATA)
@@ -223,8 +223,8 @@ def test_faults_meet_the_path_they_name_by_either_port(sandbox, dialled):
     assert ("INVALID_ARGUMENT", "UNAVAILABLE") == (search.code, reply.code)
 
 
-def test_calls_are_logged_by_status(sandbox, upload):
-    """What the platform answered, whether or not a fault let it through; None where it saw nothing."""
+def test_calls_are_logged_with_status_and_fault(sandbox, upload):
+    """The status is None where the platform did not see the call."""
     for kind in (FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER):
         sandbox.faults.plant(PlannedFault("google_ads", kind))
         upload(row(0))
@@ -260,16 +260,16 @@ def test_calls_are_logged_by_status(sandbox, upload):
     ],
 )
 @pytest.mark.parametrize("key", ["sale-1", "click-1"])
-def test_a_ruling_fails_the_row_it_names(sandbox, upload, key, ruling, expected):
-    """By order id or click id, with errors of any family, known to the library or not."""
+def test_ruling_fails_the_row_it_names(sandbox, upload, key, ruling, expected):
+    """It names an order id or a click id, and errors of any family, known to the library or not."""
     sandbox.google_ads.plant_rulings({key: ruling})
 
     assert expected == failed(upload())
     assert counted("sale-0", "sale-2") == booked(sandbox)
 
 
-def test_an_error_without_a_row_fails_the_whole_upload(sandbox, upload):
-    """It comes once and names no row, and nothing is counted."""
+def test_ruling_without_index_fails_the_whole_upload(sandbox, upload):
+    """The error comes once without a row, and nothing is counted."""
     sandbox.google_ads.plant_rulings({"sale-1": {"reason": "UNKNOWN", "index": False}})
     reply = upload()
 
@@ -298,8 +298,8 @@ def test_an_error_without_a_row_fails_the_whole_upload(sandbox, upload):
     ],
     ids=json.dumps,
 )
-def test_another_shape_is_no_ruling(document):
-    """ValueError, and nothing is planted."""
+def test_invalid_ruling_plants_nothing(document):
+    """One invalid ruling raises ValueError for all of them."""
     platform = GoogleAdsApi(lambda: START, lambda _: None)
 
     with pytest.raises(ValueError, match="sale-1"):
@@ -313,8 +313,8 @@ def test_another_shape_is_no_ruling(document):
 @pytest.mark.parametrize(
     ("position", "refused", "kept"), [("later", [2], ["sale-0", "sale-1"]), ("all", [0, 2], ["sale-1"])]
 )
-def test_duplicates_in_one_upload_are_refused(sandbox, upload, position, refused, kept):
-    """Which of them, is a switch."""
+def test_duplicate_order_ids_in_one_upload_are_refused(sandbox, upload, position, refused, kept):
+    """A switch decides whether all duplicates are refused or only the later ones."""
     sandbox.google_ads.switch("ads_api_duplicates", position)
     reply = upload(row(0), row(1), row(0, gclid="click-2"))
 
@@ -322,8 +322,8 @@ def test_duplicates_in_one_upload_are_refused(sandbox, upload, position, refused
     assert counted(*kept) == booked(sandbox)
 
 
-def test_two_conversions_share_a_click_and_a_second_unless_the_switch_says_otherwise(sandbox, upload):
-    """With order ids of their own."""
+def test_same_click_and_second_deduplicate_only_by_switch(sandbox, upload):
+    """Both conversions have order ids of their own."""
     pair = (row(0), row(0, order_id="other"))
     sandbox.google_ads.switch("ads_api_click_dedup", "always")
 
@@ -333,7 +333,7 @@ def test_two_conversions_share_a_click_and_a_second_unless_the_switch_says_other
     assert counted("sale-0", "other") == booked(sandbox)
 
 
-def test_a_contact_without_an_order_id_counts_each_time(sandbox, upload):
+def test_contact_conversion_without_order_id_counts_each_time(sandbox, upload):
     """No deduplication key is documented for it."""
     sandbox.data_manager.register_clicks({"a" * 64: CLICKS["click-0"]})
     person = row(0, gclid="", order_id="", user_identifiers=[{"hashed_email": "a" * 64}])
@@ -344,7 +344,7 @@ def test_a_contact_without_an_order_id_counts_each_time(sandbox, upload):
 
 
 def ingest(sandbox, ask):
-    """Send sale-0 by the Data Manager, and let it be processed."""
+    """Send sale-0 through the Data Manager, and wait until it is processed."""
     account = {"accountType": "GOOGLE_ADS"}
     body = {
         "destinations": [
@@ -372,8 +372,8 @@ def ingest(sandbox, ask):
     sandbox.clock.advance(sandbox.clock.now() + timedelta(minutes=20))
 
 
-def test_what_both_apis_took_counts_twice(sandbox, ask, upload):
-    """Cross-API deduplication is not documented, so by default there is none, and the book has two lines."""
+def test_conversion_sent_to_both_apis_counts_twice(sandbox, ask, upload):
+    """Deduplication across the APIs is not documented, so by default there is none."""
     ingest(sandbox, ask)
 
     assert [] == failed(upload(row(0)))
@@ -381,8 +381,8 @@ def test_what_both_apis_took_counts_twice(sandbox, ask, upload):
     assert sandbox.data_manager.book() == sandbox.google_ads.book()
 
 
-def test_what_the_data_manager_took_is_in_use_where_the_switch_says_so(sandbox, ask, upload):
-    """Its transaction id is the action's order id then; not before it is processed."""
+def test_cross_dedup_refuses_an_id_known_to_the_data_manager(sandbox, ask, upload):
+    """The Data Manager's transaction id then counts as the action's order id."""
     sandbox.google_ads.switch("ads_api_cross_dedup", value=True)
     ingest(sandbox, ask)
 
@@ -390,8 +390,8 @@ def test_what_the_data_manager_took_is_in_use_where_the_switch_says_so(sandbox, 
     assert [("data_manager", "sale-0")] == booked(sandbox)
 
 
-def test_the_data_manager_adjusts_what_this_api_took_where_the_switch_says_so(sandbox, ask, upload):
-    """The other way round: one line, restated."""
+def test_cross_dedup_lets_the_data_manager_restate_an_upload(sandbox, ask, upload):
+    """Both APIs then share one line in the book."""
     sandbox.google_ads.switch("ads_api_cross_dedup", value=True)
     upload(row(0))
     ingest(sandbox, ask)
@@ -402,8 +402,8 @@ def test_the_data_manager_adjusts_what_this_api_took_where_the_switch_says_so(sa
     ]
 
 
-def test_what_waits_at_the_data_manager_is_judged_first(sandbox, ask, upload):
-    """The book is in the order of acceptance, whoever looks first."""
+def test_book_is_in_order_of_acceptance(sandbox, ask, upload):
+    """An upload first settles what is still due at the Data Manager."""
     ingest(sandbox, ask)
     upload(row(1))
 
@@ -413,8 +413,8 @@ def test_what_waits_at_the_data_manager_is_judged_first(sandbox, ask, upload):
 # ── state ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_it_resumes_where_it_stopped(tmp_path, dialled):
-    """Book, counts, refusals, switches, rulings, jobs and ports survive a restart."""
+def test_google_ads_state_survives_a_restart(tmp_path, dialled):
+    """Book, requests, refusals, switches, rulings and ports are saved."""
     with Sandbox(tmp_path) as first:
         let_in(first)
         first.data_manager.register_clicks(CLICKS)
@@ -438,7 +438,7 @@ def test_it_resumes_where_it_stopped(tmp_path, dialled):
 
 @contextmanager
 def older_state(tmp_path, ask):
-    """A sandbox opened on the state of one that had neither this API nor Meta."""
+    """Open a sandbox on the state of one that had neither this API nor Meta."""
     with Sandbox(tmp_path) as first:
         let_in(first)
         first.data_manager.register_clicks(CLICKS)
@@ -457,15 +457,15 @@ def older_state(tmp_path, ask):
         yield second
 
 
-def test_an_older_state_still_opens(tmp_path, ask):
-    """Its book is the Data Manager's, and what came later begins empty."""
+def test_state_without_google_ads_or_meta_still_loads(tmp_path, ask):
+    """The book then holds only the Data Manager's conversions, and newer platforms begin empty."""
     with older_state(tmp_path, ask) as sandbox:
         assert [("data_manager", "sale-0")] == booked(sandbox)
         assert {"book": sandbox.data_manager.book(), "requests": {}, "refused": []} == sandbox.google_ads.state()
 
 
 @pytest.mark.parametrize(("name", "value"), [("ads_api_echo", "yes"), ("ads_api_enhanced", True), ("nothing", 1)])
-def test_a_switch_has_only_its_positions(name, value):
-    """ValueError for all else."""
+def test_invalid_switch_raises_value_error(name, value):
+    """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match="is one of"):
         GoogleAdsApi(lambda: START, lambda _: None).switch(name, value)

@@ -1,4 +1,4 @@
-"""Every rule about adjustments of the sandbox's Google Ads API, broken by hand-written messages over a raw channel."""
+"""Every adjustment rule of the sandbox's Google Ads API, broken by hand-written messages over a raw channel."""
 
 import copy
 import json
@@ -104,7 +104,7 @@ class Answer:
 
     @property
     def done(self):
-        """The rows with a result."""
+        """The rows that have a result."""
         return [index for index, each in enumerate(self.response.results) if each.conversion_action]
 
 
@@ -139,13 +139,13 @@ class Wire:
         return Answer(self.call(PATH, raw, metadata.items()))
 
     def reply(self, body):
-        """Send one request; its response as it is, with details that nobody could read."""
+        """Send one request, and return its response with undecoded details."""
         raw = service.UploadConversionAdjustmentsRequest.pb()(**body).SerializeToString()
         reply = self.call(PATH, raw, METADATA.items())
         return service.UploadConversionAdjustmentsResponse.pb().FromString(reply.messages[0])
 
     def only(self, row):
-        """Send one row: its errors as (code, field), empty where it was taken."""
+        """Send one row, and return its errors as (code, field), empty where it was accepted."""
         return [(code, field) for _, _, code, field in self.adjust(request(row)).failed]
 
     def book(self):
@@ -159,14 +159,14 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def server():
-    """One port for all."""
+    """One server shared by the module."""
     with GoogleAdsServer(lambda _: b"", Faults(), lambda: NOON) as serving:
         yield serving
 
 
 @pytest.fixture
 def wire(server, dialled):
-    """A fresh platform behind it."""
+    """A fresh platform behind the shared server."""
     server.faults.clear()
     with dialled(server.url) as call:
         yield Wire(call, server)
@@ -199,7 +199,7 @@ def action(number):
 
 
 def named(each):
-    """A rule by its sentence, in the name of a test."""
+    """Use a rule's sentence as its parametrize id."""
     return getattr(each, "rule", "")
 
 
@@ -219,8 +219,8 @@ REFUSED = {
 @pytest.mark.parametrize(
     ("rule", "call", "body"), [(rule, *each) for rule in REFUSED for each in REFUSED[rule]], ids=named
 )
-def test_a_broken_rule_refuses_the_call(wire, rule, call, body):
-    """Its status and its error come back, and nothing is adjusted."""
+def test_broken_rule_refuses_the_call(wire, rule, call, body):
+    """The answer has the rule's status and error, and nothing is adjusted."""
     answer = wire.adjust(body, **call)
 
     assert rule.status == answer.code
@@ -346,8 +346,8 @@ ROWS = {
 
 
 @pytest.mark.parametrize(("rule", "row", "field"), [(rule, *each) for rule in ROWS for each in ROWS[rule]], ids=named)
-def test_a_broken_rule_fails_its_row_alone(wire, rule, row, field):
-    """The row is named by index and field, its result is empty, and its neighbour is adjusted."""
+def test_broken_rule_fails_only_its_row(wire, rule, row, field):
+    """The error names index and field, the row's result is empty, and the other row is adjusted."""
     answer = wire.adjust(request(row, restate(700, order_id="by-contact")))
 
     assert "OK" == answer.code
@@ -356,13 +356,13 @@ def test_a_broken_rule_fails_its_row_alone(wire, rule, row, field):
     assert wire.before | {"by-contact": (1, 700.0, "EUR", 1)} == wire.book()
 
 
-# ── what is promised, or takes more than one call ─────────────────────────────────────────────────
+# ── scenarios: rules that refuse nothing, or need several calls ───────────────────────────────────
 
 SCENARIOS = {}
 
 
 def scenario(*tested):
-    """The test of these rules."""
+    """Register a test for these rules."""
 
     def register(test):
         SCENARIOS.update(dict.fromkeys(tested, test))
@@ -373,7 +373,7 @@ def scenario(*tested):
 
 @scenario(adjustment_rules.ROW_BY_ROW)
 def taken(wire):
-    """A retraction takes count and value, a restatement the value alone; the results name what was adjusted."""
+    """A retraction removes count and value, a restatement changes only the value, and results name both."""
     answer = wire.adjust({**GOOD, "job_id": 7})
 
     assert ("OK", [], [0, 1], 7) == (answer.code, answer.failed, answer.done, answer.response.job_id)
@@ -386,7 +386,7 @@ def taken(wire):
 
 @scenario(adjustment_rules.ALLOWLISTED)
 def closed(wire):
-    """Nothing of a request is judged; uploads of conversions have a switch of their own."""
+    """Without allowlisting no row is judged; uploads of conversions have a switch of their own."""
     wire.platform.switch("ads_api_allowlisted", value=False)
     opened = wire.adjust({**GOOD, "validate_only": True})
     wire.platform.switch("adjustments_allowlisted", value=False)
@@ -399,7 +399,7 @@ def closed(wire):
 
 @scenario(adjustment_rules.VALIDATE_ONLY)
 def validated(wire):
-    """Errors come back by row; results and traces do not."""
+    """Errors come back by row, but no results, and the call leaves no traces."""
     answer = wire.adjust({**request(RESTATED, retract(order_id="unheard-of")), "validate_only": True})
 
     assert [(1, "CONVERSION_NOT_FOUND")] == [each[:3:2] for each in answer.failed]
@@ -410,7 +410,7 @@ def validated(wire):
 
 @scenario(adjustment_rules.ANSWER_LOST)
 def unreadable(wire):
-    """The conversions are adjusted, and the answer does not say so; asked again, the platform does."""
+    """The conversions are adjusted although the answer is lost, as a replay shows."""
     wire.platform.switch("adjustments_unknown", "unreadable")
     failure = wire.reply(request(RETRACTED)).partial_failure_error
     wire.platform.switch("adjustments_unknown", "internal")
@@ -427,7 +427,7 @@ def unreadable(wire):
 
 @scenario(adjustment_rules.ONCE)
 def doubled(wire):
-    """The later of two alike is refused, or both; another conversion or time is not alike."""
+    """The later of two equal adjustments is refused, or both; other conversions are not affected."""
     rows = (restate(700), restate(800), restate(700, order_id="sale-0"))
     later = wire.adjust({**request(*rows), "validate_only": True})
     wire.platform.switch("ads_api_duplicates", "all")
@@ -440,7 +440,7 @@ def doubled(wire):
 
 @scenario(adjustment_rules.IN_ORDER)
 def one_after_another(wire):
-    """The second row finds what the first left."""
+    """Each row is judged by the state that the rows before it have left."""
     later = {"adjustment_date_time": "2026-07-16 10:00:00+02:00"}
     answer = wire.adjust(
         request(restate(700), restate(800, **later), retract(**later), retract(adjustment_date_time=NOON_TEXT))
@@ -455,7 +455,7 @@ NOON_TEXT = "2026-07-20 12:00:00+00:00"
 
 @scenario(adjustment_rules.NOT_RETRACTED)
 def final(wire):
-    """Neither retracted nor restated again, at whatever time."""
+    """A retracted conversion is neither retracted nor restated again, at whatever time."""
     wire.adjust(request(RETRACTED))
 
     for row in (RETRACTED, retract(adjustment_date_time=NOON_TEXT), restate(order_id="sale-0")):
@@ -465,7 +465,7 @@ def final(wire):
 
 @scenario(adjustment_rules.LATEST, adjustment_rules.NEW_TIME)
 def ordered(wire):
-    """An older correction is refused, one of the same time is a duplicate, a newer one counts."""
+    """An older correction is refused, one of the same time is a duplicate, and a newer one counts."""
     wire.adjust(request(RESTATED))
 
     assert [("RESTATEMENT_ALREADY_EXISTS", TIME)] == wire.only(restate(1))
@@ -483,7 +483,7 @@ def ordered(wire):
 
 @scenario(adjustment_rules.ACROSS_APIS)
 def across(wire):
-    """What the Data Manager counted is found by its transaction id, or not."""
+    """A switch decides whether conversions of the Data Manager are found by their transaction id."""
     wire.platform.switch("cross_api_adjustments", value=False)
     lost = wire.only(retract(order_id="by-data-manager"))
     wire.platform.switch("cross_api_adjustments", value=True)
@@ -496,7 +496,7 @@ def across(wire):
 
 @scenario(adjustment_rules.ZERO_IS_FINAL)
 def at_zero(wire):
-    """Answered as done, whatever comes after; where the switch says so, it counts again."""
+    """Later adjustments are answered with success but ignored, unless the switch is off."""
     wire.adjust(request(restate(0)))
     later = {"order_id": "sale-1", "adjustment_date_time": "2026-07-16 10:00:00+02:00"}
     first = [wire.only(restate(900, **later)), wire.only(retract(**later)), wire.book()["sale-1"]]
@@ -511,43 +511,43 @@ def at_zero(wire):
 
 @scenario(adjustment_rules.NO_WAIT)
 def at_once(wire):
-    """One second after the conversion, at the second it was counted."""
+    """An adjustment is accepted one second after its conversion."""
     wire.now = datetime(2026, 7, 10, 9, 0, 1, tzinfo=UTC)
 
     assert [] == wire.only(restate(adjustment_date_time="2026-07-10 09:00:01+00:00"))
 
 
 @pytest.mark.parametrize("rule", SCENARIOS, ids=named)
-def test_a_rule_with_a_scenario(wire, rule):
-    """Rules that refuse nothing, or need more than one call."""
+def test_rule_scenario(wire, rule):
+    """These rules refuse nothing, or need more than one call."""
     SCENARIOS[rule](wire)
 
 
-# ── what fits ─────────────────────────────────────────────────────────────────────────────────────
+# ── accepted adjustments ──────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("key", ["sale-0", "by-gbraid", "by-contact", "of-53-days"])
-def test_whatever_a_conversion_is_known_by_its_order_id_finds_it(wire, key):
-    """By gclid, gbraid or contact data, up to 54 days."""
+def test_order_id_finds_a_conversion_however_it_was_matched(wire, key):
+    """The conversion came by gclid, gbraid or contact data, and is at most 54 days old."""
     assert [] == wire.only(retract(order_id=key))
     assert (0, 0.0, "EUR", 0) == wire.book()[key]
 
 
-def test_a_conversion_without_an_order_id_is_found_by_click_and_time(wire):
-    """Whatever the zone of the time."""
+def test_click_and_time_find_a_conversion_without_order_id(wire):
+    """The time may be in another zone."""
     pair = PAIR | {"conversion_date_time": "2026-07-10 09:00:00+00:00"}
 
     assert [] == wire.only(retract(order_id=None, gclid_date_time_pair=pair))
     assert [True] == [line["retracted"] for line in wire.platform.book() if not line["count"]]
 
 
-def test_an_action_of_default_values_still_takes_retractions(wire):
+def test_action_with_default_values_accepts_retractions(wire):
     """Only its value cannot be restated."""
     assert [] == wire.only(retract(order_id="of-default", conversion_action=action(FIXED)))
 
 
-def test_a_restatement_without_a_currency_is_in_the_accounts(wire):
-    """As the library says of accounts whose actions have none."""
+def test_restatement_without_currency_uses_the_account_currency(wire):
+    """The library documents this for accounts whose actions have no currency."""
     wire.only(restate(5, restatement_value={"adjusted_value": 5}))
 
     assert (1, 5.0, "EUR", 1) == wire.book()["sale-1"]
@@ -566,8 +566,8 @@ def test_a_restatement_without_a_currency_is_in_the_accounts(wire):
         (FaultKind.HANG, "UNAVAILABLE", False),
     ],
 )
-def test_planted_faults_meet_adjustments_too(wire, kind, code, is_taken):
-    """By their path, and as everywhere: behind the platform or in front of it."""
+def test_planted_faults_apply_to_adjustments(wire, kind, code, is_taken):
+    """The adjustment is made where the fault only affects the answer."""
     wire.faults.plant(PlannedFault("google_ads", kind, path=PATH, seconds=0.05))
     answer = wire.adjust(request(RETRACTED))
 
@@ -575,8 +575,8 @@ def test_planted_faults_meet_adjustments_too(wire, kind, code, is_taken):
     assert is_taken == (wire.before != wire.book())
 
 
-def test_a_throttled_adjustment_tells_when_to_come_again(wire):
-    """A planted 429 has its quota's failure."""
+def test_throttled_adjustment_gets_a_quota_error(wire):
+    """A planted 429 carries a quota failure, and nothing is adjusted."""
     wire.faults.plant(PlannedFault("google_ads", FaultKind.STATUS, status=429, retry_after=90))
     answer = wire.adjust(GOOD)
 
@@ -584,8 +584,8 @@ def test_a_throttled_adjustment_tells_when_to_come_again(wire):
     assert wire.before == wire.book()
 
 
-def test_a_ruling_on_adjustments_leaves_uploads_alone(wire):
-    """Its errors are an adjustment's, of any family and number."""
+def test_adjustments_meet_only_rulings_planted_for_them(wire):
+    """The planted errors may be of any family and number."""
     wire.platform.plant_rulings(
         {"sale-0": [{"when": "adjust", "reason": "TOO_MANY_ADJUSTMENTS"}, {"when": "submit", "reason": "UNKNOWN"}]}
     )
@@ -600,8 +600,8 @@ def test_a_ruling_on_adjustments_leaves_uploads_alone(wire):
     assert [2] == answer.done
 
 
-def test_an_error_without_a_row_fails_the_whole_request(wire):
-    """It names nobody, and nothing is adjusted."""
+def test_ruling_without_index_fails_the_whole_request(wire):
+    """The error names no row, and nothing is adjusted."""
     wire.platform.plant_rulings({"sale-1": {"when": "adjust", "reason": "UNKNOWN", "index": False}})
     answer = wire.adjust(GOOD)
 
@@ -609,8 +609,8 @@ def test_an_error_without_a_row_fails_the_whole_request(wire):
     assert wire.before == wire.book()
 
 
-def test_what_is_refused_is_told_with_its_field(wire):
-    """For whoever looks at the page."""
+def test_state_lists_a_refusal_with_its_field(wire):
+    """The sandbox's page shows it."""
     wire.adjust(request(restate(-1)))
 
     [refused] = wire.platform.state()["refused"]
@@ -622,8 +622,8 @@ def test_what_is_refused_is_told_with_its_field(wire):
     )
 
 
-def test_the_book_tells_what_was_retracted_and_restated(wire):
-    """A retracted conversion counts no more, and says what it was worth."""
+def test_book_marks_retracted_and_restated_conversions(wire):
+    """A retracted conversion no longer counts, but keeps its first value."""
     wire.adjust(GOOD)
     stand = [(line["retracted"], line["value"], line["first_value"]) for line in wire.platform.book()]
 
@@ -632,8 +632,8 @@ def test_the_book_tells_what_was_retracted_and_restated(wire):
     assert len(BOOK) - 1 == sum(not retracted for retracted, _, _ in stand)
 
 
-def test_conversions_survive_a_restart_and_can_be_adjusted_after_it(wire):
-    """The state file keeps the book as JSON, with what was adjusted."""
+def test_book_reloads_from_json_and_stays_adjustable(wire):
+    """The state file keeps the book as JSON, including adjustments."""
     wire.adjust(GOOD)
     before = wire.platform.book()
     wire.google.book.load(json.loads(json.dumps(wire.google.book.dump())))
@@ -642,17 +642,17 @@ def test_conversions_survive_a_restart_and_can_be_adjusted_after_it(wire):
     assert [] == wire.only(retract(order_id="by-gbraid"))
 
 
-# ── all of them ───────────────────────────────────────────────────────────────────────────────────
+# ── the registry of rules ─────────────────────────────────────────────────────────────────────────
 
 
 def test_every_rule_is_tested_once():
-    """No rule without a test, none in two tables."""
+    """No adjustment rule is missing from the tables or in two of them."""
     tested = [rule.rule for rule in (*REFUSED, *ROWS, *SCENARIOS) if rule not in set(ads_api_rules)]
 
     assert sorted(rule.rule for rule in adjustment_rules) == sorted(tested)
 
 
-def test_every_rule_rests_on_a_vendor_page():
-    """Or says that it is assumed."""
+def test_every_rule_cites_a_page_or_is_assumed():
+    """An assumed rule is marked so in both source and evidence."""
     for rule in adjustment_rules:
         assert rule.source.startswith("https://") or (rule.source, rule.evidence) == ("assumed", "assumed")

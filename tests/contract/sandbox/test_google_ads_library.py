@@ -1,4 +1,4 @@
-"""The vendor's own client, unchanged and by TLS, gets along with the sandbox's Google Ads API."""
+"""The vendor's own client, unchanged and over TLS, works with the sandbox's Google Ads API."""
 
 import json
 import os
@@ -58,7 +58,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def sandbox(tmp_path):
-    """A sandbox that knows one click, and is exhausted at the third upload."""
+    """A sandbox that knows one click."""
     with Sandbox(tmp_path) as sandbox:
         sandbox.data_manager.register_clicks(
             {"click-0": {"clicked_at": "2026-08-20T08:00:00Z", "customer": "1234567890"}}
@@ -66,8 +66,8 @@ def sandbox(tmp_path):
         yield sandbox
 
 
-def test_the_stock_client_is_served(sandbox, ask):
-    """Token, upload, partial failure, both searches, a refusal and a quota: all as the library expects them."""
+def test_stock_google_ads_client_works_end_to_end(sandbox, ask):
+    """It covers token, upload, partial failure, both searches, a refusal and an exhausted quota."""
     fault = {"server": "google_ads", "kind": "status", "status": 429, "retry_after": 90, "after": 2}
     path = "/google.ads.googleads.v26.services.ConversionUploadService"
     ask(sandbox.addresses["control"], "POST /faults", {**fault, "path": path})

@@ -77,7 +77,7 @@ GOOD = {
 
 
 def scopes(authorization):
-    """What the tests' tokens are good for."""
+    """Return the scopes of the tests' tokens."""
     known = {"good": {ADWORDS}, "narrow": {"https://www.googleapis.com/auth/datamanager"}}.get(authorization[7:])
     return frozenset(known) if known else None
 
@@ -99,7 +99,7 @@ class Answer:
 
     @property
     def accepted(self):
-        """The rows with a result."""
+        """The rows that have a result."""
         return [index for index, each in enumerate(self.response.results) if each.conversion_action]
 
 
@@ -132,7 +132,7 @@ class Wire:
         return Answer(self.call(path, raw, metadata.items()))
 
     def ask(self, query, path=STREAM, customer=CUSTOMER, **more):
-        """Ask in GAQL: the code, the errors, and the rows."""
+        """Send a GAQL query, and return its code, errors and rows."""
         name = "SearchGoogleAdsStream" if path == STREAM else "SearchGoogleAds"
         request = getattr(questions, f"{name}Request").pb()(customer_id=customer, query=query, **more)
         reply = self.call(path, request.SerializeToString(), METADATA.items())
@@ -144,14 +144,14 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def server():
-    """One port for all."""
+    """One server shared by the module."""
     with GoogleAdsServer(lambda _: b"", Faults(), lambda: NOON) as serving:
         yield serving
 
 
 @pytest.fixture
 def wire(server, dialled):
-    """A fresh platform behind it."""
+    """A fresh platform behind the shared server."""
     server.faults.clear()
     with dialled(server.url) as call:
         yield Wire(call, server)
@@ -165,7 +165,7 @@ def good(**change):
 
 
 def contact(**change):
-    """A good upload with its second row changed, which is known by contact data alone."""
+    """A good upload with its second row changed, which is identified by contact data alone."""
     body = copy.deepcopy(GOOD)
     change_row(body["conversions"][1], change)
     return body
@@ -180,7 +180,7 @@ def change_row(row, change):
 
 
 def named(each):
-    """A rule by its sentence, in the name of a test."""
+    """Use a rule's sentence as its parametrize id."""
     return getattr(each, "rule", "")
 
 
@@ -219,8 +219,8 @@ REFUSED = {
 @pytest.mark.parametrize(
     ("rule", "call", "body"), [(rule, *each) for rule in REFUSED for each in REFUSED[rule]], ids=named
 )
-def test_a_broken_rule_refuses_the_call(wire, rule, call, body):
-    """Its status and its error come back, nothing is counted, and the request has an id."""
+def test_broken_rule_refuses_the_call(wire, rule, call, body):
+    """The answer has the rule's status and error and a request id, and nothing is counted."""
     answer = wire.upload(body, **call)
     expected = [(rule.family, rule.answer)] if rule.family else []
 
@@ -334,8 +334,8 @@ ROWS = {
 @pytest.mark.parametrize(
     ("rule", "row", "body", "field"), [(rule, *each) for rule in ROWS for each in ROWS[rule]], ids=named
 )
-def test_a_broken_rule_fails_its_row_alone(wire, rule, row, body, field):
-    """The row is named by index and field, its result is empty, and all others are counted."""
+def test_broken_rule_fails_only_its_row(wire, rule, row, body, field):
+    """The error names index and field, the row's result is empty, and all other rows count."""
     answer = wire.upload(body)
     others = [index for index in range(len(body["conversions"])) if index != row]
 
@@ -346,7 +346,7 @@ def test_a_broken_rule_fails_its_row_alone(wire, rule, row, body, field):
     assert len(others) == len(wire.platform.book())
 
 
-# ── questions ─────────────────────────────────────────────────────────────────────────────────────
+# ── queries ───────────────────────────────────────────────────────────────────────────────────────
 
 QUESTIONS = {
     rules.GAQL_SELECT: ["", "FROM customer", "SELECT FROM customer", "SELECT customer.id, FROM customer"],
@@ -381,18 +381,18 @@ QUESTIONS = {
     ("rule", "query"), [(rule, query) for rule in QUESTIONS for query in QUESTIONS[rule]], ids=named
 )
 @pytest.mark.parametrize("path", [SEARCH, STREAM])
-def test_a_broken_rule_refuses_the_question(wire, rule, query, path):
-    """Both methods read the same language."""
+def test_broken_rule_refuses_the_query(wire, rule, query, path):
+    """Both search methods read the same language."""
     assert ("INVALID_ARGUMENT", [(rule.family, rule.answer)], []) == wire.ask(query, path)
 
 
-# ── what is promised, or takes more than one call ─────────────────────────────────────────────────
+# ── scenarios: rules that refuse nothing, or need several calls ───────────────────────────────────
 
 SCENARIOS = {}
 
 
 def scenario(*tested):
-    """The test of these rules."""
+    """Register a test for these rules."""
 
     def register(test):
         SCENARIOS.update(dict.fromkeys(tested, test))
@@ -403,7 +403,7 @@ def scenario(*tested):
 
 @scenario(rules.FAILING)
 def failing(wire):
-    """The row is counted, and the call has failed; asked again, the platform says that it has it."""
+    """The row counts although the call fails, so a replay finds its order id in use."""
     wire.faults.plant(PlannedFault("google_ads", FaultKind.FAILED_AFTER))
     wire.faults.plant(PlannedFault("google_ads", FaultKind.FAILED_AFTER, status=503))
     first, second, again = (wire.upload(good()) for _ in range(3))
@@ -417,7 +417,7 @@ def failing(wire):
 
 @scenario(rules.NO_DEVELOPER_TOKEN, rules.REQUEST_ID, rules.JOB_ID_GIVEN, rules.CONSENT_UNJUDGED)
 def taken(wire):
-    """A good upload needs no developer token, and has a request id and a job."""
+    """A good upload needs no developer token, and its answer has a request id and a job id."""
     answer = wire.upload(contact(consent={"ad_user_data": 3}))
 
     assert "OK" == answer.code
@@ -429,7 +429,7 @@ def taken(wire):
 
 @scenario(rules.ALLOWLISTED)
 def closed(wire):
-    """Nothing of an upload is judged, validating or not."""
+    """Without allowlisting no row is judged, validating or not."""
     wire.platform.switch("ads_api_allowlisted", value=False)
     answers = [wire.upload({**GOOD, "validate_only": validate}) for validate in (True, False)]
 
@@ -441,7 +441,7 @@ def closed(wire):
 
 @scenario(rules.QUOTA_DETAILS)
 def exhausted(wire):
-    """A planted 429 says when to retry, deep in the metadata."""
+    """A planted 429 carries the retry delay in its quota error details."""
     wire.faults.plant(PlannedFault("google_ads", FaultKind.STATUS, status=429, retry_after=90))
     answer = wire.upload(GOOD)
 
@@ -452,7 +452,7 @@ def exhausted(wire):
 
 @scenario(rules.VALIDATE_ONLY)
 def validated(wire):
-    """Errors come back by row, results and traces do not."""
+    """Errors come back by row, but no results, and the call leaves no traces."""
     answer = wire.upload({**good(gclid="nowhere"), "validate_only": True})
 
     assert [0] == [each[0] for each in answer.failed]
@@ -463,7 +463,7 @@ def validated(wire):
 
 @scenario(rules.ROW_BY_ROW)
 def row_by_row(wire):
-    """A failed row's result is empty, or echoes what it was known by."""
+    """A failed row's result is empty, or echoes its identifiers by switch."""
     empty = wire.upload(good(gclid="nowhere", user_identifiers=HASHES)).response.results[0]
     wire.platform.switch("ads_api_echo", value=True)
     echoed = wire.upload(good(gclid="nowhere", user_identifiers=HASHES)).response.results[0]
@@ -474,7 +474,7 @@ def row_by_row(wire):
 
 @scenario(rules.ENHANCED_ON, rules.TERMS_ACCEPTED, rules.POLICY)
 def enhanced(wire):
-    """Contact data needs the account's consent to it; click ids do not."""
+    """Contact data require the account's enhanced conversions settings; click ids do not."""
     for position, rule in (
         ("off", rules.ENHANCED_ON),
         ("terms_not_accepted", rules.TERMS_ACCEPTED),
@@ -488,7 +488,7 @@ def enhanced(wire):
 
 @scenario(rules.ORDER_ID_NEW)
 def repeated(wire):
-    """The same order id is in use, whatever else changed; another action has its own."""
+    """An order id stays in use, whatever else changes, but only for its action."""
     wire.upload(GOOD)
     answer = wire.upload(good(gclid="click-1", conversion_value=1))
     elsewhere = wire.upload(good(conversion_action=action(ONCE)))
@@ -523,7 +523,7 @@ def paged(wire):
 
 @scenario(rules.GAQL_SELECTED)
 def selected(wire):
-    """Rows hold what was asked for, and no more."""
+    """Rows hold only the selected fields."""
     text = """
         select conversion_action.id, conversion_action.type, conversion_action.status, customer.currency_code
         from conversion_action where conversion_action.id in (987654322, 987654399) and conversion_action.type = WEBPAGE
@@ -539,7 +539,7 @@ def selected(wire):
 
 @scenario(rules.GOALS)
 def goals(wire):
-    """One a category, all of them biddable until the account says otherwise; the actions' metric follows."""
+    """Each category has one goal, biddable unless the account changes it, and the actions' metric follows."""
 
     def biddable_goals():
         _, _, rows = wire.ask(
@@ -576,7 +576,7 @@ def goals(wire):
 
 @scenario(rules.SUMMARIES)
 def summarised(wire):
-    """Yesterday's and today's uploads by day and job, today's errors as alerts."""
+    """Uploads are summarised by day and by job, and today's errors appear as alerts."""
     wire.upload(GOOD, job_id=1)
     wire.now += timedelta(days=1)
     wire.upload(good(gclid="nowhere", order_id="lost"), job_id=2)
@@ -620,22 +620,22 @@ def summarised(wire):
 
 
 @pytest.mark.parametrize("rule", SCENARIOS, ids=named)
-def test_a_rule_with_a_scenario(wire, rule):
-    """Rules that refuse nothing, or need more than one call."""
+def test_rule_scenario(wire, rule):
+    """These rules refuse nothing, or need more than one call."""
     SCENARIOS[rule](wire)
 
 
-# ── all of them ───────────────────────────────────────────────────────────────────────────────────
+# ── the registry of rules ─────────────────────────────────────────────────────────────────────────
 
 
 def test_every_rule_is_tested_once():
-    """No rule without a test, none in two tables."""
+    """No rule is missing from the tables or in two of them."""
     tested = [*REFUSED, *ROWS, *QUESTIONS, *SCENARIOS]
 
     assert sorted(rule.rule for rule in rules) == sorted(rule.rule for rule in tested)
 
 
-def test_every_rule_rests_on_a_vendor_page():
-    """Or says that it is assumed."""
+def test_every_rule_cites_a_page_or_is_assumed():
+    """An assumed rule is marked so in both source and evidence."""
     for rule in rules:
         assert rule.source.startswith("https://") or (rule.source, rule.evidence) == ("assumed", "assumed")

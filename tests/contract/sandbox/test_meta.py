@@ -39,7 +39,7 @@ class Platform:
         return self.ask(self.server.url, f"POST /v26.0/{dataset}/events", {"data": list(events)}, headers)
 
     def restarted(self) -> MetaPlatform:
-        """Another platform that was given this one's state by way of JSON."""
+        """Return another platform loaded from this one's state through JSON."""
         other = MetaPlatform(lambda: self.now)
         other.load(json.loads(json.dumps(self.meta.dump())))
         return other
@@ -47,7 +47,7 @@ class Platform:
 
 @pytest.fixture
 def platform(ask) -> Iterator[Platform]:
-    """A fresh one, serving."""
+    """A fresh platform that is serving."""
     made = Platform(ask)
     with made.server:
         yield made
@@ -67,13 +67,13 @@ def event(name: str = "a", **change: object) -> dict:
 
 
 def sha256(document: dict) -> str:
-    """The digest the book is to show."""
+    """Return the digest that the book must show."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_the_book_shows_the_whole_event(platform):
-    """One line: what was counted, how often, what was dropped, and the digests of the first and the last."""
+def test_book_line_describes_the_whole_event(platform):
+    """A line has what was counted, how often, the replays, and the digests of the first and the last event."""
     first, last = event(), event(custom_data={"value": 75.5, "currency": "EUR", "order_id": "é"})
     platform.send(first)
     platform.now += timedelta(hours=1)
@@ -99,8 +99,8 @@ def test_the_book_shows_the_whole_event(platform):
     ] == platform.meta.book()
 
 
-def test_the_order_of_keys_and_the_form_of_the_request_leave_the_digest_alone(platform):
-    """An event sent again as text, its keys in another order, is the same event."""
+def test_digest_ignores_key_order_and_encoding(platform):
+    """A replay sent as text, with its keys in another order, is the same event."""
     platform.send(event())
     platform.send(json.dumps(dict(reversed(event().items())), indent=1))
     [line] = platform.meta.book()
@@ -108,8 +108,8 @@ def test_the_order_of_keys_and_the_form_of_the_request_leave_the_digest_alone(pl
     assert (1, line["first_digest"]) == (line["replays"], line["digest"])
 
 
-def test_each_dataset_name_and_id_has_its_line(platform):
-    """The same id under another name or in another dataset is another event; order is that of acceptance."""
+def test_book_has_one_line_per_dataset_name_and_id(platform):
+    """The lines are in order of acceptance."""
     platform.send(event("b"), event("a"))
     platform.send(event("b", event_name="sale"))
     platform.send(event("b"), dataset=OTHER)
@@ -122,8 +122,8 @@ def test_each_dataset_name_and_id_has_its_line(platform):
     ] == [(line["dataset"], line["event_name"], line["event_id"]) for line in platform.meta.book()]
 
 
-def test_every_event_counts_where_nothing_is_deduplicated(platform):
-    """With the switch off, twins count as often as they come."""
+def test_every_event_counts_without_deduplication(platform):
+    """With the switch off, duplicates count as often as they arrive."""
     platform.meta.switch("meta_deduplication", False)
     platform.send(event(), event())
     platform.send(event())
@@ -131,16 +131,16 @@ def test_every_event_counts_where_nothing_is_deduplicated(platform):
     assert [(3, 0)] == [(line["accepted"], line["replays"]) for line in platform.meta.book()]
 
 
-def test_events_without_an_id_have_no_twins(platform):
-    """They cannot be deduplicated, so each counts."""
+def test_events_without_an_id_are_never_deduplicated(platform):
+    """Each of them counts."""
     nameless = {name: value for name, value in event().items() if name != "event_id"}
     platform.send(nameless, nameless)
 
     assert [("", 2, 0)] == [(line["event_id"], line["accepted"], line["replays"]) for line in platform.meta.book()]
 
 
-def test_click_kinds(platform):
-    """An event goes by its lead id, else its click, else its customer."""
+def test_click_kind_prefers_lead_id_then_fbc_then_contact(platform):
+    """An event is matched by the first of these that it carries."""
     contact = {"em": "a" * 64}
     platform.send(
         event("a", user_data={"lead_id": 123456789012345, "fbc": FBC}),
@@ -151,8 +151,8 @@ def test_click_kinds(platform):
     assert ["lead_id", "fbc", "contact"] == [line["click_kind"] for line in platform.meta.book()]
 
 
-def test_an_answer_cut_off_leaves_the_events_counted(platform):
-    """The duplicate case: Meta has taken what its caller never hears of, and counts it once when it comes again."""
+def test_events_count_although_the_answer_is_cut(platform):
+    """A replay after the lost answer is deduplicated and counts nothing."""
     platform.faults.plant(PlannedFault("meta", FaultKind.CUT_AFTER))
     with pytest.raises(ConnectionError):
         platform.send(event())
@@ -162,8 +162,8 @@ def test_an_answer_cut_off_leaves_the_events_counted(platform):
     assert (1, 1, 1) == (after_cut, *(platform.meta.book()[0][name] for name in ("accepted", "replays")))
 
 
-def test_malformed_click_ids_are_taken_by_switch(platform):
-    """Meta's pages say that a malformed fbc is not refused; answers that others published show that it is."""
+def test_malformed_fbc_is_accepted_only_by_switch(platform):
+    """Meta's pages say that a malformed fbc is not refused; answers published by others show that it is."""
     broken = event(user_data={"fbc": "IwAR3xAmPle"})
     refused = platform.send(broken).status
     platform.meta.switch("meta_malformed_click_id", "accept")
@@ -171,24 +171,24 @@ def test_malformed_click_ids_are_taken_by_switch(platform):
     assert (400, 200) == (refused, platform.send(broken).status)
 
 
-def test_five_minutes_ahead_are_borne_by_switch(platform):
-    """How far ahead of its own clock Meta takes an event is not known."""
+def test_future_events_are_accepted_up_to_the_switch_limit(platform):
+    """How far ahead of its own clock Meta accepts an event is not known."""
     platform.meta.switch("meta_ahead_seconds", 300)
     statuses = [platform.send(event(event_time=SECONDS + ahead)).status for ahead in (300, 301)]
 
     assert [200, 400] == statuses
 
 
-def test_the_week_runs_on_the_sandbox_clock(platform):
-    """An event that is refused today was taken before, and only the clock has moved."""
+def test_seven_day_limit_follows_the_sandbox_clock(platform):
+    """An event accepted today is refused a week later, with only the clock moved."""
     young = platform.send(event()).status
     platform.now += timedelta(days=7)
 
     assert (200, 400) == (young, platform.send(event("b")).status)
 
 
-def test_throttling_by_switch_takes_one_upload(platform):
-    """The switch is the hand's way to throttle; reads go on, and it falls back by itself."""
+def test_throttle_switch_refuses_exactly_one_upload(platform):
+    """Reads are not throttled, and the switch resets itself."""
     platform.meta.switch("meta_throttle_minutes", 5)
     headers = {"Authorization": f"Bearer {TOKENS[DATASET]}"}
     read = platform.ask(platform.server.url, f"GET /v26.0/{DATASET}", None, headers).status
@@ -198,8 +198,8 @@ def test_throttling_by_switch_takes_one_upload(platform):
     assert '"estimated_time_to_regain_access": 5' in answers[0].headers["x-business-use-case-usage"]
 
 
-def test_a_throttle_can_be_taken_back(platform):
-    """No minutes, no throttle."""
+def test_throttle_switch_can_be_reset(platform):
+    """Zero minutes means no throttle."""
     platform.meta.switch("meta_throttle_minutes", 5)
     platform.meta.switch("meta_throttle_minutes", 0)
 
@@ -217,8 +217,8 @@ def test_a_throttle_can_be_taken_back(platform):
         ("colour", "blue"),
     ],
 )
-def test_a_switch_has_its_positions_and_no_others(platform, name, value):
-    """Anything else is an error, and changes nothing."""
+def test_invalid_switch_raises_value_error_and_changes_nothing(platform, name, value):
+    """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match=name):
         platform.meta.switch(name, value)
 
@@ -229,24 +229,24 @@ def test_a_switch_has_its_positions_and_no_others(platform, name, value):
     "ruling",
     [7, {}, {"subcode": "2804003"}, {"subcode": True}, {"subcode": 2804003, "code": 0}, {"subcode": 1, "when": "now"}],
 )
-def test_a_ruling_of_another_shape_plants_none(platform, ruling):
-    """All of them or none."""
+def test_invalid_ruling_plants_nothing(platform, ruling):
+    """One invalid ruling raises ValueError for all of them."""
     with pytest.raises(ValueError, match="b: "):
         platform.meta.plant_rulings({"a": {"subcode": 2804003}, "b": ruling})
 
     assert 200 == platform.send(event("a")).status
 
 
-def test_a_planted_shape_error_names_its_row(platform):
-    """2804019 names the row, as it does when a rule is broken."""
+def test_planted_2804019_names_its_row(platform):
+    """It names the row just as when a rule is broken."""
     platform.meta.plant_rulings({"b": {"subcode": 2804019}})
     error = platform.send(event("a"), event("b")).json()["error"]
 
     assert (100, 2804019, "$['data'][1]") == (error["code"], error["error_subcode"], error["error_user_msg"])
 
 
-def test_refusals_are_remembered_without_values(platform):
-    """State has the time, the code and the field; never what was sent."""
+def test_state_keeps_refusals_without_values(platform):
+    """It keeps time, code and field, but never what was sent."""
     platform.send(event(user_data={"em": "jeanne@example.org"}))
     state = platform.meta.state()
 
@@ -262,8 +262,8 @@ def test_refusals_are_remembered_without_values(platform):
     assert "jeanne" not in json.dumps(state)
 
 
-def test_a_restart_forgets_nothing(platform):
-    """Book, deduplication, rulings, switches, throttle, counts and refusals survive as JSON."""
+def test_meta_state_survives_a_restart(platform):
+    """Book, deduplication, rulings, switches, throttle and refusals are saved as JSON."""
     platform.send(event())
     platform.send(event(event_time=0))
     platform.meta.plant_rulings({"b": {"subcode": 2804007}})
@@ -278,7 +278,7 @@ def test_a_restart_forgets_nothing(platform):
     assert [(1, 1)] == [(line["accepted"], line["replays"]) for line in platform.meta.book()]
 
 
-def test_many_uploads_at_once_are_counted_each_once(platform):
+def test_concurrent_uploads_are_each_counted_once(platform):
     """The platform answers from several threads."""
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda number: platform.send(event(str(number % 10))).status, range(40)))

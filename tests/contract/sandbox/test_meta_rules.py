@@ -76,14 +76,14 @@ class Wire:
         return self.call(f"POST /v26.0/{DATASET}/events", {"data": list(events), **parameters})
 
     def switch(self, **positions: object) -> None:
-        """Turn switches."""
+        """Set these switches."""
         for name, position in positions.items():
             self.platform.switch(name, position)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One socket for all."""
+    """One server shared by the module."""
     failed = meta_wire.failed_response
     with Server("meta", lambda _: WireResponse(500), Faults(), lambda: NOON, failed=failed) as serving:
         yield serving
@@ -91,7 +91,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def wire(server: Server) -> Wire:
-    """A fresh platform behind it."""
+    """A fresh platform behind the shared server."""
     return Wire(server)
 
 
@@ -102,7 +102,7 @@ def sale(**change: object) -> dict:
 
 
 def user(**data: object) -> dict:
-    """A sale by this customer."""
+    """Return a sale by this customer."""
     return sale(user_data=data)
 
 
@@ -120,7 +120,7 @@ def state(answer: tuple[int, dict]) -> tuple[int, int, int]:
 
 
 def field(wire: Wire) -> str:
-    """The place of the latest refusal, as the sandbox itself remembers it."""
+    """The field of the latest refusal, as the sandbox's state has it."""
     return wire.platform.state()["refused"][-1]["field"]
 
 
@@ -221,8 +221,8 @@ REFUSED: dict[MetaRule, list[tuple[dict, str]]] = {
     [(rule, *case) for rule, cases in REFUSED.items() for case in cases],
     ids=lambda each: each.rule if isinstance(each, MetaRule) else "",
 )
-def test_a_broken_event_refuses_the_request(wire, rule, event, place):
-    """Each rule about one event, behind a good one: code, subcode, place, the vendor's envelope, nothing counted."""
+def test_broken_event_refuses_the_whole_request(wire, rule, event, place):
+    """The answer has code, subcode and field in Meta's envelope, and the valid event does not count either."""
     status, body = wire.send(LEAD, event)
 
     assert (rule.status, 100, rule.subcode) == state((status, body))
@@ -262,8 +262,8 @@ GOOD = [
 
 
 @pytest.mark.parametrize("event", GOOD)
-def test_a_good_event_is_counted(wire, event):
-    """What breaks no rule is taken: the edges of each."""
+def test_valid_event_is_counted(wire, event):
+    """The events lie at the edges of each rule."""
     status, body = wire.send(event)
 
     assert (200, 1) == (status, body.get("events_received"))
@@ -688,21 +688,21 @@ STORIES: dict[MetaRule, Callable[[Wire], None]] = {
 
 
 @pytest.mark.parametrize("rule", STORIES, ids=lambda each: each.rule)
-def test_a_rule_with_a_story(wire, rule):
-    """Rules that take more than one broken field to show."""
+def test_rule_scenario(wire, rule):
+    """These rules need more than one broken field to show."""
     STORIES[rule](wire)
 
 
 def test_every_rule_is_tested_once():
-    """A rule without a wire request, and a request without a rule, are both mistakes."""
+    """Every rule has a request that tests it, and every request a rule."""
     tested = [*REFUSED, *STORIES]
 
     assert set(rules) == set(tested)
     assert len(list(rules)) == len(tested)
 
 
-def test_every_rule_has_a_source_or_is_assumed():
-    """Each rule names Meta's page or the thread where an answer was published, or is assumed and says so."""
+def test_every_rule_cites_a_source_or_is_assumed():
+    """The source is Meta's page, or the thread where an answer was published."""
     known = ("https://developers.facebook.com/", "https://github.com/")
     adrift = [rule for rule in rules if not (rule.source.startswith(known) or rule.source == rule.evidence)]
 

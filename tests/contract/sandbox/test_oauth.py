@@ -1,4 +1,4 @@
-"""The token endpoint, by hand-written requests: only a well-made assertion earns a token."""
+"""The token endpoint, through hand-written requests: only a valid assertion earns a token."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ CLAIMS = {
 
 
 class Machine:
-    """A machine's clock that stands still."""
+    """A machine clock that stands still."""
 
     def __init__(self):
         self.time = NOW
@@ -49,7 +49,7 @@ def machine():
 
 @pytest.fixture
 def oauth(machine):
-    """The endpoint, holding KEY."""
+    """The token endpoint, holding KEY."""
     return OAuth(KEY, machine=machine)
 
 
@@ -67,7 +67,7 @@ def encoded(part):
 
 
 def signed(claims, header=None, key=KEY):
-    """A JWT made by hand."""
+    """A JWT signed by hand."""
     text = f"{encoded(header or HEADER)}.{encoded(claims)}"
     return f"{text}.{encoded(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
@@ -84,12 +84,12 @@ def bearer(token):
 
 
 def token(ask, url, claims=CLAIMS):
-    """A token rightly earned."""
+    """Obtain a token with a valid assertion."""
     return ask(url, "POST /token", form(signed(claims)), FORM).json()["access_token"]
 
 
-def test_a_good_assertion_earns_a_token(ask, url, oauth):
-    """The answer is a bearer token for an hour, which the Data Manager honours."""
+def test_valid_assertion_earns_a_token(ask, url, oauth):
+    """The answer is a bearer token that the Data Manager accepts for an hour."""
     answer = ask(url, "POST /token", form(signed(CLAIMS)), FORM)
     body = answer.json()
 
@@ -97,8 +97,8 @@ def test_a_good_assertion_earns_a_token(ask, url, oauth):
     assert oauth.authorised(bearer(body["access_token"]))
 
 
-def test_the_vendors_library_earns_a_token():
-    """google-auth, given the key file, passes every check by the machine's own time."""
+def test_google_auth_earns_a_token_with_the_key_file():
+    """Google's library passes every check, with the machine's own time."""
     real = OAuth(KEY)
     with Server("oauth", real.handle, Faults(), lambda: datetime(2026, 9, 1, tzinfo=UTC)) as server:
         key_file = json.loads(real.key_file(f"{server.url}/token"))
@@ -110,8 +110,8 @@ def test_the_vendors_library_earns_a_token():
     assert real.authorised(bearer(credentials.token))
 
 
-def test_the_key_file_gives_the_key_back(oauth):
-    """A key file written once can be read at the next start."""
+def test_key_file_restores_the_key(oauth):
+    """A key file written once is read at the next start."""
     restored = read_key(oauth.key_file("http://127.0.0.1:1/token"))
 
     assert KEY.private_numbers() == restored.private_numbers()
@@ -142,7 +142,7 @@ def test_wrong_claims_are_refused(ask, url, changed, error):
 
 @pytest.mark.parametrize("missing", ["iss", "aud", "scope", "iat", "exp"])
 def test_missing_claims_are_refused(ask, url, missing):
-    """Every one of the five claims is required."""
+    """All five claims are required."""
     claims = {name: value for name, value in CLAIMS.items() if name != missing}
 
     assert ask(url, "POST /token", form(signed(claims)), FORM).status == 400
@@ -150,30 +150,30 @@ def test_missing_claims_are_refused(ask, url, missing):
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256", "typ": "JWT"}, {**HEADER, "kid": "another"}])
 def test_wrong_headers_are_refused(ask, url, header):
-    """Only RS256, and only this account's key."""
+    """Only RS256 is accepted, and only this account's key."""
     answer = ask(url, "POST /token", form(signed(CLAIMS, header)), FORM)
 
     assert (answer.status, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def test_another_key_is_refused(ask, url):
-    """A signature by anyone else is worthless."""
+def test_signature_by_another_key_is_refused(ask, url):
+    """The error names the signature."""
     answer = ask(url, "POST /token", form(signed(CLAIMS, key=new_key())), FORM)
 
     assert answer.json() == {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
 
 
 @pytest.mark.parametrize("assertion", ["", "x", "a.b.c", "é.é.é", f"{encoded(HEADER)}.{encoded([])}.x"])
-def test_what_is_no_jwt_is_refused(ask, url, assertion):
-    """Nonsense is answered, not stumbled over."""
+def test_malformed_jwt_is_refused(ask, url, assertion):
+    """It gets a proper error and never raises."""
     answer = ask(url, "POST /token", form(assertion), FORM)
 
     assert (answer.status, answer.json()["error"]) == (400, "invalid_grant")
 
 
 @pytest.mark.parametrize(("line", "status"), [("GET /token", 405), ("POST /o/oauth2/token", 404), ("POST /", 404)])
-def test_only_post_token_is_answered(ask, url, line, status):
-    """Other methods and paths are none of the endpoint's."""
+def test_only_post_to_token_is_served(ask, url, line, status):
+    """Other methods are 405, other paths 404."""
     assert ask(url, line, form(signed(CLAIMS)), FORM).status == status
 
 
@@ -187,15 +187,15 @@ def test_only_post_token_is_answered(ask, url, line, status):
         (b"", FORM, "unsupported_grant_type"),
     ],
 )
-def test_other_forms_are_refused(ask, url, body, headers, error):
+def test_invalid_token_requests_are_refused(ask, url, body, headers, error):
     """The grant is JWT-bearer, in a form with no other field."""
     answer = ask(url, "POST /token", body, headers)
 
     assert (400, error) == (answer.status, answer.json()["error"])
 
 
-def test_a_token_lasts_an_hour_of_the_machine(ask, url, oauth, machine):
-    """It works until its last second and not after."""
+def test_token_expires_after_an_hour_of_machine_time(ask, url, oauth, machine):
+    """It works until its last second."""
     request = bearer(token(ask, url))
     machine.time = NOW + 3599
 
@@ -204,15 +204,15 @@ def test_a_token_lasts_an_hour_of_the_machine(ask, url, oauth, machine):
     assert not oauth.authorised(request)
 
 
-def test_a_token_opens_only_what_it_was_asked_for(ask, url, oauth):
-    """A token for the Google Ads API is no token for the Data Manager."""
+def test_google_ads_token_does_not_authorise_the_data_manager(ask, url, oauth):
+    """Each API requires its own scope."""
     ads = token(ask, url, {**CLAIMS, "scope": "https://www.googleapis.com/auth/adwords"})
 
     assert not oauth.authorised(bearer(ads))
 
 
-def test_a_token_is_good_for_what_it_was_asked_for(ask, url, oauth, machine):
-    """Whoever serves an API asks for its scopes; an expired one has none, not even an empty set."""
+def test_scopes_returns_what_the_token_was_requested_for(ask, url, oauth, machine):
+    """An expired token has None, not an empty set."""
     both = token(ask, url, {**CLAIMS, "scope": f"{ADWORDS} {DATA_MANAGER}"})
     narrow = token(ask, url, {**CLAIMS, "scope": ADWORDS})
 
@@ -224,15 +224,15 @@ def test_a_token_is_good_for_what_it_was_asked_for(ask, url, oauth, machine):
 
 
 @pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer unknown", "Basic eDp5"])
-def test_without_a_known_token_nothing_is_authorised(oauth, value):
-    """Nobody gets in without a token of ours."""
+def test_missing_or_unknown_token_is_not_authorised(oauth, value):
+    """Only tokens issued here are accepted."""
     headers = {} if value is None else {"authorization": value}
 
     assert not oauth.authorised(WireRequest("GET", "/", {}, headers, b""))
 
 
-def test_revoking_ends_the_tokens_given_out(ask, url, oauth):
-    """Old tokens die, new ones work."""
+def test_revoking_invalidates_issued_tokens_only(ask, url, oauth):
+    """Tokens issued afterwards work."""
     old = token(ask, url)
     oauth.switch("revoke_tokens", True)
     new = token(ask, url)
@@ -241,8 +241,8 @@ def test_revoking_ends_the_tokens_given_out(ask, url, oauth):
     assert oauth.authorised(bearer(new))
 
 
-def test_a_refused_account_gets_no_token(ask, url, oauth):
-    """While the switch is on, a good assertion is answered 400 invalid_grant."""
+def test_refuse_tokens_switch_answers_invalid_grant(ask, url, oauth):
+    """A valid assertion gets 400 while the switch is on."""
     oauth.switch("refuse_tokens", True)
     answer = ask(url, "POST /token", form(signed(CLAIMS)), FORM)
 
@@ -252,14 +252,14 @@ def test_a_refused_account_gets_no_token(ask, url, oauth):
 
 
 @pytest.mark.parametrize(("name", "value"), [("refuse_tokens", "yes"), ("unknown", True)])
-def test_a_switch_has_two_positions(oauth, name, value):
-    """Anything but true and false is refused."""
+def test_invalid_switch_raises_value_error(oauth, name, value):
+    """Switches are true or false."""
     with pytest.raises(ValueError, match=name):
         oauth.switch(name, value)
 
 
-def test_it_goes_on_where_it_was_saved(ask, url, oauth, machine):
-    """Tokens survive a restart, and none is saved in clear."""
+def test_tokens_survive_a_restart_without_plain_text(ask, url, oauth, machine):
+    """The saved state does not contain the token itself."""
     kept = token(ask, url)
     saved = json.dumps(oauth.dump())
     resumed = OAuth(KEY, machine=machine)
@@ -269,8 +269,8 @@ def test_it_goes_on_where_it_was_saved(ask, url, oauth, machine):
     assert kept not in saved
 
 
-def test_every_rule_rests_on_something():
-    """A rule names Google's page, or says that it is assumed."""
+def test_every_rule_cites_a_page_or_is_assumed():
+    """The page is Google's."""
     assumed = [rule for rule in oauth_rules if rule.evidence == "assumed"]
     rested = [rule for rule in oauth_rules if rule.source.startswith("https://")]
 

@@ -1,4 +1,4 @@
-"""Oplead played strictly, by hand-written requests: one test or more for each of its rules."""
+"""The strict simulation of Oplead, through hand-written requests: at least one test for each of its rules."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ class Clock:
         self.time = START
 
     def now(self):
-        """The present."""
+        """The current time."""
         return self.time
 
     def pass_(self, **span):
@@ -46,7 +46,7 @@ def lead(number, **fields):
 
 @pytest.fixture
 def clock():
-    """A clock standing at START."""
+    """A clock set to START."""
     return Clock()
 
 
@@ -59,7 +59,7 @@ def oplead(clock):
 
 @pytest.fixture
 def url(oplead, clock):
-    """Its address."""
+    """The address of that Oplead."""
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         yield server.url
 
@@ -71,12 +71,12 @@ def get(ask, url):
 
 
 def ids(answer):
-    """The ids on a page."""
+    """Return the ids on a page."""
     return [lead["id"] for lead in answer.json()["data"]]
 
 
 def numbered(first, last):
-    """The ids of these leads."""
+    """Return the ids of the leads from first up to last."""
     return [f"L-{number}" for number in range(first, last)]
 
 
@@ -92,27 +92,27 @@ def numbered(first, last):
         {"X-Api-Key": ADMIN_KEY},
     ],
 )
-def test_without_the_key_as_bearer_it_is_401(ask, url, headers):
-    """No key, a wrong one, or one shown in another way."""
+def test_request_without_a_valid_bearer_key_is_401(ask, url, headers):
+    """The key is missing, wrong, or sent in another way."""
     assert ask(url, "GET /v1/leads", headers=headers).status == 401
 
 
-def test_a_suppliers_key_is_403(ask, url):
-    """A narrow key may send leads, not read them."""
+def test_supplier_key_is_403(ask, url):
+    """A supplier's key may send leads but not read them."""
     assert ask(url, "GET /v1/leads", headers={"Authorization": f"Bearer {SUPPLIER_KEY}"}).status == 403
 
 
 @pytest.mark.parametrize("path", ["/leads", "/v2/leads", "/v1", "/v1/leadsx", "/v1/leads/", "/v1/leads/L-1/status"])
-def test_other_paths_are_404(get, path):
-    """Only the list and one lead are there."""
+def test_unknown_path_is_404(get, path):
+    """Only the list and single leads exist."""
     assert get(path).status == 404
 
 
 @pytest.mark.parametrize(
     "line", ["POST /v1/leads", "PUT /v1/leads/L-1", "DELETE /v1/leads/L-1", "POST /v1/leads?test=true"]
 )
-def test_writing_is_405(ask, url, line):
-    """Nothing is written here, not even as a test."""
+def test_write_methods_are_405(ask, url, line):
+    """The API is read-only, even with `test=true`."""
     answer = ask(url, line, {}, KEY)
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET")
@@ -131,50 +131,50 @@ def test_writing_is_405(ask, url, line):
         "cursor=TC05OTk=",
     ],
 )
-def test_an_unknown_parameter_is_400(get, query):
-    """Parameters of another style, filters that are off, and cursors it never gave."""
+def test_unsupported_parameter_is_400(get, query):
+    """Parameters of another pagination style, disabled filters and cursors never issued are refused."""
     assert get(f"/v1/leads?{query}").status == 400
 
 
-def test_a_repeated_parameter_is_400(get, oplead):
-    """Two values for one parameter are one too many."""
+def test_repeated_parameter_is_400(get, oplead):
+    """The request would be ambiguous."""
     oplead.switch("pagination", "page")
 
     assert get("/v1/leads?page=1&page=2").status == 400
 
 
-def test_a_detail_takes_no_parameter(get):
-    """One lead is read plainly."""
+def test_lead_detail_accepts_no_parameter(get):
+    """Parameters belong to the list."""
     assert get("/v1/leads/L-1?fields=all").status == 400
 
 
-def test_one_lead(get):
-    """The detail is the lead itself."""
+def test_detail_returns_the_lead_itself(get):
+    """There is no envelope around it."""
     assert lead(7) == get("/v1/leads/L-7").json()
 
 
-def test_an_id_is_percent_decoded(get, oplead):
-    """Whatever an id is made of, its encoded form finds it."""
+def test_lead_id_is_percent_decoded(get, oplead):
+    """An id may contain any character."""
     oplead.put("a/b é", lead(1, id="a/b é"))
 
     assert get("/v1/leads/a%2Fb%20%C3%A9").json()["id"] == "a/b é"
 
 
-def test_an_unknown_lead_is_404(get):
-    """An id that never was."""
+def test_unknown_lead_is_404(get):
+    """The id has never existed."""
     assert get("/v1/leads/L-999").status == 404
 
 
-def test_a_deleted_lead_is_410_and_leaves_the_list(get, oplead):
-    """A lead that was, is no more."""
+def test_deleted_lead_is_410_and_leaves_the_list(get, oplead):
+    """Only an id that never existed is 404."""
     oplead.delete("L-0")
 
     assert get("/v1/leads/L-0").status == 410
     assert numbered(1, 101) == ids(get("/v1/leads"))
 
 
-def test_a_put_lead_is_served_as_it_was_put(get, oplead):
-    """Whatever its fields, and in the place of the one it replaces."""
+def test_put_lead_is_served_unchanged(get, oplead):
+    """Its fields are arbitrary, and it keeps the place of the lead it replaces."""
     odd = {"id": "L-0", "createdAt": "01/07/2026", "anything": [1, {"else": None}]}
     oplead.put("L-0", odd)
 
@@ -182,14 +182,14 @@ def test_a_put_lead_is_served_as_it_was_put(get, oplead):
     assert odd == get("/v1/leads").json()["data"][0]
 
 
-def test_a_put_lead_must_bear_its_own_id(oplead):
-    """The id in the path is the id in the lead."""
+def test_put_refuses_a_lead_with_another_id(oplead):
+    """The id in the path must equal the id in the lead."""
     with pytest.raises(ValueError, match="id"):
         oplead.put("L-1", lead(2))
 
 
-def test_the_list_follows_next_urls_by_default(get, url):
-    """100, 100 and 50 leads, the next address on the same host, null at the end."""
+def test_list_is_paginated_by_next_url_by_default(get, url):
+    """Pages hold 100 leads, next addresses stay on the host, and the last one is null."""
     pages, path = [], "/v1/leads"
     while path:
         answer = get(path)
@@ -201,8 +201,8 @@ def test_the_list_follows_next_urls_by_default(get, url):
     assert [numbered(0, 100), numbered(100, 200), numbered(200, 250)] == pages
 
 
-def test_the_list_follows_cursors_by_switch(get, oplead):
-    """The cursor stands next to the data, and the parameter has its name."""
+def test_cursor_pagination_by_switch(get, oplead):
+    """`nextCursor` stands beside the data, and `cursor` is the parameter."""
     oplead.switch("pagination", "cursor")
     first = get("/v1/leads")
     second = get(f"/v1/leads?cursor={first.json()['nextCursor']}")
@@ -213,8 +213,8 @@ def test_the_list_follows_cursors_by_switch(get, oplead):
     assert last.json()["nextCursor"] is None
 
 
-def test_a_cursor_does_not_drift(get, oplead):
-    """A lead deleted on an earlier page, or under the cursor itself, moves nothing."""
+def test_cursor_does_not_drift_after_deletions(get, oplead):
+    """A deleted lead on an earlier page, or at the cursor itself, shifts nothing."""
     oplead.switch("pagination", "cursor")
     cursor = get("/v1/leads").json()["nextCursor"]
     oplead.delete("L-3")
@@ -223,8 +223,8 @@ def test_a_cursor_does_not_drift(get, oplead):
     assert numbered(100, 200) == ids(get(f"/v1/leads?cursor={cursor}"))
 
 
-def test_the_list_is_numbered_by_switch(get, oplead):
-    """Pages by number and size carry no position, and drift when a lead is deleted."""
+def test_numbered_pagination_by_switch_drifts_after_deletions(get, oplead):
+    """Page numbers carry no position, so a deletion shifts later pages."""
     oplead.switch("pagination", "page")
     first = get("/v1/leads")
 
@@ -237,8 +237,8 @@ def test_the_list_is_numbered_by_switch(get, oplead):
     assert numbered(101, 201) == ids(get("/v1/leads?page=2"))
 
 
-def test_numbered_pages_have_the_total_by_switch(get, oplead):
-    """The number of leads stands next to the data."""
+def test_numbered_pages_include_the_total_by_switch(get, oplead):
+    """The total stands beside the data."""
     oplead.switch("pagination", "page")
     oplead.switch("page_total", True)
 
@@ -246,15 +246,15 @@ def test_numbered_pages_have_the_total_by_switch(get, oplead):
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "size=0", "size=101"])
-def test_a_page_out_of_range_is_400(get, oplead, query):
-    """Pages count from 1 and hold at most 100."""
+def test_page_or_size_out_of_range_is_400(get, oplead, query):
+    """Pages count from 1 and hold at most 100 leads."""
     oplead.switch("pagination", "page")
 
     assert get(f"/v1/leads?{query}").status == 400
 
 
 def test_updated_since_filters_by_switch(get, oplead):
-    """Leads changed at that instant or later, by the French wall clock where no zone is named."""
+    """The bound is inclusive, and a time without a zone is French wall-clock time."""
     oplead.switch("filters", True)
 
     assert numbered(200, 250) == ids(get("/v1/leads?updated_since=2026-07-20T17:03:20"))
@@ -262,8 +262,8 @@ def test_updated_since_filters_by_switch(get, oplead):
     assert get("/v1/leads?updated_since=yesterday").status == 400
 
 
-def test_a_filter_lasts_over_pages(get, oplead, url):
-    """The next address carries the filter on."""
+def test_filter_persists_across_pages(get, oplead, url):
+    """The next address repeats it."""
     oplead.switch("filters", True)
     oplead.put("L-200", lead(200, updatedAt="2026-07-20 16:59:59"))
     first = get("/v1/leads?updated_since=2026-07-20T15:01:00%2B00:00")
@@ -273,16 +273,16 @@ def test_a_filter_lasts_over_pages(get, oplead, url):
     assert numbered(160, 200) + numbered(201, 250) == ids(second)
 
 
-def test_a_filter_hides_no_lead_whose_dates_read_badly(get, oplead):
-    """A lead with an odd date is listed, since its date cannot be compared."""
+def test_filter_keeps_leads_with_unreadable_dates(get, oplead):
+    """Such a date cannot be compared."""
     oplead.switch("filters", True)
     oplead.put("L-0", lead(0, updatedAt="le 20 juillet"))
 
     assert ids(get("/v1/leads?updated_since=2026-08-01")) == ["L-0"]
 
 
-def test_the_list_leaves_out_details_by_switch(get, oplead):
-    """Then only the lead's own page has leadData."""
+def test_list_omits_lead_data_by_switch(get, oplead):
+    """The lead's own page still has it."""
     oplead.switch("list_has_details", False)
 
     assert "leadData" not in get("/v1/leads").json()["data"][0]
@@ -293,16 +293,16 @@ def test_the_list_leaves_out_details_by_switch(get, oplead):
     ("position", "served"),
     [("history", {"statusDate", "statusHistory"}), ("status_date", {"statusDate"}), ("none", set())],
 )
-def test_status_dates_are_served_by_switch(get, oplead, position, served):
-    """History and date, the date alone, or neither, in the list and in the detail."""
+def test_status_dates_switch_selects_the_fields(get, oplead, position, served):
+    """The rule holds for the list and for the detail."""
     oplead.switch("status_dates", position)
 
     for found in (get("/v1/leads").json()["data"][0], get("/v1/leads/L-0").json()):
         assert served == found.keys() & {"statusDate", "statusHistory"}
 
 
-def test_a_lead_that_is_no_object_is_served(ask, clock):
-    """What a population breaks on purpose passes every switch."""
+def test_malformed_leads_are_served_unchanged(ask, clock):
+    """Leads that a population breaks on purpose pass every switch."""
     oplead = OpleadPlatform(clock.now, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
     oplead.switch("filters", True)
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
@@ -311,8 +311,8 @@ def test_a_lead_that_is_no_object_is_served(ask, clock):
     assert answer.json()["data"] == ["Fiche archivée", {"status": "Gagné"}]
 
 
-def test_leads_are_those_of_the_moment(ask, clock):
-    """The population is asked at the sandbox's time."""
+def test_leads_follow_the_sandbox_clock(ask, clock):
+    """A lead is served from its creation on."""
     oplead = OpleadPlatform(clock.now, lambda now: {"L-1": lead(1)} if now > START else {})
     with Server("oplead", oplead.handle, Faults(), clock.now) as server:
         before = ask(server.url, "GET /v1/leads/L-1", headers=KEY).status
@@ -322,8 +322,8 @@ def test_leads_are_those_of_the_moment(ask, clock):
     assert (before, after) == (404, 200)
 
 
-def test_the_101st_request_in_a_minute_is_429(get, clock):
-    """100 in any 60 seconds of the sandbox clock; Retry-After is when a slot is free."""
+def test_101st_request_in_a_minute_is_429(get, clock):
+    """The window is any 60 seconds of the sandbox clock, and Retry-After says when a slot is free."""
     for _ in range(50):
         assert get("/v1/leads/L-1").status == 200
     clock.pass_(seconds=30)
@@ -339,8 +339,8 @@ def test_the_101st_request_in_a_minute_is_429(get, clock):
     assert [get("/v1/leads/L-1").status for _ in range(51)] == [200] * 50 + [429]
 
 
-def test_retry_after_is_left_out_by_switch(get, oplead):
-    """Then a 429 comes without a word on when."""
+def test_retry_after_is_omitted_by_switch(get, oplead):
+    """The 429 then gives no delay."""
     oplead.switch("retry_after", False)
     statuses = [get("/v1/leads/L-999").status for _ in range(100)]
     refused = get("/v1/leads/L-1")
@@ -349,20 +349,20 @@ def test_retry_after_is_left_out_by_switch(get, oplead):
     assert (refused.status, refused.headers.get("retry-after")) == (429, None)
 
 
-def test_date_is_the_sandbox_clock(get):
-    """A source's own time is what a cursor is built on."""
+def test_date_header_is_the_sandbox_time(get):
+    """Cursors are built on the source's own time."""
     assert get("/v1/leads/L-1").headers["date"] == "Tue, 01 Sep 2026 03:30:00 GMT"
 
 
 @pytest.mark.parametrize(("name", "value"), [("filters", 1), ("pagination", "letters"), ("unknown", True)])
-def test_a_switch_has_only_its_positions(oplead, name, value):
-    """Anything else is refused."""
+def test_invalid_switch_raises_value_error(oplead, name, value):
+    """Either the switch or the position does not exist."""
     with pytest.raises(ValueError, match=name):
         oplead.switch(name, value)
 
 
-def test_every_switch_takes_each_of_its_positions(oplead):
-    """The first is where it stands at the start."""
+def test_every_switch_accepts_each_of_its_positions(oplead):
+    """The first position is the default."""
     for name, positions in SWITCHES.items():
         assert oplead.switches[name] is positions[0]
         for position in positions:
@@ -370,8 +370,8 @@ def test_every_switch_takes_each_of_its_positions(oplead):
             assert oplead.switches[name] is position
 
 
-def test_it_goes_on_where_it_was_saved(ask, oplead, clock):
-    """Put and deleted leads, switches and the minute's requests survive a restart."""
+def test_oplead_state_survives_a_restart(ask, oplead, clock):
+    """Put and deleted leads, switches and the requests of the minute are saved."""
     oplead.put("L-500", lead(500))
     oplead.delete("L-0")
     oplead.switch("pagination", "page")
@@ -388,8 +388,8 @@ def test_it_goes_on_where_it_was_saved(ask, oplead, clock):
     assert second.status == 429
 
 
-def test_every_rule_rests_on_something():
-    """A rule names a page of Oplead's, or is assumed."""
+def test_every_rule_cites_a_page_or_is_assumed():
+    """The page is Oplead's."""
     assumed = [rule for rule in oplead_rules if rule.evidence == "assumed"]
     rested = [rule for rule in oplead_rules if rule.source.startswith("https://")]
 

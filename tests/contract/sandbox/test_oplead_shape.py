@@ -1,4 +1,4 @@
-"""Oplead in every shape, by hand-written requests: each position of each axis, as it stands on the wire."""
+"""Oplead in every shape, through hand-written requests: each position of each axis, as it appears on the wire."""
 
 import pytest
 
@@ -77,7 +77,7 @@ LIST = {
     "order": {"oldest_first": list(range(250)), "newest_first": list(range(249, -1, -1))},
     "list_has_details": {True: LEAD, False: {**LEAD, "leadData": None}, "ids": {"id": "L-7"}},
 }
-"""How the list speaks, or is asked."""
+"""How the list is requested and answered."""
 WRITTEN = {
     "names": {
         "camel": ("createdAt", "statusHistory", "leadData", "externalID", "utm_source", "firstname", "postcode"),
@@ -137,7 +137,7 @@ WRITTEN = {
 
 
 def numbered(number):
-    """One of 250 leads, changed in the order of their numbers; the third was changed and made last."""
+    """Return one of 250 leads in order of change, except that number 3 is created and changed last."""
     minute, second = divmod(number, 60)
     made = f"2026-07-01 09:{minute:02}:{second:02}" if number != 3 else "2026-07-21 00:00:00"
     changed = f"2026-07-20 17:{minute:02}:{second:02}" if number != 3 else made
@@ -153,7 +153,7 @@ def oplead():
 
 @pytest.fixture
 def url(oplead):
-    """Its address."""
+    """The address of that Oplead."""
     with Server("oplead", oplead.handle, Faults(), lambda: START) as server:
         yield server.url
 
@@ -165,28 +165,28 @@ def get(ask, url):
 
 
 def numbers(leads):
-    """What is left of some ids without their prefix."""
+    """Return the ids of these leads as numbers, without their prefix."""
     return [int(lead["id"].removeprefix("L-")) for lead in leads]
 
 
 def positions(axis, table=LIST):
-    """One case for each position of an axis, with its expectation in the table."""
+    """Parametrize over each position of an axis, with its expectation from the table."""
     return pytest.mark.parametrize(("position", "expected"), list(table[axis].items()))
 
 
 def test_every_position_has_a_case():
-    """None of them goes without a request."""
+    """No position of an axis goes untested."""
     tables = {**LIST, **WRITTEN}
 
     assert {axis: set(known) for axis, known in AXES.items()} == {axis: set(tables[axis]) for axis in tables}
 
 
-# ── who asks, and where ──────────────────────────────────────────────────────────────────────────
+# ── keys and paths ───────────────────────────────────────────────────────────────────────────────
 
 
 @positions("auth")
-def test_a_key_counts_only_where_it_belongs(ask, url, oplead, position, expected):
-    """The admin's reads, a supplier's is known and may not, and every other way is 401."""
+def test_key_is_accepted_only_where_it_belongs(ask, url, oplead, position, expected):
+    """The admin's key reads, a supplier's is 403, and any other key or place is 401."""
     oplead.shape = Shape(auth=position)
     line, headers = expected
 
@@ -204,15 +204,15 @@ def test_a_key_counts_only_where_it_belongs(ask, url, oplead, position, expected
     assert {401} == {answer.status for answer in strays}
 
 
-def test_a_key_shown_twice_in_the_query_is_none(ask, url, oplead):
-    """Nobody can tell which is meant."""
+def test_key_repeated_in_the_query_is_401(ask, url, oplead):
+    """It would be ambiguous."""
     oplead.shape = Shape(auth="query_token")
 
     assert ask(url, f"GET /v1/leads?token={ADMIN_KEY}&token={ADMIN_KEY}").status == 401
 
 
-def test_a_next_address_never_repeats_the_key(ask, url, oplead):
-    """Whoever follows it shows the key anew."""
+def test_next_address_never_contains_the_key(ask, url, oplead):
+    """Whoever follows it must send the key again."""
     oplead.shape = Shape(auth="query_token")
 
     answer = ask(url, f"GET /v1/leads?token={ADMIN_KEY}")
@@ -221,8 +221,8 @@ def test_a_next_address_never_repeats_the_key(ask, url, oplead):
 
 
 @positions("path_prefix")
-def test_paths_begin_with_the_prefix_alone(get, oplead, position, expected):
-    """The list and the leads; other prefixes lead nowhere."""
+def test_only_the_configured_prefix_is_served(get, oplead, position, expected):
+    """This holds for the list and for leads."""
     oplead.shape = Shape(path_prefix=position)
 
     for path in LIST["path_prefix"].values():
@@ -231,8 +231,8 @@ def test_paths_begin_with_the_prefix_alone(get, oplead, position, expected):
 
 
 @positions("lead_path")
-def test_one_lead_has_one_path(get, oplead, position, expected):
-    """The other one is no page."""
+def test_only_the_configured_lead_path_is_served(get, oplead, position, expected):
+    """The other path is 404."""
     oplead.shape = Shape(lead_path=position)
 
     assert {path: 200 if path == expected else 404 for path in LIST["lead_path"].values()} == {
@@ -244,8 +244,8 @@ def test_one_lead_has_one_path(get, oplead, position, expected):
 
 
 @positions("envelope")
-def test_the_list_is_in_its_envelope(get, oplead, position, expected):
-    """A page of a hundred, wherever it stands."""
+def test_list_is_wrapped_in_its_envelope(get, oplead, position, expected):
+    """Whatever the envelope, a page has a hundred leads."""
     oplead.shape = Shape(envelope=position, pagination="page")
     body = get("/v1/leads").json()
 
@@ -254,16 +254,16 @@ def test_the_list_is_in_its_envelope(get, oplead, position, expected):
     assert ("included" in body) == (position == "included")
 
 
-def test_fields_next_to_the_list_are_within_data_too(get, oplead):
-    """Under data.items the total and the next address are in data."""
+def test_data_items_envelope_nests_total_and_next(get, oplead):
+    """Both stand in `data`, beside `items`."""
     oplead.shape = Shape(envelope="data.items", page_total=True)
 
     assert {"items", "total", "next"} == set(get("/v1/leads").json()["data"])
 
 
 @positions("pagination")
-def test_each_pagination_lists_every_lead(get, url, oplead, position, expected):
-    """Every lead once, and in order, by what each page contains or by counting."""
+def test_each_pagination_lists_every_lead_once(get, url, oplead, position, expected):
+    """Pages follow from the previous answer or by counting, in order."""
     oplead.shape = Shape(pagination=position)
     pages, path = [], "/v1/leads"
     if isinstance(expected, tuple):
@@ -280,7 +280,7 @@ def test_each_pagination_lists_every_lead(get, url, oplead, position, expected):
 
 
 @positions("page_parameter")
-def test_pages_are_numbered_by_one_parameter(get, oplead, position, expected):
+def test_only_the_configured_page_parameter_works(get, oplead, position, expected):
     """The others are unknown."""
     oplead.shape = Shape(pagination="page", page_parameter=position)
 
@@ -289,8 +289,8 @@ def test_pages_are_numbered_by_one_parameter(get, oplead, position, expected):
 
 
 @positions("offset_parameter")
-def test_leads_are_skipped_by_one_parameter(get, oplead, position, expected):
-    """The other is unknown; it counts leads, not pages."""
+def test_only_the_configured_offset_parameter_works(get, oplead, position, expected):
+    """The other is unknown, and the offset counts leads, not pages."""
     oplead.shape = Shape(pagination="offset", offset_parameter=position)
 
     assert list(range(200, 250)) == numbers(get(expected).json()["data"])
@@ -299,7 +299,7 @@ def test_leads_are_skipped_by_one_parameter(get, oplead, position, expected):
 
 
 @positions("size_parameter")
-def test_a_size_is_asked_for_by_one_parameter(get, oplead, position, expected):
+def test_only_the_configured_size_parameter_works(get, oplead, position, expected):
     """The others are unknown."""
     oplead.shape = Shape(pagination="page", size_parameter=position)
 
@@ -308,8 +308,8 @@ def test_a_size_is_asked_for_by_one_parameter(get, oplead, position, expected):
 
 
 @positions("size_is")
-def test_a_size_is_honoured_or_not(get, oplead, position, expected):
-    """Where it is not, even a foolish one passes."""
+def test_size_is_honoured_or_ignored(get, oplead, position, expected):
+    """Where it is ignored, even an excessive size is accepted."""
     oplead.shape = Shape(pagination="page", size_is=position)
 
     assert expected == len(get("/v1/leads?size=7").json()["data"])
@@ -317,8 +317,8 @@ def test_a_size_is_honoured_or_not(get, oplead, position, expected):
 
 
 @positions("page_size")
-def test_a_page_has_its_own_length(get, oplead, position, expected):
-    """By number and by address."""
+def test_page_size_is_configurable(get, oplead, position, expected):
+    """It holds for numbered pages and for next addresses."""
     for pagination in ("page", "next_url"):
         oplead.shape = Shape(page_size=position, pagination=pagination)
 
@@ -326,8 +326,8 @@ def test_a_page_has_its_own_length(get, oplead, position, expected):
 
 
 @positions("page_total")
-def test_the_total_is_shown_or_not(get, oplead, position, expected):
-    """It counts the whole list, as filtered."""
+def test_total_appears_in_body_header_or_nowhere(get, oplead, position, expected):
+    """It counts the whole list after filtering."""
     oplead.shape = Shape(page_total=position, filters=True)
 
     whole, filtered = get("/v1/leads"), get("/v1/leads?updated_since=2026-07-21")
@@ -339,8 +339,8 @@ def test_the_total_is_shown_or_not(get, oplead, position, expected):
     )
 
 
-def test_a_page_after_no_lead_is_none(get, oplead):
-    """An id that was never given; one of a lead deleted meanwhile still works, as it is served."""
+def test_after_id_refuses_an_unknown_id(get, oplead):
+    """The id of a lead deleted meanwhile still works, in the form served."""
     oplead.shape = Shape(pagination="after_id", ids="int")
     oplead.delete("L-7")
 
@@ -349,8 +349,8 @@ def test_a_page_after_no_lead_is_none(get, oplead):
     assert [] == get("/v1/leads?after_id=249").json()["data"]
 
 
-def test_both_ends_of_a_time_are_given_together(get, oplead):
-    """One alone is refused, even where what is unknown is passed over."""
+def test_date_from_and_date_to_must_be_given_together(get, oplead):
+    """One alone is refused, even where unknown parameters are ignored."""
     for unknown in ("refused", "ignored"):
         oplead.shape = Shape(filters="date_from", unknown_parameters=unknown)
 
@@ -359,8 +359,8 @@ def test_both_ends_of_a_time_are_given_together(get, oplead):
 
 
 @positions("past_end")
-def test_a_page_past_the_end(get, oplead, position, expected):
-    """By page from either end, and by offset."""
+def test_page_past_the_end_is_empty_missing_or_the_last(get, oplead, position, expected):
+    """The rule holds for pages counted from 0 or 1, and for offsets."""
     status, leads = expected
     for pagination, query in (("page", "page=4"), ("page_from_0", "page=3"), ("offset", "offset=250")):
         oplead.shape = Shape(past_end=position, pagination=pagination)
@@ -370,16 +370,16 @@ def test_a_page_past_the_end(get, oplead, position, expected):
 
 
 @pytest.mark.parametrize("past_end", AXES["past_end"])
-def test_the_first_page_of_nothing_is_empty(get, oplead, past_end):
-    """It lies past no end."""
+def test_first_page_of_an_empty_list_is_empty(get, oplead, past_end):
+    """It does not lie past the end."""
     oplead.shape = Shape(past_end=past_end, pagination="page", filters=True)
 
     assert [] == get("/v1/leads?updated_since=2026-08-01").json()["data"]
 
 
 @positions("unknown_parameters")
-def test_what_is_not_understood_is_refused_or_ignored(get, oplead, position, expected):
-    """In the list and at a lead; of a repeated parameter the last counts."""
+def test_unknown_parameters_are_refused_or_ignored(get, oplead, position, expected):
+    """Where they are ignored, the last value of a repeated parameter counts."""
     oplead.shape = Shape(unknown_parameters=position, pagination="page")
     repeated = get("/v1/leads?page=1&page=3")
 
@@ -390,7 +390,7 @@ def test_what_is_not_understood_is_refused_or_ignored(get, oplead, position, exp
 
 
 @positions("filters")
-def test_a_filter_reads_its_own_parameter(get, oplead, position, expected):
+def test_filter_reads_only_its_own_parameter(get, oplead, position, expected):
     """The others are unknown, and a time in another form is refused."""
     oplead.shape = Shape(filters=position, pagination="none")
     query, listed = expected
@@ -402,8 +402,8 @@ def test_a_filter_reads_its_own_parameter(get, oplead, position, expected):
 
 
 @positions("order")
-def test_the_list_begins_at_one_end(get, oplead, position, expected):
-    """Whether by address or by number."""
+def test_list_is_ordered_oldest_or_newest_first(get, oplead, position, expected):
+    """The order holds for next addresses and for numbered pages."""
     for pagination in ("next_url", "page"):
         oplead.shape = Shape(order=position, pagination=pagination)
 
@@ -413,8 +413,8 @@ def test_the_list_begins_at_one_end(get, oplead, position, expected):
 
 
 @positions("list_has_details")
-def test_how_much_the_list_holds(get, oplead, position, expected):
-    """A lead's own page holds everything."""
+def test_list_has_full_partial_or_id_only_leads(get, oplead, position, expected):
+    """A lead's own page always has everything."""
     oplead.put("L-7", LEAD)
     oplead.shape = Shape(list_has_details=position)
     listed = get("/v1/leads").json()["data"][7]
@@ -423,8 +423,8 @@ def test_how_much_the_list_holds(get, oplead, position, expected):
     assert LEAD == get("/v1/leads/L-7").json()
 
 
-def test_a_list_without_details_has_no_tracking_either(get, oplead):
-    """Wherever the click id is, it is a detail."""
+def test_list_without_details_omits_tracking(get, oplead):
+    """The click id is a detail wherever it stands."""
     oplead.shape = Shape(list_has_details=False, external_id="tracking", names="snake")
 
     assert not {"lead_data", "tracking"} & set(get("/v1/leads").json()["data"][0])
@@ -435,7 +435,7 @@ def test_a_list_without_details_has_no_tracking_either(get, oplead):
 
 @pytest.fixture
 def written(get, oplead):
-    """LEAD as it stands in the list in a shape; the list and its own page agree."""
+    """Return a reader of LEAD in a given shape that requires list and detail to agree."""
 
     def read(path="L-7", **axes):
         oplead.put("L-7", LEAD)
@@ -448,8 +448,8 @@ def written(get, oplead):
 
 
 @positions("names", WRITTEN)
-def test_fields_have_names_of_one_kind(written, position, expected):
-    """At every depth; the click id's own spelling is another matter."""
+def test_field_names_follow_one_convention(written, position, expected):
+    """It applies at every depth, except to the spelling of the click id."""
     lead = written(names=position)
     created, history, data, click, utm, first, postcode = expected
     address = "adresse" if position == "french" else "address"
@@ -461,8 +461,8 @@ def test_fields_have_names_of_one_kind(written, position, expected):
     assert "75011" == lead[address][postcode]
 
 
-def test_a_lead_in_french(written):
-    """Every name, as a French developer might have chosen it."""
+def test_french_lead_has_french_names_throughout(written):
+    """They are names that a French developer might have chosen."""
     lead = written(names="french", contact="flat")
 
     assert {
@@ -488,44 +488,44 @@ def test_a_lead_in_french(written):
 
 
 @positions("ids", WRITTEN)
-def test_a_lead_is_known_by_its_id(written, get, position, expected):
-    """In the list, on its own page and in its address; no other form of it leads there."""
+def test_lead_id_has_one_form(written, get, position, expected):
+    """List, detail and path use the same form, and other forms are 404."""
     assert expected == written(path=expected, ids=position)["id"]
     assert [404, 404] == [get(f"/v1/leads/{other}").status for other in WRITTEN["ids"].values() if other != expected]
 
 
 @positions("lead_data", WRITTEN)
-def test_lead_data_is_a_container_of_one_kind(written, position, expected):
-    """An object or pairs."""
+def test_lead_data_is_an_object_or_pairs(written, position, expected):
+    """A shape uses one form."""
     assert expected == written(lead_data=position)["leadData"]
 
 
-def test_names_reach_into_pairs(written):
-    """A pair's name is a name like others."""
+def test_naming_convention_applies_to_pairs(written):
+    """The name in a pair is translated like any other."""
     lead = written(lead_data="name_value", names="french")
 
     assert {"name": "consentement", "value": "oui"} in lead["leadData"]
 
 
 @positions("external_id", WRITTEN)
-def test_the_click_id_has_its_place(written, position, expected):
-    """In leadData under one of three spellings, or in an object of its own."""
+def test_click_id_stands_in_lead_data_or_tracking(written, position, expected):
+    """Within leadData its name has one of three spellings."""
     lead = written(external_id=position)
 
     assert expected == (lead["leadData"], lead.get("tracking"))
 
 
 @positions("status", WRITTEN)
-def test_a_status_is_written_in_one_way(written, position, expected):
-    """Also in the history."""
+def test_status_has_one_form(written, position, expected):
+    """The history uses it too."""
     lead = written(status=position)
     now, first = expected
 
     assert (now, first, now) == (lead["status"], *(entry["status"] for entry in lead["statusHistory"]))
 
 
-def test_a_renamed_label_keeps_its_code_and_a_new_one_gets_its_own(get, oplead):
-    """The label is what people see, the code is what the software means."""
+def test_renamed_label_keeps_its_status_code(get, oplead):
+    """A new label gets a code of its own: people see labels, software uses codes."""
     oplead.shape = Shape(status="label_code")
     found = {}
     for label in ("RDV pris", "Rendez-vous fixé", "À requalifier"):
@@ -536,28 +536,28 @@ def test_a_renamed_label_keeps_its_code_and_a_new_one_gets_its_own(get, oplead):
 
 
 @positions("status_dates", WRITTEN)
-def test_how_much_a_lead_has_of_its_status_dates(written, position, expected):
-    """Its date and the history, the date, or nothing."""
+def test_status_dates_follow_the_shape(written, position, expected):
+    """A lead has date and history, the date alone, or neither."""
     assert expected == {"statusDate", "statusHistory"} & set(written(status_dates=position))
 
 
 @positions("history_order", WRITTEN)
-def test_a_history_begins_at_one_end(written, position, expected):
-    """Oldest or newest first."""
+def test_history_is_ordered_oldest_or_newest_first(written, position, expected):
+    """Only the order differs."""
     assert expected == [entry["status"] for entry in written(history_order=position)["statusHistory"]]
 
 
 @positions("dates", WRITTEN)
-def test_a_time_is_written_in_one_way(written, position, expected):
-    """Wherever a time stands."""
+def test_times_have_one_format(written, position, expected):
+    """It applies to every time of a lead."""
     lead = written(dates=position)
 
     assert [expected] * 3 == [lead["updatedAt"], lead["statusDate"], lead["statusHistory"][-1]["date"]]
 
 
 @positions("status_day", WRITTEN)
-def test_a_status_has_a_time_or_a_day(written, position, expected):
-    """The lead's own times keep theirs."""
+def test_status_dates_have_a_time_or_only_a_day(written, position, expected):
+    """The lead's own times keep their time of day."""
     lead = written(status_day=position)
 
     assert [expected, expected] == [lead["statusDate"], lead["statusHistory"][-1]["date"]]
@@ -565,14 +565,14 @@ def test_a_status_has_a_time_or_a_day(written, position, expected):
 
 
 @pytest.mark.parametrize(("dates", "day"), [("iso", "2026-07-20"), ("french", "20/07/2026")])
-def test_a_day_is_written_as_times_are(written, dates, day):
-    """Without their time of day."""
+def test_status_day_follows_the_date_format(written, dates, day):
+    """Only the time of day is left out."""
     assert day == written(dates=dates, status_day="day")["statusDate"]
 
 
 @pytest.mark.parametrize("dates", AXES["dates"])
-def test_a_time_that_is_none_stays_as_it_is(get, oplead, dates):
-    """Whoever broke it broke it on purpose."""
+def test_invalid_time_is_served_unchanged(get, oplead, dates):
+    """It is invalid on purpose."""
     oplead.shape = Shape(dates=dates)
     oplead.put("L-7", {**LEAD, "createdAt": "31/02/2026 25:61"})
 
@@ -580,8 +580,8 @@ def test_a_time_that_is_none_stays_as_it_is(get, oplead, dates):
 
 
 @positions("amounts", WRITTEN)
-def test_an_amount_is_text_or_a_number(written, position, expected):
-    """The same euros."""
+def test_amount_is_text_or_a_number(written, position, expected):
+    """Both mean the same euros."""
     assert expected == written(amounts=position)["amount"]
 
 
@@ -596,8 +596,8 @@ def test_an_amount_is_text_or_a_number(written, position, expected):
         ("1.250", None),
     ],
 )
-def test_only_what_is_clear_becomes_a_number(get, oplead, typed, number):
-    """What may mean two amounts, or none, is null."""
+def test_only_unambiguous_amounts_become_numbers(get, oplead, typed, number):
+    """An ambiguous or missing amount is null."""
     oplead.shape = Shape(amounts="number")
     oplead.put("L-7", {**LEAD, "amount": typed})
 
@@ -605,16 +605,16 @@ def test_only_what_is_clear_becomes_a_number(get, oplead, typed, number):
 
 
 @positions("contact", WRITTEN)
-def test_people_are_in_one_place(written, position, expected):
-    """With their address."""
+def test_contact_and_address_follow_the_shape(written, position, expected):
+    """They are nested, flat, or together in `customer`."""
     lead = written(contact=position)
 
     assert expected == tuple(lead.get(name) for name in ("contact", "address", "customer", "postcode"))
     assert position != "flat" or LEAD["contact"].items() <= lead.items()
 
 
-def test_a_lead_that_is_no_object_keeps_its_shape(ask):
-    """What a population breaks on purpose passes every axis; in a list of ids it stays as it is."""
+def test_malformed_leads_pass_every_axis(ask):
+    """A lead that is not an object stays unchanged, even in a list of ids."""
     oplead = OpleadPlatform(lambda: START, lambda _: {"L-0": "Fiche archivée", "L-1": {"status": "Gagné"}})
     oplead.shape = Shape(names="french", ids="uuid", status="code", list_has_details="ids", contact="customer")
     with Server("oplead", oplead.handle, Faults(), lambda: START) as server:

@@ -1,4 +1,4 @@
-"""Only the sandbox's own page and clients that are no browser may control it."""
+"""Only the sandbox's own page and clients other than browsers may control it."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def sandbox(tmp_path_factory):
 
 
 def host(sandbox, server):
-    """Where a server answers, as a browser writes it."""
+    """Return a server's host and port, as a browser writes them."""
     return sandbox.addresses[server].removeprefix("http://")
 
 
@@ -40,8 +40,8 @@ def host(sandbox, server):
         {"Host": "127.0.0.1.evil.example"},
     ],
 )
-def test_another_sites_page_is_refused(sandbox, ask, call, headers):
-    """Neither by a form, nor by a script, nor by a name that was bound to this machine anew."""
+def test_requests_from_other_sites_are_refused(sandbox, ask, call, headers):
+    """They may come from a form, a script or a DNS name rebound to this machine."""
     server, line, body = call
     before = sandbox.clock.now(), sandbox.control.state()["switches"]
     answer = ask(sandbox.addresses[server], line, body, headers)
@@ -52,8 +52,8 @@ def test_another_sites_page_is_refused(sandbox, ask, call, headers):
 
 @pytest.mark.parametrize("browser", [False, True])
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-def test_its_own_page_and_other_clients_are_answered(sandbox, ask, name, browser):
-    """As `curl`, or the page over it, by either name of this machine."""
+def test_own_page_and_plain_clients_are_accepted(sandbox, ask, name, browser):
+    """Both may use either loopback name."""
     own = host(sandbox, "control").replace("127.0.0.1", name)
     headers = {"Host": own}
     if browser:

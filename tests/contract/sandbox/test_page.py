@@ -1,4 +1,4 @@
-"""The sandbox's page: everything on it, nothing from elsewhere, nothing unescaped."""
+"""The sandbox's page: it shows the whole state, loads nothing from elsewhere and escapes everything."""
 
 import hashlib
 import re
@@ -73,12 +73,12 @@ STATE = {
 
 @pytest.fixture(scope="module")
 def page():
-    """What a browser shows of STATE."""
+    """STATE as a browser shows it."""
     return shown_for(STATE)
 
 
-def test_the_page_shows_the_state(page):
-    """The clock, figures, book, refusals, servers, faults and switches are all there, in people's words."""
+def test_page_shows_the_whole_state(page):
+    """Clock, figures, book, refusals, servers, faults and switches appear in readable words."""
     text = " ".join(page.text)
 
     for expected in (
@@ -107,14 +107,14 @@ def test_the_page_shows_the_state(page):
         assert expected in text
 
 
-def test_like_refusals_share_a_row(page):
-    """Four rows lost for one reason share one row, with the latest three by name."""
+def test_equal_refusals_share_a_row(page):
+    """The row names the latest three."""
     assert 1 == page.text.count("Click not found")
     assert ["lost-2", "lost-3", "lost-4"] == [each for each in page.text if each.startswith("lost-")]
 
 
-def test_retractions_and_restatements_show_what_a_conversion_was_worth():
-    """A retracted one counts no more."""
+def test_adjusted_conversions_show_their_first_value():
+    """A retracted conversion no longer counts."""
     book = [{**LINE, "retracted": True}, LINE]
     page = shown_for({"data_manager": {"book": book}, "google_ads": {"requests": {"adjustments": 2}}})
     worth = "was 12\N{NARROW NO-BREAK SPACE}500.50\N{NO-BREAK SPACE}"
@@ -125,8 +125,8 @@ def test_retractions_and_restatements_show_what_a_conversion_was_worth():
     assert "2" == page.figures["adjustments at Google"]
 
 
-def test_the_page_needs_nothing_else():
-    """No image, no address but an empty icon, its own and its JSON, and no script from elsewhere."""
+def test_page_loads_nothing_from_elsewhere():
+    """Its only addresses are an empty icon, itself and its JSON."""
     outline = Outline(PAGE.read_text())
 
     assert ["data:,", "", "?every=5", "page.json"] == outline.links
@@ -136,20 +136,20 @@ def test_the_page_needs_nothing_else():
     assert "@import" not in outline.html
 
 
-def test_the_page_never_writes_markup():
-    """Whatever comes from the state is a text node."""
+def test_page_never_writes_markup():
+    """Everything from the state becomes a text node."""
     assert [] == re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", PAGE.read_text())
 
 
-def test_every_kind_of_fault_is_on_the_page():
-    """Whoever plants one need not look elsewhere."""
+def test_page_lists_every_fault_kind():
+    """A person who plants a fault finds its kinds on the page."""
     text = " ".join(Outline(PAGE.read_text()).text)
 
     assert f"a kind: {', '.join(FaultKind)};" in " ".join(text.split())
 
 
-def test_whose_conversion_it_is_and_what_it_is_called(page):
-    """A line leads with what a person looks for; a dash where it is not known."""
+def test_row_leads_with_lead_and_conversion_name(page):
+    """An unknown lead is shown as a dash."""
     state = STATE | {"leads": {"sale-1": "L-7", "meta-1": "L-<8>"}, "names": {"987654322": "Vente signée"}}
     rows = [row[:3] for row in shown_for(state).rows]
 
@@ -167,15 +167,15 @@ def test_whose_conversion_it_is_and_what_it_is_called(page):
         pytest.param("99999", False, marks=pytest.mark.exhaustive),
     ],
 )
-def test_the_page_can_load_itself_again(every, does):
-    """Only where asked, for a number of seconds that makes sense; a link stops it."""
+def test_page_reloads_itself_on_request(every, does):
+    """The interval must be a sensible number of seconds, and a link stops the reloading."""
     page = shown_for(STATE, f"?every={every}")
 
     assert ["stop" in page.text, "./" in page.links] == [does, does]
 
 
-def test_the_lead_behind_a_conversion_is_found_by_what_it_was_sent_with():
-    """By click id, alone or within Meta's fbc, by lead id or by a hashed e-mail."""
+def test_lead_is_found_by_click_id_lead_id_or_email():
+    """A click id may stand alone or within Meta's fbc; e-mails are hashed."""
     leads = {
         "L-1": {"leadData": {"externalID": "gclid=Cj0-abc_1&fbclid=IwAR.x"}},
         "L-2": {"leadData": {"externalID": "lead_id: l:123456789012345"}, "contact": {"email": " Jean@Example.com"}},
@@ -195,8 +195,8 @@ def test_the_lead_behind_a_conversion_is_found_by_what_it_was_sent_with():
     assert {"a": "L-1", "b": "L-2", "c": "L-3", "d": "L-2"} == leads_behind(known_by, leads)
 
 
-def test_what_came_from_outside_is_escaped():
-    """An id with markup in it shows as text, and without what turns a line around."""
+def test_external_values_are_escaped():
+    """Markup is shown as text, and control and bidirectional characters are removed."""
     ids = {"transaction_id": "<script>x</script>", "action": "\N{RIGHT-TO-LEFT OVERRIDE}1\x1b[2J", "currency": "<b>"}
     page = shown_for({**STATE, "data_manager": {"book": [{**LINE, **ids}]}, "switches": {"<i>": "<img src=x>"}})
 
@@ -207,8 +207,8 @@ def test_what_came_from_outside_is_escaped():
     assert set() == {"img", "b", "i"} & set(page.tags)
 
 
-def test_an_empty_sandbox_has_a_page():
-    """Before the first request there is a page without rows."""
+def test_empty_sandbox_has_a_page():
+    """Before the first request its tables have no rows."""
     text = " ".join(shown_for({}).text)
 
     assert "Google has accepted nothing yet." in text
@@ -216,8 +216,8 @@ def test_an_empty_sandbox_has_a_page():
     assert "Nothing has been refused." in text
 
 
-def test_a_long_book_is_cut():
-    """Only the latest lines are shown, and how many there are."""
+def test_long_book_shows_only_the_latest_lines():
+    """The page says how many there are."""
     book = [{**LINE, "transaction_id": f"sale-{index}"} for index in range(55)]
     text = shown_for({"data_manager": {"book": book}}).text
 

@@ -1,13 +1,13 @@
-"""What the platforms counted, beside what the ledger tells of it: delivery by delivery."""
+"""What the platforms counted compared with the ledger, delivery by delivery."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
 TRANSPORTS = {"data_manager": "data_manager", "google_ads": "google_ads_api"}
-"""What the settings call each of Google's APIs."""
+"""The settings' name for each of Google's APIs."""
 META_KINDS = {"fbclid": "fbc"}
-"""A click id is told to Meta as its cookie has it."""
+"""Meta receives a click id in the form of its cookie."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Counted:
     times: int
     replays: int
     changes: int
-    """How often it was counted, or told again, with other contents."""
+    """How often it was counted or sent again with other contents."""
     retracted: bool
-    """Whether it was taken back, and counts no more."""
+    """Whether it was retracted and no longer counts."""
     transport: str
     owner: str
     action: str
@@ -70,13 +70,13 @@ def meta(line):
 
 
 def disagreements(rows, lines, *, corrections=(), unanswered=()):
-    """Where books and ledger differ, a sentence each; none where every state is told truly.
+    """Where books and ledger differ, one sentence each; empty if every state is true.
 
     Args:
         rows: the ledger's deliveries.
         lines: every `Counted` of every platform.
         corrections: the ledger's corrections of them.
-        unanswered: states that may stand for an event a platform has counted, nobody having told us.
+        unanswered: states allowed for an event that a platform counted without an answer.
     """
     made = defaultdict(list)
     for each in sorted(corrections, key=lambda one: one.number):
@@ -100,9 +100,9 @@ def disagreements(rows, lines, *, corrections=(), unanswered=()):
 
 
 def _differences(row, line, made):
-    """Where one delivery and the one line for it differ; only one that says so may count twice.
+    """Where one delivery and its line differ; only one flagged as a possible duplicate may count twice.
 
-    Of one that was corrected the last correction is the value, or 0 where it was taken back.
+    The value of a corrected delivery is that of its last correction, or 0 if it was retracted.
     """
     value, currency = (
         (made[-1].value or "0.00", made[-1].currency or row.currency) if made else (row.value, row.currency)
@@ -124,7 +124,7 @@ def _differences(row, line, made):
 
 
 def _last_sent_anew(made):
-    """The bytes of the last correction that was a whole event."""
+    """The digest of the last correction that was a whole event."""
     return [each.event_sha256 for each in made if each.transport == "data_manager"][-1:]
 
 

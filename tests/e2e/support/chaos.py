@@ -1,4 +1,4 @@
-"""Nights in which everything goes wrong: runs killed, answers lost, platforms down; drawn by a seed."""
+"""Nights in which everything goes wrong: runs killed, answers lost, platforms down; drawn from a seed."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from tests.e2e.support.killed_run import POINTS
 DAY = timedelta(days=1)
 KILLED = -signal.SIGKILL
 WAYS = ("data_manager", "google_ads_api", "undo_via")
-"""How Google is told, and how told to take back."""
+"""How conversions and retractions are sent to Google."""
 PRICES = ("12 500,00 €", "9 800,00 €", "21 000,00 €", "4 350,50 €")
 FAULTS = (
     {"kind": "cut_before"},
@@ -30,15 +30,15 @@ FAULTS = (
 )
 SERVERS = ("oplead", "oauth", "data_manager", "google_ads", "meta")
 QUIET_NIGHTS = 6
-"""After the last trouble: what was lost is taken back three days later, and every outcome is known."""
+"""Enough nights after the last fault to retract lost sales three days later and learn every outcome."""
 SETTLED = {"accepted", "unconfirmed", "cancelled", "skipped"}
 GIVEN_UP = (Reason.NO_ANSWER, Reason.REPLAY_COUNTS_TWICE)
-"""Why nobody will ever know, each said by the ledger."""
+"""Reasons in the ledger why an outcome can never be known."""
 
 
 @dataclass
 class Story:
-    """One lead's way, and what its sale is worth."""
+    """One lead's steps, and what its sale is worth."""
 
     number: int
     created: object
@@ -47,13 +47,13 @@ class Story:
 
     @property
     def label(self):
-        """Its present status."""
+        """The current status."""
         return self.steps[-1][0]
 
 
 @dataclass
 class Tally:
-    """What was done to the job."""
+    """The kills and faults so far."""
 
     by_event: Counter = field(default_factory=Counter)
     by_time: int = 0
@@ -77,7 +77,7 @@ class Chaos:
         self.stories = {}
         self.done = Tally()
         self.longest = 2.0
-        """Real seconds that a run takes here, for kills at any time of it."""
+        """Real seconds that a run takes here, for kills at random times."""
         self._set_up()
 
     def _set_up(self):
@@ -95,7 +95,7 @@ class Chaos:
     # ── what happens ─────────────────────────────────────────────────────────────────────────────
 
     def night(self, kills):
-        """One night: leads move, trouble is planted, runs are killed until one gets through."""
+        """One night: move leads, plant faults, and kill runs until one completes."""
         self.company.clock.advance(self.company.clock.now() + DAY)
         self._move_leads()
         self._plant()
@@ -107,7 +107,7 @@ class Chaos:
         self.company.later()
 
     def quiet_nights(self):
-        """Nights without trouble, until nothing moves any more."""
+        """Nights without faults, until every delivery is settled."""
         self.company.heal()
         for _ in range(QUIET_NIGHTS):
             self.company.night(self.company.clock.now() + DAY)
@@ -149,7 +149,7 @@ class Chaos:
             self.done.faults += 1
 
     def _kill(self):
-        # Half of the kills have no regard for what the run is doing.
+        # Half of the kills come at a random time, whatever the run is doing.
         if self.draw.random() < 0.5:
             self._kill_at_an_event()
         else:
@@ -178,7 +178,7 @@ class Chaos:
     # ── what must hold ───────────────────────────────────────────────────────────────────────────
 
     def wrongs(self):
-        """Everything that is not as it must be at the end, a sentence each."""
+        """Everything that is wrong at the end, one sentence each."""
         found = self.company.disagreements(unanswered=("unconfirmed",))
         return [*found, *self._lost(), *self._unsettled(), *self._not_corrected()]
 
@@ -186,7 +186,7 @@ class Chaos:
         return ("google_ads", "meta")
 
     def _lost(self):
-        """Conversions that were reached and never told."""
+        """Conversions that were reached but never sent."""
         for destination in self._destinations():
             states = self.company.states(destination)
             for story in self.stories.values():
@@ -196,7 +196,7 @@ class Chaos:
                         yield f"{destination} L-{story.number} {conversion}: {state}"
 
     def _unsettled(self):
-        """What still moves, and what was given up without a word of why."""
+        """Deliveries still unsettled, or given up for no valid reason."""
         causes = {row.delivery: row.reason for row in self.company.rows(Transition) if row.to_state == "unconfirmed"}
         for destination in self._destinations():
             for name, row in self.company.deliveries(destination).items():
@@ -207,7 +207,7 @@ class Chaos:
                 yield f"correction of {row.lead} {row.conversion} at {row.destination}: {row.state}"
 
     def _not_corrected(self):
-        """Sales at Google whose last word there is not what the lead says now."""
+        """Sales at Google with a value other than the lead's current one."""
         unsure = {row.delivery for row in self.company.rows(Adjustment) if row.state == "unconfirmed"}
         latest = {}
         for row in self.company.rows_where("sale"):

@@ -1,4 +1,4 @@
-"""One invented company: its sandbox, its settings, its nights, and what they left on both sides."""
+"""One invented company: its sandbox, its settings, its runs, and what they left on both sides."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ CREATED = datetime(2026, 9, 1, 7, 0, tzinfo=UTC)
 CUSTOMER = "1234567890"
 ACTIONS = {"appointment": "987654321", "sale": "987654322", "quote": "987654323"}
 OUTCOMES_AFTER = timedelta(minutes=31)
-"""Google is asked thirty minutes after a request; it has made up its mind after twenty."""
+"""Outcomes are requested thirty minutes after an upload; Google has them after twenty."""
 DATASET = "1234567890"
 FUNNEL = {"created": "lead_received", "appointment": "appointment_set", "won": "sale"}
 LONGEST_COMMAND_SECONDS = 60
@@ -80,7 +80,7 @@ SETTINGS = {
 
 
 def gclid(number):
-    """The click id of a lead, as long and as odd as Google's."""
+    """The click id of a lead, with the length and characters of Google's."""
     return f"Cj0KCQjw{sha256(str(number).encode()).hexdigest()}EALw_wcB"
 
 
@@ -94,10 +94,10 @@ def lead(number, *steps, created=CREATED, clicks=None, **more):
 
     Args:
         number: what its id and click id are made of.
-        steps: the (label, instant) pairs of its way after it was new.
-        created: when that was.
-        clicks: what stands in its click id field; its gclid by default.
-        more: fields that replace those it would have.
+        steps: the (label, instant) pairs of its statuses after it was new.
+        created: when it was created.
+        clicks: the contents of its click id field; its gclid by default.
+        more: fields that replace the default ones.
     """
     steps = [("Nouveau", created), *steps]
     label, at = steps[-1]
@@ -118,7 +118,7 @@ def lead(number, *steps, created=CREATED, clicks=None, **more):
 
 @contextmanager
 def ended(process):
-    """See to it that a process is over at the end, whatever happens."""
+    """Make sure that a process has ended, whatever happens."""
     try:
         yield process
     finally:
@@ -127,12 +127,12 @@ def ended(process):
 
 
 class Company:
-    """One account, played against a sandbox of its own.
+    """One account, played against its own sandbox.
 
     Attributes:
-        settings: what its YAML file says, but for the addresses; every night writes and reads it anew.
+        settings: the contents of its YAML file except the addresses; every run writes and reads it again.
         traffic: every upload the platforms handled.
-        max_per_run: how much one night may send to any destination; None leaves it to the guard.
+        max_per_run: how much one run may send to any destination; None leaves it to the guard.
         arrivals: the (server, path, instant) of every request that came in, in order.
     """
 
@@ -145,7 +145,7 @@ class Company:
     lead = staticmethod(lead)
 
     def __init__(self, directory, *, key, start=START, population=None):
-        """Bind a sandbox under `directory`, whose service account has the key file text `key`."""
+        """Create a sandbox under `directory` whose service account has the key file text `key`."""
         self.directory = directory
         self.state = directory / "run" / "state.db"
         self.lock = lock_of(self.state)
@@ -187,25 +187,25 @@ class Company:
 
     @property
     def ingests(self):
-        """The (body, status) of every upload the Data Manager handled, in order."""
+        """The (body, status) of every upload that Data Manager handled, in order."""
         return self.traffic.ingests
 
     @property
     def calls(self):
-        """Every upload the Google Ads API handled, in order."""
+        """Every upload that the Google Ads API handled, in order."""
         return self.traffic.calls
 
     @property
     def posts(self):
-        """Every upload Meta handled, in order."""
+        """Every upload that Meta handled, in order."""
         return self.traffic.posts
 
     def both(self, number):
-        """What stands in the click id field of a lead that both platforms know."""
+        """The contents of the click id field of a lead that both platforms know."""
         return f"gclid={gclid(number)}&fbclid={fbclid(number)}"
 
     def serve(self, *leads):
-        """Have Oplead serve these leads from now on, and Google know their clicks."""
+        """Have Oplead serve these leads from now on, and register their clicks at Google."""
         for one in leads:
             self.sandbox.oplead.put(one["id"], one)
             clicked_at = datetime.fromisoformat(one["createdAt"] + "+02:00") - timedelta(minutes=5)
@@ -217,16 +217,16 @@ class Company:
         self.sandbox.faults.plant(PlannedFault(server, FaultKind(kind), **more))
 
     def heal(self):
-        """Take every planted fault away."""
+        """Remove every planted fault."""
         self.sandbox.faults.clear()
 
     def asked(self, server, path=""):
-        """The log of a server's answered requests whose path begins so, oldest first."""
+        """The log of a server's answered requests with this path prefix, oldest first."""
         log = self.sandbox.servers[server].log.dump()["log"]
         return [entry for entry in log if entry["path"].startswith(path)]
 
     def times(self, server, path=""):
-        """When each request to a path came in, by the sandbox's clock, whatever became of it."""
+        """When each request with this path prefix came in, by the sandbox's clock, whatever its outcome."""
         return [at for name, asked, at in self.arrivals if name == server and asked.startswith(path)]
 
     def before(self, server, path, action):
@@ -239,7 +239,7 @@ class Company:
         self._around(server, path, handle)
 
     def redirect(self, server, path, to):
-        """Answer what is asked of one path with what stands at another."""
+        """Answer requests for one path with the contents of another."""
 
         def handle(request, handler):
             return handler(replace(request, path=to) if request.path == path else request)
@@ -247,7 +247,7 @@ class Company:
         self._around(server, path, handle)
 
     def after(self, server, path, action):
-        """Call `action()` after each request to a path was handled, before it is answered."""
+        """Call `action()` after each request to a path is handled, before it is answered."""
 
         def handle(request, handler):
             answer = handler(request)
@@ -262,7 +262,7 @@ class Company:
         served.handler = lambda request: handle(request, handler) if request.path.startswith(path) else handler(request)
 
     def _note_arrivals(self):
-        # Every request is asked about here first; the servers' own log knows it only once it is answered.
+        # Every request passes here first; the servers' own log has it only once it is answered.
         take = self.sandbox.faults.take
 
         def noted(server, path):
@@ -271,11 +271,11 @@ class Company:
 
         self.sandbox.faults.take = noted
 
-    # ── nights ───────────────────────────────────────────────────────────────────────────────────
+    # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def config(self):
-        """The settings' file, written as they are now."""
+        """The settings file, written from the current settings."""
         addresses = self.sandbox.addresses
         settings = copy.deepcopy(self.settings)
         settings["state"] = f"sqlite:///{self.state}"
@@ -295,25 +295,25 @@ class Company:
         return path
 
     def use_demo_settings(self):
-        """Have the settings that the demonstration writes."""
+        """Use the settings that the demonstration writes."""
         self.settings = YAML(typ="safe").load(self.sandbox.settings())
 
     def use_meta(self, **more):
-        """Send to Meta too: appointments as Schedule, sales as Purchase, leads of its own forms by a funnel."""
+        """Send to Meta too: appointments as Schedule, sales as Purchase, and form leads through a funnel."""
         self.settings["meta"] = {"dataset_id": DATASET, "contact_data": "attach", "funnel": FUNNEL} | more
         self.settings["meta"] |= {"funnel_since": "2026-08-20"} if self.settings["meta"]["funnel"] else {}
         self.conversion("appointment")["meta"] = {"event": "Schedule"}
         self.conversion("sale")["meta"] = {"event": "Purchase"}
 
     def use_meta_alone(self, **more):
-        """Send to Meta and nowhere else, by click id."""
+        """Send to Meta only, by click id."""
         self.use_meta(**{"funnel": {}, "contact_data": "none"} | more)
         self.settings.pop("google_ads")
         for conversion in self.settings["conversions"]:
             conversion.pop("google_ads")
 
     def use_ads_api(self):
-        """Have conversions carried by the Google Ads API from now on."""
+        """Send conversions over the Google Ads API from now on."""
         self.settings["google_ads"]["transport"] = "google_ads_api"
 
     def conversion(self, name):
@@ -327,7 +327,7 @@ class Company:
         return loaded.settings
 
     def night(self, at=None, *, accept_volume=False):
-        """One run of the main job in this process, as the command makes it; its summary."""
+        """Run the main job once in this process, as the command does; return its summary."""
         if at is not None:
             self.clock.advance(at)
         settings = self.read_settings()
@@ -344,25 +344,25 @@ class Company:
             return summary
 
     def later(self, span=OUTCOMES_AFTER):
-        """One more run after a while: by default the one that learns the outcomes."""
+        """Run once more after a while: by default the run that learns the outcomes."""
         return self.night(self.clock.now() + span)
 
     def start_command(self, *arguments, prelude="", config=None):
-        """The command itself in a process of its own, started and not waited for; a prelude runs before it."""
+        """Start the command in its own process without waiting for it; a prelude runs before it."""
         return self._start(prelude, arguments, config)
 
     def start_killed(self, point, nth=1, command=("run",)):
-        """A command, in a process that kills itself when it comes to a point for the nth time."""
+        """Start a command in a process that kills itself on reaching a point for the nth time."""
         return self._start(f"import killed_run\nkilled_run.POINTS[{point!r}](killed_run.countdown({nth}))", command)
 
     def command(self, *arguments, prelude=""):
-        """The command's exit code and everything it printed."""
+        """The command's exit code, stdout and stderr."""
         with ended(self.start_command(*arguments, prelude=prelude)) as process:
             out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode, out, err
 
     def killed(self, point, nth=1, command=("run",)):
-        """Run until the kill; the return code."""
+        """Run until the kill; return the exit code."""
         with ended(self.start_killed(point, nth, command)) as process:
             process.communicate(timeout=LONGEST_COMMAND_SECONDS)
             return process.returncode
@@ -374,7 +374,7 @@ class Company:
 
     ended = staticmethod(ended)
 
-    # ── what they left ───────────────────────────────────────────────────────────────────────────
+    # ── results ─────────────────────────────────────────────────────────────────────────────────
 
     def rows(self, table):
         """Every row of a table of the ledger."""
@@ -386,7 +386,7 @@ class Company:
             engine.dispose()
 
     def rows_of(self, name):
-        """Every row of a table by its name in SQL, as tuples."""
+        """Every row of a table by its SQL name, as tuples."""
         with closing(sqlite3.connect(self.state)) as connection:
             return connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - a name of ours
 
@@ -395,15 +395,15 @@ class Company:
         return {(row.lead, row.conversion): row for row in self.rows(schema.Delivery) if row.destination == destination}
 
     def rows_where(self, conversion):
-        """Every delivery of a conversion, every occurrence of it, in the order they began."""
+        """Every delivery of a conversion, including each occurrence, in order of creation."""
         return [row for row in self.rows(schema.Delivery) if row.conversion == conversion]
 
     def states(self, destination="google_ads"):
-        """Where every delivery to a destination stands, by lead and conversion."""
+        """The state of every delivery to a destination, by lead and conversion."""
         return {name: row.state for name, row in self.deliveries(destination).items()}
 
     def taken(self, destination="google_ads"):
-        """The lead and conversion of every event a platform counted, in order; twice where it counted twice."""
+        """The lead and conversion of every event a platform counted, in order; repeated if it counted twice."""
         by_key = {row.key: name for name, row in self.deliveries(destination).items()}
         return [by_key[line.key] for line in self.counted() if line.key in by_key for _ in range(line.times)]
 
@@ -415,14 +415,14 @@ class Company:
         ]
 
     def sent(self, api="data_manager"):
-        """Every event that was ever uploaded to an API, by its key: each time it was."""
+        """Every event ever uploaded to an API, by key, once for each upload."""
         return self.traffic.sent(api)
 
     def disagreements(self, *, unanswered=()):
-        """Where the platforms' books and the ledger differ, a line each; none when every state is told truly.
+        """Where the platforms' books and the ledger differ, one line each; empty if every state is true.
 
         Args:
-            unanswered: states that may stand for an event a platform has counted, nobody having told us.
+            unanswered: states allowed for an event that a platform counted without an answer.
         """
         made = self.rows(schema.Adjustment)
         found = books.disagreements(self.rows(schema.Delivery), self.counted(), corrections=made, unanswered=unanswered)

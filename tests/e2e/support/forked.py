@@ -1,6 +1,6 @@
 """Processes that need not load the libraries again: each is forked from one that has, and does nothing else.
 
-A process is one all the same: it has its own memory, environment, output, signals and exit code, and can be killed.
+Each is still a real process: it has its own memory, environment, output, signals and exit code, and can be killed.
 """
 
 import atexit
@@ -38,15 +38,15 @@ LOADED = (
     "connectors.oplead.probe",
     "killed_run",
 )
-"""What a night loads."""
+"""The modules that a run loads."""
 CHUNK = 1 << 16
 
 
 class Forked:
-    """One process, with what `subprocess.Popen` offers of it; its output goes to files."""
+    """One process with the interface of `subprocess.Popen`; its output goes to files."""
 
     def __init__(self, arguments, *, environ, cwd, prelude=""):
-        """Run `oplead-sync` with these arguments and no other environment; a prelude in Python runs before it."""
+        """Run `oplead-sync` with these arguments and only this environment; a Python prelude runs before it."""
         self.args = ["oplead-sync", *map(str, arguments)]
         self.returncode = None
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed when read
@@ -61,30 +61,36 @@ class Forked:
         self.pid = int(self._told.readline())
 
     def poll(self):
-        """The exit code, None while it runs; negative where a signal ended it."""
-        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+        """The exit code, or None while it runs; negative if a signal ended it."""
+        if self.returncode is None and self._has_ended(0):
             self.returncode = int(self._told.readline())
             self._told.close()
         return self.returncode
 
     def wait(self, timeout=None):
-        """The exit code, once it has ended."""
-        if self.returncode is None and not select.select([self._told], [], [], timeout)[0]:
+        """Wait for the process to end; return its exit code."""
+        if self.returncode is None and not self._has_ended(timeout):
             raise subprocess.TimeoutExpired(self.args, timeout)
         return self.poll()
 
+    def _has_ended(self, timeout):
+        # `select.select` refuses the high file numbers that many tests in one process lead to.
+        waiting = select.poll()
+        waiting.register(self._told, select.POLLIN)
+        return bool(waiting.poll(None if timeout is None else timeout * 1_000))
+
     def communicate(self, timeout=None):
-        """What it printed, on stdout and on stderr, once it has ended."""
+        """Wait for the process to end; return its stdout and stderr."""
         self.wait(timeout)
         return _taken_from(self._out), _taken_from(self._err)
 
     def send_signal(self, number):
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self):
-        """End it at once."""
+        """Kill the process."""
         with contextlib.suppress(ProcessLookupError):
             self.send_signal(signal.SIGKILL)
 
@@ -99,7 +105,7 @@ def _taken_from(file):
 
 @functools.cache
 def _parent():
-    """The line to the process from which others are forked; it ends with this one."""
+    """The socket to the process that forks the others; that process ends with this one."""
     ours, theirs = socket.socketpair()
     inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
     with theirs:
@@ -118,7 +124,7 @@ def _parent():
 
 
 def serve(line):
-    """Fork a process for each request, until nobody is left to ask; returns in each with its request."""
+    """Fork a process for each request until the socket closes; return in each child with its request."""
     while True:
         text, files, _, _ = socket.recv_fds(line, CHUNK, 3)
         while text and not text.endswith(b"\n"):
@@ -136,7 +142,7 @@ def serve(line):
 
 
 def _attended(request, out, err, status):
-    """Return in a process of its own; wait for that one here, and say its number and how it ended."""
+    """Return in a new process; here, wait for it and report its pid and exit code."""
     pid = os.fork()
     if pid == 0:
         os.close(status)
@@ -151,7 +157,7 @@ def _attended(request, out, err, status):
 
 
 def _dress(out, err):
-    """Have the standard streams of a process that was just started."""
+    """Set up the standard streams of a newly started process."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, file in enumerate((nothing, out, err)):
         os.dup2(file, number)
@@ -170,7 +176,7 @@ def _main(number):
 
 
 def _play_two_nights():
-    """Have most of what a night asks the database compiled, which takes each process a third of its time."""
+    """Compile most of a run's database statements, which otherwise take each process a third of its time."""
     clock = FakeClock()
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):

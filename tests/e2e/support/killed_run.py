@@ -1,8 +1,8 @@
-"""Has the process that runs the command die by SIGKILL at one point of it.
+"""Kills the process that runs the command with SIGKILL at one chosen point.
 
-Everything before that point is the command's own code, on the same path. SIGKILL leaves no time to tidy up: no
-`finally`, no rollback, no closing of files. Points of one platform's own have its name before them; each loads that
-platform's library only where the point is meant.
+Everything before that point is the command's own code, on the same path. SIGKILL leaves no time for cleanup: no
+`finally`, no rollback, no closing of files. Points of a single platform have its name as a prefix; each loads that
+platform's library only when the point is used.
 """
 
 import os
@@ -22,7 +22,7 @@ from jobs.pull import sync
 
 
 def countdown(nth):
-    """A function that kills the process when it is called for the nth time."""
+    """A function that kills the process on its nth call."""
     calls = count(1)
 
     def die(*_):
@@ -44,7 +44,7 @@ def before(owner, name, die):
 
 
 def after(owner, name, die):
-    """Die when a function is done, before its caller gets the result."""
+    """Die when a function has returned, before its caller gets the result."""
     original = getattr(owner, name)
 
     def patched(*args, **kwargs):
@@ -56,17 +56,17 @@ def after(owner, name, die):
 
 
 def committing(owner, name, die):
-    """Die in the transaction of a function: every statement of it executed, its COMMIT not."""
+    """Die in a function's transaction, with every statement executed but not the COMMIT."""
     before(owner, name, lambda: event.listen(Engine, "commit", die, once=True))
 
 
 def committed(owner, name, die):
-    """Die as soon as a transaction that a function began or is part of is committed."""
+    """Die as soon as a transaction that a function began or takes part in is committed."""
     before(owner, name, lambda: event.listen(Session, "after_commit", die, once=True))
 
 
 def upload_answered(path, die):
-    """Die when a platform has answered an upload by HTTP and none of the answer has been looked at."""
+    """Die when a platform has answered an upload over HTTP, before the answer is read."""
     original = HTTPAdapter.send
 
     def patched(self, request, **kwargs):
@@ -91,7 +91,7 @@ META = ("connectors.meta.sink", "MetaSink")
 
 
 def table_made(die):
-    """Die while the state is brought up to date, after some of its tables were made."""
+    """Die while the state is being migrated, after some of its tables were created."""
 
     @event.listens_for(Engine, "after_cursor_execute")
     def _(_connection, _cursor, statement, *_):

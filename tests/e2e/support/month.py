@@ -1,4 +1,4 @@
-"""A company's first month: its leads' ways, its nights as a person has them, what arrived, what a human was told."""
+"""A company's first month: its leads, its runs as a person sees them, what arrived, and what was reported."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 CLICK_BEFORE_LEAD = timedelta(minutes=5)
 GOOGLE_DECIDES = timedelta(minutes=31)
-"""Google has made up its mind twenty minutes after an upload."""
+"""Google has the outcome twenty minutes after an upload."""
 CONVERSION_OF_ACTION = {action: conversion for conversion, action in ACTIONS.items()}
 CONVERSION_OF_EVENT = {"Schedule": "appointment", "Purchase": "sale"}
 PRICE = "12 500,00 €"
@@ -30,18 +30,18 @@ def _letters(number, length):
 
 
 def gclid(number):
-    """A lead's click id of Google's: their lengths differ, as those of real ones do."""
+    """A lead's Google click id, of varying length like real ones."""
     return f"Cj0KCQjw{_letters(number, 60 + number * 7 % 25)}EALw_wcB"
 
 
 def fbclid(number):
-    """A lead's click id of Meta's."""
+    """A lead's Meta click id."""
     return f"IwY2xjaw{_letters(number, 90 + number * 7 % 50)}"
 
 
 @dataclass(frozen=True, order=True)
 class Arrival:
-    """One event that a platform took in and counted."""
+    """One event that a platform received and counted."""
 
     lead: str
     conversion: str
@@ -51,13 +51,13 @@ class Arrival:
 
     @property
     def name(self):
-        """Which lead's which conversion."""
+        """The lead and the conversion."""
         return self.lead, self.conversion
 
 
 @dataclass(frozen=True)
 class Night:
-    """How a night ended, as whoever is called in the morning sees it."""
+    """How a run ended, as the person on call sees it."""
 
     code: int
     attention: tuple
@@ -67,23 +67,23 @@ class Night:
 
     @property
     def said(self):
-        """The exit code, and what a human is told."""
+        """The exit code and the sentences for a human."""
         return self.code, self.attention
 
     def told(self, *words):
-        """See to it that a human is called, by a sentence in which all of these stand (regular expressions)."""
+        """Assert that the run needs a human, with a sentence that matches all of these regular expressions."""
         assert self.code in (1, 3), (self.code, self.attention)
         fitting = [one for one in self.attention if all(re.search(word, one, re.IGNORECASE) for word in words)]
         assert fitting, self.attention
 
 
 QUIET = (0, ())
-"""A night that leaves everybody asleep."""
+"""A run that needs no human."""
 
 
 @dataclass
 class Prospect:
-    """A lead and its way up to now."""
+    """A lead and its history so far."""
 
     number: int
     created: datetime
@@ -94,11 +94,11 @@ class Prospect:
 
     @property
     def id(self):
-        """What Oplead calls it."""
+        """Oplead's id of the lead."""
         return f"L-{self.number}"
 
     def served(self, dates):
-        """Its JSON; `dates` says what of its way is dated: history, status_date or none."""
+        """Its JSON; `dates` says which dates of its history are served: history, status_date or none."""
         label, at = self.steps[-1]
         told = {
             "id": self.id,
@@ -117,10 +117,10 @@ class Prospect:
 
 
 class Month:
-    """The nights of a company that begins, and everything around them.
+    """The runs of a company that begins, and everything around them.
 
     Attributes:
-        dates: what Oplead tells of dates: history, status_date or none.
+        dates: which dates Oplead serves: history, status_date or none.
         last: when the last night was, or would have been.
     """
 
@@ -143,16 +143,16 @@ class Month:
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
 
     def create(self, *numbers, created=None, consent="oui", clicks=None, utm="google", customer=CUSTOMER, **fields):
-        """New leads, in the morning after the last night unless told otherwise.
+        """Create leads, by default in the morning after the last night.
 
         Args:
-            numbers: which.
-            created: when.
-            consent: the answer they gave; None for no answer.
-            clicks: makes what stands in their click-id field from a number; `gclid=…` by default.
+            numbers: the leads' numbers.
+            created: when they are created.
+            consent: their consent answer; None for no answer.
+            clicks: makes the contents of their click id field from a number; `gclid=…` by default.
             utm: their source; None for none.
-            customer: whose ad was clicked.
-            fields: what else they have.
+            customer: the customer whose ad was clicked.
+            fields: their other fields.
         """
         known = {}
         for number in numbers:
@@ -167,7 +167,7 @@ class Month:
         self._serve(*numbers)
 
     def enter(self, label, *numbers, at=None, **fields):
-        """Leads take a status, in the afternoon after the last night unless told otherwise; when each of them did."""
+        """Move leads to a status, by default in the afternoon after the last night; return when each moved."""
         times = {}
         for number in numbers:
             lead = self.leads[number]
@@ -179,7 +179,7 @@ class Month:
         return times
 
     def edit(self, *numbers, **changed):
-        """Something else in leads changes: a field, or where it is one of theirs, what stands in `leadData`."""
+        """Change something else in leads: a field, or for the consent and click id fields, a value in `leadData`."""
         for number in numbers:
             lead = self.leads[number]
             lead.updated = max(self.last + 7 * HOUR + number % 600 * MINUTE, lead.updated)
@@ -188,9 +188,9 @@ class Month:
         self._serve(*numbers)
 
     def rename_label(self, old, new):
-        """Oplead's administrator gives a label another name: on every lead and in every history, no date changes.
+        """Rename a label in Oplead as its administrator would: on every lead and in every history, all dates unchanged.
 
-        Without dates in the leads, the administrator's work counts as a change of each.
+        If leads have no dates, the rename counts as a change of each.
         """
         for lead in self.leads.values():
             if self.dates == "none" and lead.steps[-1][0] == old:
@@ -199,7 +199,7 @@ class Month:
         self._serve(*self.leads)
 
     def history(self, count, days=80):
-        """Leads of the past, from 1001 on: new, in work, with an appointment, sold; some without consent or click."""
+        """Create past leads from 1001 on: new, in progress, booked or sold; some without consent or click id."""
         for number in range(1001, 1001 + count):
             created = START - DAY - (number - 1000) * days / count * DAY
             consent = {3: None, 7: "non"}.get(number % 16, "oui")
@@ -210,18 +210,18 @@ class Month:
                 self.enter(label, number, at=created + step * 6 * HOUR)
 
     def delete(self, *numbers):
-        """Leads are deleted in Oplead: 410."""
+        """Delete leads in Oplead, which then answers 410."""
         for number in numbers:
             self.company.sandbox.oplead.delete(self.leads.pop(number).id)
 
     def merge(self, number, into):
-        """Oplead makes a lead one with another: it is listed no more, and its own page is the other's."""
+        """Merge a lead into another in Oplead: the list omits it, and its own page shows the other."""
         deleted, there = (f"/v1/leads/L-{each}" for each in (number, into))
         self.hide(number)
         self.company.redirect("oplead", deleted, there)
 
     def hide(self, *numbers):
-        """Oplead's key sees these leads no more: neither in the list nor by themselves. None: it sees all again."""
+        """Hide these leads from Oplead's key, in the list and individually; with no numbers it sees all again."""
         oplead = self.company.sandbox.oplead
         if self._hidden is None:
             every = oplead.leads
@@ -233,16 +233,16 @@ class Month:
             lead = self.leads[number]
             self.company.sandbox.oplead.put(lead.id, lead.served(self.dates))
 
-    # ── nights ───────────────────────────────────────────────────────────────────────────────────
+    # ── runs ─────────────────────────────────────────────────────────────────────────────────────
 
     def night(self, *arguments, days=1):
-        """The next night's run, as cron makes it, with these arguments more."""
+        """Do the next night's run, as cron would, with these extra arguments."""
         self.last += days * DAY
         self.company.clock.advance(self.last)
         return self._worked(*arguments)
 
     def refused_night(self):
-        """The next night's run where the settings do not let it begin; what it says."""
+        """Do the next night's run with settings that refuse it; return its output."""
         self.last += DAY
         self.company.clock.advance(self.last)
         night = self._run()
@@ -250,11 +250,11 @@ class Month:
         return night.printed + night.complaint
 
     def nights(self, count):
-        """So many nights, one after the other."""
+        """Do this many nightly runs, one after the other."""
         return [self.night() for _ in range(count)]
 
     def run_again(self, *arguments):
-        """One more run on the day after the last night, once Google has decided."""
+        """Do one more run on the day after the last night, once Google has the outcomes."""
         self.company.clock.advance(self.company.clock.now() + GOOGLE_DECIDES)
         return self._worked(*arguments)
 
@@ -268,10 +268,10 @@ class Month:
         told = done.objects[-1] if done.out.strip() else {}
         return Night(done.code, tuple(told.get("attention", ())), done.out, done.err)
 
-    # ── what they left ───────────────────────────────────────────────────────────────────────────
+    # ── results ─────────────────────────────────────────────────────────────────────────────────
 
     def arrivals(self):
-        """Every event that Google counted, each time that it came."""
+        """Every event that Google counted, each time it arrived."""
         self.company.clock.advance(self.company.clock.now() + GOOGLE_DECIDES)
         events = {one["transactionId"]: one for body, _ in self.company.ingests for one in body["events"]}
         return sorted(
@@ -287,7 +287,7 @@ class Month:
         )
 
     def meta_arrivals(self):
-        """Every event that Meta took in, each time that it came."""
+        """Every event that Meta received, each time it arrived."""
         return sorted(
             Arrival(
                 lead=self._clicks.get(event["user_data"]["fbc"].split(".", 3)[3], "nobody"),
@@ -306,7 +306,7 @@ class Month:
         return [one.name for one in self.arrivals()]
 
     def uploaded(self):
-        """How often each lead's each conversion stood in an upload to Google, whatever became of it."""
+        """How often each lead's each conversion was in an upload to Google, whatever its outcome."""
         shown = Counter()
         for body, _ in self.company.ingests:
             action = body["destinations"][0]["productDestinationId"]
@@ -316,12 +316,12 @@ class Month:
         return shown
 
     def true_books(self):
-        """See to it that, outcomes heard, ledger and platforms tell the same of every delivery."""
+        """Assert that, once outcomes are known, ledger and platforms agree on every delivery."""
         self.run_again()
         assert [] == self.company.disagreements()
 
 
 def expected(conversion, times, value=None, **more):
-    """What should have arrived for leads that reached a conversion then."""
+    """The events that should have arrived for leads that reached a conversion at these times."""
     worth = {"appointment": 60.0, "sale": PAID}[conversion] if value is None else value
     return [Arrival(f"L-{number}", conversion, at, worth, **more) for number, at in times.items()]

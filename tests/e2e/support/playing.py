@@ -38,18 +38,18 @@ CASES = quick.read_yaml(HERE / "cases.yaml")
 SETTINGS = quick.read_yaml(HERE / "cases.settings.yaml")
 NIGHT = "2026-09-10T03:30:00Z"
 MANY = 1000
-"""All cases of a variant reach a destination in one night."""
+"""Enough for all cases of a variant to reach a destination in one night."""
 UNTIL_OUTCOMES = timedelta(minutes=45)
 SINKS = (DataManagerSink, AdsApiSink, MetaSink)
 
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """How a variant is played: by which transport, and what is undocumented in which position."""
+    """How a variant is played: the transport, and the position of each undocumented switch."""
 
     transport: str = "data_manager"
     alone: bool = False
-    """Each event in a request of its own, where platforms need not tell rows apart."""
+    """Whether each event has its own request, so that platforms need not tell rows apart."""
     switches: tuple = ()
     """(platform, switch, position)."""
 
@@ -59,9 +59,9 @@ class Played:
 
     def __init__(self, wires):
         self.seen = defaultdict(list)
-        """Key → every appearance of it on a wire, in order."""
+        """Key → each of its appearances on a wire, in order."""
         self.actions = []
-        """The conversion actions each upload to Google was about."""
+        """The conversion actions in each upload to Google."""
         self.deliveries = {}
         """(destination, lead, conversion) → delivery row."""
         self.leads = set()
@@ -69,12 +69,12 @@ class Played:
         self._wires = wires
 
     def note(self, appearances):
-        """Remember what stood in one request."""
+        """Record what one request held."""
         for one in appearances:
             self.seen[one.key].append(one)
 
     def data_manager(self, request, answer):
-        """Note a call to Data Manager."""
+        """Record a call to Data Manager."""
         if request.path.endswith("events:ingest"):
             self.actions.append(
                 {sent_to["productDestinationId"] for sent_to in json.loads(request.body)["destinations"]}
@@ -82,14 +82,14 @@ class Played:
             self.note(self._wires.of_data_manager(request.body, answer.status))
 
     def google_ads(self, call, answer):
-        """Note a call to the Google Ads API."""
+        """Record a call to the Google Ads API."""
         if call.path.endswith("/UploadClickConversions"):
             seen = list(self._wires.of_ads_api(call.message, call.metadata, _refused_rows(answer)))
             self.actions.append({one.wire["destination"]["productDestinationId"] for one in seen})
             self.note(seen)
 
     def meta(self, request, answer):
-        """Note a call to Meta."""
+        """Record a call to Meta."""
         if request.method == "POST":
             (data,) = parse_qs(request.body.decode())["data"]
             events = [json.loads(one) if isinstance(one, str) else one for one in json.loads(data)]
@@ -97,7 +97,7 @@ class Played:
 
 
 def _refused_rows(answer):
-    """The rows of an upload that were refused; None where the call was."""
+    """The refused rows of an upload; None if the whole call was refused."""
     if isinstance(answer, CallRefusal):
         return None
     status = UploadClickConversionsResponse.pb(UploadClickConversionsResponse.deserialize(answer)).partial_failure_error
@@ -112,7 +112,7 @@ def _refused_rows(answer):
 
 
 def laid_over(base, over):
-    """The base with a variant laid over it, as the settings file describes."""
+    """The base settings with a variant laid over them, as the settings file describes."""
     if isinstance(base, list) and isinstance(over, dict):
         return [laid_over(item, over.get(item["id"], {})) for item in base]
     if isinstance(base, dict) and isinstance(over, dict):
@@ -122,7 +122,7 @@ def laid_over(base, over):
 
 
 def variant_of(case):
-    """The settings it is judged by."""
+    """The variant of the settings that applies to a case."""
     return case.get("settings", "base")
 
 
@@ -132,7 +132,7 @@ def nights_of(case):
 
 
 def name_of(case):
-    """The id the ledger keeps the case's lead under."""
+    """The lead id under which the ledger keeps the case."""
     last = next(change["lead"] for change in reversed(nights_of(case)) if change["lead"] is not None)
     return str(last.get("id", case["id"]))
 
@@ -199,7 +199,7 @@ def _settings(variant, way, sandbox, directory):
 
 
 def _run(settings, state):
-    """One run of the main job."""
+    """Run the main job once."""
     with (
         wiring.open_clock(settings) as clock,
         wiring.connect(settings, clock) as (book, deps),
@@ -212,7 +212,7 @@ def _prepare(sandbox, cases, switches, way):
     """Register the clicks and plant the rulings of the cases."""
     for platform, name, position in way.switches:
         getattr(sandbox, platform).switch(name, position)
-    # What a variant is about wins over the way it is played.
+    # A variant's own switches win over those of the way it is played.
     for name, value in (switches | ({"record_indices": False} if way.alone else {})).items():
         sandbox.data_manager.switch(name, value)
     for case in cases:
@@ -223,7 +223,7 @@ def _prepare(sandbox, cases, switches, way):
 
 
 def _serve(sandbox, cases, night):
-    """Have the sandbox serve the leads as they stand from this night on."""
+    """Have the sandbox serve the leads as they are from this night on."""
     for case in cases:
         for change in nights_of(case):
             if datetime.fromisoformat(change["at"]) != night:
@@ -235,7 +235,7 @@ def _serve(sandbox, cases, night):
 
 
 def _read_ledger(settings, state, result):
-    """Take what the tests compare out of the ledger."""
+    """Read from the ledger what the tests compare."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
         held(state, settings.account, "test", now=after) as ledger,

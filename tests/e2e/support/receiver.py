@@ -1,4 +1,4 @@
-"""A human's address and a dead man's switch on this machine, which keep what they are told."""
+"""A local receiver of notices and pings, which records what it gets."""
 
 import json
 from contextlib import contextmanager
@@ -7,25 +7,25 @@ from threading import Thread
 
 
 class Receiver:
-    """Takes messages at /hook and is asked for at /ping, or takes nothing while it is down."""
+    """Accepts messages at /hook and pings at /ping, or accepts no message while it is down."""
 
     def __init__(self, port):
         self.address = f"127.0.0.1:{port}"
         self.is_up = True
         self.bodies = []
-        """Every message as it came in, taken or not."""
+        """Every message as received, accepted or not."""
         self.taken = []
-        """Title and text of each that was taken."""
+        """Title and text of each accepted message."""
         self.pings = []
         """The path of each ping."""
 
     @property
     def titles(self):
-        """What each message is about, without the account."""
+        """The title of each message, without the account."""
         return [title.partition(": ")[2] for title, _ in self.taken]
 
     def handle(self, method, path, body):
-        """Take one request; its status."""
+        """Handle one request; return its status."""
         if method == "GET":
             self.pings.append(path)
             return 200
@@ -38,7 +38,7 @@ class Receiver:
 
 @contextmanager
 def receiving():
-    """A receiver, for as long as the block lasts."""
+    """Run a receiver for the duration of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -53,7 +53,7 @@ def receiving():
             self.end_headers()
 
         def log_message(self, *_):
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         receiver = Receiver(server.server_port)

@@ -1,4 +1,4 @@
-"""The shapes of Oplead that a contract is shown with: few, and every two positions meet in one of them."""
+"""The Oplead shapes used as a contract: few, with every two positions together in at least one of them."""
 
 from dataclasses import asdict
 from functools import cache
@@ -12,17 +12,17 @@ SEED = 44
 
 
 def pair(axis, position, other_axis, other):
-    """Two positions as one value, whichever is named first."""
+    """Two positions as one value, in either order."""
     return frozenset({(axis, position), (other_axis, other)})
 
 
 def pairs_of(positions):
-    """Every pair of positions in a shape, by the names of its axes."""
+    """Every pair of positions in a shape, by axis name."""
     return {pair(*first, *second) for first, second in combinations(positions.items(), 2)}
 
 
 def possible_pairs():
-    """Every pair of positions that can stand together, in a fixed order."""
+    """Every pair of positions that can occur together, in a fixed order."""
     return [
         pair(axis, position, other_axis, other)
         for axis, other_axis in combinations(AXES, 2)
@@ -34,7 +34,7 @@ def possible_pairs():
 
 @cache
 def shapes(seed=SEED):
-    """The shapes, the same at every call: the default one first."""
+    """The shapes, the same on every call, with the default one first."""
     dice = Dice(seed)
     rows = [asdict(shape_of({}))]
     missing = dict.fromkeys(possible_pairs())
@@ -48,7 +48,7 @@ def shapes(seed=SEED):
 
 
 def _row(dice, missing):
-    """A shape with the first missing pair, every further axis where it brings in the most others."""
+    """A shape with the first missing pair, and each further axis set to cover the most others."""
     row = dict(sorted(next(iter(missing)), key=str))
     for axis in dice.shuffled(AXES):
         if axis in row:

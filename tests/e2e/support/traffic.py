@@ -18,11 +18,11 @@ class Post:
 
     dataset: str
     tokens: frozenset
-    """Every access token that it came with, wherever it stood."""
+    """Every access token in the request, wherever it was."""
     events: tuple
     status: int
     raw: bytes = field(repr=False)
-    """All that came in: address, headers, body."""
+    """The whole request: address, headers, body."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Call:
     rows: tuple
     """The vendor's `ClickConversion` messages."""
     is_answered: bool
-    """Whether rows were judged; else the call was refused."""
+    """Whether rows were judged; otherwise the call was refused."""
 
 
 class Traffic:
-    """The uploads of a sandbox's life; those that a fault kept from a platform never reached it.
+    """The uploads over a sandbox's life; those that a fault kept from a platform are absent.
 
     Attributes:
-        ingests: the (body, status) of every upload the Data Manager handled, in order.
-        calls: those the Google Ads API handled.
-        posts: those Meta handled.
-        adjusted: every correction the Google Ads API was shown, each time it was.
+        ingests: the (body, status) of every upload that Data Manager handled, in order.
+        calls: those that the Google Ads API handled.
+        posts: those that Meta handled.
+        adjusted: every correction that the Google Ads API received, once for each upload.
     """
 
     def __init__(self):
@@ -52,13 +52,13 @@ class Traffic:
         self.adjusted = []
 
     def data_manager(self, request, handler):
-        """Let the Data Manager handle an upload, and note it."""
+        """Let Data Manager handle an upload, and record it."""
         answer = handler(request)
         self.ingests.append((json.loads(request.body), answer.status))
         return answer
 
     def google_ads(self, call, handler):
-        """Let the Google Ads API handle an upload, and note it."""
+        """Let the Google Ads API handle an upload, and record it."""
         # The vendor's messages load slowly, and most sandboxes never need them.
         from google.ads.googleads.v26.services.types import conversion_upload_service as service  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ class Traffic:
         return answer
 
     def adjustments(self, call, handler):
-        """Let the Google Ads API handle corrections, and note them."""
+        """Let the Google Ads API handle corrections, and record them."""
         from google.ads.googleads.v26.services.types import (  # noqa: PLC0415 - as above
             conversion_adjustment_upload_service as service,
         )
@@ -78,14 +78,14 @@ class Traffic:
         return handler(call)
 
     def meta(self, request, handler):
-        """Let Meta handle a request, and note it where it is an upload."""
+        """Let Meta handle a request, and record it if it is an upload."""
         answer = handler(request)
         if request.method == "POST":
             self.posts.append(_post(request, answer.status))
         return answer
 
     def sent(self, api="data_manager"):
-        """Every event an API was shown, by its key: what it was, each time."""
+        """Every event an API received, by key, once for each upload."""
         shown = {
             "data_manager": ((one["transactionId"], one) for body, _ in self.ingests for one in body["events"]),
             "google_ads": ((row.order_id, row) for call in self.calls for row in call.rows),
@@ -97,10 +97,10 @@ class Traffic:
         return events
 
     def changed(self, corrected):
-        """Keys under which an API was shown different events, a sentence each.
+        """Keys under which an API received different events, one sentence each.
 
         Args:
-            corrected: how often the ledger sent the Data Manager another value under a key, which is a correction.
+            corrected: how often the ledger sent Data Manager another value under a key, which is a correction.
         """
         return [
             f"{api} {key}: sent again with other contents"

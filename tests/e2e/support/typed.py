@@ -1,4 +1,4 @@
-"""The command line typed in this process: the command itself, without the seconds a process of its own takes."""
+"""The command line typed in this process: the command itself, without the startup time of a separate process."""
 
 import json
 import logging
@@ -29,17 +29,17 @@ class Typed:
 
     @property
     def lines(self):
-        """What was printed, each run of spaces as one, and no line broken by the terminal's width."""
+        """The output with each run of whitespace as one space, so that the terminal's width breaks no line."""
         return " ".join(self.out.split())
 
     @property
     def objects(self):
-        """The JSON that was printed, one object a line, as its schema wants it."""
+        """The JSON output, one object per line, checked against its schema."""
         return [documented(line) for line in self.out.splitlines()]
 
 
 def documented(line):
-    """A line of JSON output, read; fails where the published schema does not describe it."""
+    """Parse a line of JSON output; fail if the published schema does not describe it."""
     document = json.loads(line)
     best = best_match(SCHEMA.iter_errors(document))
     assert best is None, f"{best.json_path}: {best.message}"
@@ -47,7 +47,7 @@ def documented(line):
 
 
 def type_in(company, *arguments, file=None, width=120):
-    """Run `oplead-sync` with these arguments on a company's settings; on another file where one is named."""
+    """Run `oplead-sync` with these arguments on a company's settings, or on another file if one is given."""
     config = str(file or company.config)
     environ = company.environ | {"COLUMNS": str(width)}
     with _as_it_was():

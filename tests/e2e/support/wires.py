@@ -1,4 +1,4 @@
-"""What reached a platform, told in the words of cases.yaml, and compared with what a case expects of it."""
+"""What reached a platform, in the terms of cases.yaml, and compared with what a case expects."""
 
 import copy
 import json
@@ -16,12 +16,12 @@ FBC = re.compile(r"fb\.1\.(\d{13})\.(.+)")
 
 @dataclass(frozen=True)
 class Seen:
-    """One event as it stood in one request."""
+    """One event as it was in one request."""
 
     key: str
     wire: dict
     taken: bool
-    """Whether the platform took it in: not where its request, or its row, was refused at once."""
+    """Whether the platform received it: false if its request or row was refused at once."""
 
 
 def instant(text):
@@ -46,7 +46,7 @@ def of_data_manager(body, status):
 
 
 def of_ads_api(message, metadata, refused_rows):
-    """The conversions of an upload, each as Data Manager would have been told it; `refused_rows` None refuses all."""
+    """The conversions of an upload, each in Data Manager's terms; `refused_rows` None refuses all."""
     request = MessageToDict(UploadClickConversionsRequest.pb(UploadClickConversionsRequest.deserialize(message)))
     for row, each in enumerate(request["conversions"]):
         _, owner, _, action = each.pop("conversionAction").split("/")
@@ -91,7 +91,7 @@ def of_meta(dataset, events, status):
 
 
 def check_google(expected, wire):
-    """Field by field: what is not listed must be absent."""
+    """Compare field by field: a field that is not listed must be absent."""
     expected, wire = copy.deepcopy(expected), copy.deepcopy(wire)
     check_time(expected.pop("eventTimestamp"), instant(wire.pop("eventTimestamp")))
     check_users(expected.pop("userData", None), wire.pop("userData", None))
@@ -100,7 +100,7 @@ def check_google(expected, wire):
 
 
 def check_users(expected, sent):
-    """Identifiers without order and without the plain text beside them."""
+    """Compare identifiers regardless of order and of the plain text beside them."""
     if expected is None:
         assert sent is None
         return
@@ -117,7 +117,7 @@ def _without_plain(identifier):
 
 
 def check_meta(expected, wire):
-    """Field by field: what is not listed must be absent."""
+    """Compare field by field: a field that is not listed must be absent."""
     expected, wire = copy.deepcopy(expected), copy.deepcopy(wire)
     at = wire.pop("event_time")
     assert type(at) is int
@@ -133,12 +133,12 @@ def check_meta(expected, wire):
 
 
 def hashes(value):
-    """The hashes of a field, without the plain text beside them; anything else as it is."""
+    """The hashes of a field without the plain text beside them; any other value unchanged."""
     return sorted(one["hash"] for one in value) if isinstance(value, list) else value
 
 
 def check_fbc(expected, sent):
-    """A click id whose time rests on the pull's start."""
+    """Check a click id with a time based on the start of the read."""
     milliseconds, fbclid = FBC.fullmatch(sent).groups()
 
     assert expected["fbclid"] == fbclid
@@ -146,7 +146,7 @@ def check_fbc(expected, sent):
 
 
 def check_time(expected, at):
-    """The instant, or one of a span, both ends included."""
+    """Check an instant, or one within a span that includes both ends."""
     if isinstance(expected, dict):
         assert instant(expected["from"]) <= at <= instant(expected["to"])
     else:

@@ -1,4 +1,4 @@
-"""What a human is told of: each cause on both sides of its threshold, and until when it stands."""
+"""Which incidents raise a notice: each cause on both sides of its threshold, and when it clears."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -47,7 +47,7 @@ def facts(*, source_stopped=None, was_read=True, stopped=None, held=None, anomal
 
 
 def found(when=WHEN, **over):
-    """The notices of such a night, by kind and about."""
+    """The notices of such a night, by kind and subject."""
     return {(each.id.kind, each.id.about): incident_words(each) for each in causes(facts(**over), when)}
 
 
@@ -56,16 +56,16 @@ def at(**over):
     return {"destinations": (DestinationHistory(GOOGLE, **over),)}
 
 
-def test_a_quiet_night_tells_nothing():
-    """Nobody is woken for nothing."""
+def test_quiet_night_raises_no_notice():
+    """Nobody is alerted without a cause."""
     assert {} == found()
 
 
-# ── what stops ───────────────────────────────────────────────────────────────────────────────────
+# ── stops ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_source_that_stopped_is_told_with_its_reason():
-    """And what to do."""
+def test_stopped_source_notice_gives_its_reason():
+    """It also says what to do."""
     (((kind, _), notice),) = found(source_stopped=Stop(StopKind.REFUSED, ("401 Unauthorized",))).items()
 
     assert IncidentKind.SOURCE == kind
@@ -73,8 +73,8 @@ def test_a_source_that_stopped_is_told_with_its_reason():
     assert "check --live" in notice.text
 
 
-def test_each_stopped_destination_and_action_is_a_cause_of_its_own():
-    """A destination's name alone, or with the action's."""
+def test_each_stopped_destination_and_action_is_its_own_cause():
+    """The title has a destination's name alone, or with the action's."""
     purchase = replace(META, action="Purchase")
     told = found(stopped={GOOGLE: REVOKED, purchase: Stop(StopKind.REFUSED, ("no such event",))})
 
@@ -83,15 +83,15 @@ def test_each_stopped_destination_and_action_is_a_cause_of_its_own():
     assert "meta/Purchase stopped" == told[IncidentKind.STOPPED, purchase].title
 
 
-def test_what_is_held_as_a_surge_is_told():
-    """With the sentence that says how to agree."""
+def test_volume_guard_hold_raises_a_notice():
+    """The text says how to accept the volume."""
     told = found(held={GOOGLE: EXCESS})
 
     assert told[IncidentKind.HELD, GOOGLE].text.startswith("60 conversions are due and one night may send 50")
     assert "--accept-volume" in told[IncidentKind.HELD, GOOGLE].text
 
 
-# ── what will expire ─────────────────────────────────────────────────────────────────────────────
+# ── expiring conversions ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_what_is_held_as_a_surge_is_told():
         (HOUR, True),
     ],
 )
-def test_what_expires_is_told_three_days_before_and_so_on_the_last_night_that_is(left, is_told):
-    """The next night, 25 hours later at the longest, may leave less than three days."""
+def test_expiry_is_announced_at_least_three_days_ahead(left, is_told):
+    """The next night, at most 25 hours later, may leave less than three days."""
     told = found(stopped={GOOGLE: REVOKED}, waiting={GOOGLE: [NOW + left]})
 
     assert is_told == ((IncidentKind.EXPIRING, GOOGLE) in told)
 
 
-def test_the_sentence_has_the_number_the_day_and_what_to_do():
-    """Of those that expire soon; the others are counted."""
+def test_expiry_notice_states_number_date_and_cause():
+    """It is about those that expire soon, and only counts the others."""
     waiting = {GOOGLE: [NOW + days * DAY for days in (1, 2, 3, 9)]}
     told = found(stopped={GOOGLE: REVOKED}, waiting=waiting)[IncidentKind.EXPIRING, GOOGLE].text
 
@@ -121,7 +121,7 @@ def test_the_sentence_has_the_number_the_day_and_what_to_do():
     assert "token revoked" in told
 
 
-def test_what_expires_while_it_is_held_needs_an_agreement():
+def test_expiry_while_held_asks_for_approval():
     """Nothing is broken there."""
     told = found(held={GOOGLE: EXCESS}, waiting={GOOGLE: [NOW + DAY]})
 
@@ -130,8 +130,8 @@ def test_what_expires_while_it_is_held_needs_an_agreement():
     )
 
 
-def test_the_settings_may_tell_earlier():
-    """`notify_when.expires_within`."""
+def test_expires_within_moves_the_notice_earlier():
+    """The setting is `notify_when.expires_within`."""
     when = NotifyWhen(expires_within=5 * DAY)
 
     assert (IncidentKind.EXPIRING, GOOGLE) in found(
@@ -139,21 +139,21 @@ def test_the_settings_may_tell_earlier():
     )
 
 
-# ── what platforms answer ────────────────────────────────────────────────────────────────────────
+# ── platform answers ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("rejected", "accepted", "is_told"), [(5, 94, True), (5, 95, False), (4, 0, False), (5, 0, True), (6, 100, True)]
 )
-def test_rejections_are_told_above_five_per_cent_and_from_five_on(rejected, accepted, is_told):
+def test_rejections_raise_a_notice_from_five_and_above_five_percent(rejected, accepted, is_told):
     """Five of a hundred are five per cent, not more."""
     told = found(**at(tonight=NightNumbers(sent=9, accepted=accepted, rejected=rejected)))
 
     assert is_told == ((IncidentKind.REJECTED, GOOGLE) in told)
 
 
-def test_rejections_name_leads_and_codes_and_no_more_than_five():
-    """As the report does."""
+def test_rejection_notice_names_codes_and_up_to_five_leads():
+    """The report does the same."""
     leads = tuple(f"L-{number}" for number in range(7))
     told = found(
         **at(tonight=NightNumbers(rejected=7, sent=7), rejected_leads=leads, rejected_codes=("INVALID_GCLID",))
@@ -166,7 +166,7 @@ def test_rejections_name_leads_and_codes_and_no_more_than_five():
 
 
 USUAL = (NightNumbers(sent=10, accepted=9, rejected=1),) * 7
-"""Nine of ten."""
+"""Nights with nine of ten conversions accepted."""
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ USUAL = (NightNumbers(sent=10, accepted=9, rejected=1),) * 7
         (3, 2, USUAL, True),
     ],
 )
-def test_an_acceptance_twenty_points_under_the_usual_is_told(accepted, rejected, before, is_told):
-    """Of at least five that were settled, where seven nights say what is usual."""
+def test_acceptance_twenty_points_below_usual_raises_a_notice(accepted, rejected, before, is_told):
+    """At least five must be settled tonight, and seven earlier nights define what is usual."""
     told = found(**at(tonight=NightNumbers(9, accepted, rejected), before=before))
 
     assert is_told == ((IncidentKind.ACCEPTANCE, GOOGLE) in told)
 
 
-def test_nights_that_settled_nothing_say_nothing_of_what_is_usual():
+def test_nights_without_settled_conversions_do_not_define_the_usual():
     """They count neither way."""
     before = (*USUAL, *[NightNumbers(sent=3)] * 7)
 
@@ -194,8 +194,8 @@ def test_nights_that_settled_nothing_say_nothing_of_what_is_usual():
 
 
 @pytest.mark.parametrize(("doubtful", "unconfirmed"), [(0, 0), (1, 0), (0, 1)])
-def test_one_lost_answer_is_enough(doubtful, unconfirmed):
-    """In doubt or unconfirmed."""
+def test_one_lost_answer_raises_a_notice(doubtful, unconfirmed):
+    """The delivery may be in_doubt or unconfirmed."""
     told = found(**at(in_doubt=doubtful, tonight=NightNumbers(unconfirmed=unconfirmed)))
 
     assert (bool(doubtful), bool(unconfirmed)) == (
@@ -205,13 +205,13 @@ def test_one_lost_answer_is_enough(doubtful, unconfirmed):
 
 
 def corrections(**over):
-    """What is told of the corrections at Google, where nothing is to be told of its conversions."""
+    """The notices about corrections at Google on a night without any about its conversions."""
     of = DestinationHistory(CORRECTIONS, **over)
     return found(destinations=(DestinationHistory(GOOGLE), of))
 
 
-def test_corrections_are_told_as_such():
-    """Under a cause of their own, so that neither clears the other's."""
+def test_corrections_have_notices_of_their_own():
+    """A separate cause keeps corrections and conversions from clearing each other."""
     told = corrections(
         in_doubt=2, tonight=NightNumbers(9, 4, 5, 1), rejected_leads=("L-1",), rejected_codes=("TOO_MANY",)
     )
@@ -231,16 +231,16 @@ def test_corrections_are_told_as_such():
 
 
 @pytest.mark.parametrize("tonight", [NightNumbers(), NightNumbers(9, 6, 4)])
-def test_what_is_usual_is_no_measure_of_corrections(tonight):
-    """How many a night makes is what becomes of sales."""
+def test_usual_rates_do_not_apply_to_corrections(tonight):
+    """Their number follows from what becomes of sales."""
     before = (NightNumbers(sent=10, accepted=10),) * 7
     told = corrections(tonight=tonight, before=before)
 
     assert not {IncidentKind.ACCEPTANCE, IncidentKind.NOTHING_SENT} & {kind for kind, _ in told}
 
 
-def test_where_a_human_decides_the_notice_says_how():
-    """`in_doubt: ask`."""
+def test_in_doubt_notice_says_how_a_human_decides():
+    """This is `in_doubt: ask`."""
     assert "`in_doubt: resend`" in found(**at(in_doubt=2, asks_a_human=True))[IncidentKind.IN_DOUBT, GOOGLE].text
 
 
@@ -248,7 +248,7 @@ def test_where_a_human_decides_the_notice_says_how():
 
 
 def sends(*counts):
-    """Nights that sent so many."""
+    """Nights that sent these numbers of conversions."""
     return tuple(NightNumbers(sent=count) for count in counts)
 
 
@@ -263,8 +263,8 @@ def sends(*counts):
         (0, sends(*[9] * 7), True),
     ],
 )
-def test_a_night_without_a_conversion_is_told_where_the_median_is_five(sent, before, is_told):
-    """And seven nights at least say so."""
+def test_silent_night_raises_a_notice_where_the_median_is_five(sent, before, is_told):
+    """At least seven earlier nights are needed for a median."""
     assert is_told == ((IncidentKind.NOTHING_SENT, GOOGLE) in found(**at(tonight=NightNumbers(sent), before=before)))
 
 
@@ -277,15 +277,15 @@ def test_a_night_without_a_conversion_is_told_where_the_median_is_five(sent, bef
         {"held": {GOOGLE: EXCESS}},
     ],
 )
-def test_a_night_without_a_conversion_is_not_told_where_its_cause_is(why):
-    """One cause, one message."""
+def test_silent_night_with_a_known_cause_raises_no_second_notice(why):
+    """One cause gives one message."""
     told = found(**at(before=sends(*[9] * 14)), **why)
 
     assert (IncidentKind.NOTHING_SENT, GOOGLE) not in told
 
 
-def test_every_alarm_of_silence_is_told_with_its_sentence():
-    """Each a cause of its own."""
+def test_each_anomaly_raises_a_notice_of_its_own():
+    """Each is a separate cause with its own sentence."""
     field, share = AnomalyCause(AnomalyKind.FIELD, ("montant",)), AnomalyCause(AnomalyKind.CLICK_SHARE)
     told = found(
         anomalies=(
@@ -299,12 +299,12 @@ def test_every_alarm_of_silence_is_told_with_its_sentence():
     assert ["Amounts may be missing", "Conversions may be missing"] == [each.title for each in told.values()]
 
 
-# ── what ends ────────────────────────────────────────────────────────────────────────────────────
+# ── API versions ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("ends_on", "is_told"), [(date(2026, 11, 9), True), (date(2026, 11, 10), False)])
-def test_a_version_is_told_sixty_days_before_its_end(ends_on, is_told):
-    """By the account's calendar."""
+def test_api_version_end_is_announced_sixty_days_ahead(ends_on, is_told):
+    """The days are those of the account's calendar."""
     version = ApiVersion("Ads API v1", ends_on, "https://vendor.example/sunset")
     told = found(versions=frozenset({version}))
 
@@ -314,14 +314,14 @@ def test_a_version_is_told_sixty_days_before_its_end(ends_on, is_told):
 @pytest.mark.parametrize(
     ("is_estimate", "words"), [(True, "no day is named yet"), (False, "ends 2026-10-01: https://")]
 )
-def test_an_estimate_is_told_as_one(is_estimate, words):
+def test_estimated_end_date_is_marked_as_an_estimate(is_estimate, words):
     """Nothing is presented as known that is not."""
     version = ApiVersion("Graph API v1", date(2026, 10, 1), "https://vendor.example/sunset", is_estimate=is_estimate)
 
     assert words in found(versions=frozenset({version}))[IncidentKind.ENDS, "Graph API v1"].text
 
 
-# ── until when a cause stands ────────────────────────────────────────────────────────────────────
+# ── clearing a cause ─────────────────────────────────────────────────────────────────────────────
 
 STOPPED, REJECTED = IncidentId(IncidentKind.STOPPED, GOOGLE), IncidentId(IncidentKind.REJECTED, GOOGLE)
 ACCEPTANCE, NOTHING = IncidentId(IncidentKind.ACCEPTANCE, GOOGLE), IncidentId(IncidentKind.NOTHING_SENT, GOOGLE)
@@ -336,7 +336,7 @@ FORMER = IncidentId(IncidentKind.STOPPED, replace(GOOGLE, former=("1", "x")))
 
 
 def begun(*reasons):
-    """What qualified tonight, and why it was stopped."""
+    """Conversions that qualified tonight, and why each was stopped."""
     return tuple(QualifiedConversion("sale", "google_ads", reason) for reason in reasons)
 
 
@@ -381,8 +381,8 @@ def begun(*reasons):
         (IncidentId(IncidentKind.ENDS, "v1"), {}, "cleared"),
     ],
 )
-def test_a_cause_clears_only_where_tonight_shows_that_it_is_over(cause, tonight, expected):
-    """A night on which nothing was tried says nothing."""
+def test_cause_clears_only_where_tonight_shows_it_is_over(cause, tonight, expected):
+    """A night on which nothing was tried proves nothing."""
     known = facts(**tonight)
 
     if cause in {each.id for each in causes(known, WHEN)}:
@@ -396,16 +396,16 @@ def test_a_cause_clears_only_where_tonight_shows_that_it_is_over(cause, tonight,
 @pytest.mark.parametrize(
     "cause", [STOPPED, FORMER, IncidentId(IncidentKind.SOURCE), SHARE, FUNNEL, IncidentId(IncidentKind.ENDS, "v: 1")]
 )
-def test_a_cause_that_is_written_down_is_read_again(cause):
-    """Whatever stands in its name."""
+def test_incident_id_survives_a_json_round_trip(cause):
+    """This holds whatever its name contains."""
     assert cause == _ID.validate_json(_ID.dump_json(cause))
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_runs_of_one_date_are_one_night_and_nights_without_a_run_count_neither_way():
-    """Fourteen days back, tonight apart."""
+def test_runs_of_one_date_are_one_night():
+    """Dates without a run count neither way; it looks fourteen days back and keeps tonight apart."""
     today = date(2026, 9, 15)
     runs = {1: date(2026, 8, 31), 2: date(2026, 9, 1), 3: date(2026, 9, 3), 4: date(2026, 9, 3), 5: today, 6: today}
     did = {1: NightNumbers(99), 2: NightNumbers(2), 3: NightNumbers(3, 1), 4: NightNumbers(4, 1), 5: NightNumbers(5)}

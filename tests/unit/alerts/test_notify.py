@@ -1,4 +1,4 @@
-"""A human is told once of each cause, at every address; what does not arrive stays owed."""
+"""Each incident is notified once at every address, and an undelivered notice is sent later."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +27,7 @@ REFUSED = fakes.refuse(OutcomeClass.FIX_CONFIG)
 
 
 class Inbox:
-    """One address, which takes what it is given or does not."""
+    """One address, which accepts messages or fails."""
 
     def __init__(self):
         self.is_up = True
@@ -35,7 +35,7 @@ class Inbox:
         self.tried = 0
 
     def send(self, title, text):
-        """Take a message."""
+        """Accept a message while the address is up."""
         self.tried += 1
         if self.is_up:
             self.messages.append((title, text))
@@ -43,12 +43,12 @@ class Inbox:
 
     @property
     def titles(self):
-        """What each message was about."""
+        """The subject of each message."""
         return [title.partition(": ")[2] for title, _ in self.messages]
 
 
 class Told:
-    """An account whose nights are told."""
+    """An account with nights that send notices."""
 
     def __init__(self, account):
         self.account = account
@@ -59,11 +59,11 @@ class Told:
 
     @property
     def inbox(self):
-        """The only one, or the first."""
+        """The only inbox, or the first."""
         return self.inboxes["a"]
 
     def night(self, *, days=1, when=None):
-        """A night as the command makes it, and on to the next; its summary."""
+        """Run a night as the command does, advance to the next one, and return its summary."""
         account = self.account
         with account.state.hold(account.clock) as ledger:
             with ledger.writing() as session:
@@ -84,7 +84,7 @@ class Told:
 
     @property
     def causes(self):
-        """What stands, and whether it is new."""
+        """The standing causes, and whether each is new."""
         return [(one.cause, one.is_new) for one in self.standing]
 
 
@@ -100,8 +100,8 @@ def told(account):
 # ── once, until it clears ────────────────────────────────────────────────────────────────────────
 
 
-def test_a_destination_stopped_for_five_nights_is_told_once_and_again_when_it_comes_back(told):
-    """In between something went out."""
+def test_stopped_destination_is_notified_once_until_it_stops_anew(told):
+    """It stops for five nights, and something is sent before it stops again."""
     told.account.put(lead())
     told.account.sink.script.extend([REFUSED] * 5)
     for _ in range(5):
@@ -117,8 +117,8 @@ def test_a_destination_stopped_for_five_nights_is_told_once_and_again_when_it_co
     assert 2 == told.inbox.titles.count("google_ads stopped")
 
 
-def test_a_night_with_nothing_to_send_does_not_end_a_stop(told):
-    """Nobody knows whether the token holds again."""
+def test_night_with_nothing_to_send_does_not_clear_a_stop(told):
+    """It does not show that the token works again."""
     told.account.put(lead())
     told.account.sink.script.append(REFUSED)
     told.night(days=100)
@@ -128,8 +128,8 @@ def test_a_night_with_nothing_to_send_does_not_end_a_stop(told):
 
 
 @pytest.mark.parametrize("of_target", [False, True])
-def test_a_stop_of_corrections_stands_until_a_correction_arrives(told, of_target):
-    """Neither a night without one nor a conversion that arrives says anything of it."""
+def test_stop_of_corrections_stands_until_a_correction_arrives(told, of_target):
+    """Neither a night without one nor a conversion that arrives clears it."""
     account = told.account
     account.book = rulebook(route(field_value=from_field(), target=replace(TARGET, transport="google_ads_api")))
     account.sink.asynchronous = False
@@ -154,8 +154,8 @@ def test_a_stop_of_corrections_stands_until_a_correction_arrives(told, of_target
     assert () == told.standing
 
 
-def test_a_source_that_stops_is_told_and_clears_with_the_next_reading(told):
-    """Each time it stops anew."""
+def test_stopped_source_is_notified_and_clears_with_the_next_reading(told):
+    """Each new stop sends a new notice."""
     for _ in range(2):
         told.account.source.fails[0] = Misconfigured("401: the token is refused")
         told.night()
@@ -165,7 +165,7 @@ def test_a_source_that_stops_is_told_and_clears_with_the_next_reading(told):
 
 
 def test_every_address_gets_every_notice(told):
-    """One message each."""
+    """Each gets one message."""
     told.inboxes["b"] = Inbox()
     told.account.put(lead())
     told.account.sink.script.append(REFUSED)
@@ -175,11 +175,11 @@ def test_every_address_gets_every_notice(told):
     assert "maison-test: google_ads stopped" == told.inbox.messages[0][0]
 
 
-# ── what does not arrive ─────────────────────────────────────────────────────────────────────────
+# ── undelivered notices ──────────────────────────────────────────────────────────────────────────
 
 
-def test_what_did_not_arrive_is_told_by_the_next_run_though_it_is_not_new(told):
-    """And named, so that it can be logged."""
+def test_undelivered_notice_is_sent_by_the_next_run(told):
+    """It is no longer new by then; the failed address is named so that it can be logged."""
     told.account.put(lead())
     told.account.sink.script.extend([REFUSED] * 3)
     told.inbox.is_up = False
@@ -193,7 +193,7 @@ def test_what_did_not_arrive_is_told_by_the_next_run_though_it_is_not_new(told):
     assert ["google_ads stopped"] == told.inbox.titles
 
 
-def test_only_the_address_that_was_down_gets_it_later(told):
+def test_only_the_failed_address_gets_the_notice_later(told):
     """The other one has it already."""
     told.inboxes["b"] = Inbox()
     told.inboxes["b"].is_up = False
@@ -206,8 +206,8 @@ def test_only_the_address_that_was_down_gets_it_later(told):
     assert [1, 1] == [len(inbox.messages) for inbox in told.inboxes.values()]
 
 
-def test_an_address_that_is_down_is_tried_once_a_night(told):
-    """However many notices it is owed: a night waits ten seconds for it and not more."""
+def test_failed_address_is_tried_once_a_night(told):
+    """However many notices it is owed, a night waits ten seconds for it and not more."""
     told.account.sinks["meta"] = other = FakeSink()
     told.account.book = rulebook(route(), route("lead", labels=frozenset({"nouveau"}), destination="meta"))
     told.account.put(lead())
@@ -219,8 +219,8 @@ def test_an_address_that_is_down_is_tried_once_a_night(told):
     assert (1, 2) == (told.inbox.tried, len(told.undelivered))
 
 
-def test_what_reached_nobody_goes_to_the_address_that_was_mended(told):
-    """The wrong one is gone from the settings, and with it would be the message."""
+def test_notice_that_reached_nobody_goes_to_a_corrected_address(told):
+    """The wrong address is no longer in the settings, and the message would be lost with it."""
     told.account.put(lead())
     told.account.sink.script.extend([REFUSED] * 2)
     told.inbox.is_up = False
@@ -231,7 +231,7 @@ def test_what_reached_nobody_goes_to_the_address_that_was_mended(told):
     assert ["google_ads stopped"] == told.inboxes["mended"].titles
 
 
-def test_what_is_over_before_anybody_heard_of_it_is_told_as_over(told):
+def test_undelivered_notice_of_a_cleared_incident_says_it_is_over(told):
     """A human was needed, and nobody knew."""
     told.account.source.fails[0] = Misconfigured("401")
     told.inbox.is_up = False
@@ -243,8 +243,8 @@ def test_what_is_over_before_anybody_heard_of_it_is_told_as_over(told):
     assert "Found on 2026-09-10; it is over by now." in text
 
 
-def test_a_new_address_is_not_told_of_what_another_one_knows(told):
-    """But an account's first address hears of what stands."""
+def test_new_address_gets_no_notice_that_another_already_has(told):
+    """An account's first address, however, gets a notice of what stands."""
     told.account.put(lead())
     told.account.sink.script.extend([REFUSED] * 3)
     told.inboxes = {}
@@ -257,11 +257,11 @@ def test_a_new_address_is_not_told_of_what_another_one_knows(told):
     assert [1, 0] == [len(inbox.messages) for inbox in told.inboxes.values()]
 
 
-# ── what facts are made of ───────────────────────────────────────────────────────────────────────
+# ── the facts of a night ─────────────────────────────────────────────────────────────────────────
 
 
-def test_what_expires_at_a_stopped_destination_is_told_with_its_day(told):
-    """The click is 30 days old and Google remembers 90; four days before the end it is time."""
+def test_expiry_at_a_stopped_destination_is_notified_with_its_date(told):
+    """The click is 30 days old and Google accepts 90, so the notice comes four days before the end."""
     told.account.put(lead())
     told.account.sink.script.extend([REFUSED] * 3)
     told.night(days=55)
@@ -273,8 +273,8 @@ def test_what_expires_at_a_stopped_destination_is_told_with_its_day(told):
     assert "expires by 2026-11-09" in told.inbox.messages[-1][1]
 
 
-def test_the_numbers_of_a_night_are_those_of_its_date_and_of_the_nights_before(told):
-    """Two runs of one date are one night; what was only planned was not sent."""
+def test_night_numbers_add_up_all_runs_of_a_date(told):
+    """What was only planned was not sent."""
     told.account.put(*[lead(f"A-{number}") for number in range(3)])
     told.night(days=0)
     told.account.put(lead("B-1"))
@@ -287,8 +287,8 @@ def test_the_numbers_of_a_night_are_those_of_its_date_and_of_the_nights_before(t
     assert ([4, 0], 1) == ([night.sent for night in google.before], google.tonight.sent)
 
 
-def test_rejections_are_counted_but_for_those_to_be_expected(told):
-    """A lead without an ad alarms nobody."""
+def test_expected_rejections_are_not_counted(told):
+    """A lead without an ad raises no alarm."""
     told.account.put(*[lead(f"L-{number}") for number in range(8)])
     answers = [fakes.DONE] * 2 + [Outcome(OutcomeClass.DROP, "BAD")] * 5
     answers.append(Outcome(OutcomeClass.DROP_EXPECTED, "NO_CLICK"))
@@ -301,8 +301,8 @@ def test_rejections_are_counted_but_for_those_to_be_expected(told):
     assert "rejected (BAD)" in told.inbox.messages[0][1]
 
 
-def test_a_lost_answer_is_told_and_clears_with_the_replay(told):
-    """It happens, and it is looked at."""
+def test_lost_answer_is_notified_and_clears_with_the_replay(told):
+    """Lost answers happen, and a human may look into each."""
     told.account.put(lead())
     told.account.sink.script.extend([fakes.lost_before] * 5)
     told.night()
@@ -323,7 +323,7 @@ REJECTED = Outcome(OutcomeClass.DROP, "TOO_MANY_ADJUSTMENTS")
 
 
 def corrected(told, count):
-    """So many sales, accepted by the Google Ads API, and worth another amount since."""
+    """Send this many sales through the Google Ads API, then change their amounts."""
     account = told.account
     account.book = rulebook(route(field_value=from_field(), target=replace(TARGET, transport="google_ads_api")))
     account.sink.asynchronous = False
@@ -333,8 +333,8 @@ def corrected(told, count):
     account.put(*(changed(lead(name), fields={"consent": "oui", "amount": Decimal(1200)}) for name in names))
 
 
-def test_rejected_corrections_are_told_as_such(told):
-    """Apart from what became of conversions that night, by codes and leads of their own."""
+def test_rejected_corrections_have_a_notice_of_their_own(told):
+    """It has codes and leads of its own, apart from the conversions of that night."""
     corrected(told, 10)
     told.account.put(*[lead(f"M-{number}") for number in range(7)])
     told.account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.DROP, "BAD")] * 5, *[fakes.DONE] * 2))
@@ -356,8 +356,8 @@ def test_rejected_corrections_are_told_as_such(told):
     assert "for lead L-0, L-1, L-2, L-3, L-4." in told.inbox.messages[1][1]
 
 
-def test_the_notice_of_rejected_corrections_stands_until_corrections_arrive(told):
-    """A night without any says nothing of it, nor does a conversion."""
+def test_rejected_corrections_notice_stands_until_corrections_arrive(told):
+    """Neither a night without any nor a conversion clears it."""
     corrected(told, 6)
     told.account.sink.adjust_script.append(fakes.answer(*[REJECTED] * 5, fakes.DONE))
     told.night()
@@ -370,8 +370,8 @@ def test_the_notice_of_rejected_corrections_stands_until_corrections_arrive(told
     assert ([IncidentId(IncidentKind.REJECTED, CORRECTIONS)], ()) == (standing, told.standing)
 
 
-def test_rejected_corrections_that_were_to_be_expected_alarm_nobody(told):
-    """As it is with conversions."""
+def test_expected_rejections_of_corrections_send_no_notice(told):
+    """The same holds for conversions."""
     corrected(told, 6)
     expected = Outcome(OutcomeClass.DROP_EXPECTED, "NO_CLICK")
     told.account.sink.adjust_script.append(fakes.answer(*[expected] * 5, fakes.DONE))
@@ -380,8 +380,8 @@ def test_rejected_corrections_that_were_to_be_expected_alarm_nobody(told):
     assert [] == told.inbox.titles
 
 
-def test_a_correction_in_doubt_or_given_up_is_told_as_such(told):
-    """Its answer is lost, and three times more; nobody will know."""
+def test_correction_in_doubt_then_unconfirmed_is_notified(told):
+    """Its answer is lost, then three times more, and its outcome stays unknown."""
     corrected(told, 1)
     told.account.sink.adjust_script.extend([fakes.lost_before] * 40)
     for _ in range(5):
@@ -398,8 +398,8 @@ def test_a_correction_in_doubt_or_given_up_is_told_as_such(told):
     assert not {IncidentKind.IN_DOUBT, IncidentKind.UNCONFIRMED} & {one.cause.kind for one in told.standing}
 
 
-def test_nights_without_corrections_and_worse_ones_are_no_alarm(told):
-    """Their number is what becomes of sales, not what is usual."""
+def test_night_without_corrections_sends_no_notice(told):
+    """Their number follows from what becomes of sales, so no number is usual."""
     corrected(told, 6)
     for number in range(8):
         told.account.put(
@@ -415,8 +415,8 @@ def test_nights_without_corrections_and_worse_ones_are_no_alarm(told):
     assert (7, []) == (usual.count(6), told.inbox.titles)
 
 
-def test_a_surge_and_an_alarm_are_told(told):
-    """Each by the sentence of the report."""
+def test_volume_guard_hold_and_anomaly_are_both_notified(told):
+    """Each has the sentence of the report."""
     told.account.put(*[lead(f"L-{number}") for number in range(51)])
     told.night(days=0)
     told.account.put(*[lead(f"M-{number}", click_ids=(), created_at=WON - DAY) for number in range(120)])
@@ -427,8 +427,8 @@ def test_a_surge_and_an_alarm_are_told(told):
 
 
 @pytest.mark.parametrize("conversion", ["sale", "funnel:sale"])
-def test_a_where_that_lets_nobody_in_is_told_once_and_clears_with_the_first_it_lets_in(told, conversion):
-    """Also of a stage of a funnel, whose id has a colon."""
+def test_where_that_matches_no_lead_is_notified_until_one_matches(told, conversion):
+    """It is notified once, also for a funnel's stage, which has a colon in its id."""
     channel = {"channel": frozenset({"web"})}
     told.account.book = rulebook(
         route(conversion, where=(channel,)), extraction=replace(rulebook().extraction, where=channel)
@@ -449,8 +449,8 @@ def test_a_where_that_lets_nobody_in_is_told_once_and_clears_with_the_first_it_l
     assert 1 == len(told.inbox.messages)
 
 
-def test_a_notice_on_record_keeps_since_when_it_stands(told):
-    """The first night of this time, not of the one before."""
+def test_recorded_incident_keeps_when_it_was_first_seen(told):
+    """This is the first night of this occurrence, not of the one before."""
     told.account.put(lead())
     told.account.sink.script.append(REFUSED)
     told.night()
@@ -464,8 +464,8 @@ def test_a_notice_on_record_keeps_since_when_it_stands(told):
     assert (third, third, None) == (row.first_seen_at, row.notified_at, row.cleared_at)
 
 
-def test_nothing_of_a_person_is_in_a_notice(told):
-    """Neither an address, nor a click id, nor the label."""
+def test_notice_contains_no_personal_data(told):
+    """It has no e-mail address, click id, label or lead id."""
     told.account.put(lead())
     told.account.sink.script.append(REFUSED)
     told.night()

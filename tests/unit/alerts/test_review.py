@@ -1,4 +1,4 @@
-"""What starves bidding without anything failing."""
+"""Anomalies that starve bidding without anything failing."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def begun(*reasons, destination="google_ads"):
 
 
 def told(tonight, before=()):
-    """What is told of tonight, and for which reason."""
+    """The messages raised for tonight, each with its reason."""
     return [(each.message.id, each.message.values["reason"]) for each in stopped_tonight(tonight, list(before))]
 
 
@@ -58,13 +58,13 @@ NONE, HALF = MessageId.NONE_CAN_BE_SENT, MessageId.HALF_STOPPED
         ([CONSENT] * 5 + [GOES] * 5, [CONSENT] * 5 + [GOES] * 5, [(HALF, CONSENT)]),
     ],
 )
-def test_what_stops_a_night(tonight, before, expected):
-    """All of enough conversions, or half of them for one reason; what a healthy account always has is no alarm."""
+def test_alarms_when_all_or_half_of_the_conversions_are_stopped(tonight, before, expected):
+    """Half must share one reason, and what a healthy account always has is no alarm."""
     assert expected == told(begun(*tonight), begun(*before))
 
 
-def test_one_cause_at_two_destinations_is_told_once():
-    """A human mends it once."""
+def test_one_cause_at_two_destinations_is_one_anomaly():
+    """A human fixes it once."""
     tonight = begun(*[CONSENT] * 6) + begun(*[CONSENT] * 5, destination="meta")
     (anomaly,) = stopped_tonight(tonight, [])
 
@@ -74,8 +74,8 @@ def test_one_cause_at_two_destinations_is_told_once():
     )
 
 
-def test_leads_without_an_ad_are_no_silence_of_one_platform():
-    """Meta got nothing tonight because nobody came by it: Google got its own."""
+def test_leads_without_an_ad_are_no_alarm_for_one_platform():
+    """Meta got nothing tonight because no lead came through it, while Google got its own."""
     tonight = begun(CLICK, CLICK, *[GOES] * 3) + begun(CLICK, CLICK, destination="meta")
     before = begun(*[CLICK] * 9, destination="meta")
 
@@ -83,8 +83,8 @@ def test_leads_without_an_ad_are_no_silence_of_one_platform():
 
 
 @given(st.lists(st.sampled_from([GOES, CONSENT, CLICK]), max_size=30))
-def test_fewer_than_five_stopped_are_never_an_alarm(reasons):
-    """Chance wakes nobody."""
+def test_fewer_than_five_stopped_conversions_are_never_an_alarm(reasons):
+    """So few may be chance."""
     stopped = [reason for reason in reasons if reason is not GOES]
 
     assert len(stopped) >= 5 or [] == told(begun(*reasons))
@@ -93,8 +93,8 @@ def test_fewer_than_five_stopped_are_never_an_alarm(reasons):
 @pytest.mark.parametrize(
     ("count", "before", "expected"), [(5, set(), 1), (4, set(), 0), (5, {("sale", "google_ads")}, 0)]
 )
-def test_a_where_that_never_let_anyone_in_is_told(count, before, expected):
-    """One that let somebody in once is a choice."""
+def test_where_that_never_matched_a_lead_raises_an_alarm(count, before, expected):
+    """One that matched a lead once is a choice."""
     assert expected == len(list(filtered_out({("sale", "google_ads"): count}, before)))
 
 
@@ -135,12 +135,12 @@ def sample(consent=ConsentAnswer.GRANTED, channel="site web", amounts=("amount",
         ([sample()] * 20, [sample(amounts=())] * 19 + [sample()], []),
     ],
 )
-def test_a_field_that_is_empty_on_every_lead_is_told(newest, entered, causes):
-    """Twenty leads, or five sold ones, are enough to say that a path is wrong; one with a value says that it is not."""
+def test_field_empty_on_every_lead_raises_an_alarm(newest, entered, causes):
+    """Twenty leads, or five sold ones, show that a path is wrong; one with a value shows that it is right."""
     assert causes == [field(each) for each in empty_fields(newest, entered, FIELDS)]
 
 
-def test_a_second_signal_is_looked_at_where_it_is_asked_for():
+def test_second_consent_signal_is_checked_only_if_configured():
     """A field that nobody named cannot be empty."""
     newest = [sample(personal=ConsentAnswer.MISSING)] * 20
     asked = Extraction(ASKED, replace(ASKED, path="leadData.ads"), where={}, amounts={})
@@ -167,8 +167,8 @@ def test_a_second_signal_is_looked_at_where_it_is_asked_for():
         ((0, 0), (0, 0), False),
     ],
 )
-def test_a_collapse_of_the_share_of_click_ids_is_told(recent, before, alarms):
-    """Under a third of what it was, where chance would have left more."""
+def test_collapsed_share_of_click_ids_raises_an_alarm(recent, before, alarms):
+    """It is under a third of what it was, where chance would have left more."""
     assert alarms == bool(list(collapsed_share(ClickIdShare(*recent), ClickIdShare(*before))))
 
 
@@ -187,14 +187,14 @@ def test_a_collapse_of_the_share_of_click_ids_is_told(recent, before, alarms):
         (0, [True] * 20, False),
     ],
 )
-def test_click_ids_that_stop_are_told_once_chance_is_next_to_impossible(without, earlier, alarms):
+def test_click_ids_that_stop_raise_an_alarm_once_chance_is_unlikely(without, earlier, alarms):
     """The fewer leads had one before, the more in a row must have none."""
     assert alarms == bool(list(stopped_clicks([False] * without + earlier)))
 
 
 @given(st.integers(0, 9), st.lists(st.booleans(), max_size=80))
-def test_one_click_id_among_the_newest_leads_is_no_end_of_them(place, others):
-    """Whatever came before."""
+def test_one_click_id_among_the_newest_leads_prevents_the_alarm(place, others):
+    """Earlier leads do not matter."""
     assert [] == list(stopped_clicks([*[False] * place, True, *others]))
 
 
@@ -222,8 +222,8 @@ MIXED = [WHOLE, WHOLE[:70], WHOLE[:85]] * 7
         (ClickIdKind.LEAD_ID, ["123456789012345"] * 20, []),
     ],
 )
-def test_ids_that_lost_their_end_or_their_capitals_are_told(kind, values, causes):
-    """Half of the latest ids of a kind, where each one alone might be chance."""
+def test_truncated_or_lowercased_click_ids_raise_an_alarm(kind, values, causes):
+    """Half of the latest ids of a kind must be affected, since each one alone might be chance."""
     assert causes == [each.cause for each in damaged_ids([(kind, value) for value in values])]
 
 
@@ -246,13 +246,13 @@ OF_ONE_LENGTH = [f"EAIaIQob{'aB3-x_7Zq' * 9}"[:50] + "_BwE" for _ in range(50)]
         ([value.lower() for value in GCLIDS[:11]], GCLIDS[12:50], []),
     ],
 )
-def test_the_newest_ids_in_a_row_are_told_of_before_they_are_half(newest, earlier, causes):
-    """Shorter than most before, all of one length and ending anywhere; or not a capital in all of them."""
+def test_run_of_damaged_newest_ids_raises_an_early_alarm(newest, earlier, causes):
+    """They are shorter than most before, of one length with any ending, or all without a capital."""
     assert causes == [each.cause for each in damaged_ids([(ClickIdKind.GCLID, one) for one in [*newest, *earlier]])]
 
 
 @given(st.lists(st.tuples(st.sampled_from(ClickIdKind), st.text(max_size=70)), max_size=60))
-def test_no_id_stands_in_what_is_told(ids):
+def test_alarm_sentences_contain_no_click_id(ids):
     """A sentence goes into mails and logs."""
     for each in damaged_ids([(kind, f"SECRET{value}") for kind, value in ids]):
         assert "SECRET" not in sentence(each.message)

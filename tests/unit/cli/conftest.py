@@ -1,4 +1,4 @@
-"""A person, or nobody, at `init`."""
+"""Runs `init` with or without a person at the terminal."""
 
 import pytest
 from ruamel.yaml import YAML
@@ -10,7 +10,7 @@ from jobs.cli.init import command
 
 @pytest.fixture
 def type_in(tmp_path, monkeypatch):
-    """Runs `init` with a platform behind it; gives the result and what the settings file says."""
+    """Run `init` against a fake survey; return the result and the settings file, parsed."""
 
     def run(*arguments, survey=None, typed=None):
         if survey is not None:

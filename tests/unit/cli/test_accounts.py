@@ -1,4 +1,4 @@
-"""Which settings files a command is pointed at, and which accounts would get into each other's way."""
+"""Which settings files a command reads, and which accounts would conflict."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -22,7 +22,7 @@ conversions: [{{ id: sale, stage: won, value: 60, meta: {{ event: Purchase }} }}
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes an account's file: `write("paris")`."""
+    """Write an account's settings file: `write("paris")`."""
 
     def write(name, **told):
         file = tmp_path / f"{name}.yaml"
@@ -41,8 +41,8 @@ def _may_run(account):
         return False
 
 
-def test_a_folder_stands_for_every_file_in_it(tmp_path, write):
-    """By name; hidden files, examples, other kinds and folders are none."""
+def test_a_folder_means_every_settings_file_in_it(tmp_path, write):
+    """They come by name; hidden files, examples, other extensions and subfolders are skipped."""
     paris, lyon = write("paris"), write("lyon")
     (tmp_path / "nice.yml").write_text("")
     for name in (".paris.yaml", "pipeline.example.yaml", "pipeline.schema.json", "paris.yaml.bak"):
@@ -53,20 +53,20 @@ def test_a_folder_stands_for_every_file_in_it(tmp_path, write):
 
 
 def test_files_and_folders_may_be_mixed(tmp_path, write):
-    """In the order they are given; a file that is not there is told later, as one that cannot be read."""
+    """They keep the order given; a missing file is reported later as unreadable."""
     paris = write("paris")
 
     assert [tmp_path / "none.yaml", paris] == files_of([tmp_path / "none.yaml", tmp_path])
 
 
-def test_a_folder_without_any_is_refused(tmp_path):
-    """By its name, with what to do."""
+def test_a_folder_without_settings_is_refused(tmp_path):
+    """The message names it and says what to do."""
     with pytest.raises(UsageError, match=f"^{tmp_path}: no settings in this folder; write"):
         files_of([tmp_path])
 
 
-def test_accounts_that_keep_out_of_each_others_way_may_all_run(write):
-    """And a broken one keeps none of them from it."""
+def test_accounts_without_conflicts_may_all_run(write):
+    """A broken settings file does not keep the others from running."""
     broken = write("broken", account="No Slug!")
     opened = open_accounts([write("paris"), broken, write("lyon")], ENVIRON)
 
@@ -82,8 +82,8 @@ def test_accounts_that_keep_out_of_each_others_way_may_all_run(write):
         ({"metrics": "paris.prom"}, "the same `metrics:`"),
     ],
 )
-def test_accounts_that_would_write_each_others_files_are_refused(write, second, what):
-    """Both, naming both; a third one runs."""
+def test_accounts_that_would_write_the_same_files_are_refused(write, second, what):
+    """Both are refused with a message that names both; a third one runs."""
     paris, other, third = write("paris"), write("other", **second), write("third")
     first, second, last = open_accounts([paris, other, third], ENVIRON)
 
@@ -94,8 +94,8 @@ def test_accounts_that_would_write_each_others_files_are_refused(write, second, 
         assert all(str(file) in str(refused.value) for file in (paris, other))
 
 
-def test_an_env_file_that_accounts_share_is_told_of_once(write, tmp_path):
-    """With every variable that any of them takes from it."""
+def test_a_shared_env_file_is_reported_once(write, tmp_path):
+    """The message lists every variable that any account takes from it."""
     env_file = tmp_path / ".env"
     env_file.write_text("OPLEAD_TOKEN=t0ken-of-oplead\nMETA=t0ken-of-meta\nUNUSED=x\n")
     env_file.chmod(0o640)
@@ -112,7 +112,7 @@ def test_an_env_file_that_accounts_share_is_told_of_once(write, tmp_path):
 
 
 def test_one_file_given_twice_is_refused(write):
-    """It would wait for itself."""
+    """Its second run would wait for the first one's lease."""
     paris = write("paris")
 
     assert not any(map(_may_run, open_accounts([paris, paris], ENVIRON)))

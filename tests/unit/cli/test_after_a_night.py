@@ -1,4 +1,4 @@
-"""What follows a night cannot fail it, and the dead man's switch hears how it ended."""
+"""Steps after a night cannot fail it, and the dead man's switch is pinged with its result."""
 
 from types import SimpleNamespace
 
@@ -14,21 +14,21 @@ from tests.fakes import NIGHT, FakeClock
 
 
 class Switch:
-    """Takes pings, or does not."""
+    """A dead man's switch that takes pings, or does not answer."""
 
     def __init__(self, *, is_up=True):
         self.is_up = is_up
         self.pings = []
 
     def ping(self, *, failed):
-        """Take one."""
+        """Record a ping."""
         self.pings.append("fail" if failed else "well")
         return self.is_up
 
 
 @pytest.fixture
 def switch(monkeypatch):
-    """The switch of the settings."""
+    """The switch that the settings configure."""
     switch = Switch()
     monkeypatch.setattr(session, "ping_of", lambda _: switch)
     return switch
@@ -37,8 +37,8 @@ def switch(monkeypatch):
 @pytest.mark.parametrize(
     ("code", "pings"), [(0, ["well"]), (1, ["well"]), (3, ["fail"]), (2, ["fail"]), (70, ["fail"]), (75, [])]
 )
-def test_the_switch_hears_how_the_night_ended(switch, code, pings):
-    """Once; a run that was not let in leaves it to the one that holds the account."""
+def test_the_exit_code_decides_how_the_switch_is_pinged(switch, code, pings):
+    """It is pinged once; a run that found the account locked leaves it to the run that holds the lease."""
     with session.pinging(None) as codes:
         codes.append(code)
 
@@ -49,24 +49,24 @@ def test_the_switch_hears_how_the_night_ended(switch, code, pings):
     ("error", "pings"),
     [(Misconfigured("no key"), ["fail"]), (ZeroDivisionError(), ["fail"]), (LeaseHeldError("held"), [])],
 )
-def test_the_switch_hears_of_a_night_that_broke(switch, error, pings):
-    """And the error goes on."""
+def test_the_switch_is_pinged_as_failed_when_a_night_raises(switch, error, pings):
+    """The error still propagates."""
     with pytest.raises(type(error)), session.pinging(None):
         raise error
 
     assert pings == switch.pings
 
 
-def test_the_switch_hears_nothing_of_a_night_that_was_done_already(switch):
-    """Nothing was done, so nothing is well: whoever did that night has told."""
+def test_a_night_that_was_already_done_does_not_ping(switch):
+    """The run that did that night has pinged already."""
     with pytest.raises(NightDoneError), session.pinging(None):
         raise NightDoneError(1, None)
 
     assert [] == switch.pings
 
 
-def test_a_switch_that_does_not_answer_is_logged(switch):
-    """Its monitor may raise the alarm, and somebody will wonder."""
+def test_an_unanswered_ping_is_logged(switch):
+    """The switch's monitor may raise an alarm, and the log then explains it."""
     switch.is_up = False
     with capture_logs() as logs, session.pinging(None) as codes:
         codes.append(0)
@@ -74,8 +74,8 @@ def test_a_switch_that_does_not_answer_is_logged(switch):
     assert ["warning"] == [line["log_level"] for line in logs]
 
 
-def test_without_a_switch_nothing_is_asked_for(monkeypatch):
-    """It is not needed."""
+def test_without_a_switch_nothing_is_pinged_or_logged(monkeypatch):
+    """The switch is optional."""
     monkeypatch.setattr(session, "ping_of", lambda _: None)
     with capture_logs() as logs, session.pinging(None) as codes:
         codes.append(3)
@@ -83,8 +83,8 @@ def test_without_a_switch_nothing_is_asked_for(monkeypatch):
     assert [] == logs
 
 
-def test_whatever_breaks_while_telling_is_logged_and_the_night_is_as_it_was(monkeypatch, tmp_path):
-    """Neither the notices nor the numbers are worth a night."""
+def test_failing_notices_and_metrics_do_not_change_the_night(monkeypatch, tmp_path):
+    """Each failure is logged as a warning."""
 
     def fail(*_, **__):
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Failures end in a sentence without data, and logs keep secrets to themselves."""
+"""Failures end in a sentence without personal data, and logs never show secrets."""
 
 import json
 import logging
@@ -30,12 +30,12 @@ from jobs.nightly import RenamedError
     ],
 )
 def test_each_failure_has_its_exit_code(error, code):
-    """A scheduler can tell what to do from the code alone."""
+    """A scheduler can decide what to do from the code alone."""
     assert code == failure_of(error).exit_code
 
 
-def test_an_unforeseen_error_shows_where_and_no_data():
-    """Neither its message nor that of its cause is shown: both may hold a person's data."""
+def test_an_unexpected_error_shows_its_place_and_no_data():
+    """Its message and that of its cause are hidden: both may hold personal data."""
 
     def fail():
         try:
@@ -58,8 +58,8 @@ def test_an_unforeseen_error_shows_where_and_no_data():
     ("codes", "code"),
     [([], 0), ([0, 1], 1), ([1, 75], 75), ([75, 3], 3), ([2, 3, 1], 3), ([2, 75], 2), ([2, 70], 70), ([0, 0], 0)],
 )
-def test_the_worst_of_several_accounts_wins(codes, code):
-    """3 over 2 over 75 over 1 over 0, and a bug over all."""
+def test_the_worst_exit_code_of_several_accounts_wins(codes, code):
+    """The order is a bug, 3, 2, 75, 1, then 0."""
     assert code == worst(codes)
 
 
@@ -75,7 +75,7 @@ def _own_logging():
 
 @pytest.mark.usefixtures("_own_logging")
 def test_secrets_never_reach_a_log_line(capsys):
-    """Known secrets are blanked in our events and in the libraries', wherever they stand."""
+    """Known secrets are blanked in the program's own events and in those of libraries, wherever they stand."""
     start_logging(as_json=True).learn(["s3cr3t-token"])
     structlog.stdlib.get_logger().info("asked s3cr3t-token", address="http://x/?key=s3cr3t-token", all=["s3cr3t-token"])
     logging.getLogger("some.library").warning("refused %s", "s3cr3t-token")
@@ -86,8 +86,8 @@ def test_secrets_never_reach_a_log_line(capsys):
 
 
 @pytest.mark.usefixtures("_own_logging")
-def test_libraries_do_not_log_addresses(capsys):
-    """The HTTP library tells whole addresses at INFO; they are not wanted."""
+def test_library_log_lines_with_addresses_are_dropped(capsys):
+    """The HTTP library logs whole addresses at INFO, and they may hold personal data."""
     start_logging(as_json=True)
     logging.getLogger("httpx").info("GET http://127.0.0.1/v1/leads?email=jeanne@maison.example")
     logging.getLogger("urllib3.connectionpool").debug("http://127.0.0.1/?token=x")
@@ -96,7 +96,7 @@ def test_libraries_do_not_log_addresses(capsys):
 
 
 @pytest.mark.usefixtures("_own_logging")
-def test_a_logged_exception_says_its_kind_and_not_its_data(capsys):
+def test_a_logged_exception_shows_its_type_and_no_data(capsys):
     """A library's `log.exception` must not print what the exception holds."""
     start_logging(as_json=True)
     try:
@@ -110,8 +110,8 @@ def test_a_logged_exception_says_its_kind_and_not_its_data(capsys):
 
 
 @pytest.mark.usefixtures("_own_logging")
-def test_a_person_reads_sentences(capsys):
-    """At a terminal a failure is its sentence, and its trace below."""
+def test_a_failure_is_logged_as_plain_text_at_a_terminal(capsys):
+    """The sentence comes first, and its trace below."""
     start_logging(as_json=False)
     structlog.stdlib.get_logger().error("the state is damaged", trace=["jobs/pull/sync.py:3 in pull"], exit_code=70)
 

@@ -1,4 +1,4 @@
-"""`init` writes what it was told or what Oplead shows, and asks where nobody said."""
+"""`init` writes what options say or Oplead shows, and asks for the rest."""
 
 import os
 import re
@@ -41,8 +41,8 @@ APART_TOO = replace(
 )
 
 
-def test_options_alone_are_enough(type_in):
-    """Nobody is asked, and the file says what the options say."""
+def test_writes_the_settings_from_options_alone(type_in):
+    """No question is asked."""
     result, told = type_in(*ENOUGH, "--imported-until", "2026-10-31")
 
     assert 0 == result.exit_code, result.output
@@ -53,8 +53,8 @@ def test_options_alone_are_enough(type_in):
     assert "OPLEAD_TOKEN is not set" in result.output
 
 
-def test_what_oplead_shows_is_proposed(type_in):
-    """Labels find their stages, the others are ignored; consent, amount and access are as they were found."""
+def test_proposes_what_the_survey_found(type_in):
+    """Labels match stages and the others are ignored; consent, amount and authentication are taken as found."""
     result, told = type_in("--account", "maison-test", "--yes", *META, survey=SURVEY)
 
     assert 0 == result.exit_code, result.output
@@ -66,8 +66,8 @@ def test_what_oplead_shows_is_proposed(type_in):
     assert "no capital letters" in result.output
 
 
-def test_what_becomes_of_the_other_statuses_is_said(type_in, tmp_path):
-    """On the screen and in the file: nobody was asked about them, and few leads were looked at."""
+def test_says_which_statuses_are_ignored(type_in, tmp_path):
+    """The screen and the file both say so, since no answer confirmed them and only a few leads were read."""
     result, _ = type_in("--account", "maison-test", "--yes", *META, survey=SURVEY)
 
     assert "ignored_statuses: Nouveau. No stage has them, and they were seen on 300 leads only: look" in result.output
@@ -75,8 +75,8 @@ def test_what_becomes_of_the_other_statuses_is_said(type_in, tmp_path):
 
 
 @pytest.mark.parametrize("survey", [SURVEY, None])
-def test_what_comes_next_is_every_step_of_the_guide(type_in, survey):
-    """Whatever was found already: probe also tells what looks wrong."""
+def test_lists_every_next_step_of_the_guide(type_in, survey):
+    """The list is the same after a survey, since `probe` also reports what looks wrong."""
     result, _ = type_in(*ENOUGH, survey=survey)
     steps = re.findall(r"^  \d\. .*?\b(copy|probe|check|run)\b", result.output, re.MULTILINE)
 
@@ -84,8 +84,8 @@ def test_what_comes_next_is_every_step_of_the_guide(type_in, survey):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_only_its_owner_reads_what_is_written(type_in, tmp_path, umask):
-    """Whatever the umask: keys are typed beside it."""
+def test_written_files_are_readable_by_their_owner_only(type_in, tmp_path, umask):
+    """The umask does not matter; keys are typed into the file beside the settings."""
     before = os.umask(umask)
     try:
         type_in(*ENOUGH)
@@ -95,16 +95,16 @@ def test_only_its_owner_reads_what_is_written(type_in, tmp_path, umask):
     assert {0o600} == {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("pipeline.yaml", ".env.example")}
 
 
-def test_where_every_status_has_a_stage_nothing_is_said(type_in, tmp_path):
-    """Nor where nothing was looked at."""
+def test_ignored_statuses_are_not_mentioned_without_a_survey(type_in, tmp_path):
+    """No status was seen that could be ignored."""
     result, _ = type_in(*ENOUGH)
 
     assert "ignored_statuses" not in result.output
     assert "Nobody has chosen" not in (tmp_path / "pipeline.yaml").read_text()
 
 
-def test_a_person_answers_at_a_terminal(type_in):
-    """Wrong answers are asked again, a status in two stages too; an empty one takes the proposal."""
+def test_asks_at_a_terminal_and_repeats_rejected_answers(type_in):
+    """A status given to two stages is rejected too; an empty answer takes the proposal."""
     statuses = ["c", "-", "c", "a", "", ""]
     consent = ["", "", "", "", "-"]
     amount = ["", "excluded", "3 780,00 €"]
@@ -119,8 +119,8 @@ def test_a_person_answers_at_a_terminal(type_in):
     assert ["11", "12"] == [str(each["google_ads"]["conversion_action"]) for each in told["conversions"]]
 
 
-def test_a_platform_that_refuses_is_told_of_and_the_file_written(type_in):
-    """The rest can be answered without it."""
+def test_writes_the_file_although_oplead_refuses_the_token(type_in):
+    """The other questions can be answered without a survey."""
     result, told = type_in(*ENOUGH, survey=Misconfigured("Oplead refuses the token (401 on /v1/leads)"))
 
     assert 0 == result.exit_code
@@ -128,8 +128,8 @@ def test_a_platform_that_refuses_is_told_of_and_the_file_written(type_in):
     assert {"token": "${OPLEAD_TOKEN}"} == told["oplead"]
 
 
-def test_a_refused_key_is_told_by_what_init_knows_and_nothing_is_asked(type_in):
-    """There is no settings file yet whose keys it could name."""
+def test_a_refused_key_ends_init_naming_its_own_options(type_in):
+    """No settings file exists yet, so the message cannot name its keys."""
     result, told = type_in(*ENOUGH, survey=KeyRefused("write the client admin's API key as oplead.token"))
 
     assert (2, None) == (result.exit_code, told)
@@ -138,16 +138,16 @@ def test_a_refused_key_is_told_by_what_init_knows_and_nothing_is_asked(type_in):
     assert "oplead.token" not in result.output
 
 
-def test_the_second_signal_is_found_where_it_is_asked_apart(type_in):
-    """Its answers are the first one's, unless told."""
+def test_proposes_a_separate_personalization_consent_field(type_in):
+    """Its answers default to those of the first field."""
     _, told = type_in("--account", "maison-test", "--yes", *META, survey=APART_TOO)
 
     expected = {"field": "rgpd.personnalisation", "granted": ["oui"], "refused": ["non"]}
     assert expected == told["consent"]["ad_personalization"]
 
 
-def test_the_second_signal_is_an_option(type_in):
-    """As the first is."""
+def test_personalization_consent_can_be_given_by_options(type_in):
+    """Its options mirror those of the first consent signal."""
     apart = ("--personalization-field", "rgpd.perso", "--personalization-granted", "O", "--personalization-refused")
     result, told = type_in(*ENOUGH, *apart, "N,?")
 
@@ -155,9 +155,9 @@ def test_the_second_signal_is_an_option(type_in):
     assert {"field": "rgpd.perso", "granted": ["O"], "refused": ["N", "?"]} == told["consent"]["ad_personalization"]
 
 
-def test_a_proposal_can_be_answered_with_none(type_in):
-    """By `-`, as each question that may be says; Enter would take what was found."""
-    # Four stages and that they are right, the account, consent, its two answers and that they are right.
+def test_a_dash_declines_a_proposal(type_in):
+    """Each question that allows none says so; Enter would take the proposal."""
+    # Four stages and their confirmation; the account; consent, its two answers and their confirmation.
     told_first = ["", "", "", "", "", "maison-x", "", "", "", ""]
     # No second signal, no amount, no Google; a dataset, no contact data, no day.
     typed = [*told_first, "-", "-", "-", "77", "", "-"]
@@ -170,8 +170,8 @@ def test_a_proposal_can_be_answered_with_none(type_in):
     assert (5, 0) == (result.output.count("- for none)"), result.output.count("empty"))
 
 
-def test_an_option_without_a_value_means_none(type_in):
-    """Whatever was found, and though somebody could be asked."""
+def test_an_empty_option_means_none(type_in):
+    """It overrides what the survey found, at a terminal too."""
     options = ("--personalization-field", "--amount-field", "--google-customer-id", "--imported-until")
     none = [part for option in options for part in (option, "")]
 
@@ -183,8 +183,8 @@ def test_an_option_without_a_value_means_none(type_in):
         assert [{"id", "name", "stage", "meta"}] * 2 == [set(each) for each in told["conversions"]]
 
 
-def test_a_platform_that_was_not_looked_at_may_lack_a_stage(type_in):
-    """Its labels are typed, and `-` says that there are none."""
+def test_without_a_survey_a_dash_means_no_label_for_a_stage(type_in):
+    """The labels are typed in."""
     typed = ["RDV pris", "-", "Gagné", "-", "", "", "", "-", "-", "-", "77", "", "-"]
     result, told = type_in("--account", "maison-x", typed="\n".join(typed) + "\n")
 
@@ -192,15 +192,15 @@ def test_a_platform_that_was_not_looked_at_may_lack_a_stage(type_in):
     assert {"appointment": ["RDV pris"], "won": ["Gagné"]} == told["stages"]
 
 
-def test_how_the_key_is_shown_is_an_option(type_in):
-    """It is written where nothing was looked at, and a name alone means a header."""
+def test_the_authentication_style_can_be_given_by_options(type_in):
+    """It is written even without a survey, and a name alone means a header."""
     _, told = type_in(*ENOUGH, "--auth-name", "X-Oplead-Auth", "--auth-prefix", "Token ")
 
     assert {"style": "header", "name": "X-Oplead-Auth", "prefix": "Token "} == told["oplead"]["auth"]
 
 
-def test_a_sandbox_is_looked_at_by_its_clock_and_written(type_in):
-    """With the addresses of everything else it plays."""
+def test_writes_the_clock_and_addresses_of_a_sandbox(type_in):
+    """Each address that the sandbox serves has an option."""
     local = ("--base-url", "http://127.0.0.1:1", "--clock", "http://127.0.0.1:2", "--meta-dataset-id", "77")
     played = ("--endpoint", "http://127.0.0.1:3", "--ads-api-endpoint", "http://127.0.0.1:4")
     result, told = type_in(*ENOUGH, *local, *played, "--graph-url", "http://127.0.0.1:5")
@@ -220,24 +220,24 @@ def test_a_sandbox_is_looked_at_by_its_clock_and_written(type_in):
         ("--auth", "query"),
     ],
 )
-def test_what_cannot_be_looked_at_is_refused_before_anything_is_asked(type_in, wrong, capfd):
-    """A sandbox's clock never rules over the real Oplead; a header or parameter has a name."""
+def test_unusable_access_options_are_refused_before_any_question(type_in, wrong, capfd):
+    """A sandbox's clock never applies to the real Oplead; a header or parameter needs a name."""
     result, told = type_in(*ENOUGH, *wrong)
 
     assert (2, None) == (result.exit_code, told)
     assert wrong[-2].removeprefix("--") in capfd.readouterr().err + result.output
 
 
-def test_no_label_stands_in_two_stages(type_in):
-    """An option that says so is usage."""
+def test_a_label_in_two_stages_is_a_usage_error(type_in):
+    """Accents and case do not distinguish labels."""
     result, _ = type_in(*ENOUGH, "--stage", "lost=gagne")
 
     assert 2 == result.exit_code
     assert "under won already" in result.output
 
 
-def test_nothing_is_written_over(type_in, tmp_path):
-    """Settings that somebody made are never lost by a second `init`."""
+def test_never_overwrites_settings_without_force(type_in, tmp_path):
+    """A second `init` must not lose edited settings."""
     (tmp_path / "pipeline.yaml").write_text("account: mine\n")
 
     result, told = type_in(*ENOUGH)
@@ -247,16 +247,16 @@ def test_nothing_is_written_over(type_in, tmp_path):
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
-def test_a_clone_has_nothing_where_it_writes():
-    """Its first step is not refused, and changes no file that is tracked."""
+def test_a_clone_tracks_no_file_that_init_writes():
+    """The first `init` in a clone is then not refused and changes no tracked file."""
     command = [shutil.which("git"), "-c", "safe.directory=*", "-C", ROOT / "config", "ls-files"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert {"pipeline.example.yaml", "pipeline.schema.json"} == set(listed.split())
 
 
-def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
-    """In a script nothing waits for a key."""
+def test_without_a_terminal_a_missing_answer_names_its_option(type_in, capfd):
+    """A script never waits for a key."""
     result, told = type_in("--stage", "won=Gagné")
 
     assert (2, None) == (result.exit_code, told)
@@ -273,13 +273,13 @@ def test_a_question_that_nobody_answers_names_its_option(type_in, capfd):
         ("--otherwise", "beaucoup"),
     ],
 )
-def test_an_option_that_cannot_be_read_is_usage(type_in, option):
-    """Exit code 2, before anything is asked."""
+def test_an_unreadable_option_is_a_usage_error(type_in, option):
+    """The exit code is 2, before any question."""
     assert 2 == type_in(*ENOUGH, "--amount-field", "montant", *option)[0].exit_code
 
 
-def test_who_leaves_in_the_middle_is_told_that_nothing_was_written(type_in, capfd):
-    """Ctrl-C at a question is no bug."""
+def test_leaving_in_the_middle_says_that_nothing_was_written(type_in, capfd):
+    """Ctrl-C at a question is not a bug."""
     result, told = type_in(survey=SURVEY, typed="3\n")
 
     assert (130, None) == (result.exit_code, told)

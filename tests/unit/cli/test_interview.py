@@ -1,4 +1,4 @@
-"""`init` with a marketer at the terminal: what may be mistaken is said, and can be taken back."""
+"""`init` with a marketer at the terminal: doubtful answers are pointed out and can be taken back."""
 
 from dataclasses import replace
 from datetime import date
@@ -13,21 +13,21 @@ CODES = replace(
     labels=(SurveyedLabel("1", 90, 50), SurveyedLabel("6", 30, 9), SurveyedLabel("4", 12, 6), SurveyedLabel("7", 7, 3)),
 )
 CONSENT, NOTHING, DATASET, NO_CONTACT = ("", "", "", ""), "-", "77", "none"
-"""Enter for the field, its two answers and that they are right."""
+"""Enter for the field, its two answers and their confirmation."""
 END = (*CONSENT, NOTHING, NOTHING, NOTHING, DATASET, NO_CONTACT, NOTHING)
 """Consent as proposed, no second signal, no amount, no Google, a dataset, no contact data, no day."""
 
 
 def lines(*typed):
-    """What is typed, an answer a line."""
+    """What is typed, one answer a line."""
     return "\n".join(typed) + "\n"
 
 
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_status_that_is_a_number_is_not_mistaken_for_a_place_in_the_menu(type_in):
-    """Choices have letters; a status that is typed means itself, and the answer is repeated."""
+def test_a_numeric_status_is_not_taken_for_a_menu_position(type_in):
+    """Choices have letters; a status that is typed means itself, and the answer is repeated on screen."""
     typed = lines("4", "-", "d", "5", "b", "y", "maison-x", *END)
     result, told = type_in(survey=CODES, typed=typed)
 
@@ -41,16 +41,16 @@ def test_a_status_that_is_a_number_is_not_mistaken_for_a_place_in_the_menu(type_
     ]
 
 
-def test_a_status_that_is_a_letter_is_no_choice_of_another_one(type_in):
-    """`b` means the status B, whatever its place."""
+def test_a_status_named_by_a_letter_wins_over_the_menu_letter(type_in):
+    """`b` means the status B, whatever its position."""
     letters = replace(SURVEY, labels=(SurveyedLabel("Neu", 9, 1), SurveyedLabel("Alt", 8, 1), SurveyedLabel("B", 7, 1)))
     result, told = type_in(survey=letters, typed=lines("-", "-", "b", "c", "y", "maison-x", *END))
 
     assert {"won": ["B"], "lost": ["Alt"]} == told["stages"], result.output
 
 
-def test_an_answer_can_be_taken_back(type_in):
-    """Several in turn, the first one's end is told, and what was answered before stays."""
+def test_a_less_than_sign_goes_back_to_the_previous_question(type_in):
+    """It works several times in a row and says when the first question is reached; earlier answers stay."""
     typed = lines("<", "a", "b", "<", "<", "-", "c", "d", "-", "y", "Maison", "<", "y", "maison-x", *END)
     result, told = type_in(survey=CODES, typed=typed)
 
@@ -59,8 +59,8 @@ def test_an_answer_can_be_taken_back(type_in):
     assert 1 == result.output.count("this is the first question")
 
 
-def test_the_whole_mapping_is_confirmed(type_in):
-    """With what is left over; a no begins the statuses anew."""
+def test_the_whole_status_mapping_is_confirmed(type_in):
+    """It shows what is left over; a no starts the statuses again."""
     typed = lines("a", "-", "d", "-", "n", "c", "-", "d", "b", "", "maison-x", *END)
     result, told = type_in(survey=CODES, typed=typed)
 
@@ -71,8 +71,8 @@ def test_the_whole_mapping_is_confirmed(type_in):
     assert expected == [named[key] for key in ("appointment", "quote_sent", "won", "lost", "ignored")]
 
 
-def test_somebody_who_finds_nothing_to_tell_is_asked_again(type_in):
-    """Without a stage that is worth telling no conversion can be written; in a script that is usage."""
+def test_a_mapping_without_any_conversion_stage_is_asked_again(type_in):
+    """Without such a stage no conversion can be written; in a script that is a usage error."""
     typed = lines("-", "-", "-", "a", "y", "c", "-", "-", "-", "y", "maison-x", *END)
     result, told = type_in(survey=CODES, typed=typed)
 
@@ -81,8 +81,8 @@ def test_somebody_who_finds_nothing_to_tell_is_asked_again(type_in):
     assert 2 == type_in("--account", "m", "--force", *META, survey=CODES)[0].exit_code
 
 
-def test_a_mask_is_never_written(type_in, tmp_path):
-    """Neither as a choice nor as what is ignored, and the file says that something was left out."""
+def test_a_masked_status_is_never_written(type_in, tmp_path):
+    """It is neither a choice nor an ignored status, and the file says that something was left out."""
     seen = (*SURVEY.labels, SurveyedLabel("<text, 16 characters>", 3, 1, masked=True), SurveyedLabel("—", 2, 0))
     result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, labels=seen))
 
@@ -94,8 +94,8 @@ def test_a_mask_is_never_written(type_in, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--stage", "--granted", "--personalization-refused"])
-def test_a_mask_that_is_copied_is_refused(type_in, option):
-    """It is no label and no answer."""
+def test_a_mask_given_as_an_option_is_refused(type_in, option):
+    """A mask is neither a label nor an answer."""
     mask = "<text, 16 characters>"
     result, told = type_in(*ENOUGH, option, f"lost={mask}" if option == "--stage" else mask)
 
@@ -114,8 +114,8 @@ MANY = FewValues(
 )
 
 
-def test_every_answer_that_means_yes_is_proposed(type_in):
-    """Shown with its leads, and what stands in neither list, too."""
+def test_every_consent_answer_that_means_yes_is_proposed(type_in):
+    """Each is shown with its number of leads, and so are answers in neither list."""
     typed = lines("", "", "", "", "", "maison-x", *END)
     result, told = type_in(survey=replace(SURVEY, few_values=(MANY,)), typed=typed)
 
@@ -125,8 +125,8 @@ def test_every_answer_that_means_yes_is_proposed(type_in):
     assert "in neither list, so not sent: <text, 9 characters> ×4, no answer ×60" in result.output
 
 
-def test_no_answer_is_invented(type_in):
-    """A box that is ticked or not knows no no; the file may run with that."""
+def test_no_refused_answer_is_invented(type_in):
+    """A tick box has no value for no, and the file is valid without one."""
     ticked = FewValues("rgpd.pub", {"1": 200, "": 100}, consent=True, granted=("1",), refused=())
     result, told = type_in("--account", "maison-x", *META, survey=replace(SURVEY, few_values=(ticked,)))
 
@@ -134,8 +134,8 @@ def test_no_answer_is_invented(type_in):
     assert {"field": "rgpd.pub", "granted": ["1"], "refused": []} == told["consent"]["ad_user_data"]
 
 
-def test_a_consent_that_nobody_can_tell_is_asked_for(type_in):
-    """In a script it is usage: neither a field nor a yes is made up."""
+def test_an_undetermined_consent_field_must_be_given(type_in):
+    """In a script it is a usage error: neither a field nor a yes is made up."""
     neither = FewValues("rgpd.pub", {"<text, 9 characters>": 300}, consent=True)
     without_yes = type_in("--account", "m", *META, survey=replace(SURVEY, few_values=(neither,)))
     without_field = type_in("--account", "m", *META, survey=replace(SURVEY, few_values=()))
@@ -145,8 +145,8 @@ def test_a_consent_that_nobody_can_tell_is_asked_for(type_in):
     assert "--consent-field" in without_field[0].output
 
 
-def test_an_answer_on_no_lead_is_confirmed(type_in):
-    """Enter then means no; what is told by an option is asked about, too."""
+def test_a_consent_answer_that_no_lead_has_needs_confirmation(type_in):
+    """Enter then means no; an answer given by an option is confirmed too."""
     typed = lines("", "", "", "", "", "maison-x", "", "", "", "oui", "non", "y", *END[4:])
     result, told = type_in("--granted", "accord", survey=SURVEY, typed=typed)
 
@@ -154,8 +154,8 @@ def test_an_answer_on_no_lead_is_confirmed(type_in):
     assert 'yes: "accord" ×0' in result.output
 
 
-def test_a_field_that_no_lead_has_is_confirmed(type_in):
-    """With how many were looked at, and what may have been meant; a no asks again."""
+def test_a_field_that_no_lead_has_needs_confirmation(type_in):
+    """The question shows how many leads were read and a similar path; a no asks again."""
     before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING)
     after = ("included", NOTHING, NOTHING, DATASET, NO_CONTACT, NOTHING)
     result, told = type_in(survey=SURVEY, typed=lines(*before, "montantt", "", "ville", *after))
@@ -167,8 +167,8 @@ def test_a_field_that_no_lead_has_is_confirmed(type_in):
     assert "montantt" == told["conversions"][1]["value"]["field"], kept.output
 
 
-def test_how_many_leads_hold_what_an_option_says_is_told(type_in):
-    """Nobody is there to be asked, so it is only said."""
+def test_says_how_many_leads_hold_a_field_given_by_option(type_in):
+    """A script cannot confirm, so the count is only printed."""
     one = replace(SURVEY, leads=1, amounts=(AmountSeen("montant", 0, 1, 0),), paths=(KeyPath("montant", 1, ("text",)),))
     result, _ = type_in("--account", "maison-x", *META, "--amount-field", "prix", survey=SURVEY)
     single, _ = type_in("--account", "maison-x", *META, "--force", survey=one)
@@ -177,11 +177,11 @@ def test_how_many_leads_hold_what_an_option_says_is_told(type_in):
     assert "amount: 1 of 1 lead holds something at montant; 1 cannot be read as an amount" in single.output
 
 
-# ── where it goes ────────────────────────────────────────────────────────────────────────────────
+# ── destinations ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_file_without_a_platform_is_not_written(type_in):
-    """Conversions would go nowhere: it is asked again, and in a script it is usage."""
+def test_a_file_without_a_destination_is_not_written(type_in):
+    """Conversions would go nowhere: the question is repeated, and in a script it is a usage error."""
     before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING)
     again = lines(*before, "-", "-", "-", "77", "none", "-")
     result, told = type_in(survey=SURVEY, typed=again)
@@ -197,8 +197,8 @@ def test_a_file_without_a_platform_is_not_written(type_in):
 
 
 @pytest.mark.parametrize("said", ["attach", "none"])
-def test_contact_data_is_asked_for_with_what_it_brings_and_needs(type_in, said):
-    """And written, whichever it is."""
+def test_asks_for_contact_data_with_its_benefits_and_requirements(type_in, said):
+    """The answer is written either way."""
     before = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING)
     google = ("1234567890", "-", "11", "12", "77")
     result, told = type_in(survey=SURVEY, typed=lines(*before, *google, "yes", said, "-"))
@@ -209,17 +209,17 @@ def test_contact_data_is_asked_for_with_what_it_brings_and_needs(type_in, said):
     assert "write attach or none" in result.output
 
 
-def test_contact_data_is_an_option(type_in):
-    """And nothing of it goes along where nobody said so."""
+def test_contact_data_can_be_given_by_an_option(type_in):
+    """Without it no contact data is sent."""
     assert "none" == type_in(*ENOUGH)[1]["google_ads"]["contact_data"]
     assert "attach" == type_in(*ENOUGH, "--contact-data", "attach", "--force")[1]["google_ads"]["contact_data"]
 
 
-# ── the end ──────────────────────────────────────────────────────────────────────────────────────
+# ── the result ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_check_says_of_the_file_is_the_end(type_in, monkeypatch):
-    """What was left for later is named and needs nobody yet; once it is there, nothing is wrong."""
+def test_init_ends_with_the_result_of_check(type_in, monkeypatch):
+    """Values left for later are listed and do not count as errors; a complete file has nothing wrong."""
     monkeypatch.setenv("META_ACCESS_TOKEN", "EAAB")
     result, _ = type_in("--account", "maison-x", *META, survey=SURVEY)
     left, _ = type_in(*ENOUGH[:-2], "--force", survey=SURVEY)
@@ -230,8 +230,8 @@ def test_what_check_says_of_the_file_is_the_end(type_in, monkeypatch):
     assert "check: the file is right as far as it goes; 2 things to fill in, named above" in left.output
 
 
-def test_a_file_that_check_refuses_needs_a_human(type_in):
-    """It is written, for it can be mended."""
+def test_a_file_that_check_refuses_exits_with_1(type_in):
+    """It is written anyway, since it can be corrected."""
     result, told = type_in(*ENOUGH, "--granted", "oui", "--refused", "OUI")
 
     assert (1, "maison-test") == (result.exit_code, told["account"])
@@ -239,16 +239,16 @@ def test_a_file_that_check_refuses_needs_a_human(type_in):
     assert "check: 1 thing to correct in the file, named above" in result.output
 
 
-def test_four_spellings_of_a_label_are_one(type_in):
-    """Said by options, as they are in a list that somebody copied."""
+def test_spellings_of_one_label_are_merged(type_in):
+    """Lists given by options may repeat a label in other capitals or accents."""
     spellings = "won=Gagné,GAGNÉ,Gagne\u0301,gagne"
     result, told = type_in("--account", "m", *META, "--stage", spellings)
 
     assert (0, {"won": ["Gagné"]}) == (result.exit_code, told["stages"]), result.output
 
 
-def test_the_schema_beside_the_file_is_named(type_in, tmp_path, monkeypatch):
-    """So that an editor completes it; nothing is named where there is none."""
+def test_the_file_refers_to_a_schema_beside_it(type_in, tmp_path, monkeypatch):
+    """Editors then complete keys; without a schema there the line is left out."""
     monkeypatch.chdir(tmp_path.parent)
     type_in(*ENOUGH)
     assert "$schema" not in (tmp_path / "pipeline.yaml").read_text()
@@ -259,8 +259,8 @@ def test_the_schema_beside_the_file_is_named(type_in, tmp_path, monkeypatch):
     assert "# yaml-language-server: $schema=./pipeline.schema.json" == first
 
 
-def test_the_start_of_the_path_is_an_option_and_found_in_an_address(type_in):
-    """It is written where nothing was looked at."""
+def test_the_path_prefix_comes_from_an_option_or_the_address(type_in):
+    """It is written even without a survey."""
     _, said = type_in(*ENOUGH, "--base-url", "https://crm.example/x/index.html", "--path-prefix", "/api/v2")
     _, found = type_in(*ENOUGH, "--base-url", "https://crm.example/api/v2/leads", "--force")
     _, neither = type_in(*ENOUGH, "--base-url", "https://api.oplead.com/documentation/index.html", "--force")
@@ -269,8 +269,8 @@ def test_the_start_of_the_path_is_an_option_and_found_in_an_address(type_in):
     assert (expected, expected, {"token": "${OPLEAD_TOKEN}"}) == (said["oplead"], found["oplead"], neither["oplead"])
 
 
-def test_the_second_signal_is_shown_and_confirmed_too(type_in):
-    """With the answers of its own field."""
+def test_personalization_consent_is_shown_and_confirmed_too(type_in):
+    """It has the answers of its own field."""
     typed = lines("", "", "", "", "", "maison-x", *CONSENT, *CONSENT, *END[5:])
     result, told = type_in(survey=APART_TOO, typed=typed)
 
@@ -278,12 +278,12 @@ def test_the_second_signal_is_shown_and_confirmed_too(type_in):
     assert 'yes: "oui" ×200' in result.output
 
 
-# ── what a French marketer types ─────────────────────────────────────────────────────────────────
+# ── French answers ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("TTC", "included"), ("ht", "excluded"), ("Included", "included")])
-def test_tax_is_said_in_french_too(type_in, typed, meant):
-    """At the question and as an option."""
+def test_tax_can_be_answered_in_french(type_in, typed, meant):
+    """This holds at the question and for the option."""
     answers = ("", "", "", "", "", "maison-x", *CONSENT, NOTHING, "", typed, "900", NOTHING, DATASET, NO_CONTACT, "-")
     asked, told = type_in(survey=SURVEY, typed=lines(*answers))
     options = ("--account", "m", *META, "--amount-field", "montant", "--tax", typed, "--force")
@@ -293,20 +293,20 @@ def test_tax_is_said_in_french_too(type_in, typed, meant):
 
 
 @pytest.mark.parametrize("typed", ["31/08/2026", "31-8-2026", "31.08.2026", "2026-08-31"])
-def test_a_day_is_read_as_the_french_write_it(type_in, typed):
-    """The month is never guessed: the day comes first, or the year."""
+def test_a_date_is_read_day_first_or_year_first(type_in, typed):
+    """The month is never guessed."""
     _, told = type_in(*ENOUGH, "--imported-until", typed)
 
     assert {date(2026, 9, 1)} == {each["since"] for each in told["conversions"]}
 
 
-def test_a_day_that_there_is_not_is_refused(type_in):
-    """Written the American way, too."""
+def test_a_date_written_month_first_is_refused(type_in):
+    """Read day first, it does not exist."""
     assert 2 == type_in(*ENOUGH, "--imported-until", "08/31/2026")[0].exit_code
 
 
-def test_one_action_is_not_taken_for_two_stages(type_in):
-    """`check` refuses it: Google would count one lead twice as the same; so it is asked again."""
+def test_one_conversion_action_for_two_stages_is_refused(type_in):
+    """Google would count one lead twice under one action, so `check` refuses it and the question is repeated."""
     google = ("123-456-7890", NOTHING, "12", "12", "13", NOTHING)
     typed = lines("", "", "", "", "", "maison-x", *CONSENT, NOTHING, NOTHING, *google, NO_CONTACT, NOTHING)
     result, told = type_in(survey=SURVEY, typed=typed)
@@ -318,14 +318,14 @@ def test_one_action_is_not_taken_for_two_stages(type_in):
     assert 2 == refused.exit_code
 
 
-def test_a_dataset_id_keeps_no_sign(type_in):
-    """`check` refuses it in the file, so it is not taken here."""
+def test_a_dataset_id_with_punctuation_is_refused(type_in):
+    """`check` refuses it in the file, so the option does too."""
     assert 2 == type_in(*ENOUGH, "--meta-dataset-id", "123-456")[0].exit_code
 
 
 @pytest.mark.parametrize("survey", [SURVEY, None])
-def test_a_file_without_a_sale_says_so(type_in, survey):
-    """It may be meant, and is the most costly slip there is."""
+def test_warns_when_no_status_means_a_sale(type_in, survey):
+    """It may be deliberate, but is the most costly slip there is."""
     said = "No status means that the sale is signed (won), so no sale will be sent."
     typed = ("--account", "m", "--stage", "appointment=RDV pris", *META)
     without, _ = type_in(*typed, survey=survey)

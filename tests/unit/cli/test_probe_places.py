@@ -1,4 +1,4 @@
-"""What has no place in a file is told without one."""
+"""Problems without a place in a file are reported without one."""
 
 import pytest
 from typer.testing import CliRunner
@@ -14,8 +14,8 @@ from jobs.cli.app import app
         (("check", "--config", "nope.yaml"), "nope.yaml: the file does not exist"),
     ],
 )
-def test_no_line_is_named_where_there_is_none(monkeypatch, tmp_path, capfd, arguments, said):
-    """`1:1` would send somebody to look at the first line of nothing."""
+def test_a_problem_without_a_place_names_no_line(monkeypatch, tmp_path, capfd, arguments, said):
+    """`1:1` would point to the first line of a file that does not exist."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPLEAD_TOKEN", raising=False)
     result = CliRunner().invoke(app, list(arguments))

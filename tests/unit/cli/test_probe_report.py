@@ -1,4 +1,4 @@
-"""What a look at Oplead found is told clearly at any width, what needs a person first."""
+"""The probe report is readable at any width and puts what needs a person first."""
 
 import json
 from dataclasses import replace
@@ -30,7 +30,7 @@ SURVEY = Survey(
 
 
 def report(**more):
-    """What was found, and what the settings make of it."""
+    """A report with the survey's findings and what the settings make of them."""
     given = {
         "address": "https://api.example.org",
         "survey": SURVEY,
@@ -43,14 +43,14 @@ def report(**more):
 
 
 def printed(what, width=80):
-    """The text a person reads."""
+    """The text as printed."""
     text = StringIO()
     print_report(Console(file=text, width=width, highlight=False), what)
     return text.getvalue()
 
 
-def test_everything_found_is_told_in_eighty_columns():
-    """Nothing is broken off, and what could not be told comes before everything else."""
+def test_the_report_fits_eighty_columns_in_a_fixed_order():
+    """Nothing is truncated, and undecided points come before the findings."""
     text = printed(report())
 
     assert max(map(len, text.splitlines())) <= 80
@@ -60,16 +60,16 @@ def test_everything_found_is_told_in_eighty_columns():
     assert sorted(places) == places
 
 
-def test_unmapped_statuses_are_named():
-    """Where the settings have stages."""
+def test_unmapped_statuses_are_listed():
+    """Without stages in the settings, all labels are listed as the words to write."""
     assert ("À requalifier",) == report().unmapped
     assert "ignored_statuses: À requalifier" in " ".join(printed(report()).split())
     assert () == report(stages=None).unmapped
     assert "the words to write under stages" in printed(report(stages=None))
 
 
-def test_what_stands_for_a_status_is_not_told_to_be_written():
-    """A shape in the settings would be a label that no lead has."""
+def test_a_masked_status_is_not_listed_as_unmapped():
+    """Copied into the settings, a mask would be a label that no lead has."""
     seen = (*SURVEY.labels, SurveyedLabel("<text, 27 characters>", 3, 1, masked=True))
     one = report(survey=replace(SURVEY, labels=seen))
     text = " ".join(printed(one, 120).split())
@@ -79,15 +79,15 @@ def test_what_stands_for_a_status_is_not_told_to_be_written():
     assert "3 leads whose status may be personal data" in text
 
 
-def test_one_is_told_as_one():
-    """Not as several."""
+def test_counts_of_one_use_the_singular():
+    """The counts are of leads and requests."""
     text = printed(report(survey=replace(SURVEY, leads=1, total=1, requests=1)), 120)
 
     assert "1 of 1 lead looked at, with 1 request;" in text
 
 
-def test_a_status_without_a_date_is_said_to_be_dated_by_observation():
-    """Not where a history tells."""
+def test_says_when_status_changes_will_be_dated_by_observation():
+    """It does not when a history gives the dates."""
     undated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", None, 0)))
     dated = replace(SURVEY, fields=(FieldMatch("status_at", None, 0), FieldMatch("history", "histo", 9)))
 
@@ -95,20 +95,20 @@ def test_a_status_without_a_date_is_said_to_be_dated_by_observation():
     assert "dated by observation" not in printed(report(survey=dated), 120)
 
 
-def test_what_the_settings_name_in_vain_comes_early():
-    """Each with its place in the file."""
+def test_unmatched_settings_come_before_suspicions():
+    """Each has its place in the file."""
     text = printed(report(unmatched=('a.yaml:7:3: consent: "x" is in none of 30 leads',)), 120)
 
     assert text.index("a.yaml:7:3") < text.index("Looks wrong")
 
 
-def test_answers_that_the_settings_do_not_list_are_counted():
-    """A consent in neither list is withheld each night."""
+def test_consent_answers_in_neither_list_are_counted():
+    """A lead with such an answer is withheld each night."""
     assert "10 leads with an answer that consent lists neither as granted" in " ".join(printed(report()).split())
 
 
-def test_json_holds_everything():
-    """For a machine: the survey, what is unmapped, and the lines to paste."""
+def test_the_json_report_holds_all_findings():
+    """It holds the survey, unmapped statuses, and the lines to paste."""
     told = json.loads(console.line(report().document))
 
     assert (["À requalifier"], False, "oplead:\n  token: x") == (told["unmapped"], told["usable"], told["settings"])

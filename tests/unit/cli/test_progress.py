@@ -1,4 +1,4 @@
-"""A long wait is seen: counted down at a terminal, one line elsewhere."""
+"""A long wait is visible: a countdown at a terminal, one log line elsewhere."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -13,36 +13,36 @@ NOW = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 
 
 class Still:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only when a caller sleeps."""
 
     def __init__(self):
         self.time, self.slept = NOW, 0
 
     def now(self):
-        """The present."""
+        """The current time."""
         return self.time
 
     def sleep_until(self, moment):
-        """Move there at once."""
+        """Jump to the moment at once."""
         self.slept += 1
         self.time = max(self.time, moment)
 
 
 @pytest.fixture
 def clock():
-    """One that can be seen."""
+    """A clock that shows its waits."""
     return VisibleClock(Still(), 90)
 
 
 @pytest.fixture
 def said():
-    """What is logged."""
+    """The logged events."""
     with capture_logs() as events:
         yield events
 
 
-def test_a_long_wait_is_one_line(clock, said, monkeypatch):
-    """With how long, and why."""
+def test_a_long_wait_is_logged_once(clock, said, monkeypatch):
+    """The line says how long and why."""
     monkeypatch.setattr(output.sys, "stderr", io.StringIO())
 
     clock.sleep_until(NOW + timedelta(seconds=42.3))
@@ -53,15 +53,15 @@ def test_a_long_wait_is_one_line(clock, said, monkeypatch):
     assert "90 requests a minute" in line["event"]
 
 
-def test_a_short_wait_is_not_worth_a_line(clock, said):
-    """Two seconds pass unseen."""
+def test_a_short_wait_is_not_logged(clock, said):
+    """Two seconds are below the limit."""
     clock.sleep_until(NOW + timedelta(seconds=2))
 
     assert ([], 1) == (said, clock.clock.slept)
 
 
-def test_a_terminal_counts_down(clock, said, monkeypatch):
-    """Second by second, to the very moment."""
+def test_a_long_wait_counts_down_at_a_terminal(clock, said, monkeypatch):
+    """It counts every second and ends exactly on time."""
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(output.sys, "stderr", terminal)

@@ -1,4 +1,4 @@
-"""One folder holds one open sandbox."""
+"""A folder holds one open sandbox."""
 
 from dataclasses import replace
 
@@ -13,8 +13,8 @@ from jobs.ledger.runs import LeaseHeldError
 FEW = Cast(leads=5)
 
 
-def test_somebodys_settings_are_not_written_over(tmp_path):
-    """A sandbox begun in the folder of an account."""
+def test_a_sandbox_never_overwrites_an_accounts_settings(tmp_path):
+    """It refuses to start in the folder of an account."""
     (tmp_path / "pipeline.yaml").write_text("account: maison-durand")
     with pytest.raises(UsageError, match="is no sandbox's and would be written over"), staged(tmp_path, FEW):
         pass
@@ -31,8 +31,8 @@ def test_a_second_sandbox_in_one_folder_is_refused(tmp_path):
         assert stage.settings.exists()
 
 
-def test_a_shape_can_be_written(tmp_path):
-    """An axis a line, the default on every other; it is kept when the sandbox is opened again."""
+def test_a_shape_is_read_from_a_file_and_kept(tmp_path):
+    """An axis without a line keeps its default, and reopening the sandbox keeps the shape."""
     written = tmp_path / "shape.yaml"
     written.write_text("pagination: after_id\npage_size: 50\nlist_has_details: false\n")
     with staged(tmp_path / "box", cast_of(7, 5, str(written))) as stage:
@@ -46,8 +46,8 @@ def test_a_shape_can_be_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["pagination: letters", "colour: red", "- page", "pagination: [", None])
-def test_a_shape_that_is_none_is_told(tmp_path, text):
-    """An unknown axis or position, no YAML, no file."""
+def test_an_invalid_shape_file_is_refused(tmp_path, text):
+    """It has an unknown axis or position, is no YAML or does not exist."""
     written = tmp_path / "shape.yaml"
     if text is not None:
         written.write_text(text)
@@ -56,8 +56,8 @@ def test_a_shape_that_is_none_is_told(tmp_path, text):
         cast_of(7, 5, str(written))
 
 
-def test_a_shape_is_drawn_once_and_not_told(tmp_path):
-    """The settings say nothing of it, and whatever was switched since is kept."""
+def test_a_drawn_shape_is_kept_and_hidden_from_the_settings(tmp_path):
+    """A later switch of one axis is kept too."""
     cast = Cast(leads=5, shape=3)
     with staged(tmp_path, cast) as stage:
         drawn = stage.sandbox.oplead.shape

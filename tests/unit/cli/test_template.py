@@ -1,4 +1,4 @@
-"""A first settings file is one that `check` takes, whatever a platform calls things."""
+"""A first settings file is one that `check` accepts, whatever labels a platform uses."""
 
 from datetime import date
 from decimal import Decimal
@@ -19,7 +19,7 @@ ENVIRON = {"OPLEAD_TOKEN": "sk-1", "META_ACCESS_TOKEN": "EAAB"}
 
 
 def answers(**changes):
-    """An answer to everything that matters."""
+    """An answer to every question that matters."""
     given = {
         "account": "maison-test",
         "timezone": "Europe/Paris",
@@ -57,7 +57,7 @@ NO_GOOGLE = {"google_customer_id": None, "action": None}
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes answers and reads them as a run would."""
+    """Write answers to a file and load it as a run would."""
 
     def write(**changes):
         path = tmp_path / "pipeline.yaml"
@@ -67,8 +67,8 @@ def written(tmp_path):
     return write
 
 
-def test_the_file_may_run(written):
-    """Every part reads back as it was answered."""
+def test_the_written_file_loads_as_answered(written):
+    """Every part reads back with its answer."""
     loaded = written()
 
     assert isinstance(loaded, Valid), loaded.problems
@@ -81,8 +81,8 @@ def test_the_file_may_run(written):
     assert {"2026-10-31"} == {each.since.date().isoformat() for each in settings.conversions}
 
 
-def test_the_least_that_can_be_answered_may_run_too(written):
-    """One platform, one stage, no amount."""
+def test_a_file_with_the_fewest_answers_is_valid(written):
+    """It has one platform, one stage and no amount."""
     least = {"amount_field": None, "imported_until": None, "stage": {"won": ["Gagné"]}, "found": None}
 
     loaded = written(**NO_GOOGLE, **least)
@@ -91,7 +91,7 @@ def test_the_least_that_can_be_answered_may_run_too(written):
     assert ["Sale"] == [conversion.meta.event for conversion in loaded.settings.conversions]
 
 
-def test_an_action_that_is_not_known_yet_is_named_by_check(written):
+def test_an_unknown_conversion_action_is_left_for_check_to_report(written):
     """Nothing is sent to a made-up action."""
     loaded = written(action={})
 
@@ -100,8 +100,8 @@ def test_an_action_that_is_not_known_yet_is_named_by_check(written):
     assert TO_BE_FILLED_IN in settings_text(answers(action={}))
 
 
-def test_the_example_of_the_environment_names_what_the_file_refers_to():
-    """No more, no less, and no value."""
+def test_the_environment_example_lists_the_variables_referred_to():
+    """It has no others and no values."""
     both = environment_text(answers())
 
     assert ["OPLEAD_TOKEN=", "GOOGLE_ADS_KEY_FILE=", "META_ACCESS_TOKEN="] == [
@@ -111,22 +111,22 @@ def test_the_example_of_the_environment_names_what_the_file_refers_to():
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
-def test_a_text_reads_back_as_it_was(text):
-    """Alone, in a list, and as a key."""
+def test_any_text_reads_back_unchanged(text):
+    """It may stand alone, in a list or as a key."""
     read = YAML(typ="safe", pure=True).load("\n".join(block({"a": text, "b": [text, "x"], text: {"c": 1}})) + "\n")
 
     assert (text, [text, "x"]) == (read["a"], read["b"]) or text in {"a", "b"}
 
 
 @pytest.mark.parametrize("word", ["yes", "No", "null", "true", "12", "1e5", "0x1", "- a", "a: b", "a #b", "~", "=", ""])
-def test_a_text_that_yaml_might_read_otherwise_stands_in_quotes(word):
-    """Whoever reads it later."""
+def test_text_that_yaml_could_misread_is_quoted(word):
+    """Other YAML readers differ in what they take for a boolean or a number."""
     assert '"' == flow(word)[0]
 
 
 @pytest.mark.parametrize("question", [each for each in QUESTIONS if not each.by_stage], ids=lambda each: each.name)
-def test_every_answer_has_its_place(question):
-    """A question without one would be asked in vain."""
+def test_every_answer_changes_the_settings(question):
+    """A question without effect would be asked in vain."""
     unlike = {"imported_until": date(2031, 1, 1)}.get(question.name, "unlike-any")
 
     assert settings_text(answers()) != settings_text(answers(**{question.name: unlike}))

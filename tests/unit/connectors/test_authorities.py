@@ -1,4 +1,4 @@
-"""Who vouches for the other end of a connection."""
+"""Which authorities vouch for the other end of a connection."""
 
 import ssl
 
@@ -8,8 +8,8 @@ from connectors.http import authorities
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "HTTP://localhost"])
-def test_plain_text_trusts_nobody(url):
-    """No certificate is shown; should one be after all, nobody has vouched for it."""
+def test_plain_http_trusts_no_authority(url):
+    """No certificate is expected, and one shown anyway would not be accepted."""
     found = authorities(url)
 
     assert (0, ssl.CERT_REQUIRED, True) == (
@@ -20,6 +20,6 @@ def test_plain_text_trusts_nobody(url):
 
 
 @pytest.mark.parametrize("url", ["https://api.oplead.com", "https://localhost:8443", "HTTPS://api.oplead.com"])
-def test_anything_else_trusts_the_usual_authorities(url):
-    """As the library does where it is told nothing (https://www.python-httpx.org/advanced/ssl/)."""
+def test_https_trusts_the_default_authorities(url):
+    """This is the library's own default (https://www.python-httpx.org/advanced/ssl/)."""
     assert authorities(url) is True

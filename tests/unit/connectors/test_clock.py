@@ -16,7 +16,7 @@ START = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
 
 
 class Sandbox:
-    """A hand-written clock server: it jumps to what it is asked to sleep until."""
+    """A clock server written for these tests: it jumps to the moment it is asked to sleep until."""
 
     def __init__(self):
         self.time = START
@@ -82,8 +82,8 @@ def sandbox():
     thread.join(timeout=5)
 
 
-def test_the_machines_clock_is_aware_and_runs():
-    """It tells UTC, and a sleep ends at its moment, not before."""
+def test_the_machine_clock_is_in_utc_and_never_wakes_early():
+    """A sleep ends at its moment, not before."""
     clock = MachineClock()
     until = clock.now() + timedelta(milliseconds=20)
     clock.sleep_until(until)
@@ -92,16 +92,16 @@ def test_the_machines_clock_is_aware_and_runs():
     assert until <= clock.now()
 
 
-def test_the_machines_clock_does_not_sleep_for_the_past():
-    """A moment that has passed returns at once."""
+def test_the_machine_clock_does_not_sleep_for_a_past_moment():
+    """The call returns at once."""
     started = time.monotonic()
     MachineClock().sleep_until(datetime(2020, 1, 1, tzinfo=UTC))
 
     assert time.monotonic() - started < 1
 
 
-def test_a_clock_stepped_back_does_not_stretch_a_sleep():
-    """An hour back in the middle of a wait is not an hour more of it."""
+def test_a_clock_stepped_back_does_not_lengthen_a_sleep():
+    """An hour back in the middle of a wait does not add an hour to it."""
 
     class SteppedBack(MachineClock):
         back = timedelta(0)
@@ -119,14 +119,14 @@ def test_a_clock_stepped_back_does_not_stretch_a_sleep():
     assert not sleeper.is_alive()
 
 
-def test_the_sandboxs_time_is_told(sandbox):
-    """In aware UTC, whatever the machine's clock says."""
+def test_the_sandbox_clock_gives_the_sandboxs_time(sandbox):
+    """It is aware UTC, whatever the machine's clock says."""
     with SandboxClock(sandbox.url) as clock:
         assert START == clock.now()
 
 
-def test_sleeping_moves_the_sandbox_and_takes_no_time(sandbox):
-    """An hour there is an instant here, and one connection serves all."""
+def test_sleeping_advances_the_sandbox_without_waiting(sandbox):
+    """An hour there is an instant here, and one connection serves all calls."""
     started = time.monotonic()
     with SandboxClock(sandbox.url) as clock:
         clock.sleep_until(START + timedelta(hours=1))
@@ -139,13 +139,13 @@ def test_sleeping_moves_the_sandbox_and_takes_no_time(sandbox):
 
 
 def test_nothing_is_registered_before_the_first_use(sandbox):
-    """A clock that nobody asks must not hold the sandbox's time still."""
+    """An unused clock must not hold the sandbox's time still."""
     with SandboxClock(sandbox.url):
         assert not sandbox.registered
 
 
-def test_a_stranger_registers_again(sandbox):
-    """A connection that was replaced underneath is made a caller again, once."""
+def test_a_forgotten_connection_registers_again(sandbox):
+    """A replaced connection becomes a registered caller again, once."""
     with SandboxClock(sandbox.url) as clock:
         clock.now()
         sandbox.forget_once = True
@@ -154,8 +154,8 @@ def test_a_stranger_registers_again(sandbox):
     assert START + timedelta(minutes=1) == sandbox.time
 
 
-def test_a_sleep_that_does_not_end_is_a_clear_error(sandbox):
-    """Our patience is in real seconds, and the message says what may be wrong."""
+def test_a_sleep_that_never_ends_raises_a_clear_error(sandbox):
+    """The time limit is in real seconds, and the message says what may be wrong."""
     sandbox.hangs = True
     with (
         SandboxClock(sandbox.url, patience=0.1) as clock,
@@ -164,8 +164,8 @@ def test_a_sleep_that_does_not_end_is_a_clear_error(sandbox):
         clock.sleep_until(START + timedelta(hours=1))
 
 
-def test_no_sandbox_is_a_clear_error():
-    """The setting is named."""
+def test_an_unreachable_sandbox_clock_raises_a_clear_error():
+    """The message names the setting."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -174,15 +174,15 @@ def test_no_sandbox_is_a_clear_error():
 
 
 @pytest.mark.parametrize("body", [{"time": 1}, {"now": "noon"}, {"now": "2026-07-21T03:30:00"}, [1]])
-def test_another_servers_answer_is_refused(sandbox, body):
-    """A wrong address is not taken for a clock."""
+def test_an_answer_that_is_no_time_is_refused(sandbox, body):
+    """Another server at a wrong address is not taken for a clock."""
     sandbox.body = body
     with SandboxClock(sandbox.url) as clock, pytest.raises(Misconfigured, match="clock: the"):
         clock.now()
 
 
-def test_threads_take_turns(sandbox):
-    """One connection, one question at a time."""
+def test_threads_take_turns_on_one_connection(sandbox):
+    """Each request waits for the one before."""
     with SandboxClock(sandbox.url) as clock:
         threads = [
             threading.Thread(target=clock.sleep_until, args=(START + timedelta(minutes=number),)) for number in range(4)

@@ -1,4 +1,4 @@
-"""Contact data as French CRMs hold it, made clean or dropped."""
+"""Contact data as French CRMs hold it, cleaned or dropped."""
 
 import phonenumbers
 import pytest
@@ -31,19 +31,19 @@ from connectors.contact import clean_emails, clean_phones, tidy
         ("@", []),
     ],
 )
-def test_an_email_field(typed, clean):
-    """Valid addresses are unwrapped and parted; anything else is dropped."""
+def test_cleans_an_email_field(typed, clean):
+    """Valid addresses are unwrapped and split; anything else is dropped."""
     assert clean == list(clean_emails([typed]))
 
 
 @pytest.mark.parametrize("field", ["0612345678 " * 100, "jane@example.fr " * 100])
-def test_a_letter_is_no_field(field):
-    """What is longer than any list of numbers is not searched for one."""
+def test_a_very_long_field_is_not_searched(field):
+    """A text longer than any list of numbers or addresses may be a whole letter."""
     assert () == clean_phones([field], country=None)
     assert () == clean_emails([field])
 
 
-def test_an_address_given_twice_is_one():
+def test_a_repeated_email_address_is_given_once():
     """Fields often repeat each other."""
     assert ("jane@example.fr",) == clean_emails(["jane@example.fr", "jane@Example.fr"])
 
@@ -85,7 +85,7 @@ def test_an_address_given_twice_is_one():
         ("33612345678.0", ["+33612345678"]),
         ("590690001234", ["+590690001234"]),
         ("41 79 123 45 67", ["+41791234567"]),
-        ("3726123456", []),  # Estonian with a plus, a slip of a French one as likely
+        ("3726123456", []),  # Estonian if it had a plus, but as likely a mistyped French number
         ("6.12345678E+08", []),
         ("06 12 34 56", []),
         ("06 12 34 56 78 90", []),
@@ -94,8 +94,8 @@ def test_an_address_given_twice_is_one():
         ("", []),
     ],
 )
-def test_a_phone_field(typed, clean):
-    """Numbers of people in E.164; companies' numbers, words and digits too few or many are dropped."""
+def test_cleans_a_phone_field(typed, clean):
+    """Personal numbers become E.164; company numbers, words and too few or too many digits are dropped."""
     assert clean == list(clean_phones([typed], country=None))
 
 
@@ -142,8 +142,8 @@ def test_a_phone_field(typed, clean):
         ("0598 00 12 34", "+33598001234"),
     ],
 )
-def test_its_first_digits_tell_an_overseas_number(typed, clean):
-    """There is one French numbering plan, and abroad each department has a country code of its own."""
+def test_the_first_digits_identify_an_overseas_number(typed, clean):
+    """France has one numbering plan, and each overseas department has its own country code."""
     assert (clean,) == clean_phones([typed], country="France")
 
 
@@ -154,7 +154,7 @@ def test_its_first_digits_tell_an_overseas_number(typed, clean):
         *("+33 939 50 12 34", "33 976 01 23 45", "0033 268 80 12 34", "+33 (0)598 70 12 34"),
     ],
 )
-def test_a_number_that_belongs_to_nobody_is_dropped(typed):
+def test_an_impossible_overseas_number_is_dropped(typed):
     """+33 leads to no overseas number."""
     assert () == clean_phones([typed], country=None)
 
@@ -163,32 +163,32 @@ RANGES = ("262", "263", "268", "269", "590", "594", "596", "598", "639", "709", 
 
 
 @pytest.mark.parametrize("prefix", [*RANGES, *(str(each) for each in range(690, 698))])
-def test_each_block_of_the_french_plan_is_in_one_part_of_france(prefix):
-    """The metadata gives some blocks to two: new ones must be settled before a number is lost for them."""
+def test_each_block_of_the_french_plan_has_one_territory(prefix):
+    """The metadata gives some blocks to two: a new one must be settled before numbers are lost."""
     for block in range(1000):
         number = phonenumbers.PhoneNumber(country_code=33, national_number=int(f"{prefix}{block:03}111"))
         assert len(contact._overseas(number)) <= 1
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\u200c", "\u200d", "\u2060", "\u200e", "\ufeff"])
-def test_what_nobody_sees_changes_nothing(invisible):
-    """Pasted text carries such characters."""
+def test_invisible_characters_are_ignored(invisible):
+    """Pasted text carries them."""
     assert ("+33612345678",) == clean_phones([f"{invisible}06 12{invisible} 34 56 78"], country=None)
     assert ("jean@exemple.fr",) == clean_emails([f"jean{invisible}@exemple.fr{invisible}"])
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\t", "\u2009"])
-def test_every_kind_of_space_is_one(space):
+def test_every_kind_of_space_separates_digits(space):
     """French typography has several."""
     assert ("+33612345678",) == clean_phones([space.join(("06", "12", "34", "56", "78"))], country=None)
 
 
-def test_a_good_address_beside_a_word_is_kept():
-    """As it is for phones."""
+def test_a_valid_address_beside_a_word_is_kept():
+    """The same holds for phones."""
     assert ("jean@exemple.fr",) == clean_emails(["jean@exemple.fr; inconnu"])
 
 
-def test_accents_composed_and_decomposed_are_one_text():
+def test_composed_and_decomposed_accents_are_the_same_text():
     """A Mac exports them decomposed."""
     assert "Éléonore" == tidy("E\u0301le\u0301onore") == tidy("\u00c9l\u00e9onore")
 
@@ -211,5 +211,5 @@ def test_accents_composed_and_decomposed_are_one_text():
     ],
 )
 def test_the_country_decides_how_a_national_number_is_read(typed, country, clean):
-    """A country we cannot read is not taken for France."""
+    """An unreadable country is not taken for France."""
     assert clean == list(clean_phones([typed], country=country))

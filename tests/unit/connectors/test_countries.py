@@ -37,8 +37,8 @@ MEANS_ANOTHER_THING = {"NA", "DOM", "dom"}
         ("Kosovo", "XK"),
     ],
 )
-def test_a_country_in_any_spelling(typed, region):
-    """Codes of ISO and cars, names in French and English, locales, dialling codes."""
+def test_recognises_a_country_in_any_spelling(typed, region):
+    """Codes of ISO and of cars, names in French and English, locales and dialling codes are known."""
     assert region == region_of(typed)
     assert not says_nothing(typed)
 
@@ -51,7 +51,7 @@ def test_a_country_in_any_spelling(typed, region):
         *("non renseigné", "Non communiquée", "\u200b", "\u00a0"),
     ],
 )
-def test_what_stands_for_a_blank_is_the_accounts_country(typed):
+def test_a_placeholder_means_the_accounts_country(typed):
     """A dash is no foreign country."""
     assert HOME == region_of(typed)
     assert says_nothing(typed)
@@ -64,13 +64,13 @@ def test_what_stands_for_a_blank_is_the_accounts_country(typed):
         *("fr-be", "BE_FR", "France / Belgique", "Paris", "d'", "le", "x" * 10_000, "- " * 60),
     ],
 )
-def test_what_names_no_country_is_not_guessed(typed):
-    """Nor is what may be two: `+1` is America's and Canada's, `fr-be` a language's or a country's."""
+def test_an_unknown_or_ambiguous_country_is_not_guessed(typed):
+    """`+1` is America's and Canada's, `fr-be` a language's or a country's."""
     assert region_of(typed) is None
 
 
-def test_every_country_is_known_by_its_codes():
-    """Of ISO 3166, by another library's list."""
+def test_every_country_is_known_by_its_iso_codes():
+    """The list of ISO 3166 is another library's."""
     pycountry = pytest.importorskip("pycountry", reason="comes with Meta's library")
     for country in pycountry.countries:
         if country.alpha_2 in phonenumbers.SUPPORTED_REGIONS:
@@ -80,7 +80,7 @@ def test_every_country_is_known_by_its_codes():
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_every_country_is_known_by_its_name(language):
-    """Each in the phone library's own list is that country's, and no other's."""
+    """Each name in the phone library's own list belongs to that country and no other."""
     for region in LOCALE_DATA.keys() & phonenumbers.SUPPORTED_REGIONS:
         name = LOCALE_DATA[region][language]
         while name.startswith("*"):  # the same as in another language
@@ -89,7 +89,7 @@ def test_every_country_is_known_by_its_name(language):
 
 
 def test_no_name_or_code_means_two_countries():
-    """The later would take the earlier's phones."""
+    """A later entry would take over the earlier one's phones."""
     spellings = [spelling for row in COUNTRIES for spelling in (*row[:3], *row[3].split(", ")) if spelling != "-"]
 
     assert len(spellings) == len(set(spellings))
@@ -97,7 +97,7 @@ def test_no_name_or_code_means_two_countries():
 
 
 @pytest.mark.timeout(10)
-def test_a_letter_is_no_country():
-    """However long: nobody searches it."""
+def test_a_very_long_text_is_not_searched_for_a_country():
+    """It may be a whole letter."""
     assert region_of("Île de " * 1_000_000) is None
     assert not says_nothing("-" * 10_000_000)

@@ -1,6 +1,6 @@
-"""Every spelling of a country beside every spelling of a phone: the right hash on both platforms, or a told loss.
+"""Every spelling of a country with every spelling of a phone gives the right hash on both platforms or a reported loss.
 
-What is expected is written by hand from the countries' numbering plans, and hashed here.
+Expected numbers are written by hand from the countries' numbering plans, and hashed here.
 """
 
 from hashlib import sha256
@@ -21,7 +21,7 @@ COUNTRIES = {
     "Suisse": SWISS,
     **dict.fromkeys(("XYZ", "Atlantide", "fr-be"), UNKNOWN),
 }
-"""Whose plan a nationally written number is read by; the French departments overseas share the mainland's."""
+"""The numbering plan for a number in national form; the French overseas departments share the mainland's."""
 
 MOBILE, OVERSEAS, BOX = "+33612345678", "+590690001234", "+590976012345"
 BY_PLAN = {FRENCH: MOBILE, SWISS: "+41612345678"}  # 061 is Basel, and no Belgian town
@@ -41,20 +41,20 @@ PHONES = {
 }
 
 
-def test_so_many_spellings():
-    """24 of countries, 12 of phones."""
+def test_the_tables_cover_24_countries_and_12_phones():
+    """A spelling listed twice would lower the count."""
     assert (24, 12) == (len(COUNTRIES), len(PHONES))
 
 
 def hashes(identifiers):
-    """Those of phones."""
+    """The hashes of phones only."""
     return [each.sha256 for each in identifiers if each.kind is IdentifierKind.PHONE]
 
 
 @pytest.mark.parametrize("phone", PHONES)
 @pytest.mark.parametrize("country", COUNTRIES)
-def test_each_phone_has_its_hash_or_is_told_as_lost(country, phone):
-    """Google's of the E.164 number, Meta's of its digits; never another's, and nothing lost in silence."""
+def test_each_phone_is_hashed_correctly_or_reported_lost(country, phone):
+    """Google hashes the E.164 number, Meta its digits; no phone is lost silently."""
     plan = COUNTRIES[country]
     number = PHONES[phone].get(plan)
     contact = Contact(phones=(phone,), country=country)

@@ -1,4 +1,4 @@
-"""A host name that does not exist is told from a name server that does not answer, through every library."""
+"""An unknown host name is distinguished from a name server that does not answer, through every library."""
 
 import json
 import socket
@@ -33,14 +33,14 @@ NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
-    """Names are asked for by the libraries themselves."""
+    """The libraries look names up themselves."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def names(monkeypatch):
-    """Have every name asked for end like this; how often one was."""
+    """Make every name look-up fail with an error; return the hosts looked up."""
     asked = []
 
     def answer(errno):
@@ -58,8 +58,8 @@ def names(monkeypatch):
     ("errno", "is_unknown"), [*((one, True) for one in UNKNOWN), *((one, False) for one in OTHERS)]
 )
 @pytest.mark.parametrize("get", [httpx.get, requests.get])
-def test_what_libraries_wrap_is_found(names, get, errno, is_unknown):
-    """Both of our HTTP libraries."""
+def test_recognises_an_unknown_host_wrapped_by_each_http_library(names, get, errno, is_unknown):
+    """A look-up that fails for another reason is not an unknown host."""
     names(errno)
 
     with pytest.raises((httpx.ConnectError, requests.ConnectionError)) as caught:
@@ -68,8 +68,8 @@ def test_what_libraries_wrap_is_found(names, get, errno, is_unknown):
     assert is_unknown == is_unknown_host(caught.value)
 
 
-def test_another_failure_is_none():
-    """Also one that holds itself."""
+def test_another_failure_is_no_unknown_host():
+    """The chain of causes may contain the error itself."""
     error = OSError("refused")
     error.__cause__ = ValueError("x")
     error.__cause__.__cause__ = error
@@ -77,8 +77,8 @@ def test_another_failure_is_none():
     assert not is_unknown_host(error)
 
 
-def test_what_failed_before_is_no_cause():
-    """A call made because another one's host is unknown fails for reasons of its own: it may have sent something."""
+def test_an_unknown_host_in_the_context_is_no_cause():
+    """A call made because another host is unknown fails for reasons of its own: it may have sent something."""
     error = requests.ReadTimeout()
     error.__context__ = socket.gaierror(socket.EAI_NONAME, "of the call before")
 
@@ -87,28 +87,28 @@ def test_what_failed_before_is_no_cause():
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "[::1]"])
-def test_a_host_on_this_machine(host):
-    """127.0.0.0/8, ::1 and localhost."""
+def test_recognises_a_host_on_this_machine(host):
+    """These are 127.0.0.0/8, ::1 and localhost."""
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["", "128.0.0.1", "::2", "localhost.example", "127.0.0.1.example", "1"])
-def test_a_host_elsewhere(host):
-    """Whatever it begins with."""
+def test_recognises_a_host_elsewhere(host):
+    """The beginning of a name alone decides nothing."""
     assert not is_loopback(host)
 
 
 @pytest.fixture
 def client():
-    """One that asks a host, at a clock of its own."""
+    """A client of the host above, on its own clock."""
     clock = StillClock()
     options = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"), base_url=HOST)
     with closing(OpleadClient(options, clock=clock, pacer=Pacer(clock, 90))) as made:
         yield made, clock
 
 
-def test_oplead_is_asked_once_for_an_unknown_host(client, names):
-    """The sentence names the address and its setting."""
+def test_an_unknown_oplead_host_is_not_retried(client, names):
+    """The message names the address and its setting."""
     made, clock = client
     asked = names(socket.EAI_NONAME)
 
@@ -119,7 +119,7 @@ def test_oplead_is_asked_once_for_an_unknown_host(client, names):
     assert [] == clock.slept
 
 
-def test_a_name_server_that_does_not_answer_is_asked_again(client, names):
+def test_a_failed_name_look_up_is_retried(client, names):
     """At boot the network may be a few seconds late."""
     made, clock = client
     asked = names(socket.EAI_AGAIN)
@@ -132,8 +132,8 @@ def test_a_name_server_that_does_not_answer_is_asked_again(client, names):
     assert 4 == len(clock.slept)
 
 
-def test_the_token_server_is_told_of(tmp_path, names):
-    """Google's library wraps it once more."""
+def test_an_unknown_token_server_is_reported(tmp_path, names):
+    """Google's library wraps the error once more."""
     names(socket.EAI_NONAME)
     key = tmp_path / "key.json"
     key.write_text(json.dumps(json.loads(quick.key_file()) | {"token_uri": f"{HOST}/token"}))
@@ -143,8 +143,8 @@ def test_the_token_server_is_told_of(tmp_path, names):
         account.token()
 
 
-def test_neither_google_nor_meta_was_sent_anything(tmp_path, names, monkeypatch):
-    """Each says which name is not known, and that trying again in a moment is pointless."""
+def test_an_unknown_google_or_meta_host_means_nothing_sent(tmp_path, names, monkeypatch):
+    """Each receipt names the unknown host and says that a retry is pointless."""
     names(socket.EAI_NONAME)
     monkeypatch.setattr(ServiceAccount, "token", lambda _: SecretStr("t"))
     (tmp_path / "key.json").write_text(quick.key_file())

@@ -13,7 +13,7 @@ from connectors.notifiers import Liveness
 
 @pytest.fixture(params=["a path", "an abstract name"])
 def listener(request, tmp_path):
-    """What systemd is to a service: a socket, and the service's environment."""
+    """A socket like systemd's, and the environment it gives to a service."""
     name = str(tmp_path / "notify") if request.param == "a path" else f"@oplead-sync-test-{os.getpid()}-{tmp_path.name}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind("\0" + name[1:] if name.startswith("@") else name)
@@ -22,7 +22,7 @@ def listener(request, tmp_path):
 
 
 def heard(ear):
-    """Every datagram that came."""
+    """Every datagram received."""
     found = []
     while True:
         try:
@@ -32,14 +32,14 @@ def heard(ear):
 
 
 def lead_a_life(signs):
-    """From the beginning to the end."""
+    """Give every sign, from start to stop."""
     signs.ready()
     signs.beat()
     signs.stopping()
 
 
-def test_systemd_hears_of_each_step(listener):
-    """One datagram each; half the time it waits is how often it wants one."""
+def test_sends_systemd_one_datagram_per_step(listener):
+    """A beat is due at half the interval of the watchdog."""
     ear, environ = listener
     signs = Liveness(environ=environ)
     lead_a_life(signs)
@@ -49,8 +49,8 @@ def test_systemd_hears_of_each_step(listener):
 
 
 @pytest.mark.parametrize("change", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}])
-def test_a_watchdog_that_does_not_wait_for_us_is_told_nothing(listener, change):
-    """It is another process's, or none."""
+def test_an_inapplicable_watchdog_gets_no_beat(listener, change):
+    """It belongs to another process, or its interval is invalid."""
     ear, environ = listener
     signs = Liveness(environ=environ | change)
     lead_a_life(signs)
@@ -58,16 +58,16 @@ def test_a_watchdog_that_does_not_wait_for_us_is_told_nothing(listener, change):
     assert (["READY=1", "STOPPING=1"], None) == (heard(ear), signs.every)
 
 
-def test_nobody_asks_and_nothing_is_told():
-    """At a terminal."""
+def test_no_beat_is_due_without_a_notify_socket():
+    """A terminal has none."""
     signs = Liveness(environ={"WATCHDOG_USEC": "30000000"})
     lead_a_life(signs)
 
     assert signs.every is None
 
 
-def test_a_health_file_is_as_old_as_the_last_beat(tmp_path):
-    """It is made by the first, and each one after that touches it."""
+def test_each_beat_touches_the_health_file(tmp_path):
+    """The first one creates it."""
     path = tmp_path / "health"
     signs = Liveness(path, {})
     signs.ready()
@@ -80,8 +80,8 @@ def test_a_health_file_is_as_old_as_the_last_beat(tmp_path):
     assert (timedelta(minutes=1), 0o600) == (signs.every, stat.S_IMODE(path.stat().st_mode))
 
 
-def test_a_health_file_that_holds_something_keeps_it(tmp_path):
-    """Somebody named the wrong one."""
+def test_a_beat_keeps_the_content_of_the_health_file(tmp_path):
+    """The setting may name the wrong file."""
     path = tmp_path / "notes"
     path.write_text("mine")
     Liveness(path, {}).beat()
@@ -89,8 +89,8 @@ def test_a_health_file_that_holds_something_keeps_it(tmp_path):
     assert "mine" == path.read_text()
 
 
-def test_what_cannot_be_told_is_logged_once(tmp_path, caplog):
-    """And nothing else happens."""
+def test_a_failing_sign_of_life_is_logged_once(tmp_path, caplog):
+    """It has no other effect."""
     signs = Liveness(tmp_path / "no folder" / "health", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     with caplog.at_level(logging.WARNING):
         lead_a_life(signs)

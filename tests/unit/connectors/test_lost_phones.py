@@ -1,24 +1,24 @@
-"""Phones that give no number are counted, and told by what they are lost to."""
+"""Phones that give no number are counted, with the reason for each loss."""
 
 from connectors.contact import lost_phones
 from connectors.records import Contact
 
 
 def people(count, *phones, country=None):
-    """So many leads alike."""
+    """The same contact, as many times as given."""
     return [Contact(phones=phones, country=country)] * count
 
 
-def test_nothing_lost_is_nothing_said():
-    """Remarks and blanks are no phones, and a phone that is read is none that is lost."""
+def test_no_message_when_no_phone_is_lost():
+    """Remarks and blanks are no phones, and a phone that can be read is not lost."""
     assert lost_phones([]) is None
     assert (
         lost_phones([*people(3, "06 12 34 56 78"), *people(2), *people(2, "-", "néant", "voir 12"), Contact()]) is None
     )
 
 
-def test_each_loss_is_told_with_its_reason():
-    """The commonest first; leads are counted, not fields."""
+def test_counts_lost_phones_by_reason():
+    """The most frequent reason comes first; leads are counted, not fields."""
     contacts = [
         *people(188, "06 12 34 56 78", country="fr-FR"),
         *people(9, "06 12 34 56 78", "01 42 68 53 00", country="XYZ"),
@@ -32,14 +32,14 @@ def test_each_loss_is_told_with_its_reason():
     )
 
 
-def test_an_international_number_lacks_no_country():
-    """Where it is lost, it is for itself."""
+def test_an_international_number_is_never_lost_to_its_country():
+    """If it is lost, the number itself is invalid."""
     assert "unknown" not in lost_phones(people(4, "+33 6 12", "0033 6 12", country="XYZ"))
     assert lost_phones(people(4, "+33 6 12 34 56 78", country="XYZ")) is None
 
 
-def test_a_spelling_that_may_be_anything_is_not_shown():
-    """A country field may hold somebody's name or address: only what several leads share, and no digits."""
+def test_a_country_spelling_that_may_be_personal_data_is_hidden():
+    """The field may hold a name or address: a spelling is shown only if several leads share it and it has no digits."""
     contacts = [
         *people(2, "0612345678", country="Dufour-Legrand"),
         *people(5, "0612345678", country="12 rue des Lilas"),

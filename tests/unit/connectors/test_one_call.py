@@ -1,4 +1,4 @@
-"""Which failures happened before anything was sent, and how a call is ended."""
+"""Which failures happen before anything is sent, and how a call is ended."""
 
 import socket
 import ssl
@@ -22,7 +22,7 @@ def _openssl(kind: type[ssl.SSLError], reason: str) -> ssl.SSLError:
 
 
 def _tls(error: ssl.SSLError) -> SSLError:
-    """As requests and urllib3 wrap it."""
+    """Wrap a TLS error as requests and urllib3 do."""
     return SSLError(MaxRetryError(None, "/", TransportSSLError(error)))
 
 
@@ -40,7 +40,7 @@ def _tls(error: ssl.SSLError) -> SSLError:
     ],
 )
 def test_a_failure_to_connect_sent_nothing(error):
-    """No address, no connection, no TLS."""
+    """The name, the connection or the TLS handshake failed."""
     assert never_connected(error)
 
 
@@ -59,11 +59,11 @@ def test_any_other_failure_may_have_sent_everything(error):
     assert not never_connected(error)
 
 
-def test_a_stop_while_nobody_shakes_hands_has_sent_nothing():
-    """The other side takes the connection and never answers TLS's first words."""
+def test_a_cancellation_during_the_tls_handshake_has_sent_nothing():
+    """The server accepts the connection and never answers the handshake."""
 
     class Stopped(Exception):
-        """Somebody asked to stop."""
+        """The cancel token was set."""
 
     def stop():
         raise Stopped
@@ -77,8 +77,8 @@ def test_a_stop_while_nobody_shakes_hands_has_sent_nothing():
     assert not isinstance(ended.value, ReadTimeout)
 
 
-def test_a_connection_that_is_hung_up_keeps_its_keys():
-    """Else what another thread is sending goes on unencrypted."""
+def test_shutting_down_a_connection_keeps_its_tls_keys():
+    """Otherwise data that another thread is sending would go out unencrypted."""
     ours, theirs = socket.socketpair()
     with theirs:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -91,8 +91,8 @@ def test_a_connection_that_is_hung_up_keeps_its_keys():
 
 
 @pytest.mark.parametrize("is_torn", [False, True])
-def test_what_comes_back_because_it_is_ended_came_too_late(is_torn):
-    """A connection cut at the deadline gives an error or a torn answer, and neither is a finding of its own."""
+def test_a_result_after_the_deadline_is_a_timeout(is_torn):
+    """Cutting the connection gives an error or a torn answer, and neither is a result of its own."""
     ended, threads = threading.Event(), []
 
     def call():

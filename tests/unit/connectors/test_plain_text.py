@@ -1,4 +1,4 @@
-"""Nothing that comes from outside steers the terminal it is shown on."""
+"""Text from outside cannot control the terminal it is shown on."""
 
 import unicodedata
 
@@ -24,13 +24,13 @@ TITLE, CLEAR, LINK = "\x1b]0;owned\x07", "\x1b[2J\x1b[H", "\x1b]8;;http://x.exam
         ("half \ud83d", "half "),
     ],
 )
-def test_what_steers_a_terminal_is_left_out(text, shown):
-    """Letters stay, whatever stood between them."""
+def test_strips_terminal_control_sequences(text, shown):
+    """The letters of the text stay, whatever stood between them."""
     assert shown == plain(text)
 
 
-def test_no_control_or_format_character_gets_through():
-    """Of all there are, but the two joiners."""
+def test_strips_every_control_and_format_character():
+    """Only the two zero-width joiners pass."""
     everything = "".join(map(chr, range(0x110000)))
 
     left = {letter for letter in plain(everything) if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
@@ -38,6 +38,6 @@ def test_no_control_or_format_character_gets_through():
     assert {"\u200c", "\u200d"} == left
 
 
-def test_what_is_kept_is_said():
-    """As the line ends of our own sentences."""
+def test_keeps_only_the_characters_listed_in_keep():
+    """The program's own sentences keep their line breaks this way."""
     assert "a\nb" == plain("a\nb\x1b", keep="\n")

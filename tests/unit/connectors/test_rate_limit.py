@@ -1,4 +1,4 @@
-"""The pace a platform is asked at."""
+"""The rate at which a platform is asked."""
 
 import threading
 import time
@@ -17,22 +17,22 @@ MINUTE = timedelta(seconds=60)
 
 
 class StillClock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only when a caller sleeps."""
 
     def __init__(self):
         self.time = START
 
     def now(self):
-        """The present instant."""
+        """The current time."""
         return self.time
 
     def sleep_until(self, moment):
-        """Move there at once."""
+        """Jump to the moment at once."""
         self.time = max(self.time, moment)
 
 
 def ask(pacer, clock, took=timedelta(0)):
-    """One request: when it went out."""
+    """Make one request; return when it went out."""
     with slot(pacer):
         sent = clock.time
         clock.time += took
@@ -46,8 +46,8 @@ def worst_minute(times):
 
 @settings(deadline=None)
 @given(st.integers(1, 12), st.lists(st.integers(0, 90), min_size=1, max_size=60))
-def test_no_minute_holds_more_than_its_share(per_minute, seconds):
-    """Whatever the requests take and whenever they come, counted on a closed minute."""
+def test_no_minute_exceeds_the_limit(per_minute, seconds):
+    """This holds for requests of any duration and spacing, counted on a closed minute."""
     clock = StillClock()
     pacer = Pacer(clock, per_minute)
     sent = []
@@ -69,8 +69,8 @@ def test_a_slot_is_freed_a_minute_after_the_response():
     assert timedelta(seconds=80) < sent - START < timedelta(seconds=81)
 
 
-def test_a_failing_request_frees_its_slot_too():
-    """The platform has counted it all the same, and the pacer does not leak."""
+def test_a_failed_request_frees_its_slot_after_a_minute():
+    """The platform counted it anyway, and the pacer leaks no slot."""
     clock = StillClock()
     pacer = Pacer(clock, 1)
     with pytest.raises(OSError, match="cut"), slot(pacer):
@@ -79,8 +79,8 @@ def test_a_failing_request_frees_its_slot_too():
     assert MINUTE < ask(pacer, clock) - START
 
 
-def test_a_429_halves_the_pace_for_ten_minutes():
-    """Then it is whole again."""
+def test_a_429_halves_the_rate_for_ten_minutes():
+    """After that the full rate applies again."""
     clock = StillClock()
     pacer = Pacer(clock, 4)
     pacer.throttled()
@@ -92,8 +92,8 @@ def test_a_429_halves_the_pace_for_ten_minutes():
     assert 1 == len(set(fast))
 
 
-def test_the_smallest_pace_is_not_halved_to_nothing():
-    """One request a minute stays possible."""
+def test_halving_never_goes_below_one_request_a_minute():
+    """Integer division alone would give none."""
     clock = StillClock()
     pacer = Pacer(clock, 1)
     pacer.throttled()
@@ -111,7 +111,7 @@ def test_a_clock_set_back_does_not_stop_the_pacer():
     assert ask(pacer, clock) < START - timedelta(minutes=58)
 
 
-def test_threads_share_one_pace():
+def test_threads_share_one_limit():
     """No two threads ever hold the last slot together."""
     clock = StillClock()
     pacer = Pacer(clock, 2)
@@ -139,7 +139,7 @@ def test_threads_share_one_pace():
 
 
 def played(pacer, clock, *, workers, latency, page=None, hours=2):
-    """When each answer came, of `workers` that ask as soon as they may; after each `page` they meet before the next."""
+    """The times of the answers to `workers` that ask as soon as allowed and wait for one another after each `page`."""
     free = [(clock.time, worker) for worker in range(workers)]
     meeting, asked, answers = [], 0, []
     under_way = []
@@ -176,8 +176,8 @@ def played(pacer, clock, *, workers, latency, page=None, hours=2):
         pytest.param(1, 0.1, marks=pytest.mark.exhaustive),
     ],
 )
-def test_the_whole_pace_is_used(workers, latency, page):
-    """In two hours at 1.5 s an answer 97 requests in a hundred that may go out do, also where pages are waited for."""
+def test_uses_at_least_97_percent_of_the_limit(workers, latency, page):
+    """It runs for two hours, also with workers that wait for one another after each page."""
     clock = StillClock()
     answers = played(Pacer(clock, 90), clock, workers=workers, latency=timedelta(seconds=latency), page=page)
     sent = sorted(at - timedelta(seconds=latency) for at in answers)
@@ -186,7 +186,7 @@ def test_the_whole_pace_is_used(workers, latency, page):
     assert 90 == worst_minute(sent[:300])
 
 
-def test_a_pace_of_nothing_is_refused():
-    """It would wait for ever."""
+def test_a_limit_of_zero_is_refused():
+    """The pacer would wait for ever."""
     with pytest.raises(ValueError, match="at least one"):
         Pacer(StillClock(), 0)

@@ -9,24 +9,24 @@ from connectors.http import retry_read
 
 
 class StillClock:
-    """A clock that moves only when somebody sleeps, and remembers for how long."""
+    """A clock that moves only when a caller sleeps, and records for how long."""
 
     def __init__(self):
         self.time = datetime(2026, 7, 21, 3, 30, tzinfo=UTC)
         self.slept = []
 
     def now(self):
-        """The present instant."""
+        """The current time."""
         return self.time
 
     def sleep_until(self, moment):
-        """Move there at once."""
+        """Jump to the moment at once."""
         self.slept.append((moment - self.time).total_seconds())
         self.time = moment
 
 
 def scripted(*outcomes):
-    """A read that raises or returns these in turn, and counts its calls."""
+    """A read that raises or returns the given outcomes in turn, and those that are left."""
     left = list(outcomes)
 
     def read():
@@ -38,16 +38,16 @@ def scripted(*outcomes):
     return read, left
 
 
-def test_an_answer_is_returned_at_once():
-    """No failure, no wait."""
+def test_a_successful_read_does_not_wait():
+    """The answer is returned at once."""
     clock = StillClock()
 
     assert 7 == retry_read(lambda: 7, clock=clock)
     assert [] == clock.slept
 
 
-def test_a_host_that_does_not_exist_is_told_at_once():
-    """No wait makes its name right; the night ends as with any source that failed."""
+def test_an_unknown_host_is_not_retried():
+    """Waiting does not correct the name; it is still a transient error, so the night ends as for any failed source."""
     clock = StillClock()
     read, left = scripted(UnknownHost("no host"), "never")
 
@@ -59,8 +59,8 @@ def test_a_host_that_does_not_exist_is_told_at_once():
 
 
 @pytest.mark.parametrize(("jitter", "waits"), [(1.0, [1, 2, 4, 8]), (0.0, [0.5, 1, 2, 4])])
-def test_the_waits_double_and_five_attempts_are_all(jitter, waits):
-    """The last failure is the one that is raised."""
+def test_waits_double_and_stop_after_five_attempts(jitter, waits):
+    """The last failure is the one raised."""
     clock = StillClock()
     last = Transient("the fifth")
     read, left = scripted(*[Transient("x")] * 4, last, "never")
@@ -73,8 +73,8 @@ def test_the_waits_double_and_five_attempts_are_all(jitter, waits):
     assert waits == clock.slept
 
 
-def test_the_platforms_delay_replaces_ours():
-    """Up to five minutes."""
+def test_the_platforms_delay_replaces_the_default():
+    """It may be up to five minutes."""
     clock = StillClock()
     read, _ = scripted(Transient("x", retry_after=timedelta(minutes=5)), "answer")
 
@@ -82,8 +82,8 @@ def test_the_platforms_delay_replaces_ours():
     assert [300.0] == clock.slept
 
 
-def test_a_longer_delay_is_not_waited_for():
-    """The caller is told how long, and nothing was slept."""
+def test_a_delay_over_five_minutes_is_not_waited_for():
+    """The error that the platform gave is raised without a sleep."""
     clock = StillClock()
     read, _ = scripted(Transient("x", retry_after=timedelta(minutes=5, seconds=1)), "answer")
 
@@ -93,7 +93,7 @@ def test_a_longer_delay_is_not_waited_for():
     assert [] == clock.slept
 
 
-def test_what_asking_again_does_not_mend_is_raised_at_once():
+def test_a_permanent_error_is_not_retried():
     """A wrong token stays wrong."""
     clock = StillClock()
     read, left = scripted(Misconfigured("x"), "answer")

@@ -1,4 +1,4 @@
-"""One pace for all the processes that ask one platform."""
+"""One request limit for all processes that ask the same platform."""
 
 import fcntl
 import json
@@ -43,7 +43,7 @@ print(len(taken))
 
 @pytest.fixture
 def path(tmp_path):
-    """Where the pace is kept."""
+    """The path of the shared pace file."""
     return tmp_path / "state" / "oplead-0.pace"
 
 
@@ -58,7 +58,7 @@ def process(path):
 
 
 def ask(pacer, clock, took=timedelta(0)):
-    """One request: when it went out."""
+    """Make one request; return when it went out."""
     with slot(pacer):
         sent = clock.time
         clock.time += took
@@ -67,8 +67,8 @@ def ask(pacer, clock, took=timedelta(0)):
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 90)), min_size=1, max_size=40))
-def test_no_minute_holds_more_than_its_share_of_all_processes(path, asked):
-    """Whoever asks, and however long it takes."""
+def test_no_minute_exceeds_the_limit_across_processes(path, asked):
+    """This holds for any order of processes and any duration of requests."""
     path.unlink(missing_ok=True)
     clock = FakeClock()
     pacers = [Pacer(clock, 5, shared=SharedPace(path)) for _ in range(3)]
@@ -80,8 +80,8 @@ def test_no_minute_holds_more_than_its_share_of_all_processes(path, asked):
     assert 5 >= max(sum(start <= at <= start + MINUTE for at in sent) for start in sent)
 
 
-def test_processes_that_ask_at_once_take_each_slot_once(path):
-    """Three real processes with four threads each find as many slots as there are, together."""
+def test_concurrent_processes_take_each_slot_once(path):
+    """Three real processes with four threads each find exactly the available slots together."""
     command = [sys.executable, "-c", TAKE_ALL, str(path), "70"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     asking = [subprocess.Popen(command, **pipes) for _ in range(3)]
@@ -95,7 +95,7 @@ def test_processes_that_ask_at_once_take_each_slot_once(path):
 
 
 def test_a_429_slows_every_process(process):
-    """Whoever was told to slow down."""
+    """It does not matter which process received it."""
     clock = FakeClock()
     one, other = process(clock, 4), process(clock, 4)
     one.throttled()
@@ -105,7 +105,7 @@ def test_a_429_slows_every_process(process):
 
 
 def test_another_processs_running_request_holds_its_slot(process):
-    """It is waited for on the clock, as nobody here can be told of its end."""
+    """The pacer checks again after a while, since nothing signals the end of another process's request."""
     clock = FakeClock()
     one, other = process(clock, 1), process(clock, 1)
     with slot(one):
@@ -114,8 +114,8 @@ def test_another_processs_running_request_holds_its_slot(process):
     assert WINDOW == other.take() - clock.now()
 
 
-def test_a_process_that_died_frees_its_slot_after_the_longest_request(process):
-    """And a minute more: the platform may have counted it at its very end."""
+def test_a_dead_process_frees_its_slot_after_the_longest_request(process):
+    """A minute is added: the platform may have counted the request at its very end."""
     clock = FakeClock()
     began = clock.now()
     process(clock, 1).take()
@@ -123,8 +123,8 @@ def test_a_process_that_died_frees_its_slot_after_the_longest_request(process):
     assert LONGEST_REQUEST + WINDOW == ask(process(clock, 1), clock) - began
 
 
-def test_a_request_of_our_own_is_never_taken_for_a_dead_ones(process):
-    """However long it takes."""
+def test_a_processs_own_request_never_counts_as_dead(process):
+    """It may take any length of time."""
     clock = FakeClock()
     pacer = process(clock, 2)
     with slot(pacer):
@@ -138,8 +138,8 @@ def test_a_request_of_our_own_is_never_taken_for_a_dead_ones(process):
 @pytest.mark.parametrize(
     "content", [b"{", b"[]", b'{"a": 1}', b'{"a": {"running": ["x"]}}', b"\xff", b"[" * 9000, b'{"a":{}}garbage']
 )
-def test_a_file_that_cannot_be_read_costs_a_minute(process, path, content):
-    """What went out before is not known, so nothing does, by any process; then all is well again."""
+def test_an_unreadable_pace_file_stops_all_requests_for_a_minute(process, path, content):
+    """Earlier requests are unknown, so no process sends any; then the file is rewritten."""
     clock = FakeClock()
     path.parent.mkdir()
     path.write_bytes(content)
@@ -152,8 +152,8 @@ def test_a_file_that_cannot_be_read_costs_a_minute(process, path, content):
 
 
 @pytest.mark.parametrize("dies", ["before", "in the middle", "after"])
-def test_whoever_dies_while_writing_never_leaves_a_file_that_says_less(process, monkeypatch, dies):
-    """What is left says what it did before, or cannot be read; never that nothing was asked."""
+def test_a_crash_while_writing_never_frees_slots(process, monkeypatch, dies):
+    """The file left behind holds its old content or is unreadable; it never says that no request was made."""
 
     class Dying(FileIO):
         def write(self, data):
@@ -171,8 +171,8 @@ def test_whoever_dies_while_writing_never_leaves_a_file_that_says_less(process, 
     assert clock.now() < process(clock, 1).take()
 
 
-def test_what_is_left_of_a_longer_file_cannot_be_read(process, path):
-    """Whoever died before it was cut off left some of what stood there."""
+def test_the_remains_of_a_longer_file_are_unreadable(process, path):
+    """A process that dies before truncating the file leaves the tail of its old content."""
     clock = FakeClock()
     for _ in range(2):
         ask(process(clock, 9), clock)
@@ -186,8 +186,8 @@ def test_what_is_left_of_a_longer_file_cannot_be_read(process, path):
     assert clock.now() + WINDOW == process(clock, 9).take()
 
 
-def test_a_clock_set_back_does_not_stop_the_others(process):
-    """What another process did in a future that is gone counts as done now."""
+def test_a_clock_set_back_does_not_stop_other_processes(process):
+    """Entries that another process dated in what is now the future count as made now."""
     clock = FakeClock(FAR_FROM_NOW)
     other = process(clock, 1)
     other.throttled()
@@ -198,8 +198,8 @@ def test_a_clock_set_back_does_not_stop_the_others(process):
     assert WINDOW == ask(process(back, 1), back) - began
 
 
-def test_without_a_file_the_pace_is_kept_alone(tmp_path, caplog):
-    """A folder that takes no file costs the sharing, told once, and nothing else."""
+def test_without_a_pace_file_each_process_limits_itself(tmp_path, caplog):
+    """A folder that takes no file costs the sharing, logged once, and nothing else."""
     (tmp_path / "no folder").write_text("a file")
     clock = FakeClock()
     pacer = Pacer(clock, 1, shared=SharedPace(tmp_path / "no folder" / "oplead-0.pace"))
@@ -210,8 +210,8 @@ def test_without_a_file_the_pace_is_kept_alone(tmp_path, caplog):
     assert "no pace is shared" in caplog.text
 
 
-def test_a_disk_that_is_full_costs_the_sharing_only(caplog):
-    """It is told once; the requests go out."""
+def test_a_full_disk_costs_only_the_sharing(caplog):
+    """It is logged once, and requests go out."""
     clock = FakeClock()
     pacer = Pacer(clock, 1, shared=SharedPace(Path("/dev/full")))
     sent = [ask(pacer, clock) for _ in range(2)]
@@ -220,8 +220,8 @@ def test_a_disk_that_is_full_costs_the_sharing_only(caplog):
     assert 1 == len(caplog.records)
 
 
-def test_a_process_that_holds_the_file_for_ever_does_not_hang_us(process, path):
-    """A stopped process keeps its lock: the request is put off, and the end of one under way is told later."""
+def test_a_lock_that_is_never_released_does_not_block(process, path):
+    """A stopped process keeps its lock: the request is put off, and the end of a running one is recorded later."""
     clock = FakeClock()
     pacer, began = process(clock, 3, patience=0.05), clock.now()
     pacer.take()
@@ -236,7 +236,7 @@ def test_a_process_that_holds_the_file_for_ever_does_not_hang_us(process, path):
     assert LONGEST_REQUEST + WINDOW == process(clock, 1).take() - began
 
 
-def test_the_clock_is_never_asked_with_the_others_kept_out(path):
+def test_the_clock_is_never_read_while_holding_the_lock(path):
     """A sandbox's clock may stand still until the very process that waits for the file sleeps."""
 
     class Watched(FakeClock):
@@ -253,8 +253,8 @@ def test_the_clock_is_never_asked_with_the_others_kept_out(path):
     assert WINDOW == -(ask(pacer, clock) - ask(pacer, clock))
 
 
-def test_neither_the_name_nor_the_file_tells_the_key(process, path):
-    """Of the platform there is a digest, of requests only their times; the file is its owner's alone."""
+def test_the_pace_file_reveals_no_key(process, path):
+    """It names the platform by a digest, holds only request times, and is readable by its owner only."""
     clock = FakeClock()
     ask(process(clock), clock)
     name = pace_file(path.parent, "https://api.example.org", "tok-0123456789").name

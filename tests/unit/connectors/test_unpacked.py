@@ -1,4 +1,4 @@
-"""Bodies unpacked within a bound, whatever comes after their end."""
+"""Bodies are decompressed within a size limit, whatever follows their end."""
 
 import gzip
 import zlib
@@ -11,21 +11,21 @@ BODY = b'{"leads": []}'
 
 
 @pytest.mark.parametrize(("packing", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("", bytes)])
-def test_a_body_is_as_it_was(packing, pack):
-    """In however many parts it comes."""
+def test_decompresses_a_body_received_in_parts(packing, pack):
+    """It may be gzip, deflate or uncompressed."""
     packed = pack(BODY)
 
     assert BODY == unpacked([packed[:5], packed[5:]], packing, most=len(BODY))
 
 
-def test_more_than_it_may_have_is_not_held():
-    """The bound is that of the unpacked body."""
+def test_a_body_over_the_size_limit_is_refused():
+    """The limit applies to the decompressed body."""
     with pytest.raises(TooLargeError):
         unpacked([gzip.compress(b" " * 10_000)], "gzip", most=9_999)
 
 
-def test_what_follows_the_end_is_not_gathered():
-    """It would count towards no bound: the first part of it ends the reading."""
+def test_data_after_the_end_stops_the_reading():
+    """It would count towards no limit, so its first part raises."""
     taken = []
 
     def parts():
@@ -39,7 +39,7 @@ def test_what_follows_the_end_is_not_gathered():
     assert [0] == taken
 
 
-def test_a_body_that_is_cut_is_none():
-    """Whatever could be read of it."""
+def test_a_truncated_body_is_refused():
+    """What could be read of it is dropped."""
     with pytest.raises(ValueError, match="cut short"):
         unpacked([gzip.compress(BODY)[:-5]], "gzip", most=1_000)

@@ -1,4 +1,4 @@
-"""Finding the bad rows of a refused batch, in as few requests as promised."""
+"""Bisecting a refused batch isolates its bad rows within a bounded number of requests."""
 
 import math
 import random
@@ -14,7 +14,7 @@ REFUSALS = [Outcome(OutcomeClass.FIX_DATA, code) for code in ("BAD", "WORSE", "W
 
 
 def play(rows, bad, *, named):
-    """Send rows to a platform that refuses a request with a bad row; (requests, blamed, taken)."""
+    """Send rows to a platform that refuses requests with a bad row; return (requests, blamed, accepted)."""
     waiting, requests, blamed, taken = [rows], 0, [], []
     while waiting:
         batch = waiting.pop(0)
@@ -30,13 +30,13 @@ def play(rows, bad, *, named):
 
 
 def bound(size, bad):
-    """The most requests k bad rows among n may cost where nothing is named."""
+    """Return the most requests that k bad rows among n may cost if no row is named."""
     return 2 * bad * math.ceil(math.log2(size)) + 1 if size > 1 else 1
 
 
 @pytest.mark.parametrize(("named", "most"), [(True, 4), (False, 67)])
-def test_three_bad_rows_of_two_thousand(named, most):
-    """Two hundred placements: at most k + 1 requests where each answer names a row, 2k⌈log₂ n⌉ + 1 where none does."""
+def test_three_of_two_thousand_rows_are_found_within_the_bound(named, most):
+    """200 placements cost at most k + 1 requests if each answer names a row, else 2k⌈log₂ n⌉ + 1."""
     dice = random.Random(20260910)
     rows = list(range(2000))
     costs = [play(rows, set(dice.sample(rows, 3)), named=named)[0] for _ in range(200)]
@@ -46,7 +46,7 @@ def test_three_bad_rows_of_two_thousand(named, most):
 
 @given(st.integers(1, 200), st.data(), st.booleans())
 def test_exactly_the_bad_rows_are_blamed(size, data, named):
-    """Every good row is taken once, every bad one blamed once, within the bound."""
+    """Every good row is accepted once and every bad one blamed once, within the bound."""
     rows = list(range(size))
     bad = data.draw(st.sets(st.sampled_from(rows), max_size=6))
     requests, blamed, taken = play(rows, bad, named=named)
@@ -57,8 +57,8 @@ def test_exactly_the_bad_rows_are_blamed(size, data, named):
 
 
 @given(st.lists(st.tuples(st.integers(), st.frozensets(st.integers(0, 5), max_size=3)), unique_by=lambda row: row[0]))
-def test_no_part_has_two_rows_with_one_mark(rows):
-    """Every row is in one part, in its order; where no mark is shared there is one part."""
+def test_partition_never_puts_a_shared_mark_in_one_part(rows):
+    """Each row is in one part, in order, and there is a single part if no mark is shared."""
     batch, marks = [row for row, _ in rows], dict(rows)
     parts = partition(batch, marks)
     marked = [[mark for row in part for mark in marks[row]] for part in parts]
@@ -70,34 +70,34 @@ def test_no_part_has_two_rows_with_one_mark(rows):
     assert len(parts) == min(1, len(batch)) or len(every) > len(set(every))
 
 
-def test_rows_without_marks_stay_together():
-    """A batch is parted for those that share one only."""
+def test_partition_keeps_rows_without_shared_marks_together():
+    """Only rows that share a mark are separated."""
     assert [(1, 2, 4), (3,)] == partition([1, 2, 3, 4], {1: {"a"}, 3: {"a"}, 4: {"b"}})
 
 
-def test_rows_named_together_leave_together():
-    """One answer may blame several."""
+def test_rows_named_together_are_removed_together():
+    """One answer may blame several rows."""
     assert ([1, 3], [(0, 2)]) == bisect([0, 1, 2, 3], [3, 1, 1])
 
 
-def test_a_batch_of_nothing_but_bad_rows_leaves_nothing_to_send():
+def test_batch_with_every_row_named_leaves_nothing_to_send():
     """An empty request is never made."""
     assert ([0, 1], []) == bisect([0, 1], [0, 1])
 
 
 @pytest.mark.parametrize("named", [[], [7], [-1]])
-def test_a_row_outside_the_batch_names_nothing(named):
-    """The batch is halved instead; an answer about rows we did not send blames none of ours."""
+def test_row_outside_the_batch_blames_none(named):
+    """An answer about rows that were not sent halves the batch instead."""
     assert ([], [(0, 1), (2, 3, 4)]) == bisect([0, 1, 2, 3, 4], named)
 
 
-def test_a_single_row_is_to_blame_itself():
+def test_refused_single_row_is_blamed():
     """There is nothing left to halve."""
     assert (["row"], []) == bisect(["row"], [])
 
 
 def play_with_trial(rows, bad, *, named, codes=1):
-    """As `play`, giving up where nothing passes, of so many codes; (requests, at fault, taken, given up)."""
+    """Play with a circuit breaker and this many codes; return (requests, at fault, accepted, given up)."""
     waiting, requests, at_fault, taken, trial = [tuple(rows)], 0, [], [], CircuitBreaker()
     while waiting:
         batch = waiting.pop(0)
@@ -121,8 +121,8 @@ def play_with_trial(rows, bad, *, named, codes=1):
 @pytest.mark.parametrize("codes", [1, 2, 3])
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("size", [5, 7, 20, 100, 1000, 2000])
-def test_a_batch_of_nothing_but_bad_rows_is_given_up(size, named, codes):
-    """Within fifteen requests, however large it is and whatever is said of each, and nobody is at fault."""
+def test_batch_of_only_bad_rows_trips_the_circuit_breaker(size, named, codes):
+    """Whatever its size and the reasons, it takes at most fifteen requests, and no row is at fault."""
     requests, at_fault, taken, given_up = play_with_trial(range(size), set(range(size)), named=named, codes=codes)
 
     assert given_up
@@ -132,8 +132,8 @@ def test_a_batch_of_nothing_but_bad_rows_is_given_up(size, named, codes):
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_few_bad_rows_are_at_fault_themselves(size, named):
-    """Four leads with broken click ids are no broken settings."""
+def test_few_bad_rows_do_not_trip_the_circuit_breaker(size, named):
+    """Four leads with broken click ids do not mean broken settings."""
     _, at_fault, _, given_up = play_with_trial(range(size), set(range(size)), named=named)
 
     assert not given_up
@@ -142,8 +142,8 @@ def test_few_bad_rows_are_at_fault_themselves(size, named):
 
 @pytest.mark.parametrize("codes", [1, 3])
 @pytest.mark.parametrize(("named", "most"), [(True, 4), (False, 61)])
-def test_three_bad_rows_of_a_thousand_are_never_taken_for_all(named, most, codes):
-    """Wherever they stand, side by side or apart, for one reason or for several: the others are taken, in the bound."""
+def test_three_bad_rows_never_trip_the_circuit_breaker(named, most, codes):
+    """Wherever they are and whatever the reasons, all others are accepted within the bound."""
     dice = random.Random(20261125)
     placements = [{0, 1, 2}, {997, 998, 999}, {498, 499, 500}, {0, 1, 999}, {0, 998, 999}, {0, 500, 999}]
     placements += [{start, start + 1, start + 2} for start in range(0, 998, 7)]
@@ -169,8 +169,8 @@ def test_three_bad_rows_of_a_thousand_are_never_taken_for_all(named, most, codes
         (20, set(range(12, 20))),
     ],
 )
-def test_many_bad_rows_among_good_ones_are_all_found(size, bad, named, codes):
-    """However they stand, they are no reason to give up while something passes."""
+def test_bad_rows_among_good_ones_are_all_found(size, bad, named, codes):
+    """Wherever they are, the circuit breaker stays closed while something passes."""
     _, at_fault, taken, given_up = play_with_trial(range(size), bad, named=named, codes=codes)
 
     assert not given_up
@@ -178,8 +178,8 @@ def test_many_bad_rows_among_good_ones_are_all_found(size, bad, named, codes):
     assert size - len(bad) == len(set(taken))
 
 
-def test_a_streak_keeps_every_reason_once():
-    """For the human who is told; what passes ends it."""
+def test_circuit_breaker_keeps_each_reason_once():
+    """The reasons are for the report, and a row that passes clears them."""
     trial = CircuitBreaker()
     for number in range(6):
         trial.refused(REFUSALS[number % 2], [Suspect(number, 1, REFUSALS[number % 2])])
@@ -190,8 +190,8 @@ def test_a_streak_keeps_every_reason_once():
 
 
 @given(st.lists(st.lists(st.integers(), min_size=1, max_size=9, unique=True), max_size=5))
-def test_a_sample_loses_no_row(batches):
-    """A few rows from all over go alone, all others stay, each once."""
+def test_sample_keeps_every_row_exactly_once(batches):
+    """A few rows from across the batches go alone, and all others stay."""
     rows = [(number, row) for number, batch in enumerate(batches) for row in batch]
     waiting = [tuple((number, row) for row in batch) for number, batch in enumerate(batches)]
     sampled = sample(waiting)

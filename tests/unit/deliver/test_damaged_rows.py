@@ -1,4 +1,4 @@
-"""Bytes in the state that nobody wrote: a sentence that quotes none of them, and never a bug."""
+"""Damaged bytes in the state file: the error quotes none of them and is never reported as a bug."""
 
 import shutil
 import sqlite3
@@ -24,12 +24,12 @@ SPOILT = (
     b"[" * 100_000,
     b"99999-01-01 00:00:00.000000" + SECRET.encode(),
 )
-"""No UTF-8, another text, deep JSON, a year beyond the calendar."""
+"""Invalid UTF-8, unexpected text, deeply nested JSON, and a year out of range."""
 
 
 @pytest.fixture
 def spent(account, tmp_path):
-    """A copy of a state with something of everything in it."""
+    """Return a copy of a state file that holds rows of every kind."""
     account.put(lead("L-1", click_ids=()), lead("L-2"))
     account.night()
     account.clock.time += DAY
@@ -59,13 +59,13 @@ def spent(account, tmp_path):
         ("transition", "at"),
     ],
 )
-def test_whatever_is_damaged_is_told_without_it(account, spent, table, column):
-    """No night breaks by it, whatever stands there."""
+def test_damaged_column_is_reported_without_its_content(account, spent, table, column):
+    """Whatever the column holds, the night never ends as a bug."""
     wrong, damaged = [], spent.with_name("damaged.db")
     for spoilt in SPOILT:
         shutil.copy(spent, damaged)
         with closing(sqlite3.connect(damaged)) as connection:
-            # Bytes as text: SQLite keeps them as they are, and the driver is to decode them.
+            # Store the bytes as text: SQLite keeps them unchanged, and the driver has to decode them.
             connection.execute(f"UPDATE OR IGNORE {table} SET {column} = CAST(? AS TEXT)", (spoilt,))  # noqa: S608 - ours
             connection.commit()
         failure = ended(account, damaged)
@@ -76,8 +76,8 @@ def test_whatever_is_damaged_is_told_without_it(account, spent, table, column):
 
 
 @pytest.mark.parametrize("spoilt", [SECRET, SECRET.encode(), None], ids=["text", "bytes", "nothing"])
-def test_a_frozen_event_that_is_damaged_is_given_up_alone(account, spoilt):
-    """What was sent is not known any more, so the same cannot be sent again; the rest of the night goes on."""
+def test_damaged_frozen_event_gives_up_only_its_delivery(account, spoilt):
+    """The original bytes are lost, so no replay is possible; the rest of the night goes on."""
     account.put(lead("L-1"), lead("L-2"))
     account.sink.script.extend([fakes.lost_before] * 9)
     account.night()
@@ -95,8 +95,8 @@ def test_a_frozen_event_that_is_damaged_is_given_up_alone(account, spoilt):
     assert ("damaged", None) == (row.reason, row.event)
 
 
-def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
-    """As a conversion is."""
+def test_damaged_frozen_correction_gives_up_only_that_correction(account):
+    """It is handled like a conversion."""
     account.book = rulebook(route(field_value=from_field(), target=replace(TARGET, transport="google_ads_api")))
     account.sink.asynchronous = False
     fields = {"consent": "oui", "amount": Decimal(1200)}
@@ -118,13 +118,13 @@ def test_a_frozen_correction_that_is_damaged_is_given_up_alone(account):
 
 
 def spoil(account, table, event):
-    """Have the first row's frozen event be another."""
+    """Overwrite the frozen event of the first row."""
     with closing(sqlite3.connect(account.path)) as connection, connection:
         connection.execute(f"UPDATE {table} SET event = ? WHERE id = 1", (event,))  # noqa: S608 - ours
 
 
 def ended(account, path):
-    """How a night on a state fails, if it does."""
+    """Return how a night on this state fails, if it does."""
     try:
         with held(path, account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(account.run(ledger))
@@ -133,8 +133,8 @@ def ended(account, path):
     return None
 
 
-def test_a_bug_amid_a_transaction_stays_a_bug(account, monkeypatch):
-    """No state is called damaged for it."""
+def test_bug_inside_a_transaction_is_not_reported_as_damage(account, monkeypatch):
+    """The original exception is raised."""
     monkeypatch.setattr("jobs.plan.planner.decide", lambda *_args, **_more: {}["missing"])
     account.put(lead("L-1"))
 

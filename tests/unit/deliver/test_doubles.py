@@ -1,4 +1,4 @@
-"""A platform that may count one key twice: what is sent again is flagged, or left to a human."""
+"""A platform that may count one key twice: each replay is flagged, or left to a human."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 
 def forgetful(account, *, ask=False, count=1, **over):
-    """A platform that promises no deduplication, and sales that are due there."""
+    """Plan sales for a platform that does not guarantee deduplication."""
     limits = replace(account.sink.limits, replay_within=48 * HOUR, event_window=timedelta(days=6))
     account.sink.limits, account.sink.asynchronous, account.sink.idempotent = limits, False, False
     asking = frozenset({GOOGLE}) if ask else frozenset()
@@ -24,14 +24,14 @@ def forgetful(account, *, ask=False, count=1, **over):
 
 
 def lose(account, times=5):
-    """Have the answer lost in every attempt of a run, nothing having arrived."""
+    """Lose every request of a run before it reaches the platform."""
     account.sink.script.extend([fakes.lost_before] * times)
     account.deliver()
     account.sink.script.clear()
 
 
-def test_what_is_sent_again_is_flagged(account):
-    """It counts twice here, the ledger says that it may, and the report says so too."""
+def test_replayed_deliveries_are_flagged_as_possible_duplicates(account):
+    """Each counts twice here, and the ledger records that it may."""
     forgetful(account, count=2)
     account.sink.script.append(fakes.lost_after)
     account.deliver()
@@ -41,16 +41,16 @@ def test_what_is_sent_again_is_flagged(account):
     assert ("in_flight", "may_count_twice") in account.causes("L-1")
 
 
-def test_what_is_sent_once_is_not_flagged(account):
-    """Nor is what a platform counts once for good, however often it is sent."""
+def test_delivery_sent_once_is_not_flagged(account):
+    """Only a replay can count twice."""
     forgetful(account)
     account.deliver()
 
     assert [("accepted", False)] == [(row.state, row.may_count_twice) for row in account.rows()]
 
 
-def test_a_replay_to_a_platform_that_counts_once_is_not_flagged(account):
-    """There a key counts once for good."""
+def test_replay_to_a_deduplicating_platform_is_not_flagged(account):
+    """There a key counts only once, however often it is sent."""
     account.put(lead())
     account.prepare()
     account.sink.script.append(fakes.lost_after)
@@ -59,8 +59,8 @@ def test_a_replay_to_a_platform_that_counts_once_is_not_flagged(account):
     assert [False] == [row.may_count_twice for row in account.rows()]
 
 
-def test_who_asks_a_human_sends_nothing_twice(account):
-    """The answer is lost, the target left alone, and no later run sends it again."""
+def test_ask_when_lost_prevents_any_replay(account):
+    """The answer is lost, the target is left alone, and no later run sends it again."""
     forgetful(account, ask=True)
     account.sink.script.append(fakes.lost_after)
     account.deliver()
@@ -71,8 +71,8 @@ def test_who_asks_a_human_sends_nothing_twice(account):
     assert {1} == set(account.sink.counted.values())
 
 
-def test_a_human_answers_by_writing_resend(account):
-    """Within 48 hours the same bytes go again, flagged."""
+def test_operator_can_allow_the_replay_with_resend(account):
+    """Within 48 hours the same bytes are sent again, and the delivery is flagged."""
     forgetful(account, ask=True)
     account.sink.script.append(fakes.lost_before)
     account.deliver()
@@ -87,8 +87,8 @@ def test_a_human_answers_by_writing_resend(account):
 
 @pytest.mark.parametrize("ask", [True, False])
 @pytest.mark.parametrize(("later", "state"), [(48 * HOUR, None), (48 * HOUR + timedelta(seconds=1), "unconfirmed")])
-def test_after_48_hours_nobody_will_know(account, ask, later, state):
-    """What the platform no longer tells from a new event is not sent again."""
+def test_delivery_in_doubt_is_unconfirmed_after_48_hours(account, ask, later, state):
+    """By then the platform cannot tell a replay from a new event, so none is sent."""
     forgetful(account, ask=ask)
     lose(account, 1 if ask else 5)
     since = account.rows()[0].in_doubt_since
@@ -99,8 +99,8 @@ def test_after_48_hours_nobody_will_know(account, ask, later, state):
     assert state is None or account.states["L-0"] == state
 
 
-def test_a_replay_the_platform_would_call_too_old_is_not_sent(account):
-    """A refusal now would say nothing of the first time."""
+def test_replay_is_not_sent_after_the_event_window_closes(account):
+    """A refusal now would reveal nothing about the first attempt."""
     forgetful(account)
     lose(account)
     calls = len(account.sink.calls)
@@ -112,8 +112,8 @@ def test_a_replay_the_platform_would_call_too_old_is_not_sent(account):
     assert (calls, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)
 
 
-def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
-    """They are frozen while in doubt."""
+def test_replay_uses_the_same_bytes_after_an_edit(account):
+    """The bytes are frozen while the delivery is in doubt."""
     forgetful(account)
     lose(account)
     account.put(changed(account.source.leads["L-0"], fields={"consent": "oui", "amount": 7}))
@@ -123,8 +123,8 @@ def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
     assert 1 == len({call.events for call in account.sink.calls})
 
 
-def test_with_ask_other_actions_still_go_out(account):
-    """Only the target whose answer was lost is left alone."""
+def test_ask_when_lost_does_not_stop_other_actions(account):
+    """Only the target with the lost answer is left alone."""
     forgetful(account, ask=True)
     other = replace(account.book.routes[0].target, action="5")
     account.book = replace(
@@ -139,8 +139,8 @@ def test_with_ask_other_actions_still_go_out(account):
     assert ["accepted", "in_doubt"] == sorted(row.state for row in account.rows())
 
 
-def test_the_48_hours_count_from_the_sending(account):
-    """Not from when a later run notices that the answer never came."""
+def test_the_48_hours_start_when_the_request_is_sent(account):
+    """They do not start when a later run notices that the answer never came."""
     forgetful(account)
     account.sink.script.append(fakes.crash_after)
     with pytest.raises(fakes.Crash):
@@ -153,8 +153,8 @@ def test_the_48_hours_count_from_the_sending(account):
     assert (1, {"L-0": "unconfirmed"}) == (len(account.sink.calls), account.states)
 
 
-def test_what_was_lost_another_way_does_not_hold_up_this_one(account):
-    """The old interface refuses the replay every night; what goes by the new one goes out."""
+def test_replay_refused_by_the_old_transport_does_not_block_the_new(account):
+    """The old interface refuses the replay every night, while new deliveries go out by the new one."""
     account.put(lead("L-0"))
     account.prepare()
     account.sink.script.append(fakes.lost_before)

@@ -1,4 +1,4 @@
-"""Asking what became of requests: nothing is called accepted without evidence."""
+"""Resolving the outcomes of requests: nothing is accepted without evidence."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ HALF_HOUR = timedelta(minutes=30)
 
 
 def submitted(account, count=2):
-    """Sales that were received, half an hour ago."""
+    """Submit sales that the platform received half an hour ago."""
     account.put(*(lead(f"L-{number}") for number in range(1, count + 1)))
     account.prepare()
     account.deliver()
@@ -27,14 +27,14 @@ def submitted(account, count=2):
 
 
 def saying(account, *answers):
-    """What the platform says when next asked, instead of the outcome."""
+    """Resolve once, with these answers instead of the outcomes."""
     account.sink.status.extend(answers)
     return account.resolve()
 
 
 @pytest.mark.parametrize(("early", "asked"), [(timedelta(microseconds=1), 0), (timedelta(0), 1)])
-def test_a_request_is_asked_about_once_it_is_worth_asking(account, early, asked):
-    """At the platform's own time, not before; what waits is counted."""
+def test_request_is_resolved_only_when_it_is_due(account, early, asked):
+    """The platform sets the time; requests that are not due yet are counted as pending."""
     submitted(account)
     account.clock.time -= early
     done = account.resolve()
@@ -58,8 +58,8 @@ def test_a_request_is_asked_about_once_it_is_worth_asking(account, early, asked)
         (OutcomeClass.UNKNOWN, "unconfirmed"),
     ],
 )
-def test_each_row_ends_where_its_outcome_says(account, kind, state):
-    """By its place in the request; its code is kept, and with the attempt."""
+def test_each_outcome_class_leads_to_its_delivery_state(account, kind, state):
+    """Outcomes are matched to rows by position, and the code is stored with the attempt as well."""
     submitted(account)
     saying(account, Answered((Outcome(kind, "CODE"), DONE)))
 
@@ -68,8 +68,8 @@ def test_each_row_ends_where_its_outcome_says(account, kind, state):
     assert ["settled"] == account.requests
 
 
-def test_a_settled_request_is_not_asked_about_again(account):
-    """Once is enough."""
+def test_settled_request_is_not_resolved_again(account):
+    """One resolution is enough."""
     submitted(account)
     account.resolve()
 
@@ -79,16 +79,16 @@ def test_a_settled_request_is_not_asked_about_again(account):
 @pytest.mark.parametrize(
     ("named", "expected"), [(None, NIGHT + HALF_HOUR + timedelta(hours=6)), (DAY, NIGHT + HALF_HOUR + DAY)]
 )
-def test_a_row_that_came_too_soon_waits(account, named, expected):
-    """As long as the platform says, else six hours."""
+def test_too_recent_row_is_deferred(account, named, expected):
+    """It waits as long as the platform says, or six hours."""
     submitted(account, 1)
     saying(account, Answered((Outcome(OutcomeClass.DEFER, "TOO_RECENT", retry_after=named),)))
 
     assert expected == account.rows()[0].deferred_until
 
 
-def test_a_duplicate_after_a_lost_answer_is_our_own(account):
-    """The ledger holds an earlier attempt of that key."""
+def test_duplicate_after_a_lost_answer_is_accepted(account):
+    """The ledger holds an earlier attempt with the same key, so the duplicate is ours."""
     account.sink.script.append(fakes.lost_after)
     submitted(account, 1)
     saying(account, Answered((Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS"),)))
@@ -99,8 +99,8 @@ def test_a_duplicate_after_a_lost_answer_is_our_own(account):
 @pytest.mark.parametrize(
     ("kind", "unexpected"), [(OutcomeClass.DROP, 1), (OutcomeClass.FIX_DATA, 1), (OutcomeClass.DROP_EXPECTED, 0)]
 )
-def test_only_rejections_nobody_expected_need_a_look(account, kind, unexpected):
-    """As in sending."""
+def test_expected_rejections_are_not_reported_as_unexpected(account, kind, unexpected):
+    """The rule is the same as for sending."""
     submitted(account, 1)
 
     assert unexpected == saying(account, Answered((Outcome(kind, "X"),))).unexpected
@@ -108,8 +108,8 @@ def test_only_rejections_nobody_expected_need_a_look(account, kind, unexpected):
 
 @pytest.mark.parametrize(("of_target", "name"), [(True, f"{GOOGLE}/{TARGET.action}"), (False, GOOGLE)])
 @pytest.mark.parametrize("kind", [OutcomeClass.FIX_CONFIG, OutcomeClass.BUG])
-def test_an_outcome_may_stop_an_action_or_a_destination(account, kind, of_target, name):
-    """Nothing more is sent there tonight."""
+def test_configuration_outcome_stops_its_action_or_destination(account, kind, of_target, name):
+    """Nothing more is sent there that night."""
     submitted(account, 1)
     done = saying(account, Answered((Outcome(kind, "NO_ACCESS", of_target=of_target),)))
 
@@ -117,8 +117,8 @@ def test_an_outcome_may_stop_an_action_or_a_destination(account, kind, of_target
 
 
 @pytest.mark.parametrize("answer", [StillPending(), Transient("503")])
-def test_a_platform_that_is_not_ready_is_asked_again(account, answer):
-    """Nothing changes meanwhile."""
+def test_pending_or_failed_resolution_is_tried_again(account, answer):
+    """Nothing changes in the meantime."""
     submitted(account)
     done = saying(account, answer)
 
@@ -126,8 +126,8 @@ def test_a_platform_that_is_not_ready_is_asked_again(account, answer):
     assert 1 == account.resolve().asked
 
 
-def test_a_platform_that_refuses_to_be_asked_stops(account):
-    """Its other requests are not tried; their outcome may still be told later."""
+def test_refused_resolution_stops_the_destination(account):
+    """Its other requests are not tried, and can still be resolved later."""
     submitted(account)
     account.put(lead("L-3"))
     account.prepare()
@@ -139,8 +139,8 @@ def test_a_platform_that_refuses_to_be_asked_stops(account):
     assert {"submitted"} == set(account.states.values())
 
 
-def test_one_destination_that_refuses_leaves_the_other_to_be_asked(account):
-    """It stops alone."""
+def test_refused_resolution_does_not_affect_other_destinations(account):
+    """The other destination is still resolved."""
     second = FakeSink()
     account.sinks["second"] = second
     account.book = rulebook(route(), route(destination="second"))
@@ -150,8 +150,8 @@ def test_one_destination_that_refuses_leaves_the_other_to_be_asked(account):
     assert ["submitted", "accepted"] == [row.state for row in account.rows()]
 
 
-def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
-    """With the platform's words; a human is told where to look."""
+def test_partly_refused_request_leaves_all_rows_unconfirmed(account):
+    """Nothing identifies the refused rows, so the notice gives the platform's codes and where to look."""
     submitted(account, 3)
     done = saying(account, PartlyRefused(1, 3, ("BAD_CLICK", "TOO_OLD")))
     detail = "1 of 3: BAD_CLICK, TOO_OLD"
@@ -163,8 +163,8 @@ def test_refused_rows_nobody_can_tell_apart_are_all_unconfirmed(account):
 
 
 @pytest.mark.parametrize("counted", [0, 2, 4])
-def test_another_number_of_rows_leaves_all_unconfirmed(account, counted):
-    """A success for others than were sent is none for these; a human is told the numbers."""
+def test_miscounted_request_leaves_all_rows_unconfirmed(account, counted):
+    """A success for another number of rows proves nothing for ours; the notice gives both numbers."""
     submitted(account, 3)
     done = saying(account, Miscounted(counted, 3))
 
@@ -173,8 +173,8 @@ def test_another_number_of_rows_leaves_all_unconfirmed(account, counted):
     assert ["unresolved"] == account.requests
 
 
-def test_a_setting_found_wrong_later_stops_in_words(account):
-    """The rows wait, and the human it needs is told what the platform's code means."""
+def test_configuration_outcome_is_reported_with_its_explanation(account):
+    """The rows stay pending, and the stop explains the platform's code."""
     submitted(account, 2)
     outcome = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONSENT", "give it in Google Ads")
     done = saying(account, Answered((outcome, outcome)))
@@ -183,8 +183,8 @@ def test_a_setting_found_wrong_later_stops_in_words(account):
     assert {GOOGLE: "NO_CONSENT: give it in Google Ads"} == stops(done)
 
 
-def test_a_request_the_platform_forgot_is_unconfirmed(account):
-    """Its outcome will never be told."""
+def test_request_forgotten_by_the_platform_is_unconfirmed(account):
+    """Its outcome will never be known."""
     submitted(account)
     done = saying(account, Forgotten("NOT_FOUND"))
 
@@ -193,8 +193,8 @@ def test_a_request_the_platform_forgot_is_unconfirmed(account):
 
 @pytest.mark.parametrize("answer", [StillPending(), Transient("503")])
 @pytest.mark.parametrize(("late", "state"), [(timedelta(0), "submitted"), (timedelta(microseconds=1), "unconfirmed")])
-def test_an_outcome_is_awaited_for_45_days(account, answer, late, state):
-    """From the sending; after that nobody will know."""
+def test_outcome_is_awaited_for_45_days(account, answer, late, state):
+    """The time counts from sending; after it the delivery is unconfirmed."""
     submitted(account, 1)
     account.clock.time = NIGHT + 45 * DAY + late
     saying(account, answer)
@@ -202,8 +202,8 @@ def test_an_outcome_is_awaited_for_45_days(account, answer, late, state):
     assert {"L-1": state} == account.states
 
 
-def test_an_outcome_that_comes_on_the_last_day_counts(account):
-    """However late it is, what the platform says is taken first."""
+def test_outcome_that_arrives_after_45_days_still_counts(account):
+    """The platform's answer takes precedence over the time limit."""
     submitted(account, 1)
     account.clock.time = NIGHT + 60 * DAY
     account.resolve()
@@ -212,8 +212,8 @@ def test_an_outcome_that_comes_on_the_last_day_counts(account):
 
 
 @pytest.mark.parametrize("why", ["removed", "refused"])
-def test_an_outcome_nobody_can_ask_for_is_given_up_too(account, why):
-    """After the same 45 days: it would stand as submitted for ever."""
+def test_unreachable_outcome_is_given_up_after_45_days(account, why):
+    """Otherwise the delivery would stay submitted for ever."""
     submitted(account, 1)
     account.clock.time = NIGHT + 46 * DAY
     if why == "removed":
@@ -225,8 +225,8 @@ def test_an_outcome_nobody_can_ask_for_is_given_up_too(account, why):
     assert {"L-1": "unconfirmed"} == account.states
 
 
-def test_a_lost_answer_of_a_removed_destination_is_given_up_after_45_days(account):
-    """Nobody can ask for it again."""
+def test_lost_answer_of_a_removed_destination_is_given_up(account):
+    """No replay is possible without the destination, and the limit is 45 days."""
     account.sink.script.extend([fakes.lost_after] * 5)
     account.put(lead())
     account.prepare()
@@ -241,8 +241,8 @@ def test_a_lost_answer_of_a_removed_destination_is_given_up_after_45_days(accoun
     assert ["in_doubt", "unconfirmed"] == states
 
 
-def test_a_lead_that_changes_while_its_outcome_is_awaited_changes_nothing(account):
-    """The bytes are with the platform; whatever it says is about them."""
+def test_edits_to_a_lead_do_not_affect_a_submitted_delivery(account):
+    """The outcome is about the bytes that the platform already has."""
     submitted(account, 1)
     before = account.rows()[0].event
     account.put(changed(lead(), label="Perdu", fields={"consent": "non"}, created_at=CREATED))
@@ -251,8 +251,8 @@ def test_a_lead_that_changes_while_its_outcome_is_awaited_changes_nothing(accoun
     assert ({"L-1": "submitted"}, before) == (account.states, account.rows()[0].event)
 
 
-def test_every_request_has_its_own_resolution(account):
-    """One is told, another not yet."""
+def test_requests_are_resolved_independently(account):
+    """One is settled while another is still pending."""
     submitted(account, 1)
     account.put(lead("L-2"))
     account.prepare()
@@ -264,8 +264,8 @@ def test_every_request_has_its_own_resolution(account):
     assert ["received", "settled"] == [row.state for row in account.rows(Request)]
 
 
-def test_a_way_that_is_closed_since_holds_up_only_its_own_outcomes(account):
-    """What was received by the old transport cannot be asked about; what is due goes out by the new one."""
+def test_closed_transport_blocks_only_its_own_outcomes(account):
+    """Requests of the old transport cannot be resolved, while due deliveries go out by the new one."""
     submitted(account, 1)
     target = replace(TARGET, transport="google_ads_api")
     account.book = rulebook(route(target=target), rules_digest="another")

@@ -1,4 +1,4 @@
-"""Sending: intent first, receipt after; what is in doubt is asked for again by the same bytes."""
+"""Sending records the intent first and the receipt after; a delivery in doubt is replayed with the same bytes."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +30,7 @@ OTHER = replace(TARGET, action="5")
 
 
 def ready(account, count=1, **limits):
-    """Sales that are due, planned and not sent."""
+    """Plan sales that are due, and send none of them."""
     account.sink.limits = replace(account.sink.limits, **limits)
     account.book = rulebook(route(limits=account.sink.limits, field_value=from_field()))
     account.put(*(lead(f"L-{number}") for number in range(1, count + 1)))
@@ -38,27 +38,27 @@ def ready(account, count=1, **limits):
 
 
 def two_actions(account):
-    """The same leads are due for two actions of one destination."""
+    """Make the same leads due for two actions of one destination."""
     account.book = rulebook(route("appointment", target=OTHER), route())
     account.put(lead())
     account.prepare()
 
 
 def actions(account):
-    """The action of every request, in order."""
+    """Return the action of every request, in order."""
     return [call.target.action for call in account.sink.calls]
 
 
 def bodies(account):
-    """The bodies of every request, in order."""
+    """Return the bodies of every request, in order."""
     return [[event.body for event in call.events] for call in account.sink.calls]
 
 
-# ── the plain way ────────────────────────────────────────────────────────────────────────────────
+# ── the normal case ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_received_request_waits_for_its_outcome(account):
-    """Its rows are submitted, its ticket kept; nothing is called accepted yet."""
+def test_received_request_is_submitted_until_its_outcome_is_known(account):
+    """Its rows are submitted and its ticket is stored, but nothing is accepted yet."""
     ready(account, 2)
     account.deliver()
     request = account.rows(Request)[0]
@@ -71,8 +71,8 @@ def test_a_received_request_waits_for_its_outcome(account):
     )
 
 
-def test_the_intent_is_committed_before_the_call(account):
-    """A process that dies in the call leaves the request, its rows and their bytes behind."""
+def test_request_is_committed_before_the_call(account):
+    """A process that dies during the call leaves the request, its rows and their bytes on record."""
     ready(account)
     account.sink.script.append(fakes.crash_before)
     with pytest.raises(Crash):
@@ -85,8 +85,8 @@ def test_the_intent_is_committed_before_the_call(account):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10])
-def test_a_batch_is_never_larger_than_the_platform_takes(account, size):
-    """And never smaller than it need be: ⌈n/max⌉ requests."""
+def test_batches_respect_the_platform_limit(account, size):
+    """No batch is smaller than necessary either: n rows take ⌈n/max⌉ requests."""
     ready(account, 7, batch=size)
     account.deliver()
 
@@ -99,7 +99,7 @@ ONE_CLICK = (ClickId(ClickIdKind.GCLID, "gclid-of-both"),)
 
 
 def won(name, *, after=timedelta()):
-    """A lead won so long after the others, by a click that is another one's as well."""
+    """Return a lead won this long after the others, with a click id that other leads share."""
     history = (StatusEntry("Nouveau", Moment(CREATED)), StatusEntry("Gagné", Moment(WON + after)))
     return lead(name, click_ids=ONE_CLICK, history=history)
 
@@ -108,8 +108,8 @@ def won(name, *, after=timedelta()):
     ("after", "sizes"),
     [(timedelta(), [2, 1]), (timedelta(milliseconds=999), [2, 1]), (timedelta(seconds=1), [3])],
 )
-def test_two_rows_of_one_click_and_second_go_in_requests_of_their_own(account, after, sizes):
-    """A platform that tells conversions apart by these may refuse both where they meet."""
+def test_rows_sharing_click_and_second_go_in_separate_requests(account, after, sizes):
+    """A platform that identifies conversions by click and second may refuse both rows of one request."""
     account.put(won("L-1"), won("L-2", after=after), lead("L-3"))
     account.prepare()
     account.deliver()
@@ -118,8 +118,8 @@ def test_two_rows_of_one_click_and_second_go_in_requests_of_their_own(account, a
     assert {"submitted"} == set(account.states.values())
 
 
-def test_two_conversions_of_one_lead_at_once_go_in_requests_of_their_own(account):
-    """They have one click and one second, and may share an action."""
+def test_simultaneous_conversions_of_one_lead_go_in_separate_requests(account):
+    """They share a click and a second, and may share an action."""
     account.book = rulebook(route("appointment"), route())
     account.put(lead())
     account.prepare()
@@ -128,8 +128,8 @@ def test_two_conversions_of_one_lead_at_once_go_in_requests_of_their_own(account
     assert [1, 1] == [len(call.events) for call in account.sink.calls]
 
 
-def test_they_are_asked_for_again_in_requests_of_their_own_too(account):
-    """In the same run, each by its own bytes."""
+def test_replays_with_the_same_click_go_in_separate_requests(account):
+    """They are replayed in the same run, each with its own bytes."""
     account.put(won("L-1"), won("L-2"))
     account.prepare()
     account.sink.script.extend([fakes.answer(Outcome(OutcomeClass.UNKNOWN, "NEW"))] * 2)
@@ -142,8 +142,8 @@ def test_they_are_asked_for_again_in_requests_of_their_own_too(account):
     assert [1, 1] == [len(call.events) for call in account.sink.calls]
 
 
-def test_outcomes_belong_to_rows_by_their_order(account):
-    """Each delivery has its own state and code."""
+def test_outcomes_are_matched_to_rows_by_order(account):
+    """Each delivery gets its own state and code."""
     ready(account, 3)
     bad = Outcome(OutcomeClass.DROP, "NO_SUCH_CLICK")
     old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
@@ -156,16 +156,16 @@ def test_outcomes_belong_to_rows_by_their_order(account):
 
 
 @pytest.mark.parametrize(("kind", "unexpected"), [(OutcomeClass.DROP, 1), (OutcomeClass.DROP_EXPECTED, 0)])
-def test_only_rejections_nobody_expected_need_a_look(account, kind, unexpected):
-    """No such click, for a row sent by contact data, is no surprise."""
+def test_expected_rejections_are_not_reported_as_unexpected(account, kind, unexpected):
+    """An unknown click is no surprise for a row sent by contact data."""
     ready(account)
     account.sink.script.append(fakes.answer(Outcome(kind, "X")))
 
     assert unexpected == account.deliver().unexpected
 
 
-def test_a_duplicate_nobody_sent_is_not_accepted(account):
-    """Already there, and not by us."""
+def test_duplicate_that_we_never_sent_is_rejected(account):
+    """The platform already has the conversion, but not from us."""
     ready(account)
     account.sink.script.append(fakes.answer(Outcome(OutcomeClass.DUPLICATE, "ALREADY_EXISTS")))
     account.deliver()
@@ -173,8 +173,8 @@ def test_a_duplicate_nobody_sent_is_not_accepted(account):
     assert {"L-1": "rejected"} == account.states
 
 
-def test_what_is_sent_is_what_the_lead_says_now(account):
-    """Pending follows the latest data, up to the moment of sending."""
+def test_pending_delivery_is_sent_with_the_latest_lead_data(account):
+    """A pending delivery follows the lead up to the moment of sending."""
     ready(account)
     account.put(changed(lead(), fields={"consent": "oui", "amount": Decimal(1500)}))
     account.prepare()
@@ -183,7 +183,7 @@ def test_what_is_sent_is_what_the_lead_says_now(account):
     assert b'"value": "1500.00"' in bodies(account)[0][0]
 
 
-def test_consent_is_asked_again_at_the_moment_of_sending(account):
+def test_consent_is_checked_again_when_sending(account):
     """The plan may be older than the last reading."""
     ready(account)
     account.put(changed(lead(), fields={"consent": "non"}))
@@ -194,8 +194,8 @@ def test_consent_is_asked_again_at_the_moment_of_sending(account):
     assert ([], {"L-1": "cancelled"}) == (account.sink.calls, account.states)
 
 
-def test_a_window_that_closed_since_the_plan_is_respected(account):
-    """Never re-dated, never sent too late."""
+def test_delivery_expires_if_its_window_closes_after_planning(account):
+    """It is never re-dated and never sent too late."""
     ready(account)
     account.clock.time = CREATED + 90 * DAY + HOUR
     account.deliver()
@@ -203,8 +203,8 @@ def test_a_window_that_closed_since_the_plan_is_respected(account):
     assert ([], {"L-1": "expired"}) == (account.sink.calls, account.states)
 
 
-def test_a_value_that_did_not_come_in_time_is_noticed_at_sending(account):
-    """Without a default the conversion is withheld, not sent without."""
+def test_missing_value_is_detected_when_sending(account):
+    """Without a default, the conversion is withheld instead of being sent without a value."""
     account.book = rulebook(route(field_value=from_field()))
     account.put(lead(fields={"consent": "oui"}))
     account.prepare()
@@ -219,8 +219,8 @@ def test_a_value_that_did_not_come_in_time_is_noticed_at_sending(account):
 
 
 @pytest.mark.parametrize(("named", "most"), [(True, 3), (False, 13)])
-def test_bad_rows_are_found_and_the_rest_goes_out(account, named, most):
-    """Blamed, removed, sent again; or halved: k + 1 requests, or 2k⌈log₂ n⌉ + 1."""
+def test_bad_rows_are_isolated_and_the_rest_is_sent(account, named, most):
+    """Isolating k named rows takes k + 1 requests; by halving it takes at most 2k⌈log₂ n⌉ + 1."""
     ready(account, 8)
     bad = {b"L-3", b"L-6"}
     account.sink.verdict = lambda event: (
@@ -234,8 +234,8 @@ def test_bad_rows_are_found_and_the_rest_goes_out(account, named, most):
     assert done.requests <= most
 
 
-def test_rows_that_were_refused_with_others_are_pending_in_between(account):
-    """Nothing of the request was processed; the blamed one is at fault only once another has passed."""
+def test_rows_refused_with_others_return_to_pending(account):
+    """Nothing was processed, and the blamed row is at fault only once another row has passed."""
     ready(account, 2)
     account.sink.script.extend([fakes.refuse(OutcomeClass.FIX_DATA, "BAD", rows=(0,)), fakes.crash_before])
     with pytest.raises(Crash):
@@ -245,11 +245,11 @@ def test_rows_that_were_refused_with_others_are_pending_in_between(account):
     assert {"L-1": "pending", "L-2": "in_flight"} == account.states
 
 
-# ── not now ──────────────────────────────────────────────────────────────────────────────────────
+# ── deferred ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_connection_is_tried_five_times(account):
-    """Nothing left the machine: pending, and the destination stops."""
+def test_connection_failure_stops_the_destination_after_five_attempts(account):
+    """Nothing was transmitted, so the row stays pending."""
     ready(account)
     account.sink.script.extend([fakes.not_sent] * 9)
     done = account.deliver()
@@ -258,8 +258,8 @@ def test_no_connection_is_tried_five_times(account):
     assert "no connection, 5 times" == stops(done)[GOOGLE]
 
 
-def test_waits_between_attempts_grow(account):
-    """A second, doubling, with jitter; none after the last."""
+def test_retry_delays_grow_exponentially(account):
+    """The delay starts at one second and doubles, with jitter; none follows the last attempt."""
     ready(account)
     account.sink.script.extend([fakes.not_sent] * 9)
     account.deliver()
@@ -267,8 +267,8 @@ def test_waits_between_attempts_grow(account):
     assert [0.75, 1.5, 3.0, 6.0] == [wait.total_seconds() for wait in account.clock.slept]
 
 
-def test_a_connection_that_comes_back_goes_on(account):
-    """The rest of the night is as planned."""
+def test_sending_resumes_when_the_connection_returns(account):
+    """The rest of the night goes as planned."""
     ready(account)
     account.sink.script.extend([fakes.not_sent] * 4)
     done = account.deliver()
@@ -276,8 +276,8 @@ def test_a_connection_that_comes_back_goes_on(account):
     assert ({}, {"L-1": "submitted"}) == (stops(done), account.states)
 
 
-def test_a_short_delay_of_the_platform_is_waited_for(account):
-    """Up to five minutes."""
+def test_short_retry_after_is_waited_for(account):
+    """The limit is five minutes."""
     ready(account)
     account.sink.script.append(fakes.refuse(OutcomeClass.RETRY, "QUOTA", retry_after=timedelta(minutes=5)))
     account.deliver()
@@ -285,8 +285,8 @@ def test_a_short_delay_of_the_platform_is_waited_for(account):
     assert ([timedelta(minutes=5)], {"L-1": "submitted"}) == (account.clock.slept, account.states)
 
 
-def test_a_long_delay_of_the_platform_outlives_the_run(account):
-    """Its deliveries become due after it; planning does not shorten it."""
+def test_long_retry_after_defers_deliveries_to_a_later_run(account):
+    """The deliveries become due when the delay ends, and planning does not shorten it."""
     ready(account)
     account.sink.script.append(fakes.refuse(OutcomeClass.RETRY, "QUOTA", retry_after=HOUR))
     done = account.deliver()
@@ -303,8 +303,8 @@ def test_a_long_delay_of_the_platform_outlives_the_run(account):
 
 
 @pytest.mark.parametrize(("named", "expected"), [(None, 6 * HOUR), (2 * HOUR, 2 * HOUR)])
-def test_a_row_that_is_too_recent_waits(account, named, expected):
-    """As long as the platform says, else six hours; the others are done."""
+def test_too_recent_row_is_deferred(account, named, expected):
+    """It waits as long as the platform says, or six hours; the other rows are done."""
     ready(account, 2)
     account.sink.script.append(fakes.answer(Outcome(OutcomeClass.DEFER, "TOO_RECENT", retry_after=named), DONE))
     account.deliver()
@@ -313,8 +313,8 @@ def test_a_row_that_is_too_recent_waits(account, named, expected):
     assert NIGHT + expected == account.rows()[0].deferred_until
 
 
-def test_only_rows_that_should_be_retried_are(account):
-    """The others have their answer."""
+def test_only_retryable_rows_are_retried(account):
+    """The others already have their outcome."""
     ready(account, 2)
     account.sink.script.extend([fakes.answer(Outcome(OutcomeClass.RETRY, "BUSY"), DONE), fakes.answer(DONE)])
     account.deliver()
@@ -323,8 +323,8 @@ def test_only_rows_that_should_be_retried_are(account):
     assert {"accepted"} == set(account.states.values())
 
 
-def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
-    """No wait makes its name right: one try, nothing lost, and the next run begins anew."""
+def test_unknown_host_stops_its_destination_at_once(account):
+    """Waiting cannot fix the name: one attempt is made, nothing is lost, and the next run starts afresh."""
     ready(account, 2)
     account.sink.script.append(lambda _sink, _batch: NotSent("the host name in X does not exist", is_unknown_host=True))
     before = account.clock.now()
@@ -343,8 +343,8 @@ def test_a_host_that_does_not_exist_stops_its_destination_at_once(account):
 
 
 @pytest.mark.parametrize("kind", [OutcomeClass.FIX_CONFIG, OutcomeClass.BUG])
-def test_a_wrong_destination_stops_whole(account, kind):
-    """Its deliveries stay pending; a human is told what it said."""
+def test_configuration_error_stops_the_whole_destination(account, kind):
+    """Its deliveries stay pending, and the summary carries the platform's message."""
     two_actions(account)
     account.sink.script.append(fakes.refuse(kind, "NO_ACCESS", message="not yours"))
     done = account.deliver()
@@ -354,8 +354,8 @@ def test_a_wrong_destination_stops_whole(account, kind):
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_a_wrong_action_stops_alone(account, answered):
-    """The destination's others go on, whichever way it is said."""
+def test_configuration_error_of_one_action_stops_only_that_action(account, answered):
+    """The destination's other actions go on, whether the error came as a refusal or as an outcome."""
     two_actions(account)
     wrong = Outcome(OutcomeClass.FIX_CONFIG, "NO_SUCH_ACTION", of_target=True)
     step = fakes.answer(wrong) if answered else fakes.refuse(wrong.kind, wrong.code, of_target=True)
@@ -367,8 +367,8 @@ def test_a_wrong_action_stops_alone(account, answered):
     assert ["pending", "submitted"] == [row.state for row in account.rows()]
 
 
-def test_a_row_that_is_put_off_for_ever_holds_up_nothing(account):
-    """The others of its request are taken, the other action goes out, and it waits until the next night."""
+def test_endlessly_deferred_row_blocks_nothing_else(account):
+    """Other rows of its request are accepted, the other action is sent, and it waits for the next night."""
     two_actions(account)
     account.put(lead("L-2"))
     account.prepare()
@@ -384,8 +384,8 @@ def test_a_row_that_is_put_off_for_ever_holds_up_nothing(account):
     assert account.rows()[0].deferred_until == account.clock.now() + 6 * HOUR
 
 
-def test_a_row_alone_that_is_put_off_for_ever_stops_its_action_only(account):
-    """There is nothing beside it to tell whether it is the row or the action."""
+def test_endlessly_deferred_single_row_stops_only_its_action(account):
+    """With no other row to compare, the fault may lie with the row or with the action."""
     two_actions(account)
     account.sink.asynchronous = False
     again = Outcome(OutcomeClass.RETRY, "TRANSIENT_ERROR")
@@ -397,8 +397,8 @@ def test_a_row_alone_that_is_put_off_for_ever_stops_its_action_only(account):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_two_stops_in_one_answer_the_wider_counts(account, order):
-    """Terms nobody accepted concern every action, whatever is wrong with this one too."""
+def test_broadest_of_two_stops_applies(account, order):
+    """Unaccepted terms affect every action, whatever else is wrong with this one."""
     ready(account, 2)
     account.sink.asynchronous = False
     narrow = Outcome(OutcomeClass.FIX_CONFIG, "WRONG_ACTION", of_target=True)
@@ -408,8 +408,8 @@ def test_of_two_stops_in_one_answer_the_wider_counts(account, order):
     assert {"google_ads": "TERMS"} == stops(account.deliver())
 
 
-def test_a_stopped_destination_stops_alone(account):
-    """Another one still goes out."""
+def test_stopped_destination_does_not_affect_others(account):
+    """Another destination still receives its deliveries."""
     second = FakeSink()
     account.sinks["second"] = second
     account.book = rulebook(route(), route(destination="second"))
@@ -425,16 +425,16 @@ def test_a_stopped_destination_stops_alone(account):
     ("stopped", "expected"),
     [({Scope(GOOGLE)}, []), ({Scope(GOOGLE, action="5")}, ["987654321"]), ({Scope("other")}, ["5", "987654321"])],
 )
-def test_what_stopped_before_is_not_tried(account, stopped, expected):
-    """Asking for outcomes may have found it already."""
+def test_already_stopped_scopes_are_skipped(account, stopped, expected):
+    """Resolving outcomes may have found the stop already."""
     two_actions(account)
     account.deliver(stopped=stopped)
 
     assert expected == actions(account)
 
 
-def test_a_stopped_destination_begins_the_next_run_with_one_request(account):
-    """Mended meanwhile, everything goes out."""
+def test_stopped_destination_is_tried_again_in_the_next_run(account):
+    """Once it is fixed, everything is sent."""
     ready(account, 3, batch=1)
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
     account.deliver()
@@ -448,13 +448,13 @@ def test_a_stopped_destination_begins_the_next_run_with_one_request(account):
 
 
 def lose(account, step=fakes.lost_before):
-    """Have the answer lost in every attempt of this run."""
+    """Lose the answer to every attempt of this run."""
     account.sink.script.extend([step] * 5)
     account.deliver()
 
 
-def test_a_lost_answer_is_asked_for_again_by_the_same_bytes(account):
-    """Within the run, though the lead's data could have changed."""
+def test_lost_answer_is_replayed_with_the_same_bytes(account):
+    """The replay comes in the same run, even though the lead's data could have changed."""
     ready(account)
     account.sink.script.append(fakes.lost_after)
     account.deliver()
@@ -463,8 +463,8 @@ def test_a_lost_answer_is_asked_for_again_by_the_same_bytes(account):
     assert ({"L-1": "submitted"}, ["lost", "received"]) == (account.states, account.requests)
 
 
-def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
-    """Runs later, after an edit and under other rules."""
+def test_replay_ignores_edits_and_new_rules(account):
+    """It sends the same bytes even runs later."""
     ready(account)
     lose(account)
     account.clock.time += DAY
@@ -477,8 +477,8 @@ def test_a_replay_sends_the_same_bytes_whatever_the_lead_says_now(account):
     assert {"L-1": "submitted"} == account.states
 
 
-def test_what_is_in_doubt_goes_first(account):
-    """Before anything new."""
+def test_replays_go_out_before_new_deliveries(account):
+    """The delivery in doubt is sent first."""
     ready(account)
     lose(account)
     account.put(lead("L-0"))
@@ -489,8 +489,8 @@ def test_what_is_in_doubt_goes_first(account):
     assert [b"gclid-of-L-1" in each[0] for each in bodies(account)] == [True, False]
 
 
-def test_a_crash_after_the_platform_took_it_counts_once(account):
-    """The next run asks with the same bytes, and hears it is there."""
+def test_crash_after_acceptance_counts_the_conversion_once(account):
+    """The next run replays the same bytes and learns that the platform already has them."""
     ready(account)
     account.sink.asynchronous = False
     account.sink.script.append(fakes.crash_after)
@@ -504,8 +504,8 @@ def test_a_crash_after_the_platform_took_it_counts_once(account):
     assert [1] == list(account.sink.counted.values())
 
 
-def test_three_replays_over_three_runs_and_nobody_will_know(account):
-    """Then it is unconfirmed: never called a success, never sent again."""
+def test_delivery_becomes_unconfirmed_after_three_lost_replays(account):
+    """It is never reported as a success and never sent again."""
     ready(account)
     states = []
     for _ in range(6):
@@ -521,8 +521,8 @@ def test_three_replays_over_three_runs_and_nobody_will_know(account):
     assert ("unconfirmed", "no_answer") == account.causes("L-1")[-1]
 
 
-def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_again(account):
-    """The first may come at once, for it is most likely to be answered; of the others one night has one."""
+def test_replays_after_the_first_are_limited_to_one_a_night(account):
+    """The first may come at once, as it is most likely to be answered, however often a night is retried."""
     ready(account)
     sent = []
     for _ in range(4):
@@ -537,8 +537,8 @@ def test_three_replays_are_over_three_nights_however_often_a_night_is_tried_agai
     assert ("unconfirmed", "no_answer") == account.causes("L-1")[-1]
 
 
-def test_a_clock_that_was_set_back_keeps_no_replay_from_going_out(account):
-    """The one before seems to lie months ahead."""
+def test_clock_set_back_does_not_block_a_replay(account):
+    """The previous attempt then seems to lie in the future."""
     ready(account)
     account.clock.time += 20 * DAY
     for _ in range(2):
@@ -550,8 +550,8 @@ def test_a_clock_that_was_set_back_keeps_no_replay_from_going_out(account):
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_replays_that_are_too_old_are_replays(account, whole):
-    """They say nothing of the first time, and the fourth would say nothing either."""
+def test_expired_outcome_of_a_replay_uses_up_that_replay(account, whole):
+    """It reveals nothing about the first attempt, and a fourth replay would reveal nothing either."""
     old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
     ready(account)
     lose(account)
@@ -565,8 +565,8 @@ def test_replays_that_are_too_old_are_replays(account, whole):
     assert (["in_doubt"] * 3 + ["unconfirmed"] * 2, 5 + 3) == (states, len(account.sink.calls))
 
 
-def test_no_connection_is_no_replay(account):
-    """Nights offline do not use up the questions."""
+def test_connection_failure_does_not_use_up_a_replay(account):
+    """Nights offline leave the remaining replays untouched."""
     ready(account)
     lose(account)
     for _ in range(6):
@@ -577,8 +577,8 @@ def test_no_connection_is_no_replay(account):
     assert {"L-1": "in_doubt"} == account.states
 
 
-def test_refusals_before_the_answer_was_lost_are_no_replays(account):
-    """Nothing was in doubt then: three busy nights, and the fourth night's answer is lost."""
+def test_refusals_before_a_lost_answer_do_not_count_as_replays(account):
+    """Nothing was in doubt on three busy nights; the answer of the fourth is the one that is lost."""
     ready(account)
     for _ in range(3):
         account.sink.script.extend([fakes.refuse(OutcomeClass.RETRY)] * 5)
@@ -589,8 +589,8 @@ def test_refusals_before_the_answer_was_lost_are_no_replays(account):
     assert {"L-1": "submitted"} == account.states
 
 
-def test_consent_withdrawn_while_in_doubt_ends_the_asking(account):
-    """The bytes hold a person's data: they are not sent again, and nobody will know."""
+def test_consent_withdrawn_while_in_doubt_stops_replays(account):
+    """The bytes hold personal data, so they are not sent again and the delivery becomes unconfirmed."""
     ready(account)
     lose(account)
     sent = len(account.sink.calls)
@@ -603,8 +603,8 @@ def test_consent_withdrawn_while_in_doubt_ends_the_asking(account):
 
 
 @pytest.mark.parametrize("meanwhile", ["window closed", "not configured"])
-def test_consent_withdrawn_ends_the_asking_whatever_else_holds(account, meanwhile):
-    """Nor does it matter that the conversion would no longer be sent for another reason."""
+def test_withdrawn_consent_stops_replays_even_if_another_reason_applies(account, meanwhile):
+    """It does not matter that the conversion would no longer be sent for another reason."""
     account.clock.time = CREATED + 89 * DAY
     ready(account)
     lose(account)
@@ -620,8 +620,8 @@ def test_consent_withdrawn_ends_the_asking_whatever_else_holds(account, meanwhil
     assert ({"L-1": "unconfirmed"}, sent) == (account.states, len(account.sink.calls))
 
 
-def test_consent_that_is_only_missing_now_does_not_end_the_asking(account):
-    """It was there when the event was sent, and was not taken back."""
+def test_missing_consent_does_not_stop_replays(account):
+    """It was given when the event was sent, and was never withdrawn."""
     ready(account)
     lose(account)
     account.put(changed(lead(), fields={"consent": ""}))
@@ -632,8 +632,8 @@ def test_consent_that_is_only_missing_now_does_not_end_the_asking(account):
 
 
 @pytest.mark.parametrize("kind", [OutcomeClass.RETRY, OutcomeClass.FIX_CONFIG, OutcomeClass.BUG, OutcomeClass.DEFER])
-def test_an_answer_that_is_no_verdict_leaves_the_doubt(account, kind):
-    """The first sending may still have been taken: the bytes stay as they are."""
+def test_inconclusive_answer_to_a_replay_leaves_the_delivery_in_doubt(account, kind):
+    """The first attempt may still have been accepted, so the bytes are kept."""
     ready(account)
     account.sink.script.append(fakes.lost_after)
     account.sink.script.extend([fakes.refuse(kind)] * 5)
@@ -642,8 +642,8 @@ def test_an_answer_that_is_no_verdict_leaves_the_doubt(account, kind):
     assert ({"L-1": "in_doubt"}, True) == (account.states, account.rows()[0].event is not None)
 
 
-def test_rows_in_doubt_that_are_refused_with_others_stay_in_doubt(account):
-    """Until the platform has spoken about themselves."""
+def test_rows_in_doubt_refused_with_others_stay_in_doubt(account):
+    """They stay so until the platform answers for those rows themselves."""
     ready(account, 2)
     account.sink.script.extend([fakes.lost_before, fakes.refuse(OutcomeClass.FIX_DATA, rows=(0,)), fakes.crash_before])
     with pytest.raises(Crash):
@@ -654,8 +654,8 @@ def test_rows_in_doubt_that_are_refused_with_others_stay_in_doubt(account):
     ]
 
 
-def test_an_unknown_answer_is_doubt_not_success(account):
-    """And a human is told."""
+def test_unknown_outcome_leaves_the_delivery_in_doubt(account):
+    """The action stops and is reported."""
     ready(account)
     account.sink.script.append(fakes.refuse(OutcomeClass.UNKNOWN, "HTML"))
     done = account.deliver()
@@ -671,16 +671,16 @@ def test_an_unknown_answer_is_doubt_not_success(account):
         Refused(Outcome(OutcomeClass.FIX_CONFIG, "OFF"), warnings=("OLD",)),
     ],
 )
-def test_what_an_answer_warns_of_is_kept(account, receipt):
-    """A refusal's too."""
+def test_warnings_of_every_kind_of_answer_are_kept(account, receipt):
+    """A refusal may carry warnings as well."""
     ready(account)
     account.sink.script.append(lambda _sink, _batch: receipt)
 
     assert {"OLD": 1} == account.deliver().warnings
 
 
-def test_replays_keep_to_the_batch_limit(account):
-    """Also where the platform takes fewer rows than it did."""
+def test_replays_respect_the_batch_limit(account):
+    """The limit may have been lowered since the first attempt."""
     ready(account, 5)
     account.sink.script.append(fakes.crash_after)
     with pytest.raises(Crash):
@@ -693,7 +693,7 @@ def test_replays_keep_to_the_batch_limit(account):
     assert [2, 2, 1] == [len(call.events) for call in account.sink.calls]
 
 
-def test_a_replay_goes_where_the_first_sending_went(account):
+def test_replay_goes_to_the_original_target(account):
     """Under another action it would count twice."""
     ready(account)
     lose(account)
@@ -705,8 +705,8 @@ def test_a_replay_goes_where_the_first_sending_went(account):
     assert [TARGET] == [call.target for call in account.sink.calls]
 
 
-def test_an_action_that_stops_in_a_replay_is_left_alone(account):
-    """One request is enough to hear it."""
+def test_action_stopped_by_a_replay_gets_no_more_requests(account):
+    """One request is enough to learn of it."""
     ready(account, 3, batch=1)
     lose(account)
     account.sink.calls.clear()
@@ -716,8 +716,8 @@ def test_an_action_that_stops_in_a_replay_is_left_alone(account):
     assert 1 == len(account.sink.calls)
 
 
-def test_an_action_that_stopped_before_is_not_asked_again(account):
-    """It waits for a human."""
+def test_already_stopped_action_gets_no_replays(account):
+    """It waits for someone to fix it."""
     ready(account)
     lose(account)
     account.sink.calls.clear()

@@ -1,4 +1,4 @@
-"""A night that is asked to stop, at whichever chance: nothing is on its way, and the next night does the rest."""
+"""A night cancelled at any point leaves nothing in flight, and the next night does the rest."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ HALF_HOUR = timedelta(minutes=31)
 
 
 def night(account, *, stop_at=None, reading=True):
-    """A night that is asked to stop at its nth chance."""
+    """Run a night that is cancelled at its nth check of the cancel token."""
     chances = count(1)
 
     def cancel_token():
@@ -29,8 +29,8 @@ def night(account, *, stop_at=None, reading=True):
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4])
-def test_nothing_is_left_on_its_way(account, stop_at):
-    """Whatever was intended has its answer on record; each sale goes out once, be it by the next night."""
+def test_cancelled_night_leaves_nothing_in_flight(account, stop_at):
+    """Every request on record has its answer, and each sale is sent once, if need be by the next night."""
     account.put(*(lead(f"L-{number}") for number in range(1, 4)))
     try:
         night(account, stop_at=stop_at)
@@ -51,8 +51,8 @@ def test_nothing_is_left_on_its_way(account, stop_at):
     assert 1 == len(account.rows(Request))
 
 
-def test_a_check_of_what_is_due_stops_before_each_request_too(account):
-    """Asked to stop by its first answer, `run --validate-only` makes no second request."""
+def test_validation_checks_the_cancel_token_before_each_request(account):
+    """Cancelled after its first answer, `run --validate-only` makes no second request."""
     account.sink.limits = replace(account.sink.limits, batch=1)
     account.book = rulebook(route(limits=account.sink.limits))
     account.put(*(lead(f"L-{number}") for number in range(1, 4)))
@@ -67,8 +67,8 @@ def test_a_check_of_what_is_due_stops_before_each_request_too(account):
     assert 1 == len(account.sink.calls)
 
 
-def test_asking_for_outcomes_reads_no_lead(account):
-    """What was sent is settled, what has come due goes out, and what was not read stays unread."""
+def test_resolving_outcomes_alone_reads_no_leads(account):
+    """Submitted deliveries are settled, due ones are sent, and unread leads stay unread."""
     account.put(lead("L-1"))
     night(account)
     account.put(lead("L-2"))
@@ -80,8 +80,8 @@ def test_asking_for_outcomes_reads_no_lead(account):
     assert 0 == summary.pulled.pages
 
 
-def test_asking_for_outcomes_replays_nothing(account):
-    """Three replays are over three nights, however often outcomes are asked for between them."""
+def test_resolving_outcomes_alone_replays_nothing(account):
+    """Three replays span three nights, however often outcomes are resolved in between."""
     account.put(lead("L-1"))
     account.prepare()
     account.sink.script.extend([fakes.lost_after] * ATTEMPTS)

@@ -1,4 +1,4 @@
-"""When everything is refused it is no matter of single rows: a human is told, and nothing is lost."""
+"""When every row is refused, no single row is to blame: the circuit breaker stops the action and nothing is lost."""
 
 from collections import Counter
 from dataclasses import replace
@@ -15,7 +15,7 @@ WORSE = Outcome(OutcomeClass.DROP, "WORSE")
 
 
 def ready(account, count):
-    """Sales that are due, planned and not sent, on a platform that answers at once."""
+    """Plan sales that are due at a platform that answers at once, and send none of them."""
     account.sink.limits = replace(account.sink.limits, batch=1000)
     account.sink.asynchronous = False
     account.book = rulebook(route(limits=account.sink.limits))
@@ -24,17 +24,17 @@ def ready(account, count):
 
 
 def by_turns(event):
-    """One verdict for every other lead, another one for the rest."""
+    """Return one verdict for every other lead, and another for the rest."""
     return WORSE if event.body.split(b"gclid-of-L-")[1].split(b'"')[0][-1:] in b"02468" else BAD
 
 
 def refuse_by_turns(*, named):
-    """Refuse a request for its first row, whatever is wrong with that."""
+    """Refuse a request with the verdict of its first row."""
     return lambda sink, batch: Refused(sink.verdict(batch[0]), (0,) if named else ())
 
 
 def answer_by_turns(sink, batch):
-    """Refuse requests whole, but for those that begin with a lead of the second kind: they are answered by row."""
+    """Refuse requests that begin with a `BAD` row as a whole, and answer all others row by row."""
     first = sink.verdict(batch[0])
     return Refused(first, ()) if first is BAD else Answered(tuple(map(sink.verdict, batch)))
 
@@ -48,8 +48,8 @@ def answer_by_turns(sink, batch):
         pytest.param(1_000, True, marks=pytest.mark.exhaustive),
     ],
 )
-def test_many_bad_alike_stop_within_fifteen_requests(account, count, named):
-    """Blamed rows are taken back: what is wrong is not theirs. A human is told."""
+def test_identical_refusals_stop_within_fifteen_requests(account, count, named):
+    """The suspect rows are cleared, as the fault is not theirs, and the stop is reported."""
     ready(account, count)
     account.sink.verdict = lambda _event: BAD
     account.sink.script.extend([fakes.refuse_bad(named=named)] * 100)
@@ -72,8 +72,8 @@ def test_many_bad_alike_stop_within_fifteen_requests(account, count, named):
         pytest.param(answer_by_turns, id="some by row"),
     ],
 )
-def test_hundreds_bad_for_two_reasons_stop_within_fifteen_requests(account, step):
-    """That they are two tells nothing: while nothing passes nobody is at fault, and both reasons are told."""
+def test_refusals_for_two_reasons_stop_within_fifteen_requests(account, step):
+    """While nothing passes no row is at fault, even if reasons differ, and both reasons are reported."""
     ready(account, 200)
     account.sink.verdict = by_turns
     account.sink.script.extend([step] * 2000)
@@ -86,8 +86,8 @@ def test_hundreds_bad_for_two_reasons_stop_within_fifteen_requests(account, step
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_few_rows_of_one_answer_are_rejected_with_their_own_codes(account, count):
-    """Each keeps what was said of it."""
+def test_few_refused_rows_are_rejected_with_their_own_codes(account, count):
+    """Each row keeps the code of its own outcome."""
     ready(account, count)
     account.sink.verdict = by_turns
     account.sink.script.append(answer_by_turns)
@@ -98,8 +98,8 @@ def test_few_rows_of_one_answer_are_rejected_with_their_own_codes(account, count
     assert {"rejected"} == set(account.states.values())
 
 
-def test_a_row_that_was_answered_bad_while_nothing_passed_is_not_ours_when_it_is_there_later(account):
-    """The platform did not take it then: a duplicate of it is somebody else's."""
+def test_later_duplicate_of_a_cleared_suspect_row_is_rejected(account):
+    """The platform refused it before, so what it has now came from someone else."""
     ready(account, 5)
     account.sink.script.append(fakes.answer(*[BAD] * 5))
     account.deliver()
@@ -109,8 +109,8 @@ def test_a_row_that_was_answered_bad_while_nothing_passed_is_not_ours_when_it_is
     assert {"rejected"} == set(account.states.values())
 
 
-def test_bad_rows_after_good_ones_of_their_batch_are_at_fault(account):
-    """Something had passed: the settings are not to blame, however many are bad."""
+def test_bad_rows_after_accepted_ones_are_at_fault(account):
+    """An accepted row clears the settings, however many rows are bad."""
     ready(account, 40)
     bad = [f'gclid-of-L-{number}"'.encode() for number in range(34, 40)]
     account.sink.verdict = lambda event: BAD if any(each in event.body for each in bad) else fakes.DONE
@@ -120,8 +120,8 @@ def test_bad_rows_after_good_ones_of_their_batch_are_at_fault(account):
     assert {"rejected": 6, "accepted": 34} == Counter(account.states.values())
 
 
-def test_the_night_after_everything_was_refused_goes_on_as_usual(account):
-    """Once the cause is mended all of it goes out, each once."""
+def test_everything_is_sent_the_night_after_the_cause_is_fixed(account):
+    """Each conversion counts once."""
     ready(account, 40)
     account.sink.verdict = lambda _event: BAD
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 100)
@@ -143,8 +143,8 @@ def test_the_night_after_everything_was_refused_goes_on_as_usual(account):
         [Outcome(OutcomeClass.DROP, "X"), Outcome(OutcomeClass.DEFER, "TOO_RECENT")],
     ],
 )
-def test_five_rows_of_one_answer_all_refused_stop_the_action(account, others):
-    """A click of another account on every row is a wrong `customer_id`, not five wrong leads."""
+def test_five_rows_all_refused_in_one_answer_stop_the_action(account, others):
+    """Foreign click ids on every row mean a wrong `customer_id`, not five wrong leads."""
     ready(account, 4 + len(others))
     account.sink.script.append(fakes.answer(*[Outcome(OutcomeClass.DROP, "INVALID_CUSTOMER_FOR_CLICK")] * 4, *others))
     done = account.deliver()
@@ -162,8 +162,8 @@ def test_five_rows_of_one_answer_all_refused_stop_the_action(account, others):
         [Outcome(OutcomeClass.DUPLICATE, "X")] * 5,
     ],
 )
-def test_few_rows_or_expected_ones_are_the_rows_own_fault(account, outcomes):
-    """And what is expected of many rows is no fault at all."""
+def test_few_or_expected_rejections_do_not_stop_the_action(account, outcomes):
+    """A rejection that is expected of many rows is no fault of the settings."""
     ready(account, len(outcomes))
     account.sink.script.append(fakes.answer(*outcomes))
 
@@ -171,8 +171,8 @@ def test_few_rows_or_expected_ones_are_the_rows_own_fault(account, outcomes):
     assert {"rejected"} == set(account.states.values())
 
 
-def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
-    """Five rows received, none confirmed: in doubt, nothing more is sent tonight, a human is told."""
+def test_answer_without_any_outcome_stops_the_destination(account):
+    """Five rows were received and none confirmed, so they are in doubt and nothing more is sent that night."""
     ready(account, 5)
     account.sink.verdict = lambda _event: Outcome(OutcomeClass.UNKNOWN, "EVENTS_RECEIVED_MISMATCH")
     done = account.deliver()
@@ -181,8 +181,8 @@ def test_an_answer_that_speaks_for_no_row_stops_the_destination(account):
     assert ["google_ads"] == list(stops(done))
 
 
-def test_a_run_that_dies_while_nothing_has_passed_has_rejected_nothing(account):
-    """The blamed rows are as they were, and the next run finds the bad one again."""
+def test_crash_before_any_row_passes_rejects_nothing(account):
+    """The suspect rows keep their state, and the next run isolates the bad one again."""
     ready(account, 8)
     account.sink.verdict = lambda event: BAD if b"gclid-of-L-0" in event.body else fakes.DONE
     account.sink.script.extend([fakes.refuse_bad(named=True), fakes.crash_before])
@@ -198,8 +198,8 @@ def test_a_run_that_dies_while_nothing_has_passed_has_rejected_nothing(account):
     assert {"rejected": 1, "accepted": 7} == Counter(account.states.values())
 
 
-def test_too_old_alike_is_given_up_too(account):
-    """A clock that is wrong expires nothing."""
+def test_identical_expired_outcomes_stop_the_action(account):
+    """A wrong clock must not expire anything."""
     ready(account, 12)
     old = Outcome(OutcomeClass.EXPIRED, "TOO_OLD")
     account.sink.verdict = lambda _event: old
@@ -210,8 +210,8 @@ def test_too_old_alike_is_given_up_too(account):
     assert list(stops(done)) == ["google_ads/987654321"]
 
 
-def test_rows_in_doubt_that_everything_is_refused_with_stay_in_doubt(account):
-    """Blame taken back must not make a fresh row of one that may have been counted."""
+def test_rows_in_doubt_stay_in_doubt_when_everything_is_refused(account):
+    """Clearing a suspect must not turn a row that may have counted into a fresh one."""
     ready(account, 12)
     account.sink.script.extend([fakes.lost_after] + [fakes.lost_before] * 6)
     account.deliver()
@@ -225,8 +225,8 @@ def test_rows_in_doubt_that_everything_is_refused_with_stay_in_doubt(account):
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_few_refused_alike_are_at_fault_themselves(account, count):
-    """Four leads with broken click ids are no broken settings."""
+def test_few_identical_refusals_reject_their_rows(account, count):
+    """Four leads with broken click ids do not mean broken settings."""
     ready(account, count)
     account.sink.verdict = lambda _event: BAD
     account.sink.script.extend([fakes.refuse_bad(named=False)] * 20)
@@ -235,8 +235,8 @@ def test_few_refused_alike_are_at_fault_themselves(account, count):
     assert {"rejected"} == set(account.states.values())
 
 
-def test_an_answer_that_blames_every_row_stops_the_action(account):
-    """Whatever their number."""
+def test_answer_that_blames_every_row_stops_the_action(account):
+    """The number of rows does not matter."""
     ready(account, 30)
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, "BAD", rows=tuple(range(30))))
     done = account.deliver()

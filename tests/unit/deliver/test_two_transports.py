@@ -1,4 +1,4 @@
-"""A destination with two ways: leads with some ids go by one, all others by the other, and no stage is told twice."""
+"""A destination with two routes: leads with certain ids take one, all others the other, and no stage is sent twice."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +14,7 @@ FBCLID = ClickId(ClickIdKind.FBCLID, "IwAR-one")
 
 
 def two_ways(account, *, funnel=(("won", "sale", {"gagne"}),)):
-    """A sale as an event, and a funnel of stages for leads of forms; both take what is due at once."""
+    """Route sales as events, and stages of form leads through a funnel; both routes send due conversions at once."""
     account.sink.asynchronous = False
     limits = replace(
         account.sink.limits,
@@ -40,12 +40,12 @@ def two_ways(account, *, funnel=(("won", "sale", {"gagne"}),)):
 
 
 def by_conversion(account):
-    """Conversion → state."""
+    """Map each conversion to its state."""
     return {row.conversion: row.state for row in account.rows()}
 
 
-def test_each_lead_goes_its_own_way(account):
-    """And has no row on the other."""
+def test_lead_takes_only_the_route_of_its_ids(account):
+    """It has no row on the other route."""
     two_ways(account)
     account.put(lead("L-1", click_ids=(FBCLID,)), lead("L-2", click_ids=(LEAD_ID,)))
     account.night()
@@ -53,8 +53,8 @@ def test_each_lead_goes_its_own_way(account):
     assert {("L-1", "sale"), ("L-2", "funnel:sale")} == {(row.lead, row.conversion) for row in account.rows()}
 
 
-def test_a_stage_told_one_way_is_not_told_the_other(account):
-    """The form's id turns up after the sale went out as an event: the same sale is not counted again."""
+def test_stage_is_not_sent_again_by_the_other_route(account):
+    """The form's id turns up after the sale went out as an event; the sale must not count again."""
     two_ways(account)
     account.put(lead(click_ids=(FBCLID,)))
     account.night()
@@ -65,8 +65,8 @@ def test_a_stage_told_one_way_is_not_told_the_other(account):
     assert {"sale": "accepted"} == by_conversion(account)
 
 
-def test_a_forms_id_that_turns_up_late_is_as_old_as_the_lead(account):
-    """So that the stages before it are told too, by the id."""
+def test_late_form_id_is_dated_by_lead_creation(account):
+    """Earlier stages can then be sent by that id too."""
     two_ways(account, funnel=(("created", "raw", ()), ("won", "sale", {"gagne"})))
     account.put(lead(click_ids=(), history=(), label="Nouveau", created_at=NIGHT - DAY))
     account.night()
@@ -79,8 +79,8 @@ def test_a_forms_id_that_turns_up_late_is_as_old_as_the_lead(account):
     assert {"funnel:raw": "accepted", "funnel:sale": "accepted"} == by_conversion(account)
 
 
-def test_what_waited_on_the_other_way_ends_with_its_time(account):
-    """An open delivery whose lead goes another way now is held back, and expires as any other; its hashes go."""
+def test_open_delivery_expires_after_its_lead_changes_route(account):
+    """It is withheld until its window closes, and its contact hashes are erased."""
     two_ways(account)
     account.book = replace(account.book, routes=tuple(replace(one, attach_contact=True) for one in account.book.routes))
     account.put(lead(click_ids=(), fields={"consent": "oui"}))
@@ -97,8 +97,8 @@ def test_what_waited_on_the_other_way_ends_with_its_time(account):
     assert set() == account.hashed
 
 
-def test_the_created_stage_is_told_at_creation(account):
-    """The lead's own beginning is its first stage."""
+def test_created_stage_is_sent_at_lead_creation(account):
+    """The creation of the lead is its first stage."""
     two_ways(account, funnel=(("created", "raw", ()),))
     account.put(lead(click_ids=(LEAD_ID,), created_at=CREATED + 20 * DAY))
     account.night()

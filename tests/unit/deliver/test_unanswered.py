@@ -1,4 +1,4 @@
-"""Requests that never get an answer: they hold up nothing else, and a platform that never answers is left alone."""
+"""Requests that never get an answer block nothing else, and a platform that never answers gets few requests."""
 
 from collections import Counter
 from dataclasses import replace
@@ -15,13 +15,13 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 TRIES = 5
 IN_VAIN = TRIES + 2
-"""Requests to a platform that answers none: all tries of the first part, and one row each of two others."""
+"""Requests to a platform that never answers: all attempts of the first part, then two parts of one row each."""
 FOREVER = 1_000
 OTHER = replace(TARGET, action="5")
 
 
 def ready(account, count, first=1, **limits):
-    """Sales that are due, planned and not sent."""
+    """Plan sales that are due, and send none of them."""
     account.sink.limits = replace(account.sink.limits, **limits)
     account.sink.asynchronous = False
     account.book = rulebook(route(limits=account.sink.limits))
@@ -30,7 +30,7 @@ def ready(account, count, first=1, **limits):
 
 
 def never_answer(account, *poison):
-    """Lose the answer to every request that carries one of these leads; to every one at all where none is named."""
+    """Lose the answer to every request that carries one of these leads, or to every request if none is named."""
     marks = [f"gclid-of-{name}".encode() for name in poison]
 
     def step(sink, batch):
@@ -41,23 +41,23 @@ def never_answer(account, *poison):
 
 
 def heal(account):
-    """Have every request answered again."""
+    """Answer every request again."""
     account.sink.script.clear()
 
 
 def standing(account):
-    """How many deliveries stand where."""
+    """Return the number of deliveries in each state."""
     return dict(Counter(row.state for row in account.rows()))
 
 
 def sizes(account):
-    """The number of rows of every request, in order."""
+    """Return the number of rows of every request, in order."""
     return [len(call.events) for call in account.sink.calls]
 
 
 @pytest.mark.parametrize("place", suite.mostly_exhaustive([1, 2, 20, 39, 40], 39))
-def test_one_row_that_never_gets_an_answer_is_all_that_stays_in_doubt(account, place):
-    """Its batch is taken apart: the others are accepted, the next batches too, and nothing is called stopped."""
+def test_single_unanswered_row_is_isolated_in_doubt(account, place):
+    """Its batch is bisected; the other rows and the next batches are accepted, and nothing stops."""
     ready(account, 100, batch=40)
     never_answer(account, f"L-{place:03}")
     done = account.deliver()
@@ -68,8 +68,8 @@ def test_one_row_that_never_gets_an_answer_is_all_that_stays_in_doubt(account, p
     assert len(account.sink.calls) <= TRIES + 3 * 7 + 2
 
 
-def test_two_rows_that_never_get_an_answer(account):
-    """Both halves of their batch have one."""
+def test_two_unanswered_rows_are_isolated(account):
+    """There is one in each half of the batch."""
     ready(account, 40)
     never_answer(account, "L-010", "L-030")
     account.deliver()
@@ -77,8 +77,8 @@ def test_two_rows_that_never_get_an_answer(account):
     assert {"accepted": 38, "in_doubt": 2} == standing(account)
 
 
-def test_a_platform_that_never_answers_is_left_alone(account):
-    """A bounded number of requests a night, and no more in doubt than the first of them and a row or two."""
+def test_silent_platform_stops_after_few_requests(account):
+    """The requests of a night are bounded, and only the first batch and two more rows end in doubt."""
     ready(account, 100, batch=40)
     never_answer(account)
     done = account.deliver()
@@ -88,8 +88,8 @@ def test_a_platform_that_never_answers_is_left_alone(account):
     assert {"in_doubt": 42, "pending": 58} == standing(account)
 
 
-def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
-    """What was never sent stays so but for a row or two, and everything is taken once it answers again."""
+def test_silent_platform_gets_few_requests_every_night(account):
+    """Only two more rows a night end in doubt, and everything is accepted once it answers again."""
     ready(account, 100, batch=40)
     never_answer(account)
     account.deliver()
@@ -108,8 +108,8 @@ def test_a_platform_that_never_answers_is_left_alone_night_after_night(account):
     assert {"accepted": 100} == standing(account)
 
 
-def test_what_was_sent_together_goes_together_again(account):
-    """A batch whose answer was lost once is replayed whole, in one request."""
+def test_lost_batch_is_replayed_whole(account):
+    """A batch with one lost answer is replayed in a single request."""
     ready(account, 40)
     account.sink.script.append(fakes.crash_after)
     with pytest.raises(fakes.Crash):
@@ -122,8 +122,8 @@ def test_what_was_sent_together_goes_together_again(account):
     assert [40, 20] == sizes(account)
 
 
-def test_what_was_taken_apart_stays_apart(account):
-    """The next night goes on where this one stopped, and asks for the longest waiting part first."""
+def test_bisected_batch_stays_bisected(account):
+    """The next night resumes where this one stopped, and replays the longest waiting part first."""
     ready(account, 40)
     never_answer(account)
     account.deliver()
@@ -138,8 +138,8 @@ def test_what_was_taken_apart_stays_apart(account):
     assert {"accepted": 40} == standing(account)
 
 
-def test_rows_that_never_get_an_answer_hold_up_nothing_new(account):
-    """More of them than are needed to take a platform for silent: everything else goes out all the same."""
+def test_unanswered_rows_do_not_block_new_deliveries(account):
+    """There are more of them than it takes to consider a platform silent, and new rows still go out."""
     poison = [f"L-{number:03}" for number in range(1, 7)]
     ready(account, 6, batch=1)
     never_answer(account, *poison)
@@ -155,8 +155,8 @@ def test_rows_that_never_get_an_answer_hold_up_nothing_new(account):
     assert (9, {"accepted"}) == (len(states), set(states.values()))
 
 
-def test_every_part_has_its_turn(account):
-    """Those that were asked for last night come last tonight, so that silent ones never hide the others."""
+def test_parts_are_replayed_in_turn(account):
+    """Those replayed last night come last tonight, so that unanswered parts never starve the others."""
     poison = [f"L-{number:03}" for number in range(1, 7)]
     ready(account, 12, batch=1)
     never_answer(account, *poison)
@@ -168,8 +168,8 @@ def test_every_part_has_its_turn(account):
     assert {"accepted"} == {state for name, state in states.items() if name not in poison}
 
 
-def test_a_lead_that_never_gets_an_answer_is_alone_in_doubt_at_each_action(account):
-    """The other leads of either action are accepted."""
+def test_unanswered_lead_is_isolated_in_each_action(account):
+    """The other leads of both actions are accepted."""
     account.book = rulebook(route("appointment", target=OTHER), route())
     account.put(*(lead(f"L-{number}") for number in range(1, 5)))
     account.prepare()
@@ -186,8 +186,8 @@ def test_a_lead_that_never_gets_an_answer_is_alone_in_doubt_at_each_action(accou
     } == by_conversion
 
 
-def test_a_silent_platform_that_refuses_something_answers(account):
-    """A refusal is an answer: it is no silence, and the rest of the batch goes on."""
+def test_refusal_ends_a_silence(account):
+    """A refusal is an answer, and the rest of the batch goes on."""
     ready(account, 8)
     account.sink.script.extend([fakes.lost_before] * TRIES)
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, "BAD", rows=(0,)))
@@ -198,8 +198,8 @@ def test_a_silent_platform_that_refuses_something_answers(account):
 
 
 @pytest.mark.parametrize(("wait", "waits"), [(timedelta(minutes=5), True), (timedelta(minutes=5, seconds=1), False)])
-def test_a_lost_answers_own_delay_is_kept_to(account, wait, waits):
-    """A short one is waited for; a longer one outlives the run, and nothing in doubt goes out before it is over."""
+def test_retry_after_of_a_lost_answer_is_respected(account, wait, waits):
+    """A short delay is waited for; a longer one outlives the run, and no replay is sent before it ends."""
     ready(account, 2)
     account.sink.script.append(lambda _sink, _batch: Lost("HTTP 503", wait))
     done = account.deliver()
@@ -216,8 +216,8 @@ def test_a_lost_answers_own_delay_is_kept_to(account, wait, waits):
     assert ({"accepted": 2}, 2) == (standing(account), len(account.sink.calls))
 
 
-def test_where_a_human_is_asked_a_silent_platform_is_left_alone_too(account):
-    """One part of each action at most, by one row after the first, and no more than three of them."""
+def test_silent_platform_gets_few_requests_with_ask_when_lost(account):
+    """At most one part of each action is sent, of one row after the first, and no more than three in all."""
     actions = [replace(TARGET, action=str(number)) for number in range(5)]
     book = rulebook(*(route(f"c{number}", target=action) for number, action in enumerate(actions)))
     account.book = replace(book, ask_when_lost=frozenset({GOOGLE}))
@@ -232,7 +232,7 @@ def test_where_a_human_is_asked_a_silent_platform_is_left_alone_too(account):
 
 
 def never_say(account, *poison):
-    """Answer every request that carries one of these leads so that it speaks for no row."""
+    """Answer every request that carries one of these leads without an outcome for any row."""
     marks = [f"gclid-of-{name}".encode() for name in poison]
 
     def step(sink, batch):
@@ -244,7 +244,7 @@ def never_say(account, *poison):
 
 
 def refuse_by_a_new_code(account, *poison):
-    """Refuse, by a code that nobody knows, every request that carries one of these leads."""
+    """Refuse every request that carries one of these leads, with an unknown code."""
     marks = [f"gclid-of-{name}".encode() for name in poison]
 
     def step(sink, batch):
@@ -255,8 +255,8 @@ def refuse_by_a_new_code(account, *poison):
 
 
 @pytest.mark.parametrize("stuck", [1, 6])
-def test_replays_refused_by_a_new_code_hold_up_nothing_new(account, stuck):
-    """What is new goes out each night, and what was refused with them is found not to be at fault."""
+def test_replays_refused_with_an_unknown_code_block_nothing_new(account, stuck):
+    """New deliveries go out each night, and rows refused alongside are found not to be at fault."""
     poison = [f"L-{number:03}" for number in range(1, stuck + 1)]
     ready(account, 8)
     refuse_by_a_new_code(account, *poison)
@@ -277,8 +277,8 @@ def test_replays_refused_by_a_new_code_hold_up_nothing_new(account, stuck):
     assert {1} == set(account.sink.counted.values())
 
 
-def test_a_platform_that_refuses_everything_by_a_new_code_is_left_alone(account):
-    """Two requests of a later night hear it: the first replay, and one row of what is new."""
+def test_platform_that_refuses_everything_with_an_unknown_code_stops(account):
+    """Two requests of a later night show it: the first replay, and one row of the new deliveries."""
     ready(account, 8)
     refuse_by_a_new_code(account, "")
     account.deliver()
@@ -292,8 +292,8 @@ def test_a_platform_that_refuses_everything_by_a_new_code_is_left_alone(account)
     assert {"in_doubt": 9, "pending": 7} == standing(account)
 
 
-def test_replays_alone_that_are_refused_by_a_new_code_are_few(account):
-    """No more than of those that get no answer, and nothing is called stopped for them."""
+def test_replays_refused_with_an_unknown_code_are_bounded(account):
+    """There are no more of them than of unanswered ones, and they stop nothing by themselves."""
     ready(account, 100)
     refuse_by_a_new_code(account, "")
     account.deliver()
@@ -305,8 +305,8 @@ def test_replays_alone_that_are_refused_by_a_new_code_are_few(account):
     assert ({}, {"in_doubt": 100}) == (stops(done), standing(account))
 
 
-def test_an_action_whose_replays_are_refused_by_a_new_code_leaves_the_others_alone(account):
-    """What is due at another action goes out, in doubt before or not."""
+def test_refused_replays_of_one_action_do_not_affect_others(account):
+    """Deliveries due at another action go out, whether they were in doubt before or not."""
     account.book = rulebook(route("appointment", target=OTHER), route())
     account.sink.asynchronous = False
     account.put(*(lead(f"L-{number}") for number in range(1, 4)))
@@ -329,19 +329,19 @@ def test_an_action_whose_replays_are_refused_by_a_new_code_leaves_the_others_alo
 
 
 def forgets(account, count, **limits):
-    """Sales that are due at a platform where each sending of an event may count."""
+    """Plan sales for a platform where each copy of an event may count."""
     account.sink.idempotent = False
     ready(account, count, replay_within=48 * HOUR, **limits)
 
 
 def copies(account):
-    """How often each event was sent."""
+    """Return how often each event was sent."""
     return Counter(event.key for call in account.sink.calls for event in call.events)
 
 
 @pytest.mark.parametrize(("within", "stuck"), [(48 * HOUR, 1), (None, 6)])
-def test_rows_whose_answers_say_nothing_hold_up_nothing_new(account, within, stuck):
-    """They are asked for again night after night, and what is new goes out each night."""
+def test_rows_with_inconclusive_answers_block_nothing_new(account, within, stuck):
+    """They are replayed night after night, and new deliveries go out each night."""
     poison = [f"L-{number:03}" for number in range(1, stuck + 1)]
     ready(account, stuck, replay_within=within)
     never_say(account, *poison)
@@ -357,8 +357,8 @@ def test_rows_whose_answers_say_nothing_hold_up_nothing_new(account, within, stu
         assert ([GOOGLE] if night == 0 else []) == list(stopped)
 
 
-def test_a_row_whose_answer_says_nothing_is_found_among_others(account):
-    """Its batch is taken apart, as one that gets no answer is."""
+def test_row_with_an_inconclusive_answer_is_isolated(account):
+    """Its batch is bisected like one that gets no answer."""
     forgets(account, 40)
     never_say(account, "L-017")
     done = account.deliver()
@@ -367,8 +367,8 @@ def test_a_row_whose_answer_says_nothing_is_found_among_others(account):
     assert {} == stops(done)
 
 
-def test_a_platform_whose_answers_say_nothing_is_left_alone(account):
-    """However few rows ask it, and however many there are."""
+def test_platform_with_only_inconclusive_answers_stops(account):
+    """The answers to one batch and to two single rows are enough, however many rows are due."""
     ready(account, 300, batch=300)
     never_say(account, "")
     done = account.deliver()
@@ -377,8 +377,8 @@ def test_a_platform_whose_answers_say_nothing_is_left_alone(account):
     assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == stops(done)
 
 
-def test_a_few_rows_whose_code_is_too_new_are_no_silence(account):
-    """Where a key counts once: they are in doubt, and say nothing of the platform."""
+def test_few_unknown_outcomes_do_not_stop_the_platform(account):
+    """Where a key counts once they are in doubt, which proves nothing about the platform."""
     ready(account, 2)
     never_say(account, "")
     done = account.deliver()
@@ -387,8 +387,8 @@ def test_a_few_rows_whose_code_is_too_new_are_no_silence(account):
     assert ({"in_doubt": 2}, {}) == (standing(account), stops(done))
 
 
-def test_where_each_sending_may_count_a_silent_platform_gets_few_copies(account):
-    """Of one event two in a night at most, and four in all nights, where a platform takes all and answers none."""
+def test_silent_platform_gets_few_copies_if_each_may_count(account):
+    """An event is sent at most twice a night and four times in all, even if each copy is accepted."""
     forgets(account, 100)
     account.sink.script.extend([fakes.lost_after] * FOREVER)
     for night in range(4):
@@ -405,8 +405,8 @@ def test_where_each_sending_may_count_a_silent_platform_gets_few_copies(account)
 
 
 @pytest.mark.parametrize("place", suite.mostly_exhaustive([1, 50, 100], 50))
-def test_where_each_sending_may_count_a_row_is_found_by_few_copies(account, place):
-    """Of one event ⌈log₂ n⌉ + 2 at most, and most are sent two or three times."""
+def test_row_is_isolated_with_few_copies_if_each_may_count(account, place):
+    """No event is sent more than ⌈log₂ n⌉ + 2 times, and most are sent two or three times."""
     forgets(account, 100)
     never_answer(account, f"L-{place:03}")
     account.deliver()
@@ -417,8 +417,8 @@ def test_where_each_sending_may_count_a_row_is_found_by_few_copies(account, plac
     assert often[50] <= 3
 
 
-def test_where_each_sending_may_count_a_platform_is_given_time_too(account):
-    """A second, doubling: a cut that lasts a moment is no silence; its own delay where it names one."""
+def test_replays_are_delayed_if_each_copy_may_count(account):
+    """The delay doubles from one second, so that a brief cut is no silence, unless the platform names one."""
     forgets(account, 10)
     account.sink.script.extend([fakes.lost_before, lambda _sink, _batch: Lost("HTTP 503", timedelta(minutes=1))])
     done = account.deliver()
@@ -430,8 +430,8 @@ def test_where_each_sending_may_count_a_platform_is_given_time_too(account):
 @pytest.mark.parametrize(
     "poison", suite.mostly_exhaustive([(1, 2, 3), (1, 51, 52), (98, 99, 100), (1, 2, 3, 4, 5, 6)], (1, 51, 52))
 )
-def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison):
-    """What stands in the next batch goes out the same night, and within two nights all but they are accepted."""
+def test_adjacent_unanswered_rows_stop_nothing(account, poison):
+    """The next batch goes out the same night, and all other rows are accepted within two nights."""
     ready(account, 150, batch=100)
     never_answer(account, *(f"L-{number:03}" for number in poison))
     stopped = [stops(account.deliver())]
@@ -444,8 +444,8 @@ def test_rows_side_by_side_that_never_get_an_answer_stop_nothing(account, poison
     assert {"accepted": 150 - len(poison), "in_doubt": len(poison)} == standing(account)
 
 
-def test_a_platform_is_not_called_stopped_for_what_was_in_doubt_before(account):
-    """Nothing waits for it: the rows are in doubt, and are told of as that."""
+def test_platform_is_not_stopped_by_deliveries_already_in_doubt(account):
+    """Nothing is waiting behind them, and they are already reported as in doubt."""
     ready(account, 100)
     never_answer(account, "L-001", "L-002", "L-003")
     account.deliver()
@@ -456,8 +456,8 @@ def test_a_platform_is_not_called_stopped_for_what_was_in_doubt_before(account):
         assert {"accepted": 97, "in_doubt": 3} == standing(account)
 
 
-def test_a_refusal_of_our_own_is_no_answer(account):
-    """It shows nothing of a platform that was never asked."""
+def test_local_refusal_is_not_an_answer(account):
+    """It proves nothing about a platform that was never called."""
     ready(account, 12)
 
     def step(_sink, batch):

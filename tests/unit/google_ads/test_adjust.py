@@ -1,4 +1,4 @@
-"""Corrections as Google's two interfaces read them, compared with golden files.
+"""Corrections as Google's two APIs read them, compared with golden files.
 
 https://developers.google.com/google-ads/api/reference/rpc/v26/ConversionAdjustment
 """
@@ -70,16 +70,16 @@ ADJUSTMENTS = {
 
 
 def frozen(*adjustments: Adjustment) -> list[EncodedEvent]:
-    """As they are kept and sent."""
+    """Corrections as they are stored and sent."""
     return [EncodedEvent(each.key, encode_correction(each)) for each in adjustments]
 
 
-# ── by the Google Ads API ─────────────────────────────────────────────────────────────────────────
+# ── through the Google Ads API ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ADJUSTMENTS)
-def test_a_correction_is_encoded_as_its_golden_file(name):
-    """Every field, to the byte."""
+def test_each_correction_encodes_to_its_golden_file(name):
+    """Every field matches to the byte."""
     golden = json.loads((GOLDEN / "golden_adjustments" / f"{name}.json").read_text())
     message = ParseDict(golden, ConversionAdjustment.pb(ConversionAdjustment()))
 
@@ -87,12 +87,12 @@ def test_a_correction_is_encoded_as_its_golden_file(name):
 
 
 def test_every_golden_file_is_used():
-    """None is left over from a case that is gone."""
+    """None is left over from a removed case."""
     assert set(ADJUSTMENTS) == {path.stem for path in (GOLDEN / "golden_adjustments").iterdir()}
 
 
-def test_the_bytes_of_a_retraction_by_hand():
-    """The numbers of the fields: type 5, action 8, time 9, order id 13."""
+def test_a_retraction_has_the_expected_bytes():
+    """The field numbers are: type 5, action 8, time 9, order id 13."""
     action = b"customers/1234567890/conversionActions/987654322"
     expected = (
         b"\x28\x02\x42" + bytes([len(action)]) + action + b"\x4a\x19" + b"2026-10-28 00:30:00+00:00" + b"\x6a\x06sale-1"
@@ -101,8 +101,8 @@ def test_the_bytes_of_a_retraction_by_hand():
     assert expected == encode_correction(RETRACTED)
 
 
-def test_times_are_utc_and_whole_seconds_in_any_zone():
-    """The API knows no finer ones, and the same instant has the same bytes."""
+def test_times_are_encoded_in_utc_as_whole_seconds():
+    """The API knows no finer ones, and the same instant has the same bytes in any zone."""
     other = replace(RESTATED, at=(RESTATED.at + timedelta(microseconds=9)).astimezone(timezone(timedelta(hours=2))))
 
     assert encode_correction(RESTATED) == encode_correction(other)
@@ -118,14 +118,14 @@ def test_times_are_utc_and_whole_seconds_in_any_zone():
     ],
     ids=["restated without a value", "retracted with one", "for the other API", "retracted by the other API"],
 )
-def test_what_the_google_ads_api_cannot_carry_is_refused(adjustment):
-    """Before anything is kept or sent."""
+def test_a_correction_the_google_ads_api_cannot_carry_is_refused(adjustment):
+    """It is refused before anything is stored or sent."""
     with pytest.raises(ValueError, match=r"value|correction for"):
         encode_correction(adjustment)
 
 
-def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
-    """Each frozen correction in its place."""
+def test_a_request_uses_partial_failure_and_the_action_owner():
+    """Frozen corrections keep their order."""
     other = replace(RETRACTED, key=DeliveryKey("sale-2"))
     request = adjustments_request(TARGET, frozen(RESTATED, other), validate_only=False)
 
@@ -146,14 +146,14 @@ def test_a_request_is_in_partial_failure_mode_and_to_the_owner_of_the_action():
     ],
     ids=["no message", "nothing", "the other API's", "a conversion", "another's", "an enhancement"],
 )
-def test_other_bytes_are_no_correction(body):
-    """A ledger holds bytes of several kinds."""
+def test_bytes_that_are_no_matching_correction_are_refused(body):
+    """The ledger holds bytes of several kinds."""
     with pytest.raises(ValueError, match="bytes"):
         adjustments_request(TARGET, [EncodedEvent(DeliveryKey("sale-1"), body)], validate_only=False)
 
 
-def test_a_restatement_of_a_retracted_conversion_is_no_duplicate():
-    """A retraction that finds it done is one; a restatement has not happened, and will not."""
+def test_restating_a_retracted_conversion_is_a_drop():
+    """A retraction already made is a duplicate; a restatement has not happened, and will not."""
     request = adjustments_request(TARGET, frozen(RETRACTED, RESTATED), validate_only=False)
     already = Outcome(OutcomeClass.DUPLICATE, "CONVERSION_ALREADY_RETRACTED")
     there = Outcome(OutcomeClass.DUPLICATE, "RESTATEMENT_ALREADY_EXISTS")
@@ -163,8 +163,8 @@ def test_a_restatement_of_a_retracted_conversion_is_no_duplicate():
 
 
 @pytest.mark.parametrize("named", ["", ", request req-1"])
-def test_a_project_that_may_not_correct_is_told_what_to_do(named):
-    """The advice for uploads would be of no use; the request's id stays."""
+def test_a_project_not_allowed_to_correct_gets_its_own_advice(named):
+    """The advice for uploads would not help; the request's id stays."""
     code = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
     refused = Refused(Outcome(OutcomeClass.FIX_CONFIG, code, f"write transport: data_manager{named}"))
     told = reread(refused, adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
@@ -175,16 +175,16 @@ def test_a_project_that_may_not_correct_is_told_what_to_do(named):
     assert told.outcome.message.endswith(named)
 
 
-def test_other_answers_stay_as_they_are():
-    """Lost is lost."""
+def test_other_answers_are_left_unchanged():
+    """A lost answer stays lost."""
     assert Lost("cut") == reread(Lost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
 
 
-# ── by the Data Manager API ───────────────────────────────────────────────────────────────────────
+# ── through the Data Manager API ─────────────────────────────────────────────────────────────────
 
 
-def test_a_restatement_is_the_event_anew_with_another_value():
-    """All else to the byte as it was sent first; the same as the golden file of that event."""
+def test_a_restatement_resends_the_event_with_a_new_value():
+    """All else is as first sent, to the byte, and as in the golden file of that event."""
     golden = json.loads((GOLDEN / "golden" / "gclid.json").read_text()) | {"conversionValue": 1100.4}
     canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -192,15 +192,15 @@ def test_a_restatement_is_the_event_anew_with_another_value():
 
 
 def test_a_value_is_removed_by_restating_it_to_zero():
-    """The golden file of an event without worth."""
+    """The bytes are those of the golden file for an event with a value of zero."""
     golden = json.loads((GOLDEN / "golden" / "value_removed.json").read_text())
     canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     assert canonical == data_manager.encode_correction(replace(RESENT, value=Money(Decimal(0), "EUR")))
 
 
-def test_an_event_known_by_contact_data_is_restated_too():
-    """One of both is needed."""
+def test_an_event_with_contact_data_only_can_be_restated():
+    """A click id or contact data is required."""
     contact = replace(EVENT, click_id=None, identifiers=(Identifier(IdentifierKind.EMAIL, "2" * 64),))
     body = data_manager.encode_correction(replace(RESENT, event=contact))
 
@@ -220,17 +220,17 @@ def test_an_event_known_by_contact_data_is_restated_too():
     ],
     ids=["retracted", "no value", "no event", "nobody's", "another key", "another action", "the other API's"],
 )
-def test_what_the_data_manager_cannot_carry_is_refused(adjustment):
+def test_a_correction_the_data_manager_cannot_carry_is_refused(adjustment):
     """A wrong transaction id would count as a new conversion."""
     with pytest.raises(ValueError, match=r"restates|event"):
         data_manager.encode_correction(adjustment)
 
 
-# ── as data ──────────────────────────────────────────────────────────────────────────────────────
+# ── limits ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_limits_tell_what_can_be_corrected():
-    """54 days, 2,000 a request; no retraction by the Data Manager, nothing of wbraids by the Google Ads API."""
+def test_limits_state_what_each_transport_can_correct():
+    """54 days, 2,000 a request; no retraction by the Data Manager, nothing for wbraids by the Google Ads API."""
     by_data_manager, by_ads_api = (platform.DATA_MANAGER.corrects[name] for name in ("data_manager", "google_ads_api"))
 
     assert platform.DATA_MANAGER.corrects == platform.ADS_API.corrects

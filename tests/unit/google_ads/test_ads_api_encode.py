@@ -1,4 +1,4 @@
-"""Conversions as the Google Ads API reads them, compared with what its reference says by hand.
+"""Conversions encoded for the Google Ads API, compared with its reference by hand.
 
 https://developers.google.com/google-ads/api/reference/rpc/v26/ClickConversion
 """
@@ -92,15 +92,15 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_has_the_fields_of_the_reference(name):
-    """Every field that is set, and no other."""
+def test_each_event_has_exactly_the_reference_fields(name):
+    """No other field is set."""
     event, fields = EVENTS[name]
     message = ClickConversion.pb(ClickConversion.deserialize(encode_event(event)))
 
     assert fields == MessageToDict(message, preserving_proto_field_name=True)
 
 
-def test_an_event_has_the_bytes_it_always_had():
+def test_the_bytes_of_an_event_are_stable():
     """An upgrade of the library must not change what a replay sends."""
     event = _event(value=None, consent=Consent(None, None), click_id=ClickId(ClickIdKind.GCLID, "Cj0"))
     fields = [
@@ -114,15 +114,15 @@ def test_an_event_has_the_bytes_it_always_had():
     assert written + b"\xa0\x01\x03" == encode_event(event)  # 20: conversion_environment, WEB
 
 
-def test_identifiers_in_another_order_give_the_same_bytes():
-    """A replay reads them from the ledger, in whatever order."""
+def test_the_order_of_identifiers_does_not_change_the_bytes():
+    """A replay reads them from the ledger in any order."""
     one, other = _event(identifiers=(EMAIL, PHONE)), _event(identifiers=(PHONE, EMAIL, PHONE))
 
     assert encode_event(one) == encode_event(other)
 
 
-def test_five_identifiers_are_sent_at_most():
-    """The same five whatever their order: the API refuses a sixth."""
+def test_at_most_five_identifiers_are_sent():
+    """The same five go out in any order: the API refuses a sixth."""
     many = tuple(Identifier(IdentifierKind.EMAIL, f"{number:064}") for number in range(7))
     sent = ClickConversion.deserialize(encode_event(_event(identifiers=many[::-1]))).user_identifiers
 
@@ -144,13 +144,13 @@ def test_a_time_without_a_zone_is_refused():
 
 @pytest.mark.parametrize("kind", [kind for kind in ClickIdKind if not kind.value.endswith(("gclid", "braid"))])
 def test_a_click_id_of_another_platform_is_refused(kind):
-    """It never goes out under Google's name."""
+    """It is never sent to Google."""
     with pytest.raises(KeyError):
         encode_event(_event(click_id=ClickId(kind, "invented")))
 
 
 def test_a_request_carries_the_frozen_bytes_in_order():
-    """Answers name rows by their place."""
+    """Answers refer to rows by position."""
     events = [_event(key=DeliveryKey(f"sale-{row}")) for row in range(3)]
     frozen = [EncodedEvent(event.key, encode_event(event)) for event in events]
     request = upload_request(events[0].target, frozen, validate_only=True)
@@ -160,7 +160,7 @@ def test_a_request_carries_the_frozen_bytes_in_order():
     assert [each.body for each in frozen] == [each.SerializeToString(deterministic=True) for each in sent.conversions]
 
 
-def test_another_events_bytes_are_refused():
+def test_bytes_of_another_event_are_refused():
     """A key and its bytes belong together."""
     with pytest.raises(ValueError, match="another event's"):
         upload_request(

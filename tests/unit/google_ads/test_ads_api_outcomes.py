@@ -25,8 +25,8 @@ VENDOR = {
 GOLDEN = Path(__file__).parent / "golden_classes" / "ads_api.txt"
 
 
-def test_every_member_of_a_family_that_uploads_meet_has_the_class_that_was_written_for_it():
-    """A library upgrade with a new or lost member fails here by name, until somebody says what it means."""
+def test_every_upload_error_has_its_golden_class():
+    """A library upgrade that adds or drops an error fails here by name until its class is written down."""
     written = dict(line.split() for line in GOLDEN.read_text().splitlines())
 
     assert written == {
@@ -34,22 +34,22 @@ def test_every_member_of_a_family_that_uploads_meet_has_the_class_that_was_writt
     }
 
 
-def test_every_other_family_has_one_class():
-    """A library upgrade with another family fails `test_vendor_upgrades` until somebody says what it means."""
+def test_every_other_error_family_has_a_default_class():
+    """A library upgrade with another family fails `test_vendor_upgrades` until its class is written down."""
     assert VENDOR.keys() - FAMILIES.keys() == DEFAULTS.keys()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_listed_member_exists_and_is_listed_once(name):
-    """A misspelt one would leave the real one to the family's default."""
+def test_every_listed_error_exists_and_is_listed_once(name):
+    """A misspelt name would leave the real error to the family's default."""
     listed = [code for codes in FAMILIES[name].listed.values() for code in codes]
 
     assert len(listed) == len(set(listed))
     assert set(VENDOR[name]) >= set(listed)
 
 
-def test_conversion_upload_errors_are_those_of_the_reference():
-    """So many the reference of v26 lists."""
+def test_counts_of_conversion_errors_match_the_reference():
+    """The numbers are those in the reference of v26."""
     assert 46 == len(VENDOR["conversion_upload_error"])
     assert 27 == len(VENDOR["conversion_adjustment_upload_error"])
 
@@ -91,14 +91,14 @@ def test_conversion_upload_errors_are_those_of_the_reference():
         ("family_of_next_year_error", "ANYTHING", OutcomeClass.UNKNOWN),
     ],
 )
-def test_some_classes_by_hand(family, name, kind):
-    """The rules that a table's author could have mixed up."""
+def test_selected_errors_have_the_expected_class(family, name, kind):
+    """These are the rules easiest to confuse when writing the table."""
     assert kind is outcome_class(family, name)
 
 
 @pytest.mark.parametrize("name", ["TOO_RECENT_EVENT", "TOO_RECENT_CONVERSION_ACTION"])
-def test_too_recent_waits_six_hours(name):
-    """So Google asks; where it is the action's age, others of the account go on."""
+def test_a_too_recent_event_or_action_is_deferred_six_hours(name):
+    """Google asks for that; if the action is too recent, the account's other actions go on."""
     outcome = outcome_of("conversion_upload_error", name)
 
     assert (OutcomeClass.DEFER, timedelta(hours=6)) == (outcome.kind, outcome.retry_after)
@@ -106,34 +106,34 @@ def test_too_recent_waits_six_hours(name):
 
 
 @pytest.mark.parametrize(("name", "hours"), [("TOO_RECENT_CONVERSION", 24), ("TOO_RECENT_CONVERSION_ACTION", 6)])
-def test_a_correction_that_comes_too_early_waits(name, hours):
-    """A day after the conversion, six hours after the action's creation."""
+def test_a_premature_correction_is_deferred(name, hours):
+    """It waits a day after the conversion, six hours after the action's creation."""
     outcome = outcome_of("conversion_adjustment_upload_error", name)
 
     assert (OutcomeClass.DEFER, timedelta(hours=hours)) == (outcome.kind, outcome.retry_after)
     assert (name == "TOO_RECENT_CONVERSION_ACTION") == outcome.of_target
 
 
-def test_a_conversion_that_is_not_found_is_looked_for_during_a_day():
-    """Google may not have made it of its upload yet."""
+def test_conversion_not_found_is_final_after_a_day():
+    """Google may not have processed its upload yet."""
     assert timedelta(days=1) == outcome_of("conversion_adjustment_upload_error", "CONVERSION_NOT_FOUND").final_after
 
 
-def test_codes_that_blame_the_action_are_those_of_uploads():
-    """A misspelt one would stop the whole destination; another family's of that name is about something else."""
+def test_action_codes_occur_only_in_upload_error_families():
+    """A misspelt code would stop the whole destination; the same code in another family would mean something else."""
     families = {family for family, names in VENDOR.items() if ACTION_CODES & set(names)}
 
     assert {"conversion_upload_error", "conversion_adjustment_upload_error"} == families
     assert {name for family in families for name in VENDOR[family]} >= ACTION_CODES
 
 
-def test_words_are_about_codes_that_exist():
+def test_every_code_with_advice_exists():
     """None is left over from an older version."""
     assert {name for family in FAMILIES for name in VENDOR[family]} >= WORDS.keys()
 
 
-def test_gravity_knows_every_class_an_error_can_have():
-    """Only success is none of them."""
+def test_gravity_ranks_every_error_class():
+    """Only success is not ranked."""
     assert set(OutcomeClass) - {OutcomeClass.DONE} == set(GRAVITY)
 
 
@@ -148,15 +148,15 @@ def test_gravity_knows_every_class_an_error_can_have():
         (OutcomeClass.DUPLICATE, OutcomeClass.EXPIRED),
     ],
 )
-def test_the_gravest_decides_in_either_order(kinds):
-    """What stops a destination outweighs all; what is there already is there, whatever else is said of the row."""
+def test_the_gravest_outcome_wins_in_either_order(kinds):
+    """What stops a destination outweighs all; a duplicate stays one whatever else is reported for the row."""
     grave, slight = (Outcome(kind, kind.name) for kind in kinds)
 
     assert (grave, grave) == (gravest([grave, slight]), gravest([slight, grave]))
 
 
-def test_the_destinations_fault_outweighs_the_actions():
-    """Else the other actions of the account would be tried in vain."""
+def test_a_fault_of_the_destination_outweighs_one_of_the_action():
+    """Otherwise the account's other actions would be tried in vain."""
     of_action = Outcome(OutcomeClass.FIX_CONFIG, "NO_CONVERSION_ACTION_FOUND", of_target=True)
     of_account = Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ENABLED")
 

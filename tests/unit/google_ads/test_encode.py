@@ -61,8 +61,8 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_is_encoded_as_its_golden_file(name):
-    """Every field, enum number and default, to the byte."""
+def test_each_event_encodes_to_its_golden_file(name):
+    """Every field, enum number and default matches to the byte."""
     golden = json.loads((GOLDEN / f"{name}.json").read_text())
     canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -70,12 +70,12 @@ def test_an_event_is_encoded_as_its_golden_file(name):
 
 
 def test_every_golden_file_is_used():
-    """None is left over from a case that is gone."""
+    """None is left over from a removed case."""
     assert set(EVENTS) == {path.stem for path in GOLDEN.iterdir()}
 
 
-def test_identifiers_in_another_order_give_the_same_bytes():
-    """A replay reads them from the ledger, in whatever order."""
+def test_the_order_of_identifiers_does_not_change_the_bytes():
+    """A replay reads them from the ledger in any order."""
     one, other = _event(identifiers=(EMAIL, PHONE)), _event(identifiers=(PHONE, EMAIL, PHONE))
 
     assert encode_event(one) == encode_event(other)
@@ -96,19 +96,19 @@ def test_a_time_without_a_zone_is_refused():
 
 @pytest.mark.parametrize("kind", [kind for kind in ClickIdKind if not kind.value.endswith(("gclid", "braid"))])
 def test_a_click_id_of_another_platform_is_refused(kind):
-    """It never goes out under Google's name."""
+    """It is never sent to Google."""
     with pytest.raises(KeyError):
         encode_event(_event(click_id=ClickId(kind, "invented")))
 
 
 def test_an_unknown_event_source_is_refused():
-    """Unspecified must never be sent."""
+    """An unspecified source must never be sent."""
     with pytest.raises(ParseError):
         encode_event(_event(target=Target("data_manager", "1234567890", "987654322", "website")))
 
 
 def test_a_request_carries_the_frozen_bytes_unchanged():
-    """What was frozen is what is sent: it survives the vendor's own message."""
+    """The frozen events survive the vendor's own message."""
     frozen = [EncodedEvent(event.key, encode_event(event)) for event in EVENTS.values()]
     request = ingest_request(EVENTS["gclid"].target, frozen, login_customer_id=None)
     sent = json.loads(

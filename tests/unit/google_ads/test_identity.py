@@ -1,4 +1,4 @@
-"""Google's normalisation and hashes, by its own examples.
+"""Google's normalisation and hashes, checked against its own examples.
 
 https://developers.google.com/data-manager/api/devguides/concepts/formatting
 """
@@ -29,13 +29,13 @@ SHA256 = {
         ("+shopping@gmail.com", None),
     ],
 )
-def test_an_address_is_normalised_by_googles_rule(typed, normalised):
-    """Dots and suffixes go for Gmail only."""
+def test_an_email_address_is_normalised_by_googles_rule(typed, normalised):
+    """Dots and suffixes are removed for Gmail only."""
     assert normalised == normalize_email(typed)
 
 
-def test_contact_data_is_hashed_as_google_does():
-    """SHA-256 of the normalised text, in lower-case hex."""
+def test_contact_data_is_hashed_by_googles_rule():
+    """It is SHA-256 of the normalised text, in lower-case hex."""
     contact = Contact(
         emails=("user.name+NYC@Example.com ", "cloudy.sanfrancisco+shopping@gmail.com"),
         phones=("06 12 34 56 78",),
@@ -49,19 +49,19 @@ def test_contact_data_is_hashed_as_google_does():
     assert expected == identify(contact)
 
 
-def test_the_same_person_twice_is_one_identifier():
-    """Gmail's spellings of one mailbox are one."""
+def test_two_spellings_of_one_mailbox_give_one_identifier():
+    """Gmail ignores case, dots and suffixes."""
     contact = Contact(emails=("Cloudy.SanFrancisco@gmail.com", "cloudysanfrancisco+x@gmail.com"))
 
     assert (Identifier(IdentifierKind.EMAIL, SHA256["cloudysanfrancisco@gmail.com"]),) == identify(contact)
 
 
-def test_nothing_valid_is_nothing():
+def test_invalid_contact_data_gives_no_identifier():
     """An empty or broken field is never hashed."""
     assert () == identify(Contact(emails=("", "néant", "+x@gmail.com"), phones=("", "12")))
 
 
-def test_ten_identifiers_at_most():
+def test_at_most_ten_identifiers_are_given():
     """The API takes ten an event; the first typed are kept."""
     many = Contact(emails=tuple(f"person{number}@example.com" for number in range(12)), phones=("0612345678",))
 
@@ -69,8 +69,8 @@ def test_ten_identifiers_at_most():
     assert 10 == len(identify(many))
 
 
-def test_contact_data_does_not_show():
-    """What is made of a contact carries no address or number."""
+def test_contact_data_is_hidden_from_repr():
+    """Neither a contact nor its identifiers show an address or number."""
     contact = Contact(emails=("jane.doe@example.com",), phones=("0612345678",))
 
     assert "jane" not in repr((contact, identify(contact)))

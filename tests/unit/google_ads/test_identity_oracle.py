@@ -1,4 +1,4 @@
-"""What Google is told of a person, spelled out by hand from its formatting rules.
+"""Expected identifiers for Google, written by hand from its formatting rules.
 
 https://developers.google.com/data-manager/api/devguides/concepts/formatting
 """
@@ -226,8 +226,8 @@ def phone(plain):
 
 
 @pytest.mark.parametrize("typed", FRENCH_MOBILE)
-def test_a_french_mobile_has_one_hash_however_it_is_typed(typed):
-    """Every usual spelling of a French mobile becomes the same E.164 number."""
+def test_every_spelling_of_a_french_mobile_has_the_same_hash(typed):
+    """Each becomes the same E.164 number."""
     assert (phone("+33612345678"),) == identify(Contact(phones=(typed,)))
 
 
@@ -239,91 +239,91 @@ def test_french_landlines_and_other_mobiles_become_e164(typed, plain):
 
 @pytest.mark.parametrize(("postcode", "typed", "plain"), OVERSEAS)
 def test_an_overseas_number_takes_its_own_country_code(postcode, typed, plain):
-    """The postcode tells which overseas code a national spelling needs; an international one needs no postcode."""
+    """The postcode gives the code that a national spelling needs; an international one needs no postcode."""
     assert (phone(plain),) == identify(Contact(phones=(typed,), postcode=postcode))
 
 
 @pytest.mark.parametrize("typed", OVERSEAS_BY_PREFIX)
 @pytest.mark.parametrize("postcode", [None, "75015"])
-def test_an_overseas_number_is_never_hashed_with_the_code_of_the_mainland(typed, postcode):
-    """+33 692… belongs to nobody, whatever the postcode says."""
+def test_an_overseas_number_never_gets_the_mainland_code(typed, postcode):
+    """+33 692… is nobody's number, whatever the postcode."""
     wrong = phone("+33" + typed.replace(" ", "")[1:])
 
     assert wrong not in identify(Contact(phones=(typed,), postcode=postcode))
 
 
 @pytest.mark.parametrize("typed", ["06 12 34 56 78", "01 99 00 12 34"])
-def test_a_mainland_number_is_never_hashed_with_an_overseas_code(typed):
-    """+262 612… belongs to nobody, even where the person lives in La Réunion."""
+def test_a_mainland_number_never_gets_an_overseas_code(typed):
+    """+262 612… is nobody's number, even for a person who lives in La Réunion."""
     wrong = phone("+262" + typed.replace(" ", "")[1:])
 
     assert wrong not in identify(Contact(phones=(typed,), postcode="97400"))
 
 
 @pytest.mark.parametrize(("typed", "plain"), FOREIGN)
-def test_a_foreign_number_keeps_its_code(typed, plain):
-    """A number with a country code is that country's."""
+def test_a_foreign_number_keeps_its_country_code(typed, plain):
+    """A number with a country code belongs to that country."""
     assert (phone(plain),) == identify(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_a_belgian_number_is_not_taken_for_a_french_landline(country):
-    """Read as French, 0470 12 34 56 is somebody else's number."""
+    """Read as French, 0470 12 34 56 is another person's number."""
     assert phone("+33470123456") not in identify(Contact(phones=("0470 12 34 56",), country=country))
 
 
 @pytest.mark.parametrize("typed", NO_PHONE)
-def test_what_is_no_persons_number_is_never_hashed(typed):
-    """Too short, too long, lettered, mangled by a spreadsheet or toll-free: dropped."""
+def test_a_number_no_person_can_have_is_never_hashed(typed):
+    """It is too short, too long, lettered, mangled by a spreadsheet or toll-free."""
     assert () == identify(Contact(phones=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_PHONES)
-def test_two_numbers_in_one_field_are_two_numbers(typed, plains):
-    """A field may hold several numbers; each is judged alone and given once."""
+def test_several_numbers_in_one_field_are_read_separately(typed, plains):
+    """Each is judged alone and given once."""
     assert sorted(phone(plain) for plain in plains) == sorted(identify(Contact(phones=(typed,))))
 
 
 @pytest.mark.parametrize(("typed", "plain"), EMAILS)
-def test_an_address_is_normalised_as_google_does(typed, plain):
-    """Case and all white space go everywhere; dots and tags only at gmail.com and googlemail.com."""
+def test_an_email_address_is_normalised_by_googles_rules(typed, plain):
+    """Case and white space are removed for all; dots and tags only at gmail.com and googlemail.com."""
     assert (email(plain),) == identify(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize("typed", NO_EMAIL)
-def test_what_is_no_address_is_never_hashed(typed):
-    """An unusable address is dropped."""
+def test_an_unusable_email_address_is_never_hashed(typed):
+    """It is dropped."""
     assert () == identify(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_EMAILS)
-def test_two_addresses_in_one_field_are_two_addresses(typed, plains):
-    """A field may hold several addresses; each is judged alone."""
+def test_several_email_addresses_in_one_field_are_read_separately(typed, plains):
+    """Each is judged alone."""
     assert sorted(email(plain) for plain in plains) == sorted(identify(Contact(emails=(typed,))))
 
 
 @pytest.mark.parametrize(("typed", "plains"), EITHER_CLEAN_OR_DROPPED)
-def test_a_dressed_up_address_is_never_hashed_as_it_stands(typed, plains):
-    """What cannot be read for certain may be dropped, but never hashed with its wrapping."""
+def test_an_email_address_is_never_hashed_with_its_wrapping(typed, plains):
+    """One that cannot be read for certain may be dropped."""
     assert set(identify(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
 
 
-def test_the_published_vector_reproduces():
-    """The published hash of john_smith@gmail.com comes out to the letter."""
+def test_reproduces_the_published_hash():
+    """It is the hash of john_smith@gmail.com."""
     expected = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 
     assert (Identifier(IdentifierKind.EMAIL, expected),) == identify(Contact(emails=("John_Smith@gmail.com",)))
 
 
-def test_a_hash_is_not_hashed_again():
-    """A digest where an address should stand is nobody's address."""
+def test_a_hash_given_as_an_address_is_not_hashed_again():
+    """A digest is no e-mail address."""
     digest = sha256(b"jean@exemple.fr").hexdigest()
 
     assert email(digest) not in identify(Contact(emails=(digest,)))
 
 
-def test_google_is_told_nothing_but_addresses_and_phones():
-    """Names, postcode, city and country stay at home."""
+def test_only_email_and_phone_are_hashed_for_google():
+    """Name, postcode, city and country are never sent."""
     somebody = Contact(
         emails=("jean@exemple.fr",),
         phones=("06 12 34 56 78",),
@@ -337,17 +337,17 @@ def test_google_is_told_nothing_but_addresses_and_phones():
     assert (email("jean@exemple.fr"), phone("+33612345678")) == identify(somebody)
 
 
-def test_a_name_and_an_address_alone_identify_nobody_to_google():
-    """Without e-mail and phone there is nothing to send."""
+def test_a_name_and_postal_address_alone_give_no_identifier():
+    """Without e-mail and phone nothing can be sent."""
     assert () == identify(Contact(first_name="Jean", last_name="Dupont", postcode="75015", city="Paris"))
 
 
-def test_nobody_has_no_identifiers():
-    """An empty contact gives nothing, not the hash of nothing."""
+def test_an_empty_contact_has_no_identifiers():
+    """The hash of an empty text is never sent."""
     assert () == identify(Contact())
 
 
-def test_each_identifier_is_given_once():
+def test_duplicate_identifiers_are_merged():
     """Two spellings of one address or number count once."""
     twice = Contact(
         emails=("Jean.Dupont@gmail.com", "jeandupont+devis@gmail.com"),
@@ -357,8 +357,8 @@ def test_each_identifier_is_given_once():
     assert (email("jeandupont@gmail.com"), phone("+33612345678")) == identify(twice)
 
 
-def test_addresses_stand_before_phones():
-    """The order of kinds is fixed, so that a replay has the same bytes."""
+def test_email_identifiers_come_before_phones():
+    """With a fixed order of kinds a replay has the same bytes."""
     both = Contact(
         emails=("inconnu", "marie@exemple.fr", "jean@exemple.fr"),
         phones=("0800 123 456", "01 99 00 12 34", "06 12 34 56 78"),
@@ -369,8 +369,8 @@ def test_addresses_stand_before_phones():
 
 
 @pytest.mark.parametrize(("emails", "phones"), [(12, 0), (0, 12), (8, 8)])
-def test_google_takes_ten_identifiers_at_most(emails, phones):
-    """More than ten would refuse the whole event; ten of what is there go out, each once."""
+def test_at_most_ten_distinct_identifiers_are_given(emails, phones):
+    """Google refuses an event with more than ten."""
     addresses = [f"jean{number}@exemple.fr" for number in range(emails)]
     numbers = [f"06123456{number:02}" for number in range(phones)]
     known = {email(address) for address in addresses} | {phone("+33" + number[1:]) for number in numbers}

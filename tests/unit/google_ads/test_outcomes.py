@@ -1,4 +1,4 @@
-"""Every reason the vendor's library knows has a class."""
+"""Every error reason in the vendor's library has a class."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +13,8 @@ GOLDEN = Path(__file__).parent / "golden_classes" / "data_manager.txt"
 VENDOR = [reason.name for reason in (*ErrorReason, *ProcessingErrorReason)]
 
 
-def test_every_member_has_the_class_that_was_written_for_it():
-    """A library upgrade with a new or lost reason fails here by name, until somebody says what it means."""
+def test_every_reason_has_its_golden_class():
+    """A library upgrade that adds or drops a reason fails here by name until its class is written down."""
     written = dict(line.split() for line in GOLDEN.read_text().splitlines())
 
     assert written == CLASSES
@@ -22,15 +22,15 @@ def test_every_member_has_the_class_that_was_written_for_it():
 
 
 def test_every_listed_reason_exists_and_is_listed_once():
-    """A misspelt one would leave the real one a bug."""
+    """A misspelt name would leave the real reason classed as a bug."""
     listed = [name for names in REASONS.values() for name in names]
 
     assert len(listed) == len(set(listed))
     assert set(VENDOR) >= {*listed, *ACTION_REASONS}
 
 
-def test_the_two_enums_share_no_name():
-    """So that a name alone tells the class."""
+def test_the_two_reason_enums_share_no_name():
+    """A name alone then determines the class."""
     assert not {reason.name for reason in ErrorReason} & {reason.name for reason in ProcessingErrorReason}
 
 
@@ -48,19 +48,19 @@ def test_the_two_enums_share_no_name():
         ("PROCESSING_ERROR_REASON_DECRYPTION_ERROR", OutcomeClass.BUG),
     ],
 )
-def test_some_classes_by_hand(code, kind):
-    """The rules that a table's author could have mixed up."""
+def test_selected_reasons_have_the_expected_class(code, kind):
+    """These are the rules easiest to confuse when writing the table."""
     assert kind is CLASSES[code]
 
 
-def test_a_reason_of_a_newer_api_is_unknown():
+def test_a_reason_from_a_newer_api_is_unknown():
     """It is never read as success, nor as a refusal."""
     assert Outcome(OutcomeClass.UNKNOWN, "NEW_IN_2027") == outcome_of("NEW_IN_2027")
 
 
 @pytest.mark.parametrize(("asked", "kept"), [(None, 6), (1, 6), (24, 24)])
-def test_a_deferral_is_six_hours_at_least(asked, kept):
-    """Google wants six; a longer delay of its own is kept."""
+def test_a_deferral_lasts_at_least_six_hours(asked, kept):
+    """Google asks for six; a longer delay in its answer is kept."""
     delay = None if asked is None else timedelta(hours=asked)
     outcome = outcome_of("PROCESSING_ERROR_REASON_TOO_RECENT_CLICK", retry_after=delay)
 
@@ -77,6 +77,6 @@ def test_a_deferral_is_six_hours_at_least(asked, kept):
         (None, None),
     ],
 )
-def test_a_code_is_named_from_its_number_or_name(value, name):
+def test_a_reason_code_is_named_from_its_number_or_name(value, name):
     """A number the library does not know keeps its number."""
     assert name == code_name(value, ErrorReason)

@@ -1,4 +1,4 @@
-"""What an account's settings in Google Ads mean for sending."""
+"""What an account's settings in Google Ads mean for uploads."""
 
 from datetime import timedelta
 
@@ -43,8 +43,8 @@ def _findings(customer: Customer, **expected: bool):
     return {each.subject: each for each in account_findings(customer, "1234567890", [_expected(**expected)])}
 
 
-def test_a_good_account_is_verified_in_every_point():
-    """Nothing to do, and nothing advised."""
+def test_every_check_of_a_good_account_is_verified():
+    """No advice is given."""
     found = _findings(_customer()).values()
 
     assert EVERYTHING == [each.subject for each in found]
@@ -62,8 +62,8 @@ def test_a_good_account_is_verified_in_every_point():
         (_customer(effective_enablement_setting=ENHANCED.OFF), EVERYTHING[5], "contact_data: none"),
     ],
 )
-def test_what_is_wrong_fails_alone_and_is_advised_upon(customer, subject, advice):
-    """In words that say what to write or where to click."""
+def test_each_wrong_setting_fails_alone_with_advice(customer, subject, advice):
+    """The advice says what to write or where to click."""
     findings = _findings(customer)
 
     assert [subject] == [each.subject for each in findings.values() if each.verdict is CheckVerdict.FAILED]
@@ -81,8 +81,8 @@ def test_what_is_wrong_fails_alone_and_is_advised_upon(customer, subject, advice
         (_customer(effective_enablement_setting=ENHANCED.UNKNOWN), EVERYTHING[5]),
     ],
 )
-def test_what_is_not_said_blocks_nothing(customer, subject):
-    """It is neither verified nor failed."""
+def test_an_absent_setting_is_unreadable_not_failed(customer, subject):
+    """It does not block uploads."""
     findings = _findings(customer).values()
 
     assert [(subject, CheckVerdict.UNREADABLE)] == [
@@ -90,6 +90,6 @@ def test_what_is_not_said_blocks_nothing(customer, subject):
     ]
 
 
-def test_contact_data_and_values_are_looked_at_only_where_they_are_sent():
-    """An account that sends neither needs no terms and no currency."""
+def test_contact_data_and_currency_are_checked_only_if_sent():
+    """An account that sends neither contact data nor values needs no terms and no currency."""
     assert EVERYTHING[:3] == list(_findings(_customer(), contact=False, value=False))

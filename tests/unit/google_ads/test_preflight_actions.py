@@ -37,8 +37,8 @@ def _findings(*expected: AssumedTarget, **changed: object):
     return list(action_findings(action, "987654321", "1234567890", expected or [_expected()]))
 
 
-def test_a_good_action_is_verified_in_every_point():
-    """Kind, counting, value and window."""
+def test_every_check_of_a_good_action_is_verified():
+    """The checks are of its type, counting, value and window."""
     findings = _findings()
 
     assert [("conversion action 987654321", CheckVerdict.VERIFIED, "")] * 4 == [
@@ -46,8 +46,8 @@ def test_a_good_action_is_verified_in_every_point():
     ]
 
 
-def test_a_missing_action_is_failed_once():
-    """There is nothing else to say of it."""
+def test_a_missing_action_gives_one_failed_finding():
+    """No other check applies to it."""
     (finding,) = action_findings(None, "987654321", "1234567890", [_expected()])
 
     assert CheckVerdict.FAILED is finding.verdict
@@ -64,16 +64,16 @@ def test_a_missing_action_is_failed_once():
         ({"click_through_lookback_window_days": 30}, "30 days, and 90 in the settings", "click_window_days: 30"),
     ],
 )
-def test_what_is_wrong_fails_and_is_advised_upon(changed, said, advice):
-    """In words that say what to write or where to click."""
+def test_each_wrong_setting_fails_with_advice(changed, said, advice):
+    """The advice says what to write or where to click."""
     (failed,) = [each for each in _findings(**changed) if each.verdict is CheckVerdict.FAILED]
 
     assert said in failed.found
     assert advice in failed.advice
 
 
-def test_a_window_the_settings_leave_out_is_told_and_does_not_fail():
-    """Sending goes on with the assumed one, which is to be looked at where it is another."""
+def test_a_different_window_left_out_of_the_settings_is_doubtful():
+    """Uploads go on with the assumed window, but the difference deserves a look."""
     window = _findings(_expected(days=None), click_through_lookback_window_days=30)[-1]
     alike = _findings(_expected(days=None), click_through_lookback_window_days=90)[-1]
 
@@ -82,8 +82,8 @@ def test_a_window_the_settings_leave_out_is_told_and_does_not_fail():
     assert {"click_window_days"} == {window.settles, alike.settles}
 
 
-def test_one_per_click_is_warned_of_in_words():
-    """It takes no braids, and of several conversions only the first of a click."""
+def test_counting_one_per_click_is_verified_with_a_warning():
+    """Such an action takes no braids, and of several conversions counts only the first of a click."""
     (counting,) = [
         each
         for each in _findings(_expected("visit"), _expected("sale"), counting_type=COUNTING.ONE_PER_CLICK)
@@ -106,15 +106,15 @@ def test_one_per_click_is_warned_of_in_words():
         {"status": None},
     ],
 )
-def test_what_is_not_said_blocks_nothing(changed):
-    """It is neither verified nor failed."""
+def test_an_absent_setting_is_unreadable_not_failed(changed):
+    """It does not block uploads."""
     verdicts = [each.verdict for each in _findings(**changed)]
 
     assert (1, 0) == (verdicts.count(CheckVerdict.UNREADABLE), verdicts.count(CheckVerdict.FAILED))
 
 
-def test_values_are_looked_at_only_where_they_are_sent():
-    """An action may count its default where none is."""
+def test_value_settings_are_checked_only_if_values_are_sent():
+    """Without a value, the action may count its default."""
     changed = {"value_settings": {"always_use_default_value": True}}
 
     assert not [each for each in _findings(_expected(value=False), **changed) if each.verdict is CheckVerdict.FAILED]

@@ -1,4 +1,4 @@
-"""Every field that is asked for exists in the version of the API that is asked."""
+"""Every queried field exists in the API version in use."""
 
 import pytest
 from google.ads.googleads.v26.services.types import GoogleAdsRow
@@ -7,7 +7,7 @@ from connectors.google_ads import checks
 
 
 def _exists(path: str) -> bool:
-    """Whether a row has such a field; Python's own words have an underscore behind them there."""
+    """Whether a row has such a field; names that are Python keywords end in an underscore there."""
     message = GoogleAdsRow.pb(GoogleAdsRow()).DESCRIPTOR
     for name in path.split("."):
         field = message.fields_by_name.get(name) or message.fields_by_name.get(f"{name}_")
@@ -26,8 +26,8 @@ QUERIES = (
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_every_field_asked_for_exists(query):
-    """One that an upgrade takes away would leave the whole question unanswered."""
+def test_every_queried_field_exists(query):
+    """A field that an upgrade removes would make the whole query fail."""
     fields = query.removeprefix("SELECT ").partition(" FROM ")[0].split(", ")
 
     assert [] == [path for path in fields if not _exists(path)]

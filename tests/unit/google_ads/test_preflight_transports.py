@@ -1,4 +1,4 @@
-"""What the answer to one invented conversion says of a transport."""
+"""What the answer to one invented conversion says about a transport."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def _finding(receipt, transport=ADS, *, in_use=True):
     ],
 )
 def test_a_judged_conversion_means_the_transport_is_open(receipt):
-    """Whatever is said of the row: an API that judges it takes others."""
+    """Whatever the API decides on the row, it would accept others."""
     finding = _finding(receipt)
 
     assert CheckVerdict.VERIFIED is finding.verdict
@@ -40,23 +40,23 @@ def test_a_judged_conversion_means_the_transport_is_open(receipt):
     [(ADS, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE", DATA), (DATA, "NOT_ALLOWLISTED", ADS)],
 )
 @pytest.mark.parametrize("receipt", [Refused, lambda outcome: Answered((outcome,))])
-def test_a_closed_transport_in_use_says_what_to_write(transport, code, other, receipt):
-    """Refused whole or by row."""
+def test_a_closed_transport_in_use_fails_with_advice(transport, code, other, receipt):
+    """The refusal may be of the whole request or of the row."""
     finding = _finding(receipt(Outcome(OutcomeClass.FIX_CONFIG, code)), transport)
 
     assert (CheckVerdict.FAILED, f"write transport: {other}") == (finding.verdict, finding.advice)
     assert finding.found.startswith("closed")
 
 
-def test_a_closed_transport_that_is_not_used_is_no_fault():
-    """Most Cloud projects came too late for the older one."""
+def test_a_closed_transport_not_in_use_does_not_fail():
+    """Most Cloud projects are too recent for the older API."""
     closed = Refused(Outcome(OutcomeClass.FIX_CONFIG, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"))
 
     assert CheckVerdict.VERIFIED is _finding(closed, in_use=False).verdict
 
 
 @pytest.mark.parametrize(("in_use", "verdict"), [(True, CheckVerdict.FAILED), (False, CheckVerdict.UNREADABLE)])
-def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
+def test_another_configuration_fault_fails_only_the_transport_in_use(in_use, verdict):
     """It would refuse every conversion."""
     finding = _finding(_answer(OutcomeClass.FIX_CONFIG, "USER_PERMISSION_DENIED", "no access"), in_use=in_use)
 
@@ -66,8 +66,8 @@ def test_another_fault_fails_the_transport_in_use_only(in_use, verdict):
 
 
 @pytest.mark.parametrize(("in_use", "verdict"), [(True, CheckVerdict.FAILED), (False, CheckVerdict.UNREADABLE)])
-def test_an_address_without_a_connection_fails_the_transport_in_use(in_use, verdict):
-    """It is named with its setting: time alone does not mend it."""
+def test_an_unreachable_address_fails_only_the_transport_in_use(in_use, verdict):
+    """The finding names the address and its setting, since waiting alone does not help."""
     finding = _finding(NotSent("no connection: ConnectionError", "http://127.0.0.1:9"), in_use=in_use)
 
     assert verdict is finding.verdict
@@ -85,6 +85,6 @@ def test_an_address_without_a_connection_fails_the_transport_in_use(in_use, verd
         _answer(OutcomeClass.BUG),
     ],
 )
-def test_no_clear_answer_blocks_nothing(receipt):
-    """It may be clear tomorrow."""
+def test_an_unclear_answer_is_unreadable_not_failed(receipt):
+    """The next answer may be clear."""
     assert CheckVerdict.UNREADABLE is _finding(receipt).verdict

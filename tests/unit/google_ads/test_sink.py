@@ -1,4 +1,4 @@
-"""One Google Ads customer by two interfaces: what was begun by one is finished by it."""
+"""One Google Ads customer with two transports: a delivery begun by one is finished by it."""
 
 import json
 import subprocess
@@ -51,7 +51,7 @@ BOTH = ("data_manager", "google_ads_api")
 
 
 class Carrier:
-    """One interface, which keeps what it was given."""
+    """A fake transport that records what it is given."""
 
     limits = identify = encode = None
 
@@ -62,28 +62,28 @@ class Carrier:
         self.asked = []
 
     def submit(self, target, batch):
-        """Take it in."""
+        """Record a batch of events."""
         self.submitted.append((target.transport, len(batch)))
         return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
 
     def encode_adjustment(self, adjustment):
-        """Its own name."""
+        """Encode a correction as this transport's name and the key."""
         return f"{self.name} {adjustment.key}".encode()
 
     def adjust(self, target, batch):
-        """Take corrections in."""
+        """Record a batch of corrections."""
         self.adjusted.append((target.transport, len(batch)))
         return Answered((Outcome(OutcomeClass.DONE, self.name),) * len(batch))
 
     def resolve(self, ticket, *, rows):
-        """Not finished yet."""
+        """Record the question; nothing is finished yet."""
         self.asked.append((ticket, rows))
         return StillPending()
 
 
 @pytest.fixture(scope="module")
 def key_file(tmp_path_factory):
-    """A service account's key file whose token server nobody serves."""
+    """A service account's key file with a token address that nothing listens on."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -96,7 +96,7 @@ def key_file(tmp_path_factory):
 
 @pytest.fixture
 def options(key_file):
-    """How the customer is reached, by a transport."""
+    """How the customer is reached by a given transport."""
 
     def by(transport, **more):
         return GoogleOptions("1234567890", "1112223333", key_file, transport, **more)
@@ -106,7 +106,7 @@ def options(key_file):
 
 @pytest.fixture
 def carriers(monkeypatch):
-    """Carriers in the place of the interfaces, by name, as they were asked for, and with which options."""
+    """Fake transports by name, each with the options it was created with."""
     made = {}
 
     def make(options, transport):
@@ -119,7 +119,7 @@ def carriers(monkeypatch):
 
 
 @pytest.mark.parametrize("present", BOTH)
-def test_only_the_present_interface_is_made_ready(options, carriers, present):
+def test_only_the_configured_transport_is_created(options, carriers, present):
     """The other's library is heavy, and most accounts never need it."""
     GoogleSink(options(present))
 
@@ -128,8 +128,8 @@ def test_only_the_present_interface_is_made_ready(options, carriers, present):
 
 @pytest.mark.parametrize("frozen_for", BOTH)
 @pytest.mark.parametrize("present", BOTH)
-def test_what_was_frozen_for_an_interface_goes_by_it(options, carriers, present, frozen_for):
-    """Also a replay after the transport was changed: the other one could not read its bytes."""
+def test_frozen_events_use_the_transport_they_were_encoded_for(options, carriers, present, frozen_for):
+    """This holds for a replay after the transport was changed: the other one cannot read its bytes."""
     sink = GoogleSink(options(present))
     target = Target(frozen_for, "1234567890", "987654322", "WEB")
     receipt = sink.submit(target, [BODY, BODY])
@@ -141,8 +141,8 @@ def test_what_was_frozen_for_an_interface_goes_by_it(options, carriers, present,
 
 @pytest.mark.parametrize("carried_by", BOTH)
 @pytest.mark.parametrize("present", BOTH)
-def test_a_correction_goes_by_the_interface_that_carries_it(options, carriers, present, carried_by):
-    """Whatever carries conversions now, and for conversions that the other one carried."""
+def test_a_correction_uses_the_transport_of_its_target(options, carriers, present, carried_by):
+    """The transport now used for conversions does not matter."""
     sink = GoogleSink(options(present))
     target = Target(carried_by, "1234567890", "987654322", "WEB")
     correction = Adjustment(EVENT.key, target, AdjustmentKind.RETRACTION, EVENT.at, None, None)
@@ -156,8 +156,8 @@ def test_a_correction_goes_by_the_interface_that_carries_it(options, carriers, p
 
 
 @pytest.mark.parametrize("present", BOTH)
-def test_tickets_are_the_data_managers(options, carriers, present):
-    """The other interface gives none, so a ticket is asked about where it came from, whatever sends now."""
+def test_tickets_are_resolved_by_the_data_manager(options, carriers, present):
+    """The Google Ads API gives none, so the configured transport does not matter."""
     sink = GoogleSink(options(present))
     resolution = sink.resolve("t-1", rows=3)
 
@@ -165,8 +165,8 @@ def test_tickets_are_the_data_managers(options, carriers, present):
     assert [("t-1", 3)] == carriers["data_manager"][0].asked
 
 
-def test_an_interface_is_made_ready_once(options, carriers):
-    """Its token is kept from call to call."""
+def test_each_transport_is_created_once(options, carriers):
+    """It keeps its token from call to call."""
     sink = GoogleSink(options("data_manager"))
     for transport in (*BOTH, *BOTH):
         sink.submit(Target(transport, "1234567890", "987654322", "WEB"), [BODY])
@@ -181,16 +181,16 @@ def test_an_interface_is_made_ready_once(options, carriers):
         ("google_ads_api", platform.ADS_API, ads_api.encode_event),
     ],
 )
-def test_new_events_are_the_present_interfaces(options, present, limit, encode):
-    """Its limits, its bytes."""
+def test_new_events_use_the_configured_transport(options, present, limit, encode):
+    """Limits and encoding are its own."""
     sink = GoogleSink(options(present))
 
     assert limit == sink.limits
     assert encode(EVENT) == sink.encode(EVENT)
 
 
-def test_contact_data_is_googles_whichever_interface_carries_it(options):
-    """The hashes are the same, so a change of transport needs no lead read anew."""
+def test_identifiers_are_the_same_for_both_transports(options):
+    """A change of transport therefore needs no lead read again."""
     contact = Contact(emails=("jeanne@maison.example",), phones=("01 99 00 47 11",))
     found = [GoogleSink(options(transport)).identify(contact) for transport in BOTH]
 
@@ -200,8 +200,8 @@ def test_contact_data_is_googles_whichever_interface_carries_it(options):
 
 @pytest.mark.parametrize("present", BOTH)
 @pytest.mark.parametrize("frozen_for", BOTH)
-def test_both_interfaces_have_the_accounts_key_and_address(options, present, frozen_for):
-    """Whichever is made ready by a replay asks the account's own token server: nobody is there, nothing was sent."""
+def test_both_transports_use_the_accounts_key_and_endpoint(options, present, frozen_for):
+    """A transport created for a replay asks the account's own token server; nothing listens, so nothing is sent."""
     addresses = {"data_manager_endpoint": "http://127.0.0.1:9", "ads_api_endpoint": "http://127.0.0.1:9"}
     sink = GoogleSink(options(present, **addresses))
     target = Target(frozen_for, "1234567890", "987654322", "WEB")
@@ -213,8 +213,8 @@ def test_both_interfaces_have_the_accounts_key_and_address(options, present, fro
 
 
 @pytest.mark.parametrize("present", BOTH)
-def test_a_key_that_cannot_be_used_is_told_at_once(tmp_path, present):
-    """Before anything is read from Oplead."""
+def test_an_unusable_key_file_is_refused_on_creation(tmp_path, present):
+    """It fails before anything is read from Oplead."""
     (tmp_path / "key.json").write_text("{}")
     options = GoogleOptions("1234567890", None, tmp_path / "key.json", present)
 
@@ -229,8 +229,8 @@ def test_a_key_that_cannot_be_used_is_told_at_once(tmp_path, present):
         ("google_ads_api", "google.ads.googleads", "google.ads.datamanager_v1"),
     ],
 )
-def test_the_other_interfaces_library_is_not_even_loaded(key_file, present, loaded, not_loaded):
-    """Not by making ready, nor by limits, bytes and hashes; only a replay of the other's loads it."""
+def test_the_other_transports_library_is_loaded_only_when_needed(key_file, present, loaded, not_loaded):
+    """Creation, limits, encoding and hashes do not load it; only a replay of its events does."""
     script = f"""
 import sys
 from pathlib import Path

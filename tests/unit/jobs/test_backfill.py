@@ -1,4 +1,4 @@
-"""What a human has sent though it stands before its start: once, in time, and without moving what the nights go by."""
+"""A backfill sends conversions from before the start: once, in time, and without changing what nights rely on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,23 +23,23 @@ DAY = timedelta(days=1)
 FROM, TO = NIGHT - 20 * DAY, NIGHT - 5 * DAY
 RANGE = BackfillRequest(FROM, TO)
 OLD = NIGHT - 10 * DAY
-"""In the time asked for."""
+"""A time inside the requested range."""
 
 
 def won(name="L-1", when=OLD, created=CREATED, **over):
-    """A lead that was won then, by Oplead's word."""
+    """Return a lead won at this time, according to Oplead."""
     history = (StatusEntry("Nouveau", Moment(created)), StatusEntry("Gagné", Moment(when)))
     return lead(name, **({"created_at": created, "updated_at": when, "history": history} | over))
 
 
 def undated(name="L-1", updated=OLD, created=CREATED, **over):
-    """A lead that is won, and nobody says since when."""
+    """Return a won lead without a status date."""
     return lead(name, **({"created_at": created, "updated_at": updated, "history": ()} | over))
 
 
 @pytest.fixture
 def old(account):
-    """An account whose conversion counts from the first night on, which has been."""
+    """Return a function that serves leads and runs the first night, from which the conversion counts."""
     account.book = rulebook(since={})
 
     def serve(*leads):
@@ -51,7 +51,7 @@ def old(account):
 
 
 def run(account, asked=RANGE, *, told=()):
-    """One backfill, agreed to; what it picked."""
+    """Run one approved backfill; return the undated changes left out, the groups and the summary."""
     account.source.made = 0
     with account.hold() as ledger:
         context = account.run(ledger)
@@ -66,21 +66,21 @@ def run(account, asked=RANGE, *, told=()):
 
 
 def later(account, span=timedelta(minutes=31)):
-    """A night after a while."""
+    """Run a night after this time."""
     account.clock.time += span
     return account.night()
 
 
 def origins(account):
-    """Lead → how the time of its conversion is known, and that time."""
+    """Map each lead to the origin of its conversion time and that time."""
     return {row.lead: (row.origin, row.at) for row in account.rows()}
 
 
-# ── what goes out ────────────────────────────────────────────────────────────────────────────────
+# ── selection ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_lies_in_the_time_asked_for_goes_out_once(old):
-    """Its first day included, the instant after its last one not; by the same key however often it is asked for."""
+def test_conversions_in_the_range_are_sent_once(old):
+    """The range includes its start but not its end, and repeated backfills reuse the key."""
     account = old(
         won("before", FROM - timedelta(seconds=1)),
         won("first", FROM),
@@ -99,8 +99,8 @@ def test_what_lies_in_the_time_asked_for_goes_out_once(old):
     assert [1, 1, 1] == list(account.sink.counted.values())
 
 
-def test_nothing_of_the_nights_moves(old):
-    """Neither the place in the leads, nor from when the conversion counts."""
+def test_backfill_does_not_move_the_cursor_or_the_start(old):
+    """It leaves no resume point of its own either."""
     account = old(won())
     before = [[row.model_dump() for row in account.rows(table)] for table in (Cursor, Start)]
     account.clock.time += DAY
@@ -110,8 +110,8 @@ def test_nothing_of_the_nights_moves(old):
     assert [] == account.rows(BackfillPlace)
 
 
-def test_leads_that_no_night_has_read_are_found(account):
-    """A backfill may be the first to see them."""
+def test_backfill_finds_leads_that_no_night_has_read(account):
+    """It may be the first run to read them."""
     account.book = rulebook(since={"sale": NIGHT})
     account.put(won())
     run(account)
@@ -120,8 +120,8 @@ def test_leads_that_no_night_has_read_are_found(account):
     assert {"L-1": "accepted"} == account.states
 
 
-def test_the_first_entry_decides(old):
-    """A lead won before the time asked for, lost, and won again in it reached the stage before."""
+def test_first_entry_of_a_stage_decides(old):
+    """A lead won before the range, lost, and won again in it does not count."""
     history = [("Nouveau", CREATED), ("Gagné", FROM - DAY), ("Perdu", FROM), ("Gagné", OLD)]
     account = old(won(history=tuple(StatusEntry(label, Moment(at)) for label, at in history)))
     run(account)
@@ -129,8 +129,8 @@ def test_the_first_entry_decides(old):
     assert {"L-1": "skipped"} == account.states
 
 
-def test_what_is_too_old_expires_truthfully(old):
-    """Its click is from 100 days ago, and Google remembers 90."""
+def test_backfilled_conversion_outside_its_window_expires(old):
+    """Its click is 100 days old, and Google keeps click ids for 90."""
     account = old(won(created=NIGHT - 100 * DAY))
     _, (group,), _ = run(account)
 
@@ -140,16 +140,16 @@ def test_what_is_too_old_expires_truthfully(old):
 
 
 @pytest.mark.parametrize(("days", "age"), [(7, "0-7"), (8, "8-30"), (30, "8-30"), (31, "31-60"), (61, "61-90")])
-def test_what_is_told_by_age(old, days, age):
-    """Whole days since the change."""
+def test_age_group_is_given_in_whole_days(old, days, age):
+    """The age counts from the status change."""
     account = old(won(when=NIGHT - days * DAY, created=NIGHT - 80 * DAY))
     _, (group,), _ = run(account, BackfillRequest(NIGHT - 75 * DAY, NIGHT))
 
     assert age == group.age
 
 
-def test_what_is_held_back_is_released_by_a_later_night(old):
-    """Though it stands before the start."""
+def test_withheld_backfill_is_released_by_a_later_night(old):
+    """It is sent although it lies before the start."""
     account = old(won(fields={}))
     run(account)
 
@@ -162,8 +162,8 @@ def test_what_is_held_back_is_released_by_a_later_night(old):
     assert {"L-1": "accepted"} == account.states
 
 
-def test_what_waits_goes_out_by_itself(old, account):
-    """An amount is awaited until three days after the change; the nights send what is taken instead."""
+def test_pending_backfill_is_sent_by_a_later_night(old, account):
+    """A value is awaited for three days after the change; the default is sent after that."""
     account.book = rulebook(route(field_value=from_field(otherwise=Decimal(900))), since={})
     old(won(when=NIGHT - DAY, fields={"consent": "oui"}))
     _, (group,), _ = run(account, BackfillRequest(FROM, NIGHT))
@@ -177,8 +177,8 @@ def test_what_waits_goes_out_by_itself(old, account):
     assert {"L-1": "accepted"} == account.states
 
 
-def test_only_what_is_asked_for_goes_out(account):
-    """One conversion, or one destination."""
+def test_backfill_is_limited_to_a_conversion_and_destination(account):
+    """All others stay skipped."""
     other = FakeSink()
     account.sinks = {GOOGLE: account.sink, "other": other}
     account.book = rulebook(route(), route("lead", on_creation=True), route(destination="other"), since={})
@@ -191,8 +191,8 @@ def test_only_what_is_asked_for_goes_out(account):
     }
 
 
-def test_what_a_night_is_to_send_is_left_to_it(old):
-    """Only what was agreed to goes out, and the surge guard still counts the rest."""
+def test_backfill_leaves_new_conversions_to_the_night(old):
+    """Only approved conversions are sent, and the volume guard still counts the others."""
     account = old(won("old"))
     account.put(won("new", account.clock.now() + timedelta(hours=1), created=NIGHT))
     account.clock.time += DAY
@@ -205,8 +205,8 @@ def test_what_a_night_is_to_send_is_left_to_it(old):
 
 
 @pytest.mark.parametrize("created", [CREATED, OLD - DAY])
-def test_an_undated_change_stays_where_it_is(old, created):
-    """Also of a lead that was created in the time asked for."""
+def test_undated_change_stays_skipped(old, created):
+    """This holds even for a lead created in the range."""
     account = old(undated(created=created))
     skipped, _, _ = run(account)
 
@@ -214,8 +214,8 @@ def test_an_undated_change_stays_where_it_is(old, created):
     assert {("sale", GOOGLE): 1} == skipped
 
 
-def test_an_undated_change_may_be_taken_at_the_last_update(old):
-    """By the explicit choice alone, and nothing later moves it again."""
+def test_assume_time_dates_a_change_at_the_last_update(old):
+    """It has to be chosen explicitly, and nothing moves the date afterwards."""
     account = old(undated())
     account.put(changed(undated(), updated_at=NIGHT + DAY, fields={"consent": "oui", "note": "called"}))
     account.clock.time += 2 * DAY
@@ -226,8 +226,8 @@ def test_an_undated_change_may_be_taken_at_the_last_update(old):
     assert {"L-1": ("assumed", OLD)} == origins(account)
 
 
-def test_an_update_outside_the_time_asked_for_is_none(old):
-    """As a change that is dated there."""
+def test_assumed_time_outside_the_range_is_not_picked(old):
+    """It is treated like a dated change."""
     account = old(undated(updated=TO))
     run(account, replace(RANGE, assume_time=True))
 
@@ -235,8 +235,8 @@ def test_an_update_outside_the_time_asked_for_is_none(old):
 
 
 @pytest.mark.parametrize("updated", [None, CREATED])
-def test_a_lead_that_was_never_updated_tells_no_time(old, updated):
-    """Its reading is not the time of anything."""
+def test_lead_never_updated_has_no_assumed_time(old, updated):
+    """The time of reading is no substitute."""
     account = old(undated(updated=updated))
     skipped, _, _ = run(account, BackfillRequest(CREATED - DAY, NIGHT + DAY, assume_time=True))
 
@@ -244,8 +244,8 @@ def test_a_lead_that_was_never_updated_tells_no_time(old, updated):
     assert {("sale", GOOGLE): 1} == skipped
 
 
-def test_no_time_is_assumed_towards_a_platform_that_forbids_it(account):
-    """Meta may discard everything that is dated anew."""
+def test_no_time_is_assumed_for_a_platform_that_forbids_it(account):
+    """Meta may discard all events with changed dates."""
     limits = replace(LIMITS, takes_assumed_times=False)
     account.sinks[GOOGLE] = account.sink = FakeSink(limits=limits)
     account.book = rulebook(route(limits=limits), since={})
@@ -257,11 +257,11 @@ def test_no_time_is_assumed_towards_a_platform_that_forbids_it(account):
     assert {("sale", GOOGLE): 1} == skipped
 
 
-# ── the surge guard ──────────────────────────────────────────────────────────────────────────────
+# ── the volume guard ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_surge_guard_does_not_hold_what_was_agreed_to(old):
-    """Nor what of it waits until a later night; and it is not taken for what a night usually sends."""
+def test_volume_guard_ignores_backfilled_conversions(old):
+    """Later sends of the backfill are exempt as well, and do not raise the limit of a night."""
     account = old(*(won(f"L-{number}") for number in range(60)))
     account.sink.verdict = lambda _: Outcome(OutcomeClass.DEFER, "TOO_RECENT", retry_after=DAY)
     run(account)
@@ -281,18 +281,18 @@ def test_the_surge_guard_does_not_hold_what_was_agreed_to(old):
     assert {GOOGLE} == set(map(str, account.night().held))
 
 
-# ── told by other means ──────────────────────────────────────────────────────────────────────────
+# ── sent by other means ──────────────────────────────────────────────────────────────────────────
 
 
 def settle(account, *listed, **only):
-    """Settle what a file lists; what became of it."""
+    """Settle the listed leads and return the result."""
     with account.hold() as ledger:
         plain = {"conversion": None, "destination": None}
         return requeue.settle_already_sent(account.run(ledger), listed, **(plain | only))
 
 
-def test_what_was_sent_by_other_means_never_goes_out(old, account):
-    """Neither by a backfill, nor by an earlier start, nor once the lead changes."""
+def test_conversions_sent_by_other_means_are_never_sent(old, account):
+    """No backfill, earlier start or change of the lead revives them."""
     old(won("listed"), won("other"))
     done = settle(account, AlreadySent("listed"), AlreadySent("listed"), AlreadySent("nobody"))
     run(account)
@@ -316,8 +316,8 @@ def test_what_was_sent_by_other_means_never_goes_out(old, account):
     ],
     ids=["withheld", "pending", "rejected", "submitted"],
 )
-def test_what_has_not_gone_out_is_settled_wherever_it_stands(account, fields, sends, state, left):
-    """What the platform may have by us stays as it is."""
+def test_unsent_delivery_is_settled_in_any_state(account, fields, sends, state, left):
+    """A delivery the platform may have received from us stays as it is."""
     account.sink.script.extend(sends)
     account.put(won(fields=fields))
     account.night()
@@ -326,8 +326,8 @@ def test_what_has_not_gone_out_is_settled_wherever_it_stands(account, fields, se
     assert ({"L-1": state}, left) == (account.states, dict(done.ours))
 
 
-def test_a_file_may_name_the_conversion(account):
-    """And the command too; a lead without it is told."""
+def test_file_or_command_may_name_the_conversion(account):
+    """A lead without that conversion is reported."""
     account.book = rulebook(route(), route("lead", on_creation=True), since={})
     account.put(won("a"), won("b"), lead("c", label="Nouveau", history=()))
     account.night()
@@ -346,12 +346,12 @@ def test_a_file_may_name_the_conversion(account):
     }
 
 
-# ── interrupted ──────────────────────────────────────────────────────────────────────────────────
+# ── interruptions ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("step", [fakes.crash_before, fakes.crash_after])
-def test_interrupted_while_it_sends(old, step):
-    """The next one asks again with the same bytes, and sends the rest; each counts once."""
+def test_backfill_interrupted_while_sending_is_completed_by_the_next(old, step):
+    """It replays the same bytes and sends the rest, and each conversion counts once."""
     account = old(*(won(f"L-{number}") for number in range(3)))
     account.sink.script.append(step)
     with pytest.raises(Crash):
@@ -365,8 +365,8 @@ def test_interrupted_while_it_sends(old, step):
 
 @pytest.mark.parametrize("goes_on", ["backfill", "night"])
 @pytest.mark.parametrize("nth", [1, 2, 4])
-def test_interrupted_while_it_picks(old, monkeypatch, nth, goes_on):
-    """What was agreed to by then goes out with whatever comes next, and a repetition picks the rest."""
+def test_backfill_interrupted_while_picking_is_completed_later(old, monkeypatch, nth, goes_on):
+    """The next run of any kind sends what was already picked, and a repeated backfill picks the rest."""
     account = old(*(won(f"L-{number}") for number in range(5)))
     monkeypatch.setattr(requeue, "AT_ONCE", 2)
     calls = iter(range(1, 100))
@@ -389,8 +389,8 @@ def test_interrupted_while_it_picks(old, monkeypatch, nth, goes_on):
     assert [1] * 5 == list(account.sink.counted.values())
 
 
-def test_interrupted_between_picking_and_sending(old):
-    """What is pending goes out by the next backfill, though nothing is left to pick."""
+def test_next_backfill_sends_what_was_already_picked(old):
+    """Nothing is left to pick by then."""
     account = old(won())
     with account.hold() as ledger:
         requeue.pick(account.run(ledger), RANGE)
@@ -403,7 +403,7 @@ def test_interrupted_between_picking_and_sending(old):
 
 
 def read(account, asked=RANGE):
-    """Only read; the summary."""
+    """Run only the reading of a backfill and return the summary."""
     with account.hold() as ledger:
         summary = begin(account.run(ledger))
         requeue.read(account.run(ledger), asked, summary)
@@ -411,8 +411,8 @@ def read(account, asked=RANGE):
 
 
 @pytest.mark.parametrize("night_between", [False, True])
-def test_interrupted_while_it_reads(account, night_between):
-    """It goes on at its page, whether or not a night has read meanwhile; that one's place is its own."""
+def test_interrupted_reading_resumes_at_its_page(account, night_between):
+    """A night in between does not matter, as it has its own resume point."""
     account.source.page = 1
     account.book = rulebook(since={})
     account.put(*(won(f"L-{number}") for number in range(4)))
@@ -428,8 +428,8 @@ def test_interrupted_while_it_reads(account, night_between):
     assert [(None, "2")] == account.source.calls
 
 
-def test_it_starts_over_where_it_is_refused(account):
-    """The place may be the very thing that is."""
+def test_refused_reading_starts_over(account):
+    """The resume token may be what the source refuses."""
     account.source.page = 1
     account.put(*(won(f"L-{number}") for number in range(4)))
     account.source.fails = {2: Misconfigured("400")}
@@ -440,8 +440,8 @@ def test_it_starts_over_where_it_is_refused(account):
     assert [(None, None)] == account.source.calls
 
 
-def test_it_starts_over_for_other_leads(account):
-    """A place belongs to what is read from there."""
+def test_reading_of_another_range_starts_over(account):
+    """A resume token belongs to one range."""
     account.source.page = 1
     account.put(*(won(f"L-{number}") for number in range(4)))
     account.source.fails = {2: Transient("503")}
@@ -452,8 +452,8 @@ def test_it_starts_over_for_other_leads(account):
     assert [(None, None)] == account.source.calls
 
 
-def test_it_starts_over_once_the_settings_want_other_things_of_leads(account):
-    """What was read before tells nothing of them."""
+def test_reading_starts_over_after_an_extraction_change(account):
+    """The pages already read lack what the new settings need."""
     account.source.page = 1
     account.put(*(won(f"L-{number}") for number in range(4)))
     account.source.fails = {2: Transient("503")}
@@ -465,8 +465,8 @@ def test_it_starts_over_once_the_settings_want_other_things_of_leads(account):
     assert [(None, None)] == account.source.calls
 
 
-def test_a_filter_is_asked_from_ninety_days_before(account):
-    """Leads created up to then may have changed in the time asked for."""
+def test_filter_starts_ninety_days_before_the_range(account):
+    """Leads created up to then may have changed in the range."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     read(account)
@@ -479,7 +479,7 @@ def test_a_filter_is_asked_from_ninety_days_before(account):
 
 @pytest.fixture
 def by_contact(old, account):
-    """Leads without a click id, told by contact data; the night has erased it, for nothing was to be sent."""
+    """Return an account of leads matched by contact data alone, which a night without sends has erased."""
     account.book = rulebook(route(contact_only=True, attach_contact=True), since={})
     old(*(won(f"L-{number}", click_ids=()) for number in range(3)))
 
@@ -488,8 +488,8 @@ def by_contact(old, account):
     return account
 
 
-def test_contact_data_is_read_anew(by_contact):
-    """Though the leads have not changed; it is gone again with the last answer."""
+def test_backfill_reads_contact_data_again(by_contact):
+    """The leads have not changed; the hashes are erased again after the last outcome."""
     run(by_contact)
     later(by_contact)
 
@@ -501,8 +501,8 @@ def test_contact_data_is_read_anew(by_contact):
 
 
 @pytest.mark.parametrize(("night_between", "resume"), [(False, "2"), (True, None)])
-def test_contact_data_that_a_night_erased_meanwhile_is_read_again(by_contact, night_between, resume):
-    """An interrupted reading starts over then."""
+def test_contact_data_erased_by_a_night_is_read_again(by_contact, night_between, resume):
+    """An interrupted reading then starts over."""
     by_contact.source.page = 1
     by_contact.source.fails = {2: Transient("503")}
     read(by_contact)
@@ -517,8 +517,8 @@ def test_contact_data_that_a_night_erased_meanwhile_is_read_again(by_contact, ni
 
 
 @pytest.mark.parametrize("before", ["without", "to an earlier day", "without in between"])
-def test_pages_read_without_the_contact_data_that_is_wanted_now_are_read_again(by_contact, before):
-    """An interrupted reading starts over: of conversions told by click id alone, or of leads created up to a day."""
+def test_pages_read_without_needed_contact_data_are_read_again(by_contact, before):
+    """The interrupted reading was for click ids alone, or for leads created before an earlier day."""
     with_contact, without = by_contact.book, rulebook(since={})
     by_contact.source.page = 1
     for book, end in {
@@ -539,8 +539,8 @@ def test_pages_read_without_the_contact_data_that_is_wanted_now_are_read_again(b
     assert {"accepted"} == set(by_contact.states.values())
 
 
-def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
-    """By their own pages, though those have not changed."""
+def test_backfill_reads_contact_data_again_in_detail_mode(account):
+    """The detail pages themselves have not changed."""
     account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     account.book = rulebook(route(contact_only=True, attach_contact=True), since={})
     account.put(won(click_ids=()))
@@ -552,8 +552,8 @@ def test_contact_data_is_read_anew_where_leads_are_read_one_by_one(account):
     assert {"L-1": "accepted"} == account.states
 
 
-def test_leads_read_one_by_one(account):
-    """Where the list only says which leads there are."""
+def test_backfill_works_in_detail_mode(account):
+    """The list then gives only the ids."""
     account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     account.book = rulebook(since={})
     account.put(won("old"), lead("new", label="Nouveau", history=()))
@@ -566,8 +566,8 @@ def test_leads_read_one_by_one(account):
     assert {"old": "accepted", "new": "accepted"} == account.states
 
 
-def test_a_night_may_come_first(old):
-    """It leaves what stands before its start alone."""
+def test_night_leaves_conversions_before_the_start_alone(old):
+    """Only a backfill sends them."""
     account = old(won())
     with account.hold() as ledger:
         run_night(account.run(ledger))
@@ -575,7 +575,7 @@ def test_a_night_may_come_first(old):
     assert {"L-1": "skipped"} == account.states
 
 
-def test_the_time_asked_for_ends_before_its_last_instant():
-    """So that two backfills of neighbouring times share none."""
+def test_range_excludes_its_last_instant():
+    """Two adjacent backfills then share no instant."""
     assert (True, True, False) == tuple(RANGE.covers(at) for at in (FROM, TO - timedelta(microseconds=1), TO))
     assert not RANGE.covers(None)

@@ -1,4 +1,4 @@
-"""A stop is heeded at the next chance, and wakes whoever sleeps."""
+"""A stop request takes effect at the next check of the cancel token, and wakes every sleeping thread."""
 
 import os
 import resource
@@ -19,20 +19,20 @@ FOR_EVER = 100
 
 @pytest.fixture
 def stop():
-    """Nobody has asked yet."""
+    """Return a stop signal before any request."""
     made = StopSignal()
     yield made
     made.close()
 
 
-def test_until_somebody_asks_work_goes_on(stop):
-    """Naps last as long as they should."""
+def test_work_continues_until_a_stop_is_requested(stop):
+    """Naps last their full time."""
     stop.cancel_token()
     stop.nap(0)
 
 
-def test_who_has_many_files_open_naps_too():
-    """A service with hundreds of accounts has."""
+def test_nap_works_with_many_open_files():
+    """A service with hundreds of accounts has that many."""
     many = 1100
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as until_done:
@@ -46,8 +46,8 @@ def test_who_has_many_files_open_naps_too():
         stop.nap(0)
 
 
-def test_every_thread_that_naps_wakes(stop):
-    """And each is told by which signal."""
+def test_stop_wakes_every_napping_thread(stop):
+    """Each learns the number of the signal."""
     woken = []
 
     def nap():
@@ -65,8 +65,8 @@ def test_every_thread_that_naps_wakes(stop):
     assert [signal.SIGTERM] * 3 == woken
 
 
-def test_the_machines_clock_sleeps_no_longer(stop):
-    """Whoever waits until tomorrow is woken, and stopped."""
+def test_stop_ends_a_sleep_of_the_machine_clock(stop):
+    """Even a sleep until the next day ends at once."""
     stop.ask(signal.SIGINT)
     clock = MachineClock(nap=stop.nap)
 
@@ -74,8 +74,8 @@ def test_the_machines_clock_sleeps_no_longer(stop):
         clock.sleep_until(clock.now() + timedelta(days=1))
 
 
-def test_no_slot_is_given_any_more(stop):
-    """So that no request begins, though there is room for it."""
+def test_stop_prevents_new_rate_limit_slots(stop):
+    """No request starts, even though the rate limit would allow it."""
     pacer = Pacer(FakeClock(), 90, cancel_token=stop.cancel_token)
     with slot(pacer):
         stop.ask(signal.SIGTERM)
@@ -85,8 +85,8 @@ def test_no_slot_is_given_any_more(stop):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks(number):
-    """It interrupts nothing; afterwards signals mean what they meant before."""
+def test_first_signal_requests_a_stop(number):
+    """It interrupts nothing, and the previous handlers are restored afterwards."""
     before = signal.getsignal(number)
     with stoppable() as stop:
         os.kill(os.getpid(), number)
@@ -99,8 +99,8 @@ def test_the_first_signal_asks(number):
     assert before == signal.getsignal(number)
 
 
-def test_how_long_work_has_been_quiet_is_known(stop, monkeypatch):
-    """It is the quietest thread's, and only while it is at work."""
+def test_quiet_time_is_that_of_the_quietest_working_thread(stop, monkeypatch):
+    """Threads that are not at work do not count."""
     now = [1_000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     begun, go = threading.Barrier(2, timeout=10), threading.Event()
@@ -125,8 +125,8 @@ def test_how_long_work_has_been_quiet_is_known(stop, monkeypatch):
     assert (timedelta(seconds=60), timedelta(seconds=5), timedelta()) == (quiet, alone, stop.quiet_for())
 
 
-def test_a_terminal_that_hangs_up_asks_to_stop():
-    """SIGHUP is a stop like SIGTERM."""
+def test_sighup_requests_a_stop():
+    """It is handled like SIGTERM."""
     with stoppable() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
 
@@ -137,7 +137,7 @@ def test_a_terminal_that_hangs_up_asks_to_stop():
 
 
 def test_nohup_is_respected():
-    """Whoever started the command wants it to go on."""
+    """A command started under `nohup` goes on after the terminal closes."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with stoppable() as stop:

@@ -1,4 +1,4 @@
-"""What the settings would make of the latest leads, by the very steps of a night."""
+"""The forecast runs the steps of a night on the latest leads, to show what the settings would make of them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +12,7 @@ from tests.fakes import NIGHT, Crash
 
 
 def found(account, *leads, **book):
-    """The forecast for these leads."""
+    """Return the forecast for these leads."""
     return forecast(
         replace(account.book, **book),
         Deps(account.source, account.sinks, account.clock, lambda: 0.5, account.sync_window),
@@ -21,12 +21,12 @@ def found(account, *leads, **book):
 
 
 def stands(made):
-    """How many stand where, and why."""
+    """Return the number of deliveries by state and reason."""
     return {(tally.state.value, tally.reason): tally.count for tally in made.tallies}
 
 
-def test_all_of_their_past_counts(account):
-    """A start that is still to come holds nothing back, for it is the settings that are tried, not the date."""
+def test_forecast_ignores_a_future_start(account):
+    """It tries the settings, not the date."""
     later = rulebook(route(since=NIGHT + timedelta(days=9)))
 
     made = found(account, lead(), lead("L-2", fields={}), lead("L-3", click_ids=()), routes=later.routes)
@@ -34,8 +34,8 @@ def test_all_of_their_past_counts(account):
     assert {("pending", "due"): 1, ("withheld", "consent_missing"): 1, ("withheld", "no_click_id"): 1} == stands(made)
 
 
-def test_it_leaves_nothing_behind_and_sends_nothing(account):
-    """Neither in the account's own state nor with a platform."""
+def test_forecast_stores_and_sends_nothing(account):
+    """Neither the account's state nor a platform is touched."""
     account.sink.script.append(Crash)
     before = account.states
 
@@ -44,15 +44,15 @@ def test_it_leaves_nothing_behind_and_sends_nothing(account):
     assert (before, []) == (account.states, account.sink.calls)
 
 
-def test_a_lead_older_than_its_click_window_is_too_old(account):
-    """The present decides, as on a first night."""
+def test_lead_older_than_its_click_window_is_expired(account):
+    """The current time decides, as on a first night."""
     old = CREATED - timedelta(days=200)
 
     assert {("expired", "window_closed"): 1} == stands(found(account, lead(created_at=old, history=(), label="Gagné")))
 
 
-def test_what_a_human_should_mend_is_told(account):
-    """Leads that cannot be read, labels nobody named, and nothing that could go out."""
+def test_findings_cover_unreadable_leads_unknown_labels_and_empty_conversions(account):
+    """These are what an operator has to fix."""
     made = found(
         account,
         lead(fields={}),
@@ -71,8 +71,8 @@ def test_what_a_human_should_mend_is_told(account):
     assert CheckVerdict.FAILED is told["conversions"][0]
 
 
-def test_few_leads_that_cannot_be_read_are_named_and_fail_nothing(account):
-    """A night goes on without them; from half of them on, the settings are likely to be wrong."""
+def test_few_unreadable_leads_are_named_without_failing(account):
+    """A night goes on without them; from half of the leads on, the settings are probably wrong."""
     bad = [UnreadableLead(f"L-{number}", "no creation time") for number in range(4)]
     bad.append(UnreadableLead(None, "an entry of the list is no object (text, 14 characters)"))
     good = [lead(f"G-{number}") for number in range(6)]
@@ -91,15 +91,15 @@ def test_few_leads_that_cannot_be_read_are_named_and_fail_nothing(account):
     assert CheckVerdict.FAILED is told(*good[:5], *bad)[0]
 
 
-def test_no_lead_at_all_points_at_the_key(account):
-    """A narrow key sees nothing, and nothing else says so."""
+def test_empty_list_points_at_the_api_key(account):
+    """A restricted key sees no leads, and nothing else reveals it."""
     (finding,) = forecast_findings(found(account))
 
     assert (CheckVerdict.FAILED, True) == (finding.verdict, "client admin" in finding.advice)
 
 
-def test_a_whole_past_is_no_surge(account):
-    """The forecast is no night: what a night would hold for being many is not held here."""
+def test_forecast_ignores_the_volume_guard(account):
+    """A night might hold that many deliveries, but a forecast covers the whole past."""
     made = found(account, *(lead(f"L-{number}") for number in range(120)))
 
     assert {("pending", "due"): 120} == stands(made)

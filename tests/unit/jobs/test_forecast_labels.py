@@ -1,4 +1,4 @@
-"""What the latest leads say of the settings: wiring the wrong status is seen before anything is sent."""
+"""The labels of the latest leads, checked against the settings, reveal a wrongly mapped status before sending."""
 
 from io import StringIO
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ SETTINGS = SimpleNamespace(
 
 
 def was(*labels):
-    """A history of these labels."""
+    """Return a history of these labels."""
     return tuple(StatusEntry(label, Moment(CREATED)) for label in labels)
 
 
@@ -30,8 +30,8 @@ LEADS = [
 ]
 
 
-def test_each_stage_meets_its_statuses():
-    """Now and ever, with the latest lead as an example; what nobody has is told as the settings write it."""
+def test_labels_are_counted_for_each_stage():
+    """Current and past leads count, the latest is the example, and unused labels appear as written."""
     assert (
         ForecastLabel("appointment", "4", 1, 2, "L-3"),
         ForecastLabel("won", "GAGNE", 1, 1, "L-2"),
@@ -42,15 +42,15 @@ def test_each_stage_meets_its_statuses():
     ) == labels_seen(SETTINGS, LEADS)
 
 
-def test_a_label_that_was_entered_twice_is_one_lead():
+def test_label_entered_twice_counts_one_lead():
     """Leads are counted, not entries."""
     seen = labels_seen(SETTINGS, [lead(label="4", history=was("4", "Nouveau", "4"))])
 
     assert (1, 1) == (seen[0].now, seen[0].ever)
 
 
-def test_people_see_which_conversion_a_status_counts_as():
-    """A status under the wrong stage stands beside its conversion and a lead to look up."""
+def test_table_shows_the_conversion_of_each_status():
+    """A status under the wrong stage appears beside its conversion and a lead to look up."""
     text = StringIO()
     print_labels(Console(file=text, width=100), SETTINGS, labels_seen(SETTINGS, LEADS), leads=3)
     rows = [line.split() for line in text.getvalue().splitlines()]
@@ -63,12 +63,12 @@ def test_people_see_which_conversion_a_status_counts_as():
 
 
 def answering(*answers):
-    """Leads with these answers; None where there is none."""
+    """Return leads with these answers; None stands for no answer."""
     return [lead(f"L-{at}", fields={} if each is None else {"consent": each}) for at, each in enumerate(answers)]
 
 
-def test_answers_in_no_list_are_counted_by_their_shape():
-    """What stands there may be anything, so it is not shown; who did not answer is not counted."""
+def test_unlisted_consent_answers_are_counted_by_shape():
+    """An answer may hold anything, so its text is not shown; missing answers are not counted."""
     (found,) = consent_findings(rulebook(), answering("oui", "NON", "peut-être", "Jean Martin", "", None))
 
     assert (CheckVerdict.DOUBTFUL, "consent at consent") == (found.verdict, found.subject)
@@ -76,8 +76,8 @@ def test_answers_in_no_list_are_counted_by_their_shape():
 
 
 @pytest.mark.parametrize(("unlisted", "is_found"), [(0, False), (20, False), (21, True), (100, True)])
-def test_more_than_a_fifth_of_the_answers_in_no_list_is_a_finding(unlisted, is_found):
-    """One in five is a slip of the form's; more is a spelling that the settings lack."""
+def test_more_than_a_fifth_of_unlisted_answers_is_a_finding(unlisted, is_found):
+    """One in five may be slips of the form; more means that the settings lack a spelling."""
     found = list(consent_findings(rulebook(), answering(*["peut-être"] * unlisted, *["oui"] * (100 - unlisted))))
 
     assert is_found == bool(found)
@@ -85,6 +85,6 @@ def test_more_than_a_fifth_of_the_answers_in_no_list_is_a_finding(unlisted, is_f
         assert f"{unlisted} of 100 answers are in neither list: <text, 9 characters> {unlisted}" == each.found
 
 
-def test_nobody_answering_is_no_answer_in_no_list():
-    """Another finding tells of an empty field."""
+def test_missing_answers_are_not_unlisted_answers():
+    """Another finding covers an empty field."""
     assert [] == list(consent_findings(rulebook(), answering(None, "")))

@@ -1,4 +1,4 @@
-"""A night's numbers, as Prometheus reads them."""
+"""The metrics of a night, in the Prometheus text format."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ SECONDS = datetime(2026, 9, 10, 3, 40, tzinfo=UTC).timestamp()
 
 
 def measured(**over):
-    """A good night."""
+    """Return the metrics of a successful night."""
     plain = {
         "account": "maison-durand",
         "ended_at": datetime(2026, 9, 10, 3, 40, tzinfo=UTC),
@@ -35,7 +35,7 @@ def measured(**over):
 
 
 def read(path):
-    """Every sample: its name without our prefix, its labels but for the account, its value."""
+    """Return every sample: name without the prefix, labels without the account, and value."""
     found = {}
     for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
         for sample in family.samples:
@@ -45,8 +45,8 @@ def read(path):
     return found
 
 
-def test_every_number_stands_there_under_its_account(tmp_path):
-    """As docs/operations.md lists them."""
+def test_every_metric_is_written_with_its_account(tmp_path):
+    """docs/operations.md lists the same metrics."""
     path = tmp_path / "oplead.prom"
     write_metrics(measured(), path)
 
@@ -61,8 +61,8 @@ def test_every_number_stands_there_under_its_account(tmp_path):
     } == read(path)
 
 
-def test_numbers_that_cannot_be_written_leave_those_of_before_whole(tmp_path, monkeypatch):
-    """A collector never reads half of a file, and nothing is left beside it."""
+def test_failed_write_leaves_the_previous_file_intact(tmp_path, monkeypatch):
+    """A collector never reads half a file, and no temporary file is left."""
     path = tmp_path / "oplead.prom"
     write_metrics(measured(), path)
     before = path.read_text(encoding="utf-8")
@@ -78,8 +78,8 @@ def test_numbers_that_cannot_be_written_leave_those_of_before_whole(tmp_path, mo
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_the_numbers_are_their_owners_alone(tmp_path, umask):
-    """Whatever the umask."""
+def test_metrics_file_is_readable_by_its_owner_only(tmp_path, umask):
+    """The umask does not matter."""
     path = tmp_path / "oplead.prom"
     before = os.umask(umask)
     try:
@@ -90,8 +90,8 @@ def test_the_numbers_are_their_owners_alone(tmp_path, umask):
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
-def test_whoever_may_read_the_numbers_may_go_on(tmp_path):
-    """A collector of another user's was given the right once."""
+def test_rewriting_keeps_the_file_permissions(tmp_path):
+    """A collector of another user was once given access."""
     path = tmp_path / "oplead.prom"
     write_metrics(measured(), path)
     path.chmod(0o640)
@@ -101,8 +101,8 @@ def test_whoever_may_read_the_numbers_may_go_on(tmp_path):
     assert 3 == read(path)["exit_code",]
 
 
-def test_what_is_no_file_of_numbers_is_left_as_it_is(tmp_path):
-    """Somebody mistyped `metrics`."""
+def test_file_with_other_content_is_not_overwritten(tmp_path):
+    """The path in `metrics` was mistyped."""
     path = tmp_path / "pyproject.toml"
     path.write_text("[project]")
     with pytest.raises(FileExistsError, match="it holds something else, and was left as it is"):
@@ -111,8 +111,8 @@ def test_what_is_no_file_of_numbers_is_left_as_it_is(tmp_path):
     assert ("[project]", [path]) == (path.read_text(), list(tmp_path.iterdir()))
 
 
-def test_a_night_that_stopped_keeps_when_the_last_good_one_ended(account):
-    """And shows what has been due since when."""
+def test_stopped_night_keeps_the_time_of_the_last_success(account):
+    """It also shows since when the oldest delivery has been due."""
     account.put(lead())
     first, _ = run(account)
     account.put(lead("L-2"))
@@ -126,7 +126,7 @@ def test_a_night_that_stopped_keeps_when_the_last_good_one_ended(account):
 
 
 def run(account):
-    """A night, and its numbers."""
+    """Run a night and return its metrics."""
     summary = account.night()
     with account.hold() as ledger:
         with ledger.writing() as session:

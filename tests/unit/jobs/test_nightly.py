@@ -1,4 +1,4 @@
-"""A night from its first page to its exit code."""
+"""A night, from its first page to its exit code."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,20 +20,20 @@ HOUR = timedelta(hours=1)
 
 
 def answering(account, *outcomes):
-    """A platform that answers at once, the same to every row unless told."""
+    """Answer at once, with the same outcome for every row."""
     account.sink.asynchronous = False
     account.sink.verdict = lambda _event: outcomes[0]
 
 
-def test_a_quiet_night_ends_with_0(account):
-    """Everything that could be done was."""
+def test_quiet_night_exits_with_0(account):
+    """Everything that could be done was done."""
     account.put(lead())
 
     assert 0 == account.night().exit_code
 
 
-def test_the_second_night_learns_what_the_first_one_sent(account):
-    """And sends nothing again."""
+def test_second_night_resolves_what_the_first_one_sent(account):
+    """It sends nothing again."""
     account.put(lead())
     account.night()
     account.clock.time += DAY
@@ -42,8 +42,8 @@ def test_the_second_night_learns_what_the_first_one_sent(account):
     assert ({"L-1": "accepted"}, 1, 0) == (account.states, len(account.sink.calls), summary.exit_code)
 
 
-def test_withheld_alone_ends_with_0(account):
-    """Marketing reads the reasons; nobody is woken."""
+def test_withheld_deliveries_alone_exit_with_0(account):
+    """Marketing reads the reasons; no alarm is raised."""
     account.put(lead(click_ids=()), lead("L-2", fields={}))
     summary = account.night()
 
@@ -66,16 +66,16 @@ def test_withheld_alone_ends_with_0(account):
         (OutcomeClass.BUG, 3),
     ],
 )
-def test_what_each_class_of_answer_does_to_the_exit_code(account, kind, code):
-    """1 where a human is needed, 3 where something stopped."""
+def test_outcome_class_determines_the_exit_code(account, kind, code):
+    """1 means that a human is needed, 3 that something stopped."""
     answering(account, Outcome(kind, "CODE"))
     account.put(lead())
 
     assert code == account.night().exit_code
 
 
-def test_an_answer_that_stayed_lost_ends_with_3_and_is_in_doubt(account):
-    """The destination stopped, which wins over the doubt."""
+def test_answer_lost_in_every_attempt_exits_with_3_in_doubt(account):
+    """The stopped destination outweighs the delivery in doubt."""
     account.put(lead())
     account.sink.script.extend([fakes.lost_after] * 5)
     summary = account.night()
@@ -83,8 +83,8 @@ def test_an_answer_that_stayed_lost_ends_with_3_and_is_in_doubt(account):
     assert (3, 1) == (summary.exit_code, summary.in_doubt)
 
 
-def test_outcomes_that_cannot_be_told_apart_end_with_1(account):
-    """Somebody has to look them up."""
+def test_partly_refused_outcomes_exit_with_1(account):
+    """Someone has to look up which rows were refused."""
     account.put(lead("L-1"), lead("L-2"))
     account.night()
     account.clock.time += DAY
@@ -95,16 +95,16 @@ def test_outcomes_that_cannot_be_told_apart_end_with_1(account):
     assert "partly refused (1 of 2: BAD)" in attention(summary)[0]
 
 
-def test_a_rejection_alarms_in_the_night_it_happens_and_not_for_ever(account):
-    """The next night has nothing new to say."""
+def test_rejection_raises_an_alarm_only_on_its_own_night(account):
+    """The next night has nothing new to report."""
     answering(account, Outcome(OutcomeClass.DROP, "X"))
     account.put(lead())
 
     assert [1, 0] == [account.night().exit_code, account.night().exit_code]
 
 
-def test_unreadable_leads_end_with_1(account):
-    """They are counted, and the others done."""
+def test_unreadable_leads_exit_with_1(account):
+    """They are counted, and the others are processed."""
     account.put(lead())
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
     summary = account.night()
@@ -113,8 +113,8 @@ def test_unreadable_leads_end_with_1(account):
 
 
 @pytest.mark.parametrize(("clicked", "code"), [(True, 1), (False, 0)])
-def test_a_status_the_settings_do_not_name_alarms_where_its_leads_carry_click_ids(account, clicked, code):
-    """A sale may hide behind it; without a click nothing could be sent anyway."""
+def test_unknown_status_of_leads_with_click_ids_raises_an_alarm(account, clicked, code):
+    """It may hide a sale; without a click id nothing could be sent anyway."""
     strange = lead(label="Vendu !", history=(), **({} if clicked else {"click_ids": ()}))
     account.put(strange)
     summary = account.night()
@@ -122,8 +122,8 @@ def test_a_status_the_settings_do_not_name_alarms_where_its_leads_carry_click_id
     assert (code, [("Vendu !", 1, int(clicked))]) == (summary.exit_code, summary.unknown_labels)
 
 
-def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
-    """A human is woken by what is new; another one is new again."""
+def test_unreadable_lead_raises_an_alarm_once_and_then_stands(account):
+    """Only what is new raises an alarm, and another lead is new again."""
     codes = []
     for names in (["L-8"], ["L-8"], ["L-8", "L-9"], ["L-8", "L-9"]):
         account.source.unreadable = tuple(UnreadableLead(name, "no createdAt") for name in names)
@@ -134,8 +134,8 @@ def test_an_unreadable_lead_alarms_once_and_is_told_as_standing_then(account):
     assert ["2 leads still cannot be read: `status` lists them"] == list(map(sentence, summary.review.standing))
 
 
-def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):
-    """It was told as mended by its silence."""
+def test_lead_that_becomes_unreadable_again_raises_a_new_alarm(account):
+    """The night without it was its recovery."""
     codes = []
     for broken in (True, False, True):
         account.source.unreadable = (UnreadableLead("L-1", "no createdAt"),) if broken else ()
@@ -146,8 +146,8 @@ def test_a_lead_that_was_mended_and_broke_again_is_new_again(account):
     assert [1, 0, 1] == codes
 
 
-def test_a_status_the_settings_do_not_name_alarms_once_and_again_when_more_leads_have_it(account):
-    """What is known to be so needs nobody at night."""
+def test_unknown_status_of_more_leads_raises_a_new_alarm(account):
+    """A known condition raises no alarm by itself."""
     codes = []
     for count in (1, 1, 2, 2):
         account.put(*[lead(f"L-{number}", label="Vendu !", history=()) for number in range(count)])
@@ -160,8 +160,8 @@ def test_a_status_the_settings_do_not_name_alarms_once_and_again_when_more_leads
     )
 
 
-def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
-    """One run tells one thing, however often it looks."""
+def test_waiting_for_outcomes_keeps_an_alarm_new(account):
+    """A run reports an alarm as new however often it resolves."""
     account.put(lead())
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
     with account.hold() as ledger:
@@ -171,8 +171,8 @@ def test_waiting_for_outcomes_does_not_make_an_alarm_old(account):
 
 
 @pytest.mark.parametrize("error", [Misconfigured("401"), Transient("503")])
-def test_a_source_that_fails_still_lets_due_deliveries_go_out(account, error):
-    """What was read before is planned and sent; the code says 3."""
+def test_failed_source_does_not_block_due_deliveries(account, error):
+    """Leads read before the failure are planned and sent; the exit code is 3."""
     account.source.page = 1
     account.put(lead("L-1"), lead("L-2"))
     account.source.fails = {1: error}
@@ -185,8 +185,8 @@ def test_a_source_that_fails_still_lets_due_deliveries_go_out(account, error):
     )
 
 
-def test_a_stopped_destination_wins_over_what_only_needs_a_look(account):
-    """3 before 1."""
+def test_stopped_destination_outweighs_an_alarm(account):
+    """3 takes precedence over 1."""
     account.put(lead())
     account.source.unreadable = (UnreadableLead("L-9", "no createdAt"),)
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
@@ -194,8 +194,8 @@ def test_a_stopped_destination_wins_over_what_only_needs_a_look(account):
     assert 3 == account.night().exit_code
 
 
-def test_what_refuses_to_be_asked_is_not_sent_to(account):
-    """The stop found by asking holds for the night."""
+def test_destination_that_refuses_resolution_gets_no_conversions(account):
+    """A stop found while resolving holds for the whole night."""
     account.put(lead())
     account.night()
     account.clock.time += DAY
@@ -206,8 +206,8 @@ def test_what_refuses_to_be_asked_is_not_sent_to(account):
     assert (3, 1) == (summary.exit_code, len(account.sink.calls))
 
 
-def test_outcomes_are_learned_before_leads_are_judged(account):
-    """What was refused for its data and mended meanwhile goes out the same night."""
+def test_outcomes_are_resolved_before_leads_are_planned(account):
+    """A delivery rejected for its data and corrected since is sent on the same night."""
     account.book = rulebook(route(field_value=from_field()))
     account.put(lead())
     account.sink.verdict = lambda _event: Outcome(OutcomeClass.FIX_DATA, "BAD")
@@ -222,8 +222,8 @@ def test_outcomes_are_learned_before_leads_are_judged(account):
     ][2:]
 
 
-def test_a_rename_stops_the_night_before_anything_is_read_or_sent(account):
-    """Every sale would be sent twice."""
+def test_renamed_conversion_stops_the_night_before_reading_or_sending(account):
+    """Otherwise every sale would be sent twice."""
     account.put(lead())
     account.night()
     account.book = rulebook(route("vente"))
@@ -233,8 +233,8 @@ def test_a_rename_stops_the_night_before_anything_is_read_or_sent(account):
     assert (1, 1) == (len(account.sink.calls), len(account.source.calls))
 
 
-def test_a_night_that_died_is_told_and_mended_by_the_next(account):
-    """What was in flight is asked for again, once."""
+def test_crashed_night_is_recovered_by_the_next(account):
+    """Deliveries in flight are replayed once."""
     account.put(lead())
     account.sink.script.append(fakes.crash_after)
     with pytest.raises(Crash):
@@ -246,8 +246,8 @@ def test_a_night_that_died_is_told_and_mended_by_the_next(account):
     assert ["lost", "received"] == account.requests
 
 
-def test_a_rehearsal_asks_and_sends_nothing(account):
-    """It decides all the same."""
+def test_rehearsal_resolves_and_sends_nothing(account):
+    """It plans all the same."""
     account.put(lead())
     with account.hold() as ledger:
         summary = rehearse(account.run(ledger))
@@ -261,8 +261,8 @@ def test_a_rehearsal_asks_and_sends_nothing(account):
 
 
 @pytest.mark.parametrize(("minutes", "state"), [(29, "submitted"), (30, "accepted"), (45, "accepted")])
-def test_outcomes_may_be_waited_for(account, minutes, state):
-    """Until none is awaited, or the time is over."""
+def test_wait_ends_with_the_outcomes_or_the_time_limit(account, minutes, state):
+    """No run waits longer than it was asked to."""
     account.put(lead())
     with account.hold() as ledger:
         run_night(account.run(ledger), wait=timedelta(minutes=minutes))
@@ -270,8 +270,8 @@ def test_outcomes_may_be_waited_for(account, minutes, state):
     assert ({"L-1": state}, True) == (account.states, account.clock.now() <= NIGHT + timedelta(minutes=minutes))
 
 
-def test_every_night_is_a_run_of_its_own(account):
-    """Numbered, with a lease epoch of its own."""
+def test_every_night_is_a_separate_run(account):
+    """Each has its own number and lease epoch."""
     account.night()
     account.night()
 
@@ -279,8 +279,8 @@ def test_every_night_is_a_run_of_its_own(account):
 
 
 @pytest.mark.parametrize("how", ["replays", "consent", "time"])
-def test_whatever_became_unconfirmed_tonight_ends_with_1(account, how):
-    """Somebody has to look it up, whichever step gave it up."""
+def test_unconfirmed_delivery_exits_with_1(account, how):
+    """Someone has to look them up, whichever step gave them up."""
     account.put(lead())
     account.sink.script.extend([fakes.lost_after] * 5)
     account.night()
@@ -302,8 +302,8 @@ def test_whatever_became_unconfirmed_tonight_ends_with_1(account, how):
     assert 1 == summary.exit_code
 
 
-def test_the_summary_tells_where_everything_stands(account):
-    """By conversion, destination, state and reason."""
+def test_summary_counts_deliveries_by_state_and_reason(account):
+    """The counts are per conversion and destination."""
     account.put(lead("L-1"), lead("L-2", click_ids=()), lead("L-3", created_at=CREATED, history=(), label="Nouveau"))
     summary = account.night()
 
@@ -313,8 +313,8 @@ def test_the_summary_tells_where_everything_stands(account):
 @pytest.mark.parametrize(
     ("kind", "nights"), [(OutcomeClass.RETRY, [0, 0, 1, 1]), (OutcomeClass.DEFER, [0, 0, 0, 1])], ids=["retry", "defer"]
 )
-def test_what_is_put_off_for_a_second_time_when_asked_for_needs_a_look(account, kind, nights):
-    """A row to be retried goes again in the night that tells it, one too recent eight hours later, in the next."""
+def test_repeated_deferral_is_reported(account, kind, nights):
+    """A retryable row is sent again on the night that resolves it, a too recent one on the next."""
     account.put(lead("L-1"), lead("L-2"))
     account.sink.verdict = lambda event: Outcome(kind, "LATER") if b"gclid-of-L-1" in event.body else DONE
     told = []
@@ -331,7 +331,7 @@ def test_what_is_put_off_for_a_second_time_when_asked_for_needs_a_look(account, 
     assert 0 == account.night().exit_code
 
 
-# ── clocks that are wrong ────────────────────────────────────────────────────────────────────────
+# ── wrong clocks ─────────────────────────────────────────────────────────────────────────────────
 
 YEAR = 365 * DAY
 WRONG = "Oplead's clock says otherwise"
@@ -339,7 +339,7 @@ WRONG = "Oplead's clock says otherwise"
 
 @pytest.fixture
 def waiting(account):
-    """A conversion that is withheld, one that is in doubt, and one that is to be asked about."""
+    """Return an account with a withheld conversion, one in doubt and one that was submitted."""
     account.put(lead("L-1", click_ids=()), lead("L-2"))
     account.night()
     account.clock.time += DAY
@@ -358,8 +358,8 @@ def waiting(account):
     [WrongClock(WRONG), Unreachable("no route"), Misconfigured("an answer too large to be read")],
     ids=["told by Oplead", "not told", "refused unread"],
 )
-def test_a_clock_a_year_off_for_one_night_changes_nothing(waiting, wrong, reading, error):
-    """Neither is anything sent; what was read before tells where Oplead cannot."""
+def test_clock_a_year_off_stops_the_night_unchanged(waiting, wrong, reading, error):
+    """Nothing is sent; earlier readings reveal the error if Oplead cannot."""
     states, calls, right = waiting.states, len(waiting.sink.calls), waiting.clock.time
     waiting.clock.time += wrong
     waiting.source.fails = {0: error}
@@ -373,8 +373,8 @@ def test_a_clock_a_year_off_for_one_night_changes_nothing(waiting, wrong, readin
     assert {"L-1": "withheld", "L-2": "accepted", "L-3": "submitted"} == waiting.states
 
 
-def test_a_first_run_by_a_wrong_clock_takes_no_start_from_it(account):
-    """Else everything would lie before its start for a year."""
+def test_first_run_with_a_wrong_clock_records_no_start(account):
+    """Otherwise everything would lie before the start for a year."""
     account.book = replace(account.book, routes=tuple(replace(each, since=None) for each in account.book.routes))
     account.clock.time = NIGHT + YEAR
     account.source.fails = {0: WrongClock(WRONG)}
@@ -388,8 +388,8 @@ def test_a_first_run_by_a_wrong_clock_takes_no_start_from_it(account):
         assert {NIGHT} == {each.since for each in session.exec(select(Start))}
 
 
-def test_a_source_that_cannot_be_asked_for_some_days_holds_nothing_up(waiting):
-    """The clock is believed meanwhile."""
+def test_unreachable_source_does_not_block_sending_for_a_few_days(waiting):
+    """The clock is trusted in the meantime."""
     waiting.clock.time += 2 * DAY
     waiting.source.fails = {0: Unreachable("no route")}
 

@@ -1,4 +1,4 @@
-"""What was rejected goes out anew where a human asks for it: with fresh data, by the same key, while there is time."""
+"""Rejected deliveries are retried on request: with fresh data and the same key, while there is time."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,13 +23,13 @@ ALL = Refusals()
 
 
 def refuse_all(code="INVALID_GCLID", kind=OutcomeClass.DROP):
-    """What every row is worth from now on."""
+    """Return a verdict that refuses every row."""
     return lambda _: Outcome(kind, code)
 
 
 @pytest.fixture
 def refused(account):
-    """Three sales that the platform has rejected; by now it would take them."""
+    """Return an account with three rejected sales, at a platform that would accept them now."""
     account.book = rulebook(route(field_value=from_field()))
     account.put(*(lead(f"L-{number}") for number in range(3)))
     account.sink.verdict = refuse_all()
@@ -44,7 +44,7 @@ def refused(account):
 
 
 def again(account, wanted=ALL):
-    """One retry, agreed to; its summary."""
+    """Run one approved retry and return its summary."""
     account.source.asked.clear()
     with account.hold() as ledger:
         run = account.run(ledger)
@@ -55,13 +55,13 @@ def again(account, wanted=ALL):
 
 
 def look(account, wanted=ALL):
-    """What a retry would take."""
+    """Return what a retry would send."""
     with account.hold() as ledger:
         return requeue.look(account.run(ledger), wanted)
 
 
-def test_it_goes_out_by_the_same_key(refused):
-    """And counts once."""
+def test_retry_uses_the_same_key(refused):
+    """The conversion counts once."""
     keys = {row.lead: row.key for row in refused.rows()}
     again(refused)
     refused.clock.time += timedelta(minutes=31)
@@ -72,8 +72,8 @@ def test_it_goes_out_by_the_same_key(refused):
     assert dict.fromkeys(keys.values(), 1) == dict(refused.sink.counted)
 
 
-def test_each_lead_is_read_first(refused):
-    """What was mended in Oplead since is what goes out."""
+def test_retry_reads_each_lead_first(refused):
+    """It sends what has been corrected in Oplead since."""
     refused.put(changed(lead("L-1"), fields={"consent": "oui", "amount": Decimal(2345)}))
     again(refused)
 
@@ -83,8 +83,8 @@ def test_each_lead_is_read_first(refused):
     ]
 
 
-def test_what_is_out_of_time_says_so(refused):
-    """Its click has been forgotten meanwhile; nothing is sent."""
+def test_retry_outside_the_window_expires(refused):
+    """The platform no longer knows the click, so nothing is sent."""
     refused.clock.time = CREATED + 91 * DAY
     (group,) = look(refused).alike
     calls = len(refused.sink.calls)
@@ -95,16 +95,16 @@ def test_what_is_out_of_time_says_so(refused):
     assert calls == len(refused.sink.calls)
 
 
-def test_consent_that_was_withdrawn_is_heeded(refused):
-    """As by every sending."""
+def test_retry_respects_withdrawn_consent(refused):
+    """Every send checks consent."""
     refused.put(changed(lead("L-1"), fields={"consent": "non"}))
     again(refused)
 
     assert {"L-0": "submitted", "L-1": "cancelled", "L-2": "submitted"} == refused.states
 
 
-def test_what_cannot_be_read_stays_rejected(refused):
-    """A lead that is not there any more, and all of them where Oplead fails."""
+def test_unreadable_lead_stays_rejected(refused):
+    """This covers a deleted lead, and a failure of Oplead."""
     refused.source.delete("L-1")
     again(refused)
 
@@ -118,8 +118,8 @@ def test_what_cannot_be_read_stays_rejected(refused):
 
 
 @pytest.mark.parametrize("state", ["accepted", "expired", "unconfirmed", "submitted", "pending"])
-def test_nothing_else_is_taken(account, state):
-    """What the platform has, may have, or will not take any more."""
+def test_retry_takes_only_rejected_deliveries(account, state):
+    """In any other state the platform has or may have the delivery, or it is due or too late."""
     account.put(lead())
     account.night()
     with account.hold() as ledger, ledger.writing() as session:
@@ -128,8 +128,8 @@ def test_nothing_else_is_taken(account, state):
     assert Chosen() == look(account)
 
 
-def test_only_what_is_asked_for(account):
-    """By code, conversion or destination; what the settings no longer have is never taken."""
+def test_retry_filters_by_code_conversion_and_destination(account):
+    """A conversion that is no longer in the settings is never retried."""
     account.book = rulebook(route(), route("lead", on_creation=True))
     account.put(lead())
     account.sink.verdict = lambda event: Outcome(OutcomeClass.DROP, "A" if b"2026-09" in event.body else "B")
@@ -147,8 +147,8 @@ def test_only_what_is_asked_for(account):
     assert ["sale"] == [group.conversion for group in look(account).alike]
 
 
-def test_it_is_bounded_and_takes_the_longest_rejected_first(refused, monkeypatch):
-    """A repetition takes the next ones, also where the first were rejected again."""
+def test_retry_is_bounded_and_starts_with_the_longest_rejected(refused, monkeypatch):
+    """The next retry takes the following ones, even if the first were rejected again."""
     monkeypatch.setattr(requeue, "MAX_RETRIED", 2)
     refused.sink.verdict = refuse_all()
 
@@ -164,8 +164,8 @@ def test_it_is_bounded_and_takes_the_longest_rejected_first(refused, monkeypatch
     assert [["L-0", "L-1"], ["L-0", "L-2"]] == [sorted(each) for each in seen]
 
 
-def test_interrupted_between_moving_and_sending(refused, monkeypatch):
-    """The next night judges and sends what was agreed to."""
+def test_night_sends_an_interrupted_retry(refused, monkeypatch):
+    """The crash comes between reopening and sending; the approval still holds."""
     monkeypatch.setattr(requeue, "plan", lambda *_, **__: (_ for _ in ()).throw(Crash))
     with pytest.raises(Crash):
         again(refused)
@@ -180,8 +180,8 @@ def test_interrupted_between_moving_and_sending(refused, monkeypatch):
     assert [1] * 3 == list(refused.sink.counted.values())
 
 
-def test_contact_data_is_read_anew(account):
-    """It was erased with the refusal, and without it nobody could be told."""
+def test_retry_reads_contact_data_again(account):
+    """It was erased after the rejection, and these leads have no click id."""
     account.book = rulebook(route(contact_only=True, attach_contact=True))
     account.put(lead(click_ids=()))
     account.sink.verdict = refuse_all()
@@ -199,7 +199,7 @@ def test_contact_data_is_read_anew(account):
 
 @pytest.fixture
 def not_taken_back(account):
-    """A sale that the Google Ads API took and that was lost; its retraction was rejected, and would be taken now."""
+    """Return an account with a lost sale and a rejected retraction that the Google Ads API would accept now."""
     account.book = rulebook(
         route(
             field_value=from_field(),
@@ -221,24 +221,24 @@ def not_taken_back(account):
 
 
 def lost(**over):
-    """The lead, lost the day after it was won."""
+    """Return the lead, lost after it was won."""
     entries = (StatusEntry("Gagné", Moment(WON)), StatusEntry("Perdu", Moment(NIGHT + DAY / 2)))
     return changed(lead(), history=entries, label="Perdu", **over)
 
 
 def next_night(account):
-    """A day later."""
+    """Run a night a day later."""
     account.clock.time += DAY
     account.night()
 
 
 def corrections(account):
-    """What each correction is, and where it stands."""
+    """Return kind and state of each correction."""
     return [(row.kind, row.state) for row in account.rows(Adjustment)]
 
 
-def test_a_rejected_correction_goes_out_with_the_next_night(not_taken_back):
-    """Not before a human asked; then once, and the same one."""
+def test_rejected_correction_is_retried_by_the_next_night(not_taken_back):
+    """It is sent only after the request, once, and unchanged."""
     next_night(not_taken_back)
 
     assert [("retraction", "rejected")] == corrections(not_taken_back)
@@ -257,8 +257,8 @@ def test_a_rejected_correction_goes_out_with_the_next_night(not_taken_back):
     assert 2 == len(not_taken_back.sink.corrections)
 
 
-def test_a_correction_that_is_not_wanted_any_more_is_called_off(not_taken_back):
-    """The lead was won again meanwhile, as its own page tells."""
+def test_obsolete_correction_is_cancelled_by_a_retry(not_taken_back):
+    """The lead has been won again, as its detail page shows."""
     back = StatusEntry("Gagné", Moment(NIGHT + DAY))
     not_taken_back.put(changed(lost(), history=(*lost().history, back), label="Gagné"))
     again(not_taken_back)
@@ -268,8 +268,8 @@ def test_a_correction_that_is_not_wanted_any_more_is_called_off(not_taken_back):
     assert 1 == len(not_taken_back.sink.corrections)
 
 
-def test_a_correction_that_a_later_one_follows_is_left(not_taken_back):
-    """Each is settled before the next is begun, and what came after says how things are."""
+def test_superseded_correction_is_not_retried(not_taken_back):
+    """Each is settled before the next is made, so the later one describes the current state."""
     with not_taken_back.hold() as ledger, ledger.writing() as session:
         first = session.exec(select(Adjustment)).one()
         later = first.model_dump(exclude={"id"}) | {"number": 2, "state": "expired"}

@@ -1,4 +1,4 @@
-"""What nothing came of is tried again, ever more seldom, until the account's next night is due."""
+"""A failed night is retried at growing intervals until the account's next night is due."""
 
 from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,7 +29,7 @@ QUIET = timedelta()
 
 
 def asking(cancel_token, quiet=lambda: QUIET):
-    """A stop that is asked whether to go on, and how long its work has been quiet."""
+    """Return a stop signal with this cancel token and quiet time."""
     return SimpleNamespace(cancel_token=cancel_token, at_work=nullcontext, quiet_for=quiet)
 
 
@@ -37,7 +37,7 @@ MINUTES = [0, 5, 15, 35, 75, 135, 195, 255]
 
 
 class Account:
-    """One whose nights are due at 05:30 UTC and come to nothing before a time; it notes when they were tried."""
+    """An account with nights at 05:30 UTC that fail before a given time; it records each attempt."""
 
     key = "config/one.yaml"
 
@@ -46,18 +46,18 @@ class Account:
         self.tried = []
 
     def read(self):
-        """It never changes."""
+        """Return the same timetable every time."""
         return daily("05:30", ZoneInfo("UTC"))
 
     def planned(self, firing):
-        """Nobody reads it."""
+        """Ignore the next firing."""
 
     def open_clock(self):
-        """The only one."""
+        """Return the single clock."""
         return nullcontext(self.clock)
 
     def night(self, _night, clock, *, if_missed):
-        """Note it."""
+        """Record the attempt."""
         if if_missed and not self.breaks_at_once:
             return TaskOutcome()
         self.tried.append((clock.now(), if_missed))
@@ -66,7 +66,7 @@ class Account:
 
 @pytest.fixture
 def play(monkeypatch):
-    """Plays a schedule, one thing after another, until a time; when nights were tried."""
+    """Return a function that runs a schedule sequentially until a time, and returns the attempts."""
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
 
     def played(until, kind=Account, **account):
@@ -83,15 +83,15 @@ def play(monkeypatch):
     return played
 
 
-def test_a_night_is_tried_again_ever_more_seldom_until_it_is_done(play):
-    """A backfill that holds the account for four hours does not cost the night."""
+def test_failed_night_is_retried_at_growing_intervals(play):
+    """A backfill that holds the account for four hours must not cost the night."""
     tried = [at for at, _ in play(DUE + 12 * HOUR, works_from=DUE + 4 * HOUR)]
 
     assert [DUE + timedelta(minutes=after) for after in MINUTES] == tried
 
 
-def test_trying_ends_where_the_next_night_is_due(play):
-    """It makes up for the one that never came to pass, and begins with short waits anew."""
+def test_retries_end_when_the_next_night_is_due(play):
+    """The next night makes up for the failed one, and its retries start at short intervals again."""
     tried = [at for at, _ in play(DUE + 25 * HOUR, works_from=DUE + 24 * HOUR + timedelta(minutes=1))]
     following = DUE + 24 * HOUR
 
@@ -99,8 +99,8 @@ def test_trying_ends_where_the_next_night_is_due(play):
     assert HOUR == max(later - earlier for earlier, later in pairwise(tried) if later < following)
 
 
-def test_what_may_have_been_missed_stays_in_question(play):
-    """So that a first start that fails does no night before its time."""
+def test_retry_still_checks_that_a_night_was_missed(play):
+    """A failing first start must not run a night ahead of its time."""
     tried = play(START + HOUR, works_from=START + timedelta(minutes=10), breaks_at_once=True)
 
     assert [
@@ -111,18 +111,18 @@ def test_what_may_have_been_missed_stays_in_question(play):
 
 
 class Recorded(Account):
-    """One whose nights are put on record, as far as they are not there yet; outcomes are asked for by nobody."""
+    """An account that records its nights in a ledger, each once, and resolves no outcomes."""
 
     def __init__(self, clock, key, table, path):
         super().__init__(clock, works_from=START)
         self.key, self.table, self.path = key, table, path
 
     def read(self):
-        """It never changes."""
+        """Return the same timetable every time."""
         return self.table
 
     def night(self, night, clock, *, if_missed):
-        """What a real one does, but for its work."""
+        """Record the night as a real one does, without its work."""
 
         def unless(session):
             today = clock.now().astimezone(self.table.zone).date()
@@ -147,9 +147,9 @@ class Recorded(Account):
     ],
 )
 def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
-    """By trigger and ledger together, though two services fire at every night, and both start anew every few days.
+    """Two services fire every night and restart every few days; trigger and ledger together prevent doubles.
 
-    In Paris 02:30 is skipped in March, and comes twice in October.
+    In Paris, 02:30 is skipped in March and occurs twice in October.
     """
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
     monkeypatch.setattr(scheduler, "_MAX_SLEEP", timedelta(days=1))
@@ -172,14 +172,14 @@ def test_each_local_date_has_one_night(monkeypatch, tmp_path, first, last):
 
 
 class StepsBack(FakeClock):
-    """One that runs ahead at first, and is set right as somebody sleeps for the third time."""
+    """A clock that is wrong at first, and is set right during the third sleep."""
 
     def __init__(self, start, right):
         super().__init__(start)
         self.right = right
 
     def sleep_until(self, moment):
-        """Move there, or to the right time."""
+        """Move to this moment, or to the right time."""
         super().sleep_until(moment)
         if len(self.slept) == 3:
             self.time = self.right
@@ -187,7 +187,7 @@ class StepsBack(FakeClock):
 
 @pytest.fixture
 def record(monkeypatch, tmp_path):
-    """Plays a schedule of an account that has run before, for some days from the time its clock is set right to."""
+    """Return a function that runs the schedule of a known account for some days after its clock is set right."""
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
 
     def recorded(clock, days):
@@ -206,26 +206,26 @@ def record(monkeypatch, tmp_path):
     return recorded
 
 
-def test_a_clock_that_is_set_right_costs_no_night(record):
-    """A service that started before the machine knew the time does every night from then on, the missed one first."""
+def test_clock_set_right_costs_no_night(record):
+    """A service started under a wrong clock runs every night from then on, the missed one first."""
     tried = record(StepsBack(datetime(2026, 12, 25, 12, tzinfo=UTC), START), 3)
 
     assert [date(2026, 12, 25), *(date(2026, 9, day) for day in (10, 11, 12, 13))] == tried
 
 
-def test_a_night_that_a_clock_is_set_back_over_is_not_done_twice(record):
-    """It was due, was done, and is due once more."""
+def test_clock_set_back_does_not_repeat_a_night(record):
+    """The night was due and done, and then becomes due again."""
     tried = record(StepsBack(DUE - timedelta(minutes=9), DUE - HOUR), 2)
 
     assert [date(2026, 9, day) for day in (10, 11, 12)] == tried
 
 
-def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
-    """Its account is entered anew once that has ended; the settings it works by are not read meanwhile."""
+def test_clock_correction_does_not_interrupt_running_work(monkeypatch):
+    """The account is scheduled again once the work ends, and its settings are not read before that."""
     said = []
 
     class Slow(DebugExecutor):
-        """Does nothing until told to."""
+        """An executor that holds its jobs back until `end` is called."""
 
         def _do_submit_job(self, job, run_times):
             said.append(f"begins {job.args[1]}")
@@ -261,30 +261,30 @@ def test_work_under_way_is_left_alone_while_the_clock_is_set_right(monkeypatch):
 
 
 class Asked(Account):
-    """One that is asked for outcomes an hour and six hours after its night, which fails at first."""
+    """An account that resolves outcomes one and six hours after its night, and fails at first."""
 
     def night(self, _night, clock, *, if_missed):
-        """Done, unless it only might have been missed."""
+        """Run the night, unless it may only have been missed."""
         self.due = [] if if_missed else [clock.now() + span for span in AFTER_A_NIGHT]
         return TaskOutcome(self.due.pop(0) if self.due else None)
 
     def outcomes(self, clock):
-        """Note it; what was asked late is not asked again."""
+        """Record the attempt; a late one replaces those that were due before it."""
         self.tried.append((clock.now(), False))
         if clock.now() < self.works_from:
             return TaskOutcome(undone=True)
         return TaskOutcome(next((due for due in self.due if due > clock.now()), None))
 
 
-def test_outcomes_that_could_not_be_asked_for_are_asked_for_later_and_six_hours_after_as_well(play):
-    """What fails once costs neither of the two."""
+def test_failed_resolution_keeps_the_later_one(play):
+    """It is retried, and the one six hours after the night still takes place."""
     tried = [at for at, _ in play(DUE + 20 * HOUR, kind=Asked, works_from=DUE + HOUR + timedelta(minutes=10))]
 
     assert [DUE + timedelta(minutes=minutes) for minutes in (60, 65, 75, 360)] == tried
 
 
 class Signs:
-    """Whoever watches the service, and how often it wants to hear of it."""
+    """A watchdog that expects a sign of life every minute."""
 
     every = timedelta(minutes=1)
 
@@ -292,21 +292,21 @@ class Signs:
         self.heard = []
 
     def ready(self):
-        """The loop has begun."""
+        """Record that the loop has started."""
         self.heard.append("ready")
 
     def beat(self):
-        """It goes on."""
+        """Record a sign of life."""
         self.heard.append("beat")
 
     def stopping(self):
-        """It ends."""
+        """Record that the loop is ending."""
         self.heard.append("stopping")
 
 
 @pytest.fixture
 def watched(monkeypatch):
-    """Plays ten minutes without work; what was heard of them."""
+    """Return a function that runs ten minutes without work, and returns the recorded signs."""
     monkeypatch.setattr(scheduler, "ThreadPoolExecutor", lambda _: DebugExecutor())
 
     def played(quiet=lambda: QUIET):
@@ -323,15 +323,15 @@ def watched(monkeypatch):
     return played
 
 
-def test_a_service_that_waits_shows_each_minute_that_it_lives(watched):
-    """From its beginning to its end, by the loop itself."""
+def test_idle_service_shows_a_sign_of_life_each_minute(watched):
+    """The loop itself sends them, from start to end."""
     heard = watched()
 
     assert ("ready", "stopping") == (heard[0], heard[-1])
     assert ["beat"] * 10 == heard[1:-1]
 
 
-def test_work_that_hangs_is_not_called_alive(watched):
-    """The loop goes round, but what it began has not asked for half an hour whether to go on."""
+def test_hanging_work_stops_the_signs_of_life(watched):
+    """The loop runs, but its work has not checked the cancel token for half an hour."""
     assert ["ready", "stopping"] == watched(lambda: timedelta(minutes=30))
     assert 10 == watched(lambda: timedelta(minutes=29)).count("beat")

@@ -1,4 +1,4 @@
-"""Tasks side by side, within their bound."""
+"""Tasks run in parallel threads, up to a limit."""
 
 import threading
 
@@ -7,8 +7,8 @@ from jobs.cancellation import run_in_threads
 PATIENCE = 30
 
 
-def test_never_more_than_so_many_at_once():
-    """And as many as that."""
+def test_run_in_threads_uses_exactly_the_given_number_of_threads():
+    """Nine tasks run three at a time."""
     together = threading.Barrier(3)
     running, most, lock = [], [], threading.Lock()
 
@@ -27,13 +27,13 @@ def test_never_more_than_so_many_at_once():
     assert 3 == max(most)
 
 
-def test_one_alone_stays_on_its_thread():
-    """So that a terminal's bars and signals are its own."""
+def test_single_task_runs_in_the_calling_thread():
+    """It keeps the terminal's progress bars and signals."""
     assert [threading.current_thread()] == list(run_in_threads([threading.current_thread], at_once=4))
 
 
-def test_what_ends_first_comes_first():
-    """Nobody waits for the slowest to be told of the others."""
+def test_results_come_in_order_of_completion():
+    """A slow task does not delay the results of others."""
     slow = threading.Event()
     results = run_in_threads([lambda: slow.wait(PATIENCE) and "slow", lambda: "quick"], at_once=2)
 

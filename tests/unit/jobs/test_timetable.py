@@ -1,4 +1,4 @@
-"""Each local date that a schedule names has one night, whatever the clocks do on it."""
+"""Each local date of a schedule has exactly one night, whatever the clock does on that date."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=PARIS)
 
 
 def year_of(table, start=NEW_YEAR):
-    """Every firing of a year, as the scheduler asks for them: each from the one before."""
+    """Return every firing of a year, each computed from the previous one, as the scheduler does."""
     fired, firing = [], table.after(start - timedelta(seconds=1))
     while firing.at < start.replace(year=start.year + 1):
         fired.append(firing.at)
@@ -21,7 +21,7 @@ def year_of(table, start=NEW_YEAR):
 
 
 def utc(*parts):
-    """An instant."""
+    """Return an instant in UTC."""
     return datetime(*parts, tzinfo=UTC)
 
 
@@ -35,8 +35,8 @@ def utc(*parts):
         pytest.param("UTC", id="never changes"),
     ],
 )
-def test_a_daily_night_comes_once_on_every_date(zone, written):
-    """365 nights a year, one for each date, and always at that time where the clocks show it."""
+def test_daily_schedule_fires_once_on_every_date(zone, written):
+    """A year has 365 nights, each at the given time if the clock shows it."""
     zone = ZoneInfo(zone)
     fired = [at.astimezone(zone) for at in year_of(daily(written, zone), NEW_YEAR.replace(tzinfo=zone))]
 
@@ -59,18 +59,18 @@ def test_a_daily_night_comes_once_on_every_date(zone, written):
         # Havana, 8 March 2026: midnight is skipped; 1 November: 00:00 to 01:00 comes twice
         ("America/Havana", date(2026, 3, 8), time(0, 0), utc(2026, 3, 8, 5, 0)),
         ("America/Havana", date(2026, 11, 1), time(0, 0), utc(2026, 11, 1, 4, 0)),
-        # Samoa had no 30 December 2011 at all
+        # Samoa skipped 30 December 2011 entirely
         ("Pacific/Apia", date(2011, 12, 30), time(5, 30), utc(2011, 12, 30, 10, 0)),
         ("Pacific/Apia", date(2011, 12, 31), time(5, 30), utc(2011, 12, 30, 15, 30)),
     ],
 )
-def test_a_time_that_is_skipped_or_comes_twice(zone, day, at, expected):
-    """The first instant after what is skipped; the first of the two."""
+def test_first_instant_of_a_skipped_or_repeated_time(zone, day, at, expected):
+    """It is the first instant after a gap, and the first of two occurrences."""
     assert expected == first_instant(day, at, ZoneInfo(zone))
 
 
-def test_working_days_by_cron():
-    """Every Monday to Friday of the year, and no other date."""
+def test_cron_weekdays_fire_monday_to_friday():
+    """No other date of the year has a night."""
     fired = [at.astimezone(PARIS) for at in year_of(by_cron("30 5 * * mon-fri", PARIS))]
 
     days = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
@@ -88,18 +88,18 @@ def test_working_days_by_cron():
         ("30 2 29 3 *", [date(2026, 3, 29)]),
     ],
 )
-def test_dates_by_cron(expression, expected):
-    """Days of the month, steps, lists, names."""
+def test_cron_days_of_the_month(expression, expected):
+    """Expressions may use days, steps, lists and names."""
     assert expected == [at.astimezone(PARIS).date() for at in year_of(by_cron(expression, PARIS))]
 
 
-def test_a_leap_day_is_waited_for_eight_years():
-    """2100 has none."""
+def test_cron_waits_eight_years_for_a_leap_day():
+    """2100 is no leap year."""
     assert date(2104, 2, 29) == by_cron("0 4 29 2 *", PARIS).after(utc(2096, 3, 1)).night
 
 
-def test_the_latest_night_of_a_moment():
-    """Due at that very moment or before it."""
+def test_latest_returns_the_night_due_at_or_before_a_moment():
+    """`after` returns the one that follows."""
     table = by_cron("30 5 * * mon-fri", PARIS)
     friday = utc(2026, 9, 11, 3, 30)
 
@@ -128,7 +128,7 @@ def test_the_latest_night_of_a_moment():
         ("30 5 31 2 *", "no date is ever like this"),
     ],
 )
-def test_what_names_no_night_is_refused(expression, told):
-    """Numbers of days mean Monday to one program and Tuesday to another; a night is once a day."""
+def test_ambiguous_or_impossible_cron_is_refused(expression, told):
+    """Programs disagree on day numbers (1 is Monday or Tuesday), and a night happens once a day."""
     with pytest.raises(WrongCronError, match=told):
         by_cron(expression, PARIS)

@@ -1,4 +1,4 @@
-"""What the connectors are told of the settings."""
+"""The settings are passed on to the connectors."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -45,12 +45,12 @@ WRITTEN = {
 
 
 def told(**changes):
-    """What the connector is told of these settings."""
+    """Return the connector options for these settings."""
     return oplead_options(OpleadSettings(**(WRITTEN | changes)), PARIS, ClickIds(bare="gclid", bare_digits="lead_id"))
 
 
-def test_everything_the_settings_say_reaches_the_connector():
-    """Not one option keeps its default where the settings say otherwise."""
+def test_every_oplead_setting_reaches_the_connector():
+    """No option keeps its default if the settings differ."""
     plain, options = OpleadOptions(token="tok", zone=ZoneInfo("UTC")), told()
 
     assert [] == [one.name for one in fields(options) if getattr(options, one.name) == getattr(plain, one.name)]
@@ -65,15 +65,15 @@ def test_everything_the_settings_say_reaches_the_connector():
 @pytest.mark.parametrize(
     ("pull", "filters", "detail"), [("since", True, "auto"), ("list", False, "auto"), ("details", False, "always")]
 )
-def test_each_way_to_pull_asks_in_its_own(pull, filters, detail):
-    """Only `since` filters; `details` reads the own page of every lead that is not known."""
+def test_pull_mode_sets_filter_and_detail(pull, filters, detail):
+    """Only `since` filters; `details` fetches the detail page of every unknown lead."""
     options = told(pull=pull, detail="auto")
 
     assert (filters, detail) == (options.since_filter is not None, options.detail)
 
 
-def test_commands_on_one_platform_share_a_pace(tmp_path: Path):
-    """Whichever account asks, where their states lie in one folder; another key is another pace."""
+def test_commands_with_one_key_and_folder_share_a_rate_limit(tmp_path: Path):
+    """Accounts with their states in one folder share it, and another key has its own."""
     clock = FakeClock()
     asked = {"rate": 1, "base_url": "https://crm.example.org", "token": "tok-1"}
     with slot(pacer_for(OpleadSettings(**asked), clock, folder=tmp_path)):

@@ -1,4 +1,4 @@
-"""A held ledger in a folder of its own."""
+"""A ledger held for writing in its own folder."""
 
 import pytest
 
@@ -9,20 +9,20 @@ from tests.fakes import FakeClock
 
 @pytest.fixture(scope="session", autouse=True)
 def _shared_statements():
-    """States compile nothing twice."""
+    """Share compiled statements between states."""
     with quick.shared_statements():
         yield
 
 
 @pytest.fixture
 def clock():
-    """A clock that stands at the first night."""
+    """A clock set to the first night."""
     return FakeClock()
 
 
 @pytest.fixture
 def path(tmp_path):
-    """Where the state is; nothing is there yet."""
+    """The path of the state, where no file exists yet."""
     return tmp_path / "state.db"
 
 

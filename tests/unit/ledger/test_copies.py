@@ -1,4 +1,4 @@
-"""Copies of a state leave nothing behind, whatever their process dies of."""
+"""Copies of a state leave nothing behind, however their process ends."""
 
 import signal
 import stat
@@ -27,7 +27,7 @@ HOLDER = """
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """Where temporary files go."""
+    """The folder for temporary files."""
     made = tmp_path / "tmp"
     made.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(made))
@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 
 @contextmanager
 def rehearsal(path, folder):
-    """Another process that has a copy; killed at the end."""
+    """Another process that holds a copy and is killed at the end."""
     code = [sys.executable, "-c", textwrap.dedent(HOLDER), str(quick.with_state(path)), str(folder)]
     process = subprocess.Popen(code, stdout=subprocess.PIPE, text=True)
     try:
@@ -49,28 +49,28 @@ def rehearsal(path, folder):
 
 
 def copies(folder):
-    """What copies there are."""
+    """The names of the copies that exist."""
     return [copy.name for copy in folder.rglob("*.db")]
 
 
-def test_a_copy_is_gone_with_its_use(path, folder):
-    """With whatever SQLite put beside it."""
+def test_copy_is_removed_after_use(path, folder):
+    """Files that SQLite puts beside it are removed as well."""
     with throwaway(quick.with_state(path)) as copy:
         assert has_state(copy)
 
     assert [] == list(folder.iterdir())
 
 
-def test_only_its_owner_reads_a_copy(path):
-    """Click ids and hashes are in it."""
+def test_copy_is_readable_only_by_its_owner(path):
+    """It contains click ids and hashes."""
     with throwaway(quick.with_state(path)) as copy:
         modes = (stat.S_IMODE(copy.parent.stat().st_mode), stat.S_IMODE(copy.stat().st_mode))
 
     assert (0o700, 0o600) == modes
 
 
-def test_what_a_killed_rehearsal_left_is_swept_by_the_next(path, folder):
-    """And by every night: the ledger of somebody who left the project must not lie there for years."""
+def test_next_rehearsal_sweeps_the_copy_of_a_killed_one(path, folder):
+    """Every night sweeps too, so that no ledger lies there for years after a user leaves the project."""
     with rehearsal(path, folder):
         pass
     left = copies(folder)
@@ -82,7 +82,7 @@ def test_what_a_killed_rehearsal_left_is_swept_by_the_next(path, folder):
 
 
 def test_a_copy_in_use_is_not_swept(path, folder):
-    """Two rehearsals at a time."""
+    """Two rehearsals may run at a time."""
     with rehearsal(path, folder):
         sweep()
         assert ["state.db"] == copies(folder)
@@ -91,8 +91,8 @@ def test_a_copy_in_use_is_not_swept(path, folder):
     assert [] == list(folder.iterdir())
 
 
-def test_what_is_not_ours_is_not_swept(folder):
-    """A file of that name, a link, and other folders."""
+def test_sweep_leaves_foreign_files_alone(folder):
+    """They are a file with the prefix, a link and other folders."""
     (folder / "oplead-sync-copy-notes").write_text("mine")
     (folder / "other").mkdir()
     (folder / "oplead-sync-copy-link").symlink_to(folder / "other")

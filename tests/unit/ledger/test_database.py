@@ -1,4 +1,4 @@
-"""The state's file: what is committed stays, and what cannot be used says what to do."""
+"""The state file: commits persist, and an unusable file yields advice."""
 
 import contextlib
 import gc
@@ -23,7 +23,7 @@ from tests.builders import hold
 
 @contextlib.contextmanager
 def opened(path, *, for_writing=True):
-    """An engine of a state that is there, closed at the end."""
+    """An engine for an existing state, closed at the end."""
     engine = open_engine(quick.with_state(path), for_writing=for_writing)
     try:
         yield engine
@@ -33,7 +33,7 @@ def opened(path, *, for_writing=True):
 
 @contextlib.contextmanager
 def raw(path):
-    """The file by SQLite alone."""
+    """The file opened by plain SQLite."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         yield connection
 
@@ -49,16 +49,16 @@ def refused(path, *, for_writing=True):
     ("pragma", "expected"),
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000), ("secure_delete", 1)],
 )
-def test_how_every_connection_is_set(path, pragma, expected):
-    """WAL with full synchronisation: a power cut forgets no receipt (https://sqlite.org/pragma.html)."""
+def test_every_connection_sets_its_pragmas(path, pragma, expected):
+    """WAL with full synchronisation keeps every receipt through a power cut (https://sqlite.org/pragma.html)."""
     with opened(path) as engine, engine.connect() as connection:
         found = connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
 
     assert expected == found
 
 
-def test_statistics_are_forgotten_before_anything_is_written(path):
-    """What somebody's ANALYZE says of a state that was small would mislead SQLite once it is large."""
+def test_opening_for_writing_drops_stale_statistics(path):
+    """ANALYZE results from when the state was small would mislead SQLite once it is large."""
     with opened(path):
         pass
     with raw(path) as connection:
@@ -71,7 +71,7 @@ def test_statistics_are_forgotten_before_anything_is_written(path):
 
 
 def test_no_update_is_lost_between_threads(path):
-    """Four threads add one twenty times each, reading before they write: eighty."""
+    """Four threads add one twenty times each, reading before they write, which gives eighty."""
     failures = []
 
     def count(engine):
@@ -98,8 +98,8 @@ def test_no_update_is_lost_between_threads(path):
     assert ([], "80") == (failures, total)
 
 
-def test_a_write_transaction_locks_from_its_first_moment(path):
-    """BEGIN IMMEDIATE: another writer is refused even before the first statement."""
+def test_write_transaction_locks_from_its_start(path):
+    """BEGIN IMMEDIATE refuses another writer even before the first statement."""
     with opened(path) as engine, raw(path) as other:
         other.execute("PRAGMA busy_timeout=0")
         with (
@@ -110,8 +110,8 @@ def test_a_write_transaction_locks_from_its_first_moment(path):
             other.execute("BEGIN IMMEDIATE")
 
 
-def test_reading_keeps_nobody_from_writing(path):
-    """A view is open while another process commits, and stays as it was."""
+def test_open_read_does_not_block_a_writer(path):
+    """The view stays as it was while another process commits."""
     with opened(path) as engine, raw(path) as other, reading(engine, path) as session:
         before = session.get(ConfigDigest, ("a", "b"))
         other.execute("INSERT INTO config_digest VALUES ('a', 'b', 'c')")
@@ -120,8 +120,8 @@ def test_reading_keeps_nobody_from_writing(path):
         assert [None, None] == [before, session.get(ConfigDigest, ("a", "b"))]
 
 
-def test_the_migrations_make_exactly_the_tables(path):
-    """From an empty file to the head: no column, index or key is missing or too many."""
+def test_migrations_create_exactly_the_declared_tables(path):
+    """From an empty file to the head, no column, index or key is missing or extra."""
     with opened(path) as engine, engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = compare_metadata(context, SQLModel.metadata)
@@ -129,8 +129,8 @@ def test_the_migrations_make_exactly_the_tables(path):
     assert [] == found
 
 
-def test_opening_again_changes_nothing(path):
-    """What is up to date is left alone."""
+def test_reopening_an_up_to_date_state_changes_nothing(path):
+    """The schema stays the same."""
     with opened(path), raw(path) as connection:
         before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
     with opened(path), raw(path) as connection:
@@ -139,7 +139,7 @@ def test_opening_again_changes_nothing(path):
     assert before == after
 
 
-def test_a_missing_folder_is_made(tmp_path):
+def test_creates_a_missing_folder(tmp_path):
     """`state/` beside the settings need not exist."""
     path = tmp_path / "state" / "deeper" / "account.db"
     create_state(path)
@@ -147,8 +147,8 @@ def test_a_missing_folder_is_made(tmp_path):
     assert path.exists()
 
 
-def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
-    """Going on could lose what it knows."""
+def test_state_from_a_newer_version_is_refused_unchanged(path):
+    """Continuing could lose what only the newer version knows."""
     with opened(path), raw(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = path.read_bytes()
@@ -159,21 +159,21 @@ def test_a_state_from_a_newer_version_is_refused_and_left_as_it_is(path):
     assert before == path.read_bytes()
 
 
-def test_a_missing_state_is_not_made_by_reading(path):
-    """`status` before the first run."""
+def test_reading_does_not_create_a_missing_state(path):
+    """This is `status` before the first run."""
     assert "make it by `oplead-sync run --first-run`" in refused(path, for_writing=False)
     assert not path.exists()
 
 
-def test_a_file_that_is_no_database(path):
-    """Somebody named the wrong file, or something overwrote it."""
+def test_refuses_a_file_that_is_no_database(path):
+    """`state:` may name the wrong file, or something overwrote it."""
     path.write_bytes(b"this is no database, it is a letter to grandmother" * 100)
 
     assert "it is not a state of oplead-sync; check `state:` in the settings" in refused(path)
 
 
-def test_a_damaged_state(path):
-    """It is to be restored, and kept: it may hold receipts."""
+def test_refuses_a_damaged_state(path):
+    """It may hold receipts, so it is to be kept, and restored from a backup."""
     with opened(path), raw(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = path.read_bytes()
@@ -182,21 +182,21 @@ def test_a_damaged_state(path):
     assert "it is damaged; restore it from a backup" in refused(path)
 
 
-def test_a_folder_where_the_state_should_be(tmp_path):
-    """The message says so."""
+def test_refuses_a_folder_in_place_of_the_state(tmp_path):
+    """The message says that it is a directory."""
     assert "cannot use the state: Is a directory" in refused(tmp_path)
 
 
-def test_a_file_where_the_folder_should_be(tmp_path):
-    """The folder cannot be made."""
+def test_refuses_a_file_in_place_of_the_folder(tmp_path):
+    """The folder cannot be created."""
     (tmp_path / "state").write_text("a file")
     message = refused(tmp_path / "state" / "account.db")
 
     assert "cannot use the state" in message
 
 
-def test_a_state_somebody_else_is_writing(path, monkeypatch):
-    """The message says to wait; it names no statement and no value."""
+def test_state_locked_by_another_writer_says_to_wait(path, monkeypatch):
+    """The message names no statement and no value."""
     monkeypatch.setattr(engine_module, "BUSY_MS", 50)
     with opened(path) as engine, raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -208,13 +208,13 @@ def test_a_state_somebody_else_is_writing(path, monkeypatch):
 
 
 def add_secret(engine):
-    """A row with a value nobody should see."""
+    """Add a row with a value that must stay hidden."""
     with Session(engine) as session, session.begin():
         session.add(ConfigDigest(account="secret-value", kind="b", digest="c"))
 
 
-def test_a_broken_constraint_does_not_show_the_values(path):
-    """They may be anyone's."""
+def test_constraint_error_does_not_reveal_values(path):
+    """The values may be personal data."""
     with opened(path) as engine:
         add_secret(engine)
         with pytest.raises(LedgerError) as caught, engine_module.explained(path):
@@ -226,7 +226,7 @@ def test_a_broken_constraint_does_not_show_the_values(path):
 
 
 def test_deleted_rows_are_overwritten(path):
-    """What was erased cannot be read out of the file (https://sqlite.org/pragma.html#pragma_secure_delete)."""
+    """Erased data cannot be read out of the file (https://sqlite.org/pragma.html#pragma_secure_delete)."""
     with opened(path) as engine:
         with engine.connect() as connection, connection.begin():
             connection.execute(text("INSERT INTO config_digest VALUES ('a', 'b', 'hash-of-somebody')"))
@@ -238,8 +238,8 @@ def test_deleted_rows_are_overwritten(path):
     assert b"hash-of-somebody" not in path.read_bytes()
 
 
-def test_a_copy_is_whole_while_the_state_is_written(path, tmp_path):
-    """It holds what was committed, not what was under way."""
+def test_copy_during_a_write_holds_only_committed_rows(path, tmp_path):
+    """The transaction under way is left out."""
     target = tmp_path / "copy.db"
     with opened(path) as engine, engine.connect() as connection:
         with connection.begin():
@@ -253,8 +253,8 @@ def test_a_copy_is_whole_while_the_state_is_written(path, tmp_path):
     assert [("kept",)] == found
 
 
-def test_a_copy_of_nothing_is_empty(path, tmp_path):
-    """A rehearsal before the first run begins with a state of its own, and makes none."""
+def test_copying_a_missing_state_gives_an_empty_one(path, tmp_path):
+    """A rehearsal before the first run begins with a state of its own and creates none."""
     copy_state(path, tmp_path / "copy.db")
 
     assert has_state(tmp_path / "copy.db")
@@ -269,8 +269,8 @@ def fill_the_disk(engine):
         connection.execute(text("INSERT INTO config_digest VALUES ('a', 'lost', :much)"), {"much": "x" * 100_000})
 
 
-def test_a_full_disk_is_told_and_loses_nothing(path):
-    """SQLite's own limit of pages stands in for the disk: what was committed stays, the rest is not begun."""
+def test_full_disk_is_reported_and_loses_nothing(path):
+    """SQLite's page limit stands in for the disk; committed rows stay, and the rest is rolled back."""
     with opened(path) as engine:
         with engine.connect() as connection, connection.begin():
             connection.execute(text("INSERT INTO config_digest VALUES ('a', 'kept', 'x')"))
@@ -285,8 +285,8 @@ def test_a_full_disk_is_told_and_loses_nothing(path):
     assert ["kept"] == kinds
 
 
-def test_states_are_made_side_by_side(tmp_path):
-    """Accounts that begin together do not get into each other's tables: alembic's own variables are the process's."""
+def test_states_can_be_created_concurrently(tmp_path):
+    """Alembic's variables are process-wide, so accounts that begin together must not mix."""
     paths = [tmp_path / f"{number}.db" for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(create_state, paths))
@@ -297,7 +297,7 @@ def test_states_are_made_side_by_side(tmp_path):
 
 @pytest.fixture
 def compiling(monkeypatch):
-    """States compile for themselves, as they do outside of tests."""
+    """Let each state compile its own statements, as it does outside tests."""
     monkeypatch.setattr(engine_module, "create_engine", create_engine)
     engine_module._engine.cache_clear()
     yield
@@ -305,8 +305,8 @@ def compiling(monkeypatch):
 
 
 @pytest.mark.usefixtures("compiling")
-def test_a_service_does_not_grow_by_its_nights(path, clock):
-    """What SQLAlchemy compiles is kept by dialect, for good: there is one for a path, however often it is opened."""
+def test_engines_and_dialects_do_not_accumulate_over_nights(path, clock):
+    """SQLAlchemy keeps what it compiles per dialect for good, so each path has just one, however often opened."""
 
     def alive(nights):
         for _ in range(nights):

@@ -1,4 +1,4 @@
-"""Who counts tonight by one click or person: the same whatever the order they ask in."""
+"""Which candidate counts among duplicates of one click or person, in whatever order they arrive."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -16,7 +16,7 @@ MONTH = 30 * DAY
 
 
 def duplicates(candidates, within):
-    """Who gives way to whom."""
+    """The leads that give way, each with the lead that counts instead."""
     with closing(DedupCandidates()) as kept:
         for each in candidates:
             kept.add(each)
@@ -25,7 +25,7 @@ def duplicates(candidates, within):
 
 
 def by_hand(candidates, within):
-    """The same, candidate by candidate and all in memory."""
+    """A reference implementation, candidate by candidate and all in memory."""
     found, counting = {}, []
     for one in sorted(candidates, key=order):
         near = [each for each in counting if each.dedup_keys & one.dedup_keys and abs(each.at - one.at) <= within]
@@ -38,12 +38,12 @@ def by_hand(candidates, within):
 
 
 def order(one):
-    """Who comes first."""
+    """The sort key of a candidate."""
     return one.rank, one.at, one.lead
 
 
 def candidate(lead, *shared, at=WON, rank=Rank.NEW):
-    """A lead that is known by these."""
+    """A candidate lead with these deduplication keys."""
     return Candidate(LeadId(lead), at, frozenset(shared), rank)
 
 
@@ -58,14 +58,14 @@ def candidate(lead, *shared, at=WON, rank=Rank.NEW):
         ([candidate("A", "x"), candidate("B", "x", at=WON + MONTH)], {"B": "A"}),
         ([candidate("A", "x"), candidate("B", "x", at=WON + MONTH + DAY)], {}),
         ([candidate("A", "x", rank=Rank.SENT), candidate("B", "x", rank=Rank.SENT)], {}),
-        # B gives way to A, and so keeps nobody back.
+        # B gives way to A, and so holds back no other lead.
         ([candidate("A", "x"), candidate("B", "x", "y"), candidate("C", "y")], {"B": "A"}),
         ([candidate("A", "x"), candidate("B", "y"), candidate("C", "x", "y")], {"C": "A"}),
         ([candidate("A"), candidate("B")], {}),
     ],
 )
-def test_the_first_counts_and_the_others_give_way(candidates, expected):
-    """What was sent, what waits, the earlier conversion, the lower id: in this order."""
+def test_first_candidate_counts_and_the_others_give_way(candidates, expected):
+    """The order is: already sent, pending, the earlier conversion, the lower lead id."""
     assert expected == duplicates(candidates, MONTH)
 
 
@@ -84,8 +84,8 @@ CANDIDATES = st.lists(
 
 @settings(deadline=None)
 @given(candidates=CANDIDATES, seed=st.randoms())
-def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(candidates, seed):
-    """Whatever order they come in."""
+def test_no_duplicates_count_and_no_lead_gives_way_needlessly(candidates, seed):
+    """The result does not depend on the order of arrival."""
     found = duplicates(candidates, MONTH)
     shuffled = list(candidates)
     seed.shuffle(shuffled)
@@ -108,8 +108,8 @@ def test_no_two_that_count_are_the_same_and_none_gives_way_for_nothing(candidate
 
 @settings(deadline=None)
 @given(candidates=CANDIDATES, within=st.integers(0, 60).map(lambda days: days * DAY + timedelta(microseconds=1)))
-def test_it_is_as_if_all_candidates_were_in_memory(candidates, within):
-    """A lead may be entered by one mark at a time, as those on record are."""
+def test_matches_the_in_memory_reference(candidates, within):
+    """A lead may be added one key at a time, as those on record are."""
     parts = [
         Candidate(one.lead, one.at, frozenset({mark}), one.rank)
         for one in candidates
@@ -120,8 +120,8 @@ def test_it_is_as_if_all_candidates_were_in_memory(candidates, within):
     assert by_hand([*candidates, *parts], within) == duplicates([*candidates, *parts], within)
 
 
-def test_candidates_on_record_may_be_entered_while_the_marks_are_read():
-    """Those share marks that are known."""
+def test_candidates_may_be_added_while_keys_are_read():
+    """Candidates on record share keys that are already known."""
     with closing(DedupCandidates()) as kept:
         for number in range(1200):
             kept.add(candidate(f"L-{number}", f"{number:04}"))

@@ -1,4 +1,4 @@
-"""One writer at a time, whoever dies."""
+"""The lease allows one writer at a time, whichever process dies."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ HOLDER = """
 
 @pytest.fixture
 def holder(path):
-    """Another process that holds the account; killed at the end."""
+    """Another process that holds the lease and is killed at the end."""
     quick.with_state(path)
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(HOLDER), str(path)], stdout=subprocess.PIPE, text=True
@@ -42,8 +42,8 @@ def holder(path):
         process.stdout.close()
 
 
-def test_a_second_run_is_refused_and_told_who_holds_the_account(holder, path, clock):
-    """It waits for nobody and changes nothing."""
+def test_second_run_is_refused_with_the_holder_named(holder, path, clock):
+    """It does not wait, and changes nothing."""
     with pytest.raises(LeaseHeldError) as caught, hold(path, clock):
         pass
 
@@ -52,15 +52,15 @@ def test_a_second_run_is_refused_and_told_who_holds_the_account(holder, path, cl
     )
 
 
-def test_being_refused_does_not_wipe_who_holds_it(holder, path, clock):
-    """The third run gets the same message as the second."""
+def test_refusal_keeps_the_holder_on_record(holder, path, clock):
+    """A third run gets the same message as the second."""
     for _ in range(2):
         with pytest.raises(LeaseHeldError, match=f"process {holder.pid}"), hold(path, clock):
             pass
 
 
-def test_a_killed_holder_holds_nothing(holder, path, clock):
-    """The system lets go of its lock; the next run goes on."""
+def test_lease_of_a_killed_holder_is_released(holder, path, clock):
+    """The system releases its lock, and the next run continues with the next epoch."""
     holder.kill()
     holder.wait(timeout=10)
     with hold(path, clock) as ledger:
@@ -68,22 +68,22 @@ def test_a_killed_holder_holds_nothing(holder, path, clock):
 
 
 @pytest.mark.usefixtures("ledger")
-def test_within_one_process_a_second_run_is_refused_too(path, clock):
+def test_second_run_in_the_same_process_is_refused(path, clock):
     """`schedule` cannot run an account twice at once."""
     with pytest.raises(LeaseHeldError, match=f"process {os.getpid()}"), hold(path, clock):
         pass
 
 
 @pytest.mark.usefixtures("ledger")
-def test_a_lock_file_without_sense_still_locks(path, clock):
-    """The message does not say who holds it."""
+def test_unreadable_lock_file_still_locks(path, clock):
+    """The message then names no holder."""
     lock_of(path).write_text("{")
     with pytest.raises(LeaseHeldError, match=r"another run holds this account$"), hold(path, clock):
         pass
 
 
-def test_every_run_has_an_epoch_of_its_own(path, clock):
-    """One more than the last."""
+def test_each_run_increments_the_epoch(path, clock):
+    """The first run has epoch 1."""
     epochs = []
     for _ in range(3):
         with hold(path, clock) as ledger:
@@ -92,8 +92,8 @@ def test_every_run_has_an_epoch_of_its_own(path, clock):
     assert [1, 2, 3] == epochs
 
 
-def test_a_run_that_was_overtaken_writes_nothing_more(ledger):
-    """Whoever took the lease over may have sent already what this one is about to."""
+def test_overtaken_run_writes_nothing_more(ledger):
+    """The new lease holder may already have sent what this run is about to send."""
     with ledger.writing() as session:
         session.get(Lease, ACCOUNT).epoch += 1
     with pytest.raises(LeaseLostError, match="another run has taken this account over"), ledger.writing() as session:
@@ -102,38 +102,38 @@ def test_a_run_that_was_overtaken_writes_nothing_more(ledger):
         assert session.get(ConfigDigest, (ACCOUNT, "late")) is None
 
 
-def test_a_lease_that_vanished_is_lost(ledger):
-    """Somebody put another file there."""
+def test_deleted_lease_row_counts_as_lost(ledger):
+    """Another file may have replaced the state."""
     with ledger.writing() as session:
         session.delete(session.get(Lease, ACCOUNT))
     with pytest.raises(LeaseLostError), ledger.writing():
         pass
 
 
-def test_losing_the_lease_is_told_apart_from_a_broken_state():
-    """Both are the ledger's errors: a caller may catch the one without the other."""
+def test_only_a_lost_lease_is_a_ledger_error():
+    """A caller may catch a lost lease and a held one separately."""
     assert issubclass(LeaseLostError, LedgerError)
     assert not issubclass(LeaseHeldError, LedgerError)
 
 
 def half_written(ledger):
-    """A transaction that breaks off after its first statement."""
+    """Begin a transaction that fails after its first statement."""
     with ledger.writing() as session:
         session.add(ConfigDigest(account=ACCOUNT, kind="half", digest="x"))
         session.flush()
         raise ZeroDivisionError
 
 
-def test_an_error_in_a_transaction_keeps_nothing_of_it(ledger):
-    """All or nothing."""
+def test_failed_transaction_is_rolled_back(ledger):
+    """A transaction is all or nothing."""
     with pytest.raises(ZeroDivisionError):
         half_written(ledger)
     with ledger.reading() as session:
         assert session.get(ConfigDigest, (ACCOUNT, "half")) is None
 
 
-def test_a_run_is_on_record_from_its_start_to_its_end(ledger, clock):
-    """With its command, its epoch and its exit code."""
+def test_run_is_recorded_from_start_to_end(ledger, clock):
+    """The record holds its command, its epoch and its exit code."""
     finish(ledger, 3, now=clock.now())
     with ledger.reading() as session:
         run = session.get(Run, ledger.run)

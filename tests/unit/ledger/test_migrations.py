@@ -1,4 +1,4 @@
-"""A state of an older version is brought up to date with everything that is in it."""
+"""Upgrading the state of an older version keeps everything in it."""
 
 import contextlib
 import shutil
@@ -39,20 +39,20 @@ def upgrade():
 
 
 def config(migrations=database.MIGRATIONS):
-    """What alembic needs to know."""
+    """The alembic configuration."""
     made = Config()
     made.set_main_option("script_location", str(migrations))
     return made
 
 
 def revisions(migrations=database.MIGRATIONS):
-    """All of them, the newest first."""
+    """All revisions, the newest first."""
     return [each.revision for each in ScriptDirectory.from_config(config(migrations)).walk_revisions()]
 
 
 @pytest.fixture
 def later(tmp_path, monkeypatch):
-    """The migrations of a later version, which has three revisions more."""
+    """The migrations of a later version with three more revisions."""
     folder = tmp_path / "migrations"
     shutil.copytree(database.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     newest = int(revisions()[0])
@@ -65,14 +65,14 @@ def later(tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def raw(path):
-    """The file by SQLite alone, with its foreign keys."""
+    """The file opened by plain SQLite, with foreign keys enforced."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys=on")
         yield connection
 
 
-def test_the_files_begin_with_their_revisions_in_order(later):
-    """The newest is known by its file's name, without loading what carries upgrades out."""
+def test_migration_file_names_start_with_their_revision(later):
+    """The file name alone gives the newest revision, without loading the code that upgrades."""
     for folder in (database.MIGRATIONS, later):
         files = sorted(file.name for file in (folder / "versions").glob("*.py"))
 
@@ -80,7 +80,7 @@ def test_the_files_begin_with_their_revisions_in_order(later):
     assert revisions(later)[0] == database.head()
 
 
-def test_the_revisions_make_the_tables_of_this_version(tmp_path):
+def test_revisions_create_the_tables_of_this_version(tmp_path):
     """No column is only in the code, or only in the migrations."""
     path = tmp_path / "state.db"
     open_new(path)
@@ -93,12 +93,12 @@ def test_the_revisions_make_the_tables_of_this_version(tmp_path):
 
 
 def open_new(path):
-    """A state as this version makes it, with a row in every table."""
+    """Create a state of this version with a row in every table."""
     make(path, revisions()[0])
 
 
-def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
-    """It is only asked for its revision, whether to be read or written."""
+def test_up_to_date_state_does_not_import_alembic(tmp_path):
+    """Only its revision is read, whether it is opened for reading or writing."""
     path = tmp_path / "state.db"
     quick.with_state(path)
     code = (
@@ -112,8 +112,8 @@ def test_a_state_that_is_up_to_date_loads_nothing_that_upgrades(tmp_path):
 
 
 @pytest.mark.usefixtures("later")
-def test_an_older_state_is_only_brought_up_to_date_for_writing(tmp_path):
-    """Opening it for reading says that the next run does it."""
+def test_older_state_is_not_upgraded_by_reading(tmp_path):
+    """Opening it for reading says that the next run upgrades it."""
     path = tmp_path / "state.db"
     open_new(path)
     before = contents(path)
@@ -124,7 +124,7 @@ def test_an_older_state_is_only_brought_up_to_date_for_writing(tmp_path):
 
 
 def make(path, revision):
-    """A state as a version left it, with a row in every table."""
+    """Create a state at a revision, with a row in every table."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection, connection.begin():
         made = config()
@@ -143,7 +143,7 @@ def make(path, revision):
 
 
 def value(table, column, kind):
-    """Something that fits a column, and the rows it points at."""
+    """A value that fits a column and the rows it points at."""
     if column == "id":
         return "L-1" if table in ("lead", "unreadable_lead") else 1
     if column in IDS:
@@ -166,8 +166,8 @@ def contents(path):
 
 
 @pytest.mark.usefixtures("later")
-def test_a_populated_state_keeps_every_row(tmp_path):
-    """Whatever revisions it is brought through."""
+def test_upgrade_keeps_every_row(tmp_path):
+    """It passes through every revision from the first to the head."""
     path = tmp_path / "state.db"
     make(path, "0001")
     before = contents(path)
@@ -205,12 +205,12 @@ else:
             die(int(sys.argv[2]))
 open_engine(Path(sys.argv[1]), for_writing=True)
 """
-"""Brings a state up to date and is killed after so many revisions, or right before the commit."""
+"""Upgrades a state and is killed after so many revisions, or right before the commit."""
 
 
 @pytest.mark.parametrize("when", ["1", "3", "commit"])
-def test_an_upgrade_that_is_killed_leaves_the_state_as_it_was(tmp_path, later, when):
-    """All revisions are one transaction; the next opening does them all."""
+def test_killed_upgrade_leaves_the_state_unchanged(tmp_path, later, when):
+    """All revisions are one transaction, and the next opening runs them all."""
     path = tmp_path / "state.db"
     make(path, "0001")
     before = contents(path)

@@ -1,4 +1,4 @@
-"""Deliveries on record: every move leaves its trace, and what is due is found."""
+"""The outbox records every move of a delivery and finds those that are due."""
 
 from datetime import timedelta
 
@@ -20,13 +20,13 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def _leads(ledger, clock):
-    """Three leads are on record."""
+    """Put three leads on record."""
     source = FakeSource(lead("L-1"), lead("L-2"), lead("L-3"))
     read(RunContext(ledger, rulebook(), Deps(source, {GOOGLE: FakeSink()}, clock, lambda: 0.5, REACH)))
 
 
 def moved(ledger, *states, name="L-1", **columns):
-    """A delivery after these moves, an hour apart; its number."""
+    """The number of a delivery after these moves, an hour apart."""
     row = begin(route(), name)
     for column, value in columns.items():
         setattr(row, column, value)
@@ -46,8 +46,8 @@ def history(ledger, number):
     return [(row.from_state, row.to_state, row.detail, (row.at - NIGHT) / HOUR) for row in rows]
 
 
-def test_every_move_is_written_down(ledger):
-    """From, to, why and when; the first comes from nowhere."""
+def test_every_move_is_recorded(ledger):
+    """The record has from, to, why and when; the first move has no origin."""
     number = moved(
         ledger,
         DeliveryState.WITHHELD,
@@ -65,8 +65,8 @@ def test_every_move_is_written_down(ledger):
     ] == history(ledger, number)
 
 
-def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
-    """Re-planned every night, a withheld delivery does not fill the history."""
+def test_staying_in_a_state_updates_only_the_detail(ledger):
+    """A withheld delivery that is planned again every night does not fill the history."""
     number = moved(ledger, DeliveryState.WITHHELD, DeliveryState.WITHHELD)
     with ledger.reading() as session:
         reason = session.get(Delivery, number).detail
@@ -76,7 +76,7 @@ def test_staying_is_no_move_but_may_have_a_new_reason(ledger):
 
 
 def test_an_illegal_move_changes_nothing(ledger):
-    """Neither the state nor the history."""
+    """Neither the state nor the history changes."""
     number = moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED)
     with pytest.raises(IllegalMoveError), ledger.writing() as session:
         outbox.move(session, ledger, session.get(Delivery, number), DeliveryState.PENDING, Reason.RETRY, now=NIGHT)
@@ -99,8 +99,8 @@ def test_an_illegal_move_changes_nothing(ledger):
         ((DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.UNCONFIRMED), False),
     ],
 )
-def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, states, kept):
-    """They are erased with the move that settles or thaws them; their digest stays."""
+def test_event_bytes_are_kept_only_while_frozen(ledger, states, kept):
+    """The move that settles or thaws a delivery erases them; their digest stays."""
     number = moved(ledger, *states[:1])
     with ledger.writing() as session:
         row = session.get(Delivery, number)
@@ -114,7 +114,7 @@ def test_the_bytes_stay_only_while_a_platform_may_hold_them(ledger, states, kept
     assert (b"bytes" if kept else None, "digest") == (row.event, row.event_sha256)
 
 
-def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
+def test_conversion_exists_once_per_lead_and_destination(ledger):
     """The database itself refuses the second."""
     first = begin(route(), "L-1")
     second = begin(route(), "L-1")
@@ -125,21 +125,21 @@ def test_one_conversion_of_one_lead_at_one_destination_exists_once(ledger):
 
 
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
-    """The leads whose delivery is due."""
+    """The leads with a delivery that is due."""
     with ledger.reading() as session:
         rows = outbox.due(session, Delivery, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
 
 @pytest.mark.parametrize("column", ["not_before", "deferred_until"])
-def test_a_delivery_is_due_at_its_very_time(ledger, column):
-    """Not a moment before."""
+def test_delivery_is_due_exactly_at_its_time(ledger, column):
+    """It is not due a moment before."""
     moved(ledger, DeliveryState.PENDING, **{column: NIGHT})
 
     assert [[], ["L-1"]] == [due(ledger, now=NIGHT - timedelta(microseconds=1)), due(ledger, now=NIGHT)]
 
 
-def test_both_times_must_have_come(ledger):
+def test_delivery_waits_for_both_the_plan_and_the_platform(ledger):
     """A platform's delay is not shortened by a plan, nor the other way round."""
     moved(ledger, DeliveryState.PENDING, not_before=NIGHT, deferred_until=NIGHT + HOUR)
     moved(ledger, DeliveryState.PENDING, name="L-2", not_before=NIGHT + HOUR, deferred_until=NIGHT)
@@ -147,8 +147,8 @@ def test_both_times_must_have_come(ledger):
     assert [] == due(ledger)
 
 
-def test_the_oldest_conversion_is_due_first(ledger):
-    """Its window closes first; the batch takes no more than it may."""
+def test_oldest_conversion_is_due_first(ledger):
+    """Its window closes first, and a batch takes no more than its limit."""
     for name, hours in (("L-1", 2), ("L-2", 1), ("L-3", 3)):
         moved(ledger, DeliveryState.PENDING, name=name, at=NIGHT - 9 * HOUR + hours * HOUR)
 
@@ -165,21 +165,21 @@ def test_the_oldest_conversion_is_due_first(ledger):
     ],
 )
 def test_only_pending_deliveries_are_due(ledger, states):
-    """Nothing else goes out."""
+    """Nothing else is sent."""
     moved(ledger, *states)
 
     assert [] == due(ledger)
 
 
-def test_only_the_conversions_asked_for_are_due(ledger):
-    """One target at a time."""
+def test_only_requested_conversions_are_due(ledger):
+    """Each target is sent on its own."""
     moved(ledger, DeliveryState.PENDING)
 
     assert [] == due(ledger, conversions=("quote",))
 
 
-def test_where_everything_stands(ledger):
-    """Counted by state and by reason, or the platform's code."""
+def test_standing_counts_deliveries_by_state_and_reason(ledger):
+    """For rejections the platform's code takes the place of the reason."""
     moved(ledger, DeliveryState.WITHHELD)
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")

@@ -17,7 +17,7 @@ NOW = FIRST + 9 * DAY
 
 
 def dates(path, *runs):
-    """The dates of these runs and of one that begins now; None for those that belong to none."""
+    """The dates of these runs and of one that starts now; None for a run that belongs to no night."""
     with held(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.writing() as session:
             present = session.get(Run, ledger.run)
@@ -33,32 +33,32 @@ def dates(path, *runs):
     return [found.get(number) for number in range(1, len(runs) + 1)], found[99]
 
 
-def test_a_night_is_a_date_of_the_accounts_zone(tmp_path):
-    """The present run's, though it has not ended, is one."""
+def test_night_is_a_date_in_the_account_zone(tmp_path):
+    """The present run counts although it has not ended."""
     assert ([date(2026, 9, 1)], date(2026, 9, 10)) == dates(tmp_path / "state.db", ("run", FIRST, 0))
 
 
-def test_a_run_that_asks_for_outcomes_belongs_to_the_night_before_it(tmp_path):
-    """It begins after midnight, and what it hears is the evening's."""
+def test_resolving_run_belongs_to_the_night_before_it(tmp_path):
+    """It starts after midnight, but the outcomes it gets are those of the evening."""
     found, _ = dates(tmp_path / "state.db", ("run", FIRST, 0), (RESOLVING, FIRST + HOUR, 0))
 
     assert [date(2026, 9, 1)] * 2 == found
 
 
 @pytest.mark.parametrize("code", [2, 70, 75, 143, None])
-def test_a_date_on_which_nothing_came_to_its_end_is_no_night(tmp_path, code):
-    """It counts neither way; on a date that had one, what died sent something too."""
+def test_date_without_a_completed_run_is_no_night(tmp_path, code):
+    """On a date with a completed run, a failed one counts as well, because it sent something too."""
     alone, _ = dates(tmp_path / "alone.db", ("run", FIRST, code))
     beside, _ = dates(tmp_path / "beside.db", ("run", FIRST, code), ("run", FIRST + HOUR / 4, 3))
 
     assert ([None], [date(2026, 9, 1)] * 2) == (alone, beside)
 
 
-def test_other_commands_are_no_night(tmp_path):
-    """What someone sends by hand says nothing of what is usual."""
+def test_other_commands_belong_to_no_night(tmp_path):
+    """What a human sends by hand says nothing about what is usual."""
     assert [None] == dates(tmp_path / "state.db", ("backfill", FIRST, 0))[0]
 
 
-def test_what_is_older_is_not_looked_at(tmp_path):
-    """Fourteen nights, not the account's whole life."""
+def test_runs_before_the_period_are_ignored(tmp_path):
+    """Fourteen nights are looked at, not the account's whole life."""
     assert [None] == dates(tmp_path / "state.db", ("run", FIRST - 6 * DAY, 0))[0]

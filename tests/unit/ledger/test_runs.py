@@ -1,4 +1,4 @@
-"""A date has one night, whoever did it; what died or was stopped was none."""
+"""Each date has one night, whichever run completes it; a run that died or was stopped does not count."""
 
 from datetime import date, timedelta
 
@@ -18,7 +18,7 @@ THURSDAY, FRIDAY = date(2026, 9, 10), date(2026, 9, 11)
 
 @pytest.fixture
 def play(path, clock):
-    """Runs a command to its exit code: `play("run", 0, night)`; without a code it dies."""
+    """Run a command to its exit code, as in `play("run", 0, night)`; without a code it dies."""
 
     def played(command, exit_code=None, night=None):
         with held(quick.with_state(path), ACCOUNT, command, now=clock.now()) as ledger:
@@ -32,7 +32,7 @@ def play(path, clock):
 
 @pytest.fixture
 def ask(path, clock):
-    """Asks about the runs so far."""
+    """Query the runs so far."""
 
     def asked(question, *more, **named):
         with (
@@ -47,7 +47,7 @@ def ask(path, clock):
 
 
 def is_missed(session, account, night, *, today):
-    """Whether a schedule catches a night up."""
+    """Whether the schedule catches up on a night."""
     try:
         runs.expect_undone(session, account, night, today=today, if_missed=True, passes=PASSES)
     except runs.NightDoneError:
@@ -55,13 +55,13 @@ def is_missed(session, account, night, *, today):
     return True
 
 
-def test_before_the_first_run_nothing_is_missed(ask):
-    """A schedule that is started for the first time waits for its time."""
+def test_no_night_is_missed_before_the_first_run(ask):
+    """A schedule started for the first time waits for its time."""
     assert not ask(is_missed, THURSDAY, today=FRIDAY)
 
 
-def test_a_night_that_came_to_its_end_is_done(play, ask):
-    """Whatever its exit code."""
+def test_completed_night_is_done(play, ask):
+    """Its exit code does not matter."""
     play("run", 3, THURSDAY)
 
     assert not ask(is_missed, THURSDAY, today=FRIDAY)
@@ -71,22 +71,22 @@ def test_a_night_that_came_to_its_end_is_done(play, ask):
 @pytest.mark.parametrize(
     "exit_code", [pytest.param(None, id="killed"), pytest.param(143, id="stopped"), pytest.param(2, id="refused")]
 )
-def test_a_night_that_did_not_come_to_its_end_is_missed(play, ask, exit_code):
-    """It is on record, and it is nobody's night."""
+def test_uncompleted_night_is_missed(play, ask, exit_code):
+    """The run is on record but belongs to no night."""
     play("run", exit_code)
 
     assert ask(is_missed, THURSDAY, today=FRIDAY)
 
 
-def test_a_later_night_did_the_work_of_an_earlier_one(play, ask):
-    """Nothing is caught up that has been done since."""
+def test_later_night_covers_an_earlier_one(play, ask):
+    """What has been done since is not caught up on."""
     play("run", 0, FRIDAY)
 
     assert not ask(is_missed, THURSDAY, today=FRIDAY)
 
 
-def test_a_night_ahead_of_today_did_nobodys_work(play, ask):
-    """A clock that was once set a year ahead costs no night, and a warning says why."""
+def test_night_dated_in_the_future_is_ignored_with_a_warning(play, ask):
+    """A clock that was once set a year ahead costs no night."""
     ahead = THURSDAY.replace(year=2027)
     play("run", 0, ahead)
     with capture_logs() as logs:
@@ -97,8 +97,8 @@ def test_a_night_ahead_of_today_did_nobodys_work(play, ask):
     assert ask(is_missed, THURSDAY, today=FRIDAY)
 
 
-def test_a_second_run_of_a_date_is_not_its_night(play, ask):
-    """By hand one may run as often as one likes; the first that came to its end stays the night."""
+def test_second_run_of_a_date_is_not_its_night(play, ask):
+    """Manual runs may repeat; the first completed one stays the night."""
     first, second = play("run", 0, THURSDAY), play("run", 0, THURSDAY)
 
     assert (THURSDAY, None) == (first.night, second.night)
@@ -106,7 +106,7 @@ def test_a_second_run_of_a_date_is_not_its_night(play, ask):
 
 
 def test_passes_follow_the_end_of_a_night(play, ask, clock):
-    """After each span once; a pass at its very time is that one."""
+    """Each pass is due once, and a run at its exact time counts as that pass."""
     ended = clock.now()
     play("run", 1, THURSDAY)
     due = []
@@ -128,8 +128,8 @@ def test_passes_follow_the_end_of_a_night(play, ask, clock):
         pytest.param((runs.RESOLVING, 2), None, id="one that failed is not repeated at once"),
     ],
 )
-def test_a_late_pass_does_the_work_of_those_before(play, ask, clock, run, expected):
-    """Seven hours later one is enough."""
+def test_which_late_runs_cover_the_due_passes(play, ask, clock, run, expected):
+    """Seven hours after the night, one pass is enough for both."""
     ended = clock.now()
     play("run", 0, THURSDAY)
     clock.time += 7 * HOUR
@@ -138,8 +138,8 @@ def test_a_late_pass_does_the_work_of_those_before(play, ask, clock, run, expect
     assert (None if expected is None else ended + expected) == ask(runs.next_pass, PASSES)
 
 
-def test_without_a_night_there_is_nothing_to_ask_after(play, ask):
-    """A run that died has no passes: the next night replays what it left."""
+def test_no_pass_is_due_without_a_completed_night(play, ask):
+    """A run that died has no passes, and the next night replays what it left."""
     play("run")
 
     assert ask(runs.next_pass, PASSES) is None

@@ -1,4 +1,4 @@
-"""From when changes count, and how little later settings may move it."""
+"""From when changes count, and how far later settings may move that start."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ SALE = ("sale", GOOGLE)
 
 
 def adopt(ledger, *routes, now=NIGHT, since=None, was=None):
-    """Bring the ledger in line with settings; the starts it then knows."""
+    """Apply settings to the ledger and return the starts it then holds."""
     book = rulebook(*routes, since=since or {}, was=was or {})
     with ledger.writing() as session:
         adopt_settings(session, book, now=now)
@@ -25,37 +25,37 @@ def adopt(ledger, *routes, now=NIGHT, since=None, was=None):
         return starts.load(session, ACCOUNT)
 
 
-def test_the_first_run_that_sees_a_conversion_is_its_start(ledger):
-    """And later runs leave it there."""
+def test_conversion_starts_at_the_first_run_that_sees_it(ledger):
+    """Later runs leave the start there."""
     adopt(ledger, route())
 
     assert {SALE: Starts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route(), now=NIGHT + DAY)
 
 
-def test_a_start_in_the_settings_governs_and_may_be_moved(ledger):
-    """Either way, for every label."""
+def test_start_in_the_settings_governs_and_may_be_moved(ledger):
+    """It moves in either direction and for every label."""
     found = [adopt(ledger, route(), since={"sale": since})[SALE] for since in (START, START - DAY, START + DAY)]
 
     assert [START, START - DAY, START + DAY] == [start.of("gagne") for start in found]
 
 
-def test_a_start_taken_out_of_the_settings_stays_where_it_was(ledger):
-    """Nothing that was sent is in question, and nothing old goes out."""
+def test_start_removed_from_the_settings_stays_where_it_was(ledger):
+    """Nothing that was sent is called into question, and nothing old is sent."""
     adopt(ledger, route(), since={"sale": START})
 
     assert START == adopt(ledger, route(), now=NIGHT + DAY)[SALE].of("gagne")
 
 
-def test_a_label_added_later_has_a_start_of_its_own(ledger):
-    """Leads that had it long before do not all go out at once."""
+def test_label_added_later_has_its_own_start(ledger):
+    """Leads that had the label long before are not all sent at once."""
     adopt(ledger, route())
     found = adopt(ledger, route(labels=frozenset({"gagne", "vendu"})), now=NIGHT + DAY)[SALE]
 
     assert (NIGHT, NIGHT + DAY) == (found.of("gagne"), found.of("vendu"))
 
 
-def test_a_conversion_added_later_has_a_start_of_its_own(ledger):
-    """Others keep theirs."""
+def test_conversion_added_later_has_its_own_start(ledger):
+    """The others keep theirs."""
     adopt(ledger, route())
     other = route("quote", target=replace(TARGET, action="5"), labels=frozenset({"devis"}))
     found = adopt(ledger, route(), other, now=NIGHT + DAY)
@@ -63,15 +63,15 @@ def test_a_conversion_added_later_has_a_start_of_its_own(ledger):
     assert (NIGHT, NIGHT + DAY) == (found[SALE].conversion, found["quote", GOOGLE].conversion)
 
 
-def test_a_destination_added_later_has_a_start_of_its_own(ledger):
-    """One conversion counts from two times at two destinations."""
+def test_destination_added_later_has_its_own_start(ledger):
+    """One conversion may start at different times at two destinations."""
     adopt(ledger, route())
     found = adopt(ledger, route(), route(destination="second"), now=NIGHT + DAY)
 
     assert (NIGHT, NIGHT + DAY) == (found[SALE].conversion, found["sale", "second"].conversion)
 
 
-def test_another_transport_or_action_does_not_move_the_start(ledger):
+def test_new_transport_or_action_does_not_move_the_start(ledger):
     """It is the same conversion."""
     adopt(ledger, route())
     elsewhere = replace(TARGET, transport="google_ads_api", action="5")
@@ -80,7 +80,7 @@ def test_another_transport_or_action_does_not_move_the_start(ledger):
 
 
 def delivered(ledger):
-    """A sale that was accepted, with the lead it is of."""
+    """Record an accepted sale and its lead."""
     with ledger.writing() as session:
         session.add(
             LeadRow(
@@ -110,8 +110,8 @@ def delivered(ledger):
         )
 
 
-def test_a_renamed_conversion_keeps_its_deliveries_and_its_start(ledger):
-    """`was: old-id`: nothing is sent again, and keys stay as they were sent."""
+def test_renamed_conversion_keeps_its_deliveries_and_start(ledger):
+    """With `was: old-id` nothing is sent again, and keys stay as they were sent."""
     adopt(ledger, route())
     delivered(ledger)
     found = adopt(ledger, route("vente"), now=NIGHT + DAY, was={"vente": "sale"})
@@ -123,7 +123,7 @@ def test_a_renamed_conversion_keeps_its_deliveries_and_its_start(ledger):
 
 
 def test_was_may_stay_in_the_settings(ledger):
-    """The second night finds nothing left to rename."""
+    """From the second night on there is nothing left to rename."""
     adopt(ledger, route())
     for night in (1, 2, 3):
         found = adopt(ledger, route("vente"), now=NIGHT + night * DAY, was={"vente": "sale"})
@@ -131,8 +131,8 @@ def test_was_may_stay_in_the_settings(ledger):
     assert {("vente", GOOGLE): Starts(NIGHT, {"gagne": NIGHT})} == found
 
 
-def test_an_id_that_vanished_beside_a_new_one_is_refused(ledger):
-    """Every sale would go out twice if it were a rename; the message says what to write."""
+def test_id_replaced_without_was_is_refused(ledger):
+    """If it were a rename, every sale would go out twice; the message says what to write."""
     adopt(ledger, route())
     with pytest.raises(RenamedError) as caught:
         adopt(ledger, route("vente"), now=NIGHT + DAY)
@@ -151,14 +151,14 @@ def test_a_refused_rename_changes_nothing(ledger):
 
 
 def test_a_new_conversion_may_declare_itself_new(ledger):
-    """`was: none`: the old one's deliveries stay with the old one."""
+    """With `was: none` the old conversion keeps its deliveries."""
     adopt(ledger, route())
     found = adopt(ledger, route("vente"), now=NIGHT + DAY, was={"vente": None})
 
     assert NIGHT + DAY == found["vente", GOOGLE].conversion
 
 
-def test_a_new_conversion_with_another_target_is_new(ledger):
+def test_new_conversion_with_another_target_is_new(ledger):
     """Nothing could be counted twice."""
     adopt(ledger, route())
     found = adopt(ledger, route("vente", target=replace(TARGET, action="5")), now=NIGHT + DAY)
@@ -166,15 +166,15 @@ def test_a_new_conversion_with_another_target_is_new(ledger):
     assert NIGHT + DAY == found["vente", GOOGLE].conversion
 
 
-def test_another_transport_is_no_other_target(ledger):
-    """The action is the same, and so would be its count."""
+def test_new_transport_alone_is_no_new_target(ledger):
+    """The action is the same, so a sale would be counted twice."""
     adopt(ledger, route())
     with pytest.raises(RenamedError):
         adopt(ledger, route("vente", target=replace(TARGET, transport="google_ads_api")))
 
 
-def test_a_conversion_that_only_vanished_is_no_rename(ledger):
-    """It may come back, with its start."""
+def test_removed_conversion_is_no_rename(ledger):
+    """It may come back, and keeps its start."""
     adopt(ledger, route(), route("quote", target=replace(TARGET, action="5")))
     adopt(ledger, route(), now=NIGHT + DAY)
     found = adopt(ledger, route(), route("quote", target=replace(TARGET, action="5")), now=NIGHT + 2 * DAY)
@@ -190,15 +190,15 @@ def test_accounts_in_one_file_keep_their_own_starts(ledger):
     assert {SALE: Starts(NIGHT, {"gagne": NIGHT})} == adopt(ledger, route())
 
 
-def test_a_was_with_a_slip_of_the_pen_is_refused(ledger):
-    """It names no id that vanished: the new one would be taken for new."""
+def test_misspelt_was_is_refused(ledger):
+    """It names no id that vanished, so the conversion would be taken for a new one."""
     adopt(ledger, route())
     with pytest.raises(RenamedError):
         adopt(ledger, route("vente"), now=NIGHT + DAY, was={"vente": "sael"})
 
 
 def test_a_renamed_destination_is_refused(ledger):
-    """The same action under another destination's name would be sent everything again under new keys."""
+    """Under another destination's name the same action would be sent everything again with new keys."""
     adopt(ledger, route(), since={"sale": START})
     with pytest.raises(RenamedError):
         adopt(ledger, route(destination="google_main"), now=NIGHT + DAY, since={"sale": START})

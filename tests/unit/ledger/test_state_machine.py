@@ -1,4 +1,4 @@
-"""Nights, crashes, lost answers and second thoughts in any order: nothing is lost, and nothing is sent twice."""
+"""Nights, crashes, lost answers and later changes in any order lose nothing and send nothing twice."""
 
 import itertools
 import sqlite3
@@ -45,7 +45,7 @@ WAIT = st.sampled_from([24, 24, 24, 1, 7, 96, 720])
 TROUBLE = st.lists(st.sampled_from(list(STEPS)), max_size=3) | st.tuples(st.sampled_from(list(STEPS))).map(
     lambda one: [*one] * 5
 )
-"""One thing after the other, or one thing all night long."""
+"""Several failures in turn, or one failure all night long."""
 ODDITIES = st.lists(st.sampled_from(list(fakes.RESOLUTIONS)), max_size=2)
 MOVING = frozenset({DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.SUBMITTED, DeliveryState.IN_DOUBT})
 NOT_COUNTED = frozenset(
@@ -70,11 +70,11 @@ BOOK = rulebook(
 )
 
 
-pytestmark = pytest.mark.timeout(600)  # it runs for seconds, but a failure takes minutes to be made small
+pytestmark = pytest.mark.timeout(600)  # it runs for seconds, but shrinking a failure takes minutes
 
 
 def appears(life, label, *, dated=True, clicked=True, consent="oui", amount="900"):
-    """A lead, created long enough ago to be sent tonight."""
+    """Add a lead created long enough ago to be sent tonight."""
     name, now = f"L-{len(life.source.leads) + 1}", life.clock.now()
     life.put(
         lead(
@@ -90,14 +90,14 @@ def appears(life, label, *, dated=True, clicked=True, consent="oui", amount="900
 
 
 def status_changes(life, number, label, *, dated):
-    """To any other, dated by Oplead or not."""
+    """Move a lead to any other status, dated by Oplead or not."""
     old, now = life.one(number), life.clock.now()
     history = (*old.history, StatusEntry(label, Moment(now))) if dated else old.history
     life.put(changed(old, label=label, history=history, updated_at=now))
 
 
 def field_changes(life, number, field, value):
-    """An amount, perhaps unreadable or gone; or consent, given, emptied or taken back."""
+    """Change an amount, perhaps to unreadable or empty, or give, empty or withdraw consent."""
     old = life.one(number)
     life.put(changed(old, fields={**old.fields, field: value}, updated_at=life.clock.now()))
 
@@ -118,12 +118,12 @@ CHANGES = st.lists(
 
 @pytest.fixture(scope="module", autouse=True)
 def state(tmp_path_factory):
-    """One state for every example."""
+    """Reuse one state for every example."""
     Nights.state = ReusedState(tmp_path_factory.mktemp("nights"))
 
 
 class Nights(RuleBasedStateMachine):
-    """An account's life: leads come and change, nights run and die, the platform answers or does not."""
+    """The life of an account: leads appear and change, nights run and crash, the platform answers or does not."""
 
     state: ReusedState
 
@@ -133,14 +133,14 @@ class Nights(RuleBasedStateMachine):
         self.clock = fakes.FakeClock()
         self.source = fakes.FakeSource(page=2, clock=self.clock)
         self.reached = {}
-        """Lead → conversions a whole night must have seen it reach."""
+        """The conversions that each lead must have reached as seen by a complete night."""
         self.ever_refused = set()
         self.crash_at = None
         self.delays = 0
 
     @initialize(asynchronous=st.booleans(), idempotent=st.booleans(), names_rows=st.booleans(), bad=st.integers(0, 4))
     def platform(self, asynchronous, idempotent, names_rows, bad):
-        """Google's two ways, and Meta's; three leads are there to be sent."""
+        """Set up either of Google's interfaces or Meta's, and three leads to send."""
         limits = replace(fakes.LIMITS, batch=BATCH)
         self.sink = fakes.FakeSink(limits=limits, asynchronous=asynchronous, idempotent=idempotent)
         self.sink.names_rows = names_rows
@@ -150,7 +150,7 @@ class Nights(RuleBasedStateMachine):
             appears(self, label)
 
     def verdict(self, sent):
-        """One body in five is refused for ever; what already counts is never refused, and some rows come too soon."""
+        """Refuse one body in five for ever, but never one that already counts, and defer some rows as too recent."""
         if self.sink.counted[sent.key]:
             return fakes.DONE
         if sum(sent.body) % 5 == self.bad:
@@ -160,20 +160,20 @@ class Nights(RuleBasedStateMachine):
             return Outcome(OutcomeClass.DEFER, "TOO_RECENT")
         return fakes.DONE
 
-    # ── what happens ─────────────────────────────────────────────────────────────────────────────
+    # ── rules ────────────────────────────────────────────────────────────────────────────────────
 
-    # Every step is a day with its night: rules of their own for each change would leave few nights in a life.
+    # Each step is a day with its night: separate rules for each change would leave few nights in an example.
 
     @rule(changes=CHANGES, wait=WAIT, steps=TROUBLE, says=ODDITIES, rows=st.sampled_from([0, 0, 1, 3]))
     def night(self, changes, wait, steps, says, rows):
-        """Whatever the platform does to the first requests, and says of those it has; some rows come too soon."""
+        """Run a night with failing first requests, odd resolutions, and some rows too recent."""
         self.sink.status.extend(fakes.RESOLUTIONS[each] for each in says)
         self.delays = rows
         self._run(changes, wait, steps)
 
     @rule(changes=CHANGES, wait=WAIT, steps=TROUBLE, commit=st.integers(1, 30))
     def night_that_dies(self, changes, wait, steps, commit):
-        """In the middle, as a transaction is to be committed."""
+        """Crash in the middle of a night, as a transaction is about to commit."""
         self.crash_at = commit
         self._run(changes, wait, steps)
 
@@ -188,12 +188,12 @@ class Nights(RuleBasedStateMachine):
             self._check_nothing_is_missing()
 
     def _only_went_on(self):
-        """Whether the night took up a reading that died; what changed since on its first pages, the next one sees."""
+        """Whether the night resumed a crashed reading; changes since on its first pages are seen the next night."""
         _since, resumed_at = self.source.calls[-1]
         return resumed_at is not None
 
     def one(self, number):
-        """One of the leads there are."""
+        """One of the existing leads."""
         return list(self.source.leads.values())[number % len(self.source.leads)]
 
     def put(self, some):
@@ -236,15 +236,15 @@ class Nights(RuleBasedStateMachine):
             self._check_hashes()
         return nullcontext()
 
-    # ── what must hold ───────────────────────────────────────────────────────────────────────────
+    # ── invariants ───────────────────────────────────────────────────────────────────────────────
 
     def ask(self, statement):
-        """Rows of the state, read by SQLite alone."""
+        """Rows of the state, read by plain SQLite."""
         with closing(sqlite3.connect(self.state.path)) as connection:
             return connection.execute(statement).fetchall()
 
     def _check_hashes(self):
-        """Right after a plan, only leads with something still to be sent, answered or corrected have contact hashes."""
+        """Right after a plan, only leads with an open delivery or correction have contact hashes."""
         idle = self.ask(
             "SELECT lead FROM contact_hash WHERE lead NOT IN (SELECT lead FROM "
             "(SELECT lead, state FROM delivery UNION SELECT lead, state FROM adjustment) "
@@ -265,14 +265,14 @@ class Nights(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_tells_what_the_platform_counted(self):
-        """Accepted counts, once; what was not sent, or was refused, does not."""
+        """Accepted deliveries are counted, and those unsent or refused are not."""
         for key, state in self.ask("SELECT key, state FROM delivery"):
             count = self.sink.counted[key]
             if state == DeliveryState.ACCEPTED:
                 assert count >= 1, key
             if state in NOT_COUNTED:
                 assert count == 0, (key, state)
-        # The last correction that was taken is what the key is worth there, unless nobody knows of a later one.
+        # The last accepted correction sets what the key is worth there, unless the outcome of a later one is unknown.
         taken = self.ask("SELECT key, value FROM adjustment WHERE state = 'accepted' ORDER BY delivery, number")
         unknown = "SELECT key FROM adjustment WHERE state IN ('in_doubt', 'submitted', 'unconfirmed')"
         open_ones = {key for (key,) in self.ask(unknown)}
@@ -303,18 +303,18 @@ class Nights(RuleBasedStateMachine):
 
     @invariant()
     def bytes_are_kept_exactly_while_frozen(self):
-        """They may be with the platform then, and only then."""
+        """The platform may hold them then, and only then."""
         both = "SELECT state, event IS NOT NULL FROM delivery UNION ALL SELECT state, event IS NOT NULL FROM adjustment"
         for state, kept in self.ask(both):
             assert (state in FROZEN) == bool(kept), state
 
     @invariant()
     def no_person_is_on_disk(self):
-        """Neither in a column nor in the file's free pages."""
+        """Neither a column nor the file's free pages contain an e-mail address."""
         assert b"@example.org" not in self.state.path.read_bytes()
 
     def teardown(self):
-        """In a few days without trouble everything comes to its end."""
+        """A few days without failures settle everything."""
         if not hasattr(self, "sink"):
             return
         for hours in (0, 25, 24, 24, 1):

@@ -89,8 +89,8 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_is_encoded_as_its_golden_file(name):
-    """Every field, to the byte."""
+def test_each_event_encodes_to_its_golden_file(name):
+    """Every field matches to the byte."""
     golden = json.loads((GOLDEN / f"{name}.json").read_text())
     canonical = json.dumps(golden, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -98,17 +98,17 @@ def test_an_event_is_encoded_as_its_golden_file(name):
 
 
 def test_every_golden_file_is_used():
-    """None is left over from a case that is gone."""
+    """None is left over from a removed case."""
     assert set(EVENTS) == {path.stem for path in GOLDEN.iterdir()}
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_what_is_encoded_passes_our_own_checks(name):
-    """What Meta would refuse is never frozen."""
+def test_encoded_events_pass_prevalidation(name):
+    """An event that Meta would refuse is never frozen."""
     assert meta_encode.refusal([meta_encode.read(encode(EVENTS[name]).decode())]) is None
 
 
-def test_identifiers_in_any_order_give_the_same_bytes():
+def test_the_order_of_identifiers_does_not_change_the_bytes():
     """The library's own order changes from run to run."""
     orders = permutations(PERSON[:4])
 
@@ -122,8 +122,8 @@ def test_the_same_instant_in_another_zone_gives_the_same_bytes():
     assert encode(_event()) == encode(_event(at=paris))
 
 
-def test_a_part_of_a_second_is_dropped():
-    """Never rounded up into the future."""
+def test_fractions_of_a_second_are_dropped():
+    """Rounding up could give a time in the future."""
     assert encode(_event()) == encode(_event(at=AT + timedelta(microseconds=999_999)))
 
 
@@ -132,13 +132,13 @@ def test_a_lead_id_keeps_every_digit():
     assert 12345678901234567 == json.loads(encode(EVENTS["lead_id_without_funnel"]))["user_data"]["lead_id"]
 
 
-def test_the_case_of_a_click_id_is_not_touched():
-    """Meta matches it to the letter."""
+def test_a_click_id_keeps_its_case():
+    """Meta matches it case-sensitively."""
     assert b"IwAR-Invented_Click" in encode(EVENTS["fbclid"])
 
 
-def test_a_funnel_stage_has_no_value():
-    """Nor an order: only that it is a stage, and of which CRM."""
+def test_a_funnel_stage_has_no_value_or_order():
+    """It only says that it is a stage, and from which CRM."""
     assert {"event_source": "crm", "lead_event_source": "Oplead"} == json.loads(encode(EVENTS["conversion_lead"]))[
         "custom_data"
     ]
@@ -155,7 +155,7 @@ def test_a_funnel_stage_has_no_value():
         {"at": AT.replace(tzinfo=None)},
     ],
 )
-def test_what_cannot_be_said_is_refused(wrong):
-    """A click without its time, an id of another platform, a number that is none."""
+def test_an_event_meta_cannot_represent_is_refused(wrong):
+    """Examples are a click without its time, another platform's id and a value that is no number."""
     with pytest.raises(ValueError, match=r"."):
         encode(_event(**wrong))

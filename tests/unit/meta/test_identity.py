@@ -1,4 +1,4 @@
-"""Meta's normalisation and hashes, by its own examples.
+"""Meta's normalisation and hashes, checked against its own examples.
 
 https://developers.facebook.com/documentation/ads-commerce/conversions-api/parameters/customer-information-parameters
 """
@@ -18,7 +18,7 @@ SHA256 = {
 
 
 def _one(kind: IdentifierKind, **contact: object) -> str | None:
-    """The hash of this kind, beside an e-mail that makes any contact enough."""
+    """The hash of this kind, beside an e-mail that makes any contact sufficient."""
     found = identify(Contact(**({"emails": ("jane@example.fr",)} | contact)))
     return next((each.sha256 for each in found if each.kind is kind), None)
 
@@ -35,8 +35,8 @@ def _hash(text: str | None) -> str | None:
         ("mailto:a.b@example.fr", "a.b@example.fr"),
     ],
 )
-def test_an_address_is_only_lowered(typed, normalised):
-    """Meta drops neither dots nor suffixes, not even Gmail's."""
+def test_an_email_address_is_only_trimmed_and_lower_cased(typed, normalised):
+    """Meta removes neither dots nor suffixes, not even Gmail's."""
     assert _hash(normalised) == _one(IdentifierKind.EMAIL, emails=(typed,))
 
 
@@ -44,8 +44,8 @@ def test_an_address_is_only_lowered(typed, normalised):
     "typed",
     ["0612345678", "06 12 34 56 78", "06.12.34.56.78", "+33 (0)6 12 34 56 78", "0033612345678", "06/12/34/56/78"],
 )
-def test_a_phone_always_has_its_country_code(typed):
-    """Without a plus or a leading zero; the library forgets the code, or stops at the dots."""
+def test_a_phone_is_hashed_with_its_country_code(typed):
+    """It has no plus or leading zero; Meta's library leaves the code out, or stops at the dots."""
     assert _hash("33612345678") == _one(IdentifierKind.PHONE, phones=(typed,))
 
 
@@ -81,8 +81,8 @@ def test_a_phone_always_has_its_country_code(typed):
     ],
 )
 @pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
-def test_a_name_is_its_letters(kind, typed, normalised):
-    """Accents kept and composed, no civility, no punctuation, and never the hash of nothing."""
+def test_a_name_is_reduced_to_its_letters(kind, typed, normalised):
+    """Accents stay and are composed, titles and punctuation go, and an empty text is never hashed."""
     assert _hash(normalised) == _one(kind, **{kind.value: typed})
 
 
@@ -108,8 +108,8 @@ def test_a_name_is_its_letters(kind, typed, normalised):
         ("", None),
     ],
 )
-def test_a_city_is_its_letters(typed, normalised):
-    """Accents kept, no arrondissement, no Cedex, no spaces."""
+def test_a_city_is_reduced_to_its_letters(typed, normalised):
+    """Accents stay; arrondissement, Cedex and spaces go."""
     assert _hash(normalised) == _one(IdentifierKind.CITY, city=typed)
 
 
@@ -160,8 +160,8 @@ def test_a_city_is_its_letters(typed, normalised):
         ("", None, None),
     ],
 )
-def test_a_postcode_has_its_countrys_form(typed, country, normalised):
-    """A French one gets back the zero a spreadsheet took; one of another form is dropped."""
+def test_a_postcode_takes_its_countrys_form(typed, country, normalised):
+    """A French one regains the zero a spreadsheet dropped; one in another form is omitted."""
     assert _hash(normalised) == _one(IdentifierKind.POSTCODE, postcode=typed, country=country)
 
 
@@ -190,8 +190,8 @@ def test_a_postcode_has_its_countrys_form(typed, country, normalised):
         ("XX", None, None),
     ],
 )
-def test_a_country_has_two_letters(typed, postcode, normalised):
-    """France is assumed only beside a French postcode."""
+def test_a_country_becomes_its_two_letter_code(typed, postcode, normalised):
+    """France is assumed only with a French postcode."""
     assert _hash(normalised) == _one(IdentifierKind.COUNTRY, country=typed, postcode=postcode)
 
 
@@ -208,8 +208,8 @@ def test_a_country_has_two_letters(typed, postcode, normalised):
         Contact(emails=("néant",), phones=("12",), city="Paris"),
     ],
 )
-def test_too_little_is_nothing(contact):
-    """Meta refuses it, and with it all that go along."""
+def test_insufficient_contact_data_gives_no_identifier(contact):
+    """Meta refuses such an event, and the whole request with it."""
     assert () == identify(contact)
 
 
@@ -225,13 +225,13 @@ def test_too_little_is_nothing(contact):
         ),
     ],
 )
-def test_enough_is_all_there_is(contact, kinds):
-    """An address, a number, or a whole name with a place."""
+def test_sufficient_contact_data_gives_every_identifier(contact, kinds):
+    """An e-mail, a phone, or a full name with a place is enough."""
     assert kinds == [each.kind for each in identify(contact)]
 
 
-def test_metas_own_examples_hash_as_it_says():
-    """SHA-256 in lower-case hex."""
+def test_reproduces_metas_published_hashes():
+    """They are SHA-256 in lower-case hex."""
     contact = Contact(emails=("John_Smith@gmail.com",), first_name="Valéry")
     expected = (
         Identifier(IdentifierKind.EMAIL, SHA256["john_smith@gmail.com"]),
@@ -241,13 +241,13 @@ def test_metas_own_examples_hash_as_it_says():
     assert expected == identify(contact)
 
 
-def test_the_same_address_twice_is_one_identifier():
-    """In whatever case."""
+def test_a_repeated_email_address_gives_one_identifier():
+    """Case does not matter."""
     assert 1 == len(identify(Contact(emails=("Jean@Example.fr", "jean@example.fr"))))
 
 
-def test_contact_data_does_not_show():
-    """What is made of a contact carries no name, address or number."""
+def test_contact_data_is_hidden_from_repr():
+    """Neither a contact nor its identifiers show a name, address or number."""
     contact = Contact(emails=("jane.doe@example.com",), phones=("0612345678",), last_name="Durand")
 
     assert "urand" not in repr((contact, identify(contact)))
@@ -255,8 +255,8 @@ def test_contact_data_does_not_show():
 
 
 @pytest.mark.timeout(10)
-def test_a_letter_in_the_place_of_a_city_is_none():
-    """Digits without end, which a search for an arrondissement would walk through for minutes."""
+def test_a_very_long_city_or_name_is_dropped():
+    """A search for an arrondissement would take minutes on endless digits."""
     remark = "1" * 100_000 + "x"
 
     assert () == identify(Contact(first_name="Jeanne", last_name="Martin", city=remark))

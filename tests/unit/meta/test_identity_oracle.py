@@ -1,4 +1,4 @@
-"""What Meta is told of a person, spelled out by hand from its formatting rules.
+"""Expected identifiers for Meta, written by hand from its formatting rules.
 
 https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/customer-information-parameters
 """
@@ -309,19 +309,19 @@ def phone(plain):
 
 
 def told(kind, **typed):
-    """What Meta is told of one kind about a person whose e-mail address is known."""
+    """The identifiers of one kind that Meta gets for a person with a known e-mail address."""
     identifiers = identify(Contact(emails=("jean@exemple.fr",), **typed))
     return tuple(identifier for identifier in identifiers if identifier.kind is kind)
 
 
 def kinds(**typed):
-    """The kinds of identifiers Meta is given for a contact."""
+    """The kinds of identifiers that Meta gets for a contact."""
     return {identifier.kind for identifier in identify(Contact(**typed))}
 
 
 @pytest.mark.parametrize("typed", FRENCH_MOBILE)
-def test_a_french_mobile_has_one_hash_however_it_is_typed(typed):
-    """Every usual spelling of a French mobile becomes the same digits, country code first."""
+def test_every_spelling_of_a_french_mobile_has_the_same_hash(typed):
+    """Each becomes the same digits, country code first."""
     assert (phone("33612345678"),) == identify(Contact(phones=(typed,)))
 
 
@@ -333,106 +333,106 @@ def test_french_landlines_and_other_mobiles_take_their_country_code(typed, plain
 
 @pytest.mark.parametrize(("postcode", "typed", "plain"), OVERSEAS)
 def test_an_overseas_number_takes_its_own_country_code(postcode, typed, plain):
-    """The postcode tells which overseas code a national spelling needs; an international one needs no postcode."""
+    """The postcode gives the code that a national spelling needs; an international one needs no postcode."""
     assert (phone(plain),) == told(IdentifierKind.PHONE, phones=(typed,), postcode=postcode)
 
 
 @pytest.mark.parametrize("typed", OVERSEAS_BY_PREFIX)
 @pytest.mark.parametrize("postcode", [None, "75015"])
-def test_an_overseas_number_is_never_hashed_with_the_code_of_the_mainland(typed, postcode):
-    """33 692… belongs to nobody, whatever the postcode says."""
+def test_an_overseas_number_never_gets_the_mainland_code(typed, postcode):
+    """33 692… is nobody's number, whatever the postcode."""
     wrong = phone("33" + typed.replace(" ", "")[1:])
 
     assert wrong not in identify(Contact(phones=(typed,), postcode=postcode))
 
 
 @pytest.mark.parametrize("typed", ["06 12 34 56 78", "01 99 00 12 34"])
-def test_a_mainland_number_is_never_hashed_with_an_overseas_code(typed):
-    """262 612… belongs to nobody, even where the person lives in La Réunion."""
+def test_a_mainland_number_never_gets_an_overseas_code(typed):
+    """262 612… is nobody's number, even for a person who lives in La Réunion."""
     wrong = phone("262" + typed.replace(" ", "")[1:])
 
     assert wrong not in identify(Contact(phones=(typed,), postcode="97400"))
 
 
 @pytest.mark.parametrize(("typed", "plain"), FOREIGN)
-def test_a_foreign_number_keeps_its_code(typed, plain):
-    """A number with a country code is that country's."""
+def test_a_foreign_number_keeps_its_country_code(typed, plain):
+    """A number with a country code belongs to that country."""
     assert (phone(plain),) == told(IdentifierKind.PHONE, phones=(typed,))
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_a_belgian_number_is_not_taken_for_a_french_landline(country):
-    """Read as French, 0470 12 34 56 is somebody else's number."""
+    """Read as French, 0470 12 34 56 is another person's number."""
     assert phone("33470123456") not in identify(Contact(phones=("0470 12 34 56",), country=country))
 
 
 @pytest.mark.parametrize("typed", NO_PHONE)
-def test_what_is_no_persons_number_is_never_hashed(typed):
-    """Too short, too long, lettered, mangled by a spreadsheet or toll-free: dropped."""
+def test_a_number_no_person_can_have_is_never_hashed(typed):
+    """It is too short, too long, lettered, mangled by a spreadsheet or toll-free."""
     assert () == told(IdentifierKind.PHONE, phones=(typed,))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_PHONES)
-def test_two_numbers_in_one_field_are_two_numbers(typed, plains):
-    """A field may hold several numbers; each is judged alone."""
+def test_several_numbers_in_one_field_are_read_separately(typed, plains):
+    """Each is judged alone."""
     assert {phone(plain) for plain in plains} == set(told(IdentifierKind.PHONE, phones=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plain"), EMAILS)
-def test_an_address_is_only_trimmed_and_lower_cased(typed, plain):
+def test_an_email_address_is_only_trimmed_and_lower_cased(typed, plain):
     """Dots and tags stay, at Gmail too: Meta strips neither."""
     assert (email(plain),) == identify(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize("typed", NO_EMAIL)
-def test_what_is_no_address_is_never_hashed(typed):
-    """An unusable address is dropped."""
+def test_an_unusable_email_address_is_never_hashed(typed):
+    """It is dropped."""
     assert () == identify(Contact(emails=(typed,)))
 
 
 @pytest.mark.parametrize(("typed", "plains"), SEVERAL_EMAILS)
-def test_two_addresses_in_one_field_are_two_addresses(typed, plains):
-    """A field may hold several addresses; each is judged alone."""
+def test_several_email_addresses_in_one_field_are_read_separately(typed, plains):
+    """Each is judged alone."""
     assert {email(plain) for plain in plains} == set(identify(Contact(emails=(typed,))))
 
 
 @pytest.mark.parametrize(("typed", "plains"), EITHER_CLEAN_OR_DROPPED)
-def test_a_dressed_up_address_is_never_hashed_as_it_stands(typed, plains):
-    """What cannot be read for certain may be dropped, but never hashed with its wrapping."""
+def test_an_email_address_is_never_hashed_with_its_wrapping(typed, plains):
+    """One that cannot be read for certain may be dropped."""
     assert set(identify(Contact(emails=(typed,)))) <= {email(plain) for plain in plains}
 
 
 @pytest.mark.parametrize(("typed", "plain"), NAMES)
 @pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
-def test_a_name_is_lower_case_without_punctuation_or_civility(kind, typed, plain):
-    """Accents stay, in their composed form; a civility goes only where it stands apart."""
+def test_a_name_is_lower_case_without_punctuation_or_title(kind, typed, plain):
+    """Accents stay, in their composed form; a title is removed only where it stands apart."""
     assert (hashed(kind, plain),) == told(kind, **{kind.value: typed})
 
 
 @pytest.mark.parametrize("typed", NO_NAME)
 @pytest.mark.parametrize("kind", [IdentifierKind.FIRST_NAME, IdentifierKind.LAST_NAME])
 def test_an_empty_name_is_omitted(kind, typed):
-    """The hash of nothing would match nobody, or everybody."""
+    """The hash of an empty text would match nobody, or everybody."""
     assert () == told(kind, **{kind.value: typed})
 
 
 @pytest.mark.parametrize(("typed", "plain"), CITIES)
-def test_a_city_is_its_bare_letters(typed, plain):
+def test_a_city_is_reduced_to_its_letters(typed, plain):
     """Arrondissement, cedex, postcode, punctuation and spaces go."""
     assert (hashed(IdentifierKind.CITY, plain),) == told(IdentifierKind.CITY, city=typed)
 
 
 @pytest.mark.parametrize(("typed", "plains"), ACCENTED_CITIES)
 def test_an_accented_city_loses_its_punctuation(typed, plains):
-    """Hyphens, apostrophes and spaces go, whatever becomes of the accents."""
+    """Hyphens, apostrophes and spaces go, whether or not the accents stay."""
     (given,) = told(IdentifierKind.CITY, city=typed)
 
     assert given in {hashed(IdentifierKind.CITY, plain) for plain in plains}
 
 
 @pytest.mark.parametrize("typed", ["Saint-Étienne", "L'Haÿ-les-Roses", "Besançon"])
-def test_a_city_has_one_hash_however_its_accents_are_encoded(typed):
-    """Composed and decomposed accents look alike and are alike."""
+def test_composed_and_decomposed_accents_give_a_city_one_hash(typed):
+    """The two forms look alike."""
     composed, decomposed = (
         told(IdentifierKind.CITY, city=unicodedata.normalize(form, typed)) for form in ("NFC", "NFD")
     )
@@ -442,20 +442,20 @@ def test_a_city_has_one_hash_however_its_accents_are_encoded(typed):
 
 
 @pytest.mark.parametrize("typed", NO_CITY)
-def test_an_empty_city_is_omitted(typed):
-    """A city of which no letter is left is not sent."""
+def test_a_city_without_letters_is_omitted(typed):
+    """A postcode or a cedex number alone is no city."""
     assert () == told(IdentifierKind.CITY, city=typed)
 
 
 @pytest.mark.parametrize(("typed", "plain"), POSTCODES)
-def test_a_french_postcode_is_five_digits(typed, plain):
-    """Spaces and the country's prefix go, a lost leading 0 comes back."""
+def test_a_french_postcode_becomes_five_digits(typed, plain):
+    """Spaces and the country's prefix go, and a lost leading 0 comes back."""
     assert (hashed(IdentifierKind.POSTCODE, plain),) == told(IdentifierKind.POSTCODE, postcode=typed, country="France")
 
 
 @pytest.mark.parametrize("typed", NO_POSTCODE)
-def test_what_is_no_postcode_is_omitted(typed):
-    """A postcode that cannot be read is not sent."""
+def test_an_unreadable_postcode_is_omitted(typed):
+    """It has a wrong number of digits, or stray letters."""
     assert () == told(IdentifierKind.POSTCODE, postcode=typed, country="France")
 
 
@@ -468,14 +468,14 @@ def test_a_belgian_postcode_gets_no_leading_zero(country):
 
 
 @pytest.mark.parametrize("typed", FRANCE)
-def test_france_is_its_two_letter_code(typed):
-    """However the country is written, Meta reads ISO 3166-1 alpha-2 in lower case."""
+def test_every_spelling_of_france_becomes_fr(typed):
+    """Meta reads ISO 3166-1 alpha-2 in lower case."""
     assert (hashed(IdentifierKind.COUNTRY, "fr"),) == told(IdentifierKind.COUNTRY, country=typed)
 
 
 @pytest.mark.parametrize("country", [None, "", " "])
-def test_a_french_postcode_tells_the_country(country):
-    """Where the country is not given, a French postcode is France's."""
+def test_a_french_postcode_implies_france(country):
+    """This holds where no country is given."""
     given = told(IdentifierKind.COUNTRY, country=country, postcode="75015")
 
     assert (hashed(IdentifierKind.COUNTRY, "fr"),) == given
@@ -483,13 +483,13 @@ def test_a_french_postcode_tells_the_country(country):
 
 @pytest.mark.parametrize("postcode", [None, "", "ABCDE"])
 def test_without_a_postcode_the_country_is_not_guessed(postcode):
-    """No country and no readable postcode: the country is omitted."""
+    """With neither a country nor a readable postcode, the country is omitted."""
     assert () == told(IdentifierKind.COUNTRY, postcode=postcode)
 
 
 @pytest.mark.parametrize("country", ["BE", "Belgique"])
 def test_another_country_is_never_france(country):
-    """Somebody abroad is not given the French code."""
+    """A person abroad does not get the French code."""
     assert hashed(IdentifierKind.COUNTRY, "fr") not in told(IdentifierKind.COUNTRY, country=country)
 
 
@@ -513,13 +513,13 @@ def test_another_country_is_never_france(country):
         ),
     ],
 )
-def test_the_published_vectors_reproduce(kind, typed, digest):
-    """Meta's own examples come out to the letter."""
+def test_reproduces_metas_published_hashes(kind, typed, digest):
+    """They are those of Meta's own examples."""
     assert Identifier(kind, digest) in identify(Contact(**typed))
 
 
-def test_a_hash_is_not_hashed_again():
-    """A digest where an address should stand is nobody's address."""
+def test_a_hash_given_as_an_address_is_not_hashed_again():
+    """A digest is no e-mail address."""
     digest = sha256(b"jean@exemple.fr").hexdigest()
 
     assert email(digest) not in identify(Contact(emails=(digest,)))
@@ -542,7 +542,7 @@ def test_a_hash_is_not_hashed_again():
         {"emails": ("inconnu",), "phones": ("0",), "first_name": "Jean", "last_name": "Dupont", "country": "FR"},
     ],
 )
-def test_too_little_to_tell_who_it_is_gives_nothing(typed):
+def test_insufficient_contact_data_gives_no_identifier(typed):
     """Meta refuses a whole batch for one event with only such combinations."""
     assert () == identify(Contact(**typed))
 
@@ -576,13 +576,13 @@ def test_too_little_to_tell_who_it_is_gives_nothing(typed):
         ),
     ],
 )
-def test_enough_to_tell_who_it_is_goes_whole(typed, expected):
-    """An e-mail, a phone, or a full name with a postcode or city carries everything else that is readable."""
+def test_sufficient_contact_data_gives_every_readable_identifier(typed, expected):
+    """An e-mail, a phone, or a full name with a postcode or city is enough."""
     assert expected == kinds(**typed)
 
 
-def test_nothing_is_never_hashed():
-    """The hash of the empty string stands for nobody."""
+def test_empty_fields_are_never_hashed():
+    """The hash of the empty string belongs to nobody."""
     blank = Contact(
         emails=("jean@exemple.fr", ""),
         phones=("", " "),

@@ -1,4 +1,4 @@
-"""What Meta takes."""
+"""Meta's limits."""
 
 from datetime import timedelta
 
@@ -6,18 +6,18 @@ from connectors.meta.encode import META
 from connectors.records import ClickIdKind
 
 
-def test_an_event_goes_out_before_it_is_a_week_old():
-    """One a second too old would take its whole request along."""
+def test_event_windows_end_four_hours_before_metas_limit():
+    """One event a second too old would make Meta refuse its whole request."""
     assert timedelta(days=6, hours=20) == META.event_window
     assert {"physical_store": timedelta(days=61, hours=20)} == META.source_windows
 
 
-def test_the_forms_of_one_click_are_interchangeable():
-    """The cookie and the bare id name the same click; a lead of a form is something else."""
+def test_fbc_and_fbclid_are_interchangeable():
+    """The cookie and the bare id name the same click; the id of a form lead is different and comes first."""
     assert {ClickIdKind.FBC, ClickIdKind.FBCLID} == META.interchangeable
     assert ClickIdKind.LEAD_ID is META.click_ids[0]
 
 
-def test_every_click_id_may_have_contact_data_beside_it():
-    """Meta matches by whatever it gets."""
+def test_contact_data_may_accompany_every_click_id():
+    """Meta matches by whatever it receives."""
     assert set(META.click_ids) == META.contact_with

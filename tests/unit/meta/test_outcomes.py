@@ -1,4 +1,4 @@
-"""Every error Meta is known to give has a class, and every other one needs a human.
+"""Every error Meta is known to return has a class, and every other one needs a human.
 
 https://developers.facebook.com/documentation/ads-commerce/marketing-api/error-reference
 """
@@ -37,46 +37,46 @@ def _kind(code: int, subcode: int | None = None, *, passing: bool = False, secre
         (4, 33, OutcomeClass.RETRY),
     ],
 )
-def test_the_known_errors_by_hand(code, subcode, kind):
-    """Row by row, as a reader of Meta's pages would class them."""
+def test_known_errors_have_the_expected_class(code, subcode, kind):
+    """The table follows Meta's pages, read by hand."""
     assert kind is _kind(code, subcode)
 
 
 @pytest.mark.parametrize("code", [0, -1, 5, 33, 101, 104, 199, 300, 506, 2500, 79999, 80015, 999999])
-def test_an_unknown_error_stops_and_is_no_success(code):
-    """A human looks at what nobody foresaw."""
+def test_an_unknown_error_is_a_configuration_fault(code):
+    """It stops the destination until a human looks at it, and is never a success."""
     assert OutcomeClass.FIX_CONFIG is _kind(code)
 
 
 @pytest.mark.parametrize(
     ("code", "subcode"), [(100, None), (100, 33), (100, 2804001), (190, None), (10, None), (4, None)]
 )
-def test_a_known_refusal_that_meta_calls_transient_is_tried_again(code, subcode):
-    """Nothing was taken, as ever by that code; it stops nothing and blames no row."""
+def test_a_known_refusal_that_meta_calls_transient_is_retried(code, subcode):
+    """Its code means that nothing was accepted; it stops nothing and blames no row."""
     assert OutcomeClass.RETRY is _kind(code, subcode, passing=True)
 
 
 @pytest.mark.parametrize("code", [1, 2, 5000, 999999, 0, -1])
-def test_what_is_no_known_refusal_and_called_transient_says_nothing(code):
-    """Transient tells when to come back, not whether the events were taken before."""
+def test_an_unknown_error_called_transient_stays_unknown(code):
+    """Transient says when to retry, not whether the events were accepted before."""
     assert OutcomeClass.UNKNOWN is _kind(code, passing=True)
 
 
-def test_throttling_stays_throttling_when_it_is_transient():
-    """So that its words say what to do."""
+def test_transient_throttling_keeps_its_message():
+    """Its message says what to do."""
     assert "fewer" in meaning_of(4, None, passing=True, blames_secret=False).words
 
 
-def test_a_wrong_app_secret_is_a_setting():
-    """It comes as any invalid parameter does."""
+def test_a_wrong_app_secret_is_a_configuration_fault():
+    """Meta reports it like any invalid parameter."""
     assert OutcomeClass.FIX_CONFIG is _kind(100, secret=True)
 
 
-def test_no_error_is_ever_done():
-    """Nor does one prove that an event is there already."""
+def test_no_error_means_success_or_duplicate():
+    """No error of Meta's proves that an event is there already."""
     assert not {OutcomeClass.DONE, OutcomeClass.DUPLICATE} & {each.kind for each in MEANINGS}
 
 
-def test_every_meaning_has_words():
-    """Ours, since Meta's are localised."""
+def test_every_error_has_a_message():
+    """It is the program's own, since Meta's are localised."""
     assert all(each.words for each in MEANINGS)

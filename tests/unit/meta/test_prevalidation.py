@@ -16,7 +16,7 @@ MARKS = {"event_source": "crm", "lead_event_source": "Oplead"}
 
 
 OF_THE_LEAD = {"VALUE", "PURCHASE", "FBC", "LEAD_ID", "IDENTIFIERS"}
-"""Faults that a lead's data can have; what we put together ourselves is our own."""
+"""Faults that a lead's data can have; any other fault is the program's own."""
 
 
 def _event(*, user: object = None, custom: object = None, **changed: object) -> dict[str, object]:
@@ -45,8 +45,8 @@ def _event(*, user: object = None, custom: object = None, **changed: object) -> 
         _event(action_source="physical_store"),
     ],
 )
-def test_a_good_event_passes(event):
-    """In every form that is sent."""
+def test_a_valid_event_passes(event):
+    """It may have any form that is sent."""
     assert refusal([event]) is None
 
 
@@ -117,8 +117,8 @@ def test_a_good_event_passes(event):
         ("IDENTIFIERS", _event(user={"ct": [HASH], "zp": [HASH], "country": [HASH]})),
     ],
 )
-def test_a_bad_event_is_found(reason, event):
-    """One row of a request that would take the whole of it along."""
+def test_an_invalid_event_is_found_with_its_reason(reason, event):
+    """Meta would refuse the whole request for this one row."""
     refused = refusal([_event(), event])
     kind = OutcomeClass.FIX_DATA if reason in OF_THE_LEAD else OutcomeClass.BUG
 
@@ -129,13 +129,13 @@ def test_a_bad_event_is_found(reason, event):
     )
 
 
-def test_all_rows_with_the_first_fault_are_named():
-    """Those with another are found once these are gone."""
+def test_names_every_row_with_the_first_fault():
+    """Rows with another fault are found once these are removed."""
     events = [_event(), _event(event_time=0), _event(user={}), _event(event_time=1)]
 
     assert (1, 3) == refusal(events).rows
 
 
-def test_nothing_of_an_event_is_repeated():
-    """The words are fixed."""
+def test_a_refusal_repeats_nothing_of_the_event():
+    """Its messages are fixed."""
     assert "jean" not in repr(refusal([_event(user={"em": ["jean@example.fr"]})]))

@@ -1,4 +1,4 @@
-"""Click ids as they may stand in `leadData.externalID`."""
+"""Click ids in every form that `leadData.externalID` may hold."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
 
 
 def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=None):
-    """The ids as pairs, and the problem."""
+    """Return the ids as (kind, value) pairs, and the problem."""
     rules = ClickIdRules(bare=bare, bare_digits=bare_digits)
     ids, problem = read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS, label=label)
     return [(one.kind.value, one.value) for one in ids], problem
@@ -69,8 +69,8 @@ def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=N
         ([f"gclid={GCLID}", f"fbclid={FBCLID}"], [("gclid", GCLID), ("fbclid", FBCLID)]),
     ],
 )
-def test_what_says_its_kind_is_read_by_it(value, expected):
-    """Labels, addresses, objects and pairs decide by themselves, whatever the settings say of bare values."""
+def test_reads_a_labelled_click_id_as_the_kind_it_states(value, expected):
+    """Labels, URLs, objects and pairs decide by themselves, whatever the settings for bare values."""
     assert (expected, None) == read(value, bare="reject")
 
 
@@ -82,8 +82,8 @@ def test_what_says_its_kind_is_read_by_it(value, expected):
         ("l:123456789012345", ("lead_id", "123456789012345")),
     ],
 )
-def test_metas_own_forms_need_no_label(value, expected):
-    """They say what they are."""
+def test_recognises_meta_ids_without_a_label(value, expected):
+    """Their form identifies the kind."""
     assert ([expected], None) == read(value, bare="reject")
 
 
@@ -104,8 +104,8 @@ def test_metas_own_forms_need_no_label(value, expected):
         ("reject", "google", None),
     ],
 )
-def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
-    """By the UTM source, by decree, or not at all; a refusal names the setting."""
+def test_bare_value_kind_follows_the_settings(bare, utm_source, kind):
+    """The UTM source or a fixed kind decides, or nothing; a rejection names the setting."""
     ids, problem = read(GCLID, bare=bare, utm_source=utm_source)
 
     assert ([(kind, GCLID)] if kind else []) == ids
@@ -154,7 +154,7 @@ def test_a_bare_value_follows_the_settings(bare, utm_source, kind):
         True,
     ],
 )
-def test_what_is_no_click_id_is_left_out_with_a_reason(value):
+def test_leaves_out_anything_else_with_a_reason(value):
     """Suppliers keep their own references there; the reason shows the shape, never the value."""
     ids, problem = read(value, bare="by_utm", utm_source="google")
 
@@ -164,18 +164,18 @@ def test_what_is_no_click_id_is_left_out_with_a_reason(value):
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", [], {}, [""], "{}", {"gclid": None}])
-def test_nothing_is_no_problem(value):
-    """An empty field is not worth a word."""
+def test_empty_value_is_not_a_problem(value):
+    """An empty field needs no message."""
     assert ([], None) == read(value)
 
 
-def test_bare_digits_are_a_lead_id_only_by_setting():
-    """A long number is as well anybody's reference."""
+def test_bare_digits_are_a_lead_id_only_when_configured():
+    """A long number may just as well be anyone's reference."""
     assert [("lead_id", "123456789012345")] == read("123456789012345", bare_digits="lead_id")[0]
 
 
-def test_a_fields_name_labels_a_bare_value():
-    """What stands in `leadData.gbraid` is a gbraid."""
+def test_field_name_labels_a_bare_value():
+    """A value in `leadData.gbraid` is a gbraid."""
     assert [("gbraid", GCLID)] == read(GCLID, bare="reject", label="gbraid")[0]
 
 
@@ -192,16 +192,16 @@ def test_a_fields_name_labels_a_bare_value():
         {"gclid": GCLID, "gclidTs": Decimal(1784559901)},
     ],
 )
-def test_a_click_time_captured_with_the_id_is_kept(value):
-    """The one of fbc itself, or the one that stands beside."""
+def test_keeps_a_click_time_captured_with_the_id(value):
+    """It is the time inside an fbc, or the one beside the id."""
     ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
 
     assert [CLICKED] == [one.clicked_at for one in ids]
 
 
 @pytest.mark.parametrize("value", [f"gclid={GCLID}&gclid_ts=soon", f"gclid={GCLID}&fbclid_ts=1784559901"])
-def test_a_time_that_is_not_the_ids_is_not_taken(value):
-    """Unreadable, or another kind's."""
+def test_ignores_a_time_that_does_not_belong_to_the_id(value):
+    """It is unreadable, or labelled for another kind."""
     ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
 
     assert [None] == [one.clicked_at for one in ids]
@@ -259,7 +259,7 @@ def leaves(value):
 
 
 def decoded(text):
-    """A text as it stands, and percent-decoded up to four times."""
+    """A text as it is, then percent-decoded up to four times."""
     yield text
     for _ in range(4):
         text = unquote(text)
@@ -268,8 +268,8 @@ def decoded(text):
 
 @settings(deadline=None)
 @given(values, utm_sources, ruling)
-def test_reading_never_fails_and_never_invents(value, utm_source, rules):
-    """Every id stands in the input letter for letter, so its case is as it was."""
+def test_reading_never_fails_or_invents_an_id(value, utm_source, rules):
+    """Every id occurs in the input verbatim, so its case is preserved."""
     ids, problem = read_click_ids(value, utm_source=utm_source, rules=rules, zone=PARIS)
 
     sources = [form for leaf in leaves(value) for form in decoded(leaf)]
@@ -284,6 +284,6 @@ ids_written = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{18,90}[0-9]", fullmatch=True
 
 @settings(deadline=None)
 @given(ids_written, st.sampled_from(["gclid={}", "gclid:{}", "https://a.fr/?x=1&gclid={}&y=2#z", '{{"gclid":"{}"}}']))
-def test_a_labelled_id_comes_back_letter_for_letter(written, form):
-    """Whatever stands around it."""
+def test_returns_a_labelled_id_verbatim(written, form):
+    """The surrounding text does not matter."""
     assert ([("gclid", written)], None) == read(form.format(written))

@@ -1,4 +1,4 @@
-"""Times as Oplead may write them."""
+"""Times in the formats Oplead may use."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -36,25 +36,25 @@ SUMMER = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
         {"date": "2026-07-20 17:05:01"},
     ],
 )
-def test_an_instant_is_read_however_it_is_written(written):
-    """Every accepted form tells the same instant."""
+def test_reads_an_instant_in_every_accepted_format(written):
+    """All of them mean the same instant."""
     assert Moment(SUMMER) == read_moment(written, PARIS)
 
 
 @pytest.mark.parametrize("written", ["2026-07-20", "20/07/2026", "20/7/2026", {"date": "2026-07-20"}])
-def test_a_day_stays_a_day(written):
-    """Nothing is invented for the hour."""
+def test_bare_date_stays_a_day(written):
+    """No hour is invented."""
     assert Moment(date(2026, 7, 20)) == read_moment(written, PARIS)
 
 
-def test_the_day_comes_first_in_a_french_date():
-    """3 April, not 4 March."""
+def test_french_date_puts_the_day_first():
+    """03/04 is 3 April, not 4 March."""
     assert Moment(date(2026, 4, 3)) == read_moment("03/04/2026", PARIS)
 
 
 @pytest.mark.parametrize("written", [None, "", "  ", {}, [], "0000-00-00", "0000-00-00 00:00:00"])
-def test_nothing_is_no_time(written):
-    """Empty values and MySQL's zero date tell nothing."""
+def test_empty_value_or_zero_date_is_none(written):
+    """MySQL's zero date counts as empty."""
     assert read_moment(written, PARIS) is None
 
 
@@ -67,27 +67,27 @@ def test_nothing_is_no_time(written):
         {"date": "2026-07-20", "timezone": "../etc"},
     ],
 )
-def test_anything_else_is_refused_by_its_shape(written):
-    """The message never shows the value."""
+def test_rejects_anything_else_without_quoting_it(written):
+    """The message shows the value's shape only."""
     with pytest.raises(ValueError, match="no time that can be read") as caught:
         read_moment(written, PARIS)
 
     assert not any(part in str(caught.value) for part in ("yesterday", "2026", "Mars", "etc"))
 
 
-def test_a_time_in_springs_gap_moves_on_with_the_clock():
+def test_time_in_the_spring_gap_moves_forward_an_hour():
     """On 29 March 2026 Paris has no 02:30; the wall clock showed 03:30 then."""
     assert Moment(datetime(2026, 3, 29, 1, 30, tzinfo=UTC)) == read_moment("2026-03-29 02:30:00", PARIS)
     assert read_moment("2026-03-29 03:30:00", PARIS) == read_moment("2026-03-29 02:30:00", PARIS)
 
 
-def test_a_time_in_autumns_overlap_is_the_earlier_one():
+def test_time_in_the_autumn_overlap_is_the_earlier_one():
     """On 25 October 2026 Paris has 02:30 twice; the first, in summer time, is meant."""
     assert Moment(datetime(2026, 10, 25, 0, 30, tzinfo=UTC)) == read_moment("2026-10-25 02:30:00", PARIS)
 
 
-def test_a_day_starts_at_the_zones_midnight():
-    """The first instant of a calendar day in Paris is 22:00 UTC the day before, in summer."""
+def test_day_starts_at_midnight_in_the_zone():
+    """A summer day in Paris starts at 22:00 UTC the day before."""
     assert datetime(2026, 7, 19, 22, tzinfo=UTC) == start_of(Moment(date(2026, 7, 20)), PARIS)
 
 
@@ -99,8 +99,8 @@ walls = st.datetimes(
 
 @settings(deadline=None)
 @given(walls)
-def test_an_instant_shows_its_wall_time_again(wall):
-    """Outside spring's gap the zone shows what was written; in the gap, one hour later."""
+def test_instant_converts_back_to_its_wall_time(wall):
+    """In the spring gap it comes back one hour later."""
     shown = instant(wall, PARIS).astimezone(PARIS).replace(tzinfo=None, fold=0)
 
     assert shown - wall in {timedelta(0), timedelta(hours=1)}
@@ -108,16 +108,16 @@ def test_an_instant_shows_its_wall_time_again(wall):
 
 @settings(deadline=None)
 @given(walls, walls)
-def test_the_order_of_wall_times_is_kept_on_different_days(one, other):
-    """Reading a day later never gives an earlier instant."""
+def test_preserves_the_order_of_wall_times_on_different_days(one, other):
+    """A later day never yields an earlier instant."""
     if one.date() < other.date():
         assert instant(one, PARIS) < instant(other, PARIS)
 
 
 @settings(deadline=None)
 @given(walls)
-def test_iso_and_french_writing_agree(wall):
-    """The two ways of writing a time without a zone tell the same."""
+def test_iso_and_french_formats_agree(wall):
+    """Both forms of a time without a zone mean the same instant."""
     wall = wall.replace(microsecond=0)
     french = f"{wall.day:02}/{wall.month:02}/{wall.year} {wall:%H:%M:%S}"
 
@@ -133,8 +133,8 @@ anything = st.recursive(
 
 @settings(deadline=None)
 @given(anything)
-def test_reading_fails_in_one_way_only(value):
-    """Whatever stands there, it is a moment, nothing, or a ValueError."""
+def test_any_value_yields_a_moment_none_or_a_value_error(value):
+    """No other exception escapes."""
     try:
         moment = read_moment(value, PARIS)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where things are found in leads: every known place, however its names are spelt and its containers built."""
+"""Where the parser finds values in leads: every known path, in every spelling and container."""
 
 from dataclasses import fields
 from datetime import UTC, date, datetime
@@ -15,7 +15,7 @@ PATHS = [
     (one.name, path)
     for one in fields(FieldPaths)
     for path in getattr(CANDIDATES, one.name)
-    if path != "status.date"  # it stands in the very object that has the label: see below
+    if path != "status.date"  # shares its object with the label: see below
 ]
 VALUES = {
     "id": "L-1",
@@ -36,7 +36,7 @@ VALUES = {
 
 
 def nested(path, value, *, spell=str, hold=lambda name, value: {name: value}):
-    """A lead with a value at a path, its names spelt and its containers built so; the outermost is an object."""
+    """A lead with a value at a path, in the given spelling and containers; the outermost is an object."""
     *parents, last = path.split(".")
     if not parents:
         return {spell(last): value}
@@ -47,7 +47,7 @@ def nested(path, value, *, spell=str, hold=lambda name, value: {name: value}):
 
 
 def read(name, item):
-    """What is read of one thing in a lead."""
+    """Parse one named value from a lead."""
     parser = LeadParser(OpleadOptions(token="t", zone=PARIS))
     if name == "id":
         return parser.read_id(item)
@@ -100,25 +100,25 @@ CONTAINERS = {
     [*((spelling, "objects") for spelling in SPELLINGS), *(("as it is", built) for built in CONTAINERS)],
 )
 @pytest.mark.parametrize(("name", "path"), PATHS)
-def test_every_known_place_is_found(name, path, spelling, containers):
-    """In whichever case, with or without underscores and hyphens, under objects or name/value pairs."""
+def test_finds_every_known_path(name, path, spelling, containers):
+    """Case, underscores and hyphens do not matter, nor does nesting in objects or name/value pairs."""
     item = nested(path, VALUES.get(name, "google"), spell=SPELLINGS[spelling], hold=CONTAINERS[containers])
 
     assert EXPECTED.get(name, VALUES.get(name, "google")) == read(name, item)
 
 
 @pytest.mark.parametrize("key", ["label", "name", "code", "id"])
-def test_a_status_object_is_read_by_its_label_or_code(key):
-    """Whichever it has."""
+def test_reads_a_status_object_by_its_label_or_code(key):
+    """Any one of the keys is enough."""
     assert "gagne" == read("status", {"status": {key: "gagne", "colour": "green"}})
 
 
-def test_a_status_object_may_hold_its_own_date():
-    """Beside its label."""
+def test_reads_a_status_date_inside_the_status_object():
+    """The object holds both the label and its date."""
     assert EXPECTED["status_at"] == read("status_at", {"status": {"label": "Gagné", "date": "2026-07-04"}})
 
 
-def test_the_first_place_that_holds_something_wins():
-    """An empty one is passed over."""
+def test_first_path_with_a_value_wins():
+    """Empty values are skipped."""
     assert "Perdu" == read("status", {"status": "", "leadStatus": None, "state": "Perdu"})
     assert "Gagné" == read("status", {"status": "Gagné", "state": "Perdu"})

@@ -1,4 +1,4 @@
-"""The entries of a list that were created last, whichever way it runs."""
+"""The most recently created entries of a list, sorted in any order."""
 
 from datetime import datetime
 
@@ -12,12 +12,12 @@ DAYS = st.lists(st.integers(1, 28), max_size=60)
 
 
 def day(number):
-    """That day of a month."""
+    """That day of the month."""
     return datetime(2026, 9, number)  # noqa: DTZ001 - only compared
 
 
 def looked_at(days, count, page=7):
-    """What was kept of a list of these days, and how many entries were looked at before it was enough."""
+    """The entries kept from a list of these days, and how many were read before that was enough."""
     seen = []
 
     def pages():
@@ -30,16 +30,16 @@ def looked_at(days, count, page=7):
 
 
 @given(DAYS, st.integers(1, 20))
-def test_in_any_order_the_newest_are_kept(days, count):
-    """As many as were asked for, newest first."""
+def test_keeps_the_newest_of_a_list_read_to_its_end(days, count):
+    """They come newest first, as many as requested, whatever the order of the list."""
     latest, seen = looked_at(days, count)
 
     assert sorted(days, reverse=True)[:count] == latest or seen < len(days)
 
 
 @given(DAYS, st.integers(1, 20))
-def test_a_list_that_runs_from_the_newest_is_not_read_to_its_end(days, count):
-    """Its first pages hold all there is to find."""
+def test_stops_early_on_a_list_sorted_newest_first(days, count):
+    """The first pages hold every entry needed."""
     latest, seen = looked_at(sorted(days, reverse=True), count)
 
     assert sorted(days, reverse=True)[:count] == latest
@@ -47,8 +47,8 @@ def test_a_list_that_runs_from_the_newest_is_not_read_to_its_end(days, count):
 
 
 @pytest.mark.parametrize("count", [1, 3, 99])
-def test_without_dates_the_ends_are_kept(count):
-    """Which of them is the newer, somebody else must find out."""
+def test_keeps_both_ends_of_a_list_without_dates(count):
+    """The caller must find out which end is the newer."""
     read = []
     pages = (read.append(page) or list(page) for page in ("abc", "def", "g"))
 

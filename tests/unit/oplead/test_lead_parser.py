@@ -1,4 +1,4 @@
-"""One lead's JSON, reduced to our record."""
+"""Parsing one lead's JSON into our record."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -19,17 +19,17 @@ JULY = {day: datetime(2026, 7, day, 8, tzinfo=UTC) for day in range(1, 32)}
 
 
 def parser(wanted=(), fields=None):
-    """A parser of a French platform's leads."""
+    """A parser for the leads of a French platform."""
     return LeadParser(OpleadOptions(token="t", zone=PARIS, fields=fields or FieldPaths()), frozenset(wanted))
 
 
 def parse(wanted=(), fields=None, **item):
-    """Parse a lead made on 1 July."""
+    """Parse a lead created on 1 July."""
     return parser(wanted, fields).parse({"createdAt": "2026-07-01 10:00", **item}, LeadId("L-1"), "d")
 
 
 def entries(lead):
-    """A history as pairs."""
+    """The history as (label, time) pairs."""
     return [(entry.label, entry.at.at) for entry in lead.history]
 
 
@@ -44,8 +44,8 @@ def test_names_are_matched_loosely(name):
 @pytest.mark.parametrize(
     "order", [lambda history: history, lambda history: history[::-1]], ids=["oldest first", "newest first"]
 )
-def test_a_history_comes_out_oldest_first(order):
-    """Both orders are read, equal days kept in their sequence; entries without a date or status are left out."""
+def test_history_is_returned_oldest_first(order):
+    """Either order is read and ties keep their sequence; entries without a date or status are left out."""
     history = order(
         [
             {"status": "Nouveau", "date": "2026-07-01 10:00:00"},
@@ -66,8 +66,8 @@ def test_a_history_comes_out_oldest_first(order):
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_current_status_is_dated_once(listed):
-    """Its own date is added where the history does not end on it."""
+def test_current_status_is_dated_once(listed):
+    """Its own date is appended unless the history already ends with it."""
     history = [{"status": "Nouveau", "date": "2026-07-01 10:00"}]
     history += [{"status": "Gagné", "date": "2026-07-20 10:00"}] if listed else []
 
@@ -76,8 +76,8 @@ def test_the_current_status_is_dated_once(listed):
     assert [("Nouveau", JULY[1]), ("Gagné", JULY[20])] == entries(lead)
 
 
-def test_a_general_history_tells_only_what_names_a_status():
-    """Documents and calls stand there too; their labels are no statuses, unless the settings say so."""
+def test_general_history_yields_only_entries_with_a_status():
+    """Labels of documents and calls are not statuses, unless the settings point at that history."""
     history = [
         {"label": "Document ajouté", "date": "2026-07-02 10:00"},
         {"status": "Gagné", "date": "2026-07-20 10:00"},
@@ -91,13 +91,13 @@ def test_a_general_history_tells_only_what_names_a_status():
     ("status", "label"),
     [("Gagné ", "Gagné"), ({"id": 7, "label": "Gagné"}, "Gagné"), (Decimal(7), "7"), (None, None), ("", None)],
 )
-def test_a_status_is_text_an_object_or_a_code(status, label):
-    """Its label is preferred to its code."""
+def test_status_may_be_text_an_object_or_a_code(status, label):
+    """An object's label is preferred to its code."""
     assert label == parse(status=status).label
 
 
-def test_a_nest_without_end_is_refused():
-    """As a lead that cannot be read, before Python gives up on it."""
+def test_rejects_a_lead_nested_too_deeply():
+    """It is an unreadable lead, caught before Python's recursion limit."""
     nest = read_json('{"label":' * 450 + "1" + "}" * 450)
 
     with pytest.raises(UnreadableLeadError, match="nested too deeply"):
@@ -106,8 +106,8 @@ def test_a_nest_without_end_is_refused():
         digest_of({"status": nest})
 
 
-def test_every_email_and_phone_is_kept():
-    """Under any of the usual names, in lists and objects, once each."""
+def test_keeps_every_distinct_email_and_phone():
+    """They are read under any usual name, in lists and objects."""
     lead = parse(
         email="a@example.org",
         phone=Decimal(33612345678),
@@ -120,7 +120,7 @@ def test_every_email_and_phone_is_kept():
 
 
 def test_wanted_fields_keep_text_and_exact_numbers():
-    """Booleans are spelt out, objects give their label, several values are joined, absent ones are left out."""
+    """Booleans become text, objects their label, several values are joined, absent ones are left out."""
     lead = parse(
         wanted={"amount", "text", "yes", "channel", "tags", "none", "custom.Marge"},
         amount=Decimal("12500.10"),
@@ -142,8 +142,8 @@ def test_wanted_fields_keep_text_and_exact_numbers():
     } == lead.fields
 
 
-def test_a_day_alone_does_not_bound_an_update():
-    """The pull that sees it bounds it closer."""
+def test_bare_day_is_not_an_update_time():
+    """The pull that sees the change bounds it more closely."""
     assert parse(updatedAt="2026-07-20").updated_at is None
 
 
@@ -156,16 +156,16 @@ def test_a_day_alone_does_not_bound_an_update():
         ({"createdAt": True}, "created_at"),
     ],
 )
-def test_a_time_that_cannot_be_read_names_its_setting(item, setting):
-    """The reason is the shape, never the value."""
+def test_unreadable_time_names_its_setting(item, setting):
+    """The reason shows the value's shape, never the value."""
     with pytest.raises(UnreadableLeadError, match=rf"see oplead\.fields\.{setting}$") as caught:
         parse(**item)
 
     assert "soon" not in str(caught.value)
 
 
-def test_a_captured_click_time_is_given_to_the_ids_without_one():
-    """The one in an fbc stays."""
+def test_captured_click_time_applies_to_ids_without_one():
+    """An fbc keeps the time it contains."""
     fields = FieldPaths(click_id_at=("leadData.clickedAt",))
     ids = "gclid=Cj0KCQjw-Abc&fbc=fb.1.1784559901000.IwAR0aBcDeF"
 
@@ -174,8 +174,8 @@ def test_a_captured_click_time_is_given_to_the_ids_without_one():
     assert [JULY[1], datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)] == [one.clicked_at for one in lead.click_ids]
 
 
-def test_a_problem_is_told_only_where_no_id_is_found():
-    """By its shape."""
+def test_click_id_problem_describes_the_shape_of_the_value():
+    """The reason never quotes the value."""
     lead = parse(leadData={"externalID": "REF-2026-1"})
 
     assert () == lead.click_ids
@@ -183,14 +183,14 @@ def test_a_problem_is_told_only_where_no_id_is_found():
 
 
 @pytest.mark.parametrize("value", [None, "", True, [], {}, "..", "a\nb", "x" * 201])
-def test_an_id_that_cannot_be_used_is_refused(value):
-    """It goes into a path and a database."""
+def test_rejects_an_unusable_lead_id(value):
+    """The id goes into a URL path and a database."""
     with pytest.raises(UnreadableLeadError, match=r"oplead\.fields\.id"):
         parser().read_id({"id": value})
 
 
-def test_an_id_is_never_read_as_a_number():
-    """Leading zeros and long numbers stay as they are."""
+def test_lead_id_is_never_read_as_a_number():
+    """Leading zeros and long numbers are preserved."""
     assert "007" == parser().read_id({"id": "007"})
     assert "12345678901234567890" == parser().read_id({"leadId": Decimal(12345678901234567890)})
 
@@ -204,7 +204,7 @@ json_values = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), json_values, min_size=1, max_size=4))
-def test_a_digest_does_not_depend_on_the_order_of_names(item):
+def test_digest_does_not_depend_on_key_order(item):
     """The same content in another order is the same lead."""
     assert digest_of(item) == digest_of(dict(reversed(item.items())))
     assert digest_of(item) != digest_of({**item, "one more name": 1})
@@ -219,15 +219,15 @@ names = st.sampled_from(
 @given(
     st.recursive(json_values, lambda inner: st.dictionaries(names, inner) | st.lists(inner, max_size=3), max_leaves=12)
 )
-def test_any_lead_is_read_or_refused_as_unreadable(value):
-    """Nothing in a lead's shape stops the page it stands on."""
+def test_any_lead_is_parsed_or_rejected_as_unreadable(value):
+    """No shape of a lead stops the page it is on."""
     item = value if isinstance(value, dict) else {"contact": value}
     with suppress(UnreadableLeadError):
         parse(wanted={"contact", "leadData.value"}, **item)
 
 
-def test_numbers_are_exact_and_spoilt_ids_stay_text():
-    """JSON numbers are Decimal; a long one in exponent form has lost digits and must not pass for an id."""
+def test_numbers_are_exact_and_mangled_ids_stay_text():
+    """A long number in exponent form has lost digits and must not pass for an id."""
     assert [Decimal("0.10"), Decimal(10**20)] == read_json(b"[0.10, 100000000000000000000]")
     assert ["1.23456789012345E+16", Decimal("1.2E3")] == read_json("[1.23456789012345E+16, 1.2E3]")
     assert ["1e999999999999999999999", "NaN"] == read_json("[1e999999999999999999999, NaN]")
@@ -249,14 +249,14 @@ def test_numbers_are_exact_and_spoilt_ids_stay_text():
         (r'{"\ud83d": ["\ud83d"]}', {"\ufffd": ["\ufffd"]}),
     ],
 )
-def test_half_a_character_is_replaced(written, read):
-    """A surrogate without its other half can be neither hashed nor stored; whole characters stay."""
+def test_replaces_lone_surrogates(written, read):
+    """They can be neither hashed nor stored; complete pairs stay."""
     assert read == read_json(written)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": 1', b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_a_value_error(content):
-    """HTML, cut short, wrongly encoded or nested without end."""
+def test_invalid_json_is_a_value_error(content):
+    """The content is HTML, truncated, wrongly encoded or nested without end."""
     with pytest.raises(ValueError):  # noqa: PT011 the message is the library's
         read_json(content)
 
@@ -273,14 +273,14 @@ def test_what_is_no_json_is_a_value_error(content):
         ({}, None),
     ],
 )
-def test_the_spelling_that_names_a_country_is_taken(item, country):
-    """A code of the CRM's own beside it names none, nor does a dash."""
+def test_prefers_the_value_that_names_a_country(item, country):
+    """A code of the CRM's own names none, nor does a dash."""
     assert country == parse(**item).contact.country
 
 
 @pytest.mark.parametrize(("entries", "read"), [(1_000, True), (1_001, False), (20_000, False)])
-def test_a_history_without_end_is_no_leads(entries, read):
-    """Each entry is weighed for each stage; which of them count is not for us to guess."""
+def test_rejects_a_history_of_more_than_a_thousand_status_changes(entries, read):
+    """Each entry is weighed for each stage, and we cannot guess which ones count."""
     entry = {"status": "Nouveau", "date": "2026-06-01T10:00:00Z"}
     item = {"id": "L-1", "createdAt": "2026-06-01T09:00:00Z", "statusHistory": [entry] * entries}
 
@@ -291,8 +291,8 @@ def test_a_history_without_end_is_no_leads(entries, read):
             parse(**item)
 
 
-def test_only_status_changes_make_a_history_long():
-    """A busy lead's general history holds calls and documents by the thousand; they cost nothing later."""
+def test_history_limit_counts_only_status_changes():
+    """A busy lead's general history has thousands of calls and documents, which cost nothing later."""
     call = {"label": "Appel", "date": "2026-07-02 10:00"}
     won = {"status": "Gagné", "date": "2026-07-20 10:00"}
     undated, blank = {"status": "Perdu"}, {"status": " ", "date": "2026-07-03"}
@@ -300,14 +300,14 @@ def test_only_status_changes_make_a_history_long():
     assert [("Gagné", JULY[20])] == entries(parse(history=[call, undated, blank] * 1_000 + [won]))
 
 
-def test_a_lead_larger_than_any_is_refused():
-    """Before anything of it is read."""
+def test_rejects_an_oversized_lead():
+    """The check comes before anything in it is read."""
     with pytest.raises(UnreadableLeadError, match="more than any lead"):
         digest_of({"id": "L-1", "notes": ["x" * 1_000] * 2_000})
 
 
-def test_a_label_is_kept_as_it_can_be_shown():
-    """Without what steers a terminal, and no longer than any."""
+def test_sanitises_and_truncates_labels():
+    """Terminal control sequences are stripped, and the length is limited to 200 characters."""
     link, title = "\x1b]8;;http://x.example\x1b\\", "\x1b]0;owned\x07"
     history = [{"status": f"RDV\u202e{title}", "date": "2026-06-02T10:00:00Z"}]
 
@@ -318,6 +318,6 @@ def test_a_label_is_kept_as_it_can_be_shown():
     assert "x" * 200 + "…" == long.label
 
 
-def test_a_number_of_a_million_digits_stays_text():
-    """It is nobody's amount, and arithmetic on it would take minutes."""
+def test_number_of_a_million_digits_stays_text():
+    """No amount is that long, and arithmetic on it would take minutes."""
     assert "9" * 1_000_000 == read_json("9" * 1_000_000)

@@ -1,4 +1,4 @@
-"""What tells the entries of a page apart that have no id."""
+"""The marks that distinguish entries without an id on a page."""
 
 import pytest
 
@@ -11,13 +11,13 @@ ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}
 
 
 def mark_of_listed(entry):
-    """The mark that the probe gives an entry of a page."""
+    """The mark that the probe gives a page's entry."""
     return LISTED.read(OpleadAnswer([entry], "", None, None)).marks[0]
 
 
 @pytest.mark.parametrize("mark", [nameless, mark_of_listed], ids=["a night's", "the probe's"])
-def test_the_mark_of_an_entry_without_an_id_carries_nothing_of_it(mark):
-    """Only whether it looks like another one."""
+def test_nameless_mark_reveals_no_data_of_its_entry(mark):
+    """It only shows whether two entries are equal."""
     marks = {mark(ENTRY), mark(dict(ENTRY)), mark({**ENTRY, "phone": "0612345679"})}
 
     assert 2 == len(marks)
@@ -25,6 +25,6 @@ def test_the_mark_of_an_entry_without_an_id_carries_nothing_of_it(mark):
     assert not any(value in one for one in marks for value in ENTRY.values())
 
 
-def test_an_id_is_not_taken_for_a_nameless_mark():
-    """Nor one for an id."""
+def test_id_is_not_mistaken_for_a_nameless_mark():
+    """`lacks_id` is true only for such a mark."""
     assert not lacks_id("L-1")

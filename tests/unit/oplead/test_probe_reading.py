@@ -1,4 +1,4 @@
-"""What is read out of leads whose shape nobody has described, without showing anybody's data."""
+"""What the probe infers from leads of unknown shape without exposing anyone's data."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,7 +26,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 def read(*, label="Gagné", source="google", click_id=None, kind=ClickIdKind.GCLID, problem=None):
-    """A lead as it was read."""
+    """Build a parsed lead."""
     return Lead(
         id=LeadId("L-1"),
         created_at=datetime(2026, 7, 1, tzinfo=UTC),
@@ -43,15 +43,15 @@ def read(*, label="Gagné", source="google", click_id=None, kind=ClickIdKind.GCL
 
 
 def places_of(leads, configured=FieldPaths()):  # noqa: B008 - it is frozen
-    """Where things stand in these leads."""
+    """Locate the fields in these leads."""
     return find_places(leads, OpleadOptions(token="t", zone=PARIS, fields=configured))
 
 
 # ── paths ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_paths_are_told_with_how_often_they_are_filled():
-    """Objects, pairs of names and values, and entries of lists are entered; empty values do not count."""
+def test_lists_paths_with_how_often_they_are_filled():
+    """Objects, name/value pairs and list entries are entered; empty values do not count."""
     leads = [
         {"id": "1", "leadData": [{"name": "externalID", "value": "gclid=abc"}], "past": [{"at": "2026-07-01"}]},
         {"id": "2", "leadData": [{"name": "externalID", "value": ""}], "past": []},
@@ -83,13 +83,13 @@ def test_paths_are_told_with_how_often_they_are_filled():
         ("Jeanne", "text"),
     ],
 )
-def test_a_value_is_told_by_its_kind(value, kind):
+def test_classifies_a_value_by_kind(value, kind):
     """Nothing of the value itself is shown."""
     assert kind == value_kind(value, PARIS)
 
 
-def test_names_that_few_leads_have_are_not_shown():
-    """An object or a list of pairs may be kept by people's names; what we know or many have is shown."""
+def test_hides_names_that_few_leads_have():
+    """An object or a list of pairs may be keyed by people's names; known or frequent names are shown."""
     leads = [{"id": str(number), "note": {f"Martin{number}": "x"}} for number in range(60)]
     leads[0]["gclid"] = "Cj0KCQjw"
     leads[1]["note"] = [{"name": "Dufour", "value": "x"}]
@@ -97,11 +97,11 @@ def test_names_that_few_leads_have_are_not_shown():
     assert {"id", "note", "gclid"} == {one.path for one in key_paths(tree_of(leads), PARIS)}
 
 
-# ── which leads are looked at ─────────────────────────────────────────────────────────────────────
+# ── which leads are sampled ──────────────────────────────────────────────────────────────────────
 
 
-def test_leads_of_every_label_are_taken_in_turn():
-    """From the first to the last of each; those without a label are one more."""
+def test_samples_leads_of_every_label_alternately():
+    """Each label yields leads from its first to its last; leads without a label form a group of their own."""
     marks = [str(number) for number in range(100)]
     labels = dict.fromkeys(marks, "Nouveau") | {"50": "Gagné", "99": "Gagné", "70": None}
     taken = in_turn(marks, labels, 7)
@@ -115,8 +115,8 @@ def test_leads_of_every_label_are_taken_in_turn():
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_known_candidates_need_no_setting():
-    """Also where they are spelt otherwise."""
+def test_known_field_names_need_no_setting():
+    """Spelling variants count as known."""
     lead = {
         "id": "1",
         "created_at": "2026-07-01 10:00",
@@ -147,20 +147,20 @@ def test_the_known_candidates_need_no_setting():
         ("click_id", {"page": "https://example.org/?gclid=Cj0KCQjwAbc"}, "page"),
     ],
 )
-def test_a_field_under_another_name_is_found(field, lead, path):
-    """By a name that means it and a value that can be it."""
+def test_finds_a_field_with_another_name(field, lead, path):
+    """The name must mean the field, and the value must suit it."""
     assert (path,) == getattr(places_of([{"id": "1", **lead}]).fields, field)
 
 
-def test_a_reference_in_the_click_id_field_gives_way_to_real_click_ids():
-    """Suppliers put their own reference into externalID; the ids then stand elsewhere."""
+def test_prefers_real_click_ids_to_a_reference_in_external_id():
+    """Suppliers put their own reference into `externalID`; the click ids are then in another field."""
     leads = [{"leadData": {"externalID": f"REF-{n}"}, "gclid": f"Cj0KCQjwAbcd{n:04}Efgh"} for n in range(5)]
 
     assert ("gclid",) == places_of(leads).fields.click_id
 
 
-def test_every_phone_field_is_proposed_the_mobile_one_first():
-    """Beside a usual one too; what only sounds like a phone, and what may be somebody else's, stay out."""
+def test_proposes_every_phone_field_mobile_first():
+    """Fields whose names only sound like a phone, and those that may be someone else's, stay out."""
     client = {"phone": "01 39 98 12 34", "telephoneFixe": "", "tel_portable": "06 39 98 12 34", "fixe": "oui"}
     other = {"commercial": {"mobile": "06 39 98 00 01"}, "conjoint": {"mobile": "06 39 98 00 02"}}
     leads = [{"id": "1", "contact": client, **other}]
@@ -170,30 +170,30 @@ def test_every_phone_field_is_proposed_the_mobile_one_first():
     assert expected == places_of(leads).fields.phone
 
 
-def test_usual_phone_fields_alone_need_no_setting():
-    """They are all read as they are."""
+def test_usual_phone_fields_need_no_setting():
+    """The default paths already read them."""
     found = places_of([{"id": "1", "contact": {"mobile": "0639981234", "landline": "0139981234"}}])
 
     assert FieldPaths().phone == found.fields.phone
 
 
-def test_phone_fields_that_are_written_stay_as_they_are():
-    """Somebody may have left one out on purpose."""
+def test_keeps_configured_phone_fields():
+    """The operator may have left one out on purpose."""
     lead = {"id": "1", "mobile": "0639981234", "telFixe": "0139981234"}
 
     assert ("telFixe",) == places_of([lead], FieldPaths(phone=("telFixe",))).fields.phone
 
 
-def test_click_ids_at_two_places_are_both_read():
-    """Each kind in a field of its own."""
+def test_reads_click_ids_from_two_places():
+    """Each kind has its own field."""
     leads = [{"leadData": {"externalID": f"gclid=Cj0KCQjwAbcd{n:04}"}} for n in range(5)]
     leads += [{"leadData": {"externalID": None}, "fbclid": f"IwAR0abcdEFGH{n:04}"} for n in range(5)]
 
     assert ("leadData.externalID", "externalID", "fbclid") == places_of(leads).fields.click_id
 
 
-def test_a_missing_field_names_the_setting_and_what_there_is():
-    """Nothing is guessed from a date whose name tells nothing."""
+def test_missing_field_names_the_setting_and_the_possible_sources():
+    """A date whose name has no clear meaning is mentioned, not guessed."""
     undecided = places_of([{"id": "1", "quand": "2026-07-01", "status": "Gagné", "gclid": "Cj0KCQjwAbcd1"}]).undecided
 
     field, problem = undecided[0].split(": ")
@@ -206,33 +206,33 @@ def test_a_missing_field_names_the_setting_and_what_there_is():
 
 
 def labels(leads, listed=()):
-    """The status labels, told alike as the rules tell them."""
+    """The status labels, normalised as in the rules."""
     return surveyed_labels(leads, listed, normalise_label)
 
 
-def test_labels_are_counted_with_their_click_ids():
-    """Commonest first."""
+def test_counts_labels_with_their_click_ids():
+    """The most common label comes first."""
     seen = labels([read(), read(click_id="Cj0KCQjwA"), read(label="Perdu"), read(label=None)])
 
     assert [("Gagné", 2, 1), ("Perdu", 1, 0)] == [(one.label, one.leads, one.with_click_id) for one in seen]
 
 
 @pytest.mark.parametrize("text", ["Rappeler jeanne@example.org", "Rappeler au 06 39 98 12 34", "x" * 61])
-def test_what_is_no_label_is_shown_by_its_shape(text):
-    """Somebody's note in the status field stays there."""
+def test_masks_a_status_that_is_not_a_label(text):
+    """A note typed into the status field is never shown."""
     assert [f"<text, {len(text)} characters>"] == [one.label for one in labels([read(label=text)])]
 
 
 @pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f", "\u2009", "\t", "  "])
-def test_a_space_of_any_kind_hides_no_label(space):
-    """A no-break space is a space: the label is shown, and written, with a plain one."""
+def test_any_kind_of_space_is_allowed_in_a_label(space):
+    """The label is shown, and suggested, with a plain space."""
     found = labels([read(label=f"Devis{space}à relancer")])
 
     assert [("Devis à relancer", False)] == [(one.label, one.masked) for one in found]
 
 
-def test_spellings_of_one_label_are_one_label():
-    """Capitals, accents in two parts, hyphens and spaces: shown once, as most leads spell it, all counts summed."""
+def test_merges_spellings_of_one_label():
+    """Case, decomposed accents, hyphens and spaces are folded; the commonest spelling is shown with summed counts."""
     spellings = ["Gagné"] * 3 + ["GAGNÉ", "Gagne\u0301", "gagné", "gagne"]
     leads = [read(label=label, click_id=f"Cj0KCQjw{n}") for n, label in enumerate(spellings)]
     leads.append(read(label="Gagne\u0301 "))
@@ -241,25 +241,25 @@ def test_spellings_of_one_label_are_one_label():
     assert [("Gagné", 1, 0)] == [(one.label, one.leads, one.with_click_id) for one in labels([leads[-1]])]
 
 
-def test_a_label_that_only_the_list_shows_is_folded_too():
-    """It is told and not counted."""
+def test_folds_labels_seen_only_in_the_list():
+    """They are shown but not counted."""
     found = labels([read(label="Perdu")], [read(label="PERDU"), read(label="Nouveau")])
 
     assert [("Perdu", 1), ("Nouveau", 0)] == [(one.label, one.leads) for one in found]
 
 
-def test_what_stands_for_a_label_that_is_not_shown_says_so():
-    """Nobody takes its shape for the label."""
+def test_masked_label_is_marked_as_masked():
+    """The placeholder must not be mistaken for the label."""
     assert [True] == [one.masked for one in labels([read(label="Rappeler jeanne@example.org")])]
 
 
-def test_free_text_in_the_status_field_is_no_label():
-    """Nearly every lead has another one."""
+def test_treats_a_status_unique_to_each_lead_as_free_text():
+    """Nearly every lead has another value, so all are masked."""
     assert all(one.label.startswith("<") for one in labels([read(label=f"note {'i' * n}") for n in range(50)]))
 
 
-def test_consents_are_found_by_name_or_by_answers():
-    """Known answers are shown; any other text by its shape."""
+def test_finds_consent_fields_by_name_or_by_answers():
+    """Known answers are shown; any other text is masked."""
     leads = [{"rgpd": "oui", "choix": "Accepté"}] * 9 + [{"rgpd": "Jeanne D.", "choix": "Refusé"}, {}]
     found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
 
@@ -269,8 +269,8 @@ def test_consents_are_found_by_name_or_by_answers():
     assert found["choix"].consent
 
 
-def test_spellings_of_one_answer_are_one_answer():
-    """Counted together, and told which usually mean yes and which no; what means neither stands in neither."""
+def test_merges_spellings_of_one_consent_answer():
+    """Usual words for yes and no are sorted into granted and refused; other answers into neither."""
     answers = ["true"] * 4 + ["oui"] * 3 + ["OUI", "Oui"] + ["1"] * 2 + ["NON", "0", "peut-être", ""]
     leads = [{"consent": one} for one in answers]
     (found,) = few_values_of(tree_of(leads), leads, frozenset(), normalise_label)
@@ -280,8 +280,8 @@ def test_spellings_of_one_answer_are_one_answer():
 
 
 @pytest.mark.parametrize("name", ["optOut", "refus_rgpd", "opposition_consent"])
-def test_answers_of_a_field_that_asks_the_other_way_round_are_not_proposed(name):
-    """`optOut: true` is a refusal: somebody has to say so."""
+def test_proposes_no_answers_for_an_opt_out_field(name):
+    """`optOut: true` is a refusal, so the operator must decide."""
     leads = [{name: "true", "autre_optin": "refusé"}] * 9 + [{name: "accepté", "autre_optin": "accepté"}]
     found = {one.path: one for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
 
@@ -289,8 +289,8 @@ def test_answers_of_a_field_that_asks_the_other_way_round_are_not_proposed(name)
     assert (("accepté",), ("refusé",)) == (found["autre_optin"].granted, found["autre_optin"].refused)
 
 
-def test_channels_are_shown_and_other_texts_are_not():
-    """A channel is a business fact; a few-valued text of another name may be anybody's."""
+def test_shows_channels_but_no_other_texts():
+    """A channel is a business fact; a few-valued text with another name may be anyone's."""
     leads = [{"canal": "Site web", "conseiller": "Jeanne", "archived": False}] * 20 + [{"canal": "Jeanne"}]
     found = {one.path: one.values for one in few_values_of(tree_of(leads), leads, frozenset(), normalise_label)}
 
@@ -299,8 +299,8 @@ def test_channels_are_shown_and_other_texts_are_not():
     assert "conseiller" not in found
 
 
-def test_amounts_are_told_with_what_cannot_be_read():
-    """What is readable decides whoever asks."""
+def test_counts_readable_unreadable_and_absent_amounts():
+    """The caller decides what is readable."""
     leads = [{"montantDevis": "12 500,00 €"}, {"montantDevis": "sur devis 2"}, {"montantDevis": ""}, {"id": "7"}]
     found = amounts_of(tree_of(leads), leads, lambda text: "€" in str(text), frozenset())
 
@@ -310,8 +310,8 @@ def test_amounts_are_told_with_what_cannot_be_read():
 # ── click ids ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_click_ids_are_counted_by_source():
-    """With the kinds each source gives, and what gives none; a source that may be anybody's is masked."""
+def test_counts_click_ids_by_source():
+    """Kinds and undecided values are counted too; a source that may be personal is masked."""
     leads = [
         read(click_id="Cj0KCQjwA"),
         read(click_id="Cj0KCQjwB"),
@@ -326,12 +326,12 @@ def test_click_ids_are_counted_by_source():
 
 
 def whole_id(number):
-    """A click id of a real one's length."""
+    """A click id as long as a real one."""
     return f"Cj0KCQjw{number:04}AbCdEfGhIjKlMnOpQrStUvWxYz{'aB3' * (number % 7 + 3)}EALw_wcB"
 
 
 @pytest.mark.parametrize("length", [50, 64, 80, 100, 255])
-def test_click_ids_of_one_round_length_look_cut(length):
+def test_suspects_truncation_if_click_ids_share_a_round_maximum_length(length):
     """Many end at the same length, and none is longer."""
     texts = [(whole_id(number) * 6)[:length] for number in range(8)] + [whole_id(1)[:40]]
     leads = [{"leadData": {"externalID": text}} for text in texts]
@@ -340,23 +340,23 @@ def test_click_ids_of_one_round_length_look_cut(length):
     assert f"8 of 9 values are exactly {length} characters long" in said
 
 
-def test_click_ids_without_capitals_look_lowered():
-    """Where chance makes it impossible."""
+def test_suspects_lowercasing_if_click_ids_have_no_capitals():
+    """Chance cannot explain it."""
     ids = [whole_id(number).lower() for number in range(3)] + [whole_id(4)]
     said = " ".join(suspicions_of([read(click_id=one) for one in ids], [], ()))
 
     assert "3 of 4 click ids have no capital letter" in said
 
 
-def test_whole_click_ids_raise_no_suspicion():
-    """Of many lengths, in both cases."""
+def test_intact_click_ids_raise_no_suspicion():
+    """They vary in length and mix both cases."""
     ids = [whole_id(number) for number in range(30)]
     leads = [{"leadData": {"externalID": one}} for one in ids]
 
     assert [] == list(suspicions_of([read(click_id=one) for one in ids], leads, ("leadData.externalID",)))
 
 
-# ── the answer around the leads ──────────────────────────────────────────────────────────────────
+# ── the envelope of the leads ────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -369,8 +369,8 @@ def test_whole_click_ids_raise_no_suspicion():
         ({"data": [{"nom": "x"}], "leads": [{"id": 1, "status": "x"}]}, "leads"),
     ],
 )
-def test_the_array_of_leads_is_found(body, path):
-    """Written only where it is not found by itself."""
+def test_finds_the_array_of_leads(body, path):
+    """A path is returned only if the array is not found by default."""
     assert path == locate(body, None)[0]
 
 
@@ -385,15 +385,15 @@ def test_the_array_of_leads_is_found(body, path):
         ({"totalPages": Decimal(45)}, None),
     ],
 )
-def test_a_total_is_recognised(body, total):
-    """A number that is smaller than what is shown, or the page's own length, is none."""
+def test_recognises_a_total(body, total):
+    """A number below the count shown, or equal to the page's own length, is not a total."""
     assert total == stated_total(body, 20)
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["nothing past the end", "the last page again"])
 @pytest.mark.parametrize("leads", [21, 40, 41, 100, 1234, 5000])
-def test_a_numbered_list_is_counted_in_few_questions(leads, again):
-    """By doubling and halving, whatever stands past the end."""
+def test_counts_a_numbered_list_in_few_requests(leads, again):
+    """It doubles, then bisects, whatever the platform serves past the end."""
     marks = [str(number) for number in range(leads)]
     asked = []
 
@@ -407,7 +407,7 @@ def test_a_numbered_list_is_counted_in_few_questions(leads, again):
     assert len(asked) <= 22
 
 
-# ── what to write ────────────────────────────────────────────────────────────────────────────────
+# ── suggested settings ───────────────────────────────────────────────────────────────────────────
 
 
 def options(**more):
@@ -415,8 +415,8 @@ def options(**more):
     return OpleadOptions(token="t", zone=PARIS, **more)
 
 
-def test_what_equals_a_default_is_not_written():
-    """Nothing at all for the default platform."""
+def test_suggestion_omits_defaults():
+    """The default platform needs no setting at all."""
     assert {} == suggestion_of(options(), "list")
     assert {"pull": "details"} == suggestion_of(options(), "details")
     assert {"since_filter": {"param": "since", "format": "date"}} == suggestion_of(
@@ -424,8 +424,8 @@ def test_what_equals_a_default_is_not_written():
     )
 
 
-def test_what_differs_is_written_as_the_file_has_it():
-    """One path plainly, several as a list."""
+def test_suggestion_follows_the_settings_file_format():
+    """One path is written plainly, several as a list."""
     written = suggestion_of(
         options(
             path_prefix="",
@@ -451,8 +451,8 @@ def test_what_differs_is_written_as_the_file_has_it():
         ("details", True, 101.0, 51.0),
     ],
 )
-def test_time_is_told_by_the_requests_it_takes(pull, detail_pages, first, nightly):
-    """Pages and own pages at the allowed rate."""
+def test_estimates_reading_time_from_the_number_of_requests(pull, detail_pages, first, nightly):
+    """List pages and detail fetches go out at the allowed rate."""
     assert (first, nightly) == reading_minutes(
         9000, page_size=100, changed=0.1, recent=0.5, detail_pages=detail_pages, pull=pull, per_minute=90
     )

@@ -1,4 +1,4 @@
-"""Corrections of accepted conversions, night after night: each once, in order, and told truly."""
+"""Corrections of accepted conversions, night after night: each is sent once, in order, with the right content."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.fakes import LIMITS, NIGHT, Crash
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 LOST_ON = NIGHT + DAY / 2
-"""The day after the first night."""
+"""Half a day after the first night."""
 BY_ADS_API = replace(TARGET, transport="google_ads_api")
 TOO_SOON = fakes.Outcome(OutcomeClass.DEFER, "TOO_RECENT_CONVERSION")
 NOT_FOUND = fakes.Outcome(OutcomeClass.DEFER, "CONVERSION_NOT_FOUND", final_after=DAY)
@@ -28,13 +28,13 @@ UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
 
 
 def sale(**over):
-    """A sale with the lead's amount, undone by `perdu`."""
+    """Return a sale with the lead's amount, undone by `perdu`."""
     return route(**({"field_value": from_field(), "undo": UNDO, "target": BY_ADS_API} | over))
 
 
 @pytest.fixture
 def sold(account):
-    """An account whose sale of 1,000 € was accepted in its first night by the Google Ads API."""
+    """Return a function that sells for 1,000 €, accepted on the first night by the Google Ads API."""
 
     def sell(**over):
         account.book = rulebook(sale(**over))
@@ -50,7 +50,7 @@ def sold(account):
 
 
 def goes(account, *steps, **over):
-    """The lead's way after it was won; its present status is the last step's."""
+    """Move the lead through these steps after it was won; the last step is its current status."""
     history = (StatusEntry("Nouveau", Moment(CREATED)), StatusEntry("Gagné", Moment(WON)))
     later = tuple(StatusEntry(label, Moment(at)) for label, at in steps)
     label = later[-1].label if later else "Gagné"
@@ -58,19 +58,19 @@ def goes(account, *steps, **over):
 
 
 def nights(account, count=1):
-    """So many further nights."""
+    """Run this many further nights."""
     for _ in range(count):
         account.clock.time += DAY
         account.night()
 
 
 def corrections(account):
-    """Kind, value, cause, state and reason of every correction, in order."""
+    """Return kind, value, cause, state and reason of every correction, in order."""
     return [(row.kind, row.value, row.cause, row.state, row.reason) for row in account.rows(Adjustment)]
 
 
 def many(account, count):
-    """So many further leads, sold in two nights."""
+    """Sell this many further leads over two nights."""
     others = [lead(f"L-{number}") for number in range(2, count + 2)]
     for group in (others[: count // 2], others[count // 2 :]):
         account.put(*group)
@@ -80,12 +80,12 @@ def many(account, count):
 
 
 def key(account, occurrence=1):
-    """The key of an occurrence of the sale."""
+    """Return the key of an occurrence of the sale."""
     return next(row.key for row in account.rows() if row.occurrence == occurrence)
 
 
-def test_a_lost_sale_is_taken_back_once_it_has_been_lost_for_three_days(sold):
-    """It waits where everybody can see it, and goes out once."""
+def test_lost_sale_is_retracted_after_three_days(sold):
+    """Until then the retraction waits as a pending row, and it is sent once."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account)
@@ -99,8 +99,8 @@ def test_a_lost_sale_is_taken_back_once_it_has_been_lost_for_three_days(sold):
     assert 1 == len(account.sink.corrections)
 
 
-def test_a_sale_that_comes_back_in_time_is_left_alone(sold):
-    """What waited is called off."""
+def test_retraction_is_cancelled_if_the_sale_is_won_again(sold):
+    """Nothing is sent."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account)
@@ -111,8 +111,8 @@ def test_a_sale_that_comes_back_in_time_is_left_alone(sold):
     assert [] == account.sink.corrections
 
 
-def test_a_correction_is_later_than_what_it_corrects(sold):
-    """Lost in the very second it was won, it is told a second later: a platform refuses a correction that is not."""
+def test_correction_is_dated_at_least_a_second_after_its_conversion(sold):
+    """A platform refuses a correction that is not later, even for a sale lost in the second it was won."""
     account = sold()
     goes(account, ("Perdu", WON + timedelta(milliseconds=1)))
     nights(account, 6)
@@ -120,8 +120,8 @@ def test_a_correction_is_later_than_what_it_corrects(sold):
     assert [WON + timedelta(seconds=1)] == [row.at for row in account.rows(Adjustment)]
 
 
-def test_won_again_after_it_was_taken_back_it_is_a_second_conversion(sold):
-    """With a key and a time of its own; lost again, it is taken back for itself."""
+def test_sale_won_again_after_its_retraction_is_a_second_conversion(sold):
+    """It has its own key and time, and is retracted by itself when lost again."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account, 5)
@@ -142,8 +142,8 @@ def test_won_again_after_it_was_taken_back_it_is_a_second_conversion(sold):
     assert [1, 1] == [row.number for row in account.rows(Adjustment)]
 
 
-def test_without_retractions_its_value_goes_and_comes_back(sold):
-    """By the Data Manager: the same key with 0, and later with its amount."""
+def test_value_is_restated_to_zero_and_back_without_retractions(sold):
+    """The Data Manager receives the same key with 0, and later with the amount."""
     account = sold(target=TARGET)
     goes(account, ("Perdu", LOST_ON))
     nights(account, 6)
@@ -161,8 +161,8 @@ def test_without_retractions_its_value_goes_and_comes_back(sold):
     assert {key(account): 1} == dict(account.sink.counted)
 
 
-def test_another_way_takes_it_back(sold):
-    """`undo_via`, for what the Data Manager carried."""
+def test_undo_via_retracts_by_another_transport(sold):
+    """`undo_via` corrects what the Data Manager sent."""
     account = sold(target=TARGET, undo=replace(UNDO, via="google_ads_api"))
     goes(account, ("Perdu", LOST_ON))
     nights(account, 6)
@@ -172,8 +172,8 @@ def test_another_way_takes_it_back(sold):
 
 
 @pytest.mark.parametrize("target", [TARGET, BY_ADS_API], ids=lambda target: target.transport)
-def test_an_amount_that_moves_is_told_again_by_the_nights_last(sold, target):
-    """From 1,000 to 1,200, to 1,210 (too little), to 1,400."""
+def test_changed_amount_is_restated(sold, target):
+    """The value goes from 1,000 to 1,200, to 1,210 (too small a change) and to 1,400."""
     account = sold(target=target)
     for amount in (1200, 1210, 1400):
         goes(account, fields={"consent": "oui", "amount": Decimal(amount)})
@@ -184,8 +184,8 @@ def test_an_amount_that_moves_is_told_again_by_the_nights_last(sold, target):
     assert {key(account): "1400.00"} == account.sink.values
 
 
-def test_a_platform_that_corrects_nothing_says_so(sold):
-    """On record, once, and no call is made."""
+def test_correction_is_skipped_if_the_platform_supports_none(sold):
+    """It is recorded once, and no call is made."""
     account = sold(limits=replace(LIMITS, corrects={}))
     account.sink.limits = replace(LIMITS, corrects={})
     goes(account, ("Perdu", LOST_ON))
@@ -194,8 +194,8 @@ def test_a_platform_that_corrects_nothing_says_so(sold):
     assert [("retraction", None, "undone", "skipped", "not_undoable")] == corrections(account)
 
 
-def test_a_way_that_the_settings_find_later_takes_it_back(sold):
-    """What could not be taken back can be now."""
+def test_skipped_retraction_is_sent_once_the_settings_allow_it(sold):
+    """A new rules digest has it planned again."""
     account = sold(limits=replace(LIMITS, corrects={}))
     goes(account, ("Perdu", LOST_ON))
     nights(account, 6)
@@ -205,8 +205,8 @@ def test_a_way_that_the_settings_find_later_takes_it_back(sold):
     assert [("retraction", None, "undone", "accepted", None)] == corrections(account)
 
 
-def test_what_is_too_old_is_not_corrected(sold):
-    """54 days after the conversion, not the click."""
+def test_correction_expires_after_54_days(sold):
+    """The time counts from the conversion, not from the click."""
     account = sold()
     account.clock.time = WON + 55 * DAY
     goes(account, ("Perdu", WON + 50 * DAY))
@@ -215,8 +215,8 @@ def test_what_is_too_old_is_not_corrected(sold):
     assert [("retraction", None, "undone", "expired", "too_late_to_correct")] == corrections(account)
 
 
-def test_only_what_was_accepted_is_corrected(account):
-    """A sale that was refused is not taken back."""
+def test_rejected_conversion_is_not_corrected(account):
+    """There is nothing to retract."""
     account.book = rulebook(sale())
     account.sink.asynchronous = False
     account.sink.verdict = lambda _: fakes.Outcome(OutcomeClass.DROP, "NO")
@@ -228,8 +228,8 @@ def test_only_what_was_accepted_is_corrected(account):
     assert [] == corrections(account)
 
 
-def test_a_sale_that_is_lost_before_it_could_be_sent_is_called_off(account):
-    """It waited for its amount meanwhile; won again, it goes out once, for the later entry."""
+def test_sale_lost_before_sending_is_cancelled(account):
+    """It was still waiting for its amount; won again, it is sent once for the later entry."""
     account.book = rulebook(sale(field_value=from_field(otherwise=Decimal(900), wait=10 * DAY)))
     account.sink.asynchronous = False
     account.put(changed(lead(), fields={"consent": "oui", "amount": ""}))
@@ -258,8 +258,8 @@ def test_a_sale_that_is_lost_before_it_could_be_sent_is_called_off(account):
     assert [1] == list(account.sink.counted.values())
 
 
-def test_a_sale_that_was_lost_before_anybody_looked_is_on_record(account):
-    """As called off, never sent."""
+def test_sale_already_lost_when_first_read_is_recorded_as_cancelled(account):
+    """It is never sent."""
     account.book = rulebook(sale())
     goes(account, ("Perdu", WON + timedelta(hours=1)))
     account.clock.time = WON + 5 * DAY
@@ -276,8 +276,8 @@ DEATHS = {"before the call": fakes.crash_before, "after the platform took it": f
 @pytest.mark.parametrize(
     "target", suite.mostly_exhaustive([TARGET, BY_ADS_API], BY_ADS_API), ids=lambda target: target.transport
 )
-def test_a_run_that_dies_while_correcting_corrects_once(sold, target, death):
-    """The next one sends the same bytes again, whatever the amount is by then."""
+def test_crash_while_correcting_sends_one_correction(sold, target, death):
+    """The next run replays the same bytes, whatever the amount is by then."""
     account = sold(target=target)
     goes(account, fields={"consent": "oui", "amount": Decimal(1200)})
     account.sink.adjust_script.append(death)
@@ -298,8 +298,8 @@ def test_a_run_that_dies_while_correcting_corrects_once(sold, target, death):
     assert {key(account): 1} == dict(account.sink.counted)
 
 
-def test_an_answer_that_is_lost_three_times_more_is_given_up(sold):
-    """Nobody will know; nothing is told anew on top of it, and the sale is no second one either."""
+def test_correction_is_unconfirmed_after_three_lost_replays(sold):
+    """No new correction follows it, and winning the sale again makes no second conversion."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     account.sink.adjust_script.extend([fakes.lost_before] * 40)
@@ -313,8 +313,8 @@ def test_an_answer_that_is_lost_three_times_more_is_given_up(sold):
     assert 1 == len(account.rows())
 
 
-def test_replays_of_a_correction_are_a_night_apart(sold):
-    """But for the first: a night that breaks and is tried again must not use them up."""
+def test_correction_replays_after_the_first_are_a_night_apart(sold):
+    """A failing night that is retried must not use them up."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account, 3)
@@ -329,8 +329,8 @@ def test_replays_of_a_correction_are_a_night_apart(sold):
     assert ["in_doubt"] == [row.state for row in account.rows(Adjustment)]
 
 
-def test_a_sale_that_somebody_else_took_back_is_taken_back(sold):
-    """By hand in Google Ads: that is as it should be, and won again it is a second conversion."""
+def test_retraction_already_made_by_hand_is_accepted(sold):
+    """It was made in Google Ads; a sale won again afterwards is a second conversion."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account, 3)
@@ -345,8 +345,8 @@ def test_a_sale_that_somebody_else_took_back_is_taken_back(sold):
     assert ["accepted", "accepted"] == [row.state for row in account.rows()]
 
 
-def test_a_stop_of_corrections_stops_no_conversions(sold):
-    """An interface that takes no corrections may take conversions, and a human is told."""
+def test_stopped_corrections_do_not_stop_conversions(sold):
+    """An interface that refuses corrections may accept conversions; the stop is reported."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     account.sink.adjust_script.append(fakes.refuse(OutcomeClass.FIX_CONFIG, "NOT_ALLOWED"))
@@ -361,8 +361,8 @@ def test_a_stop_of_corrections_stops_no_conversions(sold):
     assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
 
-def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its_actions(sold):
-    """What goes by another one is corrected all the same."""
+def test_refused_corrections_are_tried_once_per_transport_and_night(sold):
+    """One refusal covers all actions of that transport, and other transports still correct."""
     account = sold(undo=None)
     account.book = rulebook(
         sale(),
@@ -383,8 +383,8 @@ def test_a_transport_that_takes_no_corrections_is_asked_once_a_night_for_all_its
     assert ["data_manager", "google_ads_api"] == [call.target.transport for call in account.sink.corrections]
 
 
-def test_far_more_corrections_than_usual_wait_for_a_human(sold):
-    """Somebody marked everything lost: bidding must not unlearn the year in a night."""
+def test_volume_guard_holds_an_excess_of_corrections(sold):
+    """If every lead is marked as lost, bidding must not unlearn a year in one night."""
     account = sold()
     others = many(account, 55)
     for one in [lead(), *others]:
@@ -399,8 +399,8 @@ def test_far_more_corrections_than_usual_wait_for_a_human(sold):
     assert {("pending", "excess_volume")} == {(row.state, row.reason) for row in account.rows(Adjustment)}
 
 
-def test_hashes_stay_while_a_correction_needs_them_and_no_longer(sold):
-    """A sale known by contact data alone is told anew by them."""
+def test_contact_hashes_are_kept_only_while_a_correction_needs_them(sold):
+    """A sale matched by contact data alone is restated with the same hashes."""
     account = sold(target=TARGET, contact_only=True, attach_contact=True)
     goes(account, click_ids=(), contact=replace(lead().contact), fields={"consent": "oui", "amount": Decimal(3000)})
     account.clock.time += DAY
@@ -412,8 +412,8 @@ def test_hashes_stay_while_a_correction_needs_them_and_no_longer(sold):
     assert set() == account.hashed
 
 
-def test_without_consent_nothing_of_the_person_goes_out_again(sold):
-    """The Data Manager's correction carries the click once more; it is held, and goes out once the answer is yes."""
+def test_refused_consent_withholds_a_restatement(sold):
+    """The Data Manager's restatement repeats the click id, so it waits until consent is given."""
     account = sold(target=TARGET)
     goes(account, fields={"consent": "non", "amount": Decimal(3000)})
     nights(account)
@@ -426,16 +426,16 @@ def test_without_consent_nothing_of_the_person_goes_out_again(sold):
     assert {key(account): "3000.00"} == account.sink.values
 
 
-def test_a_lead_is_looked_at_only_where_something_happened(sold):
-    """A night without news leaves nothing to look at."""
+def test_unchanged_lead_is_not_marked_for_correction(sold):
+    """A night without news leaves nothing to correct."""
     account = sold()
     nights(account, 2)
 
     assert [False] == [row.to_correct for row in account.rows(LeadRow)]
 
 
-def test_the_story_of_a_renamed_conversion_stays_one(sold):
-    """Its corrections carry its new name."""
+def test_renamed_conversion_keeps_its_corrections(sold):
+    """They carry the new name."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account, 2)
@@ -446,8 +446,8 @@ def test_the_story_of_a_renamed_conversion_stays_one(sold):
     assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
 
 
-def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(sold):
-    """The Data Manager's is the whole conversion once more: after a no it is not sent again, and nobody will know."""
+def test_withdrawn_consent_stops_replays_of_a_restatement(sold):
+    """The Data Manager's restatement repeats the whole conversion, so it becomes unconfirmed instead."""
     account = sold(target=TARGET)
     goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
     account.sink.adjust_script.extend([fakes.lost_before] * 5)
@@ -461,8 +461,8 @@ def test_consent_taken_back_ends_a_correction_in_doubt_that_carries_the_person(s
     assert ("unconfirmed", "consent_withdrawn", None) == (row.state, row.reason, row.event)
 
 
-def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_lead_says(sold):
-    """Taking a sale back tells nothing of the person."""
+def test_retraction_is_replayed_without_consent(sold):
+    """It carries only the key, and no personal data."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     nights(account, 3)
@@ -474,8 +474,8 @@ def test_a_correction_that_names_the_key_alone_is_asked_for_again_whatever_the_l
     assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
 
 
-def test_corrections_that_are_refused_every_night_hold_no_conversion_up(sold):
-    """They pile up at an interface that is closed to them; a new sale goes out as ever."""
+def test_refused_corrections_do_not_block_new_conversions(sold):
+    """Corrections pile up at an interface that refuses them, while a new sale goes out as usual."""
     account = sold()
     others = many(account, 70)
     for group in (others[:35], others[35:]):
@@ -493,8 +493,8 @@ def test_corrections_that_are_refused_every_night_hold_no_conversion_up(sold):
     assert 70 == sum(row.state == "pending" for row in account.rows(Adjustment))
 
 
-def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
-    """Within a day of its sending a platform may not know it; after that it never will."""
+def test_conversion_not_found_yet_is_corrected_later(sold):
+    """A platform may not know a conversion within a day of sending; after that it never will."""
     account = sold()
     goes(account, fields={"consent": "oui", "amount": Decimal(3000)})
     account.clock.time += timedelta(hours=6)
@@ -515,8 +515,8 @@ def test_a_conversion_that_is_not_found_yet_is_corrected_later(sold):
 
 
 @pytest.mark.exhaustive
-def test_what_was_tried_before_goes_out_beside_a_surge(sold):
-    """Those held are the new ones, which say so."""
+def test_correction_attempted_before_is_sent_during_a_surge(sold):
+    """The volume guard holds only the new corrections."""
     account = sold()
     others = many(account, 80)
     richer = {"consent": "oui", "amount": Decimal(5000)}
@@ -535,8 +535,8 @@ def test_what_was_tried_before_goes_out_beside_a_surge(sold):
 
 
 @pytest.mark.exhaustive
-def test_what_is_put_off_night_by_night_was_sent_once(sold):
-    """Asking again and again does not make a surge of later ones seem usual."""
+def test_deferred_corrections_count_as_one_first_send(sold):
+    """Repeated attempts must not make a later surge look usual."""
     account = sold()
     others = many(account, 70)
     richer = {"consent": "oui", "amount": Decimal(5000)}
@@ -549,8 +549,8 @@ def test_what_is_put_off_night_by_night_was_sent_once(sold):
     assert [20] == [count for _, count in sends]
 
 
-def test_the_clicks_window_ends_at_the_conversion(sold):
-    """What is said of it later has its own 54 days, also by an interface that is told the whole conversion again."""
+def test_click_window_does_not_limit_corrections(sold):
+    """A correction has its own 54 days, even if the interface receives the whole conversion again."""
     account = sold(target=TARGET, click_window=WON - CREATED + 3 * DAY)
     goes(account, ("Perdu", LOST_ON))
     nights(account, 8)
@@ -558,8 +558,8 @@ def test_the_clicks_window_ends_at_the_conversion(sold):
     assert [("restatement", "0.00", "undone", "accepted", None)] == corrections(account)
 
 
-def test_that_day_begins_when_the_conversion_reached_its_platform(account):
-    """Nights in which the platform was out of reach do not use it up."""
+def test_not_found_grace_day_starts_when_the_conversion_arrives(account):
+    """Nights in which the platform is unreachable do not count towards it."""
     account.book = rulebook(sale())
     account.sink.asynchronous = False
     account.put(lead())
@@ -579,8 +579,8 @@ def test_that_day_begins_when_the_conversion_reached_its_platform(account):
     assert ["pending"] == [row.state for row in account.rows(Adjustment)]
 
 
-def test_where_nothing_is_found_the_settings_are_in_question(sold):
-    """A wrong account, or another interface than the one that counted: they stop, and go out once that is mended."""
+def test_corrections_stop_if_no_conversion_is_found(sold):
+    """Account or interface is probably wrong; everything is sent once that is fixed."""
     account = sold()
     others = many(account, 12)
     for one in [lead(), *others]:
@@ -602,8 +602,8 @@ def test_where_nothing_is_found_the_settings_are_in_question(sold):
     assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
 
 
-def test_nothing_of_a_lead_that_is_gone_goes_out_again(sold):
-    """What waits is called off, where it carries the person; and its hashes go."""
+def test_corrections_of_a_deleted_lead_are_cancelled(sold):
+    """They would carry personal data; the contact hashes are erased too."""
     account = sold(target=TARGET, attach_contact=True)
     goes(account, ("Perdu", LOST_ON))
     account.put(lead("L-2"))
@@ -616,8 +616,8 @@ def test_nothing_of_a_lead_that_is_gone_goes_out_again(sold):
     assert "L-1" not in account.hashed
 
 
-def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
-    """The first answer that it is there already says that it was not us; so does the second."""
+def test_repeated_duplicate_answer_stays_rejected(account):
+    """The first duplicate shows that the conversion was not ours, and so does the second."""
     account.sink.asynchronous = False
     account.sink.verdict = lambda _: fakes.Outcome(OutcomeClass.DUPLICATE, "ALREADY_THERE")
     account.put(lead(), lead("L-2"))
@@ -633,14 +633,14 @@ def test_what_was_there_already_stays_so_however_often_it_is_sent(account):
 
 
 def lost_and_sold(account):
-    """A correction that is due on the night on which another lead's sale is."""
+    """Make a correction due on the same night as another lead's sale."""
     goes(account, ("Perdu", LOST_ON))
     nights(account, 3)
     account.put(lead("L-2"))
 
 
-def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
-    """One row that never gets one says nothing of corrections."""
+def test_unanswered_conversion_does_not_block_corrections(sold):
+    """One unanswered row proves nothing about corrections."""
     account = sold()
     lost_and_sold(account)
     account.sink.script.extend([fakes.lost_before] * 40)
@@ -651,8 +651,8 @@ def test_a_conversion_that_gets_no_answer_holds_up_no_correction(sold):
     assert [DeliveryState.ACCEPTED] == [row.state for row in account.rows(Adjustment)]
 
 
-def test_a_platform_that_answers_no_conversion_is_asked_for_one_correction(sold):
-    """Where that gets no answer either, no more go out."""
+def test_silent_platform_gets_only_one_correction(sold):
+    """If that one gets no answer either, no more are sent."""
     account = sold()
     lost_and_sold(account)
     account.sink.script.extend([fakes.lost_before] * 40)

@@ -1,4 +1,4 @@
-"""One click or person counts once: the first goes out, the others wait behind it."""
+"""A click or a person counts once: the first conversion is sent, and the others are withheld behind it."""
 
 import tracemalloc
 from collections import Counter
@@ -23,20 +23,20 @@ REFUSED = Outcome(OutcomeClass.DROP, "NO")
 
 
 def won(name, when=WON, **more):
-    """A lead won at a time, by a click it shares with others."""
+    """Return a lead won at this time, with a click id that it shares with others."""
     history = (replace(lead().history[1], at=replace(lead().history[1].at, at=when)),)
     return lead(name, **{"history": history, "updated_at": when, "click_ids": SHARED} | more)
 
 
 @pytest.fixture
 def once(account):
-    """An account whose sales count once per click."""
+    """Return an account that counts sales once per click."""
     account.book = rulebook(route(once=DedupRule(DedupScope.CLICK, MONTH)))
     return account
 
 
-def test_of_leads_of_one_click_the_first_conversion_goes_out(once):
-    """The others say by whom it counts."""
+def test_first_conversion_of_a_shared_click_is_sent(once):
+    """The withheld ones name the lead that counts."""
     once.put(won("L-1"), won("L-2", WON - DAY), won("L-3", WON + timedelta(hours=1)), lead("L-4"))
     once.night()
 
@@ -45,8 +45,8 @@ def test_of_leads_of_one_click_the_first_conversion_goes_out(once):
     assert ["L-2", "L-2"] == [row.detail for row in once.rows() if row.reason == "counted_already"]
 
 
-def test_by_default_every_lead_counts_and_a_shared_click_is_told(account):
-    """Told, not stopped; on the night it is taken up, and no later one."""
+def test_shared_click_is_only_reported_by_default(account):
+    """It is reported on the night it is first planned, and on no later one."""
     account.put(won("L-1"), won("L-2"), lead("L-3"))
     first, second = account.night(), account.night()
 
@@ -55,8 +55,8 @@ def test_by_default_every_lead_counts_and_a_shared_click_is_told(account):
     assert [] == account.rows(DedupKey)
 
 
-def test_who_counts_does_not_hang_on_the_order_of_planning(once):
-    """Leads are planned some at a time, by id; the earliest conversion may stand in the last part."""
+def test_counting_lead_does_not_depend_on_planning_order(once):
+    """Leads are planned in parts by id, and the earliest conversion may be in the last part."""
     once.put(*(won(f"L-{number:03}", WON - number * timedelta(minutes=1)) for number in range(LEADS_AT_ONCE + 5)))
     once.night()
     sent = [name for name, state in once.states.items() if state == "submitted"]
@@ -64,8 +64,8 @@ def test_who_counts_does_not_hang_on_the_order_of_planning(once):
     assert [f"L-{LEADS_AT_ONCE + 4:03}"] == sent
 
 
-def test_what_was_sent_counts_against_all_that_come_later(once):
-    """Even where their conversion lies before it; the night after as well as when it is settled."""
+def test_sent_conversion_counts_against_all_later_ones(once):
+    """This holds for later plans with earlier conversions, and before and after the outcome is known."""
     once.put(won("L-2"))
     once.night()
     once.clock.time += DAY
@@ -78,8 +78,8 @@ def test_what_was_sent_counts_against_all_that_come_later(once):
     assert {"L-1": "withheld", "L-2": "accepted", "L-3": "withheld"} == once.states
 
 
-def test_two_sales_further_apart_than_that_count_both(once):
-    """`within`."""
+def test_sales_further_apart_than_within_both_count(once):
+    """The limit is `within`."""
     once.put(won("L-1", CREATED + DAY), won("L-2", CREATED + 2 * DAY + MONTH))
     once.clock.time = NIGHT + 3 * DAY
     once.night()
@@ -87,8 +87,8 @@ def test_two_sales_further_apart_than_that_count_both(once):
     assert {"L-1": "submitted", "L-2": "submitted"} == once.states
 
 
-def test_who_waited_goes_out_once_the_first_is_refused(once):
-    """The platform does not have it, so the sale would be lost."""
+def test_waiting_conversion_is_sent_if_the_first_is_rejected(once):
+    """The platform does not have the first, so the sale would otherwise be lost."""
     once.sink.verdict = lambda _: REFUSED
     once.put(won("L-1"), won("L-2", WON + timedelta(hours=1)))
     once.night()
@@ -99,8 +99,8 @@ def test_who_waited_goes_out_once_the_first_is_refused(once):
     assert {"L-1": "rejected", "L-2": "submitted"} == once.states
 
 
-def test_the_refused_one_does_not_come_back_beside_who_took_its_place(once):
-    """Mended in Oplead, it still counts by the other."""
+def test_rejected_conversion_is_not_sent_beside_its_replacement(once):
+    """Corrected in Oplead, the sale still counts through the other lead."""
     once.sink.verdict = lambda _: Outcome(OutcomeClass.FIX_DATA, "BAD")
     once.put(won("L-1"), won("L-2", WON + timedelta(hours=1)))
     once.night()
@@ -118,8 +118,8 @@ def test_the_refused_one_does_not_come_back_beside_who_took_its_place(once):
     ("change", "state"),
     [({"fields": {"consent": "non"}}, "cancelled"), ({"fields": {"consent": "bof"}}, "withheld")],
 )
-def test_who_waited_goes_out_the_night_the_first_falls_away(once, change, state):
-    """And the first, back later, gives way."""
+def test_waiting_conversion_is_sent_the_night_the_first_drops_out(once, change, state):
+    """If the first comes back later, it gives way."""
     young = {"created_at": NIGHT - timedelta(hours=2)}
     first = won("L-1", NIGHT - timedelta(hours=1), **young)
     once.put(first, won("L-2", NIGHT - timedelta(minutes=30), **young))
@@ -138,8 +138,8 @@ def test_who_waited_goes_out_the_night_the_first_falls_away(once, change, state)
     assert {"L-1": state, "L-2": "accepted"} == once.states
 
 
-def test_what_counts_on_one_route_does_not_on_another(once):
-    """Each conversion for itself."""
+def test_deduplication_is_separate_for_each_conversion(once):
+    """A click shared across two routes counts on both."""
     per_click = DedupRule(DedupScope.CLICK, MONTH)
     once.book = rulebook(route(once=per_click), route("lost", labels=frozenset({"perdu"}), once=per_click))
     once.put(won("L-1"), won("L-2", label="Perdu", history=()))
@@ -150,8 +150,8 @@ def test_what_counts_on_one_route_does_not_on_another(once):
     }
 
 
-def test_a_person_counts_once_by_e_mail(account):
-    """Known again when the hashes of what was sent are long erased."""
+def test_person_is_deduplicated_by_email(account):
+    """The deduplication key outlives the contact hashes, which are erased after sending."""
     account.book = rulebook(route(once=DedupRule(DedupScope.PERSON, MONTH), attach_contact=True))
     contact = Contact(emails=("jeanne@example.org",))
     account.put(lead("L-1", contact=contact))
@@ -167,8 +167,8 @@ def test_a_person_counts_once_by_e_mail(account):
     assert {"L-1": "accepted", "L-2": "withheld", "L-3": "submitted"} == account.states
 
 
-def test_a_person_whose_address_changes_is_known_by_both(account):
-    """What was sent was told of the old one."""
+def test_person_is_recognised_by_old_and_new_email(account):
+    """The sent conversion carried the old address."""
     account.book = rulebook(route(once=DedupRule(DedupScope.PERSON, MONTH), attach_contact=True))
     old = lead("L-1", contact=Contact(emails=("jeanne@example.org",)))
     account.put(old)
@@ -182,8 +182,8 @@ def test_a_person_whose_address_changes_is_known_by_both(account):
     assert {"L-1": "accepted", "L-2": "withheld", "L-3": "withheld"} == account.states
 
 
-def test_asked_for_later_it_knows_what_was_sent_before(account):
-    """New rules have every lead judged again."""
+def test_deduplication_enabled_later_covers_earlier_conversions(account):
+    """New rules have every lead planned again."""
     account.put(won("L-1"))
     account.night()
     account.clock.time += DAY
@@ -195,8 +195,8 @@ def test_asked_for_later_it_knows_what_was_sent_before(account):
     assert {"L-1": "accepted", "L-2": "withheld"} == account.states
 
 
-def test_two_that_wait_when_it_is_asked_for_become_one(account):
-    """The earlier one goes on waiting."""
+def test_deduplication_enabled_later_withholds_pending_duplicates(account):
+    """The earlier conversion stays pending."""
     young = {"created_at": NIGHT - timedelta(hours=2)}
     account.put(won("L-1", NIGHT - timedelta(minutes=30), **young), won("L-2", NIGHT - timedelta(hours=1), **young))
     account.night()
@@ -206,8 +206,8 @@ def test_two_that_wait_when_it_is_asked_for_become_one(account):
     assert {"L-1": "withheld", "L-2": "pending"} == account.states
 
 
-def test_marks_go_when_they_are_of_no_more_use(once):
-    """Once no sale to come could be the same, or nobody asks any more."""
+def test_deduplication_keys_are_erased_after_their_window(once):
+    """No later sale could be a duplicate by then."""
     once.put(won("L-1"))
     once.night()
     kept = {row.lead for row in once.rows(DedupKey)}
@@ -217,8 +217,8 @@ def test_marks_go_when_they_are_of_no_more_use(once):
     assert ({"L-1"}, []) == (kept, once.rows(DedupKey))
 
 
-def test_marks_go_with_the_setting(once):
-    """Personal data is held to the minimum."""
+def test_deduplication_keys_are_erased_with_the_setting(once):
+    """Personal data is kept to a minimum."""
     once.put(won("L-1"))
     once.night()
     once.book = replace(rulebook(), rules_digest="r2")
@@ -227,7 +227,7 @@ def test_marks_go_with_the_setting(once):
     assert [] == once.rows(DedupKey)
 
 
-def test_a_renamed_conversion_keeps_its_marks(once):
+def test_renamed_conversion_keeps_its_deduplication_keys(once):
     """Its sales are the same sales."""
     once.put(won("L-1"))
     once.night()
@@ -242,12 +242,12 @@ def test_a_renamed_conversion_keeps_its_marks(once):
 
 
 def held_at_most(account, count):
-    """How much memory it takes at most to find who gives way, where every second lead does."""
+    """Return the peak memory of finding duplicates if every second lead is one."""
     per_click = route(once=DedupRule(DedupScope.CLICK, MONTH))
     leads = ((facts(id=f"L-{number:06}", click_ids=(click(f"gclid-{number // 2}"),)), []) for number in range(count))
 
     class Planner(_Planner):
-        """One that is given these leads to plan."""
+        """A planner of these leads."""
 
         def _to_plan(self, _session):
             yield from leads
@@ -271,8 +271,8 @@ def held_at_most(account, count):
 
 
 @pytest.mark.exhaustive
-def test_finding_who_gives_way_keeps_no_lead_in_memory(account):
-    """After a change of the rules every lead is judged anew; four times as many take hardly more."""
+def test_finding_duplicates_keeps_no_leads_in_memory(account):
+    """A rule change replans every lead, so four times as many leads must take hardly more memory."""
     held_at_most(account, 10)
     few, many = held_at_most(account, 1_500), held_at_most(account, 6_000)
 

@@ -1,4 +1,4 @@
-"""A wrong path of an amount holds conversions back, instead of sending them at what stands in for one."""
+"""The missing-value guard: a wrong value path withholds conversions instead of sending them at the default."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,24 +14,24 @@ DAY = timedelta(days=1)
 
 
 def selling(path="montant", *, wait=timedelta(0), **over):
-    """Sales worth what stands at a path, or 900."""
+    """Return rules of sales worth the value at this path, or 900."""
     value = from_field(path=path, otherwise=Decimal(900), wait=wait)
     return replace(rulebook(route(field_value=value), **over), extraction_digest=path)
 
 
 def sold(account, count, fields=NOTHING):
-    """So many leads were won."""
+    """Add this many won leads."""
     account.book = selling()
     account.put(*(lead(f"L-{number}", fields=fields) for number in range(1, count + 1)))
 
 
 def worth(account):
-    """What each delivery was sent for, and how often."""
+    """Return the value of each delivery that has been sent."""
     return {row.lead: row.value for row in account.rows() if row.event_sha256}
 
 
-def test_nothing_goes_out_for_want_of_an_amount_that_no_lead_has(account):
-    """Twenty are won and none has one: they are held back, and a human is told of the path that same night."""
+def test_guard_withholds_conversions_if_no_lead_has_a_value(account):
+    """Twenty are won and none has a value: the path is reported on the same night."""
     sold(account, 20)
 
     summary = account.night()
@@ -44,8 +44,8 @@ def test_nothing_goes_out_for_want_of_an_amount_that_no_lead_has(account):
     ]
 
 
-def test_leads_won_before_their_conversion_counts_tell_as_well(account):
-    """It is told before the first one could be sent."""
+def test_leads_won_before_the_start_count_for_the_guard(account):
+    """A wrong path is reported before the first conversion could be sent."""
     sold(account, 20)
     account.book = selling(since={"sale": START + 30 * DAY})
 
@@ -53,8 +53,8 @@ def test_leads_won_before_their_conversion_counts_tell_as_well(account):
 
 
 @pytest.mark.parametrize("amounts", [{"montant": "8 900"}, {"montant": "à voir"}])
-def test_one_amount_on_any_lead_shows_that_the_path_is_right(account, amounts):
-    """Then the others go out for what stands in for theirs; so they do while few are won."""
+def test_single_value_on_any_lead_satisfies_the_guard(account, amounts):
+    """The path is then right, and the others are sent at the default, even if that value is unreadable."""
     sold(account, 20)
     account.put(lead("L-0", label="Nouveau", history=(), fields=NOTHING | amounts))
 
@@ -64,16 +64,16 @@ def test_one_amount_on_any_lead_shows_that_the_path_is_right(account, amounts):
     assert 20 == len(worth(account))
 
 
-def test_few_leads_may_well_have_no_amount_yet(account):
-    """Of nineteen nobody knows."""
+def test_guard_needs_twenty_leads(account):
+    """Nineteen leads prove nothing."""
     sold(account, 19)
     account.night()
 
     assert 19 == len(worth(account))
 
 
-def test_leads_in_other_stages_do_not_count(account):
-    """Only leads that reached this conversion's stage say something of its amounts."""
+def test_guard_counts_only_leads_that_reached_the_stage(account):
+    """Other leads reveal nothing about the values of this conversion."""
     sold(account, 19)
     account.put(lead("L-20", label="Nouveau", history=(), fields=NOTHING))
     account.night()
@@ -81,16 +81,16 @@ def test_leads_in_other_stages_do_not_count(account):
     assert 19 == len(worth(account))
 
 
-def test_a_rehearsal_shows_it(account):
-    """It is decided with the plan, before anything is sent."""
+def test_guard_applies_when_planning(account):
+    """It is decided with the plan, before anything is sent, so a rehearsal shows it."""
     sold(account, 20)
     account.prepare()
 
     assert {"value_never_seen"} == set(account.reasons.values())
 
 
-def test_it_holds_at_the_moment_of_sending(account):
-    """What was planned before the twentieth was won, and waited for its amount, is held back as well."""
+def test_guard_applies_when_sending(account):
+    """Conversions planned earlier, and still waiting for their value, are withheld as well."""
     sold(account, 20)
     account.book = selling(wait=3 * DAY)
     account.prepare()
@@ -101,8 +101,8 @@ def test_it_holds_at_the_moment_of_sending(account):
     assert ({"value_awaited"}, {"value_never_seen"}, []) == (before, set(account.reasons.values()), account.sink.calls)
 
 
-def test_once_the_path_is_mended_all_of_it_goes_out(account):
-    """A changed path has everything read again; each goes for its own amount."""
+def test_corrected_path_releases_all_conversions(account):
+    """A changed path has every lead read again, and each is sent with its own value."""
     sold(account, 20, fields=NOTHING | {"amount": Decimal(1000)})
     account.night()
     account.book = selling("amount")
@@ -113,8 +113,8 @@ def test_once_the_path_is_mended_all_of_it_goes_out(account):
     assert (20, 0) == (len(worth(account)), summary.exit_code)
 
 
-def test_the_first_amount_that_is_typed_releases_the_others(account):
-    """The path was right, and nobody had typed one yet."""
+def test_first_value_entered_releases_the_others(account):
+    """The path was right, but nobody had entered a value yet."""
     sold(account, 20)
     account.night()
     account.put(changed(lead("L-1", fields=NOTHING), fields=NOTHING | {"montant": "4 500"}))

@@ -1,4 +1,4 @@
-"""Settings that change under a ledger that remembers: nothing is sent twice, nothing by what was read before."""
+"""Settings that change over an existing ledger: nothing is sent twice, or decided from data read under old settings."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 def test_facts_read_under_old_settings_decide_nothing(account):
-    """The amount stands elsewhere now, and Oplead is down: the sale waits instead of going out at its default."""
+    """The amount has moved and Oplead is down, so the sale waits instead of being sent at its default."""
     account.book = rulebook(route(field_value=from_field(wait=2.5 * DAY)))
     account.put(lead(fields={"consent": "oui"}))
     account.prepare()
@@ -30,8 +30,8 @@ def test_facts_read_under_old_settings_decide_nothing(account):
     assert ({"L-1": "to_be_read_again"}, []) == (account.reasons, account.sink.calls)
 
 
-def test_what_waited_to_be_read_again_goes_out_once_it_was(account):
-    """The next complete reading settles it."""
+def test_waiting_lead_is_sent_once_it_is_read_again(account):
+    """The next complete reading releases it."""
     test_facts_read_under_old_settings_decide_nothing(account)
     account.source.fails = {}
     account.night()
@@ -39,8 +39,8 @@ def test_what_waited_to_be_read_again_goes_out_once_it_was(account):
     assert {"L-1": "submitted"} == account.states
 
 
-def test_an_id_that_could_not_be_read_before_is_as_old_as_the_lead(account):
-    """`click_ids.bare` was mended: the click did not happen last night."""
+def test_click_id_that_becomes_readable_is_dated_by_lead_creation(account):
+    """After `click_ids.bare` is fixed, the click must not seem to have happened last night."""
     account.put(lead(click_ids=(), click_id_problem="a value without a label"))
     account.night()
     account.put(changed(lead(), digest="x"))
@@ -49,8 +49,8 @@ def test_an_id_that_could_not_be_read_before_is_as_old_as_the_lead(account):
     assert {"L-1": "submitted"} == account.states
 
 
-def test_two_destinations_for_one_customer_count_a_sale_once(account):
-    """A lead that moves from one region's destination to the other's was sent to that very action already."""
+def test_two_destinations_of_one_customer_count_a_sale_once(account):
+    """A lead that moves between the destinations of two regions was already sent to that same action."""
     regions = ("ouest", "est")
     account.sinks.clear()
     account.sinks.update({name: FakeSink() for name in regions})
@@ -66,8 +66,8 @@ def test_two_destinations_for_one_customer_count_a_sale_once(account):
     assert (1, 0) == tuple(len(account.sinks[name].calls) for name in regions)
 
 
-def test_an_id_that_was_renamed_away_is_not_given_to_another_conversion(account):
-    """Its keys are with the platform already, for what has another name now."""
+def test_former_id_of_a_renamed_conversion_cannot_be_reused(account):
+    """The platform already has its keys, for what now has another name."""
     account.put(lead())
     account.night()
     account.book = rulebook(route("vente"), was={"vente": "sale"})
@@ -79,8 +79,8 @@ def test_an_id_that_was_renamed_away_is_not_given_to_another_conversion(account)
         account.night()
 
 
-def test_a_label_added_to_a_stage_keeps_no_one_back(account):
-    """Signed one day, won the next: adding `Signé` to the stage does not move the sale before that label counts."""
+def test_label_added_to_a_stage_does_not_withhold_conversions(account):
+    """A lead signed one day and won the next keeps its sale date, as `Signé` counts only from now on."""
     signed, won = NIGHT - 2 * DAY, NIGHT - DAY
     account.book = rulebook(route(field_value=from_field(wait=9 * DAY)), since={})
     account.night()
@@ -96,8 +96,8 @@ def test_a_label_added_to_a_stage_keeps_no_one_back(account):
     assert ({"L-1": "pending"}, {"L-1": "pending"}) == (before, account.states)
 
 
-def test_a_label_replaced_by_its_new_name_sends_no_old_sale(account):
-    """Oplead renames `Gagné`, undated, and the settings follow: what was won before the start stays skipped."""
+def test_label_replaced_by_its_new_name_sends_no_old_sale(account):
+    """Oplead renames `Gagné` without dates; sales won before the start stay skipped."""
     account.put(lead(history=(), updated_at=None))
     account.book = rulebook(since={})
     account.night()
@@ -110,8 +110,8 @@ def test_a_label_replaced_by_its_new_name_sends_no_old_sale(account):
     assert ({"L-1": "skipped"}, {"L-1": "skipped"}, []) == (before, account.states, account.sink.calls)
 
 
-def test_an_account_renamed_over_its_state_is_refused(account):
-    """Every key is made with the account's name."""
+def test_account_renamed_over_its_state_is_refused(account):
+    """Every key includes the account name."""
     account.night()
 
     with (
@@ -121,8 +121,8 @@ def test_an_account_renamed_over_its_state_is_refused(account):
         pass
 
 
-def test_an_erased_click_id_is_never_sent(account):
-    """Not even when the clock that erased it was wrong and has been set right."""
+def test_erased_click_id_is_never_sent(account):
+    """Setting right the clock that caused the erasure does not bring it back."""
     account.put(lead(history=(StatusEntry("Nouveau", Moment(NIGHT - 30 * DAY)),), label="Nouveau"))
     account.prepare()
     account.clock.time += 100 * DAY
@@ -134,8 +134,8 @@ def test_an_erased_click_id_is_never_sent(account):
     assert [] == account.sink.calls
 
 
-def test_a_rejected_delivery_goes_to_the_action_that_was_mended(account):
-    """Its data were right; it was sent to the wrong place."""
+def test_rejected_delivery_is_sent_to_the_corrected_action(account):
+    """Its data were right, but its target was wrong."""
     account.put(lead())
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_DATA, rows=(0,)))
     account.night()

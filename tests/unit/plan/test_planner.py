@@ -1,4 +1,4 @@
-"""Settings that change are taken over, and leads judged again when they or the rules do."""
+"""Planning adopts changed settings, and judges leads again only if they or the rules have changed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,12 +17,12 @@ DAY = timedelta(days=1)
 
 
 def other():
-    """A conversion no lead of these tests reaches."""
+    """Return a conversion that no lead of these tests reaches."""
     return route("quote", target=replace(TARGET, action="5"), labels=frozenset({"devis"}))
 
 
-def test_a_lead_that_did_not_change_is_not_judged_again(account):
-    """A night costs what changed."""
+def test_unchanged_lead_is_not_planned_again(account):
+    """The cost of a night depends only on what changed."""
     account.put(lead("L-1"), lead("L-2"))
     first = account.prepare()
     account.put(changed(lead("L-2"), label="Perdu"))
@@ -30,8 +30,8 @@ def test_a_lead_that_did_not_change_is_not_judged_again(account):
     assert (2, 1, 0) == (first.leads, account.prepare().leads, account.prepare().leads)
 
 
-def test_changed_rules_have_every_lead_judged_again(account):
-    """Without reading it again, where nothing more need be known of it."""
+def test_changed_rules_have_every_lead_planned_again(account):
+    """The leads are not read again if nothing more needs to be known of them."""
     account.put(lead("L-1"), lead("L-2"))
     account.prepare()
     account.book = rulebook(route(fixed_value=Decimal(60)), rules_digest="r2")
@@ -40,8 +40,8 @@ def test_changed_rules_have_every_lead_judged_again(account):
     assert ["L-1", "L-2"] == account.source.read_whole
 
 
-def test_a_changed_extraction_has_every_lead_read_again(account):
-    """From the beginning, whatever the cursor says."""
+def test_changed_extraction_has_every_lead_read_again(account):
+    """Reading starts at the beginning, whatever the cursor is."""
     account.sync_window = replace(account.sync_window, style=SyncMode.SINCE)
     account.put(lead())
     account.prepare()
@@ -52,8 +52,8 @@ def test_a_changed_extraction_has_every_lead_read_again(account):
     assert [(None, None), (None, None)] == account.source.calls
 
 
-def test_rules_that_may_need_contact_data_again_have_leads_read_again(account):
-    """Hashes nothing waited for were erased."""
+def test_rules_that_may_need_contact_data_have_leads_read_again(account):
+    """Unneeded contact hashes were erased."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead())
     account.prepare()
@@ -63,8 +63,8 @@ def test_rules_that_may_need_contact_data_again_have_leads_read_again(account):
     assert ["L-1", "L-1"] == account.source.read_whole
 
 
-def test_new_settings_in_a_half_read_source_start_over(account):
-    """Its first pages were read by the old ones."""
+def test_new_extraction_during_an_interrupted_reading_starts_over(account):
+    """The first pages were read under the old settings."""
     account.source.page = 1
     account.put(lead("L-1"), lead("L-2"))
     account.source.fails = {1: RuntimeError("the machine went down")}
@@ -76,8 +76,8 @@ def test_new_settings_in_a_half_read_source_start_over(account):
     assert ["L-1", "L-1", "L-2"] == account.source.read_whole
 
 
-def test_settings_that_no_longer_want_a_delivery_keep_it_back(account):
-    """It may be a slip: back they come, and out it goes."""
+def test_delivery_removed_from_the_settings_is_withheld(account):
+    """The removal may be a mistake, and restoring the settings makes it pending again."""
     account.put(lead())
     account.prepare()
     account.book = rulebook(other(), rules_digest="r2")
@@ -90,8 +90,8 @@ def test_settings_that_no_longer_want_a_delivery_keep_it_back(account):
     assert {"L-1": "pending"} == account.states
 
 
-def test_a_conversion_taken_out_of_the_settings_is_kept_back_until_its_window_closes(account):
-    """Then it is expired."""
+def test_delivery_removed_from_the_settings_expires_with_its_window(account):
+    """Until then it is withheld."""
     account.put(lead())
     account.prepare()
     account.book = rulebook(other(), rules_digest="r2")
@@ -106,8 +106,8 @@ def test_a_conversion_taken_out_of_the_settings_is_kept_back_until_its_window_cl
 @pytest.mark.parametrize(
     ("over", "reason"), [({"where": ({"channel": frozenset({"x"})},)}, "where_does_not_match"), ({}, "before_since")]
 )
-def test_a_condition_or_start_that_shuts_a_pending_delivery_out_keeps_it_back(account, over, reason):
-    """Kept back, not forgotten."""
+def test_pending_delivery_excluded_by_new_rules_is_withheld(account, over, reason):
+    """A new condition or a later start keeps it on record."""
     account.put(lead())
     account.prepare()
     account.book = rulebook(route(**over), rules_digest="r2", since={"sale": START if over else NIGHT})
@@ -116,8 +116,8 @@ def test_a_condition_or_start_that_shuts_a_pending_delivery_out_keeps_it_back(ac
     assert ({"L-1": "withheld"}, {"L-1": reason}) == (account.states, account.reasons)
 
 
-def test_a_start_moved_back_brings_skipped_conversions_to_life(account):
-    """The settings say so."""
+def test_earlier_start_revives_skipped_conversions(account):
+    """A new rules digest has them planned again."""
     account.book = rulebook(since={"sale": NIGHT})
     account.put(lead())
     account.prepare()
@@ -128,8 +128,8 @@ def test_a_start_moved_back_brings_skipped_conversions_to_life(account):
     assert ({"L-1": "skipped"}, {"L-1": "pending"}) == (before, account.states)
 
 
-def test_what_is_withheld_goes_out_once_its_cause_is_mended(account):
-    """Released by itself."""
+def test_withheld_delivery_is_released_once_its_cause_is_fixed(account):
+    """No command is needed."""
     bare = lead(click_ids=(), fields={"consent": ""})
     account.put(bare)
     reasons = []
@@ -143,15 +143,15 @@ def test_what_is_withheld_goes_out_once_its_cause_is_mended(account):
 
 
 def clicked(*kinds):
-    """A lead with a click id of each of these kinds, as old as itself."""
+    """Return a lead with a click id of each of these kinds, dated at its creation."""
     return lead(click_ids=tuple(ClickId(kind, f"of {kind}", CREATED) for kind in kinds))
 
 
 BY_ANOTHERS, BY_OURS = clicked(ClickIdKind.FBCLID), clicked(ClickIdKind.GCLID)
 
 
-def test_a_lead_of_another_platforms_ad_has_no_delivery(account):
-    """Until an id of this platform's comes up: then it goes out like any other."""
+def test_lead_with_another_platforms_click_id_has_no_delivery(account):
+    """It is sent like any other once it has a click id of this platform."""
     account.put(BY_ANOTHERS)
     account.prepare()
     before = account.rows()
@@ -161,8 +161,8 @@ def test_a_lead_of_another_platforms_ad_has_no_delivery(account):
     assert ([], {"L-1": "pending"}) == (before, account.states)
 
 
-def test_what_was_held_for_want_of_a_click_id_counts_no_more_once_another_platforms_comes_up(account):
-    """It is on record, and in no number of those that could have gone out; with an id of its own it is back."""
+def test_delivery_without_click_id_is_skipped_if_another_platforms_appears(account):
+    """It is no longer counted as a candidate, and a click id of this platform makes it pending."""
     stood = []
     for found in (clicked(), BY_ANOTHERS, BY_OURS):
         account.put(found)
@@ -175,8 +175,8 @@ def test_what_was_held_for_want_of_a_click_id_counts_no_more_once_another_platfo
     assert 1 == len(begun)
 
 
-def test_what_turned_out_to_be_another_platforms_is_in_no_alarm(account):
-    """Neither among what was stopped nor among what qualified; nor does a backfill take it up."""
+def test_another_platforms_lead_raises_no_anomaly(account):
+    """It counts neither as withheld nor as qualified, and a backfill does not pick it."""
     for found in (clicked(), BY_ANOTHERS):
         account.put(found)
         account.prepare()
@@ -188,8 +188,8 @@ def test_what_turned_out_to_be_another_platforms_is_in_no_alarm(account):
     assert ([], []) == (begun, skipped)
 
 
-def test_a_destination_that_takes_everybody_from_now_on_has_another_platforms_leads_too(account):
-    """`audience: all`; and a destination that ceases to takes them for another's again."""
+def test_audience_all_includes_another_platforms_leads(account):
+    """Without `audience: all` the lead is skipped again."""
     account.put(BY_ANOTHERS)
     states = []
     for digest, everybody in (("r1", False), ("r2", True), ("r3", False)):
@@ -200,8 +200,8 @@ def test_a_destination_that_takes_everybody_from_now_on_has_another_platforms_le
     assert [{}, {"L-1": "pending"}, {"L-1": "skipped"}] == states
 
 
-def test_a_withheld_conversion_expires_when_its_window_closes(account):
-    """Though nothing of its lead has changed."""
+def test_withheld_delivery_expires_when_its_window_closes(account):
+    """Its lead has not changed."""
     account.put(lead(fields={"consent": ""}))
     account.prepare()
     account.clock.time = CREATED + timedelta(days=90)
@@ -213,8 +213,8 @@ def test_a_withheld_conversion_expires_when_its_window_closes(account):
     assert ({"L-1": "withheld"}, {"L-1": "expired"}) == (before, account.states)
 
 
-def test_what_expires_keeps_what_held_it_until_then(account):
-    """Though its cause was mended once it was too late."""
+def test_expired_delivery_keeps_why_it_was_withheld(account):
+    """The reason stays even if its cause is fixed after the window has closed."""
     account.put(lead(fields={"consent": ""}))
     account.prepare()
     account.clock.time = CREATED + timedelta(days=91)
@@ -225,8 +225,8 @@ def test_what_expires_keeps_what_held_it_until_then(account):
     assert ("expired", "window_closed", "consent_missing") == (row.state, row.reason, row.held_for)
 
 
-def test_what_is_first_judged_too_late_keeps_what_would_have_held_it(account):
-    """Beside one that nothing but its lateness stopped."""
+def test_delivery_planned_too_late_records_what_would_have_withheld_it(account):
+    """A delivery that was only late records no such reason."""
     account.clock.time = CREATED + timedelta(days=91)
     account.put(lead("L-1", fields={"consent": "non"}), lead("L-2"))
     account.prepare()
@@ -234,8 +234,8 @@ def test_what_is_first_judged_too_late_keeps_what_would_have_held_it(account):
     assert {"L-1": "consent_refused", "L-2": None} == {row.lead: row.held_for for row in account.rows()}
 
 
-def test_what_was_to_go_out_and_expires_was_held_by_nothing(account):
-    """No night was there to send it."""
+def test_expired_pending_delivery_records_no_withheld_reason(account):
+    """No night ran in time to send it."""
     account.put(lead())
     account.prepare()
     account.clock.time = CREATED + timedelta(days=91)
@@ -246,8 +246,8 @@ def test_what_was_to_go_out_and_expires_was_held_by_nothing(account):
 
 
 @pytest.mark.parametrize("between", [0, 1])
-def test_what_the_settings_no_longer_have_expires_as_too_late_like_any_other(account, between):
-    """What held it is told beside that."""
+def test_delivery_removed_from_the_settings_expires_as_window_closed(account, between):
+    """The removal is recorded as what withheld it."""
     account.put(lead())
     account.prepare()
     account.book = rulebook(other(), rules_digest="r2")
@@ -260,8 +260,8 @@ def test_what_the_settings_no_longer_have_expires_as_too_late_like_any_other(acc
     assert ("expired", "window_closed", "not_configured") == (row.state, row.reason, row.held_for)
 
 
-def test_what_a_surge_held_until_it_was_too_late_says_so(account):
-    """Nobody let it go."""
+def test_delivery_held_by_the_volume_guard_until_expiry_says_so(account):
+    """Nobody approved it in time."""
     account.put(lead())
     account.prepare()
     with account.hold() as ledger, ledger.writing() as session:
@@ -273,8 +273,8 @@ def test_what_a_surge_held_until_it_was_too_late_says_so(account):
     assert ("expired", "window_closed", "excess_volume") == (row.state, row.reason, row.held_for)
 
 
-def test_consent_withdrawn_cancels_what_is_pending(account):
-    """And says why."""
+def test_withdrawn_consent_cancels_a_pending_delivery(account):
+    """The reason is recorded."""
     account.put(lead())
     account.prepare()
     account.put(changed(lead(), fields={"consent": "non"}))
@@ -283,8 +283,8 @@ def test_consent_withdrawn_cancels_what_is_pending(account):
     assert [("pending", "due"), ("cancelled", "consent_withdrawn")] == account.causes("L-1")
 
 
-def test_a_cancelled_conversion_returns_only_when_its_stage_is_entered_again(account):
-    """Consent given again alone does not bring it back."""
+def test_cancelled_conversion_returns_only_if_its_stage_is_entered_again(account):
+    """Consent given again is not enough."""
     account.put(lead())
     account.prepare()
     for consent in ("non", "oui"):
@@ -299,8 +299,8 @@ def test_a_cancelled_conversion_returns_only_when_its_stage_is_entered_again(acc
     assert [NIGHT] == [row.at for row in account.rows()]
 
 
-def test_won_lost_won_is_one_conversion(account):
-    """At the first time."""
+def test_won_lost_and_won_again_is_one_conversion(account):
+    """It keeps the time of the first entry."""
     again = (*lead().history, StatusEntry("Perdu", Moment(WON + DAY)), StatusEntry("Gagné", Moment(NIGHT)))
     account.put(lead(history=again))
     account.prepare()
@@ -309,15 +309,15 @@ def test_won_lost_won_is_one_conversion(account):
 
 
 def rejected(account, kind=OutcomeClass.FIX_DATA, some=None):
-    """A sale the platform refused."""
+    """Run a night in which the platform refuses the sale."""
     account.sink.asynchronous = False
     account.sink.verdict = lambda _event: Outcome(kind, "BAD")
     account.put(some or lead())
     account.night()
 
 
-def test_a_rejected_delivery_is_sent_again_only_with_other_data(account):
-    """Under the same key; a change that does not reach the event changes nothing."""
+def test_rejected_delivery_is_sent_again_only_with_changed_data(account):
+    """It keeps its key, and a change that does not affect the event is ignored."""
     account.book = rulebook(route(field_value=from_field()))
     rejected(account)
     account.put(changed(lead(), updated_at=NIGHT))
@@ -331,8 +331,8 @@ def test_a_rejected_delivery_is_sent_again_only_with_other_data(account):
     assert keys[0] == keys[1]
 
 
-def test_a_dropped_delivery_is_never_sent_again(account):
-    """Whatever changes."""
+def test_dropped_delivery_is_never_sent_again(account):
+    """No change of its lead matters."""
     account.book = rulebook(route(field_value=from_field()))
     rejected(account, OutcomeClass.DROP)
     account.put(changed(lead(), fields={"consent": "oui", "amount": Decimal(1200)}))
@@ -341,8 +341,8 @@ def test_a_dropped_delivery_is_never_sent_again(account):
     assert 1 == len(account.sink.calls)
 
 
-def test_contact_hashes_stay_only_for_what_is_still_to_be_sent(account):
-    """Accepted, expired, cancelled: erased with the next plan. What is submitted may still come back."""
+def test_contact_hashes_are_kept_only_for_unsettled_deliveries(account):
+    """The next plan erases those of settled ones; a submitted delivery may still become pending again."""
     account.book = rulebook(route(attach_contact=True))
     misdated = (StatusEntry("Gagné", Moment(CREATED - DAY)),)
     account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()), lead("L-3", history=misdated))
@@ -358,8 +358,8 @@ def test_contact_hashes_stay_only_for_what_is_still_to_be_sent(account):
     assert ({"L-1", "L-3"}, {"L-1", "L-3"}, {"L-3"}) == (before, submitted, account.hashed)
 
 
-def test_a_click_id_is_erased_when_its_window_has_closed(account):
-    """And does not come back as a new one."""
+def test_click_id_is_erased_when_its_window_closes(account):
+    """It does not return as a new one."""
     account.put(lead())
     account.prepare()
     account.clock.time = CREATED + timedelta(days=90, seconds=1)
@@ -372,7 +372,7 @@ def test_a_click_id_is_erased_when_its_window_has_closed(account):
 
 
 def two_destinations(account):
-    """The sale goes to two destinations, each with contact data; the second has no click window left to speak of."""
+    """Send sales to two destinations, each with contact data; the second has a short click window."""
     account.sinks["second"] = FakeSink(asynchronous=False)
     account.book = rulebook(
         route(attach_contact=True),
@@ -380,8 +380,8 @@ def two_destinations(account):
     )
 
 
-def test_erasing_hashes_does_not_send_a_rejected_delivery_again(account):
-    """The same lead is judged again for another destination's sake; nothing of its data has changed."""
+def test_erasing_contact_hashes_does_not_resend_a_rejected_delivery(account):
+    """The lead is planned again for another destination, but its own data have not changed."""
     two_destinations(account)
     rejected(account, some=lead(fields={"consent": "oui"}))
     account.clock.time += DAY
@@ -394,7 +394,7 @@ def test_erasing_hashes_does_not_send_a_rejected_delivery_again(account):
 
 
 def test_each_destination_has_its_own_delivery_and_key(account):
-    """One conversion, two places."""
+    """A single conversion goes to both."""
     two_destinations(account)
     account.put(lead())
     account.prepare()

@@ -1,4 +1,4 @@
-"""A status that is renamed in Oplead changes no lead: nothing floods, nothing known is lost, and a human is told."""
+"""A status renamed in Oplead changes no lead: nothing floods, no data is lost, and the rename is reported."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,29 +18,29 @@ KNOWN = frozenset({"nouveau", "perdu"})
 
 
 class Undated:
-    """Oplead tells the present status and nothing else."""
+    """Oplead gives the current status and nothing else."""
 
     @staticmethod
     def history(*_steps):
-        """Nothing."""
+        """Return no history."""
         return ()
 
 
 class StatusDated:
-    """Oplead tells the present status and since when."""
+    """Oplead gives the current status and its date."""
 
     @staticmethod
     def history(*steps):
-        """The last step."""
+        """Return the last step."""
         return tuple(StatusEntry(label, Moment(when)) for label, when in steps[-1:])
 
 
 class WholeStory:
-    """Oplead tells every status a lead had, by their present names."""
+    """Oplead gives every status a lead had, under its current name."""
 
     @staticmethod
     def history(*steps):
-        """All steps."""
+        """Return all steps."""
         return tuple(StatusEntry(label, Moment(when)) for label, when in steps)
 
 
@@ -48,7 +48,7 @@ ALL = [Undated, StatusDated, WholeStory]
 
 
 def leads_in(style, label, count=6, *, when=WON, prefix="L", created=CREATED):
-    """Leads that stand under a label."""
+    """Return leads under this label."""
     history = style.history(("Nouveau", created), (label, when))
     return [
         lead(f"{prefix}-{number}", label=label, history=history, created_at=created, updated_at=when)
@@ -57,26 +57,26 @@ def leads_in(style, label, count=6, *, when=WON, prefix="L", created=CREATED):
 
 
 def book(*labels, since=WON - 5 * DAY, digest="r1"):
-    """A sale by these labels, counted since shortly before the leads were won."""
+    """Return the rules of a sale by these labels, counted since shortly before the leads were won."""
     known = KNOWN | set(labels)
     return rulebook(route(labels=frozenset(labels)), since={"sale": since}, known_labels=known, rules_digest=digest)
 
 
 def next_night(account):
-    """The night after."""
+    """Run the following night."""
     account.clock.time += DAY
     return account.night()
 
 
 def sent(account):
-    """The leads whose sale the platform counted."""
+    """Return the leads with a sale that the platform counted."""
     by_key = {row.key: row.lead for row in account.rows()}
     return sorted(by_key[key] for key in account.sink.counted)
 
 
 @pytest.mark.parametrize("style", ALL)
-def test_an_unmapped_status_that_takes_a_mapped_name_floods_nothing(account, style):
-    """The leads are where they were; a human is told on the night it is found."""
+def test_unmapped_status_renamed_to_a_mapped_name_floods_nothing(account, style):
+    """The leads have not moved, and the rename is reported on the night it is found."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(style, "Devis accepté"))
     account.night()
@@ -91,8 +91,8 @@ def test_an_unmapped_status_that_takes_a_mapped_name_floods_nothing(account, sty
 
 
 @pytest.mark.parametrize("style", ALL)
-def test_a_lead_that_enters_the_renamed_status_afterwards_is_sent(account, style):
-    """The rename ends nothing."""
+def test_lead_entering_the_renamed_status_later_is_sent(account, style):
+    """The conversion still counts after the rename."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(style, "Devis accepté"), *leads_in(style, "Nouveau", 1, prefix="N", when=CREATED))
     account.night()
@@ -106,8 +106,8 @@ def test_a_lead_that_enters_the_renamed_status_afterwards_is_sent(account, style
 
 @pytest.mark.parametrize("replaced", [False, True])
 @pytest.mark.parametrize("style", [StatusDated, WholeStory])
-def test_a_mapped_status_with_a_new_name_keeps_the_entries_that_were_held_back(account, style, replaced):
-    """The conversion goes out once it may, whether the human adds the new name or writes it in the old one's place."""
+def test_renamed_mapped_status_keeps_its_withheld_conversions(account, style, replaced):
+    """They are sent once the new name is in the settings, beside the old name or in its place."""
     account.book = book("gagne")
     account.put(*[changed(one, fields={}) for one in leads_in(style, "Gagné")])
     account.night()
@@ -123,8 +123,8 @@ def test_a_mapped_status_with_a_new_name_keeps_the_entries_that_were_held_back(a
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_a_lead_that_entered_the_new_name_before_it_was_written_down_is_not_lost(account, style):
-    """The new name counts as long as the old one did, so the days until a human acts are no gap."""
+def test_lead_entering_a_new_name_before_its_mapping_is_sent(account, style):
+    """The new name counts from the same date as the old one, so the days until it is mapped are no gap."""
     account.book = book("gagne", since=None)
     account.put(*leads_in(style, "Gagné"), *leads_in(style, "Nouveau", 1, prefix="N", when=CREATED))
     account.night()
@@ -139,8 +139,8 @@ def test_a_lead_that_entered_the_new_name_before_it_was_written_down_is_not_lost
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_a_name_written_under_no_stage_and_mapped_later_floods_nothing(account, style):
-    """What an unmapped status becomes later counts from then on, as any label that is added."""
+def test_unmapped_status_mapped_after_its_rename_floods_nothing(account, style):
+    """It counts from the day it is mapped, like any added label."""
     account.book = book("gagne")
     account.put(*leads_in(style, "Devis accepté"))
     account.night()
@@ -153,8 +153,8 @@ def test_a_name_written_under_no_stage_and_mapped_later_floods_nothing(account, 
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_until_the_reading_is_complete_nothing_of_it_is_sent(account, style):
-    """A page that fails keeps the others' leads waiting, and the night it completes decides."""
+def test_new_label_sends_nothing_before_a_complete_reading(account, style):
+    """A failed page keeps leads of the other pages waiting; the night that completes the reading decides."""
     account.book = book("gagne", "signe")
     account.source.page = 3
     account.put(*leads_in(style, "Devis accepté"))
@@ -170,8 +170,8 @@ def test_until_the_reading_is_complete_nothing_of_it_is_sent(account, style):
     assert [] == account.rows(LabelMove)
 
 
-def test_a_rename_in_the_middle_of_a_reading_is_told_and_floods_nothing(account):
-    """Pages before it have the old name, pages after it the new one; what was read first is read once more."""
+def test_rename_during_a_reading_is_reported_and_floods_nothing(account):
+    """Earlier pages have the old name and later ones the new, so the first pages are read again."""
     account.book = book("gagne", "signe")
     account.source.page = 4
     account.put(*leads_in(WholeStory, "Devis accepté"))
@@ -185,8 +185,8 @@ def test_a_rename_in_the_middle_of_a_reading_is_told_and_floods_nothing(account)
 
 
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, StatusDated))
-def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(account, style):
-    """A filter shows only what somebody touched: two leads of six."""
+def test_new_label_in_a_filtered_reading_causes_a_full_one(account, style):
+    """A filter shows only edited leads, here two of six."""
     account.book = book("gagne", "signe")
     account.source.filters = True
     account.sync_window = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
@@ -200,8 +200,8 @@ def test_a_filtered_reading_is_done_again_whole_before_a_new_label_is_judged(acc
     assert [False, True] == [since is None for since, _ in account.source.calls[1:]]
 
 
-def test_leads_that_all_went_on_to_a_new_status_are_sent(account):
-    """Their own history says that they were in both: a young account's first sales are no rename."""
+def test_leads_that_all_enter_a_new_status_are_sent(account):
+    """Their own history shows both statuses, so the first sales of a young account are no rename."""
     account.book = book("gagne")
     account.put(*leads_in(WholeStory, "Nouveau", when=CREATED))
     account.night()
@@ -213,7 +213,7 @@ def test_leads_that_all_went_on_to_a_new_status_are_sent(account):
 
 
 def test_four_leads_are_too_few_for_a_rename(account):
-    """They moved by chance; what they entered counts."""
+    """They may have moved by chance, so their new status counts."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(Undated, "Devis accepté", 4))
     account.night()
@@ -223,8 +223,8 @@ def test_four_leads_are_too_few_for_a_rename(account):
     assert ([], 4) == (summary.review.renames, len(sent(account)))
 
 
-def test_an_entry_under_a_new_name_stays_on_record_as_what_it_is(account):
-    """`explain` can say that nothing happened to the lead."""
+def test_entry_under_a_new_name_is_recorded_as_a_relabel(account):
+    """`explain` can then state that nothing happened to the lead."""
     account.book = book("gagne")
     account.put(*leads_in(WholeStory, "Gagné"))
     account.night()
@@ -237,8 +237,8 @@ def test_an_entry_under_a_new_name_stays_on_record_as_what_it_is(account):
     }
 
 
-def test_a_lead_read_again_after_a_rename_enters_nothing(account):
-    """Its date is known under the new name now, and still is no news."""
+def test_dated_rereading_after_a_rename_enters_no_stage(account):
+    """The entry now has a date under the new name, but it is still not new."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(Undated, "Devis accepté"))
     account.night()
@@ -250,8 +250,8 @@ def test_a_lead_read_again_after_a_rename_enters_nothing(account):
     assert [] == sent(account)
 
 
-def test_a_status_renamed_twice_is_still_the_same(account):
-    """What was known under the first name goes out under the third."""
+def test_status_renamed_twice_is_still_recognised(account):
+    """Conversions known under the first name are sent under the third."""
     account.book = book("gagne")
     account.put(*[changed(one, fields={}) for one in leads_in(WholeStory, "Gagné")])
     account.night()
@@ -266,8 +266,8 @@ def test_a_status_renamed_twice_is_still_the_same(account):
     assert {GOOGLE} == {row.destination for row in account.rows()}
 
 
-def test_what_waits_keeps_what_its_conversion_may_need(account):
-    """Contact hashes are erased where nothing may use them; nobody knows that yet of a lead that waits."""
+def test_lead_waiting_for_a_complete_reading_keeps_its_contact_hashes(account):
+    """Its conversion may still need them."""
     account.book = rulebook(route(labels=frozenset({"gagne"}), attach_contact=True), since={"sale": WON - 5 * DAY})
     account.source.page = 3
     account.put(*leads_in(Undated, "Nouveau", when=CREATED))
@@ -281,8 +281,8 @@ def test_what_waits_keeps_what_its_conversion_may_need(account):
     assert all(b'"identifiers": [["email"' in body for bodies in account.sink.bodies.values() for body in bodies)
 
 
-def test_what_is_due_of_a_lead_that_waits_waits_with_it(account):
-    """It was decided before the label came up, and may look otherwise once that is understood."""
+def test_due_delivery_waits_with_its_lead(account):
+    """It was decided before the new label appeared, and may change once the label is understood."""
     account.book = replace(book("gagne"), max_per_run={GOOGLE: 1})
     account.source.page = 3
     account.put(*leads_in(StatusDated, "Gagné"))
@@ -297,8 +297,8 @@ def test_what_is_due_of_a_lead_that_waits_waits_with_it(account):
     assert (["L-3", "L-4", "L-5"], 6) == (before, len(sent(account)))
 
 
-def test_a_lead_that_shows_the_new_name_nights_later_enters_nothing(account):
-    """It could not be read on the night the status was found renamed, and has gone on long since."""
+def test_lead_showing_the_new_name_late_enters_no_stage(account):
+    """It was not read on the night of the rename, and moved on long ago."""
     account.book = book("gagne", "signe")
     last_year = [("Nouveau", CREATED), ("Devis accepté", WON), ("Perdu", WON + timedelta(hours=1))]
     gone_on = lead("G-0", label="Perdu", history=WholeStory.history(*last_year))
@@ -312,8 +312,8 @@ def test_a_lead_that_shows_the_new_name_nights_later_enters_nothing(account):
     assert {} == account.states
 
 
-def test_an_old_name_that_is_used_again_is_a_status_again(account):
-    """Leads that go from it to the new name have gone."""
+def test_old_name_used_again_ends_the_rename(account):
+    """A lead that then moves from the old name to the new one has really moved."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(Undated, "Devis accepté"))
     account.night()
@@ -327,8 +327,8 @@ def test_an_old_name_that_is_used_again_is_a_status_again(account):
     assert ["D-0"] == sent(account)
 
 
-def test_where_leads_are_read_one_by_one_the_old_label_is_looked_for_on_all_of_them(account):
-    """The list shows none: six that went on to a new status, while two stay, are no rename."""
+def test_detail_mode_checks_every_lead_for_the_old_label(account):
+    """The list shows no labels; six leads that moved while two stayed are no rename."""
     account.book = book("signe")
     account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 8))
@@ -341,8 +341,8 @@ def test_where_leads_are_read_one_by_one_the_old_label_is_looked_for_on_all_of_t
     assert 6 == len(sent(account))
 
 
-def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(account):
-    """Before, nobody can tell it from a new status; nothing of it is sent meanwhile."""
+def test_detail_mode_finds_a_rename_once_all_leads_are_read(account):
+    """Before that it looks like a new status, and no conversion is sent."""
     account.book = book("signe")
     account.sync_window = SyncWindow(SyncMode.DETAILS, overlap=3 * DAY, budget=timedelta(hours=4))
     account.put(*leads_in(Undated, "Devis accepté", 6))
@@ -353,19 +353,19 @@ def test_where_leads_are_read_one_by_one_a_rename_is_found_once_all_were_read(ac
     assert ([], 1) == (sent(account), len(summary.review.renames))
 
 
-# ── what the settings say of it ──────────────────────────────────────────────────────────────────
+# ── renames and the settings ─────────────────────────────────────────────────────────────────────
 
 
 def with_old_name(label):
-    """The settings of a human who says that the old name is a status of its own, under which nothing counts."""
+    """Return settings that declare the old name a separate status, which counts for nothing."""
     plain = book("gagne", "signe", digest="r2")
     return replace(plain, meanings={**plain.meanings, label: ""})
 
 
 @pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, Undated))
-def test_labels_that_the_settings_put_apart_are_no_rename(account, style, fresh):
-    """Everything goes from an ignored status to a stage in one day, be its label new or in use: these are sales."""
+def test_labels_declared_separate_in_the_settings_are_no_rename(account, style, fresh):
+    """A move of all leads from an ignored status to a stage in one day means sales, even for a used label."""
     account.book = with_old_name("devis accepte")
     account.put(*leads_in(style, "Devis accepté", 20))
     if not fresh:
@@ -379,8 +379,8 @@ def test_labels_that_the_settings_put_apart_are_no_rename(account, style, fresh)
 
 @pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("style", suite.mostly_exhaustive(ALL, Undated))
-def test_a_human_overrules_a_rename(account, style, fresh):
-    """It is told what to write; once that is written, what was held goes out, at the time it was found, and once."""
+def test_operator_can_overrule_a_rename(account, style, fresh):
+    """The notice says what to write; after that, withheld conversions are sent once, dated when found."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(style, "Devis accepté", 20, when=WON - DAY))
     if not fresh:
@@ -403,8 +403,8 @@ def test_a_human_overrules_a_rename(account, style, fresh):
     assert ({1}, [], []) == (set(account.sink.counted.values()), overruled.review.renames, again.review.renames)
 
 
-def test_an_overruled_rename_keeps_the_dates_that_were_the_leads_own(account):
-    """Oplead dated the new status apart from the old one."""
+def test_overruled_rename_keeps_the_dates_of_the_leads(account):
+    """Oplead dated the new status separately from the old one."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(StatusDated, "Devis accepté", when=WON - DAY))
     account.night()
@@ -416,8 +416,8 @@ def test_an_overruled_rename_keeps_the_dates_that_were_the_leads_own(account):
     assert (1, {WON}) == (len(told), {row.at for row in account.rows()})
 
 
-def test_what_was_overruled_stays_so(account):
-    """Leads that go the same way later wait for nobody, whatever the settings say by then."""
+def test_overruled_rename_stays_overruled(account):
+    """Leads that move the same way later do not wait, whatever the settings are by then."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis accepté", 1, prefix="D"))
     account.night()
@@ -433,8 +433,8 @@ def test_what_was_overruled_stays_so(account):
     assert (7, [], []) == (len(sent(account)), summary.review.renames, account.rows(LabelMove))
 
 
-def test_a_rename_that_another_one_explains_stays_one(account):
-    """Two old names of one status: who takes back the one takes back nothing of the other's leads."""
+def test_overruling_one_of_two_renames_keeps_the_other(account):
+    """Two old names became one status; the leads of the other old name stay withheld."""
     account.book = book("gagne", "signe")
     account.put(*leads_in(Undated, "Devis accepté"), *leads_in(Undated, "Devis reçu", prefix="R"))
     account.night()
@@ -446,8 +446,8 @@ def test_a_rename_that_another_one_explains_stays_one(account):
     assert (2, {"R"}) == (len(told), {name[0] for name in sent(account)})
 
 
-def test_what_was_sent_under_the_old_name_is_not_sent_again(account):
-    """The stage had it once; it is another conversion that the new name is now."""
+def test_conversion_sent_under_the_old_name_is_not_sent_again(account):
+    """The new name then belongs to another conversion."""
     both = [route(labels=frozenset({"gagne"})), route("signed", labels=frozenset({"signe"}))]
     account.book = rulebook(both[0], known_labels=KNOWN | {"gagne"})
     account.put(*leads_in(Undated, "Nouveau", when=CREATED))
@@ -467,24 +467,24 @@ def test_what_was_sent_under_the_old_name_is_not_sent_again(account):
     )
 
 
-# ── made one with a label in use ─────────────────────────────────────────────────────────────────
+# ── statuses merged into a label in use ──────────────────────────────────────────────────────────
 
 
 def merge(account, style, count, *, when=WON):
-    """Leads that are won by a label in use, where other leads were before."""
+    """Move leads to a won label that other leads already have."""
     account.put(*leads_in(style, "Gagné", count, when=when))
 
 
 def in_use(account, style, count):
-    """Leads that wait for a signature, and some that are won."""
+    """Set up leads that await a signature, and a few that are won."""
     account.book = book("gagne")
     account.put(*leads_in(style, "Devis accepté", count), *leads_in(style, "Gagné", 3, prefix="W", when=WON - 9 * DAY))
     account.night()
 
 
 @pytest.mark.parametrize(("style", "count"), [(Undated, 20), (StatusDated, 5), (WholeStory, 5)])
-def test_a_status_that_is_made_one_with_another_floods_nothing(account, style, count):
-    """As a renaming, though other leads had the label all the while; told once."""
+def test_merged_status_floods_nothing(account, style, count):
+    """It is handled like a rename, though other leads already had the label, and reported once."""
     in_use(account, style, count)
     merge(account, style, count)
     summary = next_night(account)
@@ -494,8 +494,8 @@ def test_a_status_that_is_made_one_with_another_floods_nothing(account, style, c
 
 
 @pytest.mark.parametrize(("style", "count"), [(Undated, 19), (StatusDated, 30), (WholeStory, 30)])
-def test_leads_that_all_sell_in_a_day_are_sent(account, style, count):
-    """A change of their own has a date of its own; without dates, few leads are no evidence."""
+def test_leads_that_all_sell_in_one_day_are_sent(account, style, count):
+    """A real change has its own date; without dates, few leads are no evidence of a merge."""
     in_use(account, style, count)
     merge(account, style, count, when=account.clock.time + DAY / 2)
     summary = next_night(account)
@@ -503,8 +503,8 @@ def test_leads_that_all_sell_in_a_day_are_sent(account, style, count):
     assert (count, []) == (len(sent(account)), summary.review.renames)
 
 
-def test_a_status_that_others_still_have_was_not_merged(account):
-    """Its leads went on."""
+def test_status_that_other_leads_still_have_is_not_merged(account):
+    """Its leads moved on."""
     in_use(account, Undated, 40)
     account.put(*leads_in(Undated, "Devis accepté", 1, prefix="D"))
     merge(account, Undated, 40)
@@ -513,8 +513,8 @@ def test_a_status_that_others_still_have_was_not_merged(account):
     assert 40 == len(sent(account))
 
 
-def test_a_status_taken_for_merged_and_used_again_is_none(account):
-    """Where a status is emptied every day, that costs one night, of which a human is told."""
+def test_status_used_again_after_a_merge_counts_as_separate(account):
+    """If a status is emptied every day, that costs a single night, which is reported."""
     in_use(account, Undated, 20)
     merge(account, Undated, 20)
     first = next_night(account)
@@ -527,8 +527,8 @@ def test_a_status_taken_for_merged_and_used_again_is_none(account):
     assert {f"D-{number}" for number in range(20)} == set(sent(account))
 
 
-def test_a_merge_that_a_reading_shows_half_of_waits_for_the_other_half(account):
-    """A page that fails keeps the leads read before it waiting."""
+def test_merge_seen_in_half_a_reading_waits_for_the_rest(account):
+    """A failed page keeps the leads read before it waiting."""
     account.source.page = 30
     in_use(account, Undated, 50)
     merge(account, Undated, 50)
@@ -539,8 +539,8 @@ def test_a_merge_that_a_reading_shows_half_of_waits_for_the_other_half(account):
     assert (3, 1, []) == (broken.exit_code, len(whole.review.renames), sent(account))
 
 
-def test_a_merge_is_found_by_a_filtered_reading(account):
-    """The record tells that no other lead has the old label."""
+def test_merge_is_found_by_a_filtered_reading(account):
+    """The ledger shows that no other lead has the old label."""
     account.source.filters = True
     account.sync_window = SyncWindow(SyncMode.SINCE, overlap=3 * DAY, budget=timedelta(hours=4))
     in_use(account, Undated, 20)
@@ -550,7 +550,7 @@ def test_a_merge_is_found_by_a_filtered_reading(account):
     assert ([], 1) == (sent(account), len(summary.review.renames))
 
 
-def test_a_lead_that_went_on_before_its_old_status_was_merged_enters_nothing(account):
+def test_lead_that_moved_on_before_the_merge_enters_no_stage(account):
     """Its history shows the old entry under the new name."""
     gone_on = [("Nouveau", CREATED), ("Devis accepté", WON), ("Perdu", WON + timedelta(hours=1))]
     account.put(lead("G-0", label="Perdu", history=WholeStory.history(*gone_on)))

@@ -1,4 +1,4 @@
-"""A lead that was gone and is back ends as one that never was away: the same is sent of it, once."""
+"""A lead that disappears and returns ends like one that never left: the same is sent for it, once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,7 @@ EDITS = st.sampled_from(["amount", "unknown", "granted", "lost", "nothing"])
 
 
 def edited(one, edit, now):
-    """The lead after somebody worked on it."""
+    """Return the lead after this edit."""
     match edit:
         case "amount":
             return changed(one, fields=dict(one.fields) | {"amount": Decimal(900)}, updated_at=now)
@@ -34,7 +34,7 @@ def edited(one, edit, now):
 
 
 def live(reused_state, style, lives):
-    """What became of leads that were edited night by night, some of them away: their states, and what was counted."""
+    """Return states and counts of leads that were edited nightly and absent on some nights."""
     reused_state.clear()
     account = Account(reused_state)
     account.book = rulebook(route(field_value=from_field(), attach_contact=True))
@@ -58,13 +58,13 @@ LIVES = st.lists(
     min_size=4,
     max_size=4,
 )
-"""What is done to each of four leads, one more of which would look like a narrower key; and when each is away."""
+"""Edits and nights of absence of four leads; a fifth absence would look like an API key with fewer rights."""
 
 
 @settings(deadline=None, max_examples=suite.examples(1, 3))
 @given(style=st.sampled_from([SyncMode.LIST, SyncMode.DETAILS]), drawn=LIVES)
-def test_whatever_happens_while_leads_are_away_nothing_of_them_is_lost_or_sent_twice(reused_state, style, drawn):
-    """Compared with the same leads that were there all the while."""
+def test_absent_leads_are_neither_lost_nor_sent_twice(reused_state, style, drawn):
+    """The result equals that of the same leads without any absence."""
     lives = {
         f"L-{number}": ([*edits, "granted", "amount"], range(first, first + nights))
         for number, (edits, first, nights) in enumerate(drawn, 1)

@@ -1,4 +1,4 @@
-"""A destination for which far more is due than usual gets nothing new until a human agrees."""
+"""The volume guard holds all new conversions of a destination that has far more due than usual, until approved."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ NOW = at("2026-09-10T03:30")
 DAY = timedelta(days=1)
 
 
-# ── how much is too much ─────────────────────────────────────────────────────────────────────────
+# ── the limit ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ DAY = timedelta(days=1)
         (0, (), None, None),
     ],
 )
-def test_a_night_may_send_fifty_or_five_times_the_largest_or_what_the_settings_say(due, nights, max_per_run, allowed):
-    """Whatever is more than that waits for a human."""
+def test_limit_is_fifty_or_five_times_the_largest_night(due, nights, max_per_run, allowed):
+    """`max_per_run` replaces it, and anything above waits for approval."""
     found = excess_volume(due, nights, max_per_run=max_per_run)
 
     assert allowed == (found and found.allowed)
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 10_000)), st.none() | st.integers(1, 10_000))
-def test_what_is_let_through_is_never_more_than_is_allowed(due, nights, max_per_run):
-    """And what is held says why in numbers that fit."""
+def test_allowed_volume_never_exceeds_the_limit(due, nights, max_per_run):
+    """The numbers of an excess are consistent too."""
     found = excess_volume(due, nights, max_per_run=max_per_run)
 
     if found is None:
@@ -59,8 +59,8 @@ def test_what_is_let_through_is_never_more_than_is_allowed(due, nights, max_per_
         assert found.due == due > found.allowed
 
 
-def test_what_is_told_names_how_many_the_usual_number_and_what_to_type():
-    """A human needs no more to decide."""
+def test_message_gives_the_volume_the_limit_and_the_command():
+    """That is all it takes to decide."""
     found = excess_volume(620, (4, 7), max_per_run=None)
 
     assert sentence(found.message) == (
@@ -81,51 +81,51 @@ def test_what_is_told_names_how_many_the_usual_number_and_what_to_type():
         ([(at("2026-09-08T21:59"), 1), (at("2026-09-08T22:01"), 2)], [1, 2]),
     ],
 )
-def test_a_night_is_a_local_date_before_today_and_not_too_long_ago(sends, expected):
-    """Midnight is the account's; today's own sends let nothing more through."""
+def test_nights_before_counts_recent_local_dates_before_today(sends, expected):
+    """Midnight is local to the account, and today's sends do not raise the limit."""
     assert expected == list(nights_before(sends, PARIS, now=NOW))
 
 
-def test_a_night_counts_whole_in_every_zone():
-    """Two requests around UTC's midnight are one night where it is noon."""
+def test_night_is_counted_by_local_date_in_any_time_zone():
+    """Two requests around midnight UTC are one night if it is noon locally."""
     sends = [(at("2026-09-08T23:00"), 3), (at("2026-09-09T01:00"), 4)]
 
     assert [7] == list(nights_before(sends, ZoneInfo("Pacific/Noumea"), now=NOW + DAY))
 
 
-# ── what a night does ────────────────────────────────────────────────────────────────────────────
+# ── the guard in a run ───────────────────────────────────────────────────────────────────────────
 
 
 def many(count, prefix="L"):
-    """So many leads that were won, each on its own."""
+    """Return this many won leads, each with its own click id."""
     return [lead(f"{prefix}-{number}") for number in range(count)]
 
 
 def night(account, **more):
-    """One night; its summary."""
+    """Run one night and return its summary."""
     with account.hold() as ledger:
         return run_night(account.run(ledger, **more))
 
 
 @pytest.mark.parametrize(("due", "sent"), [(50, 50), (51, 0)])
-def test_a_first_night_may_send_fifty(account, due, sent):
-    """It has no history, so more waits for a human."""
+def test_first_night_may_send_fifty(account, due, sent):
+    """There is no history yet, so anything above waits for approval."""
     account.put(*many(due))
     summary = night(account)
 
     assert (sent, int(sent == 0)) == (sum(account.sink.counted.values()), summary.exit_code)
 
 
-def test_what_is_held_stays_pending_and_says_so(account):
-    """Nothing of it is lost, and `explain` tells why it waits."""
+def test_held_deliveries_stay_pending_with_a_reason(account):
+    """Nothing is lost, and `explain` shows why it waits."""
     account.put(*many(51))
     night(account)
 
     assert ({"pending"}, {"excess_volume"}) == (set(account.states.values()), set(account.reasons.values()))
 
 
-def test_an_agreement_releases_it_for_one_run(account):
-    """The same deliveries go out, once, and the reason is gone."""
+def test_approval_releases_held_deliveries_for_one_run(account):
+    """They are sent once, and the reason is cleared."""
     account.put(*many(51))
     night(account)
     summary = night(account, accept_volume=True)
@@ -134,8 +134,8 @@ def test_an_agreement_releases_it_for_one_run(account):
     assert (51, {None}) == (sum(account.sink.counted.values()), set(account.reasons.values()))
 
 
-def test_an_agreement_does_not_reach_into_the_next_run(account):
-    """What surges on the same day is held again."""
+def test_approval_does_not_extend_to_the_next_run(account):
+    """A second surge on the same day is held again."""
     account.put(*many(51))
     night(account, accept_volume=True)
     account.put(*many(51, "M"))
@@ -144,8 +144,8 @@ def test_an_agreement_does_not_reach_into_the_next_run(account):
     assert ([GOOGLE], 51) == (list(map(str, summary.held)), summary.held[Scope(GOOGLE)].due)
 
 
-def test_a_usual_number_grows_with_the_nights(account):
-    """Five times the largest night goes without asking."""
+def test_limit_grows_with_previous_nights(account):
+    """Five times the largest night needs no approval."""
     account.put(*many(11))
     night(account)
     account.clock.time += DAY
@@ -159,7 +159,7 @@ def test_a_usual_number_grows_with_the_nights(account):
     )
 
 
-def test_a_replay_goes_out_though_its_destination_is_held(account):
+def test_replay_is_sent_even_if_its_destination_is_held(account):
     """A lost answer is no new conversion, and its time is short."""
     account.put(lead("L-0"))
     account.sink.script.extend([fakes.lost_before] * 5)
@@ -174,8 +174,8 @@ def test_a_replay_goes_out_though_its_destination_is_held(account):
     )
 
 
-def test_what_a_platform_put_off_goes_out_though_its_destination_is_held(account):
-    """It was let through once already."""
+def test_deferred_delivery_is_sent_even_if_its_destination_is_held(account):
+    """The guard has already let it through once."""
     account.put(lead("L-0"))
     account.sink.script.append(fakes.answer(Outcome(OutcomeClass.DEFER, "TOO_RECENT")))
     night(account)
@@ -189,8 +189,8 @@ def test_what_a_platform_put_off_goes_out_though_its_destination_is_held(account
     )
 
 
-def test_what_never_arrived_or_was_refused_whole_did_not_go_out(account):
-    """An outage opens no way round the guard, and raises no limit."""
+def test_refused_request_does_not_count_as_sent(account):
+    """An outage does not bypass the guard, and does not raise the limit."""
     account.put(lead("L-0"))
     account.sink.script.append(fakes.refuse(OutcomeClass.FIX_CONFIG))
     night(account)
@@ -201,8 +201,8 @@ def test_what_never_arrived_or_was_refused_whole_did_not_go_out(account):
     assert (52, []) == (summary.held[Scope(GOOGLE)].due, account.sink.calls[1:])
 
 
-def test_other_destinations_go_on(account):
-    """The surge of one is no fault of another."""
+def test_held_destination_does_not_affect_others(account):
+    """Each destination has its own volume."""
     account.sinks["meta"] = other = FakeSink()
     account.book = rulebook(route(), route("lead", labels=frozenset({"nouveau"}), destination="meta"))
     account.put(*many(51))
@@ -216,8 +216,8 @@ def test_other_destinations_go_on(account):
     )
 
 
-def test_the_settings_may_allow_more_or_less(account):
-    """`max_per_run` wins over what is usual."""
+def test_max_per_run_overrides_the_usual_limit(account):
+    """`max_per_run` may be lower as well as higher."""
     account.book = replace(account.book, max_per_run={GOOGLE: 3})
     account.put(*many(4))
     summary = night(account)
@@ -225,8 +225,8 @@ def test_the_settings_may_allow_more_or_less(account):
     assert (1, 3, 4) == (summary.exit_code, summary.held[Scope(GOOGLE)].allowed, summary.held[Scope(GOOGLE)].due)
 
 
-def test_what_waits_for_its_time_is_not_due(account):
-    """A click too recent is no part of tonight's surge."""
+def test_deliveries_not_due_yet_do_not_count(account):
+    """A click that is too recent is not due tonight."""
     account.put(*[lead(f"L-{number}", created_at=WON) for number in range(51)])
     account.clock.time = WON + timedelta(hours=1)
     summary = night(account)
@@ -234,8 +234,8 @@ def test_what_waits_for_its_time_is_not_due(account):
     assert ({}, {"click_too_recent"}) == (summary.held, set(account.reasons.values()))
 
 
-def test_what_is_held_goes_by_itself_once_it_is_usual(account):
-    """A higher `max_per_run` is an agreement too."""
+def test_raised_max_per_run_releases_held_deliveries(account):
+    """A higher `max_per_run` is an approval too."""
     account.put(*many(51))
     night(account)
     account.book = replace(account.book, max_per_run={GOOGLE: 51})
@@ -244,8 +244,8 @@ def test_what_is_held_goes_by_itself_once_it_is_usual(account):
     assert (0, 51) == (summary.exit_code, sum(account.sink.counted.values()))
 
 
-def test_a_rehearsal_tells_what_would_be_held(account):
-    """Nobody has to find out at night."""
+def test_rehearsal_reports_what_would_be_held(account):
+    """The excess is known before the night."""
     account.put(*many(51))
     with account.hold() as ledger:
         summary = rehearse(account.run(ledger))
@@ -257,7 +257,7 @@ def test_a_rehearsal_tells_what_would_be_held(account):
 
 
 def an_hour_passes(account):
-    """A platform that takes everything in, an hour later."""
+    """Return a step that accepts everything and takes an hour."""
 
     def step(sink, batch):
         account.clock.time += timedelta(hours=1)
@@ -267,8 +267,8 @@ def an_hour_passes(account):
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-def test_what_comes_due_while_a_run_sends_waits_for_the_next(account, accepted):
-    """Nobody has counted it, so it is no part of what was found usual, nor of what a human agreed to."""
+def test_delivery_becoming_due_during_a_run_waits(account, accepted):
+    """The guard has not counted it, and no approval covered it."""
     account.put(lead("L-0"), *[lead(f"M-{number}", created_at=WON) for number in range(51)])
     account.clock.time = WON + timedelta(hours=5, minutes=30)
     account.sink.script.append(an_hour_passes(account))
@@ -279,8 +279,8 @@ def test_what_comes_due_while_a_run_sends_waits_for_the_next(account, accepted):
     assert ([1], 51) == (sent, summary.held[Scope(GOOGLE)].due)
 
 
-def test_what_comes_due_while_a_run_sends_goes_out_in_the_next(account):
-    """It is late by a run, and lost by none."""
+def test_delivery_becoming_due_during_a_run_is_sent_next(account):
+    """It is a run late, but not lost."""
     account.put(lead("L-0"), lead("M-0", created_at=WON))
     account.clock.time = WON + timedelta(hours=5, minutes=30)
     account.sink.script.append(an_hour_passes(account))
@@ -290,8 +290,8 @@ def test_what_comes_due_while_a_run_sends_goes_out_in_the_next(account):
     assert [1, 1] == [len(call.keys) for call in account.sink.calls]
 
 
-def test_waiting_for_outcomes_sends_nothing_that_comes_due_meanwhile(account):
-    """Whoever waits only asks; what is due then is counted and sent by the next run."""
+def test_waiting_for_outcomes_sends_nothing_new(account):
+    """A delivery that becomes due meanwhile is counted and sent by the next run."""
     account.put(lead("L-0"), lead("M-0", created_at=WON))
     account.clock.time = WON + timedelta(hours=5, minutes=30)
     with account.hold() as ledger:

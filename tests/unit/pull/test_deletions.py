@@ -1,4 +1,4 @@
-"""Leads that Oplead has no more: asked for, believed on the second night, and never when too many are gone at once."""
+"""Leads missing in Oplead are looked up, considered deleted on the second night, and never if too many are missing."""
 
 from collections import Counter
 from dataclasses import replace
@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 def waiting(name):
-    """A lead whose sale waits for its amount."""
+    """Return a won lead that waits for its amount."""
     return lead(name, fields={"consent": "oui"}, updated_at=NIGHT - HOUR, history=(StatusEntry("Gagné", SOLD),))
 
 
@@ -29,14 +29,14 @@ SOLD = Moment(NIGHT - HOUR)
 
 @pytest.fixture
 def account(account):
-    """An account whose sales wait three days for their amount, with contact data."""
+    """Return an account with contact data, in which sales wait three days for their amount."""
     account.book = rulebook(route(field_value=from_field(), attach_contact=True))
     account.sink.script.append(lambda *_: (_ for _ in ()).throw(AssertionError("nothing is due yet")))
     return account
 
 
 def nights(account, *pauses):
-    """A night after each pause; their summaries."""
+    """Run a night after each pause and return the summaries."""
     told = []
     for pause in pauses:
         account.clock.time += pause
@@ -44,8 +44,8 @@ def nights(account, *pauses):
     return told
 
 
-def test_a_lead_gone_on_two_nights_has_its_open_deliveries_cancelled(account):
-    """With its contact hashes erased; the first time it is only noted."""
+def test_lead_missing_on_two_nights_has_its_open_deliveries_cancelled(account):
+    """Its contact hashes are erased; the first night only records that it is missing."""
     account.put(waiting("L-1"), waiting("L-2"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
@@ -60,8 +60,8 @@ def test_a_lead_gone_on_two_nights_has_its_open_deliveries_cancelled(account):
     assert {"L-2"} == account.hashed
 
 
-def test_two_runs_of_one_evening_believe_nothing(account):
-    """A platform at work on itself may not find anything for an hour."""
+def test_two_runs_within_an_evening_delete_nothing(account):
+    """A platform under maintenance may find nothing for an hour."""
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
@@ -70,8 +70,8 @@ def test_two_runs_of_one_evening_believe_nothing(account):
     assert {"L-1": "pending"} == account.states
 
 
-def test_a_lead_seen_again_is_not_gone(account):
-    """It begins anew: gone once more it must be found so twice again."""
+def test_lead_seen_again_is_no_longer_missing(account):
+    """The count starts again: it must then be missing on two more nights."""
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
@@ -85,8 +85,8 @@ def test_a_lead_seen_again_is_not_gone(account):
 
 
 @pytest.mark.parametrize("style", list(SyncMode))
-def test_a_lead_that_is_only_not_listed_is_read_by_its_own_page(account, style):
-    """Pages drift; it is kept as it is now, and may go out."""
+def test_unlisted_lead_is_read_by_its_detail_page(account, style):
+    """Pages shift; its current data are stored, and it may be sent."""
     account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
@@ -99,8 +99,8 @@ def test_a_lead_that_is_only_not_listed_is_read_by_its_own_page(account, style):
     assert ["refused"] == [row.ad_user_data for row in account.rows(LeadRow)]
 
 
-def test_only_leads_with_open_deliveries_are_asked_for_the_longest_unseen_first(account, monkeypatch):
-    """And no more of them than a night allows."""
+def test_only_unlisted_leads_with_open_deliveries_are_looked_up(account, monkeypatch):
+    """The longest unseen come first, up to the limit of a night."""
     monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 2)
     account.put(waiting("L-1"), lead("L-9", label="Nouveau", history=()))
     nights(account, 0 * DAY)
@@ -114,8 +114,8 @@ def test_only_leads_with_open_deliveries_are_asked_for_the_longest_unseen_first(
     assert ["L-1", "L-2", "L-3", "L-1"] == account.source.asked
 
 
-def test_a_filtered_pull_asks_only_for_those_already_missing(account):
-    """What a filter does not list has not changed; the weekly full read finds who is gone."""
+def test_filtered_pull_looks_up_only_leads_already_missing(account):
+    """A filter hides unchanged leads; the weekly full reading finds the deleted ones."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     account.put(changed(waiting("L-1"), fields={"consent": "bof"}))
@@ -131,8 +131,8 @@ def test_a_filtered_pull_asks_only_for_those_already_missing(account):
     assert {"L-1": "cancelled"} == account.states
 
 
-def test_an_unfinished_pull_asks_for_nobody(account):
-    """What it has not listed may stand on the pages it has not read."""
+def test_incomplete_pull_looks_up_no_lead(account):
+    """Unlisted leads may be on the pages that were not read."""
     account.source.page = 1
     account.put(waiting("L-1"), waiting("L-2"))
     nights(account, 0 * DAY)
@@ -144,8 +144,8 @@ def test_an_unfinished_pull_asks_for_nobody(account):
     assert [] == account.source.asked
 
 
-def test_what_a_pull_listed_before_it_was_interrupted_is_not_asked_for(account):
-    """It began then."""
+def test_leads_listed_before_an_interruption_are_not_looked_up(account):
+    """The resumed pull counts from its original start."""
     account.source.page = 1
     account.put(waiting("L-1"), waiting("L-2"))
     nights(account, 0 * DAY)
@@ -155,8 +155,8 @@ def test_what_a_pull_listed_before_it_was_interrupted_is_not_asked_for(account):
     assert [] == account.source.asked
 
 
-def test_a_lead_that_is_listed_unreadably_is_there(account):
-    """It is not asked for."""
+def test_unreadable_listed_lead_is_not_missing(account):
+    """It is not looked up."""
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.unlisted = {"L-1"}
@@ -167,8 +167,8 @@ def test_a_lead_that_is_listed_unreadably_is_there(account):
 
 
 @pytest.mark.parametrize(("deleted", "of", "believed"), [(4, 4, True), (5, 24, False), (5, 25, True), (25, 25, False)])
-def test_when_many_are_gone_at_once_something_else_is_wrong(account, deleted, of, believed):
-    """Five or more, and more than a fifth: nothing is cancelled on any night, and a human is told on each."""
+def test_mass_deletion_is_reported_and_cancels_nothing(account, deleted, of, believed):
+    """This means five leads or more, and more than a fifth, on any night."""
     names = [f"L-{number:02}" for number in range(of)]
     account.put(*(waiting(name) for name in names))
     nights(account, 0 * DAY)
@@ -182,8 +182,8 @@ def test_when_many_are_gone_at_once_something_else_is_wrong(account, deleted, of
     assert believed or [1, 1] == [summary.exit_code for summary in told]
 
 
-def test_those_not_asked_tonight_are_taken_to_be_like_those_that_were(account, monkeypatch):
-    """Else a bound on the asking would keep the guard from ever seeing that most are gone."""
+def test_leads_not_looked_up_are_extrapolated_from_those_that_were(account, monkeypatch):
+    """Otherwise the limit on look-ups would hide a mass deletion."""
     monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 4)
     names = [f"L-{number:02}" for number in range(30)]
     account.put(*(waiting(name) for name in names))
@@ -194,7 +194,7 @@ def test_those_not_asked_tonight_are_taken_to_be_like_those_that_were(account, m
     assert {"pending"} == set(account.states.values())
 
 
-def test_a_key_that_sees_all_again_has_nothing_gone(account):
+def test_restored_api_key_clears_missing_leads(account):
     """Every lead is seen again."""
     leads = [waiting(f"L-{number}") for number in range(6)]
     account.put(*leads)
@@ -208,8 +208,8 @@ def test_a_key_that_sees_all_again_has_nothing_gone(account):
     assert {None} == {row.missing_since for row in account.rows(LeadRow)}
 
 
-def test_who_comes_back_unchanged_goes_on(account):
-    """What was called off waits again, with the contact hashes it needs, and goes out once."""
+def test_lead_that_returns_unchanged_is_sent(account):
+    """Its cancelled delivery waits again, with the contact hashes it needs, and is sent once."""
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
@@ -227,8 +227,8 @@ def test_who_comes_back_unchanged_goes_on(account):
     assert (1, {"L-1": "accepted"}, [1]) == (back.pulled.back, account.states, list(account.sink.counted.values()))
 
 
-def test_who_comes_back_too_late_stays_called_off(account):
-    """Its window closed meanwhile."""
+def test_lead_that_returns_too_late_stays_cancelled(account):
+    """Its window has closed in the meantime."""
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
@@ -240,8 +240,8 @@ def test_who_comes_back_too_late_stays_called_off(account):
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_who_took_consent_back_stays_called_off_wherever_it_was(account, when):
-    """Given again alone, consent brings nothing back; also where it was withdrawn while the lead was away."""
+def test_lead_that_returns_without_consent_stays_cancelled(account, when):
+    """Consent given again revives nothing, even if it was withdrawn during the absence."""
     refusing = changed(waiting("L-1"), fields={"consent": "non"})
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
@@ -259,8 +259,8 @@ def test_who_took_consent_back_stays_called_off_wherever_it_was(account, when):
     assert ({"L-1": "cancelled"}, {"L-1": "consent_withdrawn"}) == refused == (account.states, account.reasons)
 
 
-def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(account):
-    """And for no other: a stage entered again later is the same sale."""
+def test_returning_lead_with_consent_is_sent_for_its_original_entry(account):
+    """Entering the stage again later is still the same sale."""
     account.book = rulebook(route())
     old = lead("L-1", fields={"consent": "bof"})
     account.put(old)
@@ -280,8 +280,8 @@ def test_who_comes_back_mended_goes_out_for_the_entry_it_was_called_off_at(accou
     assert [1] == list(account.sink.counted.values())
 
 
-def test_nothing_is_begun_for_a_lead_that_is_gone(account):
-    """Not by new rules either; and what the settings no longer have is called off with the rest."""
+def test_deleted_lead_gets_no_new_delivery(account):
+    """New rules make none either, and deliveries removed from the settings are cancelled with the rest."""
     account.put(waiting("L-1"))
     nights(account, 0 * DAY)
     account.source.delete("L-1")
@@ -297,8 +297,8 @@ def test_nothing_is_begun_for_a_lead_that_is_gone(account):
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
-def test_a_lead_on_whose_page_another_one_stands_is_gone_by_the_same_rule(account, style):
-    """Oplead made the two one; the other is read as itself, and who looks is told which."""
+def test_lead_merged_into_another_is_deleted_by_the_same_rule(account, style):
+    """The other lead is read as usual, and the record shows which one it is."""
     account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
     nights(account, 0 * DAY)
@@ -315,8 +315,8 @@ def test_a_lead_on_whose_page_another_one_stands_is_gone_by_the_same_rule(accoun
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
-def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(account, style):
-    """Nothing of the other one is kept with it."""
+def test_lead_separated_from_a_merge_is_active_again(account, style):
+    """Nothing of the other lead is kept with it."""
     account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
     nights(account, 0 * DAY)
@@ -330,8 +330,8 @@ def test_a_lead_that_was_made_one_with_another_and_is_itself_again_goes_on(accou
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
-def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
-    """Every lead that is listed is known: something else stands there for the id, and a human is told."""
+def test_detail_page_of_an_unknown_lead_cancels_nothing(account, style):
+    """Every listed lead is known, so the page belongs to something else, and is reported."""
     account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"))
     nights(account, 0 * DAY)
@@ -345,8 +345,8 @@ def test_a_page_that_is_a_lead_nobody_knows_calls_nothing_off(account, style):
 
 
 @pytest.mark.parametrize("style", [SyncMode.LIST, SyncMode.DETAILS])
-def test_where_every_page_is_another_leads_nothing_is_concluded(account, style):
-    """Ids are read wrongly, as far as pages go; a human is told each night."""
+def test_detail_pages_of_wrong_leads_delete_nothing(account, style):
+    """Ids are probably read from the wrong field, which is reported each night."""
     account.sync_window = replace(REACH, style=style)
     account.put(waiting("L-1"), waiting("L-2"), waiting("L-3"))
     nights(account, 0 * DAY)
@@ -358,8 +358,8 @@ def test_where_every_page_is_another_leads_nothing_is_concluded(account, style):
     assert [True, True] == [summary.pulled.no_detail_pages for summary in told]
 
 
-def test_those_that_fail_keep_no_others_from_being_asked_for(account, monkeypatch):
-    """Asked for in vain is asked for: each has its turn, those that fail among them."""
+def test_failing_lookups_do_not_starve_others(account, monkeypatch):
+    """A failed look-up counts as an attempt, so that each lead has its turn."""
     monkeypatch.setattr(pull_module, "ASKED_A_NIGHT", 2)
     names = [f"L-{number}" for number in range(5)]
     account.put(*(waiting(name) for name in names), lead("L-9", history=(), label="Nouveau"))
@@ -376,8 +376,8 @@ def test_those_that_fail_keep_no_others_from_being_asked_for(account, monkeypatc
     assert (set(names), 2) == (set(asked), min(asked.values()))
 
 
-def test_a_listed_lead_is_asked_for_before_anything_is_believed_gone(account):
-    """One that the list showed tonight, and only where something is not there."""
+def test_listed_lead_is_fetched_before_any_is_considered_missing(account):
+    """This check costs one fetch, and only if a lead is missing."""
     account.put(*(waiting(f"L-{number}") for number in range(4)))
     nights(account, 0 * DAY)
     quiet = list(account.source.asked)
@@ -389,8 +389,8 @@ def test_a_listed_lead_is_asked_for_before_anything_is_believed_gone(account):
     assert ([], ["L-2", "L-0"], ["L-2", "L-0"] * 2) == (quiet, noted, account.source.asked)
 
 
-def test_where_listed_leads_have_no_page_either_nothing_is_concluded(account):
-    """The way to own pages is wrong: what is not listed may be there all the same, and a human is told."""
+def test_missing_detail_pages_of_listed_leads_delete_nothing(account):
+    """The path to detail pages is wrong, which is reported; unlisted leads may still exist."""
     account.put(*(waiting(f"L-{number}") for number in range(9)))
     nights(account, 0 * DAY)
     account.source.delete("L-0")

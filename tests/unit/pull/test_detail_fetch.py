@@ -1,4 +1,4 @@
-"""Leads read by their own pages: new ones whole, known ones while something could still be sent, oldest read first."""
+"""Leads read by detail fetch: new ones at once, known ones while they could still be sent, longest unread first."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,21 +20,21 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def account(account):
-    """An account whose leads are read one by one."""
+    """Return an account that reads its leads by detail fetch."""
     account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     return account
 
 
 def pull(account):
-    """Pull in a run of its own; what was read, and who was asked for."""
+    """Pull in a separate run; return what was read, and the leads that were fetched."""
     account.source.asked.clear()
     with account.hold() as ledger:
         done = read(account.run(ledger))
     return done, list(account.source.asked)
 
 
-def test_the_list_only_tells_which_leads_there_are(account):
-    """Each new one is read by its own page, once."""
+def test_list_only_gives_the_lead_ids(account):
+    """Each new lead is fetched once by its detail page."""
     account.source.page = 2
     account.put(*(lead(f"L-{number}") for number in range(5)))
     done, asked = pull(account)
@@ -44,8 +44,8 @@ def test_the_list_only_tells_which_leads_there_are(account):
     assert (5, 5, 5, True) == (done.seen, done.detail_pages, done.changed, done.complete)
 
 
-def test_a_change_is_seen_on_a_leads_own_page(account):
-    """Whatever the list says; an unchanged one is only noted as seen."""
+def test_change_is_detected_on_the_detail_page(account):
+    """The list entry is irrelevant, and an unchanged lead is only marked as seen."""
     account.put(lead("L-1", label="Nouveau", history=()), lead("L-2"))
     account.night()
     account.clock.time += DAY
@@ -57,8 +57,8 @@ def test_a_change_is_seen_on_a_leads_own_page(account):
     assert {NIGHT + DAY} == {row.seen_at for row in account.rows(LeadRow)}
 
 
-def test_to_be_listed_is_not_to_be_observed(account):
-    """An undated change lies after the last time its own page was read."""
+def test_listing_a_lead_does_not_mark_it_as_seen(account):
+    """An undated change happened after the last detail fetch."""
     account.put(lead("L-1", label="Nouveau", history=()))
     pull(account)
     account.clock.time += DAY
@@ -69,8 +69,8 @@ def test_to_be_listed_is_not_to_be_observed(account):
     assert [NIGHT] == [row.seen_at for row in account.rows(LeadRow)]
 
 
-def test_only_leads_that_could_still_be_sent_are_read_again(account):
-    """Created or clicked within the longest window, or with something open."""
+def test_only_leads_that_could_still_be_sent_are_fetched_again(account):
+    """They were created or clicked within the longest window, or have an open delivery."""
     old = NIGHT - timedelta(days=200)
     waits = {"fields": {"consent": "bof"}}
     clicked = (ClickId(ClickIdKind.GCLID, "late", NIGHT - DAY),)
@@ -87,8 +87,8 @@ def test_only_leads_that_could_still_be_sent_are_read_again(account):
     assert ["clicked", "new", "open"] == sorted(asked)
 
 
-def test_the_longest_unread_come_first(account):
-    """So that a night that is too short reads the others."""
+def test_longest_unread_leads_are_fetched_first(account):
+    """A night that is too short then reads the others next time."""
     account.put(lead("L-1"))
     pull(account)
     account.clock.time += HOUR
@@ -104,8 +104,8 @@ def test_the_longest_unread_come_first(account):
     assert ["L-0", "L-1"] == asked
 
 
-def test_time_that_is_up_leaves_the_rest_for_the_next_night(account):
-    """Nothing is read twice before everything is read once."""
+def test_exhausted_time_budget_leaves_the_rest_for_the_next_night(account):
+    """No lead is read twice before every lead is read once."""
     names = [f"L-{number:03}" for number in range(2 * AT_ONCE + 10)]
     account.put(*(lead(name) for name in names))
     pull(account)
@@ -126,8 +126,8 @@ def test_time_that_is_up_leaves_the_rest_for_the_next_night(account):
     assert [False, False, False] == [done.complete for done in (first, second, third)]
 
 
-def test_time_that_is_up_amid_new_leads_has_the_page_read_again(account):
-    """Those on record are not asked for twice."""
+def test_exhausted_time_budget_amid_new_leads_repeats_the_page(account):
+    """Leads already stored are not fetched twice."""
     names = [f"L-{number:03}" for number in range(AT_ONCE + 10)]
     account.source.page = len(names)
     account.put(*(lead(name) for name in names), lead("L-999"))
@@ -146,8 +146,8 @@ def test_time_that_is_up_amid_new_leads_has_the_page_read_again(account):
     assert [*names[AT_ONCE:], "L-999"] == two[:11]
 
 
-def test_a_source_that_gives_no_more_tonight_ends_the_pull(account):
-    """A budget of requests is spent within it."""
+def test_exhausted_request_budget_ends_the_pull(account):
+    """The source itself counts its requests."""
     names = [f"L-{number:03}" for number in range(AT_ONCE + 5)]
     account.put(*(lead(name) for name in names))
     pull(account)
@@ -160,8 +160,8 @@ def test_a_source_that_gives_no_more_tonight_ends_the_pull(account):
     assert [] == attention(done)
 
 
-def test_a_list_that_leaves_nothing_for_own_pages_is_told(account):
-    """Else no change would ever be seen, in silence."""
+def test_list_that_uses_up_the_budget_is_reported(account):
+    """Otherwise changes would go unnoticed in silence."""
     account.put(lead("L-1"), lead("L-2"))
     account.night()
     account.clock.time += DAY
@@ -175,8 +175,8 @@ def test_a_list_that_leaves_nothing_for_own_pages_is_told(account):
 
 
 @pytest.mark.parametrize("error", [Transient("503"), Misconfigured("401")])
-def test_what_was_read_before_a_failure_is_kept(account, error):
-    """Also where it comes amid the leads of one transaction."""
+def test_leads_read_before_a_failure_are_kept(account, error):
+    """This holds even if it comes amid the leads of one transaction."""
     account.put(lead("L-1"), lead("L-2"), lead("L-3"))
     account.source.fails = {"L-2": error}
     with pytest.raises(type(error)):
@@ -187,8 +187,8 @@ def test_what_was_read_before_a_failure_is_kept(account, error):
     assert (["L-1"], ["L-2", "L-3"]) == (kept, asked)
 
 
-def test_a_new_lead_that_cannot_be_read_is_remembered(account):
-    """And one that is gone before it was read is none."""
+def test_unreadable_new_lead_is_recorded(account):
+    """A lead that was deleted before it could be read is not."""
     account.put(lead("L-1"), lead("L-2"))
     account.source.leads["L-3"] = lead("L-3")
     real = account.source.fetch_each
@@ -203,8 +203,8 @@ def test_a_new_lead_that_cannot_be_read_is_remembered(account):
     assert 1 == len(done.unreadable)
 
 
-def test_a_lead_gone_on_two_nights_is_called_off_and_asked_for_no_more(account):
-    """Until the list shows it again."""
+def test_lead_missing_on_two_nights_is_no_longer_fetched(account):
+    """Its deliveries are cancelled, and it is fetched again once the list shows it."""
     account.put(lead("L-1", fields={"consent": "bof"}), lead("L-2"))
     account.night()
     account.source.delete("L-1")
@@ -222,8 +222,8 @@ def test_a_lead_gone_on_two_nights_is_called_off_and_asked_for_no_more(account):
     assert [None, None] == [row.deleted_at for row in account.rows(LeadRow)]
 
 
-def test_a_narrower_key_calls_nothing_off(account):
-    """Here too."""
+def test_restricted_api_key_cancels_nothing(account):
+    """Too many missing leads at once are reported as suspicious instead."""
     names = [f"L-{number}" for number in range(8)]
     account.put(*(lead(name, fields={"consent": "bof"}) for name in names))
     account.night()
@@ -237,8 +237,8 @@ def test_a_narrower_key_calls_nothing_off(account):
     assert {"withheld"} == set(account.states.values())
 
 
-def test_test_leads_are_left_out_here_too(account):
-    """They are known by their own pages."""
+def test_excluded_test_leads_are_recognised_by_detail_fetch(account):
+    """The list alone does not show that they are test leads."""
     exclude = Exclusion(email_domains=frozenset({"maison-durand.fr"}))
     account.book = replace(account.book, extraction=replace(account.book.extraction, exclude=exclude))
     account.put(lead("L-1", contact=Contact(emails=("claire@maison-durand.fr",))), lead("L-2"))
@@ -247,8 +247,8 @@ def test_test_leads_are_left_out_here_too(account):
     assert (1, ["L-2"]) == (done.excluded, [row.id for row in account.rows(LeadRow)])
 
 
-def test_the_sources_own_clock_tells_when_a_lead_was_read(account):
-    """Ours may be wrong."""
+def test_reading_time_comes_from_the_source_clock(account):
+    """The local clock may be wrong."""
     account.source.clock = type(account.clock)(NIGHT - 2 * HOUR)
     account.put(lead("L-1"))
     pull(account)
@@ -261,8 +261,8 @@ def test_the_sources_own_clock_tells_when_a_lead_was_read(account):
 
 
 @pytest.mark.parametrize("style", list(SyncMode))
-def test_every_lead_is_found_once_a_week_whatever_the_style(account, style):
-    """A lead that the filter misses, or that a drifting page left out."""
+def test_every_lead_is_found_within_a_week_in_any_mode(account, style):
+    """A filter may miss a lead, and a shifting page may leave one out."""
     account.sync_window = replace(REACH, style=style)
     account.source.filters = True
     account.put(lead("L-1"))
@@ -277,8 +277,8 @@ def test_every_lead_is_found_once_a_week_whatever_the_style(account, style):
     assert account.clock.now() - account.rows(Cursor)[0].full_read_at <= 7 * DAY
 
 
-def test_leads_whose_own_pages_fail_do_not_stand_first_every_night(account):
-    """They were asked for, in vain: the others come first then."""
+def test_leads_that_fail_are_not_fetched_first_every_night(account):
+    """A failed fetch counts as an attempt, so the other leads have their turn."""
     account.put(*(lead(f"L-{number}") for number in range(4)))
     pull(account)
     account.clock.time += DAY
@@ -293,8 +293,8 @@ def test_leads_whose_own_pages_fail_do_not_stand_first_every_night(account):
     assert ["L-0", "L-1", "L-2", "L-3"] == asked
 
 
-def test_leads_whose_own_pages_fail_are_asked_for_in_their_turn(account):
-    """Two requests a night beside the list: each of six leads is asked for every third night, failing or not."""
+def test_leads_that_fail_are_fetched_in_turn(account):
+    """Two fetches a night reach each of six leads every third night, whether they fail or not."""
     names = [f"L-{number}" for number in range(6)]
     account.put(*(lead(name) for name in names))
     account.night()
@@ -313,8 +313,8 @@ def test_leads_whose_own_pages_fail_are_asked_for_in_their_turn(account):
     assert [names[:2], names[2:4], names[4:]] * 3 == turns
 
 
-def test_a_wrong_way_to_own_pages_is_told_and_not_taken_for_an_empty_platform(account):
-    """Listed leads without a page of their own are no leads that are gone."""
+def test_wrong_lead_path_does_not_look_like_deleted_leads(account):
+    """Listed leads without a detail page have not been deleted."""
     account.put(*(lead(f"L-{number}") for number in range(6)))
     account.source.fetch_each = lambda ids: ((lead_id, None) for lead_id in ids)
 

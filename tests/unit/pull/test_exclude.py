@@ -1,4 +1,4 @@
-"""Test leads: counted and not stored; those on record are kept back until they are none any more."""
+"""Test leads are counted but not stored; deliveries of those already stored are withheld while they are excluded."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,18 +14,18 @@ OURS = Contact(emails=("claire@maison-durand.fr",))
 
 
 def excluding(book, domain="maison-durand.fr", digest="e2"):
-    """The rules with test leads of that domain."""
+    """Return these rules with test leads of that domain excluded."""
     wanted = replace(book.extraction, exclude=Exclusion(email_domains=frozenset({domain})))
     return replace(book, extraction=wanted, extraction_digest=digest, rules_digest=digest)
 
 
 def waiting(name="L-1", **more):
-    """A lead that can be sent from tomorrow on."""
+    """Return a lead that can be sent from tomorrow on."""
     return lead(name, created_at=NIGHT - timedelta(hours=1), **more)
 
 
-def test_a_test_lead_is_counted_and_not_stored(account):
-    """Every night it is there."""
+def test_excluded_lead_is_counted_but_not_stored(account):
+    """It is counted every night that it is listed."""
     account.book = excluding(account.book)
     account.put(lead("L-1", contact=OURS), lead("L-2"))
     first, second = account.night(), account.night()
@@ -36,8 +36,8 @@ def test_a_test_lead_is_counted_and_not_stored(account):
     assert b"maison-durand" not in account.path.read_bytes()
 
 
-def test_an_open_delivery_of_what_becomes_a_test_lead_is_kept_back(account):
-    """With its contact hashes gone; taken off the list it goes out, once."""
+def test_open_delivery_of_a_lead_that_becomes_excluded_is_withheld(account):
+    """Its contact hashes are erased; no longer excluded, it is sent once."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead("L-1", contact=OURS, fields={"consent": "bof"}), lead("L-2"))
     account.night()
@@ -53,8 +53,8 @@ def test_an_open_delivery_of_what_becomes_a_test_lead_is_kept_back(account):
     assert {"L-1": "submitted", "L-2": "submitted"} == account.states
 
 
-def test_a_pending_delivery_of_a_test_lead_is_not_sent(account):
-    """Neither tonight nor later; the count goes on while the lead is there unchanged."""
+def test_pending_delivery_of_a_test_lead_is_not_sent(account):
+    """It stays withheld on later nights, and the unchanged lead is still counted."""
     account.put(lead(contact=OURS, click_ids=(), fields={"consent": "oui"}))
     account.book = rulebook(route(contact_only=True, limits=account.sink.limits))
     account.sink.script.append(lambda *_: (_ for _ in ()).throw(AssertionError("nothing may be sent")))
@@ -69,8 +69,8 @@ def test_a_pending_delivery_of_a_test_lead_is_not_sent(account):
     assert set() == account.hashed
 
 
-def test_what_a_test_lead_on_record_does_meanwhile_is_kept(account):
-    """So that the time of a change is known once it is released."""
+def test_changes_of_a_stored_test_lead_are_recorded(account):
+    """The time of a change is then known once the lead is no longer excluded."""
     old = lead("L-1", label="Nouveau", history=(), contact=OURS, fields={"consent": "oui"})
     account.put(old)
     account.night()
@@ -87,8 +87,8 @@ def test_what_a_test_lead_on_record_does_meanwhile_is_kept(account):
     assert ("submitted", won) == (delivery.state, delivery.at)
 
 
-def test_no_delivery_is_begun_for_a_test_lead_on_record(account):
-    """Whatever it reaches."""
+def test_stored_test_lead_gets_no_new_delivery(account):
+    """This holds for whatever stage it reaches."""
     old = lead("L-1", label="Nouveau", history=(), contact=OURS)
     account.put(old)
     account.night()
@@ -99,8 +99,8 @@ def test_no_delivery_is_begun_for_a_test_lead_on_record(account):
     assert {} == account.states
 
 
-def test_a_test_lead_that_could_not_be_read_before_is_forgotten(account):
-    """It is read now, and left out."""
+def test_excluded_lead_is_removed_from_the_unreadable_leads(account):
+    """It can be read now, and is excluded."""
     account.source.unreadable = (UnreadableLead("L-1", "createdAt is no date"),)
     account.night()
     account.source.unreadable = ()

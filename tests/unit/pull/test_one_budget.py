@@ -1,4 +1,4 @@
-"""A night has one budget of time and one of requests, however often it reads; nothing is lost where they end it."""
+"""A night has one budget of time and one of requests for all its readings, and loses nothing when they run out."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,12 +20,12 @@ MINUTE = timedelta(minutes=1)
 
 
 def under(label, count=6, *, when=WON):
-    """Leads that stand under a label, undated."""
+    """Return leads under this label, without dates."""
     return [lead(f"L-{number}", label=label, history=(), updated_at=when) for number in range(count)]
 
 
 def begin(account, style, *, count=6, page=2):
-    """An account that has read its leads once; since then all of them are called something new."""
+    """Read the leads of an account once, then rename the status of all of them."""
     account.book = rulebook(route(labels=frozenset({"gagne", "signe"})), known_labels=frozenset({"gagne", "signe"}))
     account.sync_window = replace(REACH, style=style)
     account.source.page, account.source.filters = page, True
@@ -36,8 +36,8 @@ def begin(account, style, *, count=6, page=2):
 
 
 @pytest.mark.parametrize(("allowed", "readings"), [(6, 2), (5, 2), (4, 2), (3, 1)])
-def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readings):
-    """A filtered reading of three pages meets a new label; where no request is left, the next night reads whole."""
+def test_second_reading_uses_the_remaining_requests(account, allowed, readings):
+    """A filtered reading of three pages finds a new label; if no request is left, the next night reads all."""
     begin(account, SyncMode.SINCE)
     account.source.allowed = allowed
     account.source.calls.clear()
@@ -55,8 +55,8 @@ def test_a_second_reading_spends_what_the_first_one_left(account, allowed, readi
 
 
 @pytest.mark.parametrize("minutes", [10, 25, 45, 100])
-def test_a_second_reading_has_the_time_the_first_one_left(account, minutes):
-    """Ten minutes a page: the night ends no later than a page after its time is up."""
+def test_second_reading_uses_the_remaining_time(account, minutes):
+    """At ten minutes a page, the night ends at most one page after its time is up."""
     begin(account, SyncMode.SINCE)
     account.sync_window = replace(account.sync_window, budget=minutes * MINUTE)
     real = account.source.fetch_changes
@@ -73,8 +73,8 @@ def test_a_second_reading_has_the_time_the_first_one_left(account, minutes):
     assert account.clock.now() - began <= minutes * MINUTE + 10 * MINUTE
 
 
-def test_a_list_whose_label_came_up_amid_its_reading_is_read_twice_at_once(account):
-    """Leads are read again before anything is decided of it, and that costs pages alone."""
+def test_label_appearing_during_a_list_reading_repeats_it_at_once(account):
+    """The leads are read again before the label is judged, which costs only pages."""
     begin(account, SyncMode.LIST)
     account.source.calls.clear()
     account.put(*under("Devis"))
@@ -93,8 +93,8 @@ def test_a_list_whose_label_came_up_amid_its_reading_is_read_twice_at_once(accou
     assert [] == [row.label for row in account.rows(StatusLabel) if not row.settled]
 
 
-def test_own_pages_are_read_once_a_night_also_where_a_label_comes_up_amid_the_reading(account, monkeypatch):
-    """Every lead that counts was read; those that took the new label wait for the next night, which decides."""
+def test_label_appearing_during_a_detail_fetch_does_not_repeat_it(account, monkeypatch):
+    """Leads that took the new label wait for the next night, which decides."""
     monkeypatch.setattr(ingest, "AT_ONCE", 3)
     begin(account, SyncMode.DETAILS)
     account.put(*under("Devis", 6))
@@ -128,8 +128,8 @@ LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visi
     allowed=st.integers(6, 12),
     nights=st.lists(st.lists(st.tuples(st.integers(0, 9), LABELS), max_size=10), min_size=1, max_size=4),
 )
-def test_no_night_asks_more_than_it_may_and_in_the_end_every_lead_is_read(reused_state, style, allowed, nights):
-    """Whatever changes on which night: each stays within its budget, and quiet nights make up for it."""
+def test_nights_respect_their_budget_and_read_every_lead_eventually(reused_state, style, allowed, nights):
+    """Quiet nights catch up, whatever changed on the others."""
     reused_state.clear()
     account = Account(reused_state)
     account.sync_window = replace(REACH, style=style)

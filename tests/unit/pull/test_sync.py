@@ -1,4 +1,4 @@
-"""Reading leads: a page at a time, on from where it stopped, and whole once a week."""
+"""Leads are read a page at a time, resumed after an interruption, and read in full once a week."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -16,24 +16,24 @@ DAY = timedelta(days=1)
 
 
 def pull(account):
-    """Pull in a run of its own; what was read."""
+    """Pull in a separate run and return what was read."""
     with account.hold() as ledger:
         return read(account.run(ledger))
 
 
 def place(account):
-    """The account's cursor."""
+    """Return the account's cursor."""
     return account.rows(Cursor)[0]
 
 
 def five(account, *, page=2):
-    """Five leads in pages of two."""
+    """Serve five leads in pages of two."""
     account.source.page = page
     account.put(*(lead(f"L-{number}") for number in range(1, 6)))
 
 
-def test_every_page_is_kept_and_counted(account):
-    """Read, changed, complete."""
+def test_every_page_is_stored_and_counted(account):
+    """The result counts pages, seen leads and changed leads."""
     five(account)
     done = pull(account)
 
@@ -42,8 +42,8 @@ def test_every_page_is_kept_and_counted(account):
 
 
 @pytest.mark.parametrize("tells", [True, False])
-def test_a_source_that_tells_no_time_is_noted(account, tells):
-    """Nothing compared the clocks then; however many pages there are, it is one thing."""
+def test_source_without_a_clock_is_recorded_as_undated(account, tells):
+    """The clocks could not be compared, which is recorded once for all pages."""
     five(account)
     account.source.clock = account.clock if tells else None
     done = pull(account)
@@ -52,8 +52,8 @@ def test_a_source_that_tells_no_time_is_noted(account, tells):
     assert not any("clock" in sentence for sentence in attention(done))
 
 
-def test_what_a_page_shows_again_is_not_counted_again(account, monkeypatch):
-    """Some platforms answer with their last page for every later one; entries without an id on other pages count."""
+def test_repeated_page_is_not_counted_twice(account, monkeypatch):
+    """Some platforms repeat their last page; entries without an id count on all other pages."""
     five(account)
     page = account.source.fetch_changes
     spoilt = (UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id"))
@@ -73,8 +73,8 @@ def test_what_a_page_shows_again_is_not_counted_again(account, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [Transient("503"), Crash()])
-def test_an_interrupted_pull_goes_on_at_its_page(account, error):
-    """What was read until then is kept, a transaction a page; no page is read twice."""
+def test_interrupted_pull_resumes_at_its_page(account, error):
+    """Each page is stored in its own transaction, and none is read twice."""
     five(account)
     account.source.fails = {1: error}
     with pytest.raises(type(error)):
@@ -88,8 +88,8 @@ def test_an_interrupted_pull_goes_on_at_its_page(account, error):
     assert [f"L-{number}" for number in range(1, 6)] == account.source.read_whole
 
 
-def test_a_source_that_refuses_us_has_the_next_pull_start_over(account):
-    """The place it was at may be the very thing it refuses."""
+def test_pull_refused_by_the_source_starts_over(account):
+    """The resume token may be what the source refuses."""
     five(account)
     account.source.fails = {1: Misconfigured("400: page")}
     with pytest.raises(Misconfigured):
@@ -99,8 +99,8 @@ def test_a_source_that_refuses_us_has_the_next_pull_start_over(account):
     assert [(None, None), (None, None)] == account.source.calls
 
 
-def test_the_next_pull_starts_before_the_start_of_this_one(account):
-    """On the source's clock, by the overlap; not at its end, in which leads changed too."""
+def test_next_pull_overlaps_the_start_of_this_one(account):
+    """The overlap is on the source's clock; it does not count from the end, as leads change during a pull."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     five(account)
@@ -111,8 +111,8 @@ def test_the_next_pull_starts_before_the_start_of_this_one(account):
     assert [(None, None), (NIGHT - timedelta(days=3), None)] == account.source.calls
 
 
-def test_the_sources_own_clock_counts(account):
-    """Ours may be wrong."""
+def test_reading_time_comes_from_the_source_clock(account):
+    """The local clock may be wrong."""
     account.source.clock = type(account.clock)(NIGHT - timedelta(hours=2))
     five(account)
     pull(account)
@@ -121,8 +121,8 @@ def test_the_sources_own_clock_counts(account):
     assert {NIGHT - timedelta(hours=2)} == {row.seen_at for row in account.rows(LeadRow)}
 
 
-def test_a_source_that_tells_no_time_is_read_by_ours(account):
-    """The start of the pull."""
+def test_source_without_a_clock_uses_the_local_clock(account):
+    """The cursor is set from the start of the pull."""
     account.source.clock = None
     five(account)
     pull(account)
@@ -130,8 +130,8 @@ def test_a_source_that_tells_no_time_is_read_by_ours(account):
     assert NIGHT - REACH.overlap == place(account).since
 
 
-def test_a_pull_resumed_later_keeps_its_own_start(account):
-    """What changed while it was interrupted lies after its start, and is read by the next."""
+def test_resumed_pull_keeps_its_original_start(account):
+    """Changes made during the interruption come after that start, and are read by the next pull."""
     five(account)
     account.source.fails = {1: Transient("503")}
     with pytest.raises(Transient):
@@ -142,8 +142,8 @@ def test_a_pull_resumed_later_keeps_its_own_start(account):
     assert NIGHT - REACH.overlap == place(account).since
 
 
-def test_a_source_that_filters_is_read_whole_once_a_week(account):
-    """What a filter misses is found then."""
+def test_filtering_source_is_read_in_full_once_a_week(account):
+    """A full reading finds what a filter misses."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     account.source.filters = True
     account.put(lead())
@@ -155,8 +155,8 @@ def test_a_source_that_filters_is_read_whole_once_a_week(account):
     assert [0, 8, 16] == whole
 
 
-def test_a_source_without_a_filter_is_always_read_whole(account):
-    """The digests tell what changed."""
+def test_source_without_a_filter_is_always_read_in_full(account):
+    """Digests show which leads have changed."""
     account.put(lead())
     for _ in range(3):
         pull(account)
@@ -165,8 +165,8 @@ def test_a_source_without_a_filter_is_always_read_whole(account):
     assert ["L-1"] == account.source.read_whole
 
 
-def test_unchanged_leads_are_noted_as_seen(account):
-    """The next undated change is then bounded by tonight."""
+def test_unchanged_leads_are_marked_as_seen(account):
+    """The next undated change then happened after tonight."""
     account.put(lead())
     pull(account)
     account.clock.time += DAY
@@ -176,8 +176,8 @@ def test_unchanged_leads_are_noted_as_seen(account):
     assert NIGHT + DAY == account.rows(LeadRow)[0].seen_at
 
 
-def test_a_lead_that_cannot_be_read_is_remembered_until_it_can(account):
-    """The page goes on without it, and what is known of it stays."""
+def test_unreadable_lead_is_recorded_until_it_can_be_read(account):
+    """The page goes on without it, and an entry without an id stays on record."""
     account.put(lead("L-1"), lead("L-2"))
     account.source.unreadable = (UnreadableLead("L-3", "createdAt is no date"), UnreadableLead(None, "no id"))
     done = pull(account)
@@ -191,8 +191,8 @@ def test_a_lead_that_cannot_be_read_is_remembered_until_it_can(account):
     assert {"without id: no id"} == {row.id for row in account.rows(UnreadableLeadRow)}
 
 
-def test_a_time_budget_ends_a_pull_at_a_pages_end(account):
-    """The next one goes on there."""
+def test_time_budget_ends_a_pull_after_a_page(account):
+    """The next pull resumes there."""
     five(account)
     account.sync_window = replace(REACH, budget=timedelta(0))
     real = account.source.fetch_changes
@@ -209,8 +209,8 @@ def test_a_time_budget_ends_a_pull_at_a_pages_end(account):
     assert [None, "1", "2"] == [resume for _, resume in account.source.calls]
 
 
-def test_a_lead_read_again_keeps_what_it_was(account):
-    """Status changes and click ids only accumulate; nothing is written twice."""
+def test_lead_read_again_keeps_its_history_and_click_ids(account):
+    """Status changes and click ids only accumulate, and none is written twice."""
     old = lead()
     account.put(old)
     pull(account)
@@ -222,8 +222,8 @@ def test_a_lead_read_again_keeps_what_it_was(account):
     assert ["gclid-of-L-1"] == [row.value for row in account.rows(ClickIdRow)]
 
 
-def test_no_contact_data_is_stored_in_clear(account):
-    """Only a route that uses it has it kept, and then as hashes."""
+def test_contact_data_is_never_stored_in_clear(account):
+    """It is kept only for a route that uses it, and only as hashes."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead(contact=Contact(emails=("jeanne@example.org",), phones=("0612345678",), last_name="Durand-Test")))
     pull(account)
@@ -234,8 +234,8 @@ def test_no_contact_data_is_stored_in_clear(account):
 
 
 @pytest.mark.parametrize("consent", ["non", "", "bof"])
-def test_without_consent_no_hash_touches_the_disk(account, consent):
-    """And one that is taken back erases what was there."""
+def test_contact_hashes_are_never_stored_without_consent(account, consent):
+    """Withdrawn consent erases the existing ones."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead())
     pull(account)
@@ -246,8 +246,8 @@ def test_without_consent_no_hash_touches_the_disk(account, consent):
     assert ({"L-1"}, set()) == (before, account.hashed)
 
 
-def test_a_route_without_contact_data_has_none_kept(account):
-    """`contact_data: none`."""
+def test_route_without_contact_data_stores_none(account):
+    """The setting is `contact_data: none`."""
     account.put(lead())
     pull(account)
 
@@ -255,8 +255,8 @@ def test_a_route_without_contact_data_has_none_kept(account):
 
 
 @pytest.mark.parametrize("found", [(), (ClickId(ClickIdKind.FBCLID, "F", CREATED),)])
-def test_a_lead_without_a_click_id_has_no_hash_until_one_comes_up(account, found):
-    """No delivery could use it; the lead that gains one has changed, is read whole, and goes out with its e-mail."""
+def test_hashes_are_not_stored_until_a_click_id_appears(account, found):
+    """No delivery could use them; the changed lead is read in full, and sent with its e-mail."""
     account.book = rulebook(route(attach_contact=True))
     account.put(lead(click_ids=found))
     pull(account)
@@ -271,8 +271,8 @@ def test_a_lead_without_a_click_id_has_no_hash_until_one_comes_up(account, found
     assert b'"identifiers": [["email"' in body
 
 
-def test_a_click_id_that_oplead_has_no_more_still_has_its_hash_kept(account):
-    """Ids accumulate, and what goes out beside one does too."""
+def test_contact_hashes_are_kept_after_oplead_loses_the_click_id(account):
+    """Click ids accumulate, so the delivery still needs the hashes."""
     account.book = rulebook(route(attach_contact=True))
     for clicks in (lead().click_ids, ()):
         account.put(changed(lead(), click_ids=clicks))
@@ -281,8 +281,8 @@ def test_a_click_id_that_oplead_has_no_more_still_has_its_hash_kept(account):
     assert {"L-1"} == account.hashed
 
 
-def test_a_change_reported_while_a_pull_was_interrupted_is_believed(account):
-    """It lies before the moment it was read."""
+def test_change_during_an_interruption_keeps_its_reported_time(account):
+    """That time lies before the reading."""
     account.source.page = 1
     account.put(lead("L-1"), lead("L-2", label="Nouveau", history=()))
     account.source.fails = {1: Transient("503")}
@@ -295,16 +295,16 @@ def test_a_change_reported_while_a_pull_was_interrupted_is_believed(account):
     assert "submitted" == account.states["L-2"]
 
 
-def test_another_account_in_the_same_state_is_not_touched(account):
-    """Every row carries its account."""
+def test_every_row_carries_its_account(account):
+    """Accounts that share a state file do not touch each other."""
     account.put(lead())
     pull(account)
 
     assert {ACCOUNT} == {row.account for row in account.rows(LeadRow)}
 
 
-def test_what_happens_while_a_long_pull_runs_is_believed(account):
-    """A page read ten minutes after the start tells of changes that the start could not know."""
+def test_change_during_a_long_pull_keeps_its_reported_time(account):
+    """A page read ten minutes after the start may hold changes made since then."""
     account.source.page = 1
     account.put(lead("L-1"))
     won = account.clock.now() + timedelta(minutes=7)

@@ -1,4 +1,4 @@
-"""How a pull ends: with the list, with its budget, or with a list that moved meanwhile."""
+"""A pull ends with the list or with its budget; a list that moved meanwhile is read again in full."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,32 +15,32 @@ DAY = timedelta(days=1)
 
 
 class Source(FakeSource):
-    """A source that may say that its list moved or is short."""
+    """A source that can report that its list moved, or that entries are missing."""
 
     moved = False
     missing = 0
 
     def fetch_changes(self, since, *, resume, is_known):
-        """Serve pages, and say so."""
+        """Serve pages with these reports."""
         for page in super().fetch_changes(since, resume=resume, is_known=is_known):
             yield replace(page, moved=self.moved, missing=0 if page.resume else self.missing)
 
 
 def pull(account):
-    """Pull in a run of its own; what was read."""
+    """Pull in a separate run and return what was read."""
     with account.hold() as ledger:
         return read(account.run(ledger))
 
 
 def serve(account, **more):
-    """Five leads in pages of two, from a source like this."""
+    """Serve five leads in pages of two, from a source with these attributes."""
     account.source = Source(*(lead(f"L-{number}") for number in range(1, 6)), page=2, clock=account.clock)
     for name, value in more.items():
         setattr(account.source, name, value)
 
 
-def test_a_pull_whose_requests_are_used_up_goes_on_at_its_page(account):
-    """As one whose time is up: it is not complete, and the next one begins where it stopped."""
+def test_pull_without_requests_left_resumes_at_its_page(account):
+    """Like a pull without time left, it is incomplete, and the next one starts where it stopped."""
     serve(account, allowed=2)
     first = pull(account)
     account.source.made = 0
@@ -51,8 +51,8 @@ def test_a_pull_whose_requests_are_used_up_goes_on_at_its_page(account):
     assert [(None, None), (None, "2")] == account.source.calls
 
 
-def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
-    """What it passed over is not left until next week; a list that stood still is."""
+def test_moved_list_is_reread_in_full_the_next_night(account):
+    """Leads it passed over must not wait until next week; a list that did not move can."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=True)
     moved = pull(account)
@@ -68,8 +68,8 @@ def test_a_list_that_moved_is_read_whole_again_the_next_night(account):
 
 
 @pytest.mark.parametrize(("moved_before", "moved_after"), [(True, False), (False, True)])
-def test_a_list_that_moved_on_either_side_of_an_interruption_is_read_whole_again(account, moved_before, moved_after):
-    """The night that goes on did not see it move, and still does not take it for a full reading."""
+def test_list_moving_around_an_interruption_is_reread_in_full(account, moved_before, moved_after):
+    """The resuming night may not have seen it move, but must not record a full reading."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=moved_before)
     account.source.fails = {1: Transient("503")}
@@ -87,8 +87,8 @@ def test_a_list_that_moved_on_either_side_of_an_interruption_is_read_whole_again
     assert (None, NIGHT + 2 * DAY) == (after, account.rows(Cursor)[0].full_read_at)
 
 
-def test_a_pull_that_starts_over_forgets_that_the_list_moved_before(account):
-    """It reads from the first page: what moved under the one that was refused is all read now."""
+def test_restarted_pull_forgets_that_the_list_moved(account):
+    """It reads from the first page, so it covers whatever moved during the refused pull."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account, moved=True)
     account.source.fails = {1: Misconfigured("400")}
@@ -100,8 +100,8 @@ def test_a_pull_that_starts_over_forgets_that_the_list_moved_before(account):
     assert NIGHT == account.rows(Cursor)[0].full_read_at
 
 
-def test_the_weekly_full_read_is_counted_from_the_start_of_the_pull_that_was_interrupted(account):
-    """What changed after its first page was served may not be on that page: the week runs from there."""
+def test_weekly_full_reading_counts_from_the_start_of_a_pull(account):
+    """Changes made after a page was served may be missing from it."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account)
     account.source.filters = True
@@ -119,8 +119,8 @@ def test_the_weekly_full_read_is_counted_from_the_start_of_the_pull_that_was_int
     assert NIGHT + 8 * DAY == account.rows(Cursor)[0].full_read_at
 
 
-def test_a_filtered_pull_that_was_interrupted_is_no_full_read_when_it_goes_on(account):
-    """Whatever it read; its place keeps the filter it began with."""
+def test_resumed_filtered_pull_is_no_full_reading(account):
+    """Its resume token keeps the filter it started with."""
     account.sync_window = replace(REACH, style=SyncMode.SINCE)
     serve(account)
     pull(account)
@@ -136,8 +136,8 @@ def test_a_filtered_pull_that_was_interrupted_is_no_full_read_when_it_goes_on(ac
     assert NIGHT == account.rows(Cursor)[0].full_read_at
 
 
-def test_leads_that_were_not_listed_are_told(account):
-    """As the last page says."""
+def test_missing_list_entries_are_reported(account):
+    """The last page gives their number."""
     serve(account, missing=3)
 
     assert 3 == pull(account).missing

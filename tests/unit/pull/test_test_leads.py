@@ -1,4 +1,4 @@
-"""Test leads that are left out: read once, asked for again only when they may have changed, or the settings have."""
+"""Excluded test leads are read once, and again only when they or the settings may have changed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,14 +19,14 @@ STYLES = [SyncMode.LIST, SyncMode.DETAILS]
 
 
 def leaving_out(*domains, digest):
-    """The rules of an account whose test leads have addresses like these."""
+    """Return rules that exclude test leads by these email domains."""
     book = rulebook(extraction_digest=digest)
     return replace(book, extraction=replace(book.extraction, exclude=Exclusion(email_domains=frozenset(domains))))
 
 
 @pytest.fixture
 def account(account):
-    """An account with a real lead and a test lead, which its list tells apart by nothing but their labels."""
+    """Return an account with a real lead and a test lead, and list entries that show only labels."""
     account.book = leaving_out("maison-durand.fr", digest="ours")
     account.source.entry = lambda one: f"entry under {one.label}"
     account.put(lead("L-1"), lead("L-2", contact=OURS))
@@ -34,7 +34,7 @@ def account(account):
 
 
 def next_night(account, style=SyncMode.DETAILS):
-    """The night after; its summary, and which test lead was read."""
+    """Run the following night; return its summary and the test leads it read."""
     account.sync_window = replace(REACH, style=style)
     account.source.asked.clear()
     account.source.read_whole.clear()
@@ -44,8 +44,8 @@ def next_night(account, style=SyncMode.DETAILS):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_one_that_does_not_change_is_read_once_and_counted_every_night(account, style):
-    """Nothing of the person is kept, nothing is decided of it."""
+def test_unchanged_test_lead_is_read_once_and_counted_every_night(account, style):
+    """Nothing of the lead is stored, and no delivery is planned for it."""
     nights = [next_night(account, style) for _ in range(4)]
 
     assert [["L-2"], [], [], []] == [read for _, read in nights]
@@ -54,8 +54,8 @@ def test_one_that_does_not_change_is_read_once_and_counted_every_night(account, 
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_one_whose_entry_changes_is_read_again_and_may_be_a_lead(account, style):
-    """Somebody wrote the customer's address into it."""
+def test_excluded_lead_is_read_again_when_its_list_entry_changes(account, style):
+    """Someone may have entered the customer's address, which makes it a real lead."""
     next_night(account, style)
     account.put(changed(account.source.leads["L-2"], label="Perdu"))
     _, still = next_night(account, style)
@@ -66,8 +66,8 @@ def test_one_whose_entry_changes_is_read_again_and_may_be_a_lead(account, style)
     assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
 
 
-def test_what_a_bare_list_does_not_show_is_looked_for_once_a_week(account):
-    """The entry says the same whatever address the lead has now."""
+def test_excluded_lead_is_reread_weekly_in_detail_mode(account):
+    """Its list entry stays the same even if its address changes."""
     next_night(account)
     account.put(lead("L-2"))
     read = [next_night(account)[1] for _ in range(8)]
@@ -77,8 +77,8 @@ def test_what_a_bare_list_does_not_show_is_looked_for_once_a_week(account):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_settings_that_change_have_it_judged_anew(account, style):
-    """The same night, both ways."""
+def test_changed_settings_have_test_leads_judged_again(account, style):
+    """The change takes effect on the same night."""
     next_night(account, style)
     account.book = leaving_out("agence-test.fr", digest="theirs")
     summary, read = next_night(account, style)
@@ -87,8 +87,8 @@ def test_settings_that_change_have_it_judged_anew(account, style):
     assert ([], {"L-1", "L-2"}) == (account.rows(ExcludedLead), set(account.states))
 
 
-def test_one_that_changed_and_could_not_be_read_is_asked_for_again(account):
-    """Its new entry is not taken for one that was read."""
+def test_changed_test_lead_that_could_not_be_read_is_retried(account):
+    """Its new list entry must not pass for one that was read."""
     next_night(account)
     account.put(changed(lead("L-2"), label="Perdu"))
     real = account.source.fetch_each
@@ -102,8 +102,8 @@ def test_one_that_changed_and_could_not_be_read_is_asked_for_again(account):
     assert ["L-2"] == read
 
 
-def test_nothing_of_the_person_is_kept(account):
-    """An id, a digest and a time."""
+def test_no_personal_data_of_a_test_lead_is_stored(account):
+    """Only account, id, digest and time are kept."""
     next_night(account)
     stored = b"".join(path.read_bytes() for path in account.path.parent.iterdir())
 

@@ -1,4 +1,4 @@
-"""Two books are compared row by row, and no difference is passed over."""
+"""The audit compares a platform's book with the ledger row by row and overlooks no difference."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ LINE = {
 
 
 def _compare(lines, rows, *corrections):
-    """Google's book against the ledger."""
+    """Compare Google's book with the ledger."""
     return compare(counted_by_platform(lines), rows, corrections)
 
 
@@ -83,7 +83,7 @@ def test_a_difference_in_any_column_is_found(change):
     assert 1 == found[Finding.DIFFERS, ""]
 
 
-def test_what_only_one_side_has_is_found():
+def test_finds_what_only_one_side_has():
     """A claim without a counted conversion, a counted one without a claim, and one counted twice all differ."""
     assert 1 == _compare([], [_delivery()])[Finding.MISSING_THERE, ""]
     assert 1 == _compare([LINE], [])[Finding.MISSING_HERE, ""]
@@ -92,7 +92,7 @@ def test_what_only_one_side_has_is_found():
 
 
 def test_an_unconfirmed_delivery_claims_nothing():
-    """Counted or not, `unconfirmed` is true, and the reason is told."""
+    """Counted or not, `unconfirmed` is true, and the finding keeps the reason."""
     row = _delivery(DeliveryState.UNCONFIRMED, reason="partly_refused")
     counted = _compare([LINE], [row])
 
@@ -101,7 +101,7 @@ def test_an_unconfirmed_delivery_claims_nothing():
 
 
 def test_an_unconfirmed_delivery_without_a_reason_excuses_nothing():
-    """Whoever gives up says why."""
+    """A delivery that is given up must say why."""
     found = _compare([LINE], [_delivery(DeliveryState.UNCONFIRMED)])
 
     assert {(Finding.MISSING_HERE, ""): 1} == +found
@@ -120,7 +120,7 @@ META_LINE = {
 }
 
 
-def test_metas_book_is_read_as_googles():
+def test_meta_book_is_read_like_googles():
     """An fbclid travels as an fbc, and times are kept to the second."""
     row = _delivery(click_id_kind="fbclid", at=datetime(2026, 9, 1, 12, 0, 0, 500_000, tzinfo=UTC))
 
@@ -128,8 +128,8 @@ def test_metas_book_is_read_as_googles():
 
 
 @pytest.mark.parametrize("flagged", [True, False])
-def test_what_counts_twice_must_be_flagged(flagged):
-    """The ledger may say that a replay counts twice; it may not be ignorant of one."""
+def test_double_count_must_be_flagged(flagged):
+    """The ledger may record that a replay counts twice, but may not miss one."""
     twice = META_LINE | {"accepted": 2}
     found = compare(counted_by_platform([twice]), [_delivery(click_id_kind="fbclid", may_count_twice=flagged)], [])
 
@@ -144,7 +144,7 @@ RETRACTED = LINE | {"value": 0.0, "retracted": True}
 
 
 def _correction(number=1, value="80.00", state=DeliveryState.ACCEPTED, **changed):
-    """A correction by the Data Manager: the whole event anew."""
+    """A correction through the Data Manager, which resends the whole event."""
     fields = {
         "account": "a",
         "delivery": 1,
@@ -166,7 +166,7 @@ def _correction(number=1, value="80.00", state=DeliveryState.ACCEPTED, **changed
 
 
 def _taken_back(state=DeliveryState.ACCEPTED, **changed):
-    """A retraction by the Google Ads API."""
+    """A retraction through the Google Ads API."""
     told = {"kind": "retraction", "cause": "undone", "transport": "google_ads_api", "value": None, "currency": None}
     return _correction(state=state, **told, **changed)
 
@@ -180,15 +180,15 @@ def _taken_back(state=DeliveryState.ACCEPTED, **changed):
     ],
     ids=["sent anew", "another value", "taken back"],
 )
-def test_a_correction_on_both_sides_is_alike(line, correction):
-    """A whole event leaves its own digest; a correction that is none leaves the first one's."""
+def test_correction_on_both_sides_is_alike(line, correction):
+    """A resent event leaves its own digest; any other correction keeps the first one's."""
     found = _compare([line], [_delivery()], correction)
 
     assert {(Finding.ALIKE, ""): 1, (Finding.CORRECTED, ""): 1} == +found
 
 
-def test_the_last_of_several_corrections_is_what_stands():
-    """Whatever order they come in."""
+def test_last_of_several_corrections_stands():
+    """The order in which they come does not matter."""
     line = RESTATED | {"value": 75.0, "digest": "d3"}
     rows = [_correction(2, "75.00"), _correction()]
 
@@ -209,8 +209,8 @@ def test_the_last_of_several_corrections_is_what_stands():
         (RESTATED, [_correction(key="k2")]),
     ],
 )
-def test_a_correction_on_one_side_alone_is_found(line, corrections):
-    """Claimed and not there, there and not claimed, another one's."""
+def test_finds_a_correction_on_one_side_only(line, corrections):
+    """It is claimed but not there, there but not claimed, or belongs to another key."""
     found = _compare([line], [_delivery()], *corrections)
 
     assert {(Finding.DIFFERS, ""): 1} == +found
@@ -218,7 +218,7 @@ def test_a_correction_on_one_side_alone_is_found(line, corrections):
 
 @pytest.mark.parametrize("line", [LINE, RETRACTED], ids=["not there", "there"])
 def test_an_unconfirmed_correction_claims_nothing(line):
-    """Taken or not, nobody knows; anything else that differs is found all the same."""
+    """Whether it was taken is unknown, but anything else that differs is still found."""
     unknown = _taken_back(DeliveryState.UNCONFIRMED, reason="no_answer")
     found = _compare([line], [_delivery()], unknown)
     other = _compare([line | {"currency": "CHF"}], [_delivery()], unknown)
@@ -228,8 +228,8 @@ def test_an_unconfirmed_correction_claims_nothing(line):
     assert 1 == other[Finding.DIFFERS, ""]
 
 
-def test_what_google_keeps_at_zero_is_told_apart():
-    """Won again after it was made worth nothing: Google's help calls that final, and nothing else is excused by it."""
+def test_value_google_keeps_at_zero_is_a_separate_finding():
+    """Google's help calls a restatement to zero final, so a sale won again stays there; it excuses nothing else."""
     deleted = _correction(1, "0.00", cause="undone")
     back = _correction(2, "60.00", cause="won_again")
     line = LINE | {"value": 0.0, "digest": "d2", "restatements": 1}

@@ -1,4 +1,4 @@
-"""`check` says which corrections are on, so that none surprises anybody."""
+"""`check` lists which corrections are on, so that none comes as a surprise."""
 
 import json
 
@@ -15,7 +15,7 @@ FIELD = {"field": "amount", "tax": "included"}
 
 @pytest.fixture
 def on(tmp_path):
-    """What is on of a sale with these keys, sent this way."""
+    """The corrections that are on for a sale with these keys, sent by this transport."""
 
     def told(transport="data_manager", **sale):
         key = {"type": "service_account", "client_email": "job@project.example", "private_key": "-----BEGIN"}
@@ -41,8 +41,8 @@ def on(tmp_path):
 NOTHING = "form: nothing (no value.field, no undo_when)"
 
 
-def test_what_is_on_without_being_asked_for_is_told_with_its_key(on):
-    """An amount is corrected unless somebody says `off`."""
+def test_lists_default_corrections_with_their_setting(on):
+    """An amount is corrected unless the setting is `off`."""
     assert [
         "sale → google_ads: a new amount is sent once it differs by more than 5 % (restate_above)",
         "sale → meta: a new amount cannot be sent there",
@@ -65,8 +65,8 @@ def test_what_is_on_without_being_asked_for_is_told_with_its_key(on):
         ),
     ],
 )
-def test_how_a_lost_sale_is_undone_is_told(on, transport, more, said):
-    """As each platform can."""
+def test_says_how_a_lost_sale_is_undone(on, transport, more, said):
+    """It depends on what each platform can do."""
     google, meta, nothing = on(transport, value=900, undo_when=["lost", "gone"], **more)
 
     assert f"sale → google_ads: {said}" == google
@@ -74,6 +74,6 @@ def test_how_a_lost_sale_is_undone_is_told(on, transport, more, said):
     assert NOTHING == nothing
 
 
-def test_where_nothing_is_on_it_is_said_of_all_at_once(on):
-    """In one line."""
+def test_conversions_without_corrections_share_one_line(on):
+    """Neither of them has a `value.field` or an `undo_when`."""
     assert ["sale, form: nothing (no value.field, no undo_when)"] == on(value=900)

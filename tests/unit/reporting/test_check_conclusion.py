@@ -19,7 +19,7 @@ WRONG = CheckedFile(Path("config/b.yaml"), Exit.CONFIGURATION, failed=1)
 
 
 def printed(*concluded):
-    """The lines."""
+    """The printed lines."""
     text = StringIO()
     print_checked_files(Console(file=text, width=40), concluded)
     return text.getvalue().strip().splitlines()
@@ -57,11 +57,11 @@ def printed(*concluded):
         (WRONG, ["must not run (1 problem, named above)"]),
     ],
 )
-def test_the_last_line_is_the_conclusion(one, lines):
-    """What was looked at stands before it, and what was not."""
+def test_last_line_is_the_conclusion(one, lines):
+    """The line before it lists what was checked and what was not."""
     assert [f"{one.file}: {line}" for line in lines] == printed(one)
 
 
-def test_several_files_are_told_together():
-    """What is gravest first."""
+def test_several_files_share_a_summary():
+    """The gravest result comes first."""
     assert "3 files: 1 must not run, 1 needs a human first, 1 may run" == printed(OFFLINE, FAILED, WRONG)[-1]

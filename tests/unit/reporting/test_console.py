@@ -1,4 +1,4 @@
-"""Whatever platforms call things, a terminal shows it and does nothing else."""
+"""Names from platforms are shown in a terminal and do nothing else to it."""
 
 import io
 import json
@@ -14,12 +14,12 @@ HOSTILE = "Gagn\u00e9\x1b]0;owned\x07\x1b[2J\x9b1m\x7f\u202e\u200b"
 
 
 def is_harmless(text):
-    """Whether nothing is left of it but letters and line ends."""
+    """Whether only printable characters and line ends are left."""
     return "Gagn\u00e9]0;owned[2J1m" in text and text.replace("\n", "").isprintable()
 
 
 def test_results_hold_no_control_characters(capsys):
-    """In a table, in a sentence, in its markup."""
+    """This covers a table, a list of facts and text with markup."""
     made = table("label")
     made.add_row(HOSTILE)
     for each in (made, facts([("label", HOSTILE)]), f"[bold]{HOSTILE}[/bold]"):
@@ -28,16 +28,16 @@ def test_results_hold_no_control_characters(capsys):
         assert is_harmless(capsys.readouterr().out)
 
 
-def test_json_holds_none_either():
-    """Not as letters: escaped ones do nothing."""
+def test_json_holds_no_control_characters():
+    """Escaped ones do nothing."""
     line = console.line({HOSTILE: [HOSTILE]})
 
     assert line.isprintable()
     assert 1 == len(json.loads(line))
 
 
-def test_neither_do_log_lines(monkeypatch):
-    """For a person or a machine, of ours or of a library."""
+def test_log_lines_hold_no_control_characters(monkeypatch):
+    """This covers lines for people and for machines, of our own and of a library."""
     root = logging.getLogger()
     before, level = root.handlers, root.level
     try:

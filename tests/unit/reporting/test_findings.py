@@ -1,4 +1,4 @@
-"""What platforms know is told item by item, what needs a human first, at any width."""
+"""Check findings are listed one by one at any width, with those that need a human first."""
 
 from io import StringIO
 
@@ -27,16 +27,16 @@ def _printed(findings, *, width=80, destination="google_ads", verbose=True, **mo
     return text.getvalue()
 
 
-def test_what_needs_a_human_stands_first():
-    """Failed wherever it is, then what to look at, then what cannot be read, then what is well, as it was found."""
+def test_findings_that_need_a_human_come_first():
+    """Failed ones lead wherever found, then those to look at, the unreadable and the verified, each in found order."""
     text = _printed(FOUND, meta=[CheckFinding("token", CheckVerdict.FAILED, "Meta refuses it", "write another")])
     subjects = ["currency", "conversion action 12", "meta: token", "click window", "uploads", "service account key"]
 
     assert sorted(map(text.index, subjects)) == [text.index(subject) for subject in subjects]
 
 
-def test_a_heading_counts_the_verdicts():
-    """How many there are of each; none is named that there is none of."""
+def test_heading_counts_the_verdicts():
+    """A verdict without findings is not named."""
     assert "As the platforms have it: 2 failed, 1 to look at, 1 not readable, 3 verified" in " ".join(
         _printed(FOUND).split()
     )
@@ -44,8 +44,8 @@ def test_a_heading_counts_the_verdicts():
     assert "As the platforms have it: nothing to look up" in _printed([])
 
 
-def test_what_is_well_is_one_line():
-    """Counted by destination; what asks for something is told all the same."""
+def test_verified_findings_fold_into_one_line():
+    """They are counted by destination; one with advice is listed all the same."""
     text = _printed(FOUND, verbose=False, meta=[FOUND[0]])
     lines = [line.rstrip() for line in text.splitlines()]
 
@@ -54,8 +54,8 @@ def test_what_is_well_is_one_line():
     assert "  verified      google_ads: counting: it counts one of a click" in lines
 
 
-def test_what_people_want_to_read_is_told_though_all_is_well():
-    """It is not folded, and not counted among what is."""
+def test_notable_finding_is_listed_though_verified():
+    """It is not folded, nor counted among those that are."""
     notable = CheckFinding("conversion action 12", CheckVerdict.VERIFIED, "primary", is_notable=True)
     lines = [line.rstrip() for line in _printed([FOUND[0], notable], verbose=False).splitlines()]
 
@@ -63,7 +63,7 @@ def test_what_people_want_to_read_is_told_though_all_is_well():
     assert "  verified  google_ads 1 (--verbose lists them)" in lines
 
 
-def test_every_finding_has_its_verdict_and_what_to_do_below_it():
+def test_finding_shows_its_verdict_with_advice_below():
     """Advice stands on a line of its own, and only where there is any."""
     lines = [line.rstrip() for line in _printed(FOUND).splitlines()]
     at = lines.index("  failed        google_ads: currency: amounts are sent in USD")
@@ -76,13 +76,13 @@ def test_every_finding_has_its_verdict_and_what_to_do_below_it():
 @pytest.mark.parametrize(
     ("findings", "said"), [(FOUND, True), (FOUND[:1], False), (FOUND[2:3], False), ([], False)], ids=str
 )
-def test_what_cannot_be_read_is_said_to_mean_nothing(findings, said):
-    """Only where there is any."""
+def test_unreadable_findings_are_explained_as_harmless(findings, said):
+    """The explanation appears only where something is unreadable."""
     assert said == (NOTHING_AGAINST in _printed(findings))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_findings_fit_their_terminal(width):
+def test_findings_fit_the_terminal_width(width):
     """No line is wider, and nothing is cut off."""
     long = CheckFinding(
         "conversion action 987654321", CheckVerdict.FAILED, "it is of type WEBPAGE " * 6, "create another " * 6
@@ -94,7 +94,7 @@ def test_findings_fit_their_terminal(width):
     assert 6 == " ".join(text.split()).count("WEBPAGE")
 
 
-def test_what_a_platform_says_is_never_taken_for_markup():
+def test_platform_text_is_never_taken_for_markup():
     """A name in brackets is shown as it is, in every place."""
     odd = CheckFinding("dataset [red]5", CheckVerdict.FAILED, "called [bold]Maison[/bold] [/]", "open [link]it")
     text = _printed([odd], destination="meta[1]")

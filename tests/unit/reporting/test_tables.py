@@ -1,4 +1,4 @@
-"""Tables fit their terminal, and JSON says the same exactly."""
+"""Tables fit their terminal, and JSON holds the same facts exactly."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def _printed(width, show):
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_its_terminal(width):
+def test_state_table_fits_the_terminal_width(width):
     """No line is wider than the terminal, and nothing is cut off."""
     text = _printed(width, lambda console: print_states(console, ACCOUNT, TALLIES))
 
@@ -72,15 +72,15 @@ def test_the_table_fits_its_terminal(width):
         assert shown in text
 
 
-def test_a_conversions_name_stands_on_its_first_line_only():
-    """The eye finds where a conversion begins."""
+def test_conversion_name_appears_on_its_first_row_only():
+    """This shows where a conversion begins."""
     text = _printed(120, lambda console: print_states(console, ACCOUNT, TALLIES))
 
     assert 1 == text.count("Vente signée")
 
 
-def test_codes_that_are_said_alike_share_a_row():
-    """Two rows with the same words would look like a mistake; together they are as many, and worth as much."""
+def test_codes_with_the_same_words_share_a_row():
+    """Two rows with the same words would look like a mistake, so their counts and values are added up."""
     codes = ("UNPARSEABLE_GCLID", "UNPARSEABLE_GBRAID")
     twice = [StateCount("sale", "google_ads", DeliveryState.REJECTED, code, 2, Decimal(120)) for code in codes]
     text = _printed(120, lambda console: print_states(console, ACCOUNT, twice))
@@ -89,7 +89,7 @@ def test_codes_that_are_said_alike_share_a_row():
     assert ["rejected", "4", "240.00", "EUR", "click", "id", "not", "readable"] == row.split()[2:]
 
 
-def test_where_deliveries_go_is_named_where_there_is_but_one_destination_too():
+def test_names_the_destination_even_if_there_is_only_one():
     """A table that is passed on says by itself which platform it is about."""
     group = AgeGroup("sale", "google_ads", "0-7", sent=3, waits=0, withheld=0, expired=0, left=0)
     stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
@@ -105,7 +105,7 @@ def test_where_deliveries_go_is_named_where_there_is_but_one_destination_too():
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_a_leads_id_is_never_broken(width):
+def test_lead_id_is_never_broken(width):
     """It is there to be copied and searched for, however narrow the terminal."""
     lead = "0b8f5c1e-93ab-4f0e-8a55-3d2c1b0a9f8e"
     stand = DeliveryStanding(
@@ -129,15 +129,15 @@ def test_a_leads_id_is_never_broken(width):
 
 
 def test_each_reason_is_explained_once():
-    """Two conversions held back alike share one explanation."""
+    """Two conversions held back for one reason share its explanation."""
     twice = (*TALLIES, replace(TALLIES[0], conversion="visit"))
     text = _printed(120, lambda console: print_states(console, ACCOUNT, twice))
 
     assert 1 == text.count("so the ad cannot be found")
 
 
-def test_a_preview_says_how_many_are_held_back_for_each_reason():
-    """Whatever conversion they are of; and what becomes of those that are neither sent nor held back."""
+def test_preview_counts_held_back_conversions_per_reason():
+    """Counts span all conversions, and those neither sent nor held back are explained too."""
     group = AgeGroup("sale", "google_ads", "0-7", sent=0, waits=0, withheld=41, expired=0, left=2)
     held = (TALLIES[0], StateCount("visit", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 3, Decimal(0)))
     held += (StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.CONSENT_MISSING, 4, Decimal(0)),)
@@ -149,8 +149,8 @@ def test_a_preview_says_how_many_are_held_back_for_each_reason():
     assert "2 conversions left as is: it cannot be decided yet" in text
 
 
-def test_the_reasons_of_a_preview_add_up_to_its_numbers():
-    """What is too late is counted once, with what it was held for, and not among what is held back."""
+def test_preview_reasons_add_up_to_its_numbers():
+    """An expired conversion is counted once, with what it was held for, and not as held back."""
     group = AgeGroup("sale", "google_ads", "61-90", sent=5, waits=3, withheld=34, expired=13, left=0)
     late = StateCount(
         "sale", "google_ads", DeliveryState.EXPIRED, Reason.WINDOW_CLOSED, 6, Decimal(0), held_for=Reason.NO_CLICK_ID
@@ -170,8 +170,8 @@ def test_the_reasons_of_a_preview_add_up_to_its_numbers():
     assert group.waits + group.withheld + group.expired == sum(counts.values())
 
 
-def test_a_night_says_what_a_human_is_needed_for():
-    """What stopped and what is unreadable stands under the table."""
+def test_night_report_says_what_needs_a_human():
+    """What stopped stands below the table."""
     summary = RunSummary("maison-test", 3, NOW, source_stopped=Stop(StopKind.REFUSED, ("[oplead] refuses the token",)))
     night = Night(summary, NOW + timedelta(minutes=3), TALLIES)
     text = _printed(80, lambda console: print_night(console, ACCOUNT, night))
@@ -182,8 +182,8 @@ def test_a_night_says_what_a_human_is_needed_for():
     assert "took 3 min 0 s" in text
 
 
-def test_a_night_says_that_nothing_checked_its_clock():
-    """Where no page of Oplead's told a time."""
+def test_night_report_says_that_its_clock_was_not_checked():
+    """This happens where no page from Oplead has a time."""
     night = Night(RunSummary("maison-test", 1, NOW, pulled=Pulled(pages=1, undated=True)), NOW, ())
     checked = replace(night, summary=replace(night.summary, pulled=Pulled(pages=1)))
 
@@ -193,8 +193,8 @@ def test_a_night_says_that_nothing_checked_its_clock():
     assert "Oplead tells no time" not in other
 
 
-def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
-    """However often the list showed it; those without an id that look alike are one line, as on record."""
+def test_rehearsal_names_each_unreadable_lead_once():
+    """The list may repeat it; those without an id that look alike share a line, as on record."""
     summary = RunSummary("maison-test", 3, NOW)
     summary.review.unreadable = 2
     summary.pulled.unreadable = [UnreadableLead("L-9", "no date"), UnreadableLead(None, "no id")] * 2
@@ -204,8 +204,8 @@ def test_a_rehearsal_names_each_lead_that_cannot_be_read_once():
     assert (1, 1) == (text.count("lead L-9 could not be read: no date"), text.count("lead without an id"))
 
 
-def test_rejections_that_are_to_be_expected_are_told_apart():
-    """They end no night with 1, and the line says why none of them does."""
+def test_expected_rejections_are_reported_separately():
+    """They do not end a night with exit code 1, and the line says why."""
     summary = RunSummary("maison-test", 3, NOW)
     summary.resolved.moved["sale", "google_ads", DeliveryState.REJECTED, "CLICK_NOT_FOUND"] = 3
 
@@ -219,8 +219,8 @@ def test_rejections_that_are_to_be_expected_are_told_apart():
     assert 1 == summary.exit_code
 
 
-def test_what_was_in_doubt_and_settled_within_the_run_is_not_told_as_in_doubt():
-    """A night ends with 0 then, and its report must not read otherwise."""
+def test_in_doubt_settled_within_the_run_is_not_reported_as_open():
+    """Such a night ends with 0, and its report must not read otherwise."""
     settled = RunSummary("maison-test", 3, NOW)
     settled.delivered.moved["sale", "meta", DeliveryState.IN_DOUBT, "503"] = 2
     settled.delivered.moved["sale", "meta", DeliveryState.ACCEPTED, ""] = 2
@@ -230,8 +230,8 @@ def test_what_was_in_doubt_and_settled_within_the_run_is_not_told_as_in_doubt():
     assert "2 accepted, 1 still in doubt" == answers_line(left)
 
 
-def test_a_line_of_every_accounts_night_counts_what_came_too_late():
-    """What was sent is accounted for, refusals as too old too."""
+def test_accounts_table_counts_expired_conversions():
+    """Everything sent is accounted for, including refusals as too old."""
     summary = RunSummary("maison-test", 3, NOW)
     summary.delivered.sent = 27
     summary.resolved.moved["sale", "google_ads", DeliveryState.ACCEPTED, ""] = 25
@@ -245,8 +245,8 @@ def test_a_line_of_every_accounts_night_counts_what_came_too_late():
     assert "25 accepted, 1 rejected (to be expected: no such click), 1 expired" == answers_line(summary)
 
 
-def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_columns():
-    """The same there."""
+def test_demo_night_row_counts_expired_within_80_columns():
+    """The demonstration accounts for everything sent as well."""
     summary = RunSummary("maison-test", 3, NOW)
     summary.resolved.moved["sale", "google_ads", DeliveryState.EXPIRED, "EXPIRED_EVENT"] = 7
     row, heading = night_row(Night(summary, NOW, ()), ACCOUNT.zone), headings()
@@ -255,8 +255,8 @@ def test_a_night_of_the_demonstration_counts_what_came_too_late_within_80_column
     assert row[: heading.index("expired") + len("expired")].endswith(" 7")
 
 
-def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
-    """Counts by place become objects with names."""
+def test_night_json_holds_its_numbers_and_exit_code():
+    """The exit code is for a scheduler, and counts by place become objects with named fields."""
     summary = RunSummary("maison-test", 3, NOW, unknown_labels=[LabelCount("nouveau lead", 2, 1)])
     summary.review.labels = summary.unknown_labels
     summary.delivered.moved["sale", "google_ads", DeliveryState.SUBMITTED, "received"] = 4
@@ -270,8 +270,8 @@ def test_a_nights_json_holds_its_numbers_and_what_they_mean_for_a_scheduler():
     assert "1234567.50" == told["deliveries"][2]["value"]
 
 
-def test_a_status_tells_what_comes_next():
-    """Waiting and awaited deliveries are told with their times in the account's zone."""
+def test_status_says_what_comes_next():
+    """Waiting and awaited deliveries have their times in the account's zone."""
     status = Status(
         account="maison-test",
         now=NOW,
@@ -290,8 +290,8 @@ def test_a_status_tells_what_comes_next():
     assert "nouveau lead: 2 leads, 1 of them with a click id" in text
 
 
-def test_a_status_names_every_lead_that_cannot_be_read():
-    """It may be a sale that waits for somebody to mend a date; only of very many some are left to JSON."""
+def test_status_names_up_to_fifty_unreadable_leads():
+    """Each may be a sale that waits for a date to be fixed; only beyond that are some left to JSON."""
     unreadable = {f"L-{number}": "no time that can be read" for number in range(60)}
     status = Status("maison-test", NOW, None, (), AwaitedOutcomes(0, 0, None), unreadable, ())
     text = _printed(80, lambda console: print_status(console, ACCOUNT, status))
@@ -303,7 +303,7 @@ def test_a_status_names_every_lead_that_cannot_be_read():
 
 
 def test_json_keeps_amounts_and_times_exact():
-    """Amounts are text, times ISO 8601, spans seconds."""
+    """Amounts are text, times are ISO 8601, and spans are seconds."""
     value = {"amount": Decimal("10.50"), "at": NOW, "span": timedelta(minutes=2), "what": Counter({"b": 1, "a": 2})}
 
     assert {
@@ -314,7 +314,7 @@ def test_json_keeps_amounts_and_times_exact():
     } == console.as_plain(value)
 
 
-def test_json_refuses_what_it_does_not_know():
+def test_json_refuses_unknown_types():
     """Nothing is written as its repr, which may hold anything."""
     with pytest.raises(TypeError):
         console.as_plain(object())
@@ -323,20 +323,20 @@ def test_json_refuses_what_it_does_not_know():
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")]
 )
-def test_durations_are_read_at_a_glance(seconds, said):
-    """Seconds matter only in short ones."""
+def test_duration_shows_seconds_only_when_short(seconds, said):
+    """From an hour on, hours and minutes are enough."""
     assert said == duration(timedelta(seconds=seconds))
 
 
-def test_times_are_the_accounts_and_amounts_have_their_currency():
-    """Nobody has to know UTC."""
+def test_times_use_the_account_zone_and_amounts_their_currency():
+    """Nobody has to know UTC, and a zero amount is left blank."""
     assert "Tue 1 Sep 2026 05:30" == day_and_time(NOW, ACCOUNT.zone)
     assert "12,500.00 EUR" == money(Decimal(12500), "EUR")
     assert "" == money(Decimal(0), "EUR")
 
 
-def test_where_deliveries_go_stands_below_what_they_are():
-    """One column for both leaves the reasons room; a single row has both in it."""
+def test_destination_appears_below_the_conversion():
+    """One column for both leaves room for the reasons, also where a conversion has a single row."""
     several = (*TALLIES[:2], replace(TALLIES[0], destination="meta"))
     lines = [line.split() for line in _printed(80, lambda console: print_states(console, ACCOUNT, several)).split("\n")]
     first = next(index for index, line in enumerate(lines) if line[:2] == ["Vente", "signée"])
@@ -355,8 +355,8 @@ def test_where_deliveries_go_stands_below_what_they_are():
         ("funnel:lead_in", "lead_in (funnel)"),
     ],
 )
-def test_conversions_are_told_by_their_names(conversion, told):
-    """By marketing's own, else by the id; a funnel's stage by Meta's name for it."""
+def test_conversion_is_shown_by_its_name(conversion, told):
+    """That is marketing's own, else the id; a funnel's stage has Meta's name for it."""
     assert told == ACCOUNT.conversion(conversion)
 
 
@@ -371,8 +371,8 @@ def _verdict(conversion, destination, reason, state=None):
     )
 
 
-def test_conversions_that_are_none_for_one_reason_are_explained_once():
-    """A lead reaches few stages, and there may be many conversions; deliveries stand first and alone."""
+def test_unsent_conversions_with_one_reason_share_an_explanation():
+    """A lead reaches few of what may be many conversions, so deliveries come first and stand alone."""
     told = Explanation(
         account="maison-test",
         lead="L-1",

@@ -1,4 +1,4 @@
-"""Verdicts on what was checked and not counted: whose they are, and what is wrong."""
+"""Validation verdicts: who gave each of them, and what is wrong."""
 
 from collections import Counter
 from dataclasses import replace
@@ -50,24 +50,24 @@ def _rows(text):
         (DeliveryState.IN_DOUBT, "timeout", "in doubt: timeout"),
     ],
 )
-def test_each_verdict_says_whose_it_is_and_no_word_means_counted(state, code, said):
-    """A machine's check is never told as the platform's, nor a check as an acceptance."""
+def test_verdict_names_its_source_and_never_claims_acceptance(state, code, said):
+    """A local check is never reported as the platform's, nor a check as an acceptance."""
     text = _verdicts({("sale", "google_ads", state, code): 4})
 
     assert f"Vente signée google_ads 4 {said}" in _rows(text)
     assert "accepted" not in text
 
 
-def test_a_refusal_has_words_and_the_platforms_code():
-    """The words to understand it by, the code to look it up by."""
+def test_rejection_shows_words_and_the_platform_code():
+    """The words explain it, and the code can be looked up."""
     text = " ".join(_verdicts({("sale", "google_ads", DeliveryState.REJECTED, "UNPARSEABLE_GCLID"): 1}).split())
 
     assert "click id not readable" in text
     assert "(UNPARSEABLE_GCLID)" in text
 
 
-def test_a_stage_of_a_funnel_is_told_as_one():
-    """Its id is nobody's word."""
+def test_funnel_stage_is_shown_as_one():
+    """Its id means nothing to a reader."""
     text = _verdicts({("funnel:sale", "meta", DeliveryState.ACCEPTED, "CHECKED_LOCALLY"): 2})
 
     assert "sale (funnel) meta 2 valid, checked on this machine only" in _rows(text)
@@ -77,13 +77,13 @@ def test_a_stage_of_a_funnel_is_told_as_one():
 @pytest.mark.parametrize(
     "moved", [{}, {("sale", "google_ads", DeliveryState.PENDING, "x"): 0}], ids=["none", "none left"]
 )
-def test_nothing_checked_is_said(moved):
-    """No empty table."""
+def test_says_when_nothing_was_checked(moved):
+    """There is no empty table."""
     assert "Nothing is due, so nothing was checked." in _verdicts(moved)
 
 
-def test_a_validated_night_shows_verdicts_in_place_of_deliveries():
-    """Its head says that nothing counts; no line says that something was sent or heard."""
+def test_validation_shows_verdicts_in_place_of_deliveries():
+    """Its heading says that nothing counts, and no line claims that something was sent or heard."""
     night = Night(_summary({("sale", "meta", DeliveryState.ACCEPTED, "CHECKED_LOCALLY"): 1}), NOW, (), Mode.VALIDATION)
     text = _printed(lambda console: print_night(console, ACCOUNT, night), width=120)
 
@@ -94,8 +94,8 @@ def test_a_validated_night_shows_verdicts_in_place_of_deliveries():
 
 
 @pytest.mark.parametrize("mode", [Mode.VALIDATION, Mode.REHEARSAL])
-def test_a_tried_night_names_the_leads_it_could_not_read(mode):
-    """There will be no state to look them up in; ten by name, the others by number."""
+def test_validation_and_rehearsal_name_unreadable_leads(mode):
+    """No state will have them to look up, so ten appear by name and the others by number."""
     summary = _summary({})
     summary.pulled.unreadable = [UnreadableLead(f"L-{number}", "no time") for number in range(12)]
     summary.pulled.unreadable[3] = UnreadableLead(None, "no id")
@@ -111,8 +111,8 @@ def test_a_tried_night_names_the_leads_it_could_not_read(mode):
 
 
 @pytest.mark.parametrize(("mode", "rehearsed"), [(Mode.RUN, False), (Mode.REHEARSAL, True), (Mode.VALIDATION, True)])
-def test_json_says_what_kind_of_night_it_was(mode, rehearsed):
-    """`mode` tells a validation from a rehearsal; `rehearsed` that nothing counts."""
+def test_json_says_which_kind_of_night_it_was(mode, rehearsed):
+    """`mode` distinguishes a validation from a rehearsal; `rehearsed` says that nothing counts."""
     told = night_json(replace(Night(_summary({}), NOW, ()), mode=mode), "EUR")
 
     assert (mode.value, rehearsed) == (told["mode"], told["rehearsed"])

@@ -23,8 +23,8 @@ def test_every_reason_has_words():
 
 
 @pytest.mark.parametrize("values", [Reason, MessageId, StopKind, AnomalyKind])
-def test_every_value_is_given_somewhere(values):
-    """No enum holds anything dead."""
+def test_every_enum_value_is_used(values):
+    """No enum holds a dead value."""
     sources = [path for path in ROOT.rglob("*.py") if path.name not in ("reasons.py", "wording.py", "sentences.py")]
     given = {
         node.attr
@@ -37,30 +37,30 @@ def test_every_value_is_given_somewhere(values):
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))
-def test_every_fate_has_words(state):
+def test_every_state_has_words(state):
     """No state is shown by its code."""
     assert STATES[state].short
     assert STATES[state].means
 
 
 @pytest.mark.parametrize("words", [*REASONS.values(), *STATES.values()], ids=lambda words: words.short)
-def test_words_are_sentences_for_people(words):
-    """A meaning is a sentence, and a short form fits a table's cell."""
+def test_words_are_readable_sentences(words):
+    """A meaning is a full sentence, and a short form fits a table cell."""
     assert words.means.endswith(".")
     assert len(words.short) <= 26
     assert "_" not in words.short
 
 
-def test_a_detail_is_told_with_its_reason():
-    """What was found instead of a click id stands behind the reason's own words."""
+def test_detail_follows_the_words_of_its_reason():
+    """Here it is what was found instead of a click id."""
     words = words_for(DeliveryState.WITHHELD, Reason.NO_CLICK_ID, "a UUID")
 
     assert REASONS["no_click_id"].short == words.short
     assert words.means.endswith("Found: a UUID.")
 
 
-def test_what_nobody_will_know_says_why():
-    """Whatever else the reason means elsewhere, the delivery went out."""
+def test_unconfirmed_delivery_says_why():
+    """Whatever its reason means elsewhere, the delivery was sent."""
     words = words_for(DeliveryState.UNCONFIRMED, Reason.CONSENT_WITHDRAWN)
 
     assert words.means.startswith(STATES[DeliveryState.UNCONFIRMED].means)
@@ -68,8 +68,8 @@ def test_what_nobody_will_know_says_why():
     assert "not sent again" in words.todo
 
 
-def test_a_platforms_known_code_is_put_in_words():
-    """Google's word for an unknown click is not shown as it stands."""
+def test_known_platform_code_has_words():
+    """Google's code for an unknown click is not shown as it stands."""
     assert words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND").short == "click not found"
 
 
@@ -80,7 +80,7 @@ def test_a_platforms_known_code_is_put_in_words():
         ("ORDER_ID_ALREADY_IN_USE", "CLICK_CONVERSION_ALREADY_EXISTS"),
     ],
 )
-def test_two_things_that_one_interface_says_are_told_apart(codes):
+def test_codes_of_one_interface_have_distinct_words(codes):
     """Rows with the same words under one conversion would look like a mistake."""
     assert 2 == len({words_for(DeliveryState.REJECTED, code).short for code in codes})
 
@@ -93,8 +93,8 @@ def test_two_things_that_one_interface_says_are_told_apart(codes):
         ("100/2804003", "Meta", "the date that Oplead gives"),
     ],
 )
-def test_too_old_by_a_platforms_word_is_told_from_too_late_by_the_settings(code, platform, setting):
-    """What went out was in time as far as anybody here knew, so something here may be set wrong."""
+def test_too_old_for_the_platform_differs_from_expired_by_settings(code, platform, setting):
+    """It was sent in time as far as anybody here knew, so a setting may be wrong."""
     words = words_for(DeliveryState.EXPIRED, code)
 
     assert f"too old for {platform}" == words.short
@@ -102,36 +102,36 @@ def test_too_old_by_a_platforms_word_is_told_from_too_late_by_the_settings(code,
     assert setting in words.todo
 
 
-def test_a_consent_that_google_denies_may_be_the_accounts_default():
-    """Whoever reads only the lead's answer would look in vain."""
+def test_denied_consent_points_to_the_account_default():
+    """A reader who looks only at the lead's answer would find nothing."""
     words = words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_DENIED_CONSENT")
 
     assert "default" in words.means
     assert "consent defaults of the Google Ads account" in words.todo
 
 
-def test_a_consent_the_advertiser_owes_is_no_leads():
-    """It waits, and the words name whose it is."""
+def test_missing_advertiser_consent_is_not_blamed_on_the_lead():
+    """The delivery waits, and the words name who has not consented."""
     words = words_for(DeliveryState.PENDING, "PROCESSING_ERROR_REASON_NO_CONSENT")
 
     assert "advertiser has not consented" in words.means
     assert "goes out by itself" in words.todo
 
 
-def test_a_platforms_unknown_code_is_shown_whole():
-    """A code nobody has put in words can still be looked up."""
+def test_unknown_platform_code_is_shown_in_full():
+    """A code without words can still be looked up."""
     words = words_for(DeliveryState.REJECTED, "PROCESSING_ERROR_REASON_SOMETHING_NEW")
 
     assert "SOMETHING_NEW" == words.short
     assert "PROCESSING_ERROR_REASON_SOMETHING_NEW" in words.means
 
 
-def test_a_rules_reason_is_not_mistaken_for_a_platforms_code():
+def test_platform_code_is_not_mistaken_for_a_reason():
     """`time` given by a platform is the platform's own word."""
     assert REASONS["time"] != words_for(DeliveryState.REJECTED, "time")
 
 
-def test_what_is_closed_is_not_said_to_be_tried_again():
+def test_closed_access_does_not_promise_a_retry():
     """No later attempt would get through."""
     words = words_for(DeliveryState.PENDING, "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE")
 
@@ -139,8 +139,8 @@ def test_what_is_closed_is_not_said_to_be_tried_again():
     assert "transport: data_manager" in words.todo
 
 
-def test_a_failed_attempt_says_that_it_is_tried_again():
-    """A pending delivery whose last attempt failed is no mystery."""
+def test_failed_attempt_says_it_will_be_retried():
+    """The words explain why a delivery is still pending after a failed attempt."""
     words = words_for(DeliveryState.PENDING, "RESOURCE_EXHAUSTED")
 
     assert "will be retried" == words.short
@@ -178,13 +178,13 @@ def test_every_message_stop_and_incident_has_words(values, table):
         ),
     ],
 )
-def test_a_message_is_worded_with_its_values(message, expected):
-    """Numbers agree with their nouns, long lists are cut, and what there is none of is left out."""
+def test_message_is_worded_with_its_values(message, expected):
+    """Numbers agree with their nouns, long lists are cut, and empty parts are left out."""
     assert expected == sentence(message)
 
 
-def test_a_stop_of_one_action_is_told_by_its_name():
-    """After one of the source, which is no destination."""
+def test_stop_lines_name_the_stopped_action():
+    """A stop of the source comes first, which is no destination."""
     refused = Stop(StopKind.REFUSED, ("NO_ACCESS: not yours",))
     waits = Stop(StopKind.ASKED_TO_WAIT, ("QUOTA",), timedelta(hours=1))
     stopped = {Scope("google_ads", corrections=True, action="5"): refused, Scope("meta", former=("7", "x")): waits}

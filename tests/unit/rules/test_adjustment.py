@@ -24,27 +24,27 @@ LATE = LOST + 3 * DAY
 
 
 def told(transport="google_ads_api", **over):
-    """What a platform holds of a sale of 1,000 €."""
+    """The conversion a platform holds for a sale of 1,000 €."""
     return SentConversion(**({"key": KEY, "transport": transport, "at": WON, "worth": Decimal(1000)} | over))
 
 
 def story(*later):
-    """A lead won, and what came after it."""
+    """A lead that was won, followed by the given changes."""
     return facts(changes=(reported("nouveau", CREATED), reported("gagne", WON), *later))
 
 
 def asked(lead, holds=None, *, now=LATE, renamed=(), corrects=CORRECTS, **over):
-    """The correction that is wanted on a route bent by keyword."""
+    """The correction wanted on a route customised by keyword."""
     bent = {"undo": UNDO, "fixed_value": Decimal(1000)} | over
     way = route(limits=replace(LIMITS, corrects=corrects), **bent)
     return wanted_adjustment(way, lead, holds or told(), renamed=dict(renamed), now=now)
 
 
-# ── taken back ───────────────────────────────────────────────────────────────────────────────────
+# ── retractions ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_lost_sale_is_retracted_where_that_can_be():
-    """With the time the lead was lost, not the time of sending."""
+def test_retracts_a_lost_sale_where_the_transport_allows_it():
+    """The retraction carries the time the lead was lost, not the time of sending."""
     found = asked(story(reported("perdu", LOST)))
 
     assert (AdjustmentKind.RETRACTION, AdjustmentCause.UNDONE, None, LOST, None, None) == (
@@ -57,34 +57,34 @@ def test_a_lost_sale_is_retracted_where_that_can_be():
     )
 
 
-def test_what_cannot_be_retracted_is_made_worth_nothing():
-    """The count stays, as this way knows no retraction."""
+def test_restates_a_lost_sale_to_zero_where_it_cannot_be_retracted():
+    """The conversion count stays, because this transport has no retraction."""
     found = asked(story(reported("perdu", LOST)), told("data_manager"))
 
     assert (AdjustmentKind.RESTATEMENT, Decimal(0), "data_manager") == (found.kind, found.value, found.transport)
 
 
-def test_another_way_may_take_it_back():
-    """`undo_via` names it; the conversion went by the other."""
+def test_undo_via_retracts_through_another_transport():
+    """The conversion itself was sent through the Data Manager."""
     found = asked(story(reported("perdu", LOST)), told("data_manager"), undo=replace(UNDO, via="google_ads_api"))
 
     assert (AdjustmentKind.RETRACTION, "google_ads_api") == (found.kind, found.transport)
 
 
-def test_it_may_still_come_back_before():
-    """A day too early it is wanted, and waits until the lead has been lost for three days."""
+def test_retraction_waits_until_the_lead_has_stayed_lost():
+    """A day early, the retraction is wanted but held until the lead has been lost for three days."""
     found = asked(story(reported("perdu", LOST)), now=LATE - DAY)
 
     assert LATE == found.until
 
 
-def test_a_platform_without_corrections_says_so():
-    """It is on record that nothing can be taken back there."""
+def test_records_not_undoable_where_a_platform_takes_no_corrections():
+    """The record shows that the platform cannot take anything back."""
     assert "not_undoable" == asked(story(reported("perdu", LOST)), corrects={}).ruled_out_by
 
 
-def test_a_click_that_a_way_cannot_correct_by_cannot_be_taken_back_there():
-    """Google's adjustments know no wbraid."""
+def test_not_undoable_where_the_transport_cannot_correct_that_click_kind():
+    """Google's adjustments do not support wbraid."""
     corrects = CORRECTS | {"google_ads_api": replace(IN_PLACE, except_by=frozenset({ClickIdKind.WBRAID}))}
     lost = story(reported("perdu", LOST))
 
@@ -95,7 +95,7 @@ def test_a_click_that_a_way_cannot_correct_by_cannot_be_taken_back_there():
 @pytest.mark.parametrize(
     ("after", "ruled_out_by"), [(54 * DAY, None), (54 * DAY + timedelta(seconds=1), "too_late_to_correct")]
 )
-def test_it_ends_54_days_after_the_conversion(after, ruled_out_by):
+def test_correction_window_closes_54_days_after_the_conversion(after, ruled_out_by):
     """Google corrects no older conversion."""
     assert ruled_out_by == asked(story(reported("perdu", LOST)), now=WON + after).ruled_out_by
 
@@ -109,28 +109,28 @@ STANDS = {
 
 
 @pytest.mark.parametrize("later", STANDS.values(), ids=STANDS)
-def test_it_stands(later):
-    """And so does what was told of it."""
+def test_wants_no_correction_while_the_sale_stands(later):
+    """What the platform holds stays as it was sent."""
     assert asked(story(*later)) is None
 
 
-def test_a_lead_that_is_neither_here_nor_there_changes_nothing():
-    """Lost, then looked at again: it is lost no more, and not won yet."""
+def test_reopened_lead_wants_no_correction():
+    """A lead lost and then reopened is no longer lost and not yet won again."""
     between = story(reported("perdu", LOST), reported("nouveau", LOST + DAY))
 
     assert asked(between) is None
     assert asked(between, told("data_manager", worth=Decimal(0), is_taken_back=True)) is None
 
 
-def test_lost_before_it_was_won_takes_nothing_back():
-    """Only what comes after the conversion undoes it."""
+def test_loss_before_the_win_retracts_nothing():
+    """Only a change after the conversion undoes it."""
     earlier = facts(changes=(reported("perdu", CREATED), reported("gagne", WON)))
 
     assert asked(earlier) is None
 
 
-def test_lost_on_the_same_day_without_times_is_read_in_order():
-    """Both days have the same noon; the history's order tells."""
+def test_same_day_changes_without_times_follow_history_order():
+    """Both days stand for the same noon, so the order of the history decides."""
     day = WON.replace(hour=0)
     lead = facts(changes=(reported("gagne", day, date_only=True), reported("perdu", day, date_only=True)))
     at = asked(lead, told(at=day), now=NIGHT).at
@@ -138,27 +138,27 @@ def test_lost_on_the_same_day_without_times_is_read_in_order():
     assert at >= day
 
 
-def test_the_first_time_it_was_lost_counts():
-    """From one such stage to another it is lost all the while."""
+def test_retraction_takes_the_first_time_the_lead_was_lost():
+    """Moving from one undo stage to another keeps the lead lost throughout."""
     assert LOST == asked(story(reported("perdu", LOST), reported("sans suite", LOST + DAY))).at
 
 
-def test_a_stage_by_its_old_name_still_takes_back():
-    """`Perdu` was renamed, and the settings list the new name alone."""
+def test_renamed_undo_stage_still_retracts():
+    """`Perdu` was renamed, and the settings list only the new name."""
     undo = Undo(frozenset({"sans suite"}), 3 * DAY)
 
     assert asked(story(reported("perdu", LOST)), renamed={"perdu": "sans suite"}, undo=undo) is not None
     assert asked(story(reported("perdu", LOST)), undo=undo) is None
 
 
-def test_what_was_taken_back_is_not_taken_back_again():
-    """Once is enough."""
+def test_retracts_a_sale_only_once():
+    """The platform already holds the retraction."""
     holds = told(is_taken_back=True, is_retracted=True)
 
     assert asked(story(reported("perdu", LOST)), holds) is None
 
 
-# ── another value ────────────────────────────────────────────────────────────────────────────────
+# ── restatements ─────────────────────────────────────────────────────────────────────────────────
 
 FIELD = {"fixed_value": None, "field_value": from_field()}
 AMOUNTS = [
@@ -171,8 +171,8 @@ AMOUNTS = [
 
 
 @pytest.mark.parametrize(("amount", "value"), AMOUNTS)
-def test_an_amount_is_told_again_where_it_moved_by_more_than_five_percent(amount, value):
-    """Of what the platform holds; the new total, not the difference."""
+def test_restates_an_amount_that_moved_by_more_than_five_percent(amount, value):
+    """The change is measured against what the platform holds, and the new total is sent, not the difference."""
     found = asked(replace(story(), amounts={"amount": Decimal(amount)}), **FIELD)
 
     assert value == (found and f"{found.value:.2f}")
@@ -180,19 +180,19 @@ def test_an_amount_is_told_again_where_it_moved_by_more_than_five_percent(amount
 
 
 @pytest.mark.parametrize("amounts", [{}, {"amount": UnreadableAmount("text")}], ids=["deleted", "unreadable"])
-def test_an_amount_nobody_can_read_changes_nothing(amounts):
-    """It was told as it was read before."""
+def test_missing_or_unreadable_amount_restates_nothing(amounts):
+    """The platform keeps the amount that was read before."""
     assert asked(replace(story(), amounts=amounts), **FIELD) is None
 
 
-def test_a_fixed_value_is_never_told_again():
-    """It is the settings' word, and the next conversions have the new one."""
+def test_never_restates_a_fixed_value():
+    """A fixed value comes from the settings, and only later conversions take the new one."""
     assert asked(story(), told(worth=Decimal(60))) is None
 
 
 @pytest.mark.parametrize("worth", [Decimal(1000), Decimal(0), None], ids=str)
-def test_no_amount_is_told_again_where_that_is_off(worth):
-    """However far it moved, and also where none was told; what was made worth nothing gets its value back."""
+def test_restate_above_off_restates_no_amount(worth):
+    """This holds even where no amount was sent; a sale set to zero still gets its value back when won again."""
     off = {"fixed_value": None, "field_value": from_field(restate_above=None)}
     lead = replace(story(), amounts={"amount": Decimal(8400)})
     back = replace(story(reported("perdu", LOST), reported("gagne", LOST + DAY)), amounts=lead.amounts)
@@ -204,8 +204,8 @@ def test_no_amount_is_told_again_where_that_is_off(worth):
     )
 
 
-def test_a_lost_sale_is_not_given_another_amount():
-    """What takes it back comes first."""
+def test_lost_sale_is_undone_rather_than_restated():
+    """Undoing a sale takes precedence over a new amount."""
     lead = replace(story(reported("perdu", LOST)), amounts={"amount": Decimal(2000)})
 
     assert AdjustmentCause.UNDONE is asked(lead, **FIELD).cause
@@ -226,31 +226,31 @@ WORTH_AGAIN = [
 @pytest.mark.parametrize(
     ("amounts", "over", "value"), [row[1:] for row in WORTH_AGAIN], ids=[row[0] for row in WORTH_AGAIN]
 )
-def test_won_again_its_value_comes_back(amounts, over, value):
-    """Where it could only be made worth nothing."""
+def test_sale_won_again_gets_its_value_back(amounts, over, value):
+    """This applies where the sale could only be restated to zero."""
     lead = replace(story(reported("perdu", LOST), reported("gagne", LOST + DAY)), amounts=amounts)
     found = asked(lead, told("data_manager", worth=Decimal(0), is_taken_back=True), **over)
 
     assert (value, AdjustmentCause.WON_AGAIN) == (found.value, found.cause)
 
 
-def test_won_again_after_a_retraction_is_no_correction():
-    """It is a conversion of its own."""
+def test_sale_won_again_after_a_retraction_is_no_correction():
+    """It is a new conversion of its own."""
     lead = story(reported("perdu", LOST), reported("gagne", LOST + DAY))
 
     assert asked(lead, told(is_taken_back=True, is_retracted=True)) is None
 
 
-# ── sent anew ────────────────────────────────────────────────────────────────────────────────────
+# ── resending ────────────────────────────────────────────────────────────────────────────────────
 
 
 def anew(lead, **over):
-    """The whole conversion, worth nothing."""
+    """The whole conversion resent with a value of zero."""
     return event_to_resend(route(**over), lead, told("data_manager"), target=TARGET, value=Decimal(0))
 
 
-def test_a_conversion_sent_anew_is_the_same_but_for_its_value():
-    """Key, time and click are those it was counted by."""
+def test_resent_conversion_differs_only_in_value():
+    """Key, time and click stay those it was counted by."""
     event = anew(story())
 
     assert (KEY, WON, "gclid-1", Decimal(0)) == (event.key, event.at, event.click_id.value, event.value.amount)
@@ -264,6 +264,6 @@ def test_a_conversion_sent_anew_is_the_same_but_for_its_value():
         ("to_be_read_again", facts(stale=True)),
     ],
 )
-def test_it_goes_out_only_as_a_conversion_may(reason, lead):
-    """It carries a person's data once more."""
+def test_resending_obeys_the_same_rules_as_a_conversion(reason, lead):
+    """A resend carries a person's data once more."""
     assert reason == anew(lead)

@@ -1,4 +1,4 @@
-"""Whose data may go out, and with which signals."""
+"""Which leads' data may be sent, and with which consent signals."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,15 +30,15 @@ GRANTED, DENIED = Signal.GRANTED, Signal.DENIED
         (ConsentAnswer.REFUSED, ConsentAnswer.UNKNOWN, "consent_refused"),
     ],
 )
-def test_what_the_two_answers_allow(user_data, personalization, expected):
-    """Refused user data keeps everything; a missing or unknown answer is no consent."""
+def test_consent_to_send_follows_both_answers(user_data, personalization, expected):
+    """A refusal of user data withholds everything, and a missing or unknown answer is not consent."""
     lead = facts(ad_user_data=user_data, ad_personalization=personalization)
 
     assert expected == consent_to_send(route(), lead)
 
 
-def test_a_platform_that_personalises_gets_nothing_where_that_is_refused():
-    """It has no field in which to say so."""
+def test_refused_personalization_blocks_a_platform_that_always_personalises():
+    """Such a platform has no field that could carry the refusal."""
     strict = route(limits=replace(LIMITS, needs_personalization=True))
     lead = facts(ad_personalization=ConsentAnswer.REFUSED)
 
@@ -53,14 +53,14 @@ def test_a_platform_that_personalises_gets_nothing_where_that_is_refused():
         (ConsentAnswer.UNKNOWN, "consent_unknown"),
     ],
 )
-def test_only_silence_may_be_assumed_to_be_consent(answer, expected):
-    """A refusal stays one, and an unknown word is not silence."""
+def test_assume_consent_covers_only_a_missing_answer(answer, expected):
+    """A refusal stays a refusal, and an unknown value is not silence."""
     assert expected == consent_to_send(route(assume_consent=True), facts(ad_user_data=answer))
 
 
 @pytest.mark.parametrize("answer", [ConsentAnswer.REFUSED, ConsentAnswer.MISSING, ConsentAnswer.UNKNOWN])
 def test_contact_data_is_kept_only_with_consent(answer):
-    """Without it not even a hash touches the disk."""
+    """Without consent not even a hash is written to disk."""
     assert not may_keep_contact(route(attach_contact=True), answer, ConsentAnswer.NOT_ASKED, (click(),))
 
 
@@ -77,29 +77,29 @@ SPENT = click(f"{ERASED}{'0' * 64}")
         ({"attach_contact": True}, (), False),
         ({"attach_contact": True}, (FBCLID,), False),
         ({"attach_contact": True}, (SPENT,), False),
-        # Beside this one the platform of these tests takes none.
+        # The platform of these tests takes no contact data beside this kind.
         ({"attach_contact": True}, (GBRAID,), False),
-        # It is known again by its hashes as the same person, though they do not go out.
+        # The hashes identify the person for deduplication, though they are not sent.
         ({"attach_contact": True, "once": DedupRule(DedupScope.PERSON, timedelta(days=30))}, (GBRAID,), True),
         ({"attach_contact": True, "once": DedupRule(DedupScope.CLICK, timedelta(days=30))}, (GBRAID,), False),
         ({"contact_only": True}, (), True),
     ],
 )
 def test_contact_data_is_kept_only_for_a_route_that_can_use_it(over, clicks, expected):
-    """Where it goes beside a click id only, it is kept where there is one."""
+    """Where contact data goes only beside a click id, it is kept only for leads that have one."""
     assert expected == may_keep_contact(route(**over), ConsentAnswer.GRANTED, ConsentAnswer.NOT_ASKED, clicks)
 
 
-def test_contact_data_may_be_kept_where_silence_is_assumed_to_be_consent():
-    """The same answer rules what is sent and what is kept."""
+def test_assume_consent_also_allows_keeping_contact_data():
+    """The same answer governs what is sent and what is kept."""
     trusting = route(attach_contact=True, assume_consent=True)
 
     assert may_keep_contact(trusting, ConsentAnswer.MISSING, ConsentAnswer.NOT_ASKED, (click(),))
 
 
 @pytest.mark.parametrize(("needs", "expected"), [(True, False), (False, True)])
-def test_contact_data_is_not_kept_for_a_platform_that_may_never_have_it(needs, expected):
-    """One that personalises always gets nothing of a lead that refused that."""
+def test_keeps_no_contact_data_where_required_personalization_is_refused(needs, expected):
+    """A platform that always personalises gets nothing from a lead that refused it."""
     strict = route(attach_contact=True, limits=replace(LIMITS, needs_personalization=needs))
 
     assert expected == may_keep_contact(strict, ConsentAnswer.GRANTED, ConsentAnswer.REFUSED, (click(),))

@@ -1,4 +1,4 @@
-"""Amounts as French people type them, and what is sent when there is none."""
+"""Amounts as French users type them, and the value sent when there is none."""
 
 import re
 from datetime import timedelta
@@ -39,14 +39,14 @@ DAY = timedelta(days=1)
         ("0,01", "0.01"),
     ],
 )
-def test_amounts_as_they_are_typed(typed, expected):
-    """Spaces of any width, both decimal marks, currency words."""
+def test_reads_amounts_as_people_type_them(typed, expected):
+    """Spaces of any width, both decimal marks and currency words are accepted."""
     assert Decimal(expected) == read_amount(typed)
 
 
 @pytest.mark.parametrize("typed", ["900 € HT", "900 ht", "HT 900", "900 EUR HT", "900€ HT"])
-def test_an_amount_without_tax_is_none_with_it(typed):
-    """Nor the other way round; told by its shape."""
+def test_amount_must_match_the_declared_tax(typed):
+    """HT contradicts `included`, TTC contradicts `excluded`, and both in one text are unreadable."""
     with_tax = typed.replace("HT", "TTC").replace("ht", "ttc")
     included, excluded = frozenset({"included"}), frozenset({"excluded"})
 
@@ -58,8 +58,8 @@ def test_an_amount_without_tax_is_none_with_it(typed):
 @pytest.mark.parametrize(
     "typed", ["", "   ", "\u00a0", "0", "0,00 €", "0.0", Decimal(0), Decimal("0.00"), Decimal("0.001")]
 )
-def test_no_amount(typed):
-    """Empty and zero say nothing yet."""
+def test_empty_and_zero_are_no_amount(typed):
+    """Neither says anything about the price yet."""
     assert read_amount(typed) is None
 
 
@@ -101,25 +101,25 @@ def test_no_amount(typed):
         "１２００",
     ],
 )
-def test_what_may_mean_two_amounts_is_none(typed):
+def test_ambiguous_or_malformed_amount_is_unreadable(typed):
     """It is refused rather than guessed."""
     assert isinstance(read_amount(typed), UnreadableAmount)
 
 
 @pytest.mark.parametrize("number", ["-1", "NaN", "sNaN", "Infinity", "-Infinity", "1E+9", "1E+400", "9999999.995"])
-def test_numbers_that_are_no_price(number):
-    """A JSON number is taken as it stands, if it can be a price at all."""
+def test_number_that_cannot_be_a_price_is_unreadable(number):
+    """Negative, non-finite and oversized JSON numbers are refused."""
     assert isinstance(read_amount(Decimal(number)), UnreadableAmount)
 
 
 @pytest.mark.parametrize(("number", "expected"), [("1250", "1250"), ("1250.5", "1250.50"), ("1.250", "1.25")])
-def test_a_json_number_has_one_meaning(number, expected):
-    """No grouping to doubt."""
+def test_json_number_is_read_literally(number, expected):
+    """A number has no thousands separator that could be ambiguous."""
     assert Decimal(expected) == read_amount(Decimal(number))
 
 
-def test_an_unreadable_amount_is_kept_by_its_shape():
-    """What was typed may be anyone's remark."""
+def test_unreadable_amount_does_not_reveal_what_was_typed():
+    """The text may be a remark about a person."""
     assert "Durand" not in repr(read_amount("voir Mme Durand, 06 12 34 56 78"))
 
 
@@ -132,8 +132,8 @@ ANYTHING = st.text(max_size=20) | st.text("0123456789 .,'’€-+\u202f\u00a0eur
 @example("²")
 @example("١٢٣,٤")
 @example("𝟏𝟐")
-def test_reading_never_raises_and_never_invents(typed):
-    """Whatever is typed: the digits of an amount are the digits of the text, in their order."""
+def test_read_amount_never_raises_and_never_invents_digits(typed):
+    """The digits of an amount are those of the text, in the same order."""
     amount = read_amount(typed)
     digits = "".join(str(int(digit)) for digit in typed if digit.isdecimal()).lstrip("0")
 
@@ -145,8 +145,8 @@ def test_reading_never_raises_and_never_invents(typed):
 
 
 @given(st.decimals(allow_nan=True, allow_infinity=True))
-def test_reading_a_number_never_raises(number):
-    """JSON may hold any of them."""
+def test_read_amount_never_raises_on_a_number(number):
+    """A JSON document may hold any number."""
     amount = read_amount(number)
 
     assert amount is None or isinstance(amount, UnreadableAmount) or amount > 0
@@ -158,35 +158,35 @@ def test_reading_a_number_never_raises(number):
     st.sampled_from([" ", "\u00a0", "\u202f", ""]),
     st.sampled_from(["", " €", "€ TTC", " euros"]),
 )
-def test_every_amount_written_the_french_way_is_read(euros, cents, gap, unit):
-    """Thousands apart, a comma, two decimals, perhaps a unit."""
+def test_reads_every_french_formatted_amount(euros, cents, gap, unit):
+    """Thousands are grouped, two decimals follow a comma, and a unit may follow."""
     grouped = re.sub(r"(?<=\d)(?=(\d{3})+$)", gap, str(euros))
 
     assert Decimal(euros) + Decimal(cents) / 100 == read_amount(f"{grouped},{cents:02}{unit}")
 
 
-# ── what is sent ─────────────────────────────────────────────────────────────────────────────────
+# ── the value sent ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_fixed_value_is_sent_as_it_is():
-    """It does not wait for anything."""
+def test_fixed_value_is_sent_as_configured():
+    """It waits for nothing on the lead."""
     assert Decimal(60) == value_to_send(route(fixed_value=Decimal(60)), facts(), WON, CLOSES, NIGHT)
 
 
-def test_a_conversion_without_a_value_sends_none():
-    """Not zero: none."""
+def test_conversion_without_a_value_sends_none():
+    """The value is absent, not zero."""
     assert value_to_send(route(), facts(), WON, CLOSES, NIGHT) is None
 
 
-def test_an_amount_on_the_lead_is_sent_at_once():
-    """Even within the time it would be waited for."""
+def test_amount_on_the_lead_is_sent_immediately():
+    """The waiting time applies only to a missing amount."""
     lead = facts(amounts={"amount": Decimal(900)})
 
     assert Decimal(900) == value_to_send(route(field_value=from_field()), lead, NIGHT, CLOSES, NIGHT)
 
 
-def test_an_unreadable_amount_is_not_replaced_by_the_default():
-    """Somebody wrote something: only they know what."""
+def test_unreadable_amount_is_not_replaced_by_the_default():
+    """Only the person who typed it knows what was meant."""
     lead = facts(amounts={"amount": UnreadableAmount("text, 5 characters")})
     wanted = route(field_value=from_field(otherwise=Decimal(500)))
 
@@ -199,8 +199,8 @@ def test_an_unreadable_amount_is_not_replaced_by_the_default():
     ("closes", "until"),
     [(WON + 30 * DAY, WON + 3 * DAY), (WON + 3 * DAY, WON + 2 * DAY), (WON + 4 * DAY, WON + 3 * DAY)],
 )
-def test_a_missing_amount_is_waited_for(closes, until):
-    """Three days from the change, and never into the last day of its window."""
+def test_waits_for_a_missing_amount_before_using_the_default(closes, until):
+    """The wait lasts three days from the change and ends a day before the window closes at the latest."""
     wanted = route(field_value=from_field(otherwise=Decimal(500)))
     tick = timedelta(microseconds=1)
 
@@ -208,14 +208,14 @@ def test_a_missing_amount_is_waited_for(closes, until):
     assert Decimal(500) == value_to_send(wanted, facts(), WON, closes, until)
 
 
-def test_without_a_default_a_missing_amount_keeps_the_conversion():
-    """After the wait; it goes out if the amount comes after all."""
+def test_missing_amount_without_a_default_gives_value_missing():
+    """After the wait the conversion is withheld, and goes out if the amount arrives after all."""
     wanted = route(field_value=from_field())
 
     assert NoValue("value_missing") == value_to_send(wanted, facts(), WON, CLOSES, WON + 3 * DAY)
 
 
 @pytest.mark.parametrize("typed", ["12€50", "1250€50", "100HT120TTC", "0199004711", "12 000 000"])
-def test_what_is_no_amount_is_not_made_into_one(typed):
-    """A currency in the middle, two amounts in one, a phone number, a fortune."""
+def test_text_that_is_no_amount_is_unreadable(typed):
+    """The cases are a currency in the middle, two amounts in one, a phone number and an implausible sum."""
     assert isinstance(read_amount(typed), UnreadableAmount)

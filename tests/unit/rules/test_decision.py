@@ -1,4 +1,4 @@
-"""What becomes of one conversion, and which question is asked first."""
+"""How one conversion is decided, and in which order its conditions are checked."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ ELSEWHERE = ({"channel": frozenset({"site web"})},)
 
 
 def judged(lead, *, now=NIGHT, since=START, entered_after=None, **over):
-    """The decision on a lead for a route bent by keyword."""
+    """The decision on a lead for a route customised by keyword."""
     return decide(route(**over), lead, starts(since), KEY, now=now, entered_after=entered_after)
 
 
@@ -30,8 +30,8 @@ def outcome(decision):
     return None if isinstance(decision, NotConcerned) else "send" if decision.event else decision.state
 
 
-def test_a_conversion_with_everything_goes_out():
-    """The event says what is known, no more."""
+def test_complete_conversion_becomes_an_event():
+    """The event holds what is known and nothing more."""
     expected = Event(
         key=KEY,
         target=TARGET,
@@ -45,7 +45,7 @@ def test_a_conversion_with_everything_goes_out():
     assert expected == judged(facts(), fixed_value=Decimal(60)).event
 
 
-# Each row mends the first fault of the row before it: what is left is the next question's business.
+# Each row fixes the first fault of the row before it, so that the next condition decides.
 FAULTS = [
     ("where_does_not_match", {}, {"where": ELSEWHERE}),
     ("stage_not_reached", {"where": {"channel": "site web"}}, {}),
@@ -65,8 +65,8 @@ FAULTS = [
 ]
 
 
-def test_the_order_of_questions():
-    """A lead with every fault at once is told the first; each mended in turn brings up the next."""
+def test_conditions_are_checked_in_a_fixed_order():
+    """A lead with every fault reports the first, and fixing each in turn reports the next."""
     lead = {
         "where": {},
         "changes": (),
@@ -86,8 +86,8 @@ def test_the_order_of_questions():
 
 
 @pytest.mark.parametrize(("value", "expected"), [("site web", "send"), ("<text, 5 characters>", None), (None, None)])
-def test_every_condition_must_hold(value, expected):
-    """The conversion's and the destination's, on values the settings list."""
+def test_every_where_condition_must_hold(value, expected):
+    """Conditions of both the conversion and the destination apply, on values the settings list."""
     conditions = ({"channel": frozenset({"site web", "salon"})}, {"agency": frozenset({"lyon"})})
     where = {"agency": "lyon"} | ({"channel": value} if value else {})
 
@@ -95,8 +95,8 @@ def test_every_condition_must_hold(value, expected):
 
 
 @pytest.mark.parametrize(("since", "expected"), [(WON, "send"), (WON + timedelta(microseconds=1), SKIPPED)])
-def test_a_change_at_the_very_start_counts(since, expected):
-    """Changes before the start do not."""
+def test_change_at_the_start_instant_counts(since, expected):
+    """Changes before the start are skipped."""
     assert expected == outcome(judged(facts(), since=since))
 
 
@@ -111,7 +111,7 @@ def test_a_label_added_later_has_its_own_start():
 
 
 def baseline(created):
-    """A lead first seen already won, undated."""
+    """A lead that was already won, undated, when first seen."""
     change = StatusEntered("gagne", NIGHT, False, Origin.BASELINE, NIGHT, created)
     return facts(created_at=created, changes=(change,), click_ids=(click(when=created),))
 
@@ -120,22 +120,22 @@ def baseline(created):
     ("created", "expected"),
     [(START - DAY, ("baseline", SKIPPED)), (START, ("due", "send")), (START + DAY, ("due", "send"))],
 )
-def test_a_lead_first_seen_in_a_stage_undated(created, expected):
-    """Created before the start it is baseline; created after, its creation is the observation before."""
+def test_undated_stage_at_first_sight_is_baseline_if_created_before_start(created, expected):
+    """For a lead created from the start on, its creation serves as the previous observation."""
     decision = judged(baseline(created))
 
     assert expected == (decision.reason, outcome(decision))
 
 
-def test_a_baseline_never_becomes_a_conversion_by_waiting():
-    """Night after night it stays skipped."""
+def test_baseline_never_becomes_a_conversion_by_waiting():
+    """It stays skipped night after night."""
     lead = baseline(START - DAY)
 
     assert {"baseline"} == {judged(lead, now=NIGHT + days * DAY).reason for days in range(20)}
 
 
-def test_a_lead_without_a_click_id_says_why_its_own_could_not_be_read():
-    """That may be mended, and so may none at all."""
+def test_no_click_id_carries_the_problem_of_an_unreadable_one():
+    """Both an unreadable and a missing id can still be corrected."""
     unread = facts(click_ids=(), click_id_problem="a UUID")
 
     assert [("no_click_id", "a UUID"), ("no_click_id", None)] == [
@@ -156,8 +156,8 @@ FBCLID, FBP = click(kind=ClickIdKind.FBCLID), click(kind=ClickIdKind.FBP)
     ],
 )
 @pytest.mark.parametrize("mended", [{}, {"changes": ()}, {"changes": (reported("gagne", CREATED - 50 * DAY),)}])
-def test_a_lead_of_another_platforms_ad_is_no_business_of_this_one(clicks, expected, mended):
-    """Wherever it stands, and whenever it came there: there is no such conversion, and nothing to be mended."""
+def test_lead_from_another_platforms_ad_is_not_concerned(clicks, expected, mended):
+    """Whatever its stage and time, there is no such conversion here and nothing to correct."""
     assert NotConcerned("another_platform", expected) == judged(facts(click_ids=clicks, **mended))
 
 
@@ -173,13 +173,13 @@ def test_a_lead_of_another_platforms_ad_is_no_business_of_this_one(clicks, expec
         ({"click_ids": (FBCLID,)}, {"contact_only": True}, WITHHELD),
     ],
 )
-def test_a_lead_that_may_be_this_platforms_is_its_business(lead, over, expected):
-    """It has an id of its own, late or unreadable though it be, or none at all; or contact data would do."""
+def test_lead_that_may_come_from_this_platform_is_decided_here(lead, over, expected):
+    """It has an id of this platform, even a late or unreadable one, or none at all, or contact data would do."""
     assert expected == outcome(judged(facts(**lead), **over))
 
 
-def test_contact_data_stands_in_where_the_route_allows_it():
-    """`audience: all`."""
+def test_contact_data_replaces_a_click_id_where_the_route_allows_it():
+    """This is the setting `audience: all`."""
     lead = facts(click_ids=(), identifiers=HASHES)
 
     assert (None, HASHES[GOOGLE]) == (
@@ -189,28 +189,28 @@ def test_contact_data_stands_in_where_the_route_allows_it():
     assert "no_click_id" == judged(lead).reason
 
 
-def test_a_lead_nobody_could_recognise_waits_for_an_identifier():
-    """Where contact data would do, there is none."""
+def test_contact_only_lead_without_contact_data_lacks_an_identifier():
+    """Contact data would suffice, but the lead has none."""
     assert "no_identifier" == judged(facts(click_ids=()), contact_only=True).reason
 
 
 @pytest.mark.parametrize("when", [CREATED - timedelta(microseconds=1), NIGHT + timedelta(minutes=5, microseconds=1)])
-def test_a_time_that_cannot_be_is_withheld(when):
-    """Before the lead existed, or ahead of the clock that read it."""
+def test_implausible_change_time_gives_reason_time(when):
+    """The change lies before the lead existed, or ahead of the clock that read it."""
     lead = facts(changes=(reported("gagne", when),))
 
     assert "time" == judged(lead, now=NIGHT + DAY, since=START).reason
 
 
-def test_an_unreadable_value_is_shown_by_its_shape():
-    """Not by what was typed."""
+def test_unreadable_value_is_withheld_with_only_its_shape():
+    """The text that was typed is not kept."""
     decision = judged(facts(amounts={"amount": UnreadableAmount("text, 8 characters")}), field_value=from_field())
 
     assert Decision(WITHHELD, "value_unreadable", decision.entry, CREATED + 90 * DAY, "text, 8 characters") == decision
 
 
-def test_an_awaited_value_is_due_when_both_the_wait_and_the_click_allow_it():
-    """The later of the two."""
+def test_awaited_value_is_due_once_wait_and_click_both_allow_it():
+    """The later of the two times applies."""
     won = NIGHT - timedelta(minutes=1)
     lead = facts(created_at=won, changes=(reported("gagne", won),), click_ids=(click(when=won),))
     decision = judged(lead, field_value=from_field(wait=timedelta(hours=1)))
@@ -219,8 +219,8 @@ def test_an_awaited_value_is_due_when_both_the_wait_and_the_click_allow_it():
     assert expected == decision
 
 
-def test_a_closed_window_outlives_every_other_fault():
-    """What cannot be mended in time is not waited for."""
+def test_closed_window_takes_precedence_over_other_faults():
+    """A fault that cannot be corrected in time is not waited for."""
     lead = facts(ad_user_data=ConsentAnswer.REFUSED, click_ids=())
 
     assert EXPIRED == outcome(judged(lead, now=CREATED + 90 * DAY + timedelta(microseconds=1)))
@@ -247,15 +247,15 @@ def test_a_closed_window_outlives_every_other_fault():
         ),
     ],
 )
-def test_what_comes_too_late_tells_what_else_stood_in_its_way(lead, over, expected):
-    """By code, in the same order; None where it would have gone out, had it come in time."""
+def test_expired_conversion_records_what_it_was_held_for(lead, over, expected):
+    """The reason follows the usual order, and is None where a timely conversion would have been sent."""
     decision = judged(facts(**lead), now=NIGHT + 300 * DAY, **over)
 
     assert Decision(EXPIRED, "window_closed", decision.entry, decision.closes_at, held_for=expected) == decision
 
 
-def test_a_click_id_that_was_erased_at_its_windows_end_is_not_told_as_missing():
-    """Nobody is to look for an error in the form: the lead had one, and it is too old."""
+def test_erased_click_id_is_not_reported_as_missing():
+    """The lead had an id that is now too old, so nobody should look for an error in the form."""
     at = CREATED + 100 * DAY
     old = click(f"{ERASED}{'0' * 64}", CREATED - 2 * DAY)
     lead = facts(changes=(reported("gagne", at, seen=at),), click_ids=(old,), seen_at=at)
@@ -265,56 +265,56 @@ def test_a_click_id_that_was_erased_at_its_windows_end_is_not_told_as_missing():
 
 
 def test_a_cancelled_delivery_needs_a_later_entry():
-    """The one it was cancelled for does not come back by itself."""
+    """The entry it was cancelled for does not revive it."""
     again = facts(changes=(reported("gagne", WON), reported("perdu", WON + DAY), reported("gagne", NIGHT)))
 
     assert "stage_not_reached" == judged(facts(), entered_after=WON).reason
     assert NIGHT == judged(again, entered_after=WON).event.at
 
 
-def test_a_creation_is_a_conversion_of_its_own():
-    """`created` is built in: no label, the lead's own time."""
+def test_creation_is_a_conversion_without_a_label():
+    """`created` is built in and takes the time of the lead's creation."""
     decision = judged(facts(changes=()), on_creation=True, labels=frozenset())
 
     assert (CREATED, None) == (decision.entry.at, decision.entry.label)
 
 
-def test_a_creation_ahead_of_the_clock_is_withheld():
-    """No lead is created tomorrow."""
+def test_creation_ahead_of_the_clock_gives_reason_time():
+    """No lead can be created tomorrow."""
     lead = facts(created_at=NIGHT + DAY, changes=(), click_ids=(click(when=NIGHT),))
 
     assert "time" == judged(lead, on_creation=True, labels=frozenset()).reason
 
 
-def test_whether_the_click_time_is_an_estimate_is_told():
-    """A platform's EXPIRED is then no surprise."""
+def test_decision_states_whether_the_click_time_is_estimated():
+    """An estimate explains a later EXPIRED answer from the platform."""
     exact = facts(click_ids=(click(estimated=False),))
 
     assert [True, False] == [judged(lead).click_estimated for lead in (facts(), exact)]
 
 
-# ── lost again before it was sent ────────────────────────────────────────────────────────────────
+# ── lost before it was sent ──────────────────────────────────────────────────────────────────────
 
 UNDO = Undo(frozenset({"perdu"}), 3 * DAY)
 LOST = WON + timedelta(hours=10)
 
 
 def lost(*later, **over):
-    """A lead that was won, then lost; and what came after."""
+    """A lead that was won and then lost, followed by the given changes."""
     changes = (reported("nouveau", CREATED), reported("gagne", WON), reported("perdu", LOST), *later)
     return facts(changes=changes, **over)
 
 
-def test_what_was_lost_waits_for_whether_it_comes_back():
-    """It is not sent meanwhile: some platforms never take anything back."""
+def test_lost_conversion_waits_in_case_the_lead_comes_back():
+    """It is not sent meanwhile, because some platforms never take anything back."""
     for over in ({}, {"field_value": from_field(otherwise=Decimal(500), wait=10 * DAY)}):
         decision = judged(lost(), now=LOST + 2 * DAY, undo=UNDO, **over)
 
         assert ("may_come_back", LOST + 3 * DAY) == (decision.reason, decision.not_before)
 
 
-def test_what_stays_lost_is_called_off():
-    """From the moment on at which it would be taken back, whatever else it waits for."""
+def test_conversion_is_cancelled_once_the_lead_stays_lost():
+    """This happens when a retraction would be due, whatever else the conversion waits for."""
     for lead, over in (
         (lost(), {}),
         (lost(ad_user_data=ConsentAnswer.UNKNOWN), {}),
@@ -333,23 +333,23 @@ def test_what_stays_lost_is_called_off():
         pytest.param(facts(), id="never lost"),
     ],
 )
-def test_what_stands_goes_out(lead):
-    """At the time of its first entry."""
+def test_conversion_that_stands_is_sent(lead):
+    """It carries the time of its first entry."""
     assert WON == judged(lead, now=LOST + 5 * DAY, undo=UNDO).event.at
 
 
-def test_nothing_undoes_what_the_settings_do_not_name():
-    """Without `undo_when` a lost lead was a sale all the same."""
+def test_lost_lead_is_still_sent_without_undo_when():
+    """Only stages that the settings name undo a sale."""
     assert "send" == outcome(judged(lost(), now=LOST + 5 * DAY))
 
 
-def test_what_is_lost_and_too_old_is_too_old():
-    """That is final."""
+def test_lost_conversion_past_its_window_expires():
+    """Expiry is final."""
     assert EXPIRED is outcome(judged(lost(), now=NIGHT + 300 * DAY, undo=UNDO))
 
 
-def test_what_stood_there_at_that_very_instant_did_not_follow():
-    """A lead that is created as lost was never anything else: its creation counts as for any other."""
+def test_lead_created_as_lost_still_counts_its_creation():
+    """An undo stage at the very same instant does not follow the conversion."""
     lead = facts(changes=(reported("perdu", CREATED),))
 
     assert "send" == outcome(judged(lead, now=CREATED + 5 * DAY, undo=UNDO, on_creation=True, labels=frozenset()))

@@ -1,4 +1,4 @@
-"""The same sale twice: who counts, and who gives way to whom."""
+"""Which clicks and persons identify duplicates of one conversion."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -16,8 +16,8 @@ PER_CLICK = DedupRule(DedupScope.CLICK, MONTH)
 PER_PERSON = DedupRule(DedupScope.PERSON, MONTH)
 
 
-def test_a_click_is_known_by_every_id_the_route_could_go_out_with():
-    """Not by what it does not take, what came after the conversion, nor what is erased."""
+def test_click_scope_keys_every_id_the_route_could_send():
+    """Ids of other kinds, ids from after the conversion and erased ids have no key."""
     taken = click("gclid-1", CREATED)
     lead = facts(
         click_ids=(
@@ -34,15 +34,15 @@ def test_a_click_is_known_by_every_id_the_route_could_go_out_with():
     assert 1 == len(dedup_keys(route(once=PER_CLICK), lead, WON))
 
 
-def test_one_value_of_two_kinds_is_two_clicks():
-    """A gclid and a wbraid are never one."""
+def test_same_value_of_two_kinds_gives_two_keys():
+    """A gclid and a wbraid never identify the same click."""
     kinds = (ClickIdKind.GCLID, ClickIdKind.WBRAID)
 
     assert 2 == len(dedup_keys(route(once=PER_CLICK), facts(click_ids=[click("x", kind=kind) for kind in kinds]), WON))
 
 
-def test_all_forms_of_one_click_are_one():
-    """The id of the address, and the cookie a browser made of it."""
+def test_interchangeable_forms_of_a_click_share_a_key():
+    """The id in the address and the cookie a browser makes from it are one click."""
     forms = frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID})
     limits = replace(LIMITS, click_ids=(ClickIdKind.FBC, ClickIdKind.FBCLID), interchangeable=forms)
     by_form = [
@@ -54,8 +54,8 @@ def test_all_forms_of_one_click_are_one():
     assert 1 == len(by_form[0])
 
 
-def test_a_person_is_known_by_e_mail_and_phone_alone():
-    """Half of France is called Martin; and only by what the destination is told."""
+def test_person_scope_uses_only_email_and_phone():
+    """Names are too common (half of France is called Martin), and only the destination's own identifiers count."""
     kinds = (IdentifierKind.EMAIL, IdentifierKind.PHONE, IdentifierKind.LAST_NAME, IdentifierKind.POSTCODE)
     identifiers = {GOOGLE: tuple(Identifier(kind, sha(kind)) for kind in kinds), "meta": (Identifier(kinds[0], "a"),)}
 
@@ -63,14 +63,14 @@ def test_a_person_is_known_by_e_mail_and_phone_alone():
     assert frozenset() == dedup_keys(route(once=PER_PERSON), facts(), WON)
 
 
-def test_a_mark_tells_no_value():
-    """It is a hash over the hash."""
+def test_deduplication_key_is_a_hash_of_the_hash():
+    """The key does not reveal the identifier."""
     identifiers = {GOOGLE: (Identifier(IdentifierKind.EMAIL, sha("jeanne@example.org")),)}
     (mark,) = dedup_keys(route(once=PER_PERSON), facts(identifiers=identifiers), WON)
 
     assert mark == sha(f"email:{sha('jeanne@example.org')}")
 
 
-def test_a_route_that_counts_every_lead_marks_nothing():
-    """The default."""
+def test_route_without_deduplication_has_no_keys():
+    """Counting every lead is the default."""
     assert frozenset() == dedup_keys(route(), facts(), WON)

@@ -1,4 +1,4 @@
-"""The table of states, move by move, and where each answer leaves a delivery."""
+"""The delivery state machine, move by move, and the state after each answer."""
 
 import itertools
 
@@ -16,9 +16,9 @@ from jobs.rules.delivery_state import (
     check_move,
 )
 
-# Written out by hand. `skipped` comes to life only by a start moved back or a backfill, and takes back what went
-# out by other means; an answer in flight may be "too old"; blame laid on a row stands once something else has passed,
-# and the row waits for that as it was.
+# Written out by hand. `skipped` is left only when a start is moved back or by a backfill, and a delivery returns to it
+# when its conversion went out by other means; an answer to an in_flight row may be "too old"; a suspect row waits
+# unchanged and is rejected once another row has passed.
 LEGAL = {
     "skipped": {"pending", "withheld", "expired"},
     "pending": {"in_flight", "withheld", "expired", "cancelled", "rejected", "skipped"},
@@ -44,45 +44,45 @@ def goes(current, to):
     return True
 
 
-def test_the_table_has_a_row_for_every_fate():
-    """And for nothing else."""
+def test_table_has_a_row_for_every_state():
+    """It has rows for nothing else."""
     assert set(LEGAL) == set(DeliveryState) == set(MOVES)
 
 
 @pytest.mark.parametrize(("current", "to"), PAIRS)
-def test_every_move(current, to):
-    """Only those of the table are made; staying is no move."""
+def test_only_listed_moves_are_legal(current, to):
+    """Staying in the same state is not a move."""
     assert (to in LEGAL[current]) == goes(DeliveryState(current), DeliveryState(to))
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))
-def test_how_a_delivery_begins(state):
-    """Never as something already sent."""
+def test_delivery_begins_only_in_an_entry_state(state):
+    """It never begins as something already sent."""
     assert (state in {"skipped", "pending", "withheld", "expired", "cancelled"}) == goes(None, state)
 
 
-def test_an_illegal_move_names_both_ends():
-    """It is a bug of ours, and should say which."""
+def test_illegal_move_error_names_both_states():
+    """An illegal move is our own bug, and the message locates it."""
     with pytest.raises(IllegalMoveError, match="accepted → pending"):
         check_move(DeliveryState.ACCEPTED, DeliveryState.PENDING)
     with pytest.raises(IllegalMoveError, match="new → accepted"):
         check_move(None, DeliveryState.ACCEPTED)
 
 
-def test_what_is_final_stays():
-    """Nothing leads out of it."""
+def test_final_states_have_no_moves():
+    """Accepted, expired and unconfirmed deliveries never change again."""
     assert {"accepted", "expired", "unconfirmed"} == {state for state in DeliveryState if not MOVES[state]}
 
 
-def test_frozen_fates_are_those_in_which_a_platform_may_hold_the_bytes():
-    """And open ones follow the lead; no state is both, none begins frozen."""
+def test_frozen_and_open_states_are_disjoint():
+    """A platform may hold the bytes in frozen states; open ones follow the lead, and none begins frozen."""
     assert {"in_flight", "submitted", "in_doubt"} == FROZEN
     assert {"pending", "withheld"} == OPEN
     assert frozenset() == FROZEN & (OPEN | ENTRY)
 
 
-def test_every_fate_that_is_not_final_can_still_end():
-    """No delivery is stuck for ever by the table."""
+def test_every_state_can_reach_an_end():
+    """The table leaves no delivery stuck for ever."""
     ends = {
         DeliveryState.ACCEPTED,
         DeliveryState.EXPIRED,
@@ -99,8 +99,8 @@ def test_every_fate_that_is_not_final_can_still_end():
 
 
 # One row per class; columns: (at once, first try), (at once, after a lost answer), (later, first), (later, after one).
-# A lost answer keeps the bytes frozen until the platform has spoken about them: an answer that is no verdict on the
-# row leaves it in doubt. "Already there" is our own doing only after an earlier attempt.
+# A lost answer keeps the bytes frozen until the platform answers for them: an answer without a verdict on the row
+# leaves it in_doubt. A duplicate is our own upload only after an earlier attempt.
 ANSWERS = {
     "done": ("accepted", "accepted", "accepted", "accepted"),
     "duplicate": ("rejected", "accepted", "rejected", "accepted"),
@@ -117,15 +117,15 @@ ANSWERS = {
 COLUMNS = [(False, False), (True, False), (False, True), (True, True)]
 
 
-def test_every_class_of_outcome_has_a_row():
-    """A new class asks for a decision."""
+def test_every_outcome_class_has_a_row():
+    """A new class needs a decision here."""
     assert set(ANSWERS) == set(OutcomeClass)
 
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))
 @pytest.mark.parametrize("column", range(4))
-def test_where_each_answer_leaves_a_delivery(kind, column):
-    """Written out by hand, cell by cell."""
+def test_state_after_each_outcome_class(kind, column):
+    """The expected states are written out by hand, cell by cell."""
     tried, later = COLUMNS[column]
 
     assert ANSWERS[kind][column] == after_answer(kind, tried_before=tried, asynchronous=later)
@@ -133,8 +133,8 @@ def test_where_each_answer_leaves_a_delivery(kind, column):
 
 @pytest.mark.parametrize("kind", list(OutcomeClass))
 @pytest.mark.parametrize(("tried", "later"), COLUMNS)
-def test_every_answer_is_a_move_the_table_has(kind, tried, later):
-    """From in flight at once, from submitted later."""
+def test_every_answer_leads_to_a_legal_move(kind, tried, later):
+    """Synchronous answers move from in_flight, asynchronous ones from submitted."""
     assert goes(
         DeliveryState.SUBMITTED if later else DeliveryState.IN_FLIGHT,
         after_answer(kind, tried_before=tried, asynchronous=later),
@@ -143,6 +143,6 @@ def test_every_answer_is_a_move_the_table_has(kind, tried, later):
 
 @pytest.mark.parametrize("kind", [kind for kind in OutcomeClass if kind not in ("done", "duplicate")])
 @pytest.mark.parametrize(("tried", "later"), COLUMNS)
-def test_nothing_but_done_is_ever_accepted(kind, tried, later):
-    """An unknown answer is never success."""
+def test_only_done_or_duplicate_is_ever_accepted(kind, tried, later):
+    """An unknown answer is never a success."""
     assert DeliveryState.ACCEPTED is not after_answer(kind, tried_before=tried, asynchronous=later)

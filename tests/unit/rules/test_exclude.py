@@ -1,4 +1,4 @@
-"""Which leads are tests, however their data are spelt."""
+"""Which leads are excluded as tests, however their data are spelt."""
 
 import string
 from decimal import Decimal
@@ -21,7 +21,7 @@ OURS = Exclusion(
 
 
 def person(**contact):
-    """A lead of somebody."""
+    """A lead with this contact data."""
     return lead(contact=Contact(**contact), fields={})
 
 
@@ -45,8 +45,8 @@ def person(**contact):
         {"first_name": "essai", "last_name": None},
     ],
 )
-def test_a_test_lead_is_known_by_any_spelling(contact):
-    """Case, accents, spaces and order do not matter, nor that an address is none."""
+def test_recognises_a_test_lead_in_any_spelling(contact):
+    """Case, accents, spaces and order do not matter, and the address may be malformed."""
     assert OURS.covers(person(**contact))
 
 
@@ -64,8 +64,8 @@ def test_a_test_lead_is_known_by_any_spelling(contact):
         {"first_name": "Jean", "last_name": None},
     ],
 )
-def test_a_person_who_is_only_alike_is_none(contact):
-    """The domain itself, the number itself, the whole name."""
+def test_does_not_exclude_a_similar_person(contact):
+    """Only the exact domain, the exact number and the whole name match."""
     assert not OURS.covers(person(**contact))
 
 
@@ -80,13 +80,13 @@ def test_a_person_who_is_only_alike_is_none(contact):
         ({"other": "test"}, False),
     ],
 )
-def test_a_field_marks_a_test_lead_by_its_whole_value(fields, expected):
-    """Compared as labels are."""
+def test_field_excludes_by_its_whole_value(fields, expected):
+    """Values are compared as labels are."""
     assert expected is OURS.covers(lead(fields=fields))
 
 
-def test_who_excludes_nothing_excludes_nobody():
-    """A lead without any data is no test lead."""
+def test_empty_exclusion_excludes_nobody():
+    """A lead without any data is not a test lead."""
     assert not Exclusion().covers(person())
 
 
@@ -94,8 +94,8 @@ NAMES = st.text(string.ascii_letters + "éèçÉ'- ", min_size=1).filter(normali
 
 
 @given(first=NAMES, last=NAMES, swapped=st.booleans(), loud=st.booleans())
-def test_a_name_is_the_same_in_either_order_and_case(first, last, swapped, loud):
-    """Whoever types it."""
+def test_name_matches_in_either_order_and_case(first, last, swapped, loud):
+    """People type first and last names either way."""
     named = Exclusion(names=frozenset({normalise_label(f"{first} {last}")}))
     typed = [name.upper() if loud else name for name in (first, last)]
     first, last = reversed(typed) if swapped else typed

@@ -1,4 +1,4 @@
-"""What is kept of a lead, and what is not."""
+"""Which data of a lead are kept, and in which form."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -29,38 +29,38 @@ GCLID = ClickIdKind.GCLID
         (Decimal(1), ConsentAnswer.UNKNOWN),
     ],
 )
-def test_what_a_consent_field_says(value, expected):
-    """Only the listed values mean anything."""
+def test_reads_a_consent_field_by_its_listed_values(value, expected):
+    """Any other value is unknown, and an empty one is missing."""
     assert expected == answer(CONSENT, lead(fields={"consent": value}))
 
 
-def test_an_absent_field_is_a_missing_answer():
-    """It is no refusal, and no consent."""
+def test_absent_consent_field_is_a_missing_answer():
+    """It is neither a refusal nor consent."""
     assert ConsentAnswer.MISSING == answer(CONSENT, lead(fields={}))
 
 
-def test_a_signal_that_is_not_configured_is_not_asked():
+def test_unconfigured_consent_signal_is_not_asked():
     """It withholds nothing."""
     assert ConsentAnswer.NOT_ASKED == answer(None, lead())
 
 
-def test_a_value_on_both_lists_is_a_refusal():
-    """Where the settings contradict themselves the person wins."""
+def test_consent_value_on_both_lists_is_a_refusal():
+    """Where the settings contradict themselves, the person wins."""
     both = ConsentField("consent", frozenset({"oui"}), frozenset({"oui"}))
 
     assert ConsentAnswer.REFUSED == answer(both, lead(fields={"consent": "oui"}))
 
 
-def test_a_value_the_settings_do_not_list_is_kept_by_its_shape():
-    """It may be a name."""
+def test_unlisted_where_value_is_kept_only_by_its_shape():
+    """It may be a person's name."""
     wanted = {"channel": frozenset({"site web"}), "city": frozenset({"lyon"}), "absent": frozenset({"x"})}
     kept = where_facts(wanted, lead(fields={"channel": "Site  Web", "city": "Mme Durand"}))
 
     assert {"channel": "site web", "city": "<text, 10 characters>"} == kept
 
 
-def test_only_amounts_that_say_something_are_kept():
-    """Absent and zero are left out, unreadable ones kept by their shape."""
+def test_keeps_only_meaningful_amounts():
+    """Absent and zero amounts are left out, and unreadable ones are kept by their shape."""
     wanted = dict.fromkeys(("good", "zero", "absent", "odd"), frozenset({"included"}))
     found = amounts(wanted, lead(fields={"good": "1 200,50 €", "zero": Decimal(0), "odd": "voir Luc"}))
 
@@ -70,15 +70,15 @@ def test_only_amounts_that_say_something_are_kept():
 @pytest.mark.parametrize(
     ("tax", "amount"), [("included", UnreadableAmount("text, 8 characters")), ("excluded", Decimal(900))]
 )
-def test_an_amount_that_contradicts_the_declared_tax_cannot_be_read(tax, amount):
-    """900 without tax is no 900 with it: the field's own word is not passed over."""
+def test_amount_contradicting_the_declared_tax_is_unreadable(tax, amount):
+    """900 without tax is not 900 with tax, so the field's own wording counts."""
     found = amounts({"amount": frozenset({tax})}, lead(fields={"amount": "900 € HT"}))
 
     assert {"amount": amount} == found
 
 
-def test_every_path_of_the_settings_is_asked_for():
-    """Consent, conditions and amounts, each once."""
+def test_paths_lists_every_configured_field():
+    """These are the fields for consent, conditions and amounts."""
     wanted = Extraction(
         CONSENT, ConsentField("perso", frozenset(), frozenset()), {"channel": frozenset()}, {"amount": frozenset()}
     )
@@ -86,23 +86,23 @@ def test_every_path_of_the_settings_is_asked_for():
     assert {"consent", "perso", "channel", "amount"} == wanted.paths
 
 
-def test_a_click_id_present_at_first_sight_counts_from_the_creation():
-    """Estimated: the click itself came before."""
+def test_click_id_at_first_sight_dates_from_the_lead_creation():
+    """The time is an estimate, because the click itself came earlier."""
     found = new_click_ids([], lead(click_ids=(ClickId(GCLID, "G"),)), previously=None)
 
     assert [click("G", CREATED)] == found
 
 
-def test_a_later_click_id_counts_from_the_pull_before_it_appeared():
-    """It cannot have been clicked later than that by much, nor is it known any better."""
+def test_later_click_id_dates_from_the_previous_pull():
+    """The click cannot be much later than that, and no better time is known."""
     before = NIGHT - timedelta(days=1)
     found = new_click_ids([click("old")], lead(click_ids=(ClickId(GCLID, "new"),)), previously=before)
 
     assert [click("new", before)] == found
 
 
-def test_a_captured_click_time_is_taken():
-    """It is no estimate."""
+def test_captured_click_time_is_used():
+    """It is not an estimate."""
     clicked = CREATED - timedelta(hours=1)
     found = new_click_ids([], lead(click_ids=(ClickId(GCLID, "G", clicked),)), previously=NIGHT)
 
@@ -110,19 +110,19 @@ def test_a_captured_click_time_is_taken():
 
 
 @pytest.mark.parametrize("known", ["G", erased("G")])
-def test_a_click_id_is_added_once(known):
-    """Also where it was erased meanwhile, and where a lead lists it twice."""
+def test_click_id_is_added_only_once(known):
+    """This also holds where it was erased meanwhile, or where a lead lists it twice."""
     again = lead(click_ids=(ClickId(GCLID, "G"), ClickId(GCLID, "G")))
 
     assert [] == new_click_ids([click(known)], again, previously=NIGHT)
     assert 1 == len(new_click_ids([], again, previously=None))
 
 
-def test_the_case_of_a_click_id_tells_two_apart():
-    """Google's are case-sensitive."""
+def test_click_ids_are_case_sensitive():
+    """Google's ids may differ by case alone."""
     assert 1 == len(new_click_ids([click("abc")], lead(click_ids=(ClickId(GCLID, "ABC"),)), previously=NIGHT))
 
 
-def test_an_erased_click_id_does_not_tell_what_it_was():
-    """Only that it was that one."""
+def test_erased_click_id_does_not_reveal_its_value():
+    """It can only be recognised, not read."""
     assert "gclid-1" not in erased("gclid-1")

@@ -1,4 +1,4 @@
-"""Labels that a person reads as the same are the same."""
+"""Labels that people read as the same compare as equal."""
 
 import pytest
 from hypothesis import given
@@ -23,12 +23,12 @@ from jobs.rules.model import normalise_label
         ("–", ""),
     ],
 )
-def test_what_people_type_differently_is_one_label(typed, known):
+def test_normalises_spelling_variants_to_one_label(typed, known):
     """Accents, case, apostrophes, hyphens and spaces do not matter."""
     assert known == normalise_label(typed)
 
 
-def test_a_part_is_not_the_whole():
+def test_labels_sharing_a_prefix_stay_distinct():
     """`Devis à faire` is not `Devis à relancer`, nor is `Devis` either of them."""
     labels = {normalise_label(label) for label in ("Devis", "Devis à faire", "Devis à relancer", "Devisa faire")}
 
@@ -36,7 +36,7 @@ def test_a_part_is_not_the_whole():
 
 
 @given(st.text())
-def test_normalising_twice_changes_nothing(text):
+def test_normalising_a_label_is_idempotent(text):
     """A normalised label is its own normal form, so stored and typed labels can be compared."""
     once = normalise_label(text)
 

@@ -1,4 +1,4 @@
-"""What a fresh decision does to a delivery that stands somewhere already."""
+"""How a new decision changes a delivery that already has a state."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from jobs.rules.delivery_state import ENTRY, MOVES, DeliveryState
 from jobs.rules.reasons import Reason
 from tests.fakes import NIGHT
 
-# Only their kind and reason count here.
+# Only the kind and reason of a decision matter here.
 DECISIONS = {
     "nothing": NotConcerned(Reason.STAGE_NOT_REACHED),
     "another's": NotConcerned(Reason.ANOTHER_PLATFORM, "only fbclid"),
@@ -78,22 +78,22 @@ TABLE = {
 CELLS = [(state, name) for state in TABLE for name in DECISIONS]
 
 
-def test_the_table_below_forgets_no_fate():
-    """A new state asks for a new row."""
+def test_table_covers_every_state():
+    """A new state needs a new row."""
     assert {None, *DeliveryState} == set(TABLE)
 
 
 @pytest.mark.parametrize(("state", "name"), CELLS)
-def test_what_each_decision_does_to_each_fate(state, name):
-    """Written out by hand, cell by cell."""
+def test_reconcile_follows_the_table_for_every_state_and_decision(state, name):
+    """The expected states are written out by hand, cell by cell."""
     standing = None if state is None else DeliveryStatus(state, withdrawn=name == "refused")
 
     assert TABLE[state][name] == reconcile(standing, DECISIONS[name])
 
 
 @pytest.mark.parametrize(("state", "name"), CELLS)
-def test_every_decision_is_a_move_the_ledger_takes(state, name):
-    """Or leaves the delivery where it is."""
+def test_every_reconciliation_is_a_legal_move(state, name):
+    """It may also leave the delivery where it is."""
     to = reconcile(None if state is None else DeliveryStatus(state, withdrawn=name == "refused"), DECISIONS[name])
     allowed = ENTRY if state is None else {state, *MOVES[state]}
 
@@ -101,8 +101,8 @@ def test_every_decision_is_a_move_the_ledger_takes(state, name):
 
 
 @pytest.mark.parametrize("state", [DeliveryState.PENDING, DeliveryState.WITHHELD])
-def test_what_is_another_platforms_is_not_told_as_too_late(state):
-    """It never was this one's; and what a human says the platform has by other means stays so."""
+def test_delivery_of_another_platform_is_skipped_not_expired(state):
+    """It never belonged here; one that a human declared sent by other means stays unchanged."""
     assert DeliveryState.SKIPPED == reconcile(DeliveryStatus(state, closed=True), DECISIONS["another's"])
     assert None is reconcile(DeliveryStatus(DeliveryState.SKIPPED, sent_elsewhere=True), DECISIONS["another's"])
 
@@ -110,8 +110,8 @@ def test_what_is_another_platforms_is_not_told_as_too_late(state):
 @pytest.mark.parametrize("kind", list(OutcomeClass))
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("name", list(DECISIONS))
-def test_a_rejected_delivery_returns_only_when_its_data_has_changed(kind, same, name):
-    """Only one whose data was at fault, only with other data, and only when it may go out."""
+def test_rejected_delivery_returns_only_with_corrected_data(kind, same, name):
+    """Its data must have been at fault, must have changed, and must be ready to send."""
     mended = kind is OutcomeClass.FIX_DATA and not same and name in {"send", "wait"}
 
     assert (DeliveryState.PENDING if mended else None) == reconcile(

@@ -1,4 +1,4 @@
-"""By which click id, or which contact data, a person is recognised."""
+"""Which click id or contact data a conversion is sent with."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,15 +30,15 @@ GCLID, GBRAID, WBRAID = ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAI
         ([], None),
     ],
 )
-def test_the_kind_is_chosen_first_then_the_latest_click_not_after_the_change(clicks, expected):
-    """A click after the change cannot have led to it, and another platform's id says nothing to this one."""
+def test_picks_preferred_kind_then_latest_click_up_to_the_change(clicks, expected):
+    """A later click cannot have led to the change, and another platform's id means nothing here."""
     chosen = click_for(route(), facts(click_ids=tuple(clicks)), WON)
 
     assert expected == (chosen.value if chosen else None)
 
 
-def test_two_clicks_of_one_instant_are_chosen_between_the_same_way_every_night():
-    """The order in which they are loaded decides nothing."""
+def test_tie_between_simultaneous_clicks_is_broken_deterministically():
+    """The order in which they are loaded does not matter."""
     first, second = click("a", CREATED), click("b", CREATED)
     chosen = {click_for(route(), facts(click_ids=order), WON) for order in ((first, second), (second, first))}
 
@@ -57,8 +57,8 @@ def test_two_clicks_of_one_instant_are_chosen_between_the_same_way_every_night()
         ({"contact_only": True, "attach_contact": True}, click(), HASHES),
     ],
 )
-def test_when_contact_data_goes_along(over, chosen, expected):
-    """Beside the kinds that may carry it, or alone; each only where the route says so."""
+def test_when_contact_data_is_attached(over, chosen, expected):
+    """It goes beside click kinds that may carry it, or alone, and each only where the route says so."""
     lead = facts(identifiers={GOOGLE: HASHES})
 
     assert expected == identifiers_for(route(**over), lead, chosen)
@@ -85,8 +85,8 @@ META = replace(LIMITS, click_ids=(LEAD, FBC, FBCLID), interchangeable=frozenset(
         ([click("fb.1.1.x", WON + DAY, kind=FBC), click("x", CREATED, kind=FBCLID)], "x"),
     ],
 )
-def test_forms_of_one_id_are_chosen_between_by_their_time(clicks, expected):
-    """Meta's cookie and the bare fbclid are one kind of id; the cookie made of an fbclid says more than it alone."""
+def test_interchangeable_ids_are_chosen_by_time(clicks, expected):
+    """Meta's cookie and the bare fbclid are one kind of id, but the cookie made from an fbclid says more."""
     chosen = click_for(route(limits=META), facts(click_ids=tuple(clicks)), WON)
 
     assert expected == chosen.value
@@ -96,8 +96,8 @@ def test_forms_of_one_id_are_chosen_between_by_their_time(clicks, expected):
     ("kinds", "by_funnel", "by_event"),
     [((), False, True), ((FBCLID,), False, True), ((LEAD,), True, False), ((LEAD, FBCLID), True, False)],
 )
-def test_a_lead_goes_one_way_only(kinds, by_funnel, by_event):
-    """Where two routes of one destination share its leads, each lead has exactly one of them."""
+def test_each_lead_takes_exactly_one_of_two_routes(kinds, by_funnel, by_event):
+    """Two routes of one destination split its leads by whether a lead has a lead id."""
     lead = facts(click_ids=tuple(click(f"id-{kind}", kind=kind) for kind in kinds))
 
     assert by_funnel == goes_this_way(route(only_with=frozenset({LEAD})), lead)

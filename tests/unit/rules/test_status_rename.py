@@ -1,4 +1,4 @@
-"""Whether a status was renamed, or its leads went on to a new one."""
+"""Whether a status was renamed or its leads moved to a new one."""
 
 from collections import Counter
 from datetime import timedelta
@@ -41,8 +41,8 @@ RENAME = LabelChange("devis", "devis fait")
         (39, 50, EARLIER, False, True),
     ],
 )
-def test_a_rename_takes_nearly_all_of_enough_leads_and_leaves_none(moved, left, last, found, undecided):
-    """The old name is gone from when the new one came up; where that was midway, the next reading tells."""
+def test_rename_moves_nearly_all_of_enough_leads(moved, left, last, found, undecided):
+    """The old name must not appear after the new one; if the switch came mid-read, the next reading decides."""
     renames, unsettled = judge_labels(
         Sightings(
             fresh={"devis fait": NIGHT},
@@ -57,8 +57,8 @@ def test_a_rename_takes_nearly_all_of_enough_leads_and_leaves_none(moved, left, 
     assert renames in ([], [RENAME])
 
 
-def test_a_label_that_was_there_before_is_no_new_name():
-    """Leads that all go from one known status to another have gone."""
+def test_known_label_is_not_a_rename_target():
+    """Leads that all go from one known status to another have really moved."""
     renames, unsettled = judge_labels(Sightings(fresh={}, moves={RENAME: 43}, left={"devis": 43}, last={}), {})
 
     assert ([], frozenset()) == (renames, unsettled)
@@ -76,31 +76,31 @@ def test_a_label_that_was_there_before_is_no_new_name():
         ({"devis fait": ""}, True),
     ],
 )
-def test_labels_that_the_settings_put_apart_are_two_statuses(meanings, found):
-    """A human wrote that; leads may all go from the one to the other. The empty place is `ignored_statuses`."""
+def test_labels_the_settings_map_apart_are_no_rename(meanings, found):
+    """A human wrote that, so leads may all move between them; an empty meaning is `ignored_statuses`."""
     seen = Sightings({"devis fait": NIGHT}, {RENAME: 43}, {"devis": 43}, {})
     renames, unsettled = judge_labels(seen, meanings)
 
     assert (found, frozenset()) == (bool(renames), unsettled)
 
 
-def test_what_the_settings_put_apart_is_not_waited_for():
-    """However little the reading tells."""
+def test_labels_the_settings_map_apart_are_never_undecided():
+    """This holds however little the reading shows."""
     seen = Sightings({"devis fait": NIGHT}, {RENAME: 4}, {"devis": 4}, {"devis": EARLIER})
 
     assert frozenset() == judge_labels(seen, {"devis": "", "devis fait": "won"})[1]
 
 
-def test_two_statuses_may_be_made_one():
-    """Both old names are gone, and the new one stands for both."""
+def test_two_statuses_may_be_renamed_to_one():
+    """Both old names disappear, and the new one stands for both."""
     moves = {LabelChange("rdv 1", "rdv"): 6, LabelChange("rdv 2", "rdv"): 9}
     renames, _ = judge_labels(Sightings({"rdv": NIGHT}, moves, {"rdv 1": 6, "rdv 2": 9}, {}), {})
 
     assert ["rdv 1", "rdv 2"] == [each.before for each in renames]
 
 
-def test_one_status_made_two_is_no_rename():
-    """Somebody chose, lead by lead."""
+def test_splitting_one_status_in_two_is_no_rename():
+    """Someone chose the new status lead by lead."""
     moves = {LabelChange("devis", "devis a"): 20, LabelChange("devis", "devis b"): 20}
     renames, _ = judge_labels(Sightings({"devis a": NIGHT, "devis b": NIGHT}, moves, {"devis": 40}, {}), {})
 
@@ -108,8 +108,8 @@ def test_one_status_made_two_is_no_rename():
 
 
 @given(st.integers(1, 100), st.integers(0, 100), st.sampled_from([None, EARLIER, NIGHT, LATER]))
-def test_every_fresh_label_is_a_new_name_or_undecided_or_new(moved, elsewhere, last):
-    """Never two of them, and only what is decided is called renamed."""
+def test_fresh_label_is_never_both_renamed_and_undecided(moved, elsewhere, last):
+    """A rename needs five leads, 80 % of those that left, and no later sighting of the old name."""
     seen = Sightings(
         {"devis fait": NIGHT}, {RENAME: moved}, {"devis": moved + elsewhere}, {"devis": last} if last else {}
     )
@@ -130,15 +130,15 @@ def test_every_fresh_label_is_a_new_name_or_undecided_or_new(moved, elsewhere, l
         ([], False),
     ],
 )
-def test_a_history_with_both_labels_at_times_of_their_own_has_two_statuses(steps, apart):
-    """A rename leaves one of them, or says both of one moment."""
+def test_history_dating_both_labels_shows_two_statuses(steps, apart):
+    """A rename leaves only one of them, or gives both the same time."""
     history = [StatusEntry(label, Moment(when)) for label, when in steps]
 
     assert apart == dates_both_labels(history, RENAME)
 
 
 def bounded(label, when):
-    """A change that nobody dated."""
+    """A change without a reported date."""
     return StatusEntered(label, when, date_only=False, origin=Origin.BOUNDED, seen_at=NIGHT, after=CREATED)
 
 
@@ -155,12 +155,12 @@ def bounded(label, when):
         ([reported("devis", WON), reported("devis fait", NIGHT)], True, [1]),
     ],
 )
-def test_an_old_entry_under_the_new_name_is_no_change(changes, moved, found):
-    """At the old instant wherever the lead is now; otherwise only where it went straight from the one to the other."""
+def test_old_entry_under_the_new_name_is_no_change(changes, moved, found):
+    """At the old instant that always holds, otherwise only where the lead went straight from one to the other."""
     assert found == list(renamed(changes, RENAME, moved=moved))
 
 
-# ── made one with a label in use ─────────────────────────────────────────────────────────────────
+# ── merged into a label already in use ───────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_an_old_entry_under_the_new_name_is_no_change(changes, moved, found):
         (0, 0, 0, 0, False),
     ],
 )
-def test_a_merge_takes_nearly_all_leads_and_changes_no_date(as_before, undated, by_itself, elsewhere, merged):
-    """A small company may sell to all it has in a day; leads that bear the old date did nothing."""
+def test_merge_moves_nearly_all_leads_without_new_dates(as_before, undated, by_itself, elsewhere, merged):
+    """A small company may sell to every lead in one day, but leads that keep the old date did nothing."""
     moved = Counter({EntryDating.AS_BEFORE: as_before, EntryDating.NOT: undated, EntryDating.BY_ITSELF: by_itself})
 
     assert merged == is_merged(moved, moved.total() + elsewhere)
@@ -198,6 +198,6 @@ def test_a_merge_takes_nearly_all_leads_and_changes_no_date(as_before, undated, 
         ([reported("devis", WON)], EntryDating.BY_ITSELF),
     ],
 )
-def test_how_a_lead_dates_its_new_label(changes, how):
-    """Two changes of a day may be two; what was on record before this reading tells nothing of it."""
+def test_classifies_how_a_lead_dates_its_new_label(changes, how):
+    """Two changes on one day may both be real, and a change on record before this reading proves nothing."""
     assert how == how_dated(changes, RENAME, since=NIGHT)

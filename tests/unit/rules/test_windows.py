@@ -1,4 +1,4 @@
-"""From when and until when a platform takes a conversion."""
+"""From when until when a platform accepts a conversion."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def outcome(decision):
     return "send" if decision.event else decision.state
 
 
-def test_a_click_opens_after_six_hours_and_is_forgotten_after_its_window():
+def test_click_window_opens_after_six_hours_and_closes_at_its_length():
     """Both count from the click: https://support.google.com/google-ads/answer/7014069."""
     clicked = click(when=CREATED)
     expected = (CREATED + timedelta(hours=6), CREATED + timedelta(days=30))
@@ -29,13 +29,13 @@ def test_a_click_opens_after_six_hours_and_is_forgotten_after_its_window():
     assert expected == window(route(click_window=timedelta(days=30)), facts(), NIGHT, clicked, by_contact=False)
 
 
-def test_contact_data_alone_is_matched_63_days_from_the_creation():
+def test_contact_only_window_is_63_days_from_creation():
     """There is no click to count from, and nothing to wait for."""
     assert (CREATED, CREATED + timedelta(days=63)) == window(route(), facts(), NIGHT, None, by_contact=True)
 
 
 def test_without_click_or_contact_the_longest_window_applies():
-    """A click id may still turn up until then."""
+    """A click id may still appear until then."""
     assert (CREATED, CREATED + timedelta(days=90)) == window(route(), facts(), NIGHT, None, by_contact=False)
 
 
@@ -48,8 +48,8 @@ def test_without_click_or_contact_the_longest_window_applies():
         (NIGHT + timedelta(days=90) + TICK, DeliveryState.EXPIRED),
     ],
 )
-def test_the_edges_of_a_clicks_window(now, expected):
-    """At the very instant it opens and the very instant it closes a conversion may go out."""
+def test_click_window_includes_both_edges(now, expected):
+    """A conversion may be sent at the instant the window opens and at the instant it closes."""
     lead = facts(
         created_at=NIGHT, changes=(reported("gagne", NIGHT + timedelta(minutes=1)),), click_ids=(click(when=NIGHT),)
     )
@@ -58,16 +58,16 @@ def test_the_edges_of_a_clicks_window(now, expected):
 
 
 @pytest.mark.parametrize(("late", "expected"), [(timedelta(0), "send"), (TICK, DeliveryState.EXPIRED)])
-def test_the_edge_of_the_contact_window(late, expected):
-    """63 days after the lead's creation, not after the change."""
+def test_contact_window_includes_its_last_instant(late, expected):
+    """It counts 63 days from the lead's creation, not from the change."""
     lead = facts(click_ids=(), identifiers=HASHES)
     now = CREATED + timedelta(days=63) + late
 
     assert expected == outcome(decide(route(contact_only=True), lead, starts(), KEY, now=now))
 
 
-def test_a_conversion_that_waits_says_until_when():
-    """The click's sixth hour, as the time it becomes due."""
+def test_waiting_conversion_states_when_it_is_due():
+    """It is due six hours after the click."""
     clicked = NIGHT - timedelta(hours=5)
     lead = facts(created_at=clicked, changes=(reported("gagne", NIGHT),), click_ids=(click(when=clicked),))
     decision = decide(route(), lead, starts(), KEY, now=NIGHT)
@@ -75,24 +75,24 @@ def test_a_conversion_that_waits_says_until_when():
     assert ("click_too_recent", NIGHT + timedelta(hours=1)) == (decision.reason, decision.not_before)
 
 
-def test_a_change_at_the_very_instant_of_an_estimated_click_is_sent():
-    """The lead's creation stands for the click, and the creation itself may be the conversion."""
+def test_change_at_the_instant_of_an_estimated_click_is_sent():
+    """The lead's creation stands in for the click and may itself be the conversion."""
     lead = facts(changes=(), click_ids=(click(when=CREATED),))
     decision = decide(route(on_creation=True, labels=frozenset()), lead, starts(), KEY, now=NIGHT)
 
     assert "gclid-1" == decision.event.click_id.value
 
 
-def test_an_event_window_closes_counted_from_when_it_happened():
-    """A platform that takes events of the last days only, however young or old their click."""
+def test_event_window_counts_from_the_conversion():
+    """Such a platform takes only recent events, however young or old their click."""
     meta = route(event_window=timedelta(days=6, hours=20))
     clicked = click(when=CREATED)
 
     assert NIGHT + timedelta(days=6, hours=20) == window(meta, facts(), NIGHT, clicked, by_contact=False)[1]
 
 
-def test_an_event_window_never_outlives_the_clicks():
-    """The shorter of the two closes first."""
+def test_event_window_never_outlasts_the_click_window():
+    """The shorter of the two applies."""
     meta = route(event_window=timedelta(days=62), click_window=timedelta(days=30))
     clicked = click(when=CREATED)
 

@@ -1,4 +1,4 @@
-"""An accident changes the leads it affects, from its moment on, and nothing else."""
+"""An accident changes the leads it affects while it lasts, and nothing else."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ LEAD = {
 
 
 def damaged(lead=LEAD, *, now=LATER, **accident):
-    """The lead after one accident."""
+    """Return the lead after one accident."""
     return applied([Accident(**{"since": SINCE} | accident)], lead, now)
 
 
@@ -28,8 +28,8 @@ def data(**fields):
     return {**LEAD, "leadData": {**LEAD["leadData"], **fields}}
 
 
-def test_a_label_reads_otherwise_wherever_it_stands():
-    """In the status and in the history; other labels stay."""
+def test_relabel_changes_status_and_history():
+    """Other labels stay."""
     lead = damaged(kind=AccidentKind.RELABEL, old="RDV pris", new="Rendez-vous fixé")
 
     assert "Rendez-vous fixé" == lead["status"]
@@ -47,8 +47,8 @@ def test_a_label_reads_otherwise_wherever_it_stands():
         ("truncate", LEAD["leadData"] | {"externalID": "gclid=AbC"}),
     ],
 )
-def test_a_capture_breaks(kind, left):
-    """Each in its own way; the rest of the lead stays."""
+def test_capture_accidents_change_only_lead_data(kind, left):
+    """Each kind damages the captured ids in its own way."""
     assert {**LEAD, "leadData": left} == damaged(kind=AccidentKind(kind), length=9)
 
 
@@ -60,8 +60,8 @@ def test_a_capture_breaks(kind, left):
         ("optIn", {"optIn": "oui"}),
     ],
 )
-def test_a_field_moves(path, there):
-    """To its new place, and away from its old one."""
+def test_move_field_moves_the_value(path, there):
+    """The field leaves its old place, and its new one is created if needed."""
     lead = damaged(kind=AccidentKind.MOVE_FIELD, old="leadData.consent", new=path)
     expected = {**LEAD, **there}
     expected["leadData"] = {name: value for name, value in expected["leadData"].items() if name != "consent"}
@@ -71,13 +71,13 @@ def test_a_field_moves(path, there):
 
 @pytest.mark.parametrize("lead", ["Fiche archivée", None, {"id": "L-1"}, {"id": "L-1", "leadData": []}])
 @pytest.mark.parametrize("kind", AccidentKind)
-def test_a_lead_without_the_field_is_left_alone(kind, lead):
-    """Neither a broken lead nor one without the field is a reason to fail."""
+def test_accident_ignores_leads_without_the_field(kind, lead):
+    """Malformed leads pass unchanged too."""
     assert lead == damaged(lead, kind=kind, old="leadData.consent", new="optIn")
 
 
-def test_it_lasts_from_its_moment_until_it_is_mended():
-    """A lead is whole before, damaged meanwhile and whole again."""
+def test_accident_lasts_from_since_to_until():
+    """A lead is intact before and after."""
     until = SINCE + timedelta(days=7)
     moments = (BEFORE, SINCE, until - timedelta(seconds=1), until)
 
@@ -86,8 +86,8 @@ def test_it_lasts_from_its_moment_until_it_is_mended():
     ]
 
 
-def test_only_the_leads_created_meanwhile_are_damaged_for_good():
-    """Older ones never were, younger ones no longer are."""
+def test_only_new_damages_leads_created_meanwhile_for_good():
+    """Older and younger leads stay intact, as do leads without a readable creation date."""
     until = SINCE + timedelta(days=7)
     made = {"2026-09-03 01:59:59": False, "2026-09-03 02:00:00": True, "2026-09-10 02:00:00": False}
     year_later = SINCE + timedelta(days=365)
@@ -101,15 +101,15 @@ def test_only_the_leads_created_meanwhile_are_damaged_for_good():
     assert odd == damaged(odd, kind=AccidentKind.DROP_UTM, only_new=True)
 
 
-def test_accidents_apply_in_turn():
-    """The second meets what the first has left."""
+def test_accidents_apply_in_order():
+    """The second works on the result of the first."""
     accidents = [Accident(AccidentKind.BARE_IDS, SINCE), Accident(AccidentKind.LOWER_CASE, SINCE)]
 
     assert "abc-def" == applied(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
-def test_an_accident_comes_back_from_its_json():
-    """As a saved state and the control server write it."""
+def test_accident_round_trips_through_json():
+    """The saved state and the control server write it in this form."""
     accident = Accident(AccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
     assert accident == parsed(Accident, as_document(accident))
@@ -133,7 +133,7 @@ def test_an_accident_comes_back_from_its_json():
         ({"kind": "drop_utm", "since": "2026-09-03T00:00Z", "colour": "red"}, "colour"),
     ],
 )
-def test_what_is_no_accident_is_refused(document, expected):
-    """With the name of what is wrong."""
+def test_invalid_accident_is_refused(document, expected):
+    """The error names the wrong field."""
     with pytest.raises(ValueError, match=expected):
         parsed(Accident, document)

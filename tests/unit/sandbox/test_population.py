@@ -1,4 +1,4 @@
-"""The invented CRM is repeatable, keeps its documented mix, and tells the same story as its truth."""
+"""The generated CRM is reproducible, keeps its documented mix, and agrees with its own truth."""
 
 import json
 import os
@@ -45,13 +45,13 @@ print(sha256(dumps([nights, population.clicks()]).encode()).hexdigest())
 
 @pytest.fixture(scope="module")
 def population():
-    """The population of the demonstration."""
+    """The population used by the demonstration."""
     return Population.generate(7)
 
 
 @pytest.fixture(scope="module")
 def sound(population):
-    """Its unbroken leads as they stand in the end, each with its truth."""
+    """Its intact leads in their final state, each with its truth."""
     truth = population.truth()
     leads = population.leads_at(LATER)
     return [(leads[key], truth[key]) for key in leads if truth[key].kinds["shape"] == "sound"]
@@ -68,18 +68,18 @@ def paris(wall_clock):
 
 
 def of(leads, row, *kinds):
-    """The leads whose kind in a row of the shares is one of these, and at least one."""
+    """Return the leads of these kinds in a row of the shares, requiring at least one."""
     found = [(lead, truth) for lead, truth in leads if truth.kinds[row] in kinds]
     assert found
     return found
 
 
-# ── repeatable ───────────────────────────────────────────────────────────────────────────────────
+# ── reproducible ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_a_seed_gives_the_same_bytes_in_every_process(hash_seed):
-    """Neither the process, nor its hash seed, nor the Python version changes a byte."""
+def test_seed_gives_the_same_bytes_in_every_process(hash_seed):
+    """Neither the hash seed nor the Python version changes a byte."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
 
     printed = subprocess.run(
@@ -91,23 +91,23 @@ def test_a_seed_gives_the_same_bytes_in_every_process(hash_seed):
     assert expected == printed.decode().strip()
 
 
-def test_another_seed_gives_another_population(population):
-    """Seeds matter."""
+def test_different_seed_gives_a_different_population(population):
+    """Only the seed differs."""
     other = Population.generate(8)
 
     assert text(population.leads_at(LATER)) != text(other.leads_at(LATER))
 
 
-def test_what_was_asked_before_changes_nothing(population):
-    """A lead's JSON depends on the time asked for, never on earlier questions."""
+def test_leads_depend_only_on_the_requested_time(population):
+    """Earlier calls do not change the result."""
     fresh = Population.generate(7)
     fresh.leads_at(LATER)
 
     assert text(population.leads_at(FIRST_NIGHT)) == text(fresh.leads_at(FIRST_NIGHT))
 
 
-def test_a_start_without_a_zone_is_refused():
-    """Nobody has to guess which night is meant."""
+def test_start_without_a_zone_is_refused():
+    """It would not say which night is meant."""
     with pytest.raises(ValueError, match="zone"):
         Population.generate(7, start=datetime(2026, 9, 1))  # noqa: DTZ001 - that is the point
 
@@ -117,25 +117,25 @@ def test_a_start_without_a_zone_is_refused():
 
 @pytest.mark.parametrize("row", SHARES)
 def test_each_kind_has_its_documented_share(population, row):
-    """The table of shares is what is dealt, to everyone who does not come again."""
+    """The shares apply to all leads that do not repeat another."""
     dealt = Counter(truth.kinds[row] for truth in population.truth().values() if not truth.repeats)
 
     assert apportion(SHARES[row], 1485) == dict(dealt)
 
 
 @pytest.mark.parametrize("row", SHARES)
-def test_shares_are_per_thousand(row):
-    """Every row of the table adds up."""
+def test_shares_add_up_to_a_thousand(row):
+    """Every row of the table is in parts per thousand."""
     assert sum(SHARES[row].values()) == 1000
 
 
-def test_apportioned_shares_add_up():
-    """Rounding loses nobody and favours the largest remainder."""
+def test_apportioned_shares_add_up_to_the_total():
+    """Rounding favours the largest remainder."""
     assert apportion({"a": 5, "b": 3, "c": 2}, 7) == {"a": 4, "b": 2, "c": 1}
 
 
-def test_six_in_ten_leads_have_a_click_that_google_knows(population):
-    """What the first eight kinds of click add up to, those who come again left out."""
+def test_six_in_ten_leads_have_a_click_known_to_google(population):
+    """That is the sum of the first eight click kinds, without repeated leads."""
     registry = population.clicks()
     firsts = [truth for truth in population.truth().values() if not truth.repeats]
     known = [truth for truth in firsts if any(value in registry for _, value in truth.trace.readable)]
@@ -144,8 +144,8 @@ def test_six_in_ten_leads_have_a_click_that_google_knows(population):
     assert all(truth.knows_google_click for truth in known)
 
 
-def test_a_quarter_of_the_leads_come_from_meta_and_a_third_of_those_by_its_forms(population):
-    """They are all on Meta's channel, and none of their ids is one that Google knows."""
+def test_a_quarter_of_leads_come_from_meta_a_third_by_forms(population):
+    """Google knows none of their ids."""
     firsts = [truth for truth in population.truth().values() if not truth.repeats]
     leads = [truth for truth in firsts if truth.kinds["click"] in META_KINDS]
     forms = [truth for truth in leads if truth.trace.click.kind == "lead_id"]
@@ -156,8 +156,8 @@ def test_a_quarter_of_the_leads_come_from_meta_and_a_third_of_those_by_its_forms
     assert not any(truth.knows_google_click for truth in leads)
 
 
-def test_nothing_in_a_lead_names_its_kind(sound):
-    """The JSON of a lead has only the fields of the CRM."""
+def test_lead_json_has_only_crm_fields(sound):
+    """Nothing in it reveals the lead's kind."""
     names = {name for lead, _ in sound for name in lead}
     in_lead_data = {name for lead, _ in sound for name in lead["leadData"]}
 
@@ -186,7 +186,7 @@ def test_nothing_in_a_lead_names_its_kind(sound):
 
 
 def test_some_leads_are_broken(population):
-    """A few have no id, a creation date that is none, or are no object at all."""
+    """They lack an id, have an impossible creation date, or are not an object."""
     leads, truth = population.leads_at(LATER), population.truth()
     broken = {truth[key].kinds["shape"]: leads[key] for key in leads if truth[key].kinds["shape"] != "sound"}
 
@@ -199,16 +199,16 @@ def test_some_leads_are_broken(population):
 # ── over time ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_lead_exists_from_its_creation_on(population):
-    """A moment before it is not there; at that second it is new."""
+def test_lead_exists_from_its_creation_on(population):
+    """At that second its status is Nouveau."""
     key, truth = next((key, truth) for key, truth in population.truth().items() if truth.kinds["shape"] == "sound")
 
     assert key not in population.leads_at(truth.created - timedelta(seconds=1))
     assert population.leads_at(truth.created)[key]["status"] == "Nouveau"
 
 
-def test_the_leads_cover_the_days_asked_for():
-    """Nothing is created before the past days or after the future ones."""
+def test_leads_cover_the_requested_days():
+    """They are created in order, within the past and future days requested."""
     start = datetime(2026, 3, 1, 12, tzinfo=UTC)
     created = [truth.created for truth in Population.generate(1, 300, start, 10, 5).truth().values()]
 
@@ -217,8 +217,8 @@ def test_the_leads_cover_the_days_asked_for():
     assert sorted(created) == created
 
 
-def test_every_night_brings_new_leads_and_changes_to_old_ones(population):
-    """The nights after the first have something to do."""
+def test_every_night_brings_new_leads_and_most_bring_changes(population):
+    """The nights after a day off bring few changes."""
     nights = [population.leads_at(FIRST_NIGHT + timedelta(days=days)) for days in range(15)]
 
     arrived = [len(after) - len(before) for before, after in pairwise(nights)]
@@ -230,8 +230,8 @@ def test_every_night_brings_new_leads_and_changes_to_old_ones(population):
     assert sum(night > 10 for night in changed) >= 10  # all but the nights after a day off
 
 
-def test_an_unchanged_lead_is_not_built_again(population):
-    """Serving a page costs little because the objects are kept."""
+def test_unchanged_leads_are_not_rebuilt(population):
+    """Serving a page is cheap because the objects are kept."""
     before = population.leads_at(FIRST_NIGHT)
     after = population.leads_at(FIRST_NIGHT + timedelta(days=1))
 
@@ -241,11 +241,11 @@ def test_an_unchanged_lead_is_not_built_again(population):
     assert text(before) == text(population.leads_at(FIRST_NIGHT))
 
 
-# ── what becomes of the records ──────────────────────────────────────────────────────────────────
+# ── deleted, moved and repeated records ──────────────────────────────────────────────────────────
 
 
-def test_a_deleted_lead_goes_for_good_some_days_after_it_came(population):
-    """None stands in its place; nothing happens to it in its last two days or later."""
+def test_deleted_leads_disappear_for_good(population):
+    """A lead is deleted more than two days after its creation and its last change."""
     gone = {key: truth for key, truth in population.truth().items() if truth.deleted}
 
     assert {"deleted"} == {truth.kinds["record"] for truth in gone.values()}
@@ -258,8 +258,8 @@ def test_a_deleted_lead_goes_for_good_some_days_after_it_came(population):
         assert key not in population.leads_at(truth.deleted)
 
 
-def test_a_moved_lead_changes_its_agency_once_and_keeps_its_id(population, sound):
-    """Others stay with the one they came to."""
+def test_only_moved_leads_change_their_agency(population, sound):
+    """A moved lead keeps its id."""
     for lead, truth in sound:
         came_to = population.leads_at(truth.created)[lead["id"]]["agency"]
 
@@ -267,8 +267,8 @@ def test_a_moved_lead_changes_its_agency_once_and_keeps_its_id(population, sound
     assert of(sound, "record", "moved")
 
 
-def test_a_repeated_lead_is_the_same_person_by_the_same_click_days_later(population):
-    """Under another id, with a way of its own, and the same sale at its end."""
+def test_repeated_lead_has_the_same_person_click_and_amount(population):
+    """It arrives one to ten days later under another id, and may be won as well."""
     truths, leads = population.truth(), population.leads_at(LATER)
     again = {key: truth for key, truth in truths.items() if truth.repeats}
 
@@ -287,8 +287,8 @@ def test_a_repeated_lead_is_the_same_person_by_the_same_click_days_later(populat
     assert any(lead["status"] == "Gagné" for key, lead in leads.items() if key in again)
 
 
-def test_times_are_wall_clock_in_paris(sound):
-    """Read as Europe/Paris, the JSON gives the instants meant."""
+def test_times_are_paris_wall_clock(sound):
+    """Read as Europe/Paris, they give the instants of the truth."""
     for lead, truth in sound:
         told = [(entry["status"], paris(entry["date"])) for entry in lead["statusHistory"]]
 
@@ -297,8 +297,8 @@ def test_times_are_wall_clock_in_paris(sound):
         assert paris(lead["updatedAt"]) == truth.changes[-1].at
 
 
-def test_the_history_is_complete_and_ends_in_the_status(sound):
-    """It begins with Nouveau at the creation, goes forward in time and ends with status and statusDate."""
+def test_history_is_complete_and_ends_in_the_current_status(sound):
+    """It begins with Nouveau at the creation and goes forward in time."""
     for lead, _ in sound:
         history = lead["statusHistory"]
         dates = [entry["date"] for entry in history]
@@ -309,8 +309,8 @@ def test_the_history_is_complete_and_ends_in_the_status(sound):
         assert {entry["status"] for entry in history} <= LABELS
 
 
-def test_people_work_on_weekdays_in_office_hours(sound):
-    """No status changes by night, at lunch or at the weekend."""
+def test_statuses_change_only_in_office_hours(sound):
+    """Nothing changes by night, at lunch or at the weekend."""
     for lead, _ in sound:
         for entry in lead["statusHistory"][1:]:
             local = paris(entry["date"]).astimezone(PARIS)
@@ -334,19 +334,19 @@ def test_people_work_on_weekdays_in_office_hours(sound):
         ("unknown_label", ["Nouveau", "En cours", "À requalifier"]),
     ],
 )
-def test_a_journey_takes_its_labels(sound, journey, labels):
-    """Jumps, ways back and strangers are in the funnel; an appointment goes by two labels."""
+def test_journey_passes_through_its_labels(sound, journey, labels):
+    """Journeys jump, go back and use unknown labels, and an appointment has two labels."""
     for lead, _ in of(sound, "journey", journey):
         told = [entry["status"] for entry in lead["statusHistory"]]
 
         assert labels == ["RDV" if label in ("Rendez-vous", "RDV pris") else label for label in told]
 
 
-# ── what the leads say ───────────────────────────────────────────────────────────────────────────
+# ── fields of a lead ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_click_ids_look_real_and_none_comes_twice(population):
-    """About ninety characters of mixed-case base64url; only who comes again has the same."""
+def test_click_ids_look_real_and_are_unique(population):
+    """Gclids are about ninety characters of mixed-case base64url; only repeated leads share one."""
     clicks = [truth.trace.click for truth in population.truth().values() if truth.trace.click and not truth.repeats]
     gclids = [click.value for click in clicks if click.kind == "gclid"]
 
@@ -355,8 +355,8 @@ def test_click_ids_look_real_and_none_comes_twice(population):
     assert all(gclid not in (gclid.lower(), gclid.upper()) for gclid in gclids)
 
 
-def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
-    """The registry dates each click as the truth does."""
+def test_click_precedes_its_lead_mostly_by_minutes(population):
+    """The registry dates the clicks; some are more than a month old."""
     registry = population.clicks()
     lags = []
     for truth in population.truth().values():
@@ -390,15 +390,15 @@ def test_a_click_comes_before_its_lead_mostly_by_minutes(population):
         ("gclid_lower", "gclid={0}"),
     ],
 )
-def test_the_field_holds_the_readable_ids_in_the_form_of_its_kind(sound, kind, pattern):
-    """A careful reader finds the true ids, to the letter."""
+def test_external_id_has_the_form_of_its_click_kind(sound, kind, pattern):
+    """A careful reader finds the true ids unchanged."""
     for lead, truth in of(sound, "click", kind):
         values = [re.escape(value) for _, value in truth.trace.readable]
 
         assert re.fullmatch(pattern.format(*values), lead["leadData"]["externalID"])
 
 
-def test_a_bare_id_is_identified_by_its_utm_source(sound):
+def test_bare_id_is_identified_by_its_utm_source(sound):
     """A bare gclid comes with Google, a bare fbclid with Meta."""
     for lead, _ in of(sound, "click", "gclid_bare"):
         assert lead["leadData"]["utm_source"] in ("google", "adwords")
@@ -407,15 +407,15 @@ def test_a_bare_id_is_identified_by_its_utm_source(sound):
         assert lead["channel"] == "Meta"
 
 
-def test_an_ambiguous_id_is_a_true_click_that_nothing_identifies(population, sound):
-    """Google knows it, and a reader who refuses to guess does not."""
+def test_ambiguous_id_is_a_real_click_without_a_utm_source(population, sound):
+    """Google knows it, but a reader who refuses to guess does not."""
     for lead, truth in of(sound, "click", "bare_ambiguous"):
         assert truth.trace.readable == ()
         assert lead["leadData"]["externalID"] in population.clicks()
         assert "utm_source" not in lead["leadData"]
 
 
-def test_a_truncated_id_is_unknown_to_google(population, sound):
+def test_truncated_id_is_unknown_to_google(population, sound):
     """Only the whole id is registered."""
     for lead, truth in of(sound, "click", "gclid_truncated"):
         cut = lead["leadData"]["externalID"]
@@ -425,7 +425,7 @@ def test_a_truncated_id_is_unknown_to_google(population, sound):
         assert truth.trace.click.value in population.clicks()
 
 
-def test_a_lowered_id_is_unknown_to_google(population, sound):
+def test_lowercased_id_is_unknown_to_google(population, sound):
     """Case is significant: https://support.google.com/google-ads/answer/7012522."""
     for _, truth in of(sound, "click", "gclid_lower"):
         ((_, told),) = truth.trace.readable
@@ -436,8 +436,8 @@ def test_a_lowered_id_is_unknown_to_google(population, sound):
         assert not truth.knows_google_click
 
 
-def test_an_fbc_carries_the_time_of_its_click_in_milliseconds(sound):
-    """As Meta's cookie does."""
+def test_fbc_contains_the_click_time_in_milliseconds(sound):
+    """Meta's cookie has the same form."""
     for lead, truth in of(sound, "click", "fbc"):
         head, index, milliseconds, fbclid = lead["leadData"]["externalID"].split(".")
 
@@ -445,15 +445,15 @@ def test_an_fbc_carries_the_time_of_its_click_in_milliseconds(sound):
         assert int(milliseconds) // 1000 == truth.trace.click.at.timestamp()
 
 
-def test_a_lead_id_is_fifteen_to_seventeen_digits(sound):
-    """As Meta numbers its leads, on Meta's channel."""
+def test_lead_id_has_fifteen_to_seventeen_digits(sound):
+    """Meta numbers its leads this way, and they are on Meta's channel."""
     for lead, truth in of(sound, "click", "lead_id"):
         assert re.fullmatch(r"[1-9]\d{14,16}", truth.trace.click.value)
         assert lead["channel"] == "Meta"
 
 
-def test_no_click_leaves_a_reference_or_nothing(sound):
-    """Suppliers put a UUID or a reference there; other leads leave it empty in one of three ways."""
+def test_lead_without_click_has_a_reference_or_nothing(sound):
+    """Suppliers write a UUID or a reference; other leads leave the field empty in one of three ways."""
     for lead, truth in of(sound, "click", "supplier_reference"):
         assert re.fullmatch(r"PLM-\d{5}|CNL_[0-9a-f]{12}", lead["leadData"]["externalID"])
         assert (truth.trace.click, truth.trace.readable) == (None, ())
@@ -475,12 +475,12 @@ def test_no_click_leaves_a_reference_or_nothing(sound):
         ("withdrawn", {"non"}),
     ],
 )
-def test_consent_is_written_as_its_kind_demands(sound, kind, written):
-    """Each kind has its words, and all of them occur."""
+def test_consent_uses_the_words_of_its_kind(sound, kind, written):
+    """All of a kind's words occur."""
     assert written == {lead["leadData"].get("consent", "left out") for lead, _ in of(sound, "consent", kind)}
 
 
-def test_a_withdrawn_consent_was_given_first(population, sound):
+def test_withdrawn_consent_was_granted_first(population, sound):
     """On the day it arrived the lead had oui."""
     for lead, truth in of(sound, "consent", "withdrawn"):
         assert population.leads_at(truth.created)[lead["id"]]["leadData"]["consent"] == "oui"
@@ -498,8 +498,8 @@ def test_a_withdrawn_consent_was_given_first(population, sound):
         ("on_quote", "sur devis"),
     ],
 )
-def test_an_amount_is_written_as_its_kind_demands_and_means_the_true_euros(sound, kind, pattern):
-    """French forms of one number."""
+def test_amount_has_the_format_of_its_kind_and_the_true_value(sound, kind, pattern):
+    """The formats are French spellings of one number."""
     for lead, truth in of(sound, "amount", kind):
         if "amount" in lead:
             digits = re.sub(r"[^\d,]", "", lead["amount"]).replace(",", ".")
@@ -508,16 +508,16 @@ def test_an_amount_is_written_as_its_kind_demands_and_means_the_true_euros(sound
             assert truth.amount == (None if kind in ("ambiguous", "on_quote") else pytest.approx(float(digits)))
 
 
-def test_only_a_won_lead_has_an_amount(sound):
-    """Won leads have one, unless their kind is to have none; the others never."""
+def test_only_won_leads_have_an_amount(sound):
+    """Some won leads lack one because of their kind."""
     for lead, truth in sound:
         won = any(entry["status"] == "Gagné" for entry in lead["statusHistory"])
 
         assert ("amount" in lead) == (won and truth.kinds["amount"] != "absent")
 
 
-def test_a_late_amount_arrives_two_days_after_the_sale(population, sound):
-    """It changes the lead when it does."""
+def test_late_amount_arrives_two_days_after_the_sale(population, sound):
+    """Its arrival updates the lead."""
     for lead, _ in [pair for pair in of(sound, "amount", "late") if "amount" in pair[0]]:
         won = next(paris(entry["date"]) for entry in lead["statusHistory"] if entry["status"] == "Gagné")
         arrives = won + timedelta(days=2)
@@ -532,15 +532,15 @@ def test_a_late_amount_arrives_two_days_after_the_sale(population, sound):
 # ── the people ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_phone_meant_is_one_that_phonenumbers_takes(sound):
-    """The landlines kept for fiction are valid numbers."""
+def test_every_true_phone_is_valid_for_phonenumbers(sound):
+    """The landlines reserved for fiction are valid numbers."""
     for _, truth in sound:
         for phone in truth.person.phones:
             assert phonenumbers.is_valid_number(phonenumbers.parse(phone))
 
 
-def test_every_spelling_reads_as_the_number_meant(sound):
-    """Whatever field it is in, with the region that the country or else the postcode names."""
+def test_every_phone_spelling_parses_to_the_true_number(sound):
+    """The country, or else the postcode, gives the region."""
     abroad = {"BE": "BE", "Belgique": "BE", "CH": "CH", "Suisse": "CH", "ES": "ES", "Espagne": "ES"}
     regions = {"97400": "RE", "97110": "GP", "97200": "MQ", "97300": "GF", "97600": "YT"}
     for lead, truth in sound:
@@ -557,16 +557,16 @@ def test_every_spelling_reads_as_the_number_meant(sound):
         assert read == list(truth.person.phones)
 
 
-def test_overseas_numbers_come_with_an_overseas_postcode(sound):
-    """Only there, and always there."""
+def test_overseas_phones_and_postcodes_come_together(sound):
+    """Neither occurs without the other."""
     for lead, truth in sound:
         overseas = truth.kinds["phone"] == "overseas"
 
         assert overseas == lead["address"]["postcode"].startswith("97")
 
 
-def test_foreign_numbers_come_with_a_foreign_address(sound):
-    """Internationally, or as they are written at home."""
+def test_foreign_phones_come_with_a_foreign_address(sound):
+    """They are written internationally or as in their own country."""
     codes = {"+32": ("BE", "Belgique"), "+41": ("CH", "Suisse"), "+34": ("ES", "Espagne")}
     for lead, truth in of(sound, "phone", "foreign", "foreign_national"):
         typed = lead["contact"]["phone"] or lead["contact"]["mobile"]
@@ -575,8 +575,8 @@ def test_foreign_numbers_come_with_a_foreign_address(sound):
         assert typed.startswith(("+", "00")) == (truth.kinds["phone"] == "foreign")
 
 
-def test_accented_letters_are_made_in_one_of_two_ways(sound):
-    """Whatever is typed of a person is in one normal form; what is meant by an e-mail is composed."""
+def test_typed_text_is_in_one_unicode_normal_form(sound):
+    """A lead's text is either NFC or NFD throughout; true e-mails are always composed."""
     for form, kind in (("NFC", "nfc"), ("NFD", "nfd")):
         typed = [
             text for lead, _ in of(sound, "letters", kind) for text in (lead["contact"] | lead["address"]).values()
@@ -587,7 +587,7 @@ def test_accented_letters_are_made_in_one_of_two_ways(sound):
     assert all(unicodedata.is_normalized("NFC", truth.person.email) for _, truth in sound if truth.person.email)
 
 
-def test_phones_are_from_the_ranges_kept_for_fiction(sound):
+def test_mainland_phones_are_reserved_for_fiction(sound):
     """No mainland number can belong to anyone."""
     kept = ("+3319900", "+3326191", "+3335301", "+3346571", "+3353649")
     for _, truth in sound:
@@ -599,15 +599,15 @@ def test_phones_are_from_the_ranges_kept_for_fiction(sound):
         assert lead["contact"]["phone"] == lead["contact"]["mobile"]
 
 
-def test_few_phones_cannot_be_read(sound):
-    """The finding of `check --live` about lost phones is worth a look, on this platform as on a real one."""
+def test_few_phones_are_unreadable(sound):
+    """`check --live` reports lost phones here as on a real platform, so they must stay rare."""
     lost = of(sound, "mobile", "fiction")
 
     assert 0 < len(lost) <= len(sound) // 50
 
 
-def test_emails_are_on_example_domains_or_clearly_invented(sound):
-    """Nobody receives what might be sent to them; no two people share an address."""
+def test_emails_are_unique_and_cannot_reach_anyone(sound):
+    """They use example domains or clearly invented local parts."""
     meant = [truth.person.email for _, truth in sound if truth.person.email and not truth.repeats]
 
     assert len(set(meant)) == len(meant)
@@ -615,16 +615,16 @@ def test_emails_are_on_example_domains_or_clearly_invented(sound):
         assert re.fullmatch(r"[^@\s]+\.\d{4}(@example\.(org|net|com)|@\w+\.example|(\+devis)?@gmail\.com)", email)
 
 
-def test_an_email_is_written_as_its_kind_demands(sound):
-    """Capitals, accents and spaces are really there."""
+def test_email_has_the_spelling_of_its_kind(sound):
+    """Capitals, accents and spaces really occur."""
     assert all(lead["contact"]["email"] != truth.person.email for lead, truth in of(sound, "email", "capitals"))
     assert all(not truth.person.email.isascii() for _, truth in of(sound, "email", "accents"))
     assert all(lead["contact"]["email"].startswith(" ") for lead, _ in of(sound, "email", "spaces"))
     assert all(truth.person.email is None for _, truth in of(sound, "email", "unusable", "absent"))
 
 
-def test_people_stay_out_of_what_is_printed(population):
-    """Neither e-mail nor phone shows in the repr of a truth."""
+def test_repr_of_truth_hides_email_and_phones(population):
+    """Personal data stay out of printed output."""
     truth = next(truth for truth in population.truth().values() if truth.person.email and truth.person.phones)
 
     assert truth.person.email not in repr(truth)

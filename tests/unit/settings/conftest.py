@@ -1,4 +1,4 @@
-"""A valid configuration to spoil, one section at a time."""
+"""A valid configuration to break, one section at a time."""
 
 import json
 
@@ -62,7 +62,7 @@ def loaded(tmp_path):
 
 @pytest.fixture
 def complaints(loaded):
-    """The problems of a spoilt configuration, as `path: message`."""
+    """The problems of a broken configuration, as `path: message`."""
 
     def complain(**changes):
         answer = loaded(**changes)

@@ -1,4 +1,4 @@
-"""Where an account may reach, where its ledger lies, and whose clock it may obey."""
+"""Addresses that an account may reach, where its ledger may lie, and when a sandbox's clock is allowed."""
 
 import pytest
 
@@ -27,7 +27,7 @@ TOKENS = "http://127.0.0.1:8004/token"
     ],
 )
 def test_an_address_that_would_leak_is_refused(complaints, address, message):
-    """Plain text leaves this machine nowhere, and no address carries a secret."""
+    """Plain text never leaves this machine, and no address carries a secret."""
     oplead = f"{{ token: '${{OPLEAD_TOKEN}}', base_url: '{address}' }}"
 
     assert [f"oplead.base_url: {message}"] == complaints(oplead=oplead)
@@ -36,13 +36,13 @@ def test_an_address_that_would_leak_is_refused(complaints, address, message):
 @pytest.mark.parametrize(
     "address", ["https://api.oplead.com", "http://127.0.0.9:80", "http://[::1]:8", "http://localhost"]
 )
-def test_https_and_this_machine_are_accepted(complaints, address):
-    """Anything by https, plain http on loopback."""
+def test_https_and_loopback_http_are_accepted(complaints, address):
+    """HTTPS may go anywhere, plain HTTP only to the loopback interface."""
     assert [] == complaints(oplead=f"{{ token: '${{OPLEAD_TOKEN}}', base_url: '{address}' }}")
 
 
-def test_a_sandboxs_clock_rules_where_every_remote_is_local(complaints, key_file):
-    """The rehearsal: every address, the key file's token address among them, is on this machine."""
+def test_a_sandbox_clock_is_accepted_when_every_address_is_local(complaints, key_file):
+    """This is the rehearsal; the token address in the key file counts too."""
     key_file(token_uri=TOKENS)
 
     assert [] == complaints(**LOCAL)
@@ -58,15 +58,15 @@ def test_a_sandboxs_clock_rules_where_every_remote_is_local(complaints, key_file
         ({"meta": "{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }"}, "meta.graph_url"),
     ],
 )
-def test_a_sandboxs_clock_never_reaches_a_real_platform(complaints, key_file, change, named):
-    """One remote of the real world, by default or as written, and the clock is refused by its name."""
+def test_a_sandbox_clock_is_refused_beside_a_real_platform(complaints, key_file, change, named):
+    """One remote address is enough, whether written or by default, and the problem names it."""
     key_file(token_uri=TOKENS)
 
     assert [f"{NOT_LOCAL}: {named}"] == complaints(**(LOCAL | change))
 
 
-def test_the_token_address_in_the_key_file_counts_as_a_remote(complaints):
-    """Google's own token endpoint would see false times too."""
+def test_a_remote_token_address_rules_out_a_sandbox_clock(complaints):
+    """The key file holds it; Google's own token endpoint would receive false times too."""
     assert [f"{NOT_LOCAL}: token_uri in the key file of google_ads.credentials"] == complaints(**LOCAL)
 
 
@@ -81,6 +81,6 @@ def test_the_token_address_in_the_key_file_counts_as_a_remote(complaints):
         ("sqlite:///a.db?mode=ro", "the ledger is a plain file: take :memory:, ?, # and % out of its path"),
     ],
 )
-def test_the_ledger_is_a_file_of_this_machine(complaints, state, message):
-    """Anything else is refused with what to write."""
+def test_a_ledger_that_is_no_local_file_is_refused(complaints, state, message):
+    """The message says what to write."""
     assert [f"state: {message}"] == complaints(state=state)

@@ -1,4 +1,4 @@
-"""The settings compiled into routes: what goes where, by what it enters, and within which windows."""
+"""Settings compiled into routes: what goes where, which stages trigger it, and within which windows."""
 
 import copy
 import json
@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 class Compiled:
-    """Settings bent by a test, and what they compile to."""
+    """Settings that a test modifies, and what they compile to."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -65,13 +65,13 @@ class Compiled:
 
     @property
     def book(self):
-        """The rules."""
+        """The compiled rules."""
         settings = self.load()
         google = {one.id: DATA_MANAGER for one in settings.google_ads}
         return compile_rules(settings, google | {one.id: META for one in settings.meta})
 
     def routes(self):
-        """Every route by conversion and destination; there is never a second one for both."""
+        """Every route by conversion and destination; no pair occurs twice."""
         routes = self.book.routes
         found = {(route.conversion, route.destination): route for route in routes}
         assert len(routes) == len(found)
@@ -82,7 +82,7 @@ class Compiled:
         return self.routes()[conversion, destination]
 
     def expected(self):
-        """What the settings take for granted, by conversion and destination."""
+        """What the settings assume of each target, by conversion and destination."""
         found = assumed_targets(self.load(), self.book)
         return {(each.conversion, destination): each for destination, all_of in found.items() for each in all_of}
 
@@ -96,8 +96,8 @@ def compiled(tmp_path):
 # ── where conversions go ─────────────────────────────────────────────────────────────────────────
 
 
-def test_a_conversion_goes_to_each_destination_under_the_platforms_own_names(compiled):
-    """An action of the customer, an event name of the dataset, each by its own limits."""
+def test_routes_a_conversion_to_each_platform_under_its_own_names(compiled):
+    """Google gets the customer's action and Meta the dataset's event name, each with its own limits."""
     routes = compiled.routes()
 
     assert {("sale", "google_ads"), ("sale", "meta")} == routes.keys()
@@ -106,7 +106,7 @@ def test_a_conversion_goes_to_each_destination_under_the_platforms_own_names(com
     assert (DATA_MANAGER, META) == (routes["sale", "google_ads"].limits, routes["sale", "meta"].limits)
 
 
-def test_the_transport_is_part_of_the_target_and_of_nothing_else(compiled):
+def test_the_transport_changes_only_the_target(compiled):
     """Another interface carries the same conversion."""
     before = compiled.route(destination="google_ads")
     compiled.settings["google_ads"] = GOOGLE | {"transport": "google_ads_api"}
@@ -116,8 +116,8 @@ def test_the_transport_is_part_of_the_target_and_of_nothing_else(compiled):
     assert before == replace(after, target=before.target)
 
 
-def test_a_conversion_goes_to_every_customer_unless_it_names_one(compiled):
-    """Two customers and two datasets: all of them, or the one that `destination` names."""
+def test_a_conversion_goes_to_every_account_unless_it_names_one(compiled):
+    """With two customers and two datasets it goes to all, or to the one that `destination` names."""
     compiled.settings["google_ads"] = [GOOGLE | {"id": "north"}, GOOGLE | {"id": "south", "customer_id": "2345678901"}]
     compiled.settings["meta"] = [DATASET | {"id": "meta_a"}, DATASET | {"id": "meta_b", "dataset_id": "66"}]
     everywhere = {destination for _, destination in compiled.routes()}
@@ -131,15 +131,15 @@ def test_a_conversion_goes_to_every_customer_unless_it_names_one(compiled):
 
 
 @pytest.mark.parametrize(("left_out", "stays"), [("google_ads", "meta"), ("meta", "google_ads")])
-def test_a_conversion_goes_only_where_it_says_what_it_is(compiled, left_out, stays):
-    """A destination without a word in the conversion gets no route."""
+def test_a_conversion_goes_only_to_platforms_it_configures(compiled, left_out, stays):
+    """A platform that the conversion does not mention gets no route."""
     del compiled.conversion[left_out]
 
     assert {("sale", stays)} == compiled.routes().keys()
 
 
-def test_an_account_on_meta_alone_compiles(compiled):
-    """There need not be a Google."""
+def test_compiles_an_account_without_google_ads(compiled):
+    """Google Ads is optional."""
     del compiled.settings["google_ads"]
     del compiled.conversion["google_ads"]
 
@@ -155,8 +155,8 @@ def test_an_account_on_meta_alone_compiles(compiled):
         ("phone_call", "physical_store", "physical_store"),
     ],
 )
-def test_where_meta_is_told_it_happened_is_the_conversions_word_first(compiled, destination, conversion, source):
-    """Then the destination's, then its default."""
+def test_a_conversions_action_source_overrides_the_datasets(compiled, destination, conversion, source):
+    """The default applies when neither is set."""
     compiled.settings["meta"] = DATASET | ({"action_source": destination} if destination else {})
     compiled.conversion["meta"] |= {"action_source": conversion} if conversion else {}
 
@@ -167,8 +167,8 @@ def test_where_meta_is_told_it_happened_is_the_conversions_word_first(compiled, 
     ("destination", "conversion", "source"),
     [(None, None, "WEB"), ("PHONE", None, "PHONE"), (None, "IN_STORE", "IN_STORE"), ("PHONE", "IN_STORE", "IN_STORE")],
 )
-def test_where_google_is_told_it_happened_is_the_conversions_word_first(compiled, destination, conversion, source):
-    """Then the destination's, then its default."""
+def test_a_conversions_event_source_overrides_the_customers(compiled, destination, conversion, source):
+    """The default applies when neither is set."""
     compiled.settings["google_ads"] = GOOGLE | ({"event_source": destination} if destination else {})
     compiled.conversion["google_ads"] |= {"event_source": conversion} if conversion else {}
 
@@ -178,8 +178,8 @@ def test_where_google_is_told_it_happened_is_the_conversions_word_first(compiled
 # ── the funnel ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_funnel_has_a_route_for_each_stage_for_leads_of_forms_alone(compiled):
-    """Under Meta's names, from the CRM, without a value; `created` is entered by being created."""
+def test_a_funnel_routes_each_stage_for_form_leads_only(compiled):
+    """Routes use Meta's names, the source `crm` and no value; `created` triggers on creation."""
     compiled.settings["meta"] = DATASET | {"funnel": FUNNEL}
     routes = compiled.routes()
     stages = {name: routes[f"funnel:{name}", "meta"] for name in FUNNEL.values()}
@@ -196,8 +196,8 @@ def test_a_funnel_has_a_route_for_each_stage_for_leads_of_forms_alone(compiled):
     assert frozenset({"gagne"}) == stages["sale"].labels
 
 
-def test_beside_a_funnel_conversions_are_for_other_leads(compiled):
-    """A lead goes one way only; without a funnel all go as conversions, and Google knows nothing of it."""
+def test_with_a_funnel_conversions_exclude_form_leads(compiled):
+    """A lead goes one way only; without a funnel all go as conversions, and Google is unaffected either way."""
     without = compiled.routes()
     compiled.settings["meta"] = DATASET | {"funnel": FUNNEL}
     beside = compiled.routes()
@@ -210,8 +210,8 @@ def test_beside_a_funnel_conversions_are_for_other_leads(compiled):
     }
 
 
-def test_a_funnel_of_one_dataset_does_not_concern_another(compiled):
-    """Leads of forms go to the other one as conversions."""
+def test_a_funnel_does_not_affect_another_dataset(compiled):
+    """Form leads go to the other dataset as conversions."""
     compiled.settings["meta"] = [
         DATASET | {"id": "with", "funnel": FUNNEL},
         DATASET | {"id": "without", "dataset_id": "66"},
@@ -222,8 +222,8 @@ def test_a_funnel_of_one_dataset_does_not_concern_another(compiled):
     assert {"with"} == {destination for conversion, destination in routes if conversion.startswith("funnel:")}
 
 
-def test_a_stage_renamed_here_keeps_its_place_in_the_funnel(compiled):
-    """Its identity is Meta's name for it: nothing is sent again."""
+def test_renaming_a_stage_keeps_its_funnel_identity(compiled):
+    """Its identity is Meta's name for it, so nothing is sent again."""
     compiled.settings["meta"] = DATASET | {"funnel": FUNNEL}
     before = {conversion for conversion, _ in compiled.routes()}
     compiled.settings["stages"]["signed"] = compiled.settings["stages"].pop("won")
@@ -234,8 +234,8 @@ def test_a_stage_renamed_here_keeps_its_place_in_the_funnel(compiled):
     assert {"funnel:sale", "funnel:lead_received"} <= before
 
 
-def test_starts_written_in_the_settings_are_those_of_conversions_and_of_the_funnel(compiled):
-    """In UTC, a day being its midnight in the account's zone; what writes none has none."""
+def test_start_dates_apply_to_conversions_and_the_funnel(compiled):
+    """They are kept in UTC; a day means midnight in the account's zone, and no date means no start."""
     compiled.conversion["since"] = "2026-09-01"
     compiled.settings["meta"] = DATASET | {"funnel": FUNNEL, "funnel_since": "2026-08-20 08:00"}
     since = {conversion: route.since for (conversion, _), route in compiled.routes().items()}
@@ -248,11 +248,11 @@ def test_starts_written_in_the_settings_are_those_of_conversions_and_of_the_funn
     assert {None} == {without[f"funnel:{name}"] for name in FUNNEL.values()}
 
 
-# ── what enters, and what must hold ──────────────────────────────────────────────────────────────
+# ── triggers and conditions ──────────────────────────────────────────────────────────────────────
 
 
-def test_a_conversion_is_entered_by_its_stage_and_by_those_that_imply_it(compiled):
-    """Labels are compared without accents and capitals."""
+def test_a_conversion_is_triggered_by_its_stage_and_implying_stages(compiled):
+    """Labels are compared without accents and case."""
     compiled.conversion |= {"stage": "appointment", "implied_by": ["won"]}
     route = compiled.route()
 
@@ -260,8 +260,8 @@ def test_a_conversion_is_entered_by_its_stage_and_by_those_that_imply_it(compile
     assert ("appointment", False) == (route.stage, route.on_creation)
 
 
-def test_conditions_of_conversion_and_destination_must_both_hold(compiled):
-    """Each as it is written, on the routes that it concerns and no other."""
+def test_conditions_of_conversion_and_destination_both_apply(compiled):
+    """Each condition applies only to the routes that it concerns."""
     compiled.conversion["where"] = {"channel": ["Site web", "Téléphone"]}
     compiled.settings["meta"] = DATASET | {"where": {"agency": ["Nord"]}, "funnel": FUNNEL}
     routes = compiled.routes()
@@ -273,8 +273,8 @@ def test_conditions_of_conversion_and_destination_must_both_hold(compiled):
     assert (of_the_destination,) == routes["funnel:sale", "meta"].where
 
 
-def test_whatever_a_condition_or_value_looks_at_is_read(compiled):
-    """Also what only a destination asks for; values of one path are joined."""
+def test_every_path_used_by_a_condition_or_value_is_extracted(compiled):
+    """This includes paths that only a destination uses; values listed for one path are merged."""
     compiled.conversion |= {
         "where": {"channel": ["Site web"]},
         "value": {"field": "amount", "tax": "included", "otherwise": 900},
@@ -287,8 +287,8 @@ def test_whatever_a_condition_or_value_looks_at_is_read(compiled):
     assert {"leadData.consent", "channel", "agency", "amount"} <= set(extraction.paths)
 
 
-def test_values_are_the_conversions(compiled):
-    """Fixed, of a field, or none."""
+def test_a_route_takes_its_value_from_the_conversion(compiled):
+    """A value is fixed, read from a field, or absent."""
     none = compiled.route()
     compiled.conversion["value"] = 60
     fixed = compiled.route()
@@ -312,8 +312,8 @@ def test_values_are_the_conversions(compiled):
     ],
     ids=str,
 )
-def test_contact_data_is_the_destinations_matter(compiled, told, attach, alone):
-    """Beside a click id, instead of one, both or neither; the other destination is not asked."""
+def test_contact_data_is_configured_per_destination(compiled, told, attach, alone):
+    """It goes with a click id, instead of one, both or neither; the other destination is unaffected."""
     compiled.settings["meta"] = DATASET | told | {"funnel": FUNNEL}
     routes = compiled.routes()
 
@@ -323,8 +323,8 @@ def test_contact_data_is_the_destinations_matter(compiled, told, attach, alone):
     assert not routes["sale", "google_ads"].uses_contact
 
 
-def test_assumed_consent_is_the_accounts(compiled):
-    """It holds on every route."""
+def test_assumed_consent_applies_to_every_route(compiled):
+    """It is a setting of the account."""
     assert {False} == {route.assume_consent for route in compiled.routes().values()}
 
     compiled.settings["consent"] |= {"missing": "assume_granted", "because": "the form asks before it is sent"}
@@ -336,8 +336,8 @@ def test_assumed_consent_is_the_accounts(compiled):
 
 
 @pytest.mark.parametrize(("days", "window"), [(None, 90), (30, 30), (90, 90)])
-def test_a_click_counts_as_long_as_its_action_says(compiled, days, window):
-    """Never longer than Google remembers clicks; Meta has no such window."""
+def test_the_click_window_is_the_actions_own(compiled, days, window):
+    """Without one it is 90 days, as long as Google remembers clicks; Meta has no such window."""
     told = {"id": "12"} | ({"click_window_days": days} if days else {})
     compiled.conversion["google_ads"] = {"conversion_action": told}
     routes = compiled.routes()
@@ -355,8 +355,8 @@ def test_a_click_counts_as_long_as_its_action_says(compiled, days, window):
         ("physical_store", META.source_windows["physical_store"]),
     ],
 )
-def test_only_a_shop_has_the_long_window(compiled, source, window):
-    """Seven days for all others, and for the funnel whatever the destination says."""
+def test_only_physical_store_events_get_the_long_window(compiled, source, window):
+    """All others get the seven-day window, and so does the funnel whatever the dataset says."""
     compiled.settings["meta"] = DATASET | {"action_source": source, "funnel": FUNNEL}
     routes = compiled.routes()
 
@@ -368,8 +368,8 @@ def test_only_a_shop_has_the_long_window(compiled, source, window):
 # ── the rest of the rulebook ─────────────────────────────────────────────────────────────────────
 
 
-def test_datasets_that_ask_are_named(compiled):
-    """`in_doubt: ask` is one dataset's, never Google's."""
+def test_lists_the_datasets_that_ask_when_in_doubt(compiled):
+    """`in_doubt: ask` is set per dataset and never for Google."""
     compiled.settings["meta"] = [
         DATASET | {"id": "asks", "in_doubt": "ask"},
         DATASET | {"id": "resends", "dataset_id": "66", "in_doubt": "resend"},
@@ -378,7 +378,7 @@ def test_datasets_that_ask_are_named(compiled):
     assert {"asks"} == compiled.book.ask_when_lost
 
 
-def test_former_names_are_told_apart_from_none(compiled):
+def test_distinguishes_a_former_id_from_none(compiled):
     """`was: old` is a former id, `was: none` says that there is none."""
     compiled.settings["conversions"] = [
         compiled.conversion | {"was": "vente"},
@@ -391,15 +391,15 @@ def test_former_names_are_told_apart_from_none(compiled):
     assert {"sale": "vente", "visit": None} == compiled.book.was
 
 
-def test_labels_of_stages_and_ignored_ones_are_known(compiled):
-    """As they are compared."""
+def test_knows_the_labels_of_stages_and_ignored_statuses(compiled):
+    """They are held in the spelling in which they are compared."""
     compiled.settings["ignored_statuses"] = ["Nurserie", "À rappeler"]
 
     assert {"rendez vous", "rdv pris", "gagne", "perdu", "nurserie", "a rappeler"} == set(compiled.book.meanings)
 
 
 def test_account_zone_and_currency_are_on_every_route(compiled):
-    """Rules need no settings."""
+    """Rules can then be applied without the settings."""
     compiled.settings |= {"timezone": "Indian/Reunion", "meta": DATASET | {"funnel": FUNNEL}}
 
     assert {("maison-test", ZoneInfo("Indian/Reunion"), "EUR")} == {
@@ -407,11 +407,11 @@ def test_account_zone_and_currency_are_on_every_route(compiled):
     }
 
 
-# ── what is taken for granted ────────────────────────────────────────────────────────────────────
+# ── assumptions about each target ────────────────────────────────────────────────────────────────
 
 
-def test_what_is_taken_for_granted_is_told_route_by_route(compiled):
-    """Target, currency, and whether a value or contact data goes out; funnel stages too."""
+def test_lists_the_assumed_target_of_every_route(compiled):
+    """It holds the currency and whether a value or contact data is sent; funnel stages are included."""
     compiled.conversion["value"] = 60
     compiled.settings["meta"] = DATASET | {"contact_data": "attach", "funnel": FUNNEL}
     expected = compiled.expected()
@@ -425,8 +425,8 @@ def test_what_is_taken_for_granted_is_told_route_by_route(compiled):
 
 
 @pytest.mark.parametrize("days", [None, 30])
-def test_only_a_click_window_that_is_written_is_taken_for_granted(compiled, days):
-    """The default is an assumption of ours, and no claim; Meta has none."""
+def test_only_an_explicit_click_window_is_assumed(compiled, days):
+    """The default is the program's assumption, not the user's claim; Meta has none."""
     if days:
         compiled.conversion["google_ads"] = {"conversion_action": {"id": "12", "click_window_days": days}}
     expected = compiled.expected()
@@ -435,8 +435,8 @@ def test_only_a_click_window_that_is_written_is_taken_for_granted(compiled, days
     assert expected["sale", "meta"].click_window is None
 
 
-def test_a_window_is_told_to_the_customer_that_has_the_action(compiled):
-    """Not to one that the conversion does not go to."""
+def test_a_click_window_is_assumed_only_for_the_actions_customer(compiled):
+    """A customer that the conversion does not go to is left out."""
     compiled.settings["google_ads"] = [GOOGLE | {"id": "north"}, GOOGLE | {"id": "south", "customer_id": "2345678901"}]
     action = {"conversion_action": {"id": "12", "click_window_days": 30}, "destination": "south"}
     compiled.conversion["google_ads"] = action
@@ -455,8 +455,8 @@ def test_a_window_is_told_to_the_customer_that_has_the_action(compiled):
         ({"count_once_per": "person", "within": "10 d"}, DedupRule(DedupScope.PERSON, timedelta(days=10))),
     ],
 )
-def test_what_counts_once(compiled, written, expected):
-    """Each lead for itself, unless the conversion says otherwise."""
+def test_the_deduplication_rule_follows_count_once_per(compiled, written, expected):
+    """By default each lead counts on its own."""
     for platform in ("google_ads", "meta"):
         compiled.settings[platform] = compiled.settings[platform] | {"contact_data": "attach"}
     compiled.conversion |= written

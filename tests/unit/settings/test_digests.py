@@ -1,4 +1,4 @@
-"""A change of settings re-reads or re-decides leads when it must, and only then."""
+"""A settings change makes leads be read or decided again when it must, and only then."""
 
 import pytest
 
@@ -45,23 +45,23 @@ def digests(loaded):
         ({"schedule": "{ daily: '05:30' }"}, False, False),
     ],
 )
-def test_a_digest_changes_with_what_it_covers(digests, changes, reads, decides):
-    """What is read from a lead is in the first, what is decided of it in the second, everything else in neither."""
+def test_each_digest_changes_only_with_what_it_covers(digests, changes, reads, decides):
+    """One covers what is read from a lead, the other what is decided about it; other settings are in neither."""
     before, after = digests(), digests(**changes)
 
     assert (reads, decides) == (before[0] != after[0], before[1] != after[1])
 
 
-def test_how_tax_is_declared_changes_what_is_read(digests):
-    """`900 € HT` is an amount for the one and none for the other."""
+def test_both_digests_change_with_the_tax_setting(digests):
+    """`900 € HT` is an amount under one setting and none under the other."""
     valued = PLAIN.replace("}]", ", value: { field: amount, tax: % } }]")
     included, excluded = (digests(conversions=valued.replace("%", tax)) for tax in ("included", "excluded"))
 
     assert [False, False] == [one == other for one, other in zip(included, excluded, strict=True)]
 
 
-def test_the_order_of_listed_values_reads_nothing_again(digests):
-    """A full read of thousands of leads is not owed to a reordered list."""
+def test_the_order_of_listed_values_does_not_change_the_digest(digests):
+    """A reordered list must not cause a full read of thousands of leads."""
     where = "{{ id: sale, stage: won, where: {{ canal: {} }}, google_ads: {{ conversion_action: 12 }} }}"
 
     assert (
@@ -69,16 +69,16 @@ def test_the_order_of_listed_values_reads_nothing_again(digests):
     )
 
 
-def test_an_answer_that_changes_sides_is_read_again(digests):
-    """A yes that is listed as a no from now on changes what was kept of every lead that gave it."""
+def test_swapping_consent_answers_changes_the_extraction_digest(digests):
+    """A granted answer now listed as refused changes what was kept of every lead that gave it."""
     consent = "{{ ad_user_data: {{ field: leadData.consent, granted: [{}], refused: [{}] }} }}"
     before, after = digests(consent=consent.format("oui", "non")), digests(consent=consent.format("non", "oui"))
 
     assert before[0] != after[0]
 
 
-def test_a_secret_is_in_no_digest(digests):
-    """A rotated token re-reads nothing, and a stored digest tells nothing of it."""
+def test_secrets_do_not_affect_the_digests(digests):
+    """A rotated token makes nothing be read again, and a stored digest reveals nothing about it."""
     plain = digests(meta="{ dataset_id: 1, access_token: '${META_ACCESS_TOKEN}' }")
     rotated = digests(meta="{ dataset_id: 1, access_token: '${OPLEAD_TOKEN}', app_secret: '${OPLEAD_TOKEN}' }")
 

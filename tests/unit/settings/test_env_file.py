@@ -1,4 +1,4 @@
-"""`.env` beside the settings is read where the environment says nothing, and never shown."""
+"""Variables are read from the `.env` beside the settings when the environment lacks them, and are never shown."""
 
 import os
 
@@ -10,7 +10,7 @@ from jobs.settings.references import read_env_file
 
 @pytest.fixture
 def env_file(tmp_path):
-    """Write the file, for its owner alone unless told otherwise."""
+    """Write the file, readable by its owner only unless a mode is given."""
 
     def write(text, mode=0o600):
         path = tmp_path / ".env"
@@ -39,8 +39,8 @@ def env_file(tmp_path):
         ("TOKEN=first\nTOKEN=second", "second"),
     ],
 )
-def test_a_line_gives_its_value(env_file, tmp_path, line, value):
-    """As a shell reads it, but that nothing is expanded; a later line counts."""
+def test_parses_a_line_as_a_shell_would(env_file, tmp_path, line, value):
+    """Nothing is expanded, and a later line overrides an earlier one."""
     env_file(f"# a comment\n\n{line}\n" if not line.startswith("\ufeff") else line)
     found = read_env_file(tmp_path)
 
@@ -52,8 +52,8 @@ def test_a_line_gives_its_value(env_file, tmp_path, line, value):
 @pytest.mark.parametrize(
     "line", ["tok-1", "TOKEN", 'TOKEN="tok-1', "TOKEN='tok-1' tok-2", "1TOKEN=tok", "TO-KEN=tok-1"]
 )
-def test_an_unclear_line_is_named_and_not_shown(env_file, tmp_path, line):
-    """By its number: what stands there may be half a secret."""
+def test_an_unclear_line_is_reported_by_number_only(env_file, tmp_path, line):
+    """The line may hold half a secret, so its text is never shown."""
     path = env_file(f"# a comment\n{line}\nOTHER=x\n")
     found = read_env_file(tmp_path)
 
@@ -64,8 +64,8 @@ def test_an_unclear_line_is_named_and_not_shown(env_file, tmp_path, line):
 
 
 @pytest.mark.parametrize(("mode", "is_shared"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
-def test_a_file_that_others_may_read_is_told(env_file, tmp_path, mode, is_shared):
-    """With what to type."""
+def test_warns_when_others_may_read_the_file(env_file, tmp_path, mode, is_shared):
+    """The warning gives the `chmod` command to type."""
     path = env_file("TOKEN=tok-1\n", mode)
     warnings = list(read_env_file(tmp_path).warnings)
 
@@ -73,8 +73,8 @@ def test_a_file_that_others_may_read_is_told(env_file, tmp_path, mode, is_shared
     assert all(f"chmod 600 {path}" in warning for warning in warnings)
 
 
-def test_the_settings_take_a_variable_from_it(loaded, env_file):
-    """Only those that they name and the environment lacks are told, by name."""
+def test_settings_take_missing_variables_from_the_env_file(loaded, env_file):
+    """Only the variables that the settings name and the environment lacks are reported, by name."""
     env_file("TOKEN_BESIDE=tok-filed\nUNUSED=tok-unused\nMETA_ACCESS_TOKEN=tok-filed-too\n")
     answer = loaded(oplead="{ token: '${TOKEN_BESIDE}' }", notify="['${NOTIFY_URL}']")
 
@@ -84,8 +84,8 @@ def test_the_settings_take_a_variable_from_it(loaded, env_file):
     assert "tok-" not in repr(answer)
 
 
-def test_the_environment_wins(loaded, env_file):
-    """Whoever exports a variable means it."""
+def test_the_environment_overrides_the_env_file(loaded, env_file):
+    """An exported variable is a deliberate choice."""
     env_file("OPLEAD_TOKEN=tok-filed\n")
     answer = loaded()
 
@@ -94,14 +94,14 @@ def test_the_environment_wins(loaded, env_file):
 
 
 def message(answer):
-    """What is said of the one thing that is wrong."""
+    """The message of the only problem found."""
     assert isinstance(answer, Invalid)
     (problem,) = answer.problems
     return problem.message
 
 
-def test_a_missing_variable_comes_with_the_line_to_type(loaded, env_file, tmp_path):
-    """Where it goes, and how it is written; what stands in the file decides which."""
+def test_a_missing_variable_comes_with_the_line_to_add(loaded, env_file, tmp_path):
+    """The advice depends on whether the file exists and what it holds."""
     path = tmp_path / ".env"
     missing = {"oplead": "{ token: '${TOKEN_BESIDE}' }"}
     assert (
@@ -117,8 +117,8 @@ def test_a_missing_variable_comes_with_the_line_to_type(loaded, env_file, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 300_000])
-def test_a_file_that_cannot_be_read_is_told_only_where_it_is_missed(loaded, env_file, content):
-    """A service gets its environment from systemd, and may not read the file itself."""
+def test_an_unreadable_env_file_matters_only_if_needed(loaded, env_file, content):
+    """A service gets its environment from systemd and may not be able to read the file itself."""
     env_file(content)
 
     assert isinstance(loaded(), Valid)
@@ -126,14 +126,14 @@ def test_a_file_that_cannot_be_read_is_told_only_where_it_is_missed(loaded, env_
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_what_is_no_plain_file_is_not_waited_for(loaded, tmp_path, make):
-    """Virtual environments are called so, too, and password managers put a pipe there."""
+def test_does_not_wait_for_an_env_path_that_is_no_file(loaded, tmp_path, make):
+    """Virtual environments are often named `.env`, and password managers put a pipe there."""
     make(tmp_path / ".env")
 
     assert isinstance(loaded(), Valid)
     assert ".env is not a plain file" in message(loaded(oplead="{ token: '${TOKEN_BESIDE}' }"))
 
 
-def test_settings_that_are_not_there_are_told_as_before(tmp_path):
-    """Whatever folder they should be in."""
+def test_missing_settings_are_reported_even_in_a_missing_folder(tmp_path):
+    """Looking for a `.env` there does not hide the message."""
     assert "the file does not exist" == message(load(tmp_path / "nowhere" / "pipeline.yaml", {}))

@@ -1,4 +1,4 @@
-"""What may stand under `exclude`, and what it becomes."""
+"""What `exclude` accepts, and what it compiles to."""
 
 import pytest
 
@@ -39,13 +39,13 @@ from jobs.wiring import rules_alone
         ("{ fields: { source: '-' } }", "exclude.fields.source: a mark of test leads needs letters or digits"),
     ],
 )
-def test_what_marks_nobody_is_refused(complaints, written, expected):
-    """A guard that guards nothing, or everything, is a slip."""
+def test_an_exclude_rule_that_marks_nobody_is_refused(complaints, written, expected):
+    """A guard that matches nothing, or everything, is a slip."""
     assert [expected] == complaints(exclude=written)
 
 
-def test_marks_are_compiled_in_the_spelling_they_are_compared_in(loaded):
-    """One thing may stand without its list, and a phone keeps its zero."""
+def test_exclude_marks_are_compiled_in_normalised_spelling(loaded):
+    """A single value needs no list, and an unquoted phone number keeps its leading zero."""
     answer = loaded(
         exclude="{ email_domains: Maison-Durand.FR, phones: 0612345678, names: Jéan TEST, fields: { source: [Démo] } }"
     )
@@ -59,8 +59,8 @@ def test_marks_are_compiled_in_the_spelling_they_are_compared_in(loaded):
     assert "source" in extraction.paths
 
 
-def test_a_changed_exclude_has_leads_read_again(loaded):
-    """The digests of what is read and of what is decided are others."""
+def test_changing_exclude_makes_leads_be_read_again(loaded):
+    """Both the extraction digest and the rules digest change."""
     books = [rules_alone(loaded(exclude=f"{{ names: {name} }}").settings) for name in ("Jean Test", "Jean Tests")]
 
     assert books[0].extraction_digest != books[1].extraction_digest

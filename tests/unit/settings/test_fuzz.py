@@ -1,4 +1,4 @@
-"""Whatever is in the file, loading answers; and it never shows a secret."""
+"""Loading answers whatever the file holds, and never shows a secret."""
 
 import re
 from io import StringIO
@@ -92,7 +92,7 @@ def dumped(tree):
 
 
 def answer_to(tmp_path, text):
-    """Load the text and check what holds of every answer."""
+    """Load the text and check what holds for every answer."""
     path = tmp_path / "pipeline.yaml"
     path.write_text(text, encoding="utf-8", errors="replace")
     answer = load(path, ENVIRON)
@@ -111,22 +111,22 @@ def answer_to(tmp_path, text):
 @example("? {a: 1}\n: 2")
 @example("a: !!binary x\nb: !!python/object:os.system x")
 @example("%YAML 1.1\n---\na: yes")
-def test_any_text_is_answered(tmp_path, text):
-    """Nothing that can be typed makes loading raise."""
+def test_loading_any_text_never_raises(tmp_path, text):
+    """The text need not be YAML."""
     answer_to(tmp_path, text)
 
 
 @WHOLE
 @given(TREES)
-def test_any_structure_is_answered(tmp_path, tree):
-    """Any arrangement of our own keys, with values of every kind, gives problems with a place."""
+def test_loading_any_structure_never_raises(tmp_path, tree):
+    """Any arrangement of the known keys, with values of every kind, gives problems with a place."""
     answer_to(tmp_path, dumped(tree))
 
 
 @WHOLE
 @given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), TREES, min_size=1, max_size=3))
-def test_a_valid_file_with_spoilt_sections_is_answered(tmp_path, spoilt):
-    """Sections of any content between valid ones, so that every check is reached."""
+def test_loading_a_valid_file_with_broken_sections_never_raises(tmp_path, spoilt):
+    """Random sections stand between valid ones, so that every check is reached."""
     answer_to(tmp_path, dumped(GOOD | spoilt))
 
 
@@ -134,7 +134,7 @@ def test_a_valid_file_with_spoilt_sections_is_answered(tmp_path, spoilt):
 @given(st.text(alphabet="{}[]\"'&*!|>%@`:#,- \t", max_size=4), st.text(alphabet="{}[]\"'&*!|>:#, \n\t", max_size=4))
 @pytest.mark.parametrize("key", ["token", "access_token", "app_secret"])
 def test_a_literal_secret_is_never_echoed(tmp_path, key, before, after):
-    """Even where its signs break the YAML around it."""
+    """This holds even where its characters break the YAML around it."""
     section = "oplead" if key == "token" else "meta"
     text = dumped({name: value for name, value in GOOD.items() if name != section})
     assert isinstance(answer_to(tmp_path, f"{text}{section}:\n  {key}: {before}{LITERAL}{after}\n"), Invalid)

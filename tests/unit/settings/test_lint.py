@@ -1,4 +1,4 @@
-"""Names, labels, actions and keys that must fit together."""
+"""Names, labels, actions and keys that must be consistent with one another."""
 
 import pytest
 
@@ -25,31 +25,31 @@ BOTH = "[{ id: sale, stage: won, value: 60, google_ads: { conversion_action: 12 
         ({"google_ads": GOOGLE % "audience: all", "meta": META % "contact_data: attach"}, []),
     ],
 )
-def test_a_person_is_told_only_where_contact_data_is_kept(complaints, changes, expected):
-    """Else every lead would count, in silence."""
+def test_counting_once_per_person_requires_contact_data(complaints, changes, expected):
+    """Without kept hashes nobody is recognised, and every lead would silently count."""
     given = {"conversions": BOTH % "count_once_per: person", "meta": META % "audience: attributed"} | changes
 
     assert expected == complaints(**given)
 
 
 @pytest.mark.parametrize("per", ["", "count_once_per: lead, "])
-def test_how_long_a_lead_counts_once_is_not_asked(complaints, per):
-    """It counts once, whenever."""
+def test_within_is_refused_when_counting_once_per_lead(complaints, per):
+    """A lead counts once for good, so a time limit has no effect."""
     expected = "conversions.0.within: this has no effect without count_once_per: click or person; take it out"
 
     assert expected == only(complaints, conversions=f"[{{ id: sale, stage: won, {per}within: 9 d, {ACTION} }}]")
 
 
 def only(complaints, **changes):
-    """The one complaint about a spoilt configuration."""
+    """Return the only complaint about a broken configuration."""
     found = complaints(**changes)
     assert 1 == len(found), found
 
     return found[0]
 
 
-def test_the_unspoilt_configuration_is_valid(loaded):
-    """Every test here spoils one thing of a configuration that is valid."""
+def test_the_unmodified_configuration_is_valid(loaded):
+    """Every other test here breaks one thing in this configuration."""
     assert isinstance(loaded(), Valid)
 
 
@@ -194,13 +194,13 @@ def test_the_unspoilt_configuration_is_valid(loaded):
         ),
     ],
 )
-def test_what_does_not_fit_is_told(complaints, changes, expected):
-    """Each misfit gives one sentence, at its own place, that says what to do."""
+def test_each_inconsistency_gives_one_message_at_its_place(complaints, changes, expected):
+    """The message says what to do."""
     assert expected == only(complaints, **changes)
 
 
-def test_two_conversions_on_one_action_must_both_say_so(complaints):
-    """`shared_action: true` in one of them is not enough, nor does 1-2 differ from 12."""
+def test_a_shared_action_must_be_declared_by_every_conversion(complaints):
+    """One `shared_action: true` is not enough, and `1-2` is the same action as `12`."""
     first, second = "id: a, stage: won", "id: b, stage: lost, shared_action: true"
     message = "several conversions use this action: give each its own, or all of them shared_action: true"
     one = f"[{{ {first}, {ACTION} }}, {{ {second}, google_ads: {{ conversion_action: {{ id: 1-2 }} }} }}]"
@@ -210,7 +210,7 @@ def test_two_conversions_on_one_action_must_both_say_so(complaints):
     assert [] == complaints(conversions=both)
 
 
-def test_one_action_number_in_two_customers_is_two_actions(complaints):
+def test_one_action_number_under_two_customers_is_two_actions(complaints):
     """Conversions that name different destinations share nothing."""
     customers = (
         "[{ id: north, customer_id: 1234567890, credentials: key.json }, "
@@ -224,8 +224,8 @@ def test_one_action_number_in_two_customers_is_two_actions(complaints):
     assert [] == complaints(google_ads=customers, conversions=conversions)
 
 
-def test_ids_are_given_once(complaints):
-    """Two conversions of one id, and two that claim one former id, are refused."""
+def test_conversion_ids_and_former_ids_must_be_unique(complaints):
+    """Two conversions with one id, or claiming the same former id, are refused."""
     twice = f"[{{ id: a, stage: won, {ACTION} }}, {{ id: a, stage: lost, google_ads: {{ conversion_action: 13 }} }}]"
     former = (
         f"[{{ id: a, stage: won, was: z, {ACTION} }}, "
@@ -251,14 +251,14 @@ def test_ids_are_given_once(complaints):
         {"oplead": "{ token: '${OPLEAD_TOKEN}', pagination: { style: page } }"},
     ],
 )
-def test_what_fits_is_accepted(complaints, changes):
-    """The other side of each rule."""
+def test_consistent_settings_are_accepted(complaints, changes):
+    """Each case satisfies a rule that the inconsistent ones break."""
     assert [] == complaints(**changes)
 
 
 @pytest.mark.parametrize("written", ["123-456", "1234567890-12", "12 34"])
-def test_signs_in_metas_ids_are_refused_and_not_dropped(complaints, written):
-    """Meta shows its ids as digits: with anything else in it, it is another id or a slip."""
+def test_a_meta_id_with_punctuation_is_refused(complaints, written):
+    """Meta shows its ids as digits: with anything else it is a different id or a slip, so nothing is stripped."""
     meta = f"{{ dataset_id: {written}, access_token: '${{META_ACCESS_TOKEN}}' }}"
     sale = "[{ id: sale, stage: won, meta: { event: Lead } }]"
 

@@ -1,4 +1,4 @@
-"""What may be a slip is noted at its place, and the run goes on."""
+"""A likely slip is noted at its place, and the run goes on."""
 
 import pytest
 
@@ -10,7 +10,7 @@ CONSENT = "{ ad_user_data: { field: leadData.consent, granted: %s, refused: %s }
 
 
 def notes(loaded, **changes):
-    """The notes on a file that may run all the same."""
+    """The notes on a file that may run anyway."""
     answer = loaded(**changes)
     assert isinstance(answer, Valid), answer.problems
     return [f"{note.path}: {note.message}" for note in answer.notes]
@@ -20,8 +20,8 @@ def notes(loaded, **changes):
     ("event", "meant"),
     [("Shedule", "Schedule"), ("purchase", "Purchase"), ("Leads", "Lead"), ("Schedule ", "Schedule")],
 )
-def test_an_event_close_to_a_standard_one_is_noted(loaded, event, meant):
-    """Meta would take it for a custom event, and optimise for nothing."""
+def test_an_event_name_close_to_a_standard_one_is_noted(loaded, event, meant):
+    """Meta would take it for a custom event, which it does not optimise for."""
     (said,) = notes(loaded, meta=META, conversions=CONVERSION % f'"{event}"')
 
     assert said.startswith("conversions.0.meta.event: ")
@@ -29,13 +29,13 @@ def test_an_event_close_to_a_standard_one_is_noted(loaded, event, meant):
 
 
 @pytest.mark.parametrize("event", ["Schedule", "Purchase", "rendez_vous", "Devis signe"])
-def test_standard_and_custom_events_are_not(loaded, event):
-    """A name of one's own is nobody's slip."""
+def test_standard_and_custom_event_names_are_not_noted(loaded, event):
+    """A name unlike any standard event is deliberate."""
     assert [] == notes(loaded, meta=META, conversions=CONVERSION % f'"{event}"')
 
 
-def test_words_that_others_take_for_true_are_noted(loaded):
-    """They are read as they stand, whatever a spreadsheet or an older YAML makes of them."""
+def test_words_that_older_yaml_reads_as_booleans_are_noted(loaded):
+    """They are read as text here, whatever a spreadsheet or an older YAML makes of them."""
     assert [
         "consent.ad_user_data.granted.0: this is the word yes, as a lead may hold it; for true or false write those",
         "consent.ad_user_data.refused: this is the word Off, as a lead may hold it; for true or false write those",

@@ -1,4 +1,4 @@
-"""One file in, settings or everything that is wrong with it out."""
+"""Loading turns one file into settings, or into everything that is wrong with it."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,8 +57,8 @@ def lines(answer, path):
     return [str(problem).removeprefix(f"{path}:").replace(f"{path.parent}/", "") for problem in answer.problems]
 
 
-def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(tmp_path):
-    """Shape, names, secrets, duplicates and types are found in one reading, each at its line and column."""
+def test_reports_every_problem_at_once_in_file_order(tmp_path):
+    """One reading finds shape, names, secrets, duplicates and types, each at its line and column."""
     path = tmp_path / "pipeline.yaml"
     path.write_text(SPOILT, encoding="utf-8")
 
@@ -83,8 +83,8 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(tmp_path):
         ("a: \x01\n", "1:1: the file holds characters that YAML does not allow"),
     ],
 )
-def test_yaml_errors_have_the_same_form(tmp_path, text, expected):
-    """What is no YAML is told by place and remedy, in the form of every other problem."""
+def test_yaml_errors_are_reported_like_other_problems(tmp_path, text, expected):
+    """Each has a place and says what to do."""
     path = tmp_path / "pipeline.yaml"
     path.write_text(text, encoding="utf-8")
 
@@ -99,8 +99,8 @@ def test_yaml_errors_have_the_same_form(tmp_path, text, expected):
         (b"#" * 1_000_001, "the file is too long"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected):
-    """No file, another encoding and an absurd length are told, not raised."""
+def test_an_unreadable_file_is_reported_as_a_problem(tmp_path, content, expected):
+    """A missing file, another encoding and an absurd length do not raise."""
     path = tmp_path / "pipeline.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -111,8 +111,8 @@ def test_a_file_that_cannot_be_read_is_a_problem_too(tmp_path, content, expected
     assert f"{path}: {expected}" == str(found.problems[0])
 
 
-def test_anchors_that_multiply_or_hold_themselves_are_refused(complaints):
-    """A few lines that stand for millions of values cannot exhaust the machine."""
+def test_multiplying_or_recursive_anchors_are_refused(complaints):
+    """A few lines that expand to millions of values cannot exhaust the machine."""
     bomb = "&a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(6)
     )
@@ -122,8 +122,8 @@ def test_anchors_that_multiply_or_hold_themselves_are_refused(complaints):
     assert expected in complaints(retention="&r { again: *r }")
 
 
-def test_a_secret_that_became_a_key_is_shown_by_its_shape(tmp_path):
-    """Pasted onto a line of its own, with a colon behind it."""
+def test_a_secret_used_as_a_key_is_masked(tmp_path):
+    """This happens when it is pasted onto a line of its own with a colon after it."""
     path = tmp_path / "pipeline.yaml"
     path.write_text("oplead:\n  token:\n  sk-live-0123456789: x\n", encoding="utf-8")
 
@@ -134,8 +134,8 @@ def test_a_secret_that_became_a_key_is_shown_by_its_shape(tmp_path):
 
 
 @pytest.mark.timeout(20)
-def test_a_key_that_stands_there_five_thousand_times_is_no_hang(tmp_path):
-    """A file that a script wrote over and over."""
+def test_a_key_repeated_thousands_of_times_loads_quickly(tmp_path):
+    """A script may write the same line over and over."""
     path = tmp_path / "pipeline.yaml"
     path.write_text("a: 1\n" * 5_000, encoding="utf-8")
 
@@ -143,7 +143,7 @@ def test_a_key_that_stands_there_five_thousand_times_is_no_hang(tmp_path):
 
 
 def test_anchors_and_merge_keys_work(loaded):
-    """What several conversions share can be written once; a key written beside `<<` wins."""
+    """What several conversions share is written once; a key written beside `<<` wins."""
     answer = loaded(
         conversions="""
   - &first { id: appointment, stage: appointment, value: 60, google_ads: { conversion_action: 12 } }
@@ -156,7 +156,7 @@ def test_anchors_and_merge_keys_work(loaded):
     ]
 
 
-def test_scalars_are_read_as_they_were_typed(loaded):
+def test_scalars_are_read_as_typed(loaded):
     """YAML's own types change nothing: a postcode keeps its zero, `non` and `no` are words, ids need no quotes."""
     answer = loaded(
         conversions="[{ id: sale, stage: won, where: { cp: [01000, 1e3, no, true] }, google_ads: "
@@ -179,7 +179,7 @@ def test_scalars_are_read_as_they_were_typed(loaded):
         ("2026-07-01 08:00+04:00", datetime(2026, 7, 1, 4, tzinfo=UTC)),
     ],
 )
-def test_since_is_an_instant_of_the_accounts_zone(loaded, written, expected):
+def test_since_is_read_in_the_accounts_time_zone(loaded, written, expected):
     """A day begins at its midnight; a time without an offset is the account's."""
     answer = loaded(
         conversions=f"[{{ id: sale, stage: won, since: '{written}', google_ads: {{ conversion_action: 12 }} }}]"
@@ -189,8 +189,8 @@ def test_since_is_an_instant_of_the_accounts_zone(loaded, written, expected):
     assert expected == answer.settings.conversions[0].since
 
 
-def test_the_ledger_lies_beside_the_file_whatever_the_working_directory(loaded, tmp_path, monkeypatch):
-    """A night started from another folder must not begin an empty ledger."""
+def test_the_ledger_path_is_relative_to_the_settings_file(loaded, tmp_path, monkeypatch):
+    """Otherwise a night started from another folder would begin an empty ledger."""
     monkeypatch.chdir("/")
 
     assert f"sqlite:///{tmp_path}/maison-durand.db" == loaded().settings.state
@@ -198,8 +198,8 @@ def test_the_ledger_lies_beside_the_file_whatever_the_working_directory(loaded, 
     assert "sqlite:////var/lib/l.db" == loaded(state="sqlite:////var/lib/l.db").settings.state
 
 
-def test_the_configuration_that_is_shipped_is_valid(key_file):
-    """`config/pipeline.example.yaml` loads, without a note."""
+def test_the_shipped_example_configuration_is_valid(key_file):
+    """`config/pipeline.example.yaml` loads without a note."""
     environ = {"OPLEAD_TOKEN": "t0ken-of-oplead", "GOOGLE_ADS_KEY_FILE": str(key_file())}
 
     answer = load(REPOSITORY / "config" / "pipeline.example.yaml", environ)

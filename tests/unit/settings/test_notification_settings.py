@@ -1,4 +1,4 @@
-"""Who is told, and when: a wrong address is found before the night that needs it."""
+"""Notification settings: a wrong address is found before the night that needs it."""
 
 from datetime import timedelta
 from fractions import Fraction
@@ -8,8 +8,8 @@ import pytest
 from jobs.settings import Invalid, Valid
 
 
-def test_what_is_written_is_what_is_taken(loaded, tmp_path):
-    """Every threshold, and a path that starts at the file's folder."""
+def test_reads_thresholds_and_the_metrics_path_as_written(loaded, tmp_path):
+    """A relative path starts at the settings file's folder."""
     answer = loaded(
         notify="['${NOTIFY_URL}']",
         notify_when="{ rejected_above: 12 %, rejected_at_least: 9, silent_above: 3, acceptance_drop: 10, "
@@ -30,8 +30,8 @@ def test_what_is_written_is_what_is_taken(loaded, tmp_path):
     assert tmp_path / "numbers" / "oplead.prom" == answer.settings.metrics
 
 
-def test_an_address_that_no_service_has_is_refused_at_its_line_and_never_shown(loaded):
-    """With what to write instead."""
+def test_an_unknown_notification_url_is_refused_without_being_shown(loaded):
+    """The problem has the line and says what to write instead."""
     answer = loaded(notify="\n  - ${NOTIFY_URL}\n  - ${NOT_A_SERVICE}")
 
     assert isinstance(answer, Invalid)
@@ -42,8 +42,8 @@ def test_an_address_that_no_service_has_is_refused_at_its_line_and_never_shown(l
 
 
 @pytest.mark.parametrize("name", ["NOT_AN_ADDRESS", "PLAIN_HTTP"])
-def test_a_switch_that_cannot_be_asked_for_is_refused(complaints, name):
-    """Plain http leaves this machine's neighbours the key."""
+def test_a_ping_address_that_cannot_be_requested_is_refused(complaints, name):
+    """Plain HTTP would show the key in the address to anyone on the network."""
     (said,) = complaints(ping=f"'${{{name}}}'")
 
     assert said.startswith("ping: the address found here cannot be requested")
@@ -64,8 +64,8 @@ def test_a_switch_that_cannot_be_asked_for_is_refused(complaints, name):
         ({"notify_when": "{ rejected: 1 }"}, "notify_when.rejected: there is no such key here"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_what_to_write(complaints, changes, message):
-    """At its place."""
+def test_nonsensical_notification_settings_are_refused_with_advice(complaints, changes, message):
+    """Each problem names its place."""
     (said,) = complaints(**changes)
 
     assert said.startswith(message)

@@ -1,4 +1,4 @@
-"""A file that is not finished yet is read as far as looking at Oplead needs."""
+"""An unfinished settings file is read as far as looking at Oplead requires."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from jobs.settings.load import load_partial, partial_settings
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a text as a settings file."""
+    """Read a text as a partial settings file."""
 
     def write(text):
         file = tmp_path / "pipeline.yaml"
@@ -18,16 +18,16 @@ def read(tmp_path):
     return write
 
 
-def test_the_oplead_section_is_enough(read):
-    """Nothing else has to stand there."""
+def test_the_oplead_section_alone_is_enough(read):
+    """Every other section may be missing."""
     told = read("oplead: { token: '${OPLEAD_TOKEN}', rate: 30 }")
 
     assert (30, "Europe/Paris", {}) == (told.settings.oplead.rate, told.settings.timezone, told.settings.stages)
     assert {"token": "${OPLEAD_TOKEN}", "rate": "30"} == told.section
 
 
-def test_what_is_wrong_elsewhere_is_left_to_check(read):
-    """Stages are used where they can be read; half a consent and unknown keys are passed over."""
+def test_problems_outside_the_needed_sections_are_ignored(read):
+    """Stages are used if readable; half a consent section and unknown keys are left to `check`."""
     told = read(
         "account: maison\noplead: { token: '${OPLEAD_TOKEN}' }\nstages: { won: [Gagné] }\n"
         "consent: { missing: withhold }\nconversions: []\nnonsense: 1\n"
@@ -48,7 +48,7 @@ def test_what_is_wrong_elsewhere_is_left_to_check(read):
         ("oplead: { token: '${OPLEAD_TOKEN}' }\nclock: http://127.0.0.1:1", "clock"),
     ],
 )
-def test_what_looking_needs_must_be_right(read, text, path):
+def test_problems_in_the_needed_sections_are_reported(read, text, path):
     """Each problem names its place."""
     told = read(text)
 
@@ -75,15 +75,15 @@ def test_what_looking_needs_must_be_right(read, text, path):
         ("https://crm.example/leads", "https://crm.example/", ""),
     ],
 )
-def test_an_address_as_it_is_documented_is_taken_apart(address, base_url, prefix):
-    """Of a page of documentation, of the list or of the whole: the host is one thing, the start of the path another."""
+def test_splits_an_address_into_host_and_path_prefix(address, base_url, prefix):
+    """It may be that of a documentation page, of the list of leads or of the API as a whole."""
     oplead = partial_settings(address, "tok-0123456789", "${OPLEAD_TOKEN}").settings.oplead
 
     assert (base_url, prefix) == (str(oplead.base_url), oplead.path_prefix)
 
 
-def test_the_start_of_the_path_can_be_said():
-    """Then an address keeps its own path, but for that of a documented page."""
+def test_an_explicit_path_prefix_is_kept():
+    """The address then keeps its own path, unless that is the path of a documentation page."""
     said = [
         partial_settings(f"https://h.example{path}", "tok-0123456789", "", path_prefix="/v3").settings.oplead
         for path in PATHS
@@ -96,19 +96,19 @@ def test_the_start_of_the_path_can_be_said():
 PATHS = ("/crm", "/docs/index.html")
 
 
-def test_a_start_of_the_path_that_is_none_is_refused():
-    """With what to write."""
+def test_an_invalid_path_prefix_is_refused():
+    """The message says what to write."""
     with pytest.raises(ValueError, match=r"oplead\.path_prefix: write the start of the path, as /v1"):
         partial_settings(None, "tok-0123456789", "", path_prefix="v3")
 
 
-def test_an_address_is_refused_as_in_a_file():
-    """Plain http is for this machine only."""
+def test_plain_http_is_refused_for_a_remote_address():
+    """The rule is the same as in a settings file: plain HTTP is for this machine only."""
     with pytest.raises(ValueError, match="plain http"):
         partial_settings("http://example.org", "t", "${OPLEAD_TOKEN}")
 
 
-def test_a_clock_is_refused_as_in_a_file():
-    """A sandbox's rules over nothing real."""
+def test_a_sandbox_clock_is_refused_with_a_real_address():
+    """The rule is the same as in a settings file: a sandbox never sets the time for a real service."""
     with pytest.raises(ValueError, match=r"clock: .*not on this machine: oplead\.base_url"):
         partial_settings(None, "t", "${OPLEAD_TOKEN}", clock="http://127.0.0.1:1")

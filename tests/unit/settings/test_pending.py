@@ -1,4 +1,4 @@
-"""Keys that do not act yet are named, and the run goes on."""
+"""Keys without an effect yet are noted, and the run goes on."""
 
 import pytest
 
@@ -18,8 +18,8 @@ OPLEAD = "{ token: '${OPLEAD_TOKEN}', %s }"
         ({"report": "{ path: x }", "retention": "{ days: 3 }"}, ["report", "retention"]),
     ],
 )
-def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
-    """Each key that does nothing yet is named at its place, with what happens meanwhile."""
+def test_a_key_without_effect_yet_is_noted(loaded, changes, expected):
+    """The note stands at the key's place and says what happens meanwhile."""
     answer = loaded(**changes)
 
     assert isinstance(answer, Valid)
@@ -42,8 +42,8 @@ def test_a_harmless_key_is_noted_and_the_run_goes_on(loaded, changes, expected):
         {"metrics": "oplead.prom", "ping": "'${PING_URL}'"},
     ],
 )
-def test_what_acts_already_is_accepted(loaded, changes):
-    """Guards that act are neither noted nor refused."""
+def test_implemented_settings_are_not_noted(loaded, changes):
+    """Keys that have an effect are neither noted nor refused."""
     answer = loaded(**changes)
 
     assert isinstance(answer, Valid), answer

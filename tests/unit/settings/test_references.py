@@ -1,4 +1,4 @@
-"""Secrets and key files are named, never written, and never shown."""
+"""Secrets and key files are referred to, never written into the settings, and never shown."""
 
 import json
 import re
@@ -13,7 +13,7 @@ GOOGLE = "{ customer_id: 1234567890, credentials: '%s' }"
 
 @pytest.fixture
 def references(tmp_path):
-    """References of a folder with a few files in it."""
+    """References relative to a folder with a few files in it."""
     (tmp_path / "token").write_text("tok-file\n", encoding="utf-8")
     (tmp_path / "empty").write_text(" \n", encoding="utf-8")
     (tmp_path / "long").write_bytes(b"x" * 70_000)
@@ -25,8 +25,8 @@ def references(tmp_path):
     ("written", "secret"),
     [("${TOKEN}", "tok-variable"), (" ${TOKEN} ", "tok-variable"), ("file:token", "tok-file")],
 )
-def test_a_reference_gives_the_secret(references, written, secret):
-    """By variable or by file, without the white space around it."""
+def test_a_reference_resolves_to_its_secret(references, written, secret):
+    """It names a variable or a file, and surrounding white space is stripped."""
     assert secret == references.secret(written)
 
 
@@ -47,8 +47,8 @@ def test_a_reference_gives_the_secret(references, written, secret):
         ("file:a\0b", "the file named here does not exist"),
     ],
 )
-def test_what_is_no_usable_reference_is_refused_unseen(references, written, message):
-    """The message says what to do and repeats nothing of a literal or of what was found."""
+def test_an_unusable_reference_is_refused_without_showing_it(references, written, message):
+    """The message says what to do and repeats nothing of a literal or of the value found."""
     with pytest.raises(ValueError, match=re.escape(message)) as refusal:
         references.secret(written)
 
@@ -65,8 +65,8 @@ def test_settings_and_references_never_show_a_secret(loaded, references):
         assert "tok-" not in shown
 
 
-def test_the_key_files_path_is_read_from_a_variable_or_from_here(loaded, key_file, tmp_path):
-    """A relative path starts at the configuration file's folder."""
+def test_the_key_file_path_may_be_relative_or_a_variable(loaded, key_file, tmp_path):
+    """A relative path starts at the settings file's folder."""
     assert tmp_path / "key.json" == loaded(google_ads=GOOGLE % "key.json").settings.google_ads[0].credentials
 
     text = (tmp_path / "pipeline.yaml").read_text(encoding="utf-8").replace("key.json", "${KEY}")
@@ -88,15 +88,15 @@ def test_the_key_files_path_is_read_from_a_variable_or_from_here(loaded, key_fil
         ),
     ],
 )
-def test_a_key_file_that_cannot_work_is_refused(complaints, key_file, fields, message):
-    """What Google's library would trip over at night is told when the configuration is read."""
+def test_an_unusable_key_file_is_refused_when_settings_load(complaints, key_file, fields, message):
+    """Otherwise Google's library would only fail at night."""
     key_file(**fields)
 
     assert [f"google_ads.credentials: {message}"] == complaints()
 
 
 def test_a_local_token_address_is_accepted(complaints, key_file):
-    """A local server may play Google's token endpoint."""
+    """A local server may stand in for Google's token endpoint."""
     key_file(token_uri="http://127.0.0.1:9/token")
 
     assert [] == complaints()
@@ -104,7 +104,7 @@ def test_a_local_token_address_is_accepted(complaints, key_file):
 
 @pytest.mark.parametrize("content", ["", "[]", "not json", "[" * 60_000, '"text"'])
 def test_a_file_that_is_no_key_file_is_refused(complaints, key_file, content):
-    """Whatever stands in it."""
+    """The answer is the same whatever the file holds."""
     key_file().write_text(content, encoding="utf-8")
 
     assert ["google_ads.credentials: the key file is not the JSON file that Google gives for a service account"] == (
@@ -112,14 +112,14 @@ def test_a_file_that_is_no_key_file_is_refused(complaints, key_file, content):
     )
 
 
-def test_a_file_too_long_for_a_key_is_refused(complaints, key_file):
+def test_a_key_file_that_is_too_long_is_refused(complaints, key_file):
     """It is never read whole."""
     key_file().write_text(" " * 70_000, encoding="utf-8")
 
     assert ["google_ads.credentials: the key file is too long"] == complaints()
 
 
-def test_a_key_pasted_instead_of_its_path_is_not_repeated(tmp_path, loaded):
+def test_a_key_given_instead_of_its_path_is_not_shown(tmp_path, loaded):
     """A variable that holds the key itself is a common mistake."""
     loaded(google_ads=GOOGLE % "${KEY}")
     key = json.dumps({"private_key": "-----BEGIN PRIVATE KEY-----abc"})

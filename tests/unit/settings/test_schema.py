@@ -1,4 +1,4 @@
-"""What editors know of the configuration is what the loader checks."""
+"""The JSON schema that editors use agrees with what the loader checks."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,11 @@ def objects(schema):
 
 
 def test_the_committed_schema_is_current():
-    """`make schema` was run after the last change of the model."""
+    """It fails if `make schema` was not run after a change of the model."""
     assert schema_text() == (REPOSITORY / "config" / "pipeline.schema.json").read_text(encoding="utf-8")
 
 
-def test_the_writer_writes_what_the_test_compares(tmp_path, monkeypatch):
+def test_write_schema_writes_the_schema_text(tmp_path, monkeypatch):
     """It is run from the project's folder."""
     (tmp_path / "config").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -27,8 +27,8 @@ def test_the_writer_writes_what_the_test_compares(tmp_path, monkeypatch):
     assert schema_text() == (tmp_path / "config" / "pipeline.schema.json").read_text(encoding="utf-8")
 
 
-def test_every_key_says_what_it_is():
-    """An editor shows a sentence for each key, and an error for a missing one repeats it."""
+def test_every_key_has_a_description():
+    """An editor shows it for each key, and the error for a missing key repeats it."""
     bare = [
         f"{name}.{key}"
         for name, section in objects(json.loads(schema_text())).items()
@@ -39,8 +39,8 @@ def test_every_key_says_what_it_is():
     assert [] == bare
 
 
-def test_editors_refuse_unknown_keys_too():
-    """A misspelt key is underlined while it is typed."""
+def test_the_schema_refuses_unknown_keys():
+    """An editor then underlines a misspelt key as it is typed."""
     open_sections = [
         name
         for name, section in objects(json.loads(schema_text())).items()
@@ -50,8 +50,8 @@ def test_editors_refuse_unknown_keys_too():
     assert [] == open_sections
 
 
-def test_editors_take_one_destination_or_a_list():
-    """The schema allows what the loader allows: ids as numbers, one thing instead of a list."""
+def test_the_schema_accepts_one_destination_or_a_list():
+    """It allows what the loader allows, ids as numbers included."""
     schema = json.loads(schema_text())
     destination = schema["$defs"]["GoogleAdsSettings"]["properties"]
 

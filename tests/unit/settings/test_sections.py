@@ -55,8 +55,8 @@ def section(written):
         ("in_flight: 17", "in_flight", "write 16 at most"),
     ],
 )
-def test_what_cannot_be_asked_for_is_told(complaints, *, written, path, expected):
-    """One sentence each, at its own place, that says what to write."""
+def test_an_unusable_oplead_setting_is_refused_with_advice(complaints, *, written, path, expected):
+    """Each gives one sentence at its own place."""
     assert [f"oplead.{path}: {expected}"] == complaints(oplead=section(written))
 
 
@@ -71,6 +71,6 @@ def test_what_cannot_be_asked_for_is_told(complaints, *, written, path, expected
         "pagination: { style: page, total: meta.count }, in_flight: 1, max_requests: 500",
     ],
 )
-def test_what_can_be_asked_for_is_accepted(complaints, written):
-    """The other side of each rule."""
+def test_usable_oplead_settings_are_accepted(complaints, written):
+    """Each case satisfies a rule that the refused ones break."""
     assert [] == complaints(oplead=section(written))

@@ -1,4 +1,4 @@
-"""What the settings name and no lead has is told at its line, with what may have been meant."""
+"""Paths and labels in the settings that no lead has are reported at their line, with the likely intended one."""
 
 import pytest
 
@@ -31,7 +31,7 @@ FOUND = {"leadData.Consent_pub": 9, "Channel": 30, "statusDate": 30}
 
 @pytest.fixture
 def told(tmp_path):
-    """What is told of a file, and whether it stops something, by line."""
+    """The message for each finding in a file, and whether it stops something, by line."""
 
     def read(text=FILE, have=HAVE, labels=("Gagné", "Nouveau", "Vendu", "Perdu"), leads=30):
         file = tmp_path / "pipeline.yaml"
@@ -44,7 +44,7 @@ def told(tmp_path):
 
 @pytest.fixture
 def advised(tmp_path):
-    """What is told of a file, whether it stops something, and what to do."""
+    """The message for each finding in a file, whether it stops something, and the advice."""
 
     def read(text):
         file = tmp_path / "pipeline.yaml"
@@ -55,8 +55,8 @@ def advised(tmp_path):
     return read
 
 
-def test_a_path_that_no_lead_has_is_named_with_its_line(told):
-    """Found by the reader's own comparison; what nothing rests on may only be rare, and an amount decides money."""
+def test_a_path_that_no_lead_has_is_reported_at_its_line(told):
+    """It uses the reader's own comparison; an optional path may just be rare, but an amount decides money and stops."""
     paths = [(line, said, stops) for line, said, stops in told() if "is in none of 30 leads" in said]
 
     assert [
@@ -68,8 +68,8 @@ def test_a_path_that_no_lead_has_is_named_with_its_line(told):
     ] == paths
 
 
-def test_what_stops_is_never_said_to_be_nothing(advised):
-    """An amount on no lead though one was sold, and a status date on none, say what to write."""
+def test_a_finding_that_stops_always_says_what_to_write(advised):
+    """Examples are an amount on no lead although one was sold, and a status date on none."""
     text = FILE.replace("[statusDate, status.date]", "statutDate")
 
     assert [
@@ -81,8 +81,8 @@ def test_what_stops_is_never_said_to_be_nothing(advised):
     assert not [said for said, _, advice in advised(text) if "is in none" in said and "Nothing to do" in advice]
 
 
-def test_an_amount_says_nothing_while_none_reached_its_stage(told):
-    """Leads that are new have none yet: the path may well be right."""
+def test_a_missing_amount_does_not_stop_before_its_stage_is_reached(told):
+    """New leads have no amount yet, so the path may well be right."""
     found = [(said, stops) for _, said, stops in told(labels=("Nouveau", "Perdu")) if '"montant"' in said]
 
     assert [
@@ -90,16 +90,16 @@ def test_an_amount_says_nothing_while_none_reached_its_stage(told):
     ] == found
 
 
-def test_an_amount_is_looked_for_where_the_conversion_is_implied_or_stands_alone(told):
-    """A later stage implies it; one conversion needs no list."""
+def test_a_missing_amount_stops_once_a_lead_reaches_an_implying_stage(told):
+    """The case also has a single conversion written without a list."""
     text = "stages: {quote: [Devis], won: [Gagné]}\nconversions:\n  {id: a, stage: quote, implied_by: won, "
     text += "value: {field: montant, tax: included}}\n"
 
     assert [True] == [stops for _, said, stops in told(text) if '"montant"' in said]
 
 
-def test_the_nearest_path_is_told_whatever_its_capitals_and_underscores(told):
-    """The same last name elsewhere comes before a like spelling."""
+def test_suggests_the_nearest_path_ignoring_case_and_underscores(told):
+    """The same last name under another parent comes before a similar spelling."""
     text = "consent: { ad_user_data: { field: tracking.CONSENTPUB, granted: [oui], refused: [non] } }"
 
     ((_, said, _),) = told(text)
@@ -107,15 +107,15 @@ def test_the_nearest_path_is_told_whatever_its_capitals_and_underscores(told):
     assert said.endswith('; did you mean "lead_data.consent_pub"?')
 
 
-def test_a_status_that_no_lead_has_is_named(told):
-    """With the one that was meant, if that stands nowhere yet; accents and capitals do not matter."""
+def test_a_status_that_no_lead_has_is_reported(told):
+    """It suggests a similar label that the settings do not use yet; accents and case do not matter."""
     labels = [(line, said) for line, said, stops in told() if 'status "' in said and not stops]
 
     assert [(2, 'no lead has the status "Vendue" (30 looked at); did you mean "Vendu"?')] == labels
 
 
-def test_a_status_that_means_nothing_is_named_only_where_it_is_misspelt(told):
-    """So few leads may well lack it; a stage's is named whatever is near."""
+def test_an_ignored_status_is_reported_only_if_misspelt(told):
+    """So few leads may well lack it; a stage's label is reported even with nothing similar."""
     text = "stages: { won: [Vendu, Signé] }\nignored_statuses: [Nouveau, Nurserie, Refusée]\n"
     labels = [(line, said) for line, said, _ in told(text, labels=("Vendu", "Nouveau", "Refusé"))]
 
@@ -126,11 +126,11 @@ def test_a_status_that_means_nothing_is_named_only_where_it_is_misspelt(told):
 
 
 @pytest.mark.parametrize("text", ["", "stages: [", "stages: {won: }", "consent: oui", "oplead: { fields: 3 }"])
-def test_a_file_in_any_state_is_taken(told, text):
-    """What is wrong with it is told elsewhere."""
+def test_a_broken_settings_file_does_not_raise(told, text):
+    """Its problems are reported elsewhere."""
     told(text)
 
 
-def test_without_leads_nothing_is_told(told):
-    """An empty Oplead says nothing of the settings."""
+def test_reports_nothing_without_leads(told):
+    """An empty Oplead says nothing about the settings."""
     assert [] == told(leads=0)
