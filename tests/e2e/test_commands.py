@@ -847,7 +847,11 @@ def test_explain_shows_no_contact_data_or_full_click_id(played, population):
         served = population.leads_at(played.sandbox.clock.now())[lead]
         people = [served["contact"].get(name) for name in ("firstname", "lastname", "email", "phone", "mobile")]
 
-        assert not [value for value in (*people, truth[lead].email, *truth[lead].phones) if value and value in said]
+        assert not [
+            value
+            for value in (*people, truth[lead].person.email, *truth[lead].person.phones)
+            if value and value in said
+        ]
         assert not [value for value in secrets if value in said]
 
 

@@ -65,12 +65,12 @@ SECRETS = {
 
 
 BUG = f"""
-from jobs.deliver import intent
+from jobs.deliver import transactions
 
 def broken(*_, **__):
     raise ValueError({PERSON!r})
 
-intent.judge = broken
+transactions.judge = broken
 """
 """Code that makes the command fail with personal data in an exception's message."""
 
