@@ -87,7 +87,7 @@ class StopSignal:
         self.cancel_token()
 
 
-def go_on() -> None:
+def never_cancelled() -> None:
     """A cancel token that never stops anything."""
 
 

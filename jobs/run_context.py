@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
-from jobs.cancellation import go_on
+from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
 from jobs.settings.compile import Rulebook, Sinks
 
@@ -68,7 +68,7 @@ class Deps:
     sync_window: SyncWindow
     accept_volume: bool = False
     """Whether a human approved tonight's excess volume."""
-    cancel_token: CancelToken = go_on
+    cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
     watch: Watch = unwatched
 

@@ -16,7 +16,7 @@ from connectors.ports import Clock, ConversionSink, Inspects, Pings
 from connectors.records import DestinationId
 from connectors.survey import Survey
 from jobs.alerts.notify import NotifyAddress
-from jobs.cancellation import StopSignal, go_on
+from jobs.cancellation import StopSignal, never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
@@ -47,7 +47,7 @@ def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: 
 
 @contextmanager
 def connect(
-    settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = go_on
+    settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = never_cancelled
 ) -> Iterator[tuple[Rulebook, Deps]]:
     """Yield one account's rules and connectors, and close them on exit; `cancel_token` is called before each request.
 
@@ -117,7 +117,7 @@ def _sinks(
 
 
 def _google_options(
-    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = go_on
+    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
 ) -> "GoogleOptions":
     from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
 
@@ -133,7 +133,9 @@ def _google_options(
     )
 
 
-def _meta_options(meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = go_on) -> "MetaOptions":
+def _meta_options(
+    meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
+) -> "MetaOptions":
     from connectors.meta.sink import MetaOptions  # noqa: PLC0415
 
     return MetaOptions(
@@ -215,7 +217,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
 
 
 def pacer_for(
-    oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = go_on
+    oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = never_cancelled
 ) -> "Pacer":
     """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from connectors.errors import ConnectorError, Misconfigured
 from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered, update_incidents
-from jobs.cancellation import StopSignal, go_on
+from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import state_of
 from jobs.cli.output import Exit, failure_of
 from jobs.ledger import queries
@@ -202,7 +202,7 @@ def do_night(
         expect_state(settings, first_run=options.first_run, others=options.others)
         sweep()
         with (
-            connect(settings, opened, cancel_token=stop.cancel_token if stop else go_on) as (book, deps),
+            connect(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (book, deps),
             recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
             night_deps = replace(deps, accept_volume=options.accept_volume, watch=watch)

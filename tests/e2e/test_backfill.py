@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.cancellation import go_on
+from jobs.cancellation import never_cancelled
 from jobs.cli import approved_send
 from jobs.cli.output import UsageError
 from tests.e2e.support.typed import type_in
@@ -151,7 +151,7 @@ def test_waiting_for_approval_times_out(monkeypatch):
     monkeypatch.setattr(approved_send, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UsageError, match="write --yes"):
-        approved_send.Approval().agrees("Send?", go_on)
+        approved_send.Approval().agrees("Send?", never_cancelled)
 
 
 @pytest.mark.parametrize(

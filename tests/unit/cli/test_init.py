@@ -95,7 +95,7 @@ def test_written_files_are_readable_by_their_owner_only(type_in, tmp_path, umask
     assert {0o600} == {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("pipeline.yaml", ".env.example")}
 
 
-def test_ignored_statuses_are_not_mentioned_without_a_survey(type_in, tmp_path):
+def test_no_status_is_ignored_without_a_survey(type_in, tmp_path):
     """No status was seen that could be ignored."""
     result, _ = type_in(*ENOUGH)
 

@@ -72,7 +72,7 @@ def malformed(request: Any) -> Iterator[Violation]:
         seen |= {destination.reference} - {""}
 
 
-def misdirected(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Violation]:
+def destination_violations(request: Any, accounts: Mapping[str, GoogleAccount], now: datetime) -> Iterator[Violation]:
     """Yield the destinations' violations in a well-formed, permitted request."""
     contact = _has_contact(request)
     for index, destination in enumerate(request.destinations):

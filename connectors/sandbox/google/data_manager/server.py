@@ -15,9 +15,9 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from connectors.sandbox.google.data_manager.checks import (
     EventContext,
     broken_rule,
+    destination_violations,
     is_permitted,
     malformed,
-    misdirected,
     row_violations,
 )
 from connectors.sandbox.google.data_manager.wire import (
@@ -244,7 +244,7 @@ class DataManager(GoogleApi):
         now, found = self._now(), list(malformed(ingest))
         if not found and not is_permitted(ingest, self.google.accounts):
             found = [(rules.LOGIN_ACCOUNT, "destinations")]
-        if found := found or list(misdirected(ingest, self.google.accounts, now)):
+        if found := found or list(destination_violations(ingest, self.google.accounts, now)):
             return [RuleViolation(*each) for each in found]
         violations: list[RuleViolation] = []
         for row, event in enumerate(ingest.events):
