@@ -323,8 +323,9 @@ class _NightReading(_ListReading):
         """Record missing leads; those found missing a second time are planned, which cancels their open deliveries.
 
         Among `candidates` not asked for, the share missing is assumed to be the same as among those asked for. If too
-        many are missing, no deletion is believed.
+        many are missing, no deletion is believed. Of a night's two readings the second one decides whether they are.
         """
+        self.done.suspicious = 0
         if not asked.deleted:
             return
         account, now = self.run.ledger.account, self.run.now()
@@ -336,7 +337,7 @@ class _NightReading(_ListReading):
             if likely >= MANY and likely > SHARE * len(with_open):
                 self.done.suspicious = missing
             else:
-                self.done.deleted = leads.confirm_deleted(
+                self.done.deleted += leads.confirm_deleted(
                     session, account, asked.deleted, missing_before=now - BELIEVED_AFTER, now=now
                 )
             leads.note_missing(session, account, asked.deleted, now=now)

@@ -11,6 +11,8 @@ from connectors.errors import Transient
 from connectors.records import LeadId, Moment, StatusEntry, UnreadableLead
 from jobs.ledger.schema import LeadRow, UnreadableLeadRow
 from jobs.pull import sync as pull_module
+from jobs.pull.ingest import Pulled
+from jobs.pull.sync import pull
 from jobs.run_context import SyncMode
 from tests.builders import REACH, attention, changed, from_field, lead, route, rulebook
 from tests.fakes import NIGHT
@@ -180,6 +182,24 @@ def test_mass_deletion_is_reported_and_cancels_nothing(account, deleted, of, bel
     assert deleted * believed == cancelled
     assert [not believed] * 2 == [sentence in attention(summary) for summary in told]
     assert believed or [1, 1] == [summary.exit_code for summary in told]
+
+
+def test_second_reading_of_a_night_clears_the_suspicion_of_the_first(account):
+    """Leads that are all listed again need no human."""
+    names = [f"L-{number}" for number in range(8)]
+    account.put(*map(waiting, names))
+    nights(account, 0 * DAY)
+    account.source.delete(*names)
+    account.clock.time += DAY
+    done = Pulled()
+    with account.hold() as ledger:
+        pull(account.run(ledger), until=account.clock.now() + DAY, done=done)
+        suspicious = done.suspicious
+        account.put(*map(waiting, names))
+        pull(account.run(ledger), until=account.clock.now() + DAY, done=done)
+
+    assert (8, 0) == (suspicious, done.suspicious)
+    assert [] == done.attention
 
 
 def test_leads_not_looked_up_are_extrapolated_from_those_that_were(account, monkeypatch):
