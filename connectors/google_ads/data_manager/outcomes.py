@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 import requests
 from google.ads.datamanager_v1 import ErrorReason, ProcessingErrorReason, RequestStatusPerDestination
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from connectors.google_ads.platform import DONE, INCONCLUSIVE_STATUSES, REQUEST_ID, SHORTEST_DEFERRAL
@@ -332,6 +332,14 @@ _REJECTED = (OutcomeClass.FIX_CONFIG, OutcomeClass.FIX_DATA, OutcomeClass.DROP, 
 
 class _Json(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        """Return an object without parts that are null, which ProtoJSON takes for not given; a count must be one."""
+        if not isinstance(value, dict):
+            return value
+        return {key: each for key, each in value.items() if each is not None or key == "recordCount"}
 
 
 class _ErrorCount(_Json):

@@ -14,7 +14,7 @@ from http import HTTPStatus
 import requests
 from google.ads import datamanager_v1 as dm
 from google.ads.datamanager_v1.services.ingestion_service.transports import IngestionServiceRestTransport
-from google.api_core.exceptions import GoogleAPICallError, Unauthorized
+from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import AnonymousCredentials
 from google.protobuf import json_format  # type: ignore[import-untyped]
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
@@ -202,7 +202,7 @@ class DataManagerSink:
     def _send(self, request: dm.IngestEventsRequest, token: SecretStr, sent: int) -> Receipt:
         try:
             return _receipt(self._ingest(request, token), request)
-        except Unauthorized:
+        except _UnauthorizedError:
             kind = OutcomeClass.FIX_CONFIG if self._account.forget_token() else OutcomeClass.RETRY
             return Refused(Outcome(kind, "UNAUTHENTICATED", "HTTP 401"))
         except GoogleAPICallError as error:
@@ -218,6 +218,7 @@ class DataManagerSink:
     def _ingest(self, request: dm.IngestEventsRequest, token: SecretStr) -> dm.IngestEventsResponse:
         """Make the one call through the transport's method, since the client on top of it would add retries."""
         session = open_session(self._endpoint, token)
+        session.hooks["response"].append(_expect_authorized)
         with closing(_Transport(self._endpoint, session)) as transport:
             timeout = self._options.timeout
             ingest = partial(transport.ingest_events, request, retry=None, timeout=timeout)  # type: ignore[call-arg]
@@ -243,6 +244,17 @@ class DataManagerSink:
                 why = f"{refusal.code} ({refusal.outcome.message})"
                 raise Misconfigured(f"Google refuses customer {self._customer}: {why}")
         raise Transient(f"Google cannot give a request's status: {refusal.code}", retry_after=refusal.retry_after)
+
+
+class _UnauthorizedError(Exception):
+    """The API refuses the token."""
+
+
+def _expect_authorized(response: requests.Response, *_: object, **__: object) -> None:
+    """Raise on a 401 before the library reads its body, which may be one it can't parse."""
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.close()
+        raise _UnauthorizedError
 
 
 class _Transport(IngestionServiceRestTransport):

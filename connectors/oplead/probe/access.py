@@ -152,9 +152,10 @@ def find_access(options: OpleadOptions, open_client: OpenClient, most: int) -> t
     auth, prefix = next(styles_left, None), next(prefixes_left, None)
     is_first = True
     while auth is not None and prefix is not None:
+        client = open_client(replace(options, auth=auth, path_prefix=prefix))
+        asker = Asker(client, most)
         try:
-            with closing(open_client(replace(options, auth=auth, path_prefix=prefix))) as client:
-                asker = Asker(client, most)
+            with closing(client):
                 return asker, asker.list({})
         except TokenRefused as refusal:
             if refusal.status == _FORBIDDEN:

@@ -44,6 +44,15 @@ def test_success_accepts_every_row(google):
     assert [Answered((DONE, DONE, DONE))] * 3 == told
 
 
+@pytest.mark.parametrize("missing", ["eventsIngestionStatus", "errorInfo"])
+def test_null_means_not_given(google, missing):
+    """ProtoJSON allows null for every field."""
+    (destination,) = _status("SUCCESS")["requestStatusPerDestination"]
+    google.api.say({"requestStatusPerDestination": [destination | {missing: None}]})
+
+    assert Answered((DONE, DONE)) == google.resolve(rows=2)
+
+
 @pytest.mark.parametrize("counted", [0, "0", "2", 4, "4"])
 @pytest.mark.parametrize(
     ("status", "counts"),

@@ -398,6 +398,14 @@ def test_401_for_a_new_token_is_a_configuration_error(google):
     assert 1 == len(google.api.calls)
 
 
+@pytest.mark.parametrize("body", ['{"error": "invalid_token"}', '{"error": null}', "[]", "<html>", ""])
+def test_401_with_any_body_refuses_the_token(google, body):
+    """A gateway may answer in a format of its own, which the library cannot parse."""
+    google.api.say_bytes(body.encode(), 401)
+
+    assert (OutcomeClass.FIX_CONFIG, "UNAUTHENTICATED") == _what(google.submit())
+
+
 def test_refused_service_account_sends_nothing(google):
     """The token server's reason is reported without its wording."""
     google.tokens.say({"error": "invalid_grant", "error_description": "sync@invented is gone"}, 400)
