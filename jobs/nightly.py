@@ -13,7 +13,7 @@ from jobs.alerts.review import review, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import Sending, deliver
-from jobs.ledger import leads, outbox, requests, starts, status_labels
+from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
@@ -98,7 +98,8 @@ def _unsent(run: RunContext) -> Iterator[Delivery]:
 
 def is_due(row: Delivery, at: datetime) -> bool:
     """Return whether a delivery is no longer postponed."""
-    return all(time is None or time <= at for time in (row.not_before, row.deferred_until))
+    due_at = queries.due_time(row)
+    return due_at is None or due_at <= at
 
 
 def _stop_of(book: Rulebook, row: Delivery, stopped: Mapping[Scope, Stop]) -> Scope | None:

@@ -22,6 +22,7 @@ from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
+from jobs.settings.types import state_path
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
@@ -230,7 +231,7 @@ def pacer_for(
 
 def pace_folder(settings: Settings) -> Path | None:
     """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
-    return None if settings.state is None else Path(settings.state.removeprefix("sqlite:///")).parent
+    return None if settings.state is None else state_path(settings.state).parent
 
 
 def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:

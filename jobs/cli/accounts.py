@@ -12,9 +12,9 @@ from jobs.cli.output import UsageError
 from jobs.reporting.console import AccountHeading
 from jobs.settings import Invalid, Loaded, Settings, Valid, load
 from jobs.settings.references import EnvFile
+from jobs.settings.types import state_path
 
 _log = structlog.stdlib.get_logger()
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def state_of(settings: Settings) -> Path:
     """Return the path of the account's state."""
     if settings.state is None:
         raise ValueError("settings read from a file always name their state")
-    return Path(settings.state.removeprefix(_SQLITE))
+    return state_path(settings.state)
 
 
 def _secrets_of(settings: BaseModel) -> Iterator[str]:

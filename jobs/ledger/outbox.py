@@ -237,12 +237,16 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
     new = [each for each in sorted(conversions) if not is_any(session, account, each)]
     if not new:
         return
-    rows = select(Delivery).where(Delivery.account == account)
-    for row in session.exec(rows, execution_options=STREAMED):
-        lead, destination = LeadId(row.lead), DestinationId(row.destination)
+    # Not whole rows: they may carry their events.
+    place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.occurrence))
+    rows = session.connection().execute(
+        sqlalchemy.select(col(Delivery.key), col(Delivery.lead), *place).where(col(Delivery.account) == account),
+        execution_options=STREAMED,
+    )
+    for key, lead, current, destination, occurrence in rows:
         for conversion in new:
-            if row.key == delivery_key(account, lead, conversion, destination, row.occurrence):
-                yield conversion, row.conversion
+            if key == delivery_key(account, LeadId(lead), conversion, DestinationId(destination), occurrence):
+                yield conversion, current
 
 
 def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:

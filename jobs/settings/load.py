@@ -30,7 +30,7 @@ from jobs.settings.document import (
 from jobs.settings.lint import fitting_findings, lint_warnings
 from jobs.settings.references import Address, EnvFile, References, read_env_file, split_address
 from jobs.settings.schema import ClickIds, ConsentRule, OpleadSettings, Settings, Zone
-from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address
+from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address, state_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def _state_folder(keys: Mapping[str, Tree], folder: Path) -> Path | None:
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
         with suppress(ValueError):
-            return Path(state_address(state, account=account, folder=folder).removeprefix("sqlite:///")).parent
+            return state_path(state_address(state, account=account, folder=folder)).parent
     return None
 
 

@@ -210,6 +210,11 @@ class Strict(BaseModel):
 _SQLITE = "sqlite:///"
 
 
+def state_path(address: str) -> Path:
+    """Return the file of an address that `state_address` returned."""
+    return Path(address.removeprefix(_SQLITE))
+
+
 def state_address(state: str | None, *, account: str, folder: Path) -> str:
     """Return the ledger's address with an absolute path; the default is `ACCOUNT.db` in `folder`.
 
