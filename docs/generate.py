@@ -22,8 +22,9 @@ from connectors.oplead.options import CANDIDATES
 from jobs.ledger.incidents import IncidentKind
 from jobs.reporting import wording
 from jobs.rules.delivery_state import DeliveryState
-from jobs.settings import schema
-from jobs.settings.schema import DestinationSettings, FieldSettings
+from jobs.settings import oplead_schema, schema
+from jobs.settings.oplead_schema import FieldSettings
+from jobs.settings.schema import DestinationSettings
 
 DOCS = Path(__file__).parent
 PAGES = ("settings.md", "reasons.md", "json.md")
@@ -59,7 +60,7 @@ Part = tuple[Sequence[str], Iterator[Sequence[str]]]
 
 
 def _keys(name: str) -> Part:
-    model = getattr(schema, name)
+    model = getattr(schema, name, None) or getattr(oplead_schema, name)
     return ("key", "default", "meaning", "example"), _keys_of(model)
 
 

@@ -21,7 +21,8 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
-from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, OpleadSettings, Settings
+from jobs.settings.oplead_schema import OpleadSettings
+from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
 
 if TYPE_CHECKING:

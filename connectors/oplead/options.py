@@ -85,6 +85,7 @@ class FieldPaths:
     postcode: Paths = (*_under(_PLACES, "postcode", "zipCode", "postalCode"), "ctc_postcode")
     city: Paths = (*_under(_PLACES, "city"), "ctc_city")
     country: Paths = (*_under(_PLACES, "country"), "ctc_country")
+    appointment_at: Paths = ()
 
 
 CANDIDATES = FieldPaths()

@@ -6,19 +6,36 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial, wraps
+from functools import partial
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from jobs.cli.init.questions import PATH_PREFIX, QUESTIONS, Question, answers_given
+from jobs.cli import oplead
+from jobs.cli.init.questions import QUESTIONS, Question, answers_given
+from jobs.cli.options import (
+    EXIT_CODES,
+    AtOnce,
+    Config,
+    Configs,
+    Conversion,
+    Destination,
+    DryRun,
+    FirstRun,
+    GoogleTransport,
+    Json,
+    Leads,
+    PathPrefix,
+    Seed,
+    Yes,
+    command,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-P = ParamSpec("P")
 _STDOUT, _STDERR = 1, 2
 
 app = typer.Typer(
@@ -28,29 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-EXIT_CODES = """
-Exit codes: 0 done; 1 done, and a human is needed; 2 wrong usage, settings or state; 3 the source or a destination
-stopped; 70 a bug; 75 another run holds the account; 128 + n stopped by signal n.
-"""
-_FILES = "An account's YAML file, or a folder of them; may be repeated."
-_FIRST_RUN = "This account has never run: create its state. Without this, a missing state is reported."
-
-Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The account's YAML file.")]
-Configs = Annotated[list[Path], typer.Option("--config", "-c", metavar="FILE|DIR", help=_FILES)]
-AtOnce = Annotated[int, typer.Option(min=1, max=64, help="How many accounts are at work at a time.")]
-Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen; send and change nothing.")]
-FirstRun = Annotated[bool, typer.Option("--first-run", help=_FIRST_RUN)]
-Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
-PathPrefix = Annotated[str | None, typer.Option(metavar="PATH", help=f"{PATH_PREFIX}.")]
-Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
-Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
-Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]
-Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented leads, over 90 days.")]
-GoogleTransport = Annotated[
-    Literal["data_manager", "google_ads_api"], typer.Option(help="The Google interface that carries conversions.")
-]
+app.add_typer(oplead.app)
 
 
 class _UnfailingFile(FileIO):
@@ -99,22 +94,6 @@ def main() -> None:
         sys.stderr.flush()
 
 
-def _command(epilog: str | None = None) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Register a command that returns its exit code; a failure prints one sentence to stderr."""
-
-    def register(command: Callable[P, int]) -> Callable[P, int]:
-        @app.command(epilog=epilog)
-        @wraps(command)
-        def run(*args: P.args, **options: P.kwargs) -> None:
-            from jobs.cli.output import guarded  # noqa: PLC0415
-
-            raise typer.Exit(guarded(partial(command, *args, **options)))
-
-        return command
-
-    return register
-
-
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415
@@ -133,7 +112,7 @@ def _everywhere(
     pass
 
 
-@_command(EXIT_CODES)
+@command(app, EXIT_CODES)
 def run(
     config: Configs,
     *,
@@ -177,7 +156,7 @@ def _span(text: str) -> timedelta:
         raise typer.BadParameter(str(error), param_hint="--wait") from None
 
 
-@_command("Exit codes: 0 stopped as asked; 2 no account's nights can be run; 70 a bug.")
+@command(app, "Exit codes: 0 stopped as asked; 2 no account's nights can be run; 70 a bug.")
 def schedule(
     config: Configs,
     *,
@@ -198,7 +177,7 @@ def schedule(
     return schedule_accounts(config, at_once=at_once, json_wanted=json, first_run=first_run, health=health)
 
 
-@_command()
+@command(app)
 def init(
     *,
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the files go.")] = Path("config"),
@@ -244,7 +223,7 @@ def _with_options_for_questions(command: Callable[..., int]) -> inspect.Signatur
 init.__signature__ = _with_options_for_questions(init)  # type: ignore[attr-defined]
 
 
-@_command("Exit codes: 0 fine; 1 something looked up failed; 2 the file must not run.")
+@command(app, "Exit codes: 0 fine; 1 something looked up failed; 2 the file must not run.")
 def check(
     config: Configs,
     *,
@@ -262,7 +241,7 @@ def check(
     return check_files(files_of(config), live=live, json_wanted=json, verbose=verbose)
 
 
-@_command("Exit codes: 0 all found out; 1 something could not be found out; 2 refused, or wrong usage or settings.")
+@command(app, "Exit codes: 0 all found out; 1 something could not be found out; 2 refused, or wrong usage or settings.")
 def probe(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file; its oplead section is enough.")
@@ -300,7 +279,7 @@ def _day(text: str) -> date:
         raise typer.BadParameter("write a day as 2026-09-01") from None
 
 
-@_command(EXIT_CODES)
+@command(app, EXIT_CODES)
 def backfill(
     config: Config,
     *,
@@ -349,7 +328,7 @@ def backfill(
     return send_approved(config, Approval(yes, dry_run, json), chosen)
 
 
-@_command(EXIT_CODES)
+@command(app, EXIT_CODES)
 def retry(
     config: Config,
     *,
@@ -371,7 +350,7 @@ def retry(
     return send_approved(config, Approval(yes, dry_run, json), refused)
 
 
-@_command()
+@command(app)
 def status(
     config: Config,
     *,
@@ -388,7 +367,7 @@ def status(
     return show_leads(config, reason, json_wanted=json)
 
 
-@_command()
+@command(app)
 def explain(
     lead: Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")],
     config: Config,
@@ -404,7 +383,7 @@ def explain(
     return explain_lead(lead, config, json_wanted=json)
 
 
-@_command()
+@command(app)
 def sandbox(
     *,
     out: Annotated[
@@ -440,7 +419,7 @@ def sandbox(
     return serve(out, cast, google_transport)
 
 
-@_command()
+@command(app)
 def demo(
     *,
     keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Keep everything there.")] = None,

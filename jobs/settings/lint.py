@@ -21,8 +21,9 @@ from jobs.settings.document import (
     texts_at,
     value_at,
 )
+from jobs.settings.oplead_schema import HEADER_NAME
 from jobs.settings.references import ADDRESS, References, is_local, token_address
-from jobs.settings.schema import HEADER_NAME, Settings
+from jobs.settings.schema import Settings
 
 CREATED = "created"
 """The built-in stage that every lead enters on creation."""

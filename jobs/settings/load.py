@@ -4,7 +4,7 @@ An unfinished file can be loaded in part: the keys needed to read from Oplead.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,9 @@ from jobs.settings.document import (
     value_at,
 )
 from jobs.settings.lint import fitting_findings, lint_warnings
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings
 from jobs.settings.references import Address, EnvFile, References, read_env_file, split_address
-from jobs.settings.schema import ClickIds, ConsentRule, OpleadSettings, Settings, Zone
+from jobs.settings.schema import ClickIds, ConsentRule, Settings, Zone
 from jobs.settings.types import OneOrMore, Slug, Strict, Text, state_address, state_path
 
 
@@ -198,6 +199,9 @@ class OpleadSection(Strict):
     timezone: Zone = "Europe/Paris"
     clock: Address | None = None
     oplead: OpleadSettings
+    account: Slug | None = None
+    source: SourceSettings | None = None
+    webhooks: WebhookSettings | None = None
     click_ids: ClickIds = ClickIds()
     stages: dict[Slug, OneOrMore] = Field(default_factory=dict)
     ignored_statuses: tuple[Text, ...] = ()
@@ -210,7 +214,7 @@ class OpleadSection(Strict):
 
 
 _REQUIRED = ("timezone", "clock", "oplead", "click_ids")
-_OPTIONAL = ("stages", "ignored_statuses", "consent")
+_OPTIONAL = ("account", "source", "webhooks", "stages", "ignored_statuses", "consent")
 """Keys used if they are valid; `check` reports what is wrong with them."""
 
 
@@ -227,13 +231,16 @@ class PartialSettings:
     """The `.env` beside the settings file."""
 
 
-def load_partial(path: Path, environ: Mapping[str, str]) -> PartialSettings | Invalid:
-    """Load what an unfinished file holds so far; never raises, whatever the file holds."""
+def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[str] = ()) -> PartialSettings | Invalid:
+    """Load what an unfinished file holds so far; never raises, whatever the file holds.
+
+    `needed` are the optional keys that must be valid if the file has them.
+    """
     document = read_file(path)
     tree, references = document.tree, References(environ, path.parent, read_env_file(path.parent))
     env_file = references.used_env_file(text for _, text in leaves(tree))
     keys = tree if isinstance(tree, dict) else {}
-    required = {name: keys[name] for name in _REQUIRED if name in keys}
+    required = {name: keys[name] for name in (*_REQUIRED, *needed) if name in keys}
     settings, findings = _validate(OpleadSection, document, required if keys else tree, references)
     if settings is None or findings:
         return Invalid(document.problems(findings, path), env_file)

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from jobs.settings.document import did_you_mean
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings
 from jobs.settings.references import Address, References, is_local
 from jobs.settings.types import (
     ActionId,
@@ -35,7 +36,6 @@ from jobs.settings.types import (
     Like,
     OneOrMore,
     Path_,
-    Paths,
     Phone,
     Secret,
     Several,
@@ -49,170 +49,6 @@ from jobs.settings.types import (
     state_address,
 )
 from jobs.timetable import by_cron
-
-# ── Oplead ───────────────────────────────────────────────────────────────────────────────────────
-
-HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
-
-
-class AuthSettings(Strict):
-    """How the token is passed to Oplead, which does not publish how."""
-
-    style: Literal["bearer", "header", "query", "none"] = "bearer"
-    """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
-    name: Text | None = None
-    """The header's or query parameter's name, for `header` and `query`."""
-    prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
-    """What precedes the token in the header, including its space."""
-
-
-class PaginationSettings(Strict):
-    """How Oplead's list is paged."""
-
-    style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
-    """`auto` follows only what describes itself: a next URL of the same host, a Link header, or a cursor."""
-    items: Path_ | None = None
-    """The path of the array of leads; searched for if unset."""
-    next: Path_ | None = None
-    """The path of the next URL or cursor in an answer."""
-    page_param: Text = "page"
-    """The query parameter of the page number, for `page`."""
-    first_page: int = Field(default=1, ge=0, le=1)
-    """The first page's number."""
-    size_param: Text | None = None
-    """The query parameter of the page size, if Oplead takes one."""
-    size: PositiveInt | None = Field(default=None, le=1000)
-    """How many leads to ask for at a time."""
-    offset_param: Text = "offset"
-    """The query parameter of the offset, for `offset`."""
-    cursor_param: Text = "cursor"
-    """The query parameter of the cursor, for `cursor`, or of the id of a page's last lead, for `last_id`."""
-    total: Path_ | None = None
-    """The path of the total number of leads in an answer; searched for if unset."""
-    total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
-    """The header that holds the total number of leads; no header is trusted unless it is named here."""
-    max_pages: PositiveInt = 10_000
-    """Give up on a list that goes on for longer than this."""
-
-
-class SinceFilter(Strict):
-    """A query parameter with which Oplead lists only what has changed since a given time."""
-
-    param: Text
-    """The name of Oplead's query parameter, such as updated_after."""
-    format: Annotated[
-        str,
-        Like(
-            # Only directives that don't depend on the locale: names of months and days do.
-            r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
-            "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
-        ),
-    ] = "iso"
-    """How the time is written: `iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern such as %d/%m/%Y."""
-    until_param: Text | None = None
-    """The parameter for the end of the period, if Oplead wants both ends; it is set to the present."""
-
-
-class FieldSettings(Strict):
-    """Where each thing stands in a lead; several paths are tried in turn.
-
-    Unset ones use what is known of Oplead.
-    """
-
-    id: Paths | None = None
-    """The lead's id."""
-    created_at: Paths | None = None
-    """When the lead was created."""
-    updated_at: Paths | None = None
-    """When anything in it last changed."""
-    status: Paths | None = None
-    """Its status label."""
-    status_at: Paths | None = None
-    """When it got that label."""
-    history: Paths | None = None
-    """The list of its past labels, with their times."""
-    click_id: Paths | None = None
-    """The click ids of the ad it came from."""
-    click_id_at: Paths | None = None
-    """When the click happened."""
-    utm_source: Paths | None = None
-    """UTM source."""
-    utm_medium: Paths | None = None
-    """UTM medium."""
-    utm_campaign: Paths | None = None
-    """UTM campaign."""
-    email: Paths | None = None
-    """E-mail address."""
-    phone: Paths | None = None
-    """Phone numbers."""
-    first_name: Paths | None = None
-    """First name."""
-    last_name: Paths | None = None
-    """Last name."""
-    postcode: Paths | None = None
-    """Postcode."""
-    city: Paths | None = None
-    """City."""
-    country: Paths | None = None
-    """Country."""
-
-
-class OpleadSettings(Strict):
-    """The source of leads."""
-
-    token: Secret
-    """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`."""
-    base_url: Address = AnyUrl("https://api.oplead.com")
-    """Oplead's address, or a local server's."""
-    path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
-    """What precedes `leads_path` and `lead_path`."""
-    leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
-    """The path of the list."""
-    lead_path: Annotated[
-        str,
-        Like(
-            r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
-            "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
-        ),
-    ] = "/leads/{id}"
-    """The path of one lead, with `{id}` for its id."""
-    extra_headers: dict[
-        Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
-        Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
-    ] = Field(default_factory=dict)
-    """Headers sent with every request, such as X-Tenant; never a key, which is `token` and passed by `auth`."""
-    extra_query: dict[Text, Text] = Field(default_factory=dict)
-    """Query parameters sent with every request, such as archived; never a key."""
-    auth: AuthSettings = AuthSettings()
-    """How the token is passed."""
-    pagination: PaginationSettings = PaginationSettings()
-    """How the list is paged."""
-    pull: Literal["since", "list", "details"] | None = None
-    """`list` reads every page and compares, `since` asks Oplead for changes, `details` reads leads one by one."""
-    since_filter: SinceFilter | None = None
-    """The filter with which `since` asks for changes."""
-    detail: Literal["auto", "always", "never"] = "auto"
-    """Whether to read each lead's own page: `auto` only if the list leaves out the click ids."""
-    fields: FieldSettings = FieldSettings()
-    """Where things are in a lead."""
-    rate: PositiveInt = Field(default=90, le=100)
-    """Requests a minute, all commands together; Oplead's published limit is 100."""
-    in_flight: PositiveInt = Field(default=4, le=16)
-    """How many leads' own pages to request at once."""
-    overlap: Span = timedelta(days=3)
-    """How far each reading reaches back before the last one."""
-    budget: Span = timedelta(hours=4)
-    """How long a night's reading may take."""
-    max_requests: PositiveInt | None = None
-    """How many requests a night's reading may make; the next one carries on from there."""
-    largest_page_mb: PositiveInt = Field(default=64, le=1024)
-    """The largest page of the list in megabytes, unpacked; a larger one is refused unread."""
-
-    @property
-    def pull_style(self) -> Literal["since", "list", "details"]:
-        """How leads are pulled: as written, else `since` where a filter is named, else `list`."""
-        return self.pull or ("since" if self.since_filter else "list")
-
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────
 
@@ -576,6 +412,8 @@ class ScheduleSettings(Strict):
         | None
     ) = None
     """By a cron expression of five parts, such as "30 5 * * mon-fri"."""
+    also_every: Span | None = None
+    """How often to send what webhooks have brought in since, such as 1 h; it takes `webhooks`."""
 
 
 class Settings(Strict):
@@ -595,6 +433,10 @@ class Settings(Strict):
     """A sandbox's clock; accepted only if every remote is on this machine."""
     oplead: OpleadSettings
     """Where and how leads are read; it needs a token at least."""
+    source: SourceSettings | None = None
+    """Files to read leads from instead of the API."""
+    webhooks: WebhookSettings | None = None
+    """The receiver of Oplead's webhooks; what it has taken is read before each night's list."""
     stages: Annotated[dict[Slug, OneOrMore], Field(min_length=1)]
     """Your words for Oplead's status labels, such as won: [Gagné]."""
     ignored_statuses: tuple[Text, ...] = ()

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead import OpleadOptions, SinceOptions
-from jobs.settings.schema import ClickIds, OpleadSettings
+from jobs.settings.oplead_schema import OpleadSettings
+from jobs.settings.schema import ClickIds
 from jobs.wiring import oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
 

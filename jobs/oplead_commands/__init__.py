@@ -1,0 +1,1 @@
+"""What `oplead-sync oplead …` does: the only commands that write to Oplead."""

@@ -1,0 +1,368 @@
+"""The model of what concerns Oplead in the configuration file: reading leads, writing them, webhooks and files."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo
+
+from jobs.settings.references import Address, References
+from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text
+
+HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+HeaderName = Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Signature")]
+
+
+def _beside_the_settings(value: object, info: ValidationInfo) -> object:
+    """Have a relative path start at the settings file's folder."""
+    if isinstance(value, str) and isinstance(info.context, References):
+        return info.context.folder / value
+    return value
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class AuthSettings(Strict):
+    """How the token is passed to Oplead, which does not publish how."""
+
+    style: Literal["bearer", "header", "query", "none"] = "bearer"
+    """`bearer` sends `Authorization: Bearer TOKEN`; `header` and `query` need a `name`."""
+    name: Text | None = None
+    """The header's or query parameter's name, for `header` and `query`."""
+    prefix: Annotated[str, Like(r"[ -~]{0,100}", "write plain text without accents, as Key")] = ""
+    """What precedes the token in the header, including its space."""
+
+
+class PaginationSettings(Strict):
+    """How Oplead's list is paged."""
+
+    style: Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"] = "auto"
+    """`auto` follows only what describes itself: a next URL of the same host, a Link header, or a cursor."""
+    items: Path_ | None = None
+    """The path of the array of leads; searched for if unset."""
+    next: Path_ | None = None
+    """The path of the next URL or cursor in an answer."""
+    page_param: Text = "page"
+    """The query parameter of the page number, for `page`."""
+    first_page: int = Field(default=1, ge=0, le=1)
+    """The first page's number."""
+    size_param: Text | None = None
+    """The query parameter of the page size, if Oplead takes one."""
+    size: PositiveInt | None = Field(default=None, le=1000)
+    """How many leads to ask for at a time."""
+    offset_param: Text = "offset"
+    """The query parameter of the offset, for `offset`."""
+    cursor_param: Text = "cursor"
+    """The query parameter of the cursor, for `cursor`, or of the id of a page's last lead, for `last_id`."""
+    total: Path_ | None = None
+    """The path of the total number of leads in an answer; searched for if unset."""
+    total_header: Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens")] | None = None
+    """The header that holds the total number of leads; no header is trusted unless it is named here."""
+    max_pages: PositiveInt = 10_000
+    """Give up on a list that goes on for longer than this."""
+
+
+class SinceFilter(Strict):
+    """A query parameter with which Oplead lists only what has changed since a given time."""
+
+    param: Text
+    """The name of Oplead's query parameter, such as updated_after."""
+    format: Annotated[
+        str,
+        Like(
+            # Only directives that don't depend on the locale: names of months and days do.
+            r"iso|date|epoch_s|epoch_ms|(?=.*%[Yy])(?=.*(%m.*%d|%d.*%m|%j))([^%]|%[YymdjHMSfz%])+",
+            "write iso, date, epoch_s, epoch_ms, or a day as %d/%m/%Y, with %H:%M:%S after it where times are taken",
+        ),
+    ] = "iso"
+    """How the time is written: `iso`, `date`, `epoch_s`, `epoch_ms`, or a pattern such as %d/%m/%Y."""
+    until_param: Text | None = None
+    """The parameter for the end of the period, if Oplead wants both ends; it is set to the present."""
+
+
+class FieldSettings(Strict):
+    """Where each thing stands in a lead; several paths are tried in turn.
+
+    Unset ones use what is known of Oplead.
+    """
+
+    id: Paths | None = None
+    """The lead's id."""
+    created_at: Paths | None = None
+    """When the lead was created."""
+    updated_at: Paths | None = None
+    """When anything in it last changed."""
+    status: Paths | None = None
+    """Its status label."""
+    status_at: Paths | None = None
+    """When it got that label."""
+    history: Paths | None = None
+    """The list of its past labels, with their times."""
+    click_id: Paths | None = None
+    """The click ids of the ad it came from."""
+    click_id_at: Paths | None = None
+    """When the click happened."""
+    utm_source: Paths | None = None
+    """UTM source."""
+    utm_medium: Paths | None = None
+    """UTM medium."""
+    utm_campaign: Paths | None = None
+    """UTM campaign."""
+    email: Paths | None = None
+    """E-mail address."""
+    phone: Paths | None = None
+    """Phone numbers."""
+    first_name: Paths | None = None
+    """First name."""
+    last_name: Paths | None = None
+    """Last name."""
+    postcode: Paths | None = None
+    """Postcode."""
+    city: Paths | None = None
+    """City."""
+    country: Paths | None = None
+    """Country."""
+    appointment_at: Paths | None = None
+    """The date of the lead's appointment; a lead that gets one reaches the built-in label `appointment_set`."""
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+Endpoint = Annotated[
+    str, Like(r"(POST|PUT|PATCH) (/([^\s/?#{}]|\{id\})+)+", "write a verb and a path, as PUT /leads/{id}/status")
+]
+
+
+class WrittenFields(Strict):
+    """Where each thing is written in a lead; unset ones go to the first place they are read from."""
+
+    click_id: Path_ | None = None
+    """The click ids, as `gclid=…&fbclid=…`."""
+    utm_source: Path_ | None = None
+    """UTM source."""
+    utm_medium: Path_ | None = None
+    """UTM medium."""
+    utm_campaign: Path_ | None = None
+    """UTM campaign."""
+    email: Path_ | None = None
+    """E-mail address."""
+    phone: Path_ | None = None
+    """Phone number."""
+    first_name: Path_ | None = None
+    """First name."""
+    last_name: Path_ | None = None
+    """Last name."""
+    postcode: Path_ | None = None
+    """Postcode."""
+    city: Path_ | None = None
+    """City."""
+    country: Path_ | None = None
+    """Country."""
+    provider_name: Path_ = "provider.name"
+    """The supplier's name."""
+    provider_url: Path_ = "provider.url"
+    """Where Oplead reports what becomes of the lead."""
+
+
+class FormImport(Strict):
+    """Oplead's form import: another service, with a token and field names of its own."""
+
+    token: Secret
+    """A reference to the token in the tab `API Import`."""
+    form: Text
+    """The form's identifier."""
+    url: Address = AnyUrl("https://leadimport.oplead.com/addlead/")
+    """Its address, or a local server's."""
+    click_id: Text | None = None
+    """The variable that fills `leadData.externalID`; it is not documented, so leads with click ids need it."""
+
+
+class WriteSettings(Strict):
+    """How `oplead-sync oplead` writes. Oplead documents the paths; whatever says assumed is not documented."""
+
+    via: Literal["api", "form"] = "api"
+    """How leads are created: by the API, or by the form import."""
+    create: Endpoint = "POST /leads"
+    """Creates a lead; the verb is assumed."""
+    update: Endpoint = "PUT /leads/{id}"
+    """Changes a lead; assumed."""
+    status: Endpoint = "PUT /leads/{id}/status"
+    """Sets a lead's status; the verb is assumed."""
+    status_field: Path_ = "status"
+    """Where the label goes in that request; assumed."""
+    document: Endpoint = "POST /leads/{id}/document/add"
+    """Adds a document; Oplead's guide also names /leads/{id}/attachments. The verb is assumed."""
+    document_field: Text = "file"
+    """The name of the file's part in that request; assumed."""
+    largest_document_mb: PositiveInt = Field(default=20, le=1024)
+    """The largest document sent, in megabytes; assumed."""
+    channels: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write a path, as /settings/channels")] = (
+        "/settings/marketing-channels"
+    )
+    """The path of the marketing channels."""
+    custom_fields: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write a path, as /settings/custom-fields")] = (
+        "/settings/custom-fields"
+    )
+    """The path of the custom fields; assumed."""
+    fields: WrittenFields = WrittenFields()
+    """Where things go in a lead."""
+    form: FormImport | None = None
+    """The form import, for `via: form`."""
+
+
+# ── webhooks ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class SubscriptionSettings(Strict):
+    """How webhooks are subscribed to; only the path is documented."""
+
+    path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write a path, as /subscriptions")] = "/subscriptions"
+    """The path of the subscriptions."""
+    event_field: Path_ = "event"
+    """Where the event's name goes in a subscription; assumed."""
+    url_field: Path_ = "url"
+    """Where the receiver's address goes; assumed."""
+    new_lead: Text = "lead.created"
+    """The name of the event of a new lead; assumed."""
+    status_change: Text = "lead.status_changed"
+    """The name of the event of a status change; assumed."""
+    appointment: Text = "lead.appointment_updated"
+    """The name of the event of a new or changed appointment; assumed."""
+
+
+class SignatureSettings(Strict):
+    """How the sender signs a webhook: an HMAC over the raw body."""
+
+    header: HeaderName
+    """The header with the signature."""
+    secret: Secret
+    """A reference to the key it is made with."""
+    algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
+    """The hash function."""
+    encoding: Literal["hex", "base64"] = "hex"
+    """How the signature is written."""
+    prefix: Annotated[str, Like(r"[!-~]{0,40}", "write plain text without spaces, as sha256=")] = ""
+    """What precedes it in the header, such as sha256=."""
+
+
+class WebhookFields(Strict):
+    """Where each thing is in a webhook; several paths are tried in turn. All defaults are assumed."""
+
+    event: Paths = ("event", "type", "eventType", "event_type", "action")
+    """The event's name."""
+    event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
+    """An id that every redelivery of the same event has."""
+    at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
+    """When it happened."""
+    lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
+    """The lead; the event itself if none of these is an object."""
+
+
+class WebhookSettings(Strict):
+    """The receiver of Oplead's webhooks, started by `oplead-sync oplead webhooks serve`."""
+
+    secret: Secret
+    """A reference to the secret that every webhook carries, 20 characters or more."""
+    secret_header: HeaderName | None = None
+    """The header that carries it; unset, it is the last part of the address."""
+    signature: SignatureSettings | None = None
+    """The sender's signature, if it signs."""
+    listen: Annotated[str, Like(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+):[0-9]{1,5}", "write host:port, as 127.0.0.1:8391")] = (
+        "127.0.0.1:8391"
+    )
+    """Where the receiver listens, behind a proxy that speaks TLS."""
+    public_url: Address | None = None
+    """The address Oplead calls, without the secret, such as https://hooks.maison-durand.fr."""
+    inbox: Annotated[Path, BeforeValidator(_beside_the_settings, json_schema_input_type=str)] | None = None
+    """The receiver's file; default: `ACCOUNT.inbox.db` beside the state."""
+    fields: WebhookFields = WebhookFields()
+    """Where things are in a webhook."""
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
+    """How webhooks are subscribed to."""
+    largest_kb: PositiveInt = Field(default=256, le=10_240)
+    """The largest webhook, in kilobytes."""
+    seconds: PositiveInt = Field(default=10, le=60)
+    """How long a webhook may take to arrive."""
+    connections: PositiveInt = Field(default=200, le=10_000)
+    """How many connections may be open at once."""
+    per_minute: PositiveInt = Field(default=60_000, le=1_000_000)
+    """How many webhooks are taken a minute."""
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SourceSettings(Strict):
+    """Where leads come from if not from the API: files that somebody or a script exports from Oplead."""
+
+    csv: Text | None = None
+    """The files, such as exports/*.csv; the newest one is read."""
+    xlsx: Text | None = None
+    """The same for Excel workbooks."""
+    sheet: Text | None = None
+    """The workbook's sheet; the first one if unset."""
+    columns: dict[Text, Path_] = Field(default_factory=dict)
+    """Each column's title and the place of its values in a lead, such as { Montant TTC: amount }."""
+
+
+# ── the section ──────────────────────────────────────────────────────────────────────────────────
+
+
+class OpleadSettings(Strict):
+    """The source of leads."""
+
+    token: Secret
+    """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`."""
+    base_url: Address = AnyUrl("https://api.oplead.com")
+    """Oplead's address, or a local server's."""
+    path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
+    """What precedes `leads_path` and `lead_path`."""
+    leads_path: Annotated[str, Like(r"(/[^\s/?#{}]+)+", "write the list's path, as /leads")] = "/leads"
+    """The path of the list."""
+    lead_path: Annotated[
+        str,
+        Like(
+            r"(/[^\s/?#{}]+)*/[^\s/?#{}]*\{id\}[^\s/?#{}]*(/[^\s/?#{}]+)*",
+            "write the path of one lead, with {id} once where its id goes, as /leads/{id}",
+        ),
+    ] = "/leads/{id}"
+    """The path of one lead, with `{id}` for its id."""
+    extra_headers: dict[
+        Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Tenant")],
+        Annotated[str, Like(r"[!-~]([ -~]{0,198}[!-~])?", "a header's value is plain text on one line, no accents")],
+    ] = Field(default_factory=dict)
+    """Headers sent with every request, such as X-Tenant; never a key, which is `token` and passed by `auth`."""
+    extra_query: dict[Text, Text] = Field(default_factory=dict)
+    """Query parameters sent with every request, such as archived; never a key."""
+    auth: AuthSettings = AuthSettings()
+    """How the token is passed."""
+    pagination: PaginationSettings = PaginationSettings()
+    """How the list is paged."""
+    pull: Literal["since", "list", "details"] | None = None
+    """`list` reads every page and compares, `since` asks Oplead for changes, `details` reads leads one by one."""
+    since_filter: SinceFilter | None = None
+    """The filter with which `since` asks for changes."""
+    detail: Literal["auto", "always", "never"] = "auto"
+    """Whether to read each lead's own page: `auto` only if the list leaves out the click ids."""
+    fields: FieldSettings = FieldSettings()
+    """Where things are in a lead."""
+    rate: PositiveInt = Field(default=90, le=100)
+    """Requests a minute, all commands together; Oplead's published limit is 100."""
+    in_flight: PositiveInt = Field(default=4, le=16)
+    """How many leads' own pages to request at once."""
+    overlap: Span = timedelta(days=3)
+    """How far each reading reaches back before the last one."""
+    budget: Span = timedelta(hours=4)
+    """How long a night's reading may take."""
+    max_requests: PositiveInt | None = None
+    """How many requests a night's reading may make; the next one carries on from there."""
+    largest_page_mb: PositiveInt = Field(default=64, le=1024)
+    """The largest page of the list in megabytes, unpacked; a larger one is refused unread."""
+    write: WriteSettings = WriteSettings()
+    """How leads, documents and statuses are written by `oplead-sync oplead`; a night only reads."""
+
+    @property
+    def pull_style(self) -> Literal["since", "list", "details"]:
+        """How leads are pulled: as written, else `since` where a filter is named, else `list`."""
+        return self.pull or ("since" if self.since_filter else "list")

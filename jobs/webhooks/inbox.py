@@ -1,0 +1,164 @@
+"""The inbox: an append-only file of received events, written by the receiver alone and read by the nightly job.
+
+It holds ids, labels, times and hashes; never contact data. SQLite's autoincrement gives every event a higher id than
+all before it, so that a reader's place is one number.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import LeadId, Moment
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at TEXT NOT NULL,
+    kind TEXT,
+    lead TEXT,
+    label TEXT,
+    at TEXT,
+    appointment_at TEXT,
+    structure TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    is_unique INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ix_event_digest ON event (digest) WHERE is_unique;
+CREATE INDEX IF NOT EXISTS ix_event_lead ON event (lead, id);
+"""
+_COLUMNS = "received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique"
+# An event without an id or time of its own is a redelivery only of its lead's latest one: a lead may return to a
+# status it had, and then the same body is news.
+_APPEND = """
+INSERT OR IGNORE INTO event (received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique)
+SELECT :received_at, :kind, :lead, :label, :at, :appointment_at, :structure, :digest, :is_unique
+WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead ORDER BY id DESC LIMIT 1)
+"""
+_AT_ONCE = 500  # leads per query
+_BUSY_SECONDS = 5.0
+
+
+class Inbox:
+    """One account's inbox; use each instance from one thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Use an open connection; see `to_write` and `to_read`."""
+        self._connection = connection
+
+    @classmethod
+    def to_write(cls, path: Path) -> Self:
+        """Open the inbox for the receiver, and create it if it is missing; only its owner may read it."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(_SCHEMA)
+        return cls(connection)
+
+    @classmethod
+    def to_read(cls, path: Path) -> Self | None:
+        """Open the inbox for a reader; None if no receiver has ever made one."""
+        if not path.exists():
+            return None
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA query_only = TRUE")
+        return cls(connection)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    # ── the receiver's side ──
+
+    def append(self, events: Iterable[ReceivedEvent]) -> int:
+        """Add events in one durable transaction, without redeliveries, and return how many were new."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            before = self._connection.total_changes
+            self._connection.executemany(_APPEND, map(_row, events))
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+        return self._connection.total_changes - before
+
+    # ── the readers' side ──
+
+    def latest(self) -> int:
+        """Return the id of the latest event; 0 if there is none."""
+        (latest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
+        return int(latest)
+
+    def leads(self, *, after: int, to: int) -> list[LeadId]:
+        """Return the leads with events after one place and up to another, in the order of their first one."""
+        rows = self._connection.execute(
+            "SELECT lead FROM event WHERE id > ? AND id <= ? AND lead IS NOT NULL GROUP BY lead ORDER BY min(id)",
+            (after, to),
+        )
+        return [LeadId(lead) for (lead,) in rows]
+
+    def events_of(self, leads: Collection[LeadId]) -> dict[LeadId, list[ReceivedEvent]]:
+        """Return every event of these leads, by lead, in the order of arrival."""
+        found: dict[LeadId, list[ReceivedEvent]] = {}
+        rest = iter(leads)
+        while part := list(islice(rest, _AT_ONCE)):
+            marks = ", ".join("?" * len(part))
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM event WHERE lead IN ({marks}) ORDER BY id",  # noqa: S608 - only marks
+                part,
+            )
+            for row in rows:
+                received = _event(row)
+                found.setdefault(received.event.lead or LeadId(""), []).append(received)
+        return found
+
+    def not_understood(self, *, after: int, to: int) -> dict[str, int]:
+        """Return the structures of the events that were not understood between two places, and how often each came."""
+        rows = self._connection.execute(
+            "SELECT structure, count(*) FROM event WHERE id > ? AND id <= ? AND kind IS NULL GROUP BY structure",
+            (after, to),
+        )
+        return dict(rows.fetchall())
+
+
+def _row(received: ReceivedEvent) -> dict[str, object]:
+    event = received.event
+    return {
+        "received_at": received.received_at.isoformat(),
+        "kind": event.kind,
+        "lead": event.lead,
+        "label": event.label,
+        "at": _text(event.at),
+        "appointment_at": _text(event.appointment_at),
+        "structure": event.structure,
+        "digest": received.digest,
+        "is_unique": received.is_unique,
+    }
+
+
+def _event(row: tuple[str | None, ...]) -> ReceivedEvent:
+    received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique = row
+    event = WebhookEvent(
+        kind=EventKind(kind) if kind else None,
+        lead=LeadId(lead) if lead else None,
+        label=label,
+        at=_moment(at),
+        appointment_at=_moment(appointment_at),
+        structure=structure or "",
+    )
+    return ReceivedEvent(event, datetime.fromisoformat(received_at or ""), digest or "", bool(is_unique))
+
+
+def _text(moment: Moment | None) -> str | None:
+    return None if moment is None else moment.at.isoformat()
+
+
+def _moment(text: str | None) -> Moment | None:
+    if text is None:
+        return None
+    return Moment(datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text))
