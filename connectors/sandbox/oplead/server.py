@@ -65,7 +65,7 @@ class OpleadPlatform:
         self.book = LeadBook(now, leads_at)
         """The leads on record."""
         self.subscriptions = Subscriptions()
-        self.told: Counter[str] = Counter()
+        self.told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         """What has become of the webhooks so far."""
         self.options = Options()
         self.shape = Shape()
@@ -130,7 +130,7 @@ class OpleadPlatform:
 
     def deliver(self) -> dict[str, int]:
         """Deliver every webhook due by now, and return how many were taken, failed, given up, outside and wait."""
-        told: Counter[str] = Counter(dict.fromkeys(("delivered", "failed", "given_up", "outside"), 0))
+        told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         now = self._now()
         with self._delivering:
             with self._lock:

@@ -269,7 +269,7 @@ def test_lead_is_written_where_it_is_shown(send, oplead, position, body):
     assert body == {name: shown[name] for name in body}
 
 
-def test_created_lead_keeps_its_place_in_the_list(send, clock):
+def test_created_lead_keeps_its_place_in_the_list(clock):
     """It stands between the leads that were there before it and those that came later."""
     population = Population.generate(1, 40, START, past_days=1, future_days=3)
     oplead = OpleadPlatform(clock.now, population.records_at)
