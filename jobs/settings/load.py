@@ -225,6 +225,8 @@ class PartialSettings:
     settings: OpleadSection
     section: Mapping[str, Tree] = field(repr=False)
     """The `oplead` section as written, with its token as a reference."""
+    webhooks: Tree = field(default=None, repr=False)
+    """The `webhooks` section as written, likewise."""
     state_folder: Path | None = None
     """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
     env_file: EnvFile | None = None
@@ -250,7 +252,11 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
             settings = settings.model_copy(update={name: getattr(more, name)})
     section = keys["oplead"]
     return PartialSettings(
-        settings, section if isinstance(section, dict) else {}, _state_folder(keys, path.parent), env_file
+        settings,
+        section if isinstance(section, dict) else {},
+        keys.get("webhooks"),
+        _state_folder(keys, path.parent),
+        env_file,
     )
 
 

@@ -77,6 +77,24 @@ def find_specification(client: OpleadClient) -> Documentation:
     return Documentation(specification, f"Specification: read from {place}.", search.requests)
 
 
+def given_specification(content: bytes) -> Documentation:
+    """Return the specification in a copy that somebody downloaded.
+
+    Raises:
+        Misconfigured: there is none in it, or it cannot be used.
+    """
+    try:
+        specification = specification_in(content)
+    except NotASpecificationError as reason:
+        raise Misconfigured(f"--spec: {reason}") from None
+    if specification is None:
+        raise Misconfigured(
+            "--spec: this file holds no OpenAPI specification: download the file that the documentation page loads, "
+            "usually a .json or .yaml"
+        )
+    return Documentation(specification, "Specification: read from the file given.")
+
+
 @dataclass(slots=True)
 class _Search:
     """The way from the page to the specification."""
