@@ -298,7 +298,9 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
     lost = [(contact, text) for contact in contacts if (text := _lost(contact)) is not None]
     if not lost:
         return None
-    listed = "; ".join(f"{count}: {reason}" for reason, count in Counter(_reasons(lost)).most_common())
+    reasons = Counter(_reasons(lost)).most_common()
+    # A single reason accounts for all of them: its count would repeat the total.
+    listed = "; ".join(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
     have = "has" if len(lost) == 1 else "have"
     return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {listed}"
 

@@ -86,7 +86,8 @@ class PageWalk:
     """The query parameters of the change filter; they are not added to a next URL."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
-    _positions: set[PagePosition] = field(default_factory=set, init=False)
+    _requested: set[str] = field(default_factory=set, init=False)
+    """The addresses of the pages read: two positions may share one, as the start and a next link of `#` do."""
     _pages: set[bytes] = field(default_factory=set, init=False)
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=2), init=False)
     """The marks of the last two pages: when a list shifts, entries reappear on the next page."""
@@ -176,7 +177,7 @@ class PageWalk:
         Raises:
             Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
-        self._positions.add(position)
+        self._requested.add(self.address(position))
         is_repeated = self._is_repeated(position, answer, marks)
         self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
         # A platform may filter leads out of a page until it is empty, but a numbered list ends with an empty page.
@@ -186,10 +187,10 @@ class PageWalk:
         may_be_past_end = self._is_resumed or len(self._pages) > 1 or self._totals[-1:] == [self._listed]
         if is_repeated and may_be_past_end and position.kind in _NUMBERED:
             return None
-        if is_repeated or following in self._positions:
+        if is_repeated or (following and self.address(following) in self._requested):
             raise Misconfigured(_CIRCLE)
-        if following and len(self._positions) >= self.options.max_pages:
-            raise Misconfigured(f"more than {len(self._positions)} pages: see oplead.pagination.max_pages")
+        if following and len(self._requested) >= self.options.max_pages:
+            raise Misconfigured(f"more than {len(self._requested)} pages: see oplead.pagination.max_pages")
         return following
 
     def after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
@@ -200,7 +201,7 @@ class PageWalk:
         """
         if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.start():
             return None
-        if self._is_resumed and not self._positions:
+        if self._is_resumed and not self._requested:
             self._is_resumed = False
             return self.start()
         raise refusal

@@ -127,6 +127,7 @@ PAGES = st.tuples(BODIES, st.none() | ADDRESSES, st.lists(st.text(max_size=3), m
 @example("next_url", [({"next": "/leads\r\nX-Header: y"}, None, ["1"])])
 @example("auto", [({"next": "https://api.exemple.fr:99999/"}, None, ["1"])])
 @example("next_url", [({"next": "https://api.exemple.fr//ailleurs.example/"}, None, ["1"])])
+@example("auto", [(None, "#", []), (None, None, [])])
 def test_pagination_stays_on_its_host_without_loops(style, pages):
     """No page address contains the token, and a refusal shows nothing of the answer."""
     options = PaginationOptions(style=style, size_param="size", size=2)
