@@ -20,7 +20,7 @@ from connectors.http import CancelToken
 from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs import requeue
-from jobs.cli.accounts import heading_of, open_account, state_of
+from jobs.cli.accounts import AccountFile, heading_of, open_account, state_of
 from jobs.cli.output import Exit, UsageError, at_work, is_interactive, print_json, watching
 from jobs.cli.session import expect_state, recorded_run
 from jobs.ledger import queries
@@ -40,7 +40,7 @@ from jobs.reporting.backfill_report import (
     read_line,
     sending_json,
 )
-from jobs.reporting.console import facts, results
+from jobs.reporting.console import AccountHeading, facts, results
 from jobs.reporting.run_report import needs, print_needs
 from jobs.requeue import AlreadySent, Requeued
 from jobs.run_context import Deps, NightStep, RunContext, Watch, unwatched
@@ -97,13 +97,23 @@ class Approval:
 class _Send(ABC):
     """One approved send for one account."""
 
-    settings: Settings
+    account: AccountFile
     approval: Approval
     book: Rulebook
     deps: Deps
     console: Console
     """Silent if the report is JSON."""
     command: ClassVar[str]
+
+    @property
+    def settings(self) -> Settings:
+        """The account's settings."""
+        return self.account.settings
+
+    @property
+    def heading(self) -> AccountHeading:
+        """How reports present the account."""
+        return heading_of(self.settings, self.account.file)
 
     def run(self) -> int:
         """Do the send in a run of its own and return its exit code; with `--dry-run`, on a copy of the state."""
@@ -151,7 +161,7 @@ class _Send(ABC):
     def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool) -> int:
         """Report what was sent."""
         tallies = self.standing(ledger)
-        print_sent(self.console, heading_of(self.settings), summary, tallies)
+        print_sent(self.console, self.heading, summary, tallies)
         return self.ended(document, summary, summary.exit_code, tallies, approved=approved)
 
     def ended(
@@ -171,7 +181,7 @@ class _Send(ABC):
 
 
 def send_approved(
-    file: Path, approval: Approval, make: Callable[[Settings, Approval, Rulebook, Deps, Console], _Send]
+    file: Path, approval: Approval, make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _Send]
 ) -> int:
     """Make a `Backfill` or a `Retry` of an account, run it, and return the exit code."""
     with at_work() as (stop, redaction):
@@ -184,7 +194,7 @@ def send_approved(
             open_clock(settings, stop) as clock,
             connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         ):
-            return make(settings, approval, book, deps, console).run()
+            return make(account, approval, book, deps, console).run()
 
 
 # ── retry ────────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +215,7 @@ class Retry(_Send):
         _expect_code(ledger, refusals.code)
         chosen = requeue.look(run, refusals)
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
-        print_refusals(self.console, heading_of(self.settings), chosen)
+        print_refusals(self.console, self.heading, chosen)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
         if self.approval.dry_run or not chosen.rows:
@@ -283,7 +293,7 @@ class Backfill(_Send):
             return self._broken_off(summary)
         with throwaway(ledger.path) as copy, recorded_run(self.settings, copy, self.command, self.deps.clock) as trial:
             preview = self._apply(trial)
-        print_preview(self.console, heading_of(self.settings), preview)
+        print_preview(self.console, self.heading, preview)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
             return self.ended(self._document(preview), summary)

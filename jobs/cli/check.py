@@ -223,7 +223,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:
-    console, account = results(), heading_of(checked.settings)
+    console, account = results(), heading_of(checked.settings, checked.file)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
     say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
     say(*(f"  corrected: {each}" for each in corrections_on(checked.settings, rules_alone(checked.settings))))

@@ -65,7 +65,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(status)
     else:
-        print_status(results(), heading_of(settings), status)
+        print_status(results(), heading_of(settings, file), status)
     return Exit.DONE
 
 
@@ -91,7 +91,7 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(which)
     else:
-        print_which(results(), heading_of(settings), which)
+        print_which(results(), heading_of(settings, file), which)
     return Exit.DONE
 
 
@@ -146,7 +146,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(explanation)
     else:
-        print_explanation(results(), heading_of(settings), explanation)
+        print_explanation(results(), heading_of(settings, file), explanation)
     return Exit.DONE
 
 

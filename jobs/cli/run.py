@@ -86,7 +86,7 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
         try:
             valid = account.valid
             stop.cancel_token()
-            return _night(valid, options, stop, alone=alone)
+            return _night(account.file, valid, options, stop, alone=alone)
         except StoppedBySignal as signal:
             return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
@@ -95,7 +95,7 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
             return Ended(str(account.file), failure.exit_code, why=failure.message)
 
 
-def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _night(file: Path, loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
@@ -105,7 +105,7 @@ def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool)
             night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
-    return Ended(settings.account, night.summary.exit_code, night, heading_of(settings))
+    return Ended(settings.account, night.summary.exit_code, night, heading_of(settings, file))
 
 
 def _print_night(night: Night, account: AccountHeading, *, json_wanted: bool) -> None:
@@ -269,7 +269,7 @@ class _ServedAccount:
                     night = do(watch)
                 log_night(night)
                 with self._shared.printing:
-                    _print_night(night, heading_of(settings), json_wanted=self._shared.json_wanted)
+                    _print_night(night, heading_of(settings, self.account.file), json_wanted=self._shared.json_wanted)
                 with reading_state(settings) as session:
                     return TaskOutcome(runs.next_pass(session, settings.account, AFTER_A_NIGHT))
             except runs.NightDoneError as error:

@@ -130,7 +130,7 @@ class NoStateError(LedgerError):
         super().__init__(
             f"{path}: there is no state here. If there was one, bring it back first (mount its volume, or restore its "
             "backup): without it nobody knows what was sent. Only if this account never ran before, make it by "
-            "`oplead-sync run --first-run`."
+            "`oplead-sync run --first-run --config FILE`."
         )
 
 

@@ -184,7 +184,7 @@ def _to_the_second(moment: datetime) -> datetime:
 
 def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
-    account = heading_of(settings)
+    account = heading_of(settings, stage.settings)
     with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
         print_states(console, account, queries.tallies(view.session, settings.account, now=view.now), on_record=False)
