@@ -317,6 +317,6 @@ def log_night(night: Night) -> None:
         run=summary.run,
         seen=summary.pulled.seen,
         changed=summary.pulled.changed,
-        requests=summary.delivered.requests,
+        uploads=summary.delivered.requests + summary.corrected.requests,
         exit_code=summary.exit_code,
     )

@@ -399,6 +399,19 @@ def test_logs_are_json_lines_without_secrets(account):
     assert "ya29." not in result.stderr + result.stdout
 
 
+def test_log_line_of_a_night_counts_what_was_read_and_uploaded(account):
+    """Its uploads are those that the platforms received, corrections included, whatever Oplead was asked."""
+    servers = ("data_manager", "meta")
+    account("run")
+    account.days_later(3)
+    before = sum(map(account.asked, servers))
+    night = _events(account("run"))[-1]
+
+    assert night["seen"] > 0
+    assert sum(map(account.asked, servers)) - before == night["uploads"] > 0
+    assert "requests" not in night
+
+
 def test_terminal_shows_progress_instead_of_json(account):
     """With a terminal on stderr, the steps are drawn."""
     leader, follower = pty.openpty()
