@@ -32,15 +32,15 @@ _CODES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyAddress:
-    """An address that receives notices."""
+class Recipient:
+    """An address that receives notices, without the address itself, which is a secret."""
 
     place: str
-    """Its path in the settings, for messages: the address itself is a secret."""
+    """Its path in the settings, for messages."""
     by: Notifies
 
 
-Addresses = Mapping[str, NotifyAddress]
+Recipients = Mapping[str, Recipient]
 """Keyed by a fingerprint that identifies an address without revealing it."""
 
 
@@ -98,22 +98,22 @@ def update_incidents(
 
 
 def send_undelivered(
-    ledger: Ledger, addresses: Addresses, *, text_of: Callable[[IncidentRow], str], now: datetime
+    ledger: Ledger, recipients: Recipients, *, text_of: Callable[[IncidentRow], str], now: datetime
 ) -> list[tuple[str, str]]:
-    """Send each address its undelivered notices; return the place and title of those to retry on later runs.
+    """Send each recipient its undelivered notices; return the place and title of those to retry on later runs.
 
-    After one failure, an address is skipped for the rest of the run, so that a night waits for it only once.
+    After one failure, a recipient is skipped for the rest of the run, so that a night waits for it only once.
     """
     with ledger.writing() as session:
-        owed = incidents.owe(session, ledger.account, addresses.keys())
+        owed = incidents.owe(session, ledger.account, recipients.keys())
     failed = []
-    for mark, address in addresses.items():
+    for mark, recipient in recipients.items():
         is_up = True
         for row in [row for row in owed if mark in incidents.undelivered_addresses(row)]:
             title, text = plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")
-            is_up = is_up and address.by.send(title, text)
+            is_up = is_up and recipient.by.send(title, text)
             if not is_up:
-                failed.append((address.place, row.title))
+                failed.append((recipient.place, row.title))
                 continue
             with ledger.writing() as session:
                 incidents.delivered(session, ledger.account, row.cause, mark, now=now)

@@ -23,14 +23,13 @@ from jobs.reporting.lead_report import (
     print_explanation,
 )
 from jobs.reporting.sentences import code_of, names_of, words_for
-from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
+from jobs.reporting.status_report import DeliveryList, DetectedRename, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
 from jobs.rules.reasons import Cause, PlatformCode, Reason
-from jobs.rules.status_changes import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import rules_alone

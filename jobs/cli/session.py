@@ -29,7 +29,7 @@ from jobs.run_context import Deps, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import connect, notify_addresses, open_clock, ping_of, rules_alone
+from jobs.wiring import connect, notice_recipients, open_clock, ping_of, rules_alone
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
@@ -269,7 +269,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_words, now=now)
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
-        for address, title in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
+        for address, title in send_undelivered(ledger, notice_recipients(settings), text_of=text_of, now=now):
             _log.warning("a notice was not taken, and is tried again by the next run", address=address, notice=title)
     except Exception:  # noqa: BLE001
         _log.warning("nobody could be notified of the incidents", exc_info=True)

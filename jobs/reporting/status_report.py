@@ -27,7 +27,7 @@ from jobs.reporting.sentences import code_of, sentence, stands_why, words_for
 from jobs.reporting.wording import NOTHING, REASONS, STATES, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
-from jobs.rules.status_changes import DetectedRename
+from jobs.rules.status_changes import LabelChange
 from jobs.run_summary import LabelCount
 
 _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
@@ -136,6 +136,14 @@ class LastRun:
     started_at: datetime
     ended_at: datetime | None
     exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedRename(LabelChange):
+    """A status found to be renamed."""
+
+    leads: int
+    """Number of leads that show it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,14 +185,6 @@ class LabelChange:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectedRename(LabelChange):
-    """A status found to be renamed."""
-
-    leads: int
-    """Number of leads that show it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sightings:
     """The labels seen in a complete reading."""
 

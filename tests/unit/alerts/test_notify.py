@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_incidents
+from jobs.alerts.notify import Recipient, gather, send_undelivered, update_incidents
 from jobs.ledger.incidents import IncidentId, IncidentKind
 from jobs.ledger.runs import finish
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
@@ -77,8 +77,8 @@ class Told:
             self.standing = update_incidents(
                 ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_words, now=now
             )
-            addresses = {mark: NotifyAddress(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
-            self.undelivered = send_undelivered(ledger, addresses, text_of=partial(notice_text, zone=PARIS), now=now)
+            recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
+            self.undelivered = send_undelivered(ledger, recipients, text_of=partial(notice_text, zone=PARIS), now=now)
         account.clock.time += days * DAY
         return summary
 
