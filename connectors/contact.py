@@ -62,13 +62,13 @@ def region_of(typed: str | None) -> str | None:
 
     Accepts ISO 3166 codes, French and English names, car plate letters, locales (`fr-FR`) and dialling codes (`+33`).
     """
-    if says_nothing(typed):
+    if is_blank_country(typed):
         return HOME
     text = _plain(typed or "")
     return _by_code(text) or _by_locale(typed or "") or _by_name(text) or _twice(text)
 
 
-def says_nothing(typed: str | None) -> bool:
+def is_blank_country(typed: str | None) -> bool:
     """Return whether a country field is blank or holds a placeholder."""
     if typed is None or len(typed) > LONGEST:
         return typed is None

@@ -59,7 +59,7 @@ class ListedPage:
     answer: OpleadAnswer
     items: tuple[object, ...] = field(repr=False)
     marks: tuple[str, ...] = field(repr=False)
-    """One mark per entry that identifies it: its id, or else the result of `nameless`."""
+    """One mark per entry that identifies it: its id, or else the result of `mark_without_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class PagePosition:
     value: str = ""
 
     @property
-    def token(self) -> str:
+    def resume_token(self) -> str:
         """The position as a string that `PageWalk.resume` accepts."""
         return f"{self.kind}:{self.value}"
 
@@ -143,18 +143,18 @@ class PageWalk:
     ) -> Iterator[tuple[ListedPage | None, PagePosition | None]]:
         """Yield each page from `position` on, as `read` returns it for its address, with the position after it.
 
-        A refusal that marks the end is yielded as None. Raises what `after` and `after_refusal` do.
+        A refusal that marks the end is yielded as None. Raises what `position_after` and `position_after_refusal` do.
         """
         following: PagePosition | None = position
         while following is not None:
             try:
                 page = read(self.address(following))
             except OpleadRefused as refusal:
-                following = self.after_refusal(following, refusal)
+                following = self.position_after_refusal(following, refusal)
                 if following is None:
                     yield None, None
             else:
-                following = self.after(following, page.answer, page.marks)
+                following = self.position_after(following, page.answer, page.marks)
                 yield page, following
 
     def address(self, position: PagePosition) -> str:
@@ -169,10 +169,10 @@ class PageWalk:
             query[params[position.kind]] = position.value
         return self.client.list_path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
-    def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
+    def position_after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         """Return the position that follows a page; None at the end.
 
-        `marks` identifies the page's entries, one mark each: the id, or the result of `nameless`.
+        `marks` identifies the page's entries, one mark each: the id, or the result of `mark_without_id`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
@@ -193,7 +193,7 @@ class PageWalk:
             raise Misconfigured(f"more than {len(self._requested)} pages: see oplead.pagination.max_pages")
         return following
 
-    def after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
+    def position_after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
         """Return where to go after a refused page: None past the end, the start if a resumed position is stale.
 
         Raises:
@@ -313,7 +313,7 @@ class PageWalk:
         return PagePosition("target", path + ("?" + query if query else ""))
 
 
-def nameless(item: object) -> str:
+def mark_without_id(item: object) -> str:
     """Return the mark of an entry without an id: a hash, which reveals nothing; identical entries each count."""
     return _WITHOUT_ID + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 

@@ -106,9 +106,9 @@ def _command(epilog: str | None = None) -> Callable[[Callable[P, int]], Callable
         @app.command(epilog=epilog)
         @wraps(command)
         def run(*args: P.args, **options: P.kwargs) -> None:
-            from jobs.cli.output import guarded  # noqa: PLC0415
+            from jobs.cli.output import run_guarded  # noqa: PLC0415
 
-            raise typer.Exit(guarded(partial(command, *args, **options)))
+            raise typer.Exit(run_guarded(partial(command, *args, **options)))
 
         return command
 

@@ -24,7 +24,7 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
-from jobs.ledger.runs import exclusive, held
+from jobs.ledger.runs import hold_account, hold_lock
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
@@ -86,7 +86,7 @@ class Account:
 
     def begin(self):
         """Create the state, as a first run does."""
-        with held(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
+        with hold_account(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
     def edit(self, old, new):
@@ -555,7 +555,7 @@ def test_refused_google_key_exits_with_3_and_loses_nothing(account):
 
 def test_overlapping_run_exits_with_75_and_names_the_holder(account):
     """The second run does nothing."""
-    with exclusive(account.state, now=datetime(2026, 9, 1, 3, 30, tzinfo=UTC)):
+    with hold_lock(account.state, now=datetime(2026, 9, 1, 3, 30, tzinfo=UTC)):
         result = account("run")
 
     _assert_told(result, 75, f"process {os.getpid()}", "2026-09-01T03:30:00")

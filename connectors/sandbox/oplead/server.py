@@ -9,10 +9,17 @@ from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
-from connectors.sandbox.oplead.leads import Accident, applied, as_document, in_list, on_wire, wire_id
+from connectors.sandbox.oplead.leads import (
+    Accident,
+    accident_json,
+    apply_accidents,
+    render_lead,
+    render_list_entry,
+    wire_id,
+)
 from connectors.sandbox.oplead.pages import BadQueryError, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
-from connectors.sandbox.platform import parsed, require_position
+from connectors.sandbox.platform import from_json, require_position
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
@@ -79,7 +86,7 @@ class OpleadPlatform:
         now = self._now()
         with self._lock:
             leads = {**self._leads_at(now), **self._put}
-        return {lead_id: applied(self.accidents, lead, now) for lead_id, lead in leads.items()}
+        return {lead_id: apply_accidents(self.accidents, lead, now) for lead_id, lead in leads.items()}
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one API request."""
@@ -92,7 +99,7 @@ class OpleadPlatform:
                 "put": dict(self._put),
                 "taken": [moment.isoformat() for moment in self._answered],
                 "switches": dict(self.switches),
-                "accidents": [as_document(accident) for accident in self.accidents],
+                "accidents": [accident_json(accident) for accident in self.accidents],
             }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -100,7 +107,7 @@ class OpleadPlatform:
         with self._lock:
             self._put = dict(state["put"])
             self._answered = deque(map(datetime.fromisoformat, state["taken"]))
-        self.accidents = parsed(list[Accident], state.get("accidents", []))
+        self.accidents = from_json(list[Accident], state.get("accidents", []))
         for name, value in state["switches"].items():
             self.switch(name, value)
 
@@ -151,11 +158,11 @@ class OpleadPlatform:
             return _error(404, "no such lead")
         if leads[lead_id] is None:
             return _error(410, "this lead was deleted")
-        return json_response(200, on_wire(leads[lead_id], shape))
+        return json_response(200, render_lead(leads[lead_id], shape))
 
     def _list(self, request: WireRequest, asked: Mapping[str, str], shape: Shape) -> WireResponse:
         page = page_of(self.leads(), asked, shape)
-        page = replace(page, leads=[in_list(lead, shape) for lead in page.leads])
+        page = replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads])
         body, headers = envelope(page, asked, shape, f"http://{request.headers.get('host', '')}{request.path}")
         return json_response(200, body, headers)
 
