@@ -161,7 +161,7 @@ def test_state_from_a_newer_version_is_refused_unchanged(path):
 
 def test_reading_does_not_create_a_missing_state(path):
     """This is `status` before the first run."""
-    assert "make it by `oplead-sync run --first-run`" in refused(path, for_writing=False)
+    assert "make it by `oplead-sync run --first-run --config FILE`" in refused(path, for_writing=False)
     assert not path.exists()
 
 
