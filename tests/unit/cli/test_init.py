@@ -13,6 +13,7 @@ import pytest
 
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.survey import AmountSeen, FewValues, KeyPath, Survey, SurveyedLabel
+from jobs.cli.init import command
 
 ROOT = Path(__file__).parents[3]
 ENOUGH = (
@@ -81,6 +82,35 @@ def test_lists_every_next_step_of_the_guide(type_in, survey):
     steps = re.findall(r"^  \d\. .*?\b(copy|probe|check|run)\b", result.output, re.MULTILINE)
 
     assert ["copy", "probe", "check", "check", "run", "run"] == steps
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        (
+            (),
+            "  1. copy {0}/.env.example to {0}/.env, chmod 600 {0}/.env, and fill in OPLEAD_TOKEN, GOOGLE_ADS_KEY_FILE",
+        ),
+        (
+            ("OPLEAD_TOKEN",),
+            "  1. copy {0}/.env.example to {0}/.env, chmod 600 {0}/.env, and fill in GOOGLE_ADS_KEY_FILE",
+        ),
+        (
+            ("OPLEAD_TOKEN", "GOOGLE_ADS_KEY_FILE"),
+            "  1. oplead-sync probe --config {0}/pipeline.yaml ",
+        ),
+    ],
+)
+def test_asks_to_fill_in_only_the_variables_that_are_not_set(type_in, tmp_path, monkeypatch, variables, first):
+    """With every key in the environment there is nothing to fill in."""
+    monkeypatch.setattr(command, "command_name", lambda: "oplead-sync")
+    for name in variables:
+        monkeypatch.setenv(name, "x")
+    result, _ = type_in(*ENOUGH, survey=SURVEY if variables else None)
+    steps = [line for line in result.output.splitlines() if re.match(r"  \d\. ", line)]
+
+    assert steps[0].startswith(first.format(tmp_path))
+    assert [f"  {number}." for number in range(1, len(steps) + 1)] == [step[:4] for step in steps]
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
