@@ -19,6 +19,7 @@ from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.plan.volume_guard import hold_excess_volume
+from jobs.pull.export import open_export
 from jobs.pull.sync import expect_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Scope, Stop, StopKind
@@ -152,7 +153,9 @@ def begin(run: RunContext) -> RunSummary:
 
 @contextmanager
 def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
-    """Guard a block that reads from the source, which compares its clock with ours.
+    """Open the file to read, if leads come from files, and guard a block that reads from the source.
+
+    The source compares its clock with ours.
 
     If the source fails, the run continues and `summary` records why, provided our clock is plausible.
 
@@ -161,6 +164,7 @@ def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
     """
     try:
         try:
+            open_export(run)
             yield
         except (Misconfigured, Transient) as error:
             expect_plausible(run.ledger, summary.started_at)

@@ -124,6 +124,9 @@ def run(
     accept_volume: Annotated[
         bool, typer.Option("--accept-volume", help="Send also where far more is due than a night usually sends.")
     ] = False,
+    accept_file: Annotated[
+        bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
+    ] = False,
     first_run: FirstRun = False,
     at_once: AtOnce = 4,
     json: Json = False,
@@ -144,7 +147,8 @@ def run(
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    return run_accounts(config, RunOptions(mode, waits, accept_volume, first_run), at_once=at_once, json_wanted=json)
+    options = RunOptions(mode, waits, accept_volume, accept_file, first_run)
+    return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 
 def _span(text: str) -> timedelta:

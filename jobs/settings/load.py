@@ -198,7 +198,7 @@ class OpleadSection(Strict):
 
     timezone: Zone = "Europe/Paris"
     clock: Address | None = None
-    oplead: OpleadSettings
+    oplead: OpleadSettings = OpleadSettings()
     account: Slug | None = None
     source: SourceSettings | None = None
     webhooks: WebhookSettings | None = None
@@ -248,7 +248,7 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
             settings = settings.model_copy(update={name: getattr(more, name)})
-    section = keys["oplead"]
+    section = keys.get("oplead")
     return PartialSettings(
         settings, section if isinstance(section, dict) else {}, _state_folder(keys, path.parent), env_file
     )
@@ -293,7 +293,7 @@ def partial_settings(
     if auth:
         section["auth"] = dict(auth)
     rest: dict[str, Tree] = {} if clock is None else {"clock": clock}
-    for finding in fitting_findings({**rest, "oplead": section}, References({}, Path())):
+    for finding in fitting_findings({**rest, "oplead": {"token": reference, **section}}, References({}, Path())):
         raise ValueError(f"{dotted(finding.path)}: {finding.message}")
     try:
         settings = OpleadSection.model_validate({**rest, "oplead": {**section, "token": SecretStr(token)}})
