@@ -153,9 +153,7 @@ def begin(run: RunContext) -> RunSummary:
 
 @contextmanager
 def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
-    """Open the file to read, if leads come from files, and guard a block that reads from the source.
-
-    The source compares its clock with ours.
+    """Guard a block that reads from the source, which compares its clock with ours.
 
     If the source fails, the run continues and `summary` records why, provided our clock is plausible.
 
@@ -164,7 +162,6 @@ def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
     """
     try:
         try:
-            open_export(run)
             yield
         except (Misconfigured, Transient) as error:
             expect_plausible(run.ledger, summary.started_at)
@@ -184,6 +181,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     the new label later wait for the next night's reading.
     """
     window, done = run.deps.sync_window, summary.pulled
+    open_export(run)
     until = run.now() + window.budget
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:

@@ -185,6 +185,10 @@ def schedule(
 def init(
     *,
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the files go.")] = Path("config"),
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file exported from Oplead: leads are read from its folder, not the API."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     **options: str | list[str] | None,
@@ -200,7 +204,7 @@ def init(
         given = answers_given(options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return write_first_settings(folder, given, force=force, yes=yes)
+    return write_first_settings(folder, given, export=export, force=force, yes=yes)
 
 
 def _option_of(question: Question) -> inspect.Parameter:

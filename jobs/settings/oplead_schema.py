@@ -315,10 +315,7 @@ class SourceSettings(Strict):
     sheet: Text | None = None
     """The workbook's sheet; the first one if unset."""
     columns: dict[Text, Path_] = Field(default_factory=dict)
-    """Each column's title and the place of its values in a lead, such as { Montant TTC: amount }.
-
-    Usual titles need no mention.
-    """
+    """Each column's title and the place of its values in a lead, such as { Montant TTC: amount }."""
     encoding: Literal["utf-8", "utf-16", "cp1252"] | None = None
     """How a CSV file's text is encoded, where the file does not show it; `cp1252` is Excel's in Western Europe."""
     delimiter: Literal[";", ",", "tab"] | None = None

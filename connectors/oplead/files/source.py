@@ -12,8 +12,8 @@ from connectors.errors import Misconfigured
 from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import find, first_instant
 from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, columns_of
-from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.newest import newest_file, open_table
+from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import MB, Row, StampedFile, Table
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions

@@ -11,8 +11,8 @@ from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, normalise, tree_of
 from connectors.oplead.fields import find, loose
 from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, expect_known, places_of
-from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.newest import newest_file, open_table
+from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import StampedFile, Table
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
@@ -194,7 +194,9 @@ class _Guess:
         skipped = frozenset(normalise_path(place) for column, place in self.places.items() if column not in self.made)
         amounts = [seen.path for seen in amounts_of(tree, items, readable, skipped) if seen.readable]
         few = few_values_of(tree, items, skipped, fold)
-        consents = [seen.path for seen in few if seen.consent]
+        # A second question, about personalized ads, has a place of its own.
+        consents = sorted((seen.path for seen in few if seen.consent), key=lambda path: "perso" in leaf(path))
+        consents = [path for path in consents if "perso" not in leaf(path)] or consents
         self._name_one(by_place, consents, CONSENT_PARTS, CONSENT)
         self._name_one(by_place, amounts, AMOUNT_PARTS, AMOUNT)
         for path in (seen.path for seen in few):

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from datetime import datetime
 
 from openpyxl import Workbook
@@ -65,7 +66,10 @@ def csv_bytes(leads, *, encoding="utf-8", delimiter=";", dates="iso", titles=Non
     header, *rows = rows_of(leads, titles)
     writer.writerow(header)
     writer.writerows([[_written(value, dates) for value in row] for row in rows])
-    return text.getvalue().encode(encoding, errors="replace" if encoding == "cp1252" else "strict")
+    written = text.getvalue()
+    if encoding == "cp1252":  # which has no combining accents, and one kind of space that does not break
+        written = unicodedata.normalize("NFC", written).replace("\u202f", "\u00a0")
+    return written.encode(encoding)
 
 
 def _written(value, dates):
