@@ -156,7 +156,10 @@ class CsvTable:
                 return _Columns(0, are_alike=False)
         titles = len(rows[0].cells) if rows else 0
         alike = all(len(_without_empty_end(row.cells, titles)) == titles for row in rows if any(row.cells))
-        return _Columns(titles, are_alike=alike)
+        # A quote beside another delimiter opens or closes one of that delimiter's columns.
+        others = [mark for other in _NAMES if other != delimiter for mark in (f'{other}"', f'"{other}')]
+        strange = any(mark in str(cell) for row in rows for cell in row.cells for mark in others)
+        return _Columns(titles, are_alike=alike and not strange)
 
 
 class _Columns:
