@@ -369,6 +369,35 @@ FAULTS = (
         "if False and done is not None or (if_missed",
         "tests/unit/ledger/test_run_history.py tests/unit/jobs/test_scheduler.py",
     ),
+    # ── exported files ───────────────────────────────────────────────────────────────────────────
+    Fault(
+        "a lead that a file lacks may well exist",
+        "connectors/oplead/files/source.py",
+        "absent = None if self._files.whole and not opened.is_reread else NotInExport()",
+        "absent = None",
+        "tests/contract/oplead/test_files.py tests/e2e/test_files.py",
+    ),
+    Fault(
+        "half a file is not taken for a whole one",
+        "connectors/oplead/files/source.py",
+        "if fewer >= _FEWEST and fewer > _FEWER * last.rows:",
+        "if fewer > last.rows:",
+        "tests/contract/oplead/test_files.py",
+    ),
+    Fault(
+        "a file that is still written to is not read on",
+        "connectors/oplead/files/table.py",
+        "if StampedFile.of(self.path) != self:",
+        "if StampedFile.of(self.path).path != self.path:",
+        "tests/contract/oplead/test_files.py",
+    ),
+    Fault(
+        "a row that is cut is not taken for a short one",
+        "connectors/oplead/files/csv_table.py",
+        "            if short is not None:\n",
+        "            if short is None:\n",
+        "tests/unit/oplead/test_file_tables.py",
+    ),
 )
 
 

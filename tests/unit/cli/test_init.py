@@ -314,3 +314,40 @@ def test_leaving_in_the_middle_says_that_nothing_was_written(type_in, capfd):
 
     assert (130, None) == (result.exit_code, told)
     assert "nothing was written" in capfd.readouterr().err + result.output
+
+
+EXPORT = "ID;Date de création;Statut;Identifiant externe;RGPD pub;Montant HT\n" + "".join(
+    f"L-{number};2026-08-{number:02};{'Gagné' if number > 15 else 'Nouveau'};gclid=Cj0KCQjw-{number}abcDEF;"
+    f"{'non' if number == 3 else 'oui'};{'1 200,00 €' if number > 15 else ''}\n"
+    for number in range(1, 29)
+)
+
+
+def test_exported_file_gives_the_first_settings(type_in, tmp_path):
+    """Its folder becomes the source, no key is asked for, and unusual titles are written as columns."""
+    file = tmp_path / "exports" / "leads.csv"
+    file.parent.mkdir()
+    file.write_text(EXPORT, encoding="cp1252")
+    google = ("--google-customer-id", "123-456-7890", "--action", "won=11")
+    result, told = type_in("--account", "maison-test", "--yes", "--export", str(file), *google, "--tax", "excluded")
+
+    assert 0 == result.exit_code, result.output
+    assert {"csv": "exports/*.csv", "columns": {"RGPD pub": "leadData.consent", "Montant HT": "amount"}} == told[
+        "source"
+    ]
+    assert "oplead" not in told
+    assert ("leadData.consent", ["oui"]) == (
+        told["consent"]["ad_user_data"]["field"],
+        told["consent"]["ad_user_data"]["granted"],
+    )
+    assert "amount" == told["conversions"][0]["value"]["field"]
+    assert "OPLEAD_TOKEN" not in (tmp_path / ".env.example").read_text()
+
+
+@pytest.mark.parametrize(("name", "why"), [("leads.xls", ".csv or .xlsx"), ("none.csv", "no file matches")])
+def test_export_that_cannot_be_read_is_a_usage_error(type_in, tmp_path, capfd, name, why):
+    """Nothing is written."""
+    result, told = type_in(*ENOUGH, "--export", str(tmp_path / name))
+
+    assert (2, None) == (result.exit_code, told)
+    assert why in capfd.readouterr().err + result.output
