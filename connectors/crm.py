@@ -67,6 +67,7 @@ class WriteRefused:
     """The CRM refused, and nothing was written."""
 
     status: int
+    """The HTTP status; 0 if it was refused here, before anything was sent."""
     fault: WriteFault
     reason: str
     """What the CRM says, without anything that was sent."""
