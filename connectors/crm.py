@@ -77,6 +77,16 @@ WriteReceipt = Written | WriteRefused | NotSent | Lost
 """What became of one write; `Lost` means that it may or may not have been done."""
 
 
+@dataclass(frozen=True, slots=True)
+class WritePreview:
+    """What would be written."""
+
+    request: str
+    """The verb and the path."""
+    values: Mapping[str, str] = field(repr=False)
+    """Each value by its place, without keys."""
+
+
 class EventKind(StrEnum):
     """What a CRM can be asked to report."""
 
@@ -118,6 +128,13 @@ class LeadWriter(Protocol):
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
         """End a subscription."""
+
+
+class PreviewsWrites(Protocol):
+    """A writer that also shows what it would write."""
+
+    def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
+        """Return what `create`, or with an id `update`, would write; raise ValueError with why it cannot be written."""
 
 
 class PlatformLists(Protocol):

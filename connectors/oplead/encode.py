@@ -75,14 +75,12 @@ def put(body: Tree, path: str, value: object) -> None:
     inside[name] = value
 
 
-def texts_in(body: object) -> Iterator[str]:
-    """Yield every text in a body, to recognise it when it comes back."""
-    match body:
-        case str():
-            yield body
-        case dict():
-            for inner in body.values():
-                yield from texts_in(inner)
+def values_in(body: Tree, parent: str = "") -> dict[str, str]:
+    """Return every value in a body by its dotted path."""
+    found: dict[str, str] = {}
+    for name, value in body.items():
+        found |= values_in(value, f"{parent}{name}.") if isinstance(value, dict) else {f"{parent}{name}": str(value)}
+    return found
 
 
 _FORM_PLACES: Mapping[str, str] = {

@@ -10,12 +10,13 @@ from connectors.crm import (
     LeadData,
     Subscription,
     WriteFault,
+    WritePreview,
     WriteReceipt,
     WriteRefused,
 )
 from connectors.errors import Misconfigured
 from connectors.oplead.client import FilePart, OpleadClient, WriteAnswer
-from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, texts_in
+from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import Endpoint, FormOptions, Paths, SubscriptionOptions, WriteOptions
 from connectors.oplead.receipts import receipt_of, usable_id
@@ -55,6 +56,20 @@ class OpleadWriter:
         """Change a lead; what `lead` leaves out is not sent."""
         return self._write_lead(self._options.update, self._path(self._options.update, lead_id), lead)
 
+    def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
+        """Return what `create`, or with an id `update`, would write.
+
+        Raises:
+            UnwritableLead: it cannot be written as it is.
+        """
+        form = self._options.form
+        if lead_id is None and self._form is not None and form is not None:
+            body = form_body(lead, form)
+            return WritePreview(f"POST {form.url}", values_in({**body, "token": "…"}))
+        endpoint = self._options.create if lead_id is None else self._options.update
+        body = lead_body(lead, self._options.paths, self._client.options.fields)
+        return WritePreview(f"{endpoint.verb} {self._path(endpoint, lead_id)}", values_in(body))
+
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
         body: Tree = {}
@@ -83,7 +98,7 @@ class OpleadWriter:
             return _unsent(str(error))
         path = urlsplit(form.url).path or "/"
         answer = client.attempt("POST", path, json_bytes(body))
-        return self._receipt(answer, Endpoint("POST", path), path, texts_in(body))
+        return self._receipt(answer, Endpoint("POST", path), path, values_in(body).values())
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────
 
@@ -96,7 +111,7 @@ class OpleadWriter:
         endpoint = Endpoint("POST", options.path)
         path = self._path(endpoint)
         answer = self._client.attempt(endpoint.verb, path, json_bytes(body))
-        return self._receipt(answer, endpoint, path, texts_in(body), ids=_SUBSCRIPTION_IDS)
+        return self._receipt(answer, endpoint, path, values_in(body).values(), ids=_SUBSCRIPTION_IDS)
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
         """End a subscription."""
@@ -156,7 +171,7 @@ class OpleadWriter:
 
     def _write(self, endpoint: Endpoint, path: str, body: Tree) -> WriteReceipt:
         return self._receipt(
-            self._client.attempt(endpoint.verb, path, json_bytes(body)), endpoint, path, texts_in(body)
+            self._client.attempt(endpoint.verb, path, json_bytes(body)), endpoint, path, values_in(body).values()
         )
 
     def _path(self, endpoint: Endpoint, lead_id: str | None = None) -> str:

@@ -309,7 +309,8 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.approved_send import Approval, Backfill, send_approved  # noqa: PLC0415
+    from jobs.cli.approval import Approval  # noqa: PLC0415
+    from jobs.cli.approved_send import Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
@@ -343,7 +344,8 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.approved_send import Approval, Retry, send_approved  # noqa: PLC0415
+    from jobs.cli.approval import Approval  # noqa: PLC0415
+    from jobs.cli.approved_send import Retry, send_approved  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
     refused = partial(Retry, refusals=Refusals(code, destination, conversion))

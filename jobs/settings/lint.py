@@ -299,6 +299,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
 
 _ADDRESSES = (
     ("oplead", "base_url"),
+    ("oplead.write.form", "url"),
     ("google_ads.*", "endpoint"),
     ("google_ads.*", "ads_api_endpoint"),
     ("meta.*", "graph_url"),
