@@ -1,7 +1,7 @@
 """Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ from connectors.clock import MachineClock, SandboxClock
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
-from connectors.records import DestinationId
+from connectors.records import ClickId, DestinationId
 from connectors.survey import Survey
 from jobs.alerts.notify import NotifyAddress
 from jobs.cancellation import StopSignal, never_cancelled
@@ -257,6 +257,13 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
 
 
 _ENDPOINTS = ("create", "update", "status", "document")
+
+
+def click_id_text(ids: Iterable[ClickId]) -> str:
+    """Return click ids as the text in which Oplead keeps them."""
+    from connectors.oplead.click_ids import labelled  # noqa: PLC0415
+
+    return labelled(ids)
 
 
 def survey_oplead(

@@ -31,6 +31,7 @@ from jobs.cli.options import (
     Seed,
     Yes,
     command,
+    day,
 )
 
 if TYPE_CHECKING:
@@ -272,22 +273,15 @@ def probe(
     return look(known, file=config, leads=leads, json_wanted=json)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("write a day as 2026-09-01") from None
-
-
 @command(app, EXIT_CODES)
 def backfill(
     config: Config,
     *,
     first: Annotated[
-        date | None, typer.Option("--from", metavar="DAY", parser=_day, help="Changes from this day on, as 2026-09-01.")
+        date | None, typer.Option("--from", metavar="DAY", parser=day, help="Changes from this day on, as 2026-09-01.")
     ] = None,
     last: Annotated[
-        date | None, typer.Option("--to", metavar="DAY", parser=_day, help="And up to and including this day.")
+        date | None, typer.Option("--to", metavar="DAY", parser=day, help="And up to and including this day.")
     ] = None,
     conversion: Conversion = None,
     destination: Destination = None,

@@ -1,25 +1,36 @@
-"""What a command under `oplead` works with: an unfinished settings file is enough, and somebody agrees to each write."""
+"""What a command under `oplead` works with: unfinished settings are enough, and somebody agrees to each write."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from connectors.crm import WriteFault, WriteReceipt, WriteRefused
+from connectors.crm import (
+    EventKind,
+    LeadWriter,
+    PlatformLists,
+    PreviewsWrites,
+    WriteFault,
+    WriteReceipt,
+    WriteRefused,
+)
 from connectors.http import CancelToken
-from connectors.ports import Clock
+from connectors.ports import Clock, LeadSource
 from connectors.records import NotSent
 from jobs.settings.load import PartialSettings
 from jobs.wiring import oplead_source, oplead_writer
 
-if TYPE_CHECKING:
-    from connectors.oplead import OpleadSource
-    from connectors.oplead.writer import OpleadWriter
-
 ATTEMPTS = 5
 _A_MINUTE = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=1)
+
+
+class OpleadAccess(LeadWriter, PreviewsWrites, PlatformLists, Protocol):
+    """Everything that can be written to one Oplead, and what it is set up for."""
+
+    def event_name(self, event: EventKind) -> str:
+        """Return Oplead's name for a kind of event."""
 
 
 class Approves(Protocol):
@@ -46,11 +57,11 @@ class OpleadContext:
     approval: Approves
     cancel_token: CancelToken
 
-    def writer(self) -> "AbstractContextManager[OpleadWriter]":
+    def writer(self) -> AbstractContextManager[OpleadAccess]:
         """Open a writer."""
         return oplead_writer(self.known, self.clock, cancel_token=self.cancel_token)
 
-    def source(self, wanted_fields: frozenset[str] = frozenset()) -> "AbstractContextManager[OpleadSource]":
+    def source(self, wanted_fields: frozenset[str] = frozenset()) -> AbstractContextManager[LeadSource]:
         """Open a reader, which copies the values at `wanted_fields` too."""
         return oplead_source(self.known, self.clock, wanted_fields=wanted_fields, cancel_token=self.cancel_token)
 

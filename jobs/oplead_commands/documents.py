@@ -1,6 +1,7 @@
 """`oplead document add`: checks files whole before any is sent, and adds them to a lead."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -35,7 +36,7 @@ _INSIDE: Mapping[str, str] = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
 """The folder that tells Office's zipped formats apart."""
 
 
-def add(context: OpleadContext, lead_id: LeadId, files: Sequence[Path]) -> int:
+def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
     documents = checked(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
     json = context.approval.json
@@ -52,7 +53,7 @@ def add(context: OpleadContext, lead_id: LeadId, files: Sequence[Path]) -> int:
         return Exit.DONE
     for number, document in enumerate(documents, 1):
         with context.writer() as writer:
-            receipt = context.until_taken(lambda: writer.attach(lead_id, document))
+            receipt = context.until_taken(partial(writer.attach, LeadId(lead_id), document))
         look = f"Look at lead {lead_id} in Oplead before you send it again: a second copy would stay."
         if json:
             print_json({**_named(document), **document_of(receipt)})

@@ -7,6 +7,7 @@ from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 
+
 def create(context: OpleadContext, lead: LeadData) -> int:
     """Show a new lead, ask, create it, and say what became of it."""
     if not _is_agreed(context, lead, None):
@@ -25,21 +26,21 @@ def create_one(context: OpleadContext, lead: LeadData) -> WriteReceipt:
         return writer.create(lead)
 
 
-def update(context: OpleadContext, lead_id: LeadId, lead: LeadData) -> int:
+def update(context: OpleadContext, lead_id: str, lead: LeadData) -> int:
     """Show what changes in a lead, ask, change it, and say what became of it."""
     if not _is_agreed(context, lead, lead_id):
         return Exit.DONE
     with context.writer() as writer:
-        receipt = writer.update(lead_id, lead)
+        receipt = writer.update(LeadId(lead_id), lead)
     look = f"Compare with `oplead-sync oplead leads get {lead_id}`; writing the same values again does no harm."
     return _told(context, receipt, "Lead changed", ADMIN, look)
 
 
-def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -> bool:
+def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: str | None) -> bool:
     """Show what would be written, and ask; in a dry run, only show it."""
     with context.writer() as writer:
         try:
-            preview = writer.preview(lead, lead_id)
+            preview = writer.preview(lead, LeadId(lead_id) if lead_id else None)
         except ValueError as error:
             raise UsageError(f"this lead cannot be written: {error}") from None
     dry_run, json = context.approval.dry_run, context.approval.json

@@ -11,7 +11,7 @@ from datetime import time as time_of_day
 from heapq import nlargest
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.markup import escape
 
@@ -33,10 +33,10 @@ COLUMNS = ("id", "created_at", "status", *_CONTACT, *_OTHERS, *_UTM, "click_id",
 # ── get and list ─────────────────────────────────────────────────────────────────────────────────
 
 
-def get(context: OpleadContext, lead_id: LeadId, *, contact: bool) -> int:
+def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
     """Print one lead."""
     with context.source() as source:
-        _, found = next(iter(source.fetch_each([lead_id])))
+        _, found = next(iter(source.fetch_each([LeadId(lead_id)])))
     match found:
         case Lead():
             if context.approval.json:
@@ -91,7 +91,7 @@ def tell_unreadable(unreadable: Sequence[UnreadableLead]) -> int:
     for one in unreadable[:_SHOWN]:
         sys.stderr.write(f"lead {one.id or 'without an id'} cannot be read: {one.reason}\n")
     if len(unreadable) > _SHOWN:
-        sys.stderr.write(f"and {counted(len(unreadable) - _SHOWN, 'more')}\n")
+        sys.stderr.write(f"and {counted(len(unreadable) - _SHOWN, 'more', 'more')}\n")
     return Exit.ATTENTION if unreadable else Exit.DONE
 
 
@@ -214,7 +214,9 @@ def _opened(file: Path) -> Iterator[TextIO]:
     with suppress(FileNotFoundError):
         part.unlink()
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as out:
+        with os.fdopen(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline=""
+        ) as out:
             yield out
         part.rename(file)
     finally:

@@ -2,11 +2,11 @@
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from connectors.crm import LeadWriter, WriteFault, WriteReceipt, WriteRefused, Written
+from connectors.crm import LeadWriter, WriteReceipt, Written
 from connectors.errors import ConnectorError
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost
@@ -22,7 +22,7 @@ SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
 _BY_NORMAL = {normalise_label(label): label for label in SETTABLE}
 _ID_COLUMNS = ("id", "lead", "lead_id")
 _STATUS_COLUMNS = ("status", "statut")
-_MOST_ROWS = 100_000
+_LARGEST_FILE = 16 * 1024**2  # bytes
 _SHOWN = 20
 
 
@@ -40,7 +40,7 @@ def label_of(text: str, *, force: bool) -> str:
     return known or text.strip()
 
 
-def set_one(context: OpleadContext, lead_id: LeadId, text: str, *, force: bool) -> int:
+def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
     """Show the change, ask, set one lead's status, and say what became of it."""
     try:
         label = label_of(text, force=force)
@@ -49,7 +49,7 @@ def set_one(context: OpleadContext, lead_id: LeadId, text: str, *, force: bool) 
     if not _is_agreed(context, f"lead {lead_id}: status {label}", f"Set the status of lead {lead_id} to {label}?"):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
-        receipt = settled(context, writer, source, lead_id, label)
+        receipt = settled(context, writer, source, LeadId(lead_id), label)
     look = f"Look at it: `oplead-sync oplead leads get {lead_id}`; setting the same status again does no harm."
     if context.approval.json:
         print_json({"lead": lead_id, "status": label, **document_of(receipt), "exit_code": exit_of(receipt)})
@@ -63,7 +63,9 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
     wanted = read_file(file, force=force)
     tally = Counter(wanted.values())
     shown = ", ".join(f"{label} ×{count}" for label, count in tally.items())
-    if not _is_agreed(context, f"{counted(len(wanted), 'lead')}: {shown}", f"Set {counted(len(wanted), 'status', 'statuses')}?"):
+    if not _is_agreed(
+        context, f"{counted(len(wanted), 'lead')}: {shown}", f"Set {counted(len(wanted), 'status', 'statuses')}?"
+    ):
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
@@ -79,7 +81,7 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
             if codes[-1] in _ENDS:
                 break
     if not context.approval.json:
-        say(*problems[:_SHOWN], *([f"and {counted(len(problems) - _SHOWN, 'more')}"] if len(problems) > _SHOWN else []))
+        say(*_first(problems))
         say(f"{counted(codes.count(Exit.DONE), 'status', 'statuses')} set of {len(wanted)}.")
     return codes[-1] if codes[-1] in _ENDS else Exit.ATTENTION if any(codes) else Exit.DONE
 
@@ -92,7 +94,7 @@ def settled(
     context: OpleadContext, writer: LeadWriter, source: LeadSource, lead_id: LeadId, label: str
 ) -> WriteReceipt:
     """Set a status; after a lost answer read the lead, and set it again only if it has another."""
-    receipt = context.until_taken(lambda: writer.set_status(lead_id, label))
+    receipt = context.until_taken(partial(writer.set_status, lead_id, label))
     for _ in range(ATTEMPTS - 1):
         if not isinstance(receipt, Lost):
             break
@@ -101,7 +103,7 @@ def settled(
             break
         if normalise_label(has) == normalise_label(label):
             return Written()
-        receipt = context.until_taken(lambda: writer.set_status(lead_id, label))
+        receipt = context.until_taken(partial(writer.set_status, lead_id, label))
     return receipt
 
 
@@ -136,47 +138,61 @@ def read_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
     Raises:
         UsageError: it cannot be used as it is; it names every line and why.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file}: save it as UTF-8") from None
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from None
-    lines = text.splitlines()
+    lines = _lines_of(file)
     header = lines[0] if lines else ""
     rows = csv.DictReader(lines, delimiter=";" if header.count(";") > header.count(",") else ",", strict=True)
-    columns = {(name or "").strip().casefold(): name for name in rows.fieldnames or ()}
-    id_column = next((columns[name] for name in _ID_COLUMNS if name in columns), None)
-    status_column = next((columns[name] for name in _STATUS_COLUMNS if name in columns), None)
-    if id_column is None or status_column is None:
-        raise UsageError(f"{file}: its first line must name the columns id and status")
     wanted: dict[LeadId, str] = {}
     problems: list[str] = []
     try:
+        id_column, status_column = _columns(rows.fieldnames or ())
         for row in rows:
-            lead_id, status = LeadId((row[id_column] or "").strip()), (row[status_column] or "").strip()
             try:
-                label = _row(lead_id, status, wanted, force=force)
+                lead_id, label = _row(row[id_column], row[status_column], wanted, force=force)
             except ValueError as error:
                 problems.append(f"{file}:{rows.line_num}: {error}")
             else:
                 wanted[lead_id] = label
-    except csv.Error as error:
-        problems.append(f"{file}:{rows.line_num}: {error}")
-    if len(wanted) > _MOST_ROWS:
-        problems.append(f"{file}: at most {_MOST_ROWS:,} lines at once")
+    except (csv.Error, _NoColumnError) as error:
+        problems.append(f"{file}:{max(1, rows.line_num)}: {error}")
     if not wanted and not problems:
         problems.append(f"{file}: it names no lead")
     if problems:
-        more = [f"and {counted(len(problems) - _SHOWN, 'more')}"] if len(problems) > _SHOWN else []
-        raise UsageError("\n".join([*problems[:_SHOWN], *more, "Nothing was written."]))
+        raise UsageError("\n".join([*_first(problems), "Nothing was written."]))
     return wanted
 
 
-def _row(lead_id: LeadId, status: str, wanted: Mapping[LeadId, str], *, force: bool) -> str:
-    if not lead_id or not lead_id.isprintable() or lead_id in {".", ".."}:
+class _NoColumnError(Exception):
+    """A column is missing."""
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise UsageError(f"{file}: at most {_LARGEST_FILE // 1024**2} MB at once")
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: save it as UTF-8") from None
+
+
+def _columns(names: Iterable[str]) -> tuple[str, str]:
+    by_name = {name.strip().casefold(): name for name in names}
+    id_column = next((by_name[name] for name in _ID_COLUMNS if name in by_name), None)
+    status_column = next((by_name[name] for name in _STATUS_COLUMNS if name in by_name), None)
+    if id_column is None or status_column is None:
+        raise _NoColumnError("the first line must name the columns id and status")
+    return id_column, status_column
+
+
+def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], *, force: bool) -> tuple[LeadId, str]:
+    known_as = LeadId((lead_id or "").strip())
+    if not known_as or not known_as.isprintable() or known_as in {".", ".."}:
         raise ValueError("the lead's id is missing or cannot be used")
-    label = label_of(status, force=force)
-    if wanted.get(lead_id, label) != label:
-        raise ValueError(f"lead {lead_id} has two statuses")
-    return label
+    label = label_of(status or "", force=force)
+    if wanted.get(known_as, label) != label:
+        raise ValueError(f"lead {known_as} has two statuses")
+    return known_as, label
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"and {counted(more, 'more', 'more')}"] if more > 0 else [])]

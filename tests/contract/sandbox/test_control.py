@@ -89,7 +89,17 @@ def ingest(sandbox, ask, headers):
 def test_every_server_has_its_own_address(sandbox):
     """Nine servers listen on nine loopback ports; the TLS one goes by the name in its certificate."""
     addresses = sandbox.addresses
-    names = {"clock", "oplead", "oplead_form", "oauth", "data_manager", "google_ads", "google_ads_tls", "meta", "control"}
+    names = {
+        "clock",
+        "oplead",
+        "oplead_form",
+        "oauth",
+        "data_manager",
+        "google_ads",
+        "google_ads_tls",
+        "meta",
+        "control",
+    }
 
     assert names == addresses.keys()
     assert addresses["google_ads_tls"].startswith("https://localhost:")
