@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
@@ -196,9 +197,14 @@ def oplead_writer(
     options, form = write_options(look.oplead.write, look.webhooks), None
     if options.form is not None:
         # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
+        address = urlsplit(options.form.url)
         form = OpleadClient(
             OpleadOptions(
-                token="", zone=look.zone, base_url=options.form.url, path_prefix="", auth=AuthOptions(style="none")
+                token="",
+                zone=look.zone,
+                base_url=f"{address.scheme}://{address.netloc}",
+                path_prefix="",
+                auth=AuthOptions(style="none"),
             ),
             clock=clock,
             pacer=_pacer(

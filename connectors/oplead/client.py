@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -94,13 +94,16 @@ class OpleadAnswer:
     """The total number of leads, by the name of each header that states one."""
 
 
-class FilePart(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FilePart:
     """An open file to send as one part of a form, read in pieces as it is sent."""
 
-    field: str
+    part: str
+    """The part's name."""
     name: str
+    """The file's name."""
     media_type: str
-    file: BinaryIO
+    file: BinaryIO = field(repr=False)
     size: int
     """Bytes."""
 
@@ -262,6 +265,9 @@ class OpleadClient:
             return Lost(f"Oplead did not answer {path} ({type(error).__name__})")
         except TimeoutError:
             reason = f"Oplead gave no answer on {path} in time"
+            return Lost(reason) if connection.has_begun else NotSent(reason)
+        except OSError as error:  # the file could not be read to its end
+            reason = f"the file could not be read ({error.strerror})"
             return Lost(reason) if connection.has_begun else NotSent(reason)
         try:
             self._check_clock(response)
@@ -538,7 +544,7 @@ def _content_of(body: bytes | FilePart | None) -> Mapping[str, Any]:
     """Return the arguments with which httpx sends a body."""
     match body:
         case FilePart():
-            return {"files": {body.field: (body.name, body.file, body.media_type)}}
+            return {"files": {body.part: (body.name, body.file, body.media_type)}}
         case bytes():
             return {"content": body, "headers": {"Content-Type": "application/json"}}
         case None:

@@ -47,7 +47,7 @@ def receipt_of(
 
     Args:
         answer: the answer.
-        ids: where a new id may be in it.
+        ids: where a new id may be in it; none if nothing new is made.
         names_lead: whether the path names a lead, which a 404 then says is missing.
         path: the request's path, which a new address begins with.
         sent: every text of the request, none of which the reason repeats.
@@ -63,7 +63,7 @@ def receipt_of(
         return WriteRefused(status, fault, safe_reason(_json(answer.body), sent))
     if answer.body.lstrip()[:1] == b"<":
         return Lost(f"Oplead answered {status} with a web page, as no API does")
-    return Written(_new_id(_json(answer.body), ids) or _id_in(answer.location, path))
+    return Written(_new_id(_json(answer.body), ids) or _id_in(answer.location, path) if ids else None)
 
 
 def _json(body: bytes) -> object:

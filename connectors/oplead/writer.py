@@ -1,5 +1,6 @@
 """The `LeadWriter` and `PlatformLists` ports for Oplead: writes leads, documents, statuses and subscriptions."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import Endpoint, FormOptions, Paths, SubscriptionOptions, WriteOptions
 from connectors.oplead.receipts import receipt_of, usable_id
-from connectors.records import LeadId, Lost, NotSent
+from connectors.records import LeadId
 
 _SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _SUBSCRIPTION_EVENTS = ("event", "type", "eventType", "name")
@@ -48,13 +49,21 @@ class OpleadWriter:
 
     def create(self, lead: LeadData) -> WriteReceipt:
         """Create a lead, by the API or the form import."""
-        if self._form is not None and self._options.form is not None:
-            return self._create_by_form(lead, self._form, self._options.form)
-        return self._write_lead(self._options.create, self._path(self._options.create), lead)
+        ids = self._client.options.fields.id
+        try:
+            if self._form is not None and self._options.form is not None:
+                body = form_body(lead, self._options.form)
+                return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids)
+            return self._exchange(self._client, self._options.create, self._body(lead), ids=ids)
+        except UnwritableLead as error:
+            return _unsent(str(error))
 
     def update(self, lead_id: LeadId, lead: LeadData) -> WriteReceipt:
         """Change a lead; what `lead` leaves out is not sent."""
-        return self._write_lead(self._options.update, self._path(self._options.update, lead_id), lead)
+        try:
+            return self._exchange(self._client, self._options.update, self._body(lead), lead_id)
+        except UnwritableLead as error:
+            return _unsent(str(error))
 
     def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
         """Return what `create`, or with an id `update`, would write.
@@ -67,38 +76,26 @@ class OpleadWriter:
             body = form_body(lead, form)
             return WritePreview(f"POST {form.url}", values_in({**body, "token": "…"}))
         endpoint = self._options.create if lead_id is None else self._options.update
-        body = lead_body(lead, self._options.paths, self._client.options.fields)
-        return WritePreview(f"{endpoint.verb} {self._path(endpoint, lead_id)}", values_in(body))
+        path = _path(self._client, endpoint, lead_id)
+        return WritePreview(f"{endpoint.verb} {path}", values_in(self._body(lead)))
 
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
         body: Tree = {}
         put(body, self._options.status_field, label)
-        return self._write(self._options.status, self._path(self._options.status, lead_id), body)
+        return self._exchange(self._client, self._options.status, body, lead_id)
 
     def attach(self, lead_id: LeadId, document: Document) -> WriteReceipt:
         """Add a document to a lead, read from disk in pieces as it is sent."""
-        endpoint = self._options.document
-        path = self._path(endpoint, lead_id)
         try:
-            with document.path.open("rb") as file:
-                if file.seek(0, 2) != document.size:
-                    return _unsent("the file has changed since it was checked")
-                file.seek(0)
-                part = FilePart(self._options.document_field, document.name, document.media_type, file, document.size)
-                answer = self._client.attempt(endpoint.verb, path, part)
+            file = document.path.open("rb")
         except OSError as error:
             return _unsent(f"the file can no longer be read ({error.strerror})")
-        return self._receipt(answer, endpoint, path, (document.name,))
-
-    def _create_by_form(self, lead: LeadData, client: OpleadClient, form: FormOptions) -> WriteReceipt:
-        try:
-            body = form_body(lead, form)
-        except UnwritableLead as error:
-            return _unsent(str(error))
-        path = urlsplit(form.url).path or "/"
-        answer = client.attempt("POST", path, json_bytes(body))
-        return self._receipt(answer, Endpoint("POST", path), path, values_in(body).values())
+        with file:
+            if os.fstat(file.fileno()).st_size != document.size:
+                return _unsent("the file has changed since it was checked")
+            part = FilePart(self._options.document_field, document.name, document.media_type, file, document.size)
+            return self._exchange(self._client, self._options.document, part, lead_id)
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────
 
@@ -108,16 +105,12 @@ class OpleadWriter:
         body: Tree = {}
         put(body, options.event_field, self.event_name(event))
         put(body, options.url_field, url)
-        endpoint = Endpoint("POST", options.path)
-        path = self._path(endpoint)
-        answer = self._client.attempt(endpoint.verb, path, json_bytes(body))
-        return self._receipt(answer, endpoint, path, values_in(body).values(), ids=_SUBSCRIPTION_IDS)
+        return self._exchange(self._client, Endpoint("POST", options.path), body, ids=_SUBSCRIPTION_IDS)
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
         """End a subscription."""
         endpoint = Endpoint("DELETE", f"{self._options.subscriptions.path}/{{id}}")
-        path = self._path(endpoint, subscription_id)
-        return self._receipt(self._client.attempt(endpoint.verb, path), endpoint, path, ())
+        return self._exchange(self._client, endpoint, None, subscription_id)
 
     def event_name(self, event: EventKind) -> str:
         """Return the platform's name for a kind of event."""
@@ -162,43 +155,51 @@ class OpleadWriter:
 
     # ── one request ──────────────────────────────────────────────────────────────────────────────
 
-    def _write_lead(self, endpoint: Endpoint, path: str, lead: LeadData) -> WriteReceipt:
-        try:
-            body = lead_body(lead, self._options.paths, self._client.options.fields)
-        except UnwritableLead as error:
-            return _unsent(str(error))
-        return self._write(endpoint, path, body)
+    def _body(self, lead: LeadData) -> Tree:
+        return lead_body(lead, self._options.paths, self._client.options.fields)
 
-    def _write(self, endpoint: Endpoint, path: str, body: Tree) -> WriteReceipt:
-        return self._receipt(
-            self._client.attempt(endpoint.verb, path, json_bytes(body)), endpoint, path, values_in(body).values()
-        )
-
-    def _path(self, endpoint: Endpoint, lead_id: str | None = None) -> str:
-        """Return a request's path.
-
-        Raises:
-            Misconfigured: the endpoint has a place for an id and there is none, or the other way round.
-        """
-        if endpoint.names_lead != (lead_id is not None):
-            what = "needs {id} once where the lead's id goes" if lead_id is not None else "must not name a lead by {id}"
-            raise Misconfigured(f"{endpoint.verb} {endpoint.path} {what}: see oplead.write")
-        if lead_id is None:
-            return self._client.root + endpoint.path
-        return self._client.lead_path(lead_id, endpoint.path)
-
-    def _receipt(
+    def _exchange(
         self,
-        answer: WriteAnswer | NotSent | Lost,
+        client: OpleadClient,
         endpoint: Endpoint,
-        path: str,
-        sent: Iterable[str],
-        ids: Paths | None = None,
+        body: Tree | FilePart | None,
+        about: str | None = None,
+        ids: Paths = (),
     ) -> WriteReceipt:
+        """Make one request, `about` a lead or a subscription, and judge its answer; a new id may be at `ids`."""
+        path = _path(client, endpoint, about)
+        answer = client.attempt(endpoint.verb, path, json_bytes(body) if isinstance(body, dict) else body)
         if not isinstance(answer, WriteAnswer):
             return answer
-        known = self._client.options.fields.id if ids is None else ids
-        return receipt_of(answer, ids=known, names_lead=endpoint.names_lead, path=path, sent=sent)
+        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=_texts_of(body))
+
+
+def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:
+    """Return a request's path.
+
+    Raises:
+        Misconfigured: the endpoint has a place for an id and there is none, or the other way round.
+    """
+    if endpoint.names_lead != (about is not None):
+        what = "needs {id} once where the lead's id goes" if about is not None else "must not name a lead by {id}"
+        raise Misconfigured(f"{endpoint.verb} {endpoint.path} {what}: see oplead.write")
+    return client.root + endpoint.path if about is None else client.lead_path(about, endpoint.path)
+
+
+def _texts_of(body: Tree | FilePart | None) -> Iterable[str]:
+    match body:
+        case dict():
+            return values_in(body).values()
+        case FilePart():
+            return (body.name,)
+        case None:
+            return ()
+    assert_never(body)
+
+
+def _form_endpoint(form: FormOptions) -> Endpoint:
+    """Return where the form import is: its client's address has no path of its own."""
+    return Endpoint("POST", urlsplit(form.url).path or "/")
 
 
 def _unsent(reason: str) -> WriteRefused:

@@ -15,7 +15,7 @@ from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 
-_MB = 1024 * 1024
+_MB = 1_000_000
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 MEDIA_TYPES: Mapping[str, str] = {
     "pdf": "application/pdf",
