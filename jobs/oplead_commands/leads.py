@@ -1,11 +1,16 @@
 """`oplead leads create` and `update`."""
 
-from connectors.crm import LeadData, WriteReceipt
+from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused
 from connectors.records import LeadId, Lost
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
+
+_PLACES = (
+    "Where each value goes is assumed: `oplead-sync probe` shows where leads hold them; write other places under "
+    "oplead.write.fields."
+)
 
 
 def create(context: OpleadContext, lead: LeadData) -> int:
@@ -65,4 +70,6 @@ def _told(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, lo
         print_json({**document_of(receipt), **todo, "exit_code": exit_of(receipt)})
     else:
         say(sentence_of(receipt, done, key=key, look=look))
+        if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteFault.DATA:
+            say(_PLACES)
     return exit_of(receipt)

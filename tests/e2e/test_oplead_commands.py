@@ -27,6 +27,7 @@ from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.lead_values import lead_of
 from jobs.settings.load import PartialSettings, load_partial
 from tests import quick
+from tests.e2e.support.typed import documented
 
 SECRET = "a-secret-of-the-receiver-0123"
 JEANNE = {"email": "jeanne.exemple@example.com", "last_name": "L'Exemple", "gclid": "Cj0KCQjwAbC-dEf_123456"}
@@ -79,7 +80,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
         with self.context(json=True) as context:
             lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
             assert Exit.DONE == leads.create(context, lead)
-        return json.loads(capsys.readouterr().out)["id"]
+        return documented(capsys.readouterr().out)["id"]
 
     def fail(self, path, kind=FaultKind.STATUS, **more):
         """Plant a fault on the next request to a path."""
@@ -245,10 +246,10 @@ def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
 def test_the_list_is_newest_first_and_bounded(oplead, capsys):
     """`--since` counts from the start of that day, in the account's zone."""
     oplead.run(reading.show, since=None, limit=3, contact=False, json=True)
-    newest = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    newest = [documented(line) for line in capsys.readouterr().out.splitlines()]
     day = newest[2]["created_at"][:10]
     oplead.run(reading.show, since=date.fromisoformat(day), limit=100, contact=False, json=True)
-    since = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    since = [documented(line) for line in capsys.readouterr().out.splitlines()]
 
     assert 3 == len(newest)
     assert [lead["created_at"] for lead in newest] == [lead["created_at"] for lead in since[:3]]
@@ -473,7 +474,7 @@ def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
     """All create; a supplier's may not set a status, and is told in one sentence which key may."""
     with oplead.context(key, json=True) as context:
         assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], None))
-    new = json.loads(capsys.readouterr().out)["id"]
+    new = documented(capsys.readouterr().out)["id"]
 
     code = oplead.run(statuses.set_one, new, "Nurserie", force=False, key=key)
 
