@@ -82,7 +82,7 @@ class Wire:
                     self._done.wait(5)
                 if reply in {CUT, HANG}:
                     return
-                connection.sendall(reply[:-1] if reply.endswith(HALF.encode()) else reply)
+                connection.sendall(reply.removesuffix(HALF.encode()))
                 if reply.endswith(HALF.encode()):
                     return
 
