@@ -37,6 +37,27 @@ class Fault:
 FAULTS = (
     # ── nothing is lost, nothing is sent twice ───────────────────────────────────────────────────
     Fault(
+        "a write that may have arrived is not called unsent",
+        "connectors/oplead/client.py",
+        'return Lost(f"Oplead did not answer {path} ({type(error).__name__})")',
+        'return NotSent(f"Oplead did not answer {path} ({type(error).__name__})")',
+        "tests/contract/oplead/test_writer.py",
+    ),
+    Fault(
+        "a status is set again only where the lead has another",
+        "jobs/oplead_commands/statuses.py",
+        "if normalise_label(has) == normalise_label(label):",
+        "if False:",
+        "tests/e2e/test_oplead_commands.py",
+    ),
+    Fault(
+        "a refusal never repeats what was sent",
+        "connectors/oplead/receipts.py",
+        "_MASK if _folded(word[0]) in known else word[0]",
+        "word[0]",
+        "tests/contract/oplead/test_writer.py tests/unit/oplead/test_receipts.py",
+    ),
+    Fault(
         "what a dead run left in flight may have arrived",
         "jobs/deliver/resolve.py",
         "outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)",
