@@ -251,14 +251,14 @@ def test_value_is_bounded_by_leaving_out_the_least_valuable_ids(visitor):
     assert {"gclid": GCLID, "fbclid": long, "msclkid": MSCLKID} == ids_in(text)
 
 
-@pytest.mark.parametrize(("length", "expected"), mostly_exhaustive([(80, {"gclid": GCLID}), (30, {})], (30, {})))
-def test_site_may_ask_for_a_shorter_value(site, visitor, length, expected):
+@pytest.mark.parametrize("length", mostly_exhaustive([80, 30], 30))
+def test_site_may_ask_for_a_shorter_value(site, visitor, length):
     """An id that does not fit with its time is left out."""
     site.pages["/"] = page(AGREED + FORM, attributes=f"data-max-length={length}")
 
     visitor.goes_to(f"/?gclid={GCLID}&fbclid={FBCLID}")
 
-    assert expected == ids_in(visitor.external_id())
+    assert ({"gclid": GCLID} if length == 80 else {}) == ids_in(visitor.external_id())
 
 
 def test_tags_hold_no_address_and_are_bounded(visitor):
@@ -329,9 +329,10 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("attributes", "name"), mostly_exhaustive(NAMES, NAMES[2], NAMES[4]))
-def test_field_is_found_by_its_name(site, visitor, attributes, name):
+@pytest.mark.parametrize("case", mostly_exhaustive(NAMES, NAMES[2], NAMES[4]))
+def test_field_is_found_by_its_name(site, visitor, case):
     """Form builders change its case, wrap it or choose it themselves; a similar name is another field."""
+    attributes, name = case
     others = "<input type=hidden name=xexternalID><input type=hidden name=externalID2><input type=hidden name='a[b]'>"
     site.pages["/"] = page(f"{AGREED}<form>{others}<input type=hidden name='{name}'></form>", attributes=attributes)
 
