@@ -1,11 +1,11 @@
-"""Read click ids, case preserved, from the one field Oplead stores them in, `leadData.externalID`.
+"""Read and write click ids, case preserved, in the one field Oplead stores them in, `leadData.externalID`.
 
 https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead describes the field as "l'identifiant de click (Gclid,
 fbclid, etc.)" but not how to identify the kind: a value may have a label, a distinctive format, or neither.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
@@ -92,6 +92,21 @@ def read_click_ids(
     ids = dict.fromkeys(one if one.clicked_at else replace(one, clicked_at=times.get(one.kind)) for one in read)
     problems = [one for one in found if isinstance(one, str)]
     return tuple(ids), None if ids or not problems else problems[0]
+
+
+def labelled(ids: Iterable[ClickId]) -> str:
+    """Return click ids in the form that `read_click_ids` prefers: `gclid=…&fbclid=…&gclid_ts=…`.
+
+    `gclid_ts` dates every Google id and `fbclid_ts` the fbclid, so a time is left out where not all of its ids share
+    it: no time is better than a wrong one. An fbc holds its own.
+    """
+    ids = tuple(ids)
+    pairs = [f"{one.kind}={one.value}" for one in ids]
+    for name, kinds in (("gclid_ts", _GOOGLE), ("fbclid_ts", frozenset({ClickIdKind.FBCLID}))):
+        times = {one.clicked_at for one in ids if one.kind in kinds}
+        if len(times) == 1 and (clicked_at := times.pop()) is not None:
+            pairs.append(f"{name}={clicked_at.astimezone(UTC).isoformat().removesuffix('+00:00')}Z")
+    return "&".join(pairs)
 
 
 def is_click_id_label(name: str) -> bool:

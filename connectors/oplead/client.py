@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -34,7 +34,7 @@ from connectors.oplead.fields import read_json
 from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
-from connectors.records import LeadId
+from connectors.records import LeadId, Lost, NotSent
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
@@ -49,6 +49,13 @@ _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _CONNECTED = ("connect_tcp.complete", "start_tls.complete")
+_SENDING = "send_request_headers.started"
+_LARGEST_RECEIPT = _MB
+"""Bytes of an answer to a write; a longer one is dropped."""
+_WRITE_GRACE = 5.0
+"""Seconds that a write's answer may still take after a cancellation; without it nobody knows what became of it."""
+_SLOWEST_UPLOAD = 16_384
+"""Bytes a second; a document gets as much time as it takes at this speed."""
 
 
 class OpleadRefused(Misconfigured):
@@ -87,9 +94,34 @@ class OpleadAnswer:
     """The total number of leads, by the name of each header that states one."""
 
 
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """An open file to send as one part of a form, read in pieces as it is sent."""
+
+    part: str
+    """The part's name."""
+    name: str
+    """The file's name."""
+    media_type: str
+    file: BinaryIO = field(repr=False)
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """What the platform answered to a write, whatever its status."""
+
+    status: int
+    body: bytes = field(repr=False)
+    """Empty if it was cut, too large or could not be unpacked: the status alone says what became of the write."""
+    location: str | None = field(default=None, repr=False)
+    retry_after: timedelta | None = None
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class OpleadClient:
-    """A rate-limited, retrying, GET-only client for one Oplead platform."""
+    """A rate-limited client for one Oplead platform: reads are retried, a write is attempted once."""
 
     options: OpleadOptions = field(kw_only=False)
     clock: Clock
@@ -137,6 +169,8 @@ class OpleadClient:
             verify=authorities(str(base)),
         )
         self._idle: deque[_Connection] = deque()
+        self._wrong_clock: WrongClock | None = None
+        """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
 
@@ -186,6 +220,61 @@ class OpleadClient:
             while queue:
                 wait([queue[0][1]])
                 yield from self._finished(queue)
+
+    def attempt(self, verb: str, path: str, body: bytes | FilePart | None = None) -> WriteAnswer | NotSent | Lost:
+        """Make one request that writes, and return what became of it; it is never repeated.
+
+        `NotSent` means that not a byte of it can have arrived; `Lost`, that some may have and no status came back.
+
+        Args:
+            verb: POST, PUT, PATCH or DELETE.
+            path: on this platform, without a query; the configured parameters are added.
+            body: JSON, or a file that is sent as multipart/form-data.
+
+        Raises:
+            Misconfigured: the URL is invalid.
+            WrongClock: the previous write's answer showed that Oplead's clock and ours differ too much.
+        """
+        if self._wrong_clock is not None:
+            raise self._wrong_clock
+        try:
+            self._take_slot(0)
+        except Transient as error:
+            return NotSent(str(error))
+        try:
+            answer = self._write(verb, path, body)
+        finally:
+            self.pacer.give_back()
+        if isinstance(answer, WriteAnswer) and answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            self.pacer.throttled()
+        return answer
+
+    def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> WriteAnswer | NotSent | Lost:
+        connection = self._connection()
+        request = partial(connection.write, verb, self._address(path), _content_of(body))
+        seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
+        try:
+            response, content = self._bounded(connection, request, seconds, grace=_WRITE_GRACE)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            if is_unknown_host(error):
+                return NotSent(f"the host name in {self._server} does not exist", self._server, is_unknown_host=True)
+            return NotSent(f"nobody answers at {self._server} ({type(error).__name__})", self._server)
+        except httpx.HTTPError as error:
+            return Lost(f"Oplead did not answer {path} ({type(error).__name__})")
+        except TimeoutError:
+            reason = f"Oplead gave no answer on {path} in time"
+            return Lost(reason) if connection.has_begun else NotSent(reason)
+        except OSError as error:  # the file could not be read to its end
+            reason = f"the file could not be read ({error.strerror})"
+            return Lost(reason) if connection.has_begun else NotSent(reason)
+        try:
+            self._check_clock(response)
+        except WrongClock as error:
+            self._wrong_clock = error
+        delay = _retry_after(response, self.clock.now())
+        return WriteAnswer(response.status_code, content, response.headers.get("Location"), delay)
 
     def _finished(
         self, queue: deque[tuple[LeadId, Future[OpleadAnswer]]]
@@ -269,13 +358,25 @@ class OpleadClient:
             raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
 
     def _send(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
+        connection = self._connection()
+        return self._bounded(connection, partial(connection.get, address, most), self._seconds)
+
+    def _connection(self) -> "_Connection":
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            connection = _Connection(self._new_client())
-        request = partial(connection.get, address, most)
+            return _Connection(self._new_client())
+
+    def _bounded(
+        self,
+        connection: "_Connection",
+        request: Callable[[], tuple[httpx.Response, bytes]],
+        seconds: float,
+        *,
+        grace: float = 0.0,
+    ) -> tuple[httpx.Response, bytes]:
         try:
-            return bounded(request, self._seconds, cancel_token=self.cancel_token, abort=connection.abort)
+            return bounded(request, seconds, cancel_token=self.cancel_token, grace=grace, abort=connection.abort)
         finally:
             if not connection.is_aborted:  # an aborted request may still be ending in its thread
                 self._idle.append(connection)
@@ -400,6 +501,8 @@ class _Connection:
 
     client: httpx.Client
     is_aborted: bool = field(default=False, init=False)
+    has_begun: bool = field(default=False, init=False)
+    """Whether the latest request may have sent a byte."""
     _stream: Any = field(default=None, init=False)
     """The httpcore stream of the latest connection."""
 
@@ -411,6 +514,15 @@ class _Connection:
             try:
                 return response, _body(response, _LARGEST_REFUSAL)
             except (TooLargeError, ValueError):
+                return response, b""
+
+    def write(self, verb: str, address: str, content: Mapping[str, Any]) -> tuple[httpx.Response, bytes]:
+        """Return the response to one write and its body, empty where it cannot be had."""
+        self.has_begun = False
+        with self.client.stream(verb, address, extensions={"trace": self._trace}, **content) as response:
+            try:
+                return response, _body(response, _LARGEST_RECEIPT)
+            except (httpx.HTTPError, TooLargeError, ValueError):
                 return response, b""
 
     def abort(self) -> None:
@@ -425,6 +537,18 @@ class _Connection:
             self._stream = info["return_value"]
             if self.is_aborted:
                 self.abort()
+        self.has_begun |= event.endswith(_SENDING)
+
+
+def _content_of(body: bytes | FilePart | None) -> Mapping[str, Any]:
+    """Return the arguments with which httpx sends a body."""
+    match body:
+        case FilePart():
+            return {"files": {body.part: (body.name, body.file, body.media_type)}}
+        case bytes():
+            return {"content": body, "headers": {"Content-Type": "application/json"}}
+        case None:
+            return {}
 
 
 def _body(response: httpx.Response, most: int) -> bytes:

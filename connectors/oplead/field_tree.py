@@ -62,6 +62,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "fbclid fbc adclickid trackingid identifiantexterne idexterne"
     ),
     "click_id_at": _words("clickedat clickdate dateclic clicktime gclidts clickidat"),
+    "appointment_at": _words(
+        "appointmentat appointmentdate dateappointment daterendezvous rendezvousdate daterdv rdvdate"
+    ),
     "utm_source": _words("utmsource"),
     "utm_medium": _words("utmmedium"),
     "utm_campaign": _words("utmcampaign"),

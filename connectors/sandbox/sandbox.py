@@ -21,7 +21,8 @@ from connectors.sandbox.google.platform import GooglePlatform
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
-from connectors.sandbox.oplead.leads import Accident, as_document
+from connectors.sandbox.oplead.form import OpleadForm
+from connectors.sandbox.oplead.leads import Accident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.platform import Faults, PlannedFault, parsed
@@ -66,6 +67,7 @@ class Sandbox:
         google = GooglePlatform()
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
+        self.oplead_form = OpleadForm(self.oplead)
         self.meta = MetaPlatform(self.clock.now)
         self.control = Control(self)
         self._certificate = self_signed()
@@ -76,7 +78,7 @@ class Sandbox:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The URL of each server: clock, oplead, oauth, data_manager, google_ads(_tls) over gRPC, meta, control."""
+        """The URL of each server: clock, oplead(_form), oauth, data_manager, google_ads(_tls), meta, control."""
         return {name: server.url for name, server in self.servers.items()}
 
     @property
@@ -150,6 +152,7 @@ class Sandbox:
         handlers = {
             "clock": (own_page_only(self.clock.handle), generic_failure),
             "oplead": (self.oplead.handle, generic_failure),
+            "oplead_form": (self.oplead_form.handle, generic_failure),
             "oauth": (self.oauth.handle, generic_failure),
             "data_manager": (self.data_manager.handle, data_manager_wire.failed),
             "meta": (self.meta.handle, wire.failed_response),
@@ -179,7 +182,7 @@ def _write(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
+FAULTY = frozenset({"oplead", "oplead_form", "oauth", "data_manager", "google_ads", "meta"})
 """The servers that accept planted faults, `google_ads` on both its ports; clock and control never fail."""
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -206,6 +209,7 @@ class Control:
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),
             ("DELETE", "leads"): lambda request: sandbox.oplead.delete(_lead_id(request)),
+            ("POST", "webhooks"): self._deliver,
             ("POST", "clicks"): lambda request: sandbox.data_manager.register_clicks(_object(request)),
             ("POST", "rulings"): lambda request: self._plant_rulings(_object(request)),
         }
@@ -222,10 +226,7 @@ class Control:
             "requests": {name: server.log.count for name, server in sandbox.servers.items()},
             "faults": sandbox.faults.dump(),
             "switches": {name: value for name, value in switches.items() if name not in hidden},
-            "oplead": {
-                "leads": sum(lead is not None for lead in sandbox.oplead.leads().values()),
-                "accidents": [as_document(accident) for accident in sandbox.oplead.accidents],
-            },
+            "oplead": sandbox.oplead.state(),
             "data_manager": sandbox.data_manager.state(),
             "google_ads": sandbox.google_ads.state(),
             "meta": sandbox.meta.state(),
@@ -237,6 +238,11 @@ class Control:
         known_by = {**sandbox.data_manager.known_by(), **sandbox.meta.known_by()}
         leads = leads_behind(known_by, sandbox.oplead.leads())
         return {**self.state(), "leads": leads, "names": sandbox.data_manager.names()}
+
+    def _deliver(self, request: WireRequest) -> object:
+        if request.path != "/webhooks/deliver":
+            raise ValueError("say what to do with the webhooks: /webhooks/deliver")
+        return self._sandbox.oplead.deliver()
 
     def _plant_fault(self, fault: PlannedFault) -> None:
         if fault.server not in FAULTY:
