@@ -5,9 +5,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from string import Template
+from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -25,6 +27,7 @@ from connectors.sandbox.oplead.form import OpleadForm
 from connectors.sandbox.oplead.leads import Accident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
+from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
 from connectors.sandbox.platform import Faults, PlannedFault, parsed
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, own_page_only
@@ -110,6 +113,23 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @contextmanager
+    def delivering(self, every: float = 1.0) -> Iterator[None]:
+        """Deliver webhooks as they fall due, looking every so many real seconds, while the block runs."""
+        over = Event()
+
+        def deliver() -> None:
+            while not over.wait(every):
+                self.oplead.deliver()
+
+        thread = Thread(target=deliver, name="sandbox-webhooks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(PATIENCE_SECONDS)
 
     def save(self) -> None:
         """Write the state atomically."""

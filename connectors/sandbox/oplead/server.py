@@ -65,7 +65,7 @@ class OpleadPlatform:
         self.book = LeadBook(now, leads_at)
         """The leads on record."""
         self.subscriptions = Subscriptions()
-        self.told: Counter[str] = Counter()
+        self.told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         """What has become of the webhooks so far."""
         self.options = Options()
         self.shape = Shape()
@@ -130,20 +130,21 @@ class OpleadPlatform:
 
     def deliver(self) -> dict[str, int]:
         """Deliver every webhook due by now, and return how many were taken, failed, given up, outside and wait."""
+        told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
+        now = self._now()
         with self._delivering:
-            now = self._now()
             with self._lock:
                 self._collect()
-                due = self.subscriptions.take_due(lambda each: webhooks.is_due(each, now, self.options))
-            told: Counter[str] = Counter(dict.fromkeys(("delivered", "failed", "given_up", "outside"), 0))
-            for each in due:
-                again, happened = webhooks.attempt(each, now, self.shape, self.options)
-                told.update(happened)
-                with self._lock:
-                    self.subscriptions.waiting += [again] if again else []
-        with self._lock:
-            self.told.update(told)
-            return {**told, "waiting": len(self.subscriptions.waiting)}
+                waiting, options = self.subscriptions.waiting, self.options
+                due = {number: each for number, each in waiting.items() if webhooks.is_due(each, now, options)}
+            for number, each in sorted(due.items(), key=lambda item: (item[1].at, item[0])):
+                again, happened = webhooks.attempt(each, now, self.shape, options)
+                with self._lock:  # what is interrupted here waits, and is delivered again
+                    told.update(happened)
+                    self.told.update(happened)
+                    del waiting[number]
+                    waiting |= {number: again} if again else {}
+            return {**told, "waiting": len(waiting)}
 
     def state(self) -> dict[str, object]:
         """Return what the control page shows, as JSON."""

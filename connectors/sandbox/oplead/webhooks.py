@@ -18,6 +18,8 @@ from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.shape import Shape
 from connectors.sandbox.oplead.subscriptions import Delivery
 
+OUTCOMES: Final = ("delivered", "failed", "given_up", "outside")
+"""What is counted: answers with 2xx, all others, events given up, and those for other machines."""
 SIGNATURE_HEADER: Final = "X-Oplead-Signature"
 PATIENCE_SECONDS: Final = 10
 ATTEMPTS: Final = 5
