@@ -454,8 +454,11 @@ def test_script_in_a_frame_yields_to_the_page_that_loads_it_later(site, visitor)
     visitor.says(False)
 
     frame(visitor).wait_for_function("document.querySelector('[name=externalID]').value == ''", timeout=5000)
+    visitor.says(True)
+    visitor.sees(frame=frame(visitor))
+    frame(visitor).evaluate("document.body.append('changed')")
     visitor.waits()
-    assert "" == visitor.external_id(frame(visitor))
+    assert {"gclid": GCLID} == ids_in(visitor.external_id(frame(visitor)))
 
 
 def test_frame_of_another_site_is_left_alone(site, visitor):

@@ -170,6 +170,18 @@ def test_blocked_storage_still_fills_this_page(visitor):
     assert GCLID in visitor.external_id()
 
 
+def test_form_that_the_browser_restores_is_empty_until_consent(site, visitor):
+    """Going back, a browser may put into a form what it held."""
+    site.pages["/devis"] = page(FORM)
+    visitor.goes_to(f"/?gclid={GCLID}")
+    visitor.says(True)
+    visitor.goes_to("/devis")
+    visitor.tab.go_back()
+    visitor.waits()
+
+    assert EMPTY == visitor.fields()
+
+
 # ── consent platforms ────────────────────────────────────────────────────────────────────────────
 # Each stub keeps its visitor's answer in `say(…)`: true, false, or a mixed answer where there is one.
 
