@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
+    from connectors.oplead.lists import OpleadLists
     from connectors.oplead.writer import OpleadWriter
     from connectors.rate_limit import Pacer
 
@@ -180,6 +181,21 @@ def oplead_source(
     source = OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields)
     with closing(source):
         yield source
+
+
+@contextmanager
+def oplead_lists(settings: Settings, clock: Clock) -> Iterator["OpleadLists"]:
+    """Yield a reader of what an account's Oplead is set up for."""
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
+    from connectors.oplead.lists import OpleadLists  # noqa: PLC0415
+
+    client = OpleadClient(
+        oplead_options(settings.oplead, settings.zone, settings.click_ids),
+        clock=clock,
+        pacer=pacer_for(settings.oplead, clock, folder=pace_folder(settings)),
+    )
+    with closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks))) as lists:
+        yield lists
 
 
 @contextmanager

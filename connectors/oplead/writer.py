@@ -1,7 +1,7 @@
-"""The `LeadWriter` and `PlatformLists` ports for Oplead: writes leads, documents, statuses and subscriptions."""
+"""The `LeadWriter` port for Oplead: writes leads, documents, statuses and subscriptions."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -9,7 +9,6 @@ from connectors.crm import (
     Document,
     EventKind,
     LeadData,
-    Subscription,
     WriteFault,
     WritePreview,
     WriteReceipt,
@@ -18,30 +17,26 @@ from connectors.crm import (
 from connectors.errors import Misconfigured
 from connectors.oplead.client import FilePart, OpleadClient, WriteAnswer
 from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
-from connectors.oplead.fields import first, text_of
-from connectors.oplead.options import Endpoint, FormOptions, Paths, SubscriptionOptions, WriteOptions
-from connectors.oplead.receipts import receipt_of, usable_id
+from connectors.oplead.lists import SUBSCRIPTION_IDS, OpleadLists
+from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
+from connectors.oplead.receipts import receipt_of
 from connectors.records import LeadId
 
-_SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
-_SUBSCRIPTION_EVENTS = ("event", "type", "eventType", "name")
-_SUBSCRIPTION_URLS = ("url", "endpoint", "callback", "callbackUrl", "target")
 UNSENT = 0
 """The status of a write that was refused here, before anything was sent."""
 
 
-class OpleadWriter:
+class OpleadWriter(OpleadLists):
     """Writes to one Oplead platform, a request at a time; nothing is ever sent twice by it."""
 
     def __init__(self, client: OpleadClient, options: WriteOptions, form: OpleadClient | None = None) -> None:
         """Send nothing yet; `form` speaks to the form import, if leads are created by it."""
-        self._client = client
-        self._options = options
+        super().__init__(client, options)
         self._form = form
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        super().close()
         if self._form is not None:
             self._form.close()
 
@@ -105,7 +100,7 @@ class OpleadWriter:
         body: Tree = {}
         put(body, options.event_field, self.event_name(event))
         put(body, options.url_field, url)
-        return self._exchange(self._client, Endpoint("POST", options.path), body, ids=_SUBSCRIPTION_IDS)
+        return self._exchange(self._client, Endpoint("POST", options.path), body, ids=SUBSCRIPTION_IDS)
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
         """End a subscription."""
@@ -123,35 +118,6 @@ class OpleadWriter:
             case EventKind.APPOINTMENT:
                 return names.appointment
         assert_never(event)
-
-    # ── what the platform is set up for ──────────────────────────────────────────────────────────
-
-    def subscriptions(self) -> Sequence[Subscription]:
-        """Return the subscriptions on the first page that Oplead lists."""
-        options = self._options.subscriptions
-        entries = self._entries(options.path, "webhooks.subscriptions.path")
-        read = [_subscription(entry, options) for entry in entries]
-        if None in read:
-            raise Misconfigured(f"a subscription at {options.path} has no id: see webhooks.subscriptions.path")
-        return [one for one in read if one is not None]
-
-    def channels(self) -> Sequence[Mapping[str, object]]:
-        """Return the marketing channels, as Oplead shows them."""
-        return self._entries(self._options.channels, "oplead.write.channels")
-
-    def custom_fields(self) -> Sequence[Mapping[str, object]]:
-        """Return the custom fields, as Oplead shows them."""
-        return self._entries(self._options.custom_fields, "oplead.write.custom_fields")
-
-    def _entries(self, path: str, setting: str) -> Sequence[Mapping[str, object]]:
-        """Return the objects of the one list in the answer at a path."""
-        body = self._client.get(self._client.root + path).body
-        inside = body.get("data", body) if isinstance(body, Mapping) else body
-        around = inside.values() if isinstance(inside, Mapping) else [inside]
-        lists = [value for value in around if isinstance(value, list)]
-        if len(lists) != 1 or not all(isinstance(entry, Mapping) for entry in lists[0]):
-            raise Misconfigured(f"the answer at {path} holds no list, or several: see {setting}")
-        return lists[0]
 
     # ── one request ──────────────────────────────────────────────────────────────────────────────
 
@@ -204,12 +170,3 @@ def _form_endpoint(form: FormOptions) -> Endpoint:
 
 def _unsent(reason: str) -> WriteRefused:
     return WriteRefused(UNSENT, WriteFault.DATA, reason)
-
-
-def _subscription(entry: Mapping[str, object], options: SubscriptionOptions) -> Subscription | None:
-    subscription_id = usable_id(first(entry, _SUBSCRIPTION_IDS))
-    if subscription_id is None:
-        return None
-    event = text_of(first(entry, (options.event_field, *_SUBSCRIPTION_EVENTS)))
-    url = text_of(first(entry, (options.url_field, *_SUBSCRIPTION_URLS)))
-    return Subscription(subscription_id, event or "", url or "")

@@ -152,8 +152,10 @@ def read_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
                 problems.append(f"{file}:{rows.line_num}: {error}")
             else:
                 wanted[lead_id] = label
-    except (csv.Error, _NoColumnError) as error:
-        problems.append(f"{file}:{max(1, rows.line_num)}: {error}")
+    except _NoColumnError as error:
+        problems.append(f"{file}:1: {error}")
+    except csv.Error as error:
+        problems.append(f"{file}:{rows.line_num + 1}: {error}")
     if not wanted and not problems:
         problems.append(f"{file}: it names no lead")
     if problems:

@@ -16,8 +16,10 @@ PARIS = ZoneInfo("Europe/Paris")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 MILLISECONDS = st.integers(1_500_000_000_000, 2_000_000_000_000)
-TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
-TOKENS = st.builds("{}{}_-{}".format, *(st.text(ALPHABET, min_size=8, max_size=60) for _ in range(3)))
+TIMES = st.builds(
+    lambda micro: EPOCH + timedelta(microseconds=micro), st.integers(1_500_000_000_000_000, 2_000_000_000_000_000)
+)
+TOKENS = st.builds("Cj{}{}_-{}".format, *(st.text(ALPHABET, min_size=8, max_size=60) for _ in range(3)))
 GOOGLE = (ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID)
 
 
