@@ -138,7 +138,9 @@ class OpleadPlatform:
                 waiting, options = self.subscriptions.waiting, self.options
                 due = {number: each for number, each in waiting.items() if webhooks.is_due(each, now, options)}
             for number, each in sorted(due.items(), key=lambda item: (item[1].at, item[0])):
-                again, happened = webhooks.attempt(each, now, self.shape, options)
+                lead = on_wire(applied(self.accidents, each.lead, now), self.shape)
+                body = webhooks.wire_body(each, lead, self.shape, options)
+                again, happened = webhooks.attempt(each, body, now, options)
                 with self._lock:  # what is interrupted here waits, and is delivered again
                     told.update(happened)
                     self.told.update(happened)
@@ -287,7 +289,8 @@ class OpleadPlatform:
 
     def _lead(self, asked: Asked) -> tuple[str, object]:
         """Return the id on record and the lead that a path names."""
-        leads = self.leads()
+        created = self.book.created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
+        leads = {asked.subject: applied(self.accidents, created, self._now())} if created else self.leads()
         lead_id = _recorded_id(asked.subject, leads, asked.shape)
         lead = leads.get(lead_id) if lead_id else None
         if lead_id is None or not self._shows(lead_id, lead, asked.caller):

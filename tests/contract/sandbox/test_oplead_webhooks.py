@@ -250,12 +250,16 @@ def test_lead_put_by_hand_with_another_status_is_reported(world, subscribe):
 
 
 def test_renamed_label_is_no_event(world, subscribe):
-    """An accident changes what webhooks say, but calls nobody."""
+    """It calls nobody, but changes what later webhooks say."""
     subscribe()
     accident = Accident(kind=AccidentKind.RELABEL, since=START, old="Nouveau", new="À traiter")
     world.oplead.accidents.append(accident)
+    silent = world.oplead.deliver()
+    world.write("L-7", status="En cours")
+    world.oplead.deliver()
 
-    assert 0 == world.oplead.deliver()["delivered"]
+    assert 0 == silent["delivered"]
+    assert ["À traiter", "En cours"] == [each["status"] for each in world.told[0]["lead"]["statusHistory"]]
 
 
 def test_subscription_reports_nothing_from_before_it(world, subscribe):
