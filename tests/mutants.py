@@ -368,6 +368,27 @@ FAULTS = (
         'number.removeprefix("+33")',
         "tests/unit/meta/test_identity.py tests/unit/meta/test_identity_oracle.py",
     ),
+    Fault(
+        "a website stores nothing before consent",
+        "connectors/website/capture.min.js",
+        "null!=e[0]&&!e.includes(!1)",
+        "!e.includes(!1)",
+        "tests/contract/website/test_consent.py",
+    ),
+    Fault(
+        "a form's own values are kept",
+        "connectors/website/capture.min.js",
+        'e.value==(e[a]||"")&&',
+        "",
+        "tests/contract/website/test_capture.py",
+    ),
+    Fault(
+        "each kind of click keeps its own time",
+        "connectors/oplead/click_ids.py",
+        "for kind in (ClickIdKind.GBRAID, ClickIdKind.WBRAID)}",
+        "for kind in ()}",
+        "tests/unit/oplead/test_click_ids.py tests/contract/website/test_capture.py",
+    ),
     # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
     Fault(
         "a destination that stops ends the night with 3",
