@@ -30,6 +30,8 @@ class SeenInLeads:
     """Every status label, including past ones."""
     filled: Callable[[str], int]
     """Counts the leads with a value at a path, matching paths as the reader does."""
+    owners: int | None = None
+    """How many users, agencies or the like those leads belong to; None if they do not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,9 @@ class Survey:
     """Estimated duration of a typical nightly read."""
     suggestion: Suggestion = field(default_factory=dict)
     """Settings to write under `oplead:`, without token and address; empty if the defaults suffice."""
+
+    columns: Mapping[str, str] | None = None
+    """Settings to write under `source.columns`; None if leads were not read from a file."""
 
     @property
     def usable(self) -> bool:

@@ -1,34 +1,39 @@
 """Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from connectors.clock import MachineClock, SandboxClock
+from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
-from connectors.records import DestinationId
+from connectors.records import ClickId, DestinationId
 from connectors.survey import Survey
-from jobs.alerts.notify import NotifyAddress
+from jobs.alerts.notify import Recipient
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
-from jobs.settings.load import OpleadSection
-from jobs.settings.oplead_schema import OpleadSettings
+from jobs.settings.load import OpleadSection, PartialSettings
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
-    from connectors.oplead import OpleadOptions, OpleadSource
+    from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
+    from connectors.oplead.files import FileOptions, FileSource
+    from connectors.oplead.lists import OpleadLists
+    from connectors.oplead.writer import OpleadWriter
     from connectors.rate_limit import Pacer
 
 
@@ -61,8 +66,9 @@ def connect(
     sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
-    window = SyncWindow(SyncMode(oplead.pull_style), overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_oplead(settings, book, clock, cancel_token)) as source:
+    style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
+    window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
+    with closing(_source(settings, book, clock, cancel_token)) as source:
         yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
 
 
@@ -150,8 +156,20 @@ def _meta_options(
     )
 
 
-def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
+def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource | FileSource":
     from connectors.oplead import OpleadClient, OpleadSource  # noqa: PLC0415
+
+    if settings.source is not None:
+        from connectors.oplead.files import FileSource  # noqa: PLC0415
+
+        by_contact = any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
+        return FileSource(
+            oplead_options(settings.oplead, settings.zone, settings.click_ids),
+            file_options(settings.source),
+            clock,
+            wanted_fields=book.extraction.paths,
+            needed=("id", "created_at", "status", *(() if by_contact else ("click_id",))),
+        )
 
     client = OpleadClient(
         oplead_options(settings.oplead, settings.zone, settings.click_ids),
@@ -161,6 +179,127 @@ def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
         clocks_within=MAX_CLOCK_SKEW,
     )
     return OpleadSource(client, wanted_fields=book.extraction.paths)
+
+
+@contextmanager
+def oplead_source(
+    known: PartialSettings,
+    clock: Clock,
+    *,
+    wanted_fields: frozenset[str] = frozenset(),
+    cancel_token: CancelToken = never_cancelled,
+) -> Iterator["OpleadSource"]:
+    """Yield a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
+    from connectors.oplead import OpleadSource  # noqa: PLC0415
+
+    source = OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields)
+    with closing(source):
+        yield source
+
+
+@contextmanager
+def oplead_lists(settings: Settings, clock: Clock) -> Iterator["OpleadLists"]:
+    """Yield a reader of what an account's Oplead is set up for."""
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
+    from connectors.oplead.lists import OpleadLists  # noqa: PLC0415
+
+    client = OpleadClient(
+        oplead_options(settings.oplead, settings.zone, settings.click_ids),
+        clock=clock,
+        pacer=pacer_for(settings.oplead, clock, folder=pace_folder(settings)),
+    )
+    with closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks))) as lists:
+        yield lists
+
+
+@contextmanager
+def oplead_writer(
+    known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
+) -> Iterator["OpleadWriter"]:
+    """Yield a writer to the Oplead that partial settings name, at the pace of all commands with its token.
+
+    Only commands under `oplead` may use it: a night reads and nothing else.
+    """
+    from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead.writer import OpleadWriter  # noqa: PLC0415
+
+    look = known.settings
+    options, form = write_options(look.oplead.write, look.webhooks), None
+    if options.form is not None:
+        # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
+        address = urlsplit(options.form.url)
+        form = OpleadClient(
+            OpleadOptions(
+                token="",
+                zone=look.zone,
+                base_url=f"{address.scheme}://{address.netloc}",
+                path_prefix="",
+                auth=AuthOptions(style="none"),
+            ),
+            clock=clock,
+            pacer=_pacer(
+                (options.form.url, options.form.token), look.oplead.rate, clock, known.state_folder, cancel_token
+            ),
+            cancel_token=cancel_token,
+            clocks_within=MAX_CLOCK_SKEW,
+        )
+    with closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form)) as writer:
+        yield writer
+
+
+def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
+
+    look = known.settings
+    return OpleadClient(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        clock=clock,
+        pacer=pacer_for(look.oplead, clock, folder=known.state_folder, cancel_token=cancel_token),
+        cancel_token=cancel_token,
+        clocks_within=MAX_CLOCK_SKEW,
+    )
+
+
+def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "WriteOptions":
+    """Return the Oplead connector's options for writing.
+
+    Raises:
+        Misconfigured: leads are to be created by the form import, and it is not configured.
+    """
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    form = None
+    if write.via == "form":
+        if write.form is None:
+            raise Misconfigured("oplead.write.via is form, and oplead.write.form is missing: its token and its form")
+        form = platform.FormOptions(
+            token=write.form.token.get_secret_value(),
+            form=write.form.form,
+            url=str(write.form.url),
+            click_id=write.form.click_id,
+        )
+    subscriptions = webhooks.subscriptions.model_dump() if webhooks else {}
+    endpoints = {name: platform.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
+    return platform.WriteOptions(
+        **endpoints,
+        status_field=write.status_field,
+        document_field=write.document_field,
+        channels=write.channels,
+        custom_fields=write.custom_fields,
+        paths=platform.WritePaths(**write.fields.model_dump()),
+        subscriptions=platform.SubscriptionOptions(**subscriptions),
+        form=form,
+    )
+
+
+_ENDPOINTS = ("create", "update", "status", "document")
+
+
+def click_id_text(ids: Iterable[ClickId]) -> str:
+    """Return click ids as the text in which Oplead keeps them."""
+    from connectors.oplead.click_ids import labelled  # noqa: PLC0415
+
+    return labelled(ids)
 
 
 def survey_oplead(
@@ -200,6 +339,37 @@ def survey_oplead(
     ).survey(leads=leads)
 
 
+def survey_files(
+    look: OpleadSection, source: SourceSettings, *, leads: int, named: frozenset[str] = frozenset()
+) -> Survey:
+    """Find out what the newest exported file holds, from roughly `leads` of its leads.
+
+    Raises:
+        Misconfigured: there is no file, or it is damaged.
+    """
+    from connectors.oplead.files import survey_file  # noqa: PLC0415
+    from jobs.rules.extraction import read_amount  # noqa: PLC0415
+    from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
+
+    return survey_file(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        file_options(source),
+        leads=leads,
+        named=named,
+        readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),
+        fold=normalise_label,
+    )
+
+
+def file_options(source: SourceSettings) -> "FileOptions":
+    """Return the options of the files to read."""
+    from connectors.oplead.files import FileOptions  # noqa: PLC0415
+
+    kind: Literal["csv", "xlsx"] = "csv" if source.csv else "xlsx"
+    rest = source.model_dump(exclude={"csv", "xlsx"})
+    return FileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
+
+
 def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
     """Return the Oplead connector's options."""
     from connectors import oplead as platform  # noqa: PLC0415
@@ -208,7 +378,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
     if oplead.since_filter is not None and oplead.pull_style == "since":
         since = platform.SinceOptions(**oplead.since_filter.model_dump())
     return platform.OpleadOptions(
-        token=oplead.token.get_secret_value(),
+        token=oplead.key,
         zone=zone,
         base_url=str(oplead.base_url).rstrip("/"),
         path_prefix=oplead.path_prefix,
@@ -233,12 +403,18 @@ def pacer_for(
     oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = never_cancelled
 ) -> "Pacer":
     """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
+    service = (str(oplead.base_url), oplead.key)
+    return _pacer(service, oplead.rate, clock, folder, cancel_token)
+
+
+def _pacer(
+    service: tuple[str, str], per_minute: int, clock: Clock, folder: Path | None, cancel_token: CancelToken
+) -> "Pacer":
+    """Return a pacer for an address and a token, shared through the folder if there is one."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
-    if folder is None:
-        return Pacer(clock, oplead.rate, cancel_token=cancel_token)
-    file = pace_file(folder, str(oplead.base_url), oplead.token.get_secret_value())
-    return Pacer(clock, oplead.rate, shared=SharedPace(file), cancel_token=cancel_token)
+    shared = None if folder is None else SharedPace(pace_file(folder, *service))
+    return Pacer(clock, per_minute, shared=shared, cancel_token=cancel_token)
 
 
 def pace_folder(settings: Settings) -> Path | None:
@@ -246,15 +422,13 @@ def pace_folder(settings: Settings) -> Path | None:
     return None if settings.state is None else state_path(settings.state).parent
 
 
-def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
+def notice_recipients(settings: Settings) -> dict[str, Recipient]:
     """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
     from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
-        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: NotifyAddress(
-            f"notify.{position}", AppriseNotifier(url)
-        )
+        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(f"notify.{position}", AppriseNotifier(url))
         for position, url in enumerate(urls)
     }
 

@@ -8,20 +8,30 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import (
     AuthOptions,
     ClickIdRules,
+    Endpoint,
     FieldPaths,
+    FormOptions,
     OpleadOptions,
     PaginationOptions,
     SinceOptions,
+    SubscriptionOptions,
+    WriteOptions,
+    WritePaths,
 )
 from connectors.oplead.source import OpleadSource
 
 __all__ = [
     "AuthOptions",
     "ClickIdRules",
+    "Endpoint",
     "FieldPaths",
+    "FormOptions",
     "OpleadClient",
     "OpleadOptions",
     "OpleadSource",
     "PaginationOptions",
     "SinceOptions",
+    "SubscriptionOptions",
+    "WriteOptions",
+    "WritePaths",
 ]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from jobs.cli.output import UsageError
 from jobs.reporting.console import AccountHeading
 from jobs.settings import Invalid, Loaded, Settings, Valid, load
+from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
 from jobs.settings.types import state_path
 
@@ -50,7 +51,7 @@ class AccountFile:
     @property
     def secrets(self) -> Iterator[str]:
         """Every secret in the settings, so that logs can redact them."""
-        return iter(()) if isinstance(self.loaded, Invalid) else _secrets_of(self.loaded.settings)
+        return iter(()) if isinstance(self.loaded, Invalid) else secrets_of(self.loaded.settings)
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -71,7 +72,7 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 def _is_settings(file: Path) -> bool:
     """Whether a file is an account's settings; excludes editors' hidden files, and examples, which would send too."""
     is_other = file.name.startswith(".") or file.stem.endswith(".example")
-    return file.suffix in {".yaml", ".yml"} and not is_other and file.is_file()
+    return file.suffix in SUFFIXES and not is_other and file.is_file()
 
 
 def open_accounts(
@@ -134,10 +135,10 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
             _log.warning(warning)
 
 
-def heading_of(settings: Settings) -> AccountHeading:
-    """Return what reports need to present an account's results."""
+def heading_of(settings: Settings, file: Path) -> AccountHeading:
+    """Return what reports need to present the results of the account that `file` describes."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
-    return AccountHeading(settings.account, settings.zone, settings.currency, names)
+    return AccountHeading(settings.account, settings.zone, settings.currency, names, file)
 
 
 def state_of(settings: Settings) -> Path:
@@ -147,10 +148,11 @@ def state_of(settings: Settings) -> Path:
     return state_path(settings.state)
 
 
-def _secrets_of(settings: BaseModel) -> Iterator[str]:
+def secrets_of(settings: BaseModel) -> Iterator[str]:
+    """Yield every secret in the settings, so that logs can redact them."""
     for _, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):
                 yield each.get_secret_value()
             elif isinstance(each, BaseModel):
-                yield from _secrets_of(each)
+                yield from secrets_of(each)

@@ -32,6 +32,7 @@ from jobs.cli.options import (
     Specification,
     Yes,
     command,
+    day,
 )
 
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ def run(
     accept_volume: Annotated[
         bool, typer.Option("--accept-volume", help="Send also where far more is due than a night usually sends.")
     ] = False,
+    accept_file: Annotated[
+        bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
+    ] = False,
     first_run: FirstRun = False,
     at_once: AtOnce = 4,
     json: Json = False,
@@ -145,7 +149,8 @@ def run(
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    return run_accounts(config, RunOptions(mode, waits, accept_volume, first_run), at_once=at_once, json_wanted=json)
+    options = RunOptions(mode, waits, accept_volume, accept_file, first_run)
+    return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 
 def _span(text: str) -> timedelta:
@@ -182,6 +187,10 @@ def schedule(
 def init(
     *,
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the files go.")] = Path("config"),
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file exported from Oplead: leads are read from its folder, not the API."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     spec: Specification = None,
@@ -198,7 +207,7 @@ def init(
         given = answers_given(options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return write_first_settings(folder, given, force=force, yes=yes, spec=spec)
+    return write_first_settings(folder, given, export=export, force=force, yes=yes, spec=spec)
 
 
 def _option_of(question: Question) -> inspect.Parameter:
@@ -283,22 +292,15 @@ def probe(
     return look(known, file=config, leads=leads, spec=spec, json_wanted=json)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("write a day as 2026-09-01") from None
-
-
 @command(app, EXIT_CODES)
 def backfill(
     config: Config,
     *,
     first: Annotated[
-        date | None, typer.Option("--from", metavar="DAY", parser=_day, help="Changes from this day on, as 2026-09-01.")
+        date | None, typer.Option("--from", metavar="DAY", parser=day, help="Changes from this day on, as 2026-09-01.")
     ] = None,
     last: Annotated[
-        date | None, typer.Option("--to", metavar="DAY", parser=_day, help="And up to and including this day.")
+        date | None, typer.Option("--to", metavar="DAY", parser=day, help="And up to and including this day.")
     ] = None,
     conversion: Conversion = None,
     destination: Destination = None,
@@ -320,7 +322,8 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.approved_send import Approval, Backfill, send_approved  # noqa: PLC0415
+    from jobs.cli.approval import Approval  # noqa: PLC0415
+    from jobs.cli.approved_send import Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
@@ -354,7 +357,8 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.approved_send import Approval, Retry, send_approved  # noqa: PLC0415
+    from jobs.cli.approval import Approval  # noqa: PLC0415
+    from jobs.cli.approved_send import Retry, send_approved  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
     refused = partial(Retry, refusals=Refusals(code, destination, conversion))

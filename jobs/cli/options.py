@@ -4,6 +4,7 @@ Commands import their code when they run, so that `--help` stays fast.
 """
 
 from collections.abc import Callable
+from datetime import date
 from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Literal, ParamSpec
@@ -44,6 +45,14 @@ GoogleTransport = Annotated[
 ]
 
 
+def day(text: str) -> date:
+    """Read a day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("write a day as 2026-09-01") from None
+
+
 def command(
     app: typer.Typer, epilog: str | None = None, *, name: str | None = None
 ) -> Callable[[Callable[P, int]], Callable[P, int]]:
@@ -53,9 +62,9 @@ def command(
         @app.command(name, epilog=epilog)
         @wraps(function)
         def run(*args: P.args, **options: P.kwargs) -> None:
-            from jobs.cli.output import guarded  # noqa: PLC0415
+            from jobs.cli.output import run_guarded  # noqa: PLC0415
 
-            raise typer.Exit(guarded(partial(function, *args, **options)))
+            raise typer.Exit(run_guarded(partial(function, *args, **options)))
 
         return function
 

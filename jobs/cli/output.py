@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 from math import ceil
 from pathlib import Path
 from types import FrameType
@@ -28,41 +27,23 @@ from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
+from jobs.exit_codes import Exit as Exit  # noqa: PLC0414 - commands take these two from here
+from jobs.exit_codes import UsageError as UsageError  # noqa: PLC0414
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
 from jobs.nightly import RenamedError
-from jobs.reporting import console
-from jobs.reporting.console import results
+from jobs.reporting.console import print_json as print_json  # noqa: PLC0414
+from jobs.reporting.console import say as say  # noqa: PLC0414
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────
 
 
-class UsageError(Exception):
-    """The command line, or a file it names, cannot be used; the message says what to do."""
-
-
-class Exit(IntEnum):
-    """Exit codes; a signal exits with 128 plus its number, as in shells."""
-
-    DONE = 0
-    ATTENTION = 1
-    """Done, but a human is needed."""
-    CONFIGURATION = 2
-    """Wrong usage, settings, credentials or state; nothing works until someone corrects them."""
-    STOPPED = 3
-    """The source or a destination stopped."""
-    BUG = 70
-    """An unexpected failure (sysexits' EX_SOFTWARE)."""
-    HELD = 75
-    """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
-
-
 _WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTENTION, Exit.DONE)
 
 
-def worst(codes: Iterable[int]) -> Exit:
+def worst_exit_code(codes: Iterable[int]) -> Exit:
     """Return the exit code for several accounts: that of the one that needs a human soonest.
 
     Work that stopped halfway outranks work that never began.
@@ -105,16 +86,16 @@ def failure_of(error: BaseException) -> Failure:
         f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
         "they hold places in the code and no data. What was committed is safe.",
         Exit.BUG,
-        places(error),
+        traceback_locations(error),
     )
 
 
-def places(error: BaseException) -> tuple[str, ...]:
+def traceback_locations(error: BaseException) -> tuple[str, ...]:
     """Return an error's traceback as file, line and function, without messages or variables, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)
     own = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return own if cause is None else (*places(cause), f"then {type(error).__name__} at", *own)
+    return own if cause is None else (*traceback_locations(cause), f"then {type(error).__name__} at", *own)
 
 
 def _short(file: str) -> str:
@@ -131,17 +112,6 @@ _LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "req
 """Libraries that log addresses, headers or bodies below WARNING."""
 _SHOWN_TO_PEOPLE = "jobs.cli.accounts"
 """The logger that reports where secrets were found, which is shown at a terminal too."""
-
-
-def say(*lines: str) -> None:
-    """Print each line to stdout as is, without markup or wrapping."""
-    for line in lines:
-        results().print(line, markup=False, soft_wrap=True)
-
-
-def print_json(document: object) -> None:
-    """Print results to stdout as JSON on one line."""
-    results().out(console.line(document), highlight=False)
 
 
 def is_interactive() -> bool:
@@ -233,7 +203,7 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
     info = event.pop("exc_info", None)
     error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
-        event["error"], event["trace"] = type(error).__name__, list(places(error))
+        event["error"], event["trace"] = type(error).__name__, list(traceback_locations(error))
     return event
 
 
@@ -334,16 +304,19 @@ class VisibleClock:
 
 
 @contextmanager
-def open_visible_clock(sandbox: AnyUrl | None, per_minute: int) -> Iterator[Clock]:
-    """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display."""
+def open_visible_clock(sandbox: AnyUrl | None, per_minute: int, stop: StopSignal | None = None) -> Iterator[Clock]:
+    """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display.
+
+    A stop request ends every wait.
+    """
     if sandbox is None:
-        yield VisibleClock(MachineClock(), per_minute)
+        yield VisibleClock(MachineClock() if stop is None else MachineClock(nap=stop.nap), per_minute)
         return
-    with SandboxClock(str(sandbox)) as clock:
+    with SandboxClock(str(sandbox), cancel_token=None if stop is None else stop.cancel_token) as clock:
         yield clock
 
 
-def guarded(command: Callable[[], int]) -> int:
+def run_guarded(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; report a failure on stderr and return the failure's code."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -364,7 +337,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 @contextmanager
-def at_work() -> Iterator[tuple[StopSignal, Redaction]]:
+def running_command() -> Iterator[tuple[StopSignal, Redaction]]:
     """Let signals request a stop while the block runs; log sentences to a terminal, JSON to anything else."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with stoppable() as stop:

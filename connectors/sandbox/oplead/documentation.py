@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.bodies import only_writable
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
-from connectors.sandbox.oplead.leads import CODES, PAIRS, Fields, in_list, on_wire
+from connectors.sandbox.oplead.leads import CODES, PAIRS, Fields, render_lead, render_list_entry
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, enveloped, filter_of
 from connectors.sandbox.oplead.settings import SETTINGS
@@ -86,11 +86,11 @@ def specification(shape: Shape, options: Options) -> Schema:
 
 def _openapi_3(shape: Shape, options: Options) -> Schema:
     name, scheme = _security(shape)
-    listed, whole = _schema([in_list(one, shape) for one in _EXEMPLARS]), _schema(_whole(shape))
+    listed, whole = _schema([render_list_entry(one, shape) for one in _EXEMPLARS]), _schema(_whole(shape))
     lead: Schema = _reference("ListedLead")
     if whole != listed:
         lead = {"allOf": [_reference("ListedLead"), whole]}
-    writable = only_writable(on_wire(_EXEMPLARS[0], shape), shape)
+    writable = only_writable(render_lead(_EXEMPLARS[0], shape), shape)
     return {
         "openapi": "3.0.3",
         "info": {"title": "Oplead", "version": "1", "description": "Leads, their statuses and documents."},
@@ -318,7 +318,7 @@ _EXEMPLARS: Final = [
 
 
 def _whole(shape: Shape) -> list[object]:
-    return [on_wire(one, shape) for one in _EXEMPLARS]
+    return [render_lead(one, shape) for one in _EXEMPLARS]
 
 
 def _schema(examples: Sequence[object]) -> Schema:

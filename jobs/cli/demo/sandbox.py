@@ -21,7 +21,7 @@ from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import Exit, UsageError, say
-from jobs.ledger.runs import LeaseHeldError, exclusive
+from jobs.ledger.runs import LeaseHeldError, hold_lock
 from jobs.reporting.console import results, table
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
@@ -62,7 +62,7 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(folder / STATE_FILE, now=datetime.now(UTC)))
+            stack.enter_context(hold_lock(folder / STATE_FILE, now=datetime.now(UTC)))
         except LeaseHeldError:
             why = "a sandbox is open here already; close it, or name another folder"
             raise LeaseHeldError(f"{folder}: {why}") from None
