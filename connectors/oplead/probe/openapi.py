@@ -4,6 +4,7 @@ Whatever is malformed is as if it were absent. The document is already bounded i
 which may lead in circles, are followed only so far.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from urllib.parse import urlsplit
 Schema = Mapping[str, object]
 
 VERBS = ("get", "post", "put", "patch", "delete")
+_PLAIN = re.compile(r"[!-~]{1,100}")
+_PATH = re.compile(r"(?!.*[?#])[!-~]{1,500}")
+"""Paths and names of printable ASCII; anything else cannot be written in the settings."""
 _HOPS = 20
 _MOST_PARTS = 200
 """Schemas that one may be composed of."""
@@ -101,7 +105,10 @@ class _Reader:
     def read(self) -> Api:
         """Return what the document describes."""
         server = self._server()
-        every = [one for path, item in _items(self._document.get("paths")) for one in self._at(server, path, item)]
+        paths = [
+            (path, item) for path, item in _items(self._document.get("paths")) if _PATH.fullmatch(server.path + path)
+        ]
+        every = [one for path, item in paths for one in self._at(server, path, item)]
         host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
         version = text(self._document.get("swagger" if self._is_2 else "openapi"))
         return Api(self._document, version, host, tuple(every[:_MOST_OPERATIONS]), dict(self._schemes()))
@@ -137,7 +144,7 @@ class _Reader:
                 verb=verb.upper(),
                 path=server.path + "/" + path.lstrip("/"),
                 description=f"{text(operation.get('summary'))} {text(operation.get('description'))}",
-                parameters=tuple(map(self._parameter, filter(_is_outside_body, parameters))),
+                parameters=tuple(map(self._parameter, filter(_is_usable, parameters))),
                 body=self._body(operation, parameters),
                 answer=self._content(answer).schema if answer else None,
                 headers=tuple(name for name, _ in _items((answer or {}).get("headers"))),
@@ -197,8 +204,10 @@ class _Server:
             return cls(None, "")
 
 
-def _is_outside_body(parameter: Schema) -> bool:
-    return parameter.get("in") not in ("body", "formData")
+def _is_usable(parameter: Schema) -> bool:
+    """Whether a parameter is outside the body, with a name that settings can hold."""
+    is_plain = _PLAIN.fullmatch(text(parameter.get("name"))) is not None
+    return is_plain and parameter.get("in") not in ("body", "formData")
 
 
 # ── schemas ──────────────────────────────────────────────────────────────────────────────────────

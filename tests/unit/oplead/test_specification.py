@@ -318,6 +318,22 @@ def test_what_is_malformed_is_as_if_it_were_absent(key, value):
     subscribed(read)
 
 
+def test_what_settings_cannot_hold_is_left_out():
+    """Paths, parameters and events with spaces, control characters or a query."""
+    events = ["lead.created\x1b[2J", "lead status"]
+    said = read(
+        {
+            "/leads": {"get": listing(query("page number"), query("updated\nsince", TIME))},
+            "/subscriptions": {"post": taking({"properties": {"event": {"type": "string", "enum": events}}})},
+            "/leads/{x}/status\x1b": {"put": taking({})},
+            "/leads/{x}?a=1": {"put": taking({})},
+        }
+    )
+
+    assert (False, None, {}) == (said.says_pages, said.since_filter, written(said, OPTIONS))
+    assert {"path": "/subscriptions", "event_field": "event"} == subscribed(said)
+
+
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 
