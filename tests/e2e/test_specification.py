@@ -158,5 +158,16 @@ def test_a_file_that_is_no_specification_of_oplead_is_told(account, tmp_path, te
 
     if text.startswith("{"):
         assert "describes no list of leads" in " ".join(out.split())
-    else:
-        assert (2, True) == (code, "--spec" in err)
+        return
+    assert (2, True) == (code, "--spec" in err)
+    again = account.type(
+        "init",
+        "--dir",
+        str(tmp_path / "new"),
+        "--yes",
+        *account.where,
+        "--spec",
+        str(file),
+        OPLEAD_TOKEN="sandbox-admin-key",
+    )
+    assert (2, True, False) == (again[0], "--spec" in again[2], (tmp_path / "new").exists())

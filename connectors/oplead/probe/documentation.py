@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, WrongFile
 from connectors.oplead.client import OpleadClient, OpleadDocument, TooLarge
 from connectors.oplead.options import AuthOptions
 from connectors.text import counted
@@ -82,14 +82,14 @@ def given_specification(content: bytes) -> Documentation:
     """Return the specification in a copy that somebody downloaded.
 
     Raises:
-        Misconfigured: there is none in it, or it cannot be used.
+        WrongFile: there is none in it, or it cannot be used.
     """
     try:
         specification = specification_in(content)
     except NotASpecificationError as reason:
-        raise Misconfigured(f"--spec: {reason}") from None
+        raise WrongFile(f"--spec: {reason}") from None
     if specification is None:
-        raise Misconfigured(
+        raise WrongFile(
             "--spec: this file holds no OpenAPI specification: download the file that the documentation page loads, "
             "usually a .json or .yaml"
         )
