@@ -436,8 +436,11 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
     destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
     for destination in session.exec(destinations).all():
         _erase_hashes(session, account, destination)
+    kinds: defaultdict[datetime, list[ClickIdKind]] = defaultdict(list)
     for kind in ClickIdKind:
-        _erase_clicks(session, account, kind, before=but.get(kind, clicks_before))
+        kinds[but.get(kind, clicks_before)].append(kind)
+    for before, some in kinds.items():
+        _erase_clicks(session, account, some, before=before)
 
 
 def _erase_hashes(session: Session, account: str, destination: str) -> None:
@@ -462,18 +465,27 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
     )
 
 
-def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: datetime) -> None:
-    """Replace a kind's click ids with their digests, in batches that bound memory."""
-    mine = (col(ClickIdRow.account) == account, col(ClickIdRow.kind) == kind)
-    closed = select(ClickIdRow.lead, ClickIdRow.value).where(*mine, ClickIdRow.clicked_at < before, WHOLE)
-    replace = (
-        update(ClickIdRow)
-        .where(*mine, col(ClickIdRow.lead) == bindparam("of_lead"), col(ClickIdRow.value) == bindparam("whole"))
-        .values(value=bindparam("erased"))
-        .execution_options(synchronize_session=False)
+def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], *, before: datetime) -> None:
+    """Replace click ids of these kinds with their digests, in batches that bound memory."""
+    closed = select(ClickIdRow.lead, ClickIdRow.kind, ClickIdRow.value).where(
+        ClickIdRow.account == account, col(ClickIdRow.kind).in_(kinds), ClickIdRow.clicked_at < before, WHOLE
     )
     while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
-        values = [{"of_lead": lead, "whole": value, "erased": erased_value(value)} for lead, value in some]
+        replace = (
+            update(ClickIdRow)
+            .where(
+                col(ClickIdRow.account) == account,
+                col(ClickIdRow.lead) == bindparam("of_lead"),
+                col(ClickIdRow.kind) == bindparam("of_kind"),
+                col(ClickIdRow.value) == bindparam("whole"),
+            )
+            .values(value=bindparam("erased"))
+            .execution_options(synchronize_session=False)
+        )
+        values = [
+            {"of_lead": lead, "of_kind": kind, "whole": value, "erased": erased_value(value)}
+            for lead, kind, value in some
+        ]
         session.connection().execute(replace, values)
 
 
