@@ -114,7 +114,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "event_id": "id",
         "at": "date",
         "lead": "data",
-        "lead_id": "[lead.id]",
+        "lead_id": "leadId",
         "status": "data.statut.nouveau",
         "appointment_at": "data.rdv.debut",
     },

@@ -141,7 +141,8 @@ class WebhookOptions:
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
     at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
-    lead_id: Paths = ("leadId", "leadIdentifier", "lead")
+    lead_id: Paths | None = None
+    """None tries a few names, and refuses two different ids."""
     status: Paths = ("newStatus", "toStatus", "status.new", "status.to")
     appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
 

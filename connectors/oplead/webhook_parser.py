@@ -22,14 +22,17 @@ from connectors.records import LeadId, Moment
 MOST_EVENTS = 100
 """In one body."""
 _LONGEST_STRUCTURE = 2_000
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
 _WORDS = {
     EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
     EventKind.STATUS_CHANGE: ("status", "statut"),
 }
 """Parts of an event's name, normalised, that say its kind."""
-_NEW = frozenset({"new", "created", "create", "added", "assigned"} | {"nouveau", "nouvelle", "nouveaux", "cree"})
-"""Whole words of an event's name that say that a lead is new, if none of the above do."""
+_NEW = frozenset(["new", "created", "create", "added", "assigned", "nouveau", "nouveaux", "nouvelle", "cree"])
+"""Words of an event's name, one of which says that a lead is new, if all others are among the next ones."""
+_LEAD = frozenset(["lead", "leads", "prospect", "event", "webhook", "attribue", "attribues", "affecte"])
+_LEAD_ID = ("leadId", "leadIdentifier", "lead")
+"""Where a lead's id may be beside an `id` of the event's own."""
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
 _TELLING = ("lead", "contact", "event", "update", "delete", "create", "change", "maj", "modif", "suppr")
 """Parts of a name that make sure that it names an event, so that it may be shown."""
@@ -128,8 +131,8 @@ class WebhookParser:
         kinds = [kind for kind, words in _WORDS.items() if any(word in normal for word in words)]
         if kinds:
             return kinds[0] if len(kinds) == 1 else None
-        is_new = not _NEW.isdisjoint(normalise(word) for word in _WORD.findall(name))
-        return EventKind.NEW_LEAD if is_new else None
+        words = {normalise(word) for word in _WORD.findall(name)}
+        return EventKind.NEW_LEAD if words & _NEW and words <= _NEW | _LEAD else None
 
     def _is_complete(self, event: _Event, kind: EventKind, label: str | None) -> bool:
         """Whether an event has what its kind is about; an appointment may be empty: it was called off."""
@@ -149,9 +152,10 @@ class WebhookParser:
         own = as_lead_id(first(event.lead, self._leads.paths.id))
         if event.is_bare_lead:
             return own
-        values = (value for scope in event.scopes for path in self._paths.lead_id for value in find(scope, path))
+        paths = self._paths.lead_id or _LEAD_ID
+        values = (value for scope in event.scopes for path in paths for value in find(scope, path))
         named = next(filter(None, map(as_lead_id, values)), None)
-        if named is None or own is None or named == own:
+        if named is None or own is None or named == own or self._paths.lead_id:
             return named or own
         # Beside a lead's id, the event's own `id` is the event's.
         return named if event.lead is event.content else None

@@ -267,8 +267,8 @@ class WebhookFields(Strict):
     """When it happened."""
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
     """The lead; the event itself if none of these is an object."""
-    lead_id: Paths = ("leadId", "leadIdentifier", "lead")
-    """The lead's id where the lead is not shown or its `id` is the event's; two different ids are refused."""
+    lead_id: Paths | None = None
+    """The lead's id where it is not `id` in the lead; unset, leadId is tried too, and two different ids are refused."""
     status: Paths = ("newStatus", "toStatus", "status.new", "status.to")
     """The new status where it is not the lead's own."""
     appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
