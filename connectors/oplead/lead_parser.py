@@ -219,8 +219,9 @@ def _check_depth(item: Mapping[str, object]) -> None:
     for _ in range(_DEEPEST):
         inside = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
         level = [one for values in inside for one in values]
-    if level:
-        raise UnreadableLeadError("it is nested too deeply")
+        if not level:
+            return
+    raise UnreadableLeadError("it is nested too deeply")
 
 
 def _has_container(item: Mapping[str, object], path: str) -> bool:

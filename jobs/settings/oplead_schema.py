@@ -257,22 +257,22 @@ class SignatureSettings(Strict):
 
 
 class WebhookFields(Strict):
-    """Where each thing is in a webhook; several paths are tried in turn. All defaults are assumed."""
+    """Where each thing is in a webhook; several paths are tried in turn."""
 
     event: Paths = ("event", "type", "eventType", "event_type", "action")
-    """The event's name."""
+    """The event's name; assumed."""
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
-    """An id that every redelivery of the same event has."""
+    """An id that every redelivery of the same event has; assumed."""
     at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
-    """When it happened."""
+    """When it happened; assumed."""
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
-    """The lead; the event itself if none of these is an object."""
+    """The lead; the event itself if none of these is an object; assumed."""
     lead_id: Paths | None = None
-    """The lead's id where it is not `id` in the lead; unset, leadId is tried too, and two different ids are refused."""
+    """The lead's id where it is not in the lead; unset, leadId is tried, and two that differ are refused; assumed."""
     status: Paths = ("newStatus", "toStatus", "status.new", "status.to")
-    """The new status where it is not the lead's own."""
+    """The new status where it is not the lead's own; assumed."""
     appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
-    """The date of the appointment, after `oplead.fields.appointment_at`."""
+    """The date of the appointment, after `oplead.fields.appointment_at`; assumed."""
 
 
 SHORTEST_SECRET = 20

@@ -47,6 +47,8 @@ HEAVY = (
     "connectors.sandbox",
     "phonenumbers",
     "email_validator",
+    "uvicorn",
+    "starlette",
 )
 """Modules that load slowly and that a help text does not need."""
 
@@ -664,7 +666,7 @@ from jobs.cli import main
 main()
 """
 """A command that writes the names of its loaded modules when it exits."""
-LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc")
+LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc", "uvicorn")
 USED = {
     "meta": (Company.use_meta_alone, {"facebook_business"}),
     "data_manager": (lambda _: None, {"google.ads.datamanager_v1", "google.auth", "grpc"}),

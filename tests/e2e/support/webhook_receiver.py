@@ -1,6 +1,5 @@
 """The receiver as a process of its own, which can be killed and started anew."""
 
-import json
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from jobs.webhooks.inbox import Inbox
 from tests.e2e.support.forked import Forked
+from tests.e2e.support.typed import documented
 
 COMMAND = Path(sys.executable).with_name("oplead-sync")
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -69,7 +69,7 @@ class ReceiverProcess:
         """Ask it to stop; return its exit code and what it printed."""
         self._process.send_signal(number)
         said = self._end()
-        return self._process.returncode, [json.loads(line) for line in said.splitlines()]
+        return self._process.returncode, [documented(line) for line in said.splitlines()]
 
     def _end(self):
         said, log = self._process.communicate(timeout=PATIENCE)
@@ -81,6 +81,12 @@ class ReceiverProcess:
         """The most memory it has used, in bytes."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+    @property
+    def cpu_seconds(self):
+        """The processor time it has used."""
+        user, system = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def stored(self):
         """The lead of every stored event."""
