@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AnyUrl
@@ -19,13 +19,13 @@ from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
 from connectors.records import DestinationId
 from connectors.survey import Survey
-from jobs.alerts.notify import NotifyAddress
+from jobs.alerts.notify import Recipient
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
-from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadOptions, OpleadSource
+    from connectors.oplead.files import FileOptions, FileSource
     from connectors.rate_limit import Pacer
 
 
@@ -65,8 +66,9 @@ def connect(
     sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
-    window = SyncWindow(SyncMode(oplead.pull_style), overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_oplead(settings, book, clock, cancel_token)) as source:
+    style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
+    window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
+    with closing(_source(settings, book, clock, cancel_token)) as source:
         yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
 
 
@@ -154,8 +156,20 @@ def _meta_options(
     )
 
 
-def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
+def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource | FileSource":
     from connectors.oplead import OpleadClient, OpleadSource  # noqa: PLC0415
+
+    if settings.source is not None:
+        from connectors.oplead.files import FileSource  # noqa: PLC0415
+
+        by_contact = any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
+        return FileSource(
+            oplead_options(settings.oplead, settings.zone, settings.click_ids),
+            file_options(settings.source),
+            clock,
+            wanted_fields=book.extraction.paths,
+            needed=("id", "created_at", "status", *(() if by_contact else ("click_id",))),
+        )
 
     client = OpleadClient(
         oplead_options(settings.oplead, settings.zone, settings.click_ids),
@@ -193,6 +207,37 @@ def survey_oplead(
     ).survey(leads=leads)
 
 
+def survey_files(
+    look: OpleadSection, source: SourceSettings, *, leads: int, named: frozenset[str] = frozenset()
+) -> Survey:
+    """Find out what the newest exported file holds, from roughly `leads` of its leads.
+
+    Raises:
+        Misconfigured: there is no file, or it is damaged.
+    """
+    from connectors.oplead.files import survey_file  # noqa: PLC0415
+    from jobs.rules.extraction import read_amount  # noqa: PLC0415
+    from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
+
+    return survey_file(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        file_options(source),
+        leads=leads,
+        named=named,
+        readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),
+        fold=normalise_label,
+    )
+
+
+def file_options(source: SourceSettings) -> "FileOptions":
+    """Return the options of the files to read."""
+    from connectors.oplead.files import FileOptions  # noqa: PLC0415
+
+    kind: Literal["csv", "xlsx"] = "csv" if source.csv else "xlsx"
+    rest = source.model_dump(exclude={"csv", "xlsx"})
+    return FileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
+
+
 def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
     """Return the Oplead connector's options."""
     from connectors import oplead as platform  # noqa: PLC0415
@@ -201,7 +246,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
     if oplead.since_filter is not None and oplead.pull_style == "since":
         since = platform.SinceOptions(**oplead.since_filter.model_dump())
     return platform.OpleadOptions(
-        token=oplead.token.get_secret_value(),
+        token=oplead.key,
         zone=zone,
         base_url=str(oplead.base_url).rstrip("/"),
         path_prefix=oplead.path_prefix,
@@ -255,7 +300,7 @@ def pacer_for(
 
     if folder is None:
         return Pacer(clock, oplead.rate, cancel_token=cancel_token)
-    file = pace_file(folder, str(oplead.base_url), oplead.token.get_secret_value())
+    file = pace_file(folder, str(oplead.base_url), oplead.key)
     return Pacer(clock, oplead.rate, shared=SharedPace(file), cancel_token=cancel_token)
 
 
@@ -264,15 +309,13 @@ def pace_folder(settings: Settings) -> Path | None:
     return None if settings.state is None else state_path(settings.state).parent
 
 
-def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
+def notice_recipients(settings: Settings) -> dict[str, Recipient]:
     """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
     from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
-        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: NotifyAddress(
-            f"notify.{position}", AppriseNotifier(url)
-        )
+        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(f"notify.{position}", AppriseNotifier(url))
         for position, url in enumerate(urls)
     }
 

@@ -9,7 +9,7 @@ import structlog
 
 from connectors.notifiers import Liveness
 from jobs.cli.accounts import files_of, log_env_files, problems_of, secrets_of
-from jobs.cli.output import Exit, UsageError, at_work, print_json, say
+from jobs.cli.output import Exit, UsageError, print_json, running_command, say
 from jobs.oplead_commands.receive import Served, receive
 from jobs.settings import Invalid
 from jobs.settings.load import load_partial
@@ -20,7 +20,7 @@ _log = structlog.stdlib.get_logger()
 
 def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
     """Receive until a signal asks to stop; print the address once webhooks are taken, and counts at the end."""
-    with at_work() as (stop, redaction):
+    with running_command() as (stop, redaction):
         accounts = [_served(file, os.environ) for file in files_of(paths)]
         for each in accounts:
             redaction.learn(secrets_of(each.settings))

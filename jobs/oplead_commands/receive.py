@@ -41,13 +41,13 @@ class Served:
 class SignsOfLife(Protocol):
     """What tells a service manager that the receiver is at work."""
 
-    def ready(self) -> None:
+    def report_ready(self) -> None:
         """Report that webhooks are taken."""
 
     def beat(self) -> None:
         """Report that the receiver is alive."""
 
-    def stopping(self) -> None:
+    def report_stopping(self) -> None:
         """Report that it is stopping."""
 
 
@@ -82,10 +82,10 @@ def receive(
 
         def started() -> None:
             listening(_address_of(listener))
-            liveness.ready()
+            liveness.report_ready()
 
         serve(receiver.app, listener, limits, started=started, tick=lambda: pulse.beat() or should_stop())
-        liveness.stopping()
+        liveness.report_stopping()
     pulse.log_counts()
     return pulse.total
 
