@@ -8,11 +8,12 @@ import threading
 import time
 from base64 import b64encode
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
-from jobs.webhooks.receiver import Rate, Secret, Signature
+from jobs.webhooks.receiver import Rate, Receiver, Secret, Signature
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
@@ -125,13 +126,18 @@ def test_a_signature_must_be_that_of_the_body(running, algorithm, encoding):
         assert [("L-1", "Gagné")] == receiver.stored()
 
 
-def test_every_account_is_compared_with_whichever_is_meant(monkeypatch):
-    """How long an answer takes does not tell which account's secret it was."""
+def test_secrets_are_compared_in_constant_time(monkeypatch):
+    """By their hashes, so that not even a secret's length shows, and with every account's, whichever it is."""
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda one, other: bool(compared.append(other)) or one == other)
 
     assert [True, False] == [Secret("a").equals("a"), Secret("a").equals("much longer than that")]
     assert {32} == {len(digest) for digest in compared}
+    compared.clear()
+    meant = [SimpleNamespace(is_meant_by=lambda _, each=Secret(text): each.equals("a")) for text in "abc"]
+
+    assert meant[0] is Receiver(meant)._hook_for(None)
+    assert 3 == len(compared)
 
 
 # ── how much ─────────────────────────────────────────────────────────────────────────────────────

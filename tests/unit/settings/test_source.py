@@ -28,7 +28,7 @@ def test_files_need_no_token(loaded):
             "source.columns.B: another column's values are status, so nothing can be inside it",
         ),
         (
-            {"source": CSV, "webhooks": "{ secret: 'file:key.json', secret_header: X-Hook }"},
+            {"source": CSV, "webhooks": "{ secret: '${WEBHOOK_SECRET}' }"},
             "webhooks: webhooks tell of changes that",
         ),
     ],
