@@ -35,6 +35,28 @@ class Fault:
 
 
 FAULTS = (
+    # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
+    Fault(
+        "an event is acknowledged only once it is durable",
+        "jobs/webhooks/group_commit.py",
+        "        await stored\n",
+        "        await asyncio.sleep(0)\n",
+        "tests/contract/webhooks tests/e2e/test_webhooks.py",
+    ),
+    Fault(
+        "a webhook that arrives slowly ends in time",
+        "jobs/webhooks/server.py",
+        "self._deadline = self.loop.call_later(seconds, self._too_slow)",
+        "self._deadline = self.loop.call_later(seconds * 100, self._too_slow)",
+        "tests/contract/webhooks",
+    ),
+    Fault(
+        "an event that is not about a status does not date one",
+        "connectors/oplead/webhook_parser.py",
+        "if label is not None and (label_at is not None or name is None):",
+        "if label is not None:",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
     # ── nothing is lost, nothing is sent twice ───────────────────────────────────────────────────
     Fault(
         "a write that may have arrived is not called unsent",

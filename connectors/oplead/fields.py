@@ -77,6 +77,9 @@ def raw(container: object, path: str) -> tuple[object, ...]:
 
 def first(container: object, paths: Sequence[str]) -> object:
     """Return the first non-empty value at the first path that has one, else None."""
+    if isinstance(container, Mapping):  # most paths lead nowhere, which their first name tells
+        names = {loose(name) for name in container}
+        paths = [path for path in paths if loose(path.partition(".")[0]) in names]
     return next((value for path in paths for value in find(container, path)), None)
 
 

@@ -47,6 +47,8 @@ HEAVY = (
     "connectors.sandbox",
     "phonenumbers",
     "email_validator",
+    "uvicorn",
+    "starlette",
 )
 """Modules that load slowly and that a help text does not need."""
 
@@ -679,7 +681,7 @@ for arguments in json.loads(sys.argv[1]):
 open(os.environ["LOADED"], "w").write("\\n".join(sys.modules))
 """
 """Commands one after the other in one process, which then writes the names of its loaded modules."""
-LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc")
+LIBRARIES = ("facebook_business", "google.ads.datamanager_v1", "google.ads.googleads", "google.auth", "grpc", "uvicorn")
 USED = {
     "meta": (Company.use_meta_alone, {"facebook_business"}),
     "data_manager": (lambda _: None, {"google.ads.datamanager_v1", "google.auth", "grpc"}),
