@@ -11,7 +11,7 @@ from jobs.ledger.database import throwaway
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import held
 from jobs.nightly import rehearse
-from jobs.rules.model import normalise_label
+from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
 from jobs.run_context import Deps, RunContext
 from jobs.run_summary import LabelCount
 from jobs.settings import Settings
@@ -102,15 +102,18 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
             ever[normal].append(lead)
         if lead.label:
             now[normalise_label(lead.label)].append(lead)
+        if lead.has_appointment:
+            now[APPOINTMENT_SET].append(lead)
+            ever[APPOINTMENT_SET].append(lead)
     spelled.pop("", None)
 
     def seen(stage: str | None, label: str) -> ForecastLabel:
-        normal = normalise_label(label)
+        normal = listed_label(label)
         example = next((lead.id for lead in (*now[normal], *ever[normal])), None)
         return ForecastLabel(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
 
     named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
     named += [seen(IGNORED, label) for label in settings.ignored_statuses]
-    known = {normalise_label(one.label) for one in named}
+    known = {listed_label(one.label) for one in named}
     others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
     return (*named, *sorted(others, key=lambda one: -one.ever))

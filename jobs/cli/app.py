@@ -125,6 +125,9 @@ def run(
         bool, typer.Option("--accept-volume", help="Send also where far more is due than a night usually sends.")
     ] = False,
     first_run: FirstRun = False,
+    inbox: Annotated[
+        bool, typer.Option("--inbox", help="Between nights: read only the leads that webhooks have reported.")
+    ] = False,
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> int:
@@ -143,8 +146,11 @@ def run(
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
+    if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
+        raise typer.BadParameter("this is no whole night: use it alone", param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    return run_accounts(config, RunOptions(mode, waits, accept_volume, first_run), at_once=at_once, json_wanted=json)
+    options = RunOptions(mode, waits, accept_volume, first_run, inbox_only=inbox)
+    return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 
 def _span(text: str) -> timedelta:

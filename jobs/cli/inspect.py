@@ -28,7 +28,7 @@ from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, listed_label
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.rules.status_changes import DetectedRename
 from jobs.settings import Settings
@@ -153,7 +153,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
     """Collect what is known about a lead, and the verdict on each of its conversions."""
     lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
-    in_settings = {normalise_label(label): label for labels in listed for label in labels}
+    in_settings = {listed_label(label): label for labels in listed for label in labels}
 
     def as_written(label: str) -> str:
         return status_labels.as_oplead_writes(view.session, settings.account, label, else_as=in_settings.get(label))

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS event (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ix_event_digest ON event (digest) WHERE is_unique;
 CREATE INDEX IF NOT EXISTS ix_event_lead ON event (lead, id);
+CREATE INDEX IF NOT EXISTS ix_event_not_understood ON event (id) WHERE kind IS NULL;
 """
 _COLUMNS = "received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique"
 # An event without an id or time of its own is a redelivery only of its lead's latest one: a lead may return to a
@@ -40,6 +41,7 @@ WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead
 """
 _AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
+_LAST = 2**63 - 1
 
 
 class Inbox:
@@ -63,7 +65,7 @@ class Inbox:
     @classmethod
     def to_read(cls, path: Path) -> Self | None:
         """Open the inbox for a reader; None if no receiver has ever made one."""
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
             return None
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = TRUE")
@@ -102,15 +104,15 @@ class Inbox:
         )
         return [LeadId(lead) for (lead,) in rows]
 
-    def events_of(self, leads: Collection[LeadId]) -> dict[LeadId, list[ReceivedEvent]]:
-        """Return every event of these leads, by lead, in the order of arrival."""
+    def events_of(self, leads: Collection[LeadId], *, to: int | None = None) -> dict[LeadId, list[ReceivedEvent]]:
+        """Return these leads' events up to a place, or all of them, by lead and in the order of arrival."""
         found: dict[LeadId, list[ReceivedEvent]] = {}
         rest = iter(leads)
         while part := list(islice(rest, _AT_ONCE)):
             marks = ", ".join("?" * len(part))
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM event WHERE lead IN ({marks}) ORDER BY id",  # noqa: S608 - only marks
-                part,
+                f"SELECT {_COLUMNS} FROM event WHERE lead IN ({marks}) AND id <= ? ORDER BY id",  # noqa: S608 - only marks
+                (*part, _LAST if to is None else to),
             )
             for row in rows:
                 received = _event(row)

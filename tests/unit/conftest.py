@@ -9,7 +9,7 @@ from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, guarded, plan
-from jobs.run_context import Deps, RunContext
+from jobs.run_context import Deps, Reading, RunContext
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -41,8 +41,8 @@ class Account:
         for lead in leads:
             self.source.put(lead)
 
-    def night(self, *, reading=True):
-        """Run the whole job, or only what follows reading; return its summary."""
+    def night(self, *, reading=Reading.EVERYTHING):
+        """Run the whole job, or what is done between nights; return its summary."""
         self.source.made = 0
         with self.hold() as ledger:
             return run_night(self.run(ledger), reading=reading)
