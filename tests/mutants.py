@@ -187,7 +187,7 @@ FAULTS = (
     Fault(
         "nothing of the past goes out on the first night",
         "jobs/rules/status_changes.py",
-        "origin = Origin.BASELINE if previously is None else Origin.BOUNDED",
+        "origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED",
         "origin = Origin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
     ),

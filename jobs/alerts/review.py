@@ -50,7 +50,7 @@ _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONS
 def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned | None, *, now: datetime) -> Review:
     """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it.
 
-    Without `planned`, between nights, no anomaly is looked for: the next night judges what has qualified since the last.
+    Without `planned`, between nights, it looks for no anomaly: the next night judges what has qualified since the last.
     """
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
