@@ -61,7 +61,8 @@ def observe(
     _add(changes, (change for change in history if change.date_only))
     label = lead.label and normalise_label(lead.label)
     if label is not None and label != _current(changes, lead, zone):
-        changes.append(_undated(label, changes, lead, when, zone=zone, webhooks=webhooks))
+        was_in = _latest(changes[:before], until=when.previously)
+        changes.append(_undated(label, changes, lead, when, was_in=was_in, zone=zone, webhooks=webhooks))
     return [*changes[before:], *_appointment(known, lead, when, webhooks)]
 
 
@@ -78,22 +79,26 @@ def _undated(
     lead: Lead,
     when: ObservedAt,
     *,
+    was_in: str | None,
     zone: ZoneInfo,
     webhooks: WebhookHistory,
 ) -> StatusEntered:
     """Return a lead's entry into the status it shows, which nothing dates.
 
     It is dated by a webhook that may be a redelivery, or else by `updated_at`, if that lies between two observations;
-    otherwise by the pull that saw it. A webhook is an observation, too.
+    otherwise by the pull that saw it. A webhook is an observation, too. If the last reading showed the lead in that
+    status already, and a webhook tells only now that it had left it before, it was back by then.
     """
     heard = [change.at for change in changes if change.origin is Origin.WEBHOOK]
     dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
-    after = max([when.previously or dated, *heard])
+    after, until = max([when.previously or dated, *heard]), when.ended
+    if was_in == label and when.previously is not None and heard and max(heard) <= when.previously:
+        after, until = max(heard), when.previously
     repeat = max((event.time for event in webhooks.repeats if event.label == label), default=None)
-    if repeat is not None and after < repeat.at <= when.ended:
+    if repeat is not None and after < repeat.at <= until:
         return StatusEntered(label, *repeat, Origin.WEBHOOK, when.ended)
-    at = max(when.started, lead.created_at, *heard)
-    if lead.updated_at is not None and after < lead.updated_at <= when.ended:
+    at = min(max(when.started, lead.created_at, *heard), until)
+    if lead.updated_at is not None and after < lead.updated_at <= until:
         at = lead.updated_at
     origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED
     return StatusEntered(label, at, date_only=False, origin=origin, seen_at=when.ended, after=after)

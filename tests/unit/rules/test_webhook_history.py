@@ -237,6 +237,16 @@ def test_a_webhook_converts_like_a_reported_change():
     )
 
 
+def test_a_lead_that_had_left_and_was_back_when_read_was_back_by_then():
+    """A webhook that comes after that reading tells that it had left; it returned before the reading."""
+    record = Record()
+    record.read(ELEVEN, (), "Nouveau")
+    late = event("Perdu", NINE, received=THREE)
+    record.read(NEXT, [late], "Nouveau")
+
+    assert [("perdu", NINE), ("nouveau", ELEVEN)] == [(label, at) for label, at, _ in record.told]
+
+
 # ── any sequence of changes, any part of its webhooks, any readings ──────────────────────────────
 
 
@@ -258,8 +268,11 @@ class Life:
         return [at for at, other in self.changes if other == label and at <= until]
 
 
+DELAYS = st.integers(0, 5_000)
+
+
 @st.composite
-def lives(draw, *, dated=None, delay=st.integers(0, 5_000), lost=True):
+def lives(draw, *, dated=None, delay=DELAYS, lost=True):
     """A lead's life over a few days, with times in minutes that are never less than a quarter of an hour apart."""
     dated = draw(st.booleans()) if dated is None else dated
     gaps = draw(st.lists(st.integers(15, 600), min_size=1, max_size=7))
@@ -347,14 +360,11 @@ def test_the_same_again_adds_nothing(life, shape):
 @given(lives(dated=True, delay=st.just(0), lost=False), SHAPES)
 def test_with_every_webhook_each_change_has_its_own_time(life, shape):
     """However often the lead is read, and whatever Oplead shows of its history."""
-    for when, record, _, _ in played(life, shape):
-        pass
+    *_, (_, record, _, _) = played(life, shape)
+    in_order = [(change.at, change.label) for change in sorted(record.changes, key=lambda change: change.at)]
 
-    first, *rest = sorted(record.changes, key=lambda change: change.at)
-    assert life.changes[1:] == [
-        (change.at, change.label) for change in (rest if first.label == "a" else [first, *rest])
-    ]
-    assert when == life.readings[-1]
+    assert life.changes[1:] == in_order[-len(life.changes[1:]) :]
+    assert in_order[: -len(life.changes[1:])] in ([], [(BORN, "a")], [(life.readings[0], "a")])
 
 
 # ── appointments ─────────────────────────────────────────────────────────────────────────────────
