@@ -10,6 +10,7 @@ from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.run_context import Deps, Reading, RunContext
+from jobs.webhooks.reading import InboxReader
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -26,13 +27,16 @@ class Account:
         self.sinks = {GOOGLE: self.sink}
         self.book = rulebook()
         self.sync_window = REACH
+        self.inbox = None
+        """The file of the webhooks' inbox; None without webhooks."""
 
-    def hold(self):
+    def hold(self, command="test"):
         """Hold the ledger for one run."""
-        return self.state.hold(self.clock)
+        return self.state.hold(self.clock, command)
 
     def run(self, ledger, **more):
         """The run that holds the ledger."""
+        more = {"inbox": InboxReader(self.inbox)} | more
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window, **more)
         return RunContext(ledger, self.book, deps)
 
