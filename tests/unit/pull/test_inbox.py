@@ -244,10 +244,9 @@ def test_an_inbox_made_anew_is_taken_from_its_beginning(account):
     on_record = changes(account)
     account.inbox.unlink()
     deliver(account, received("L-1", "Gagné"))
-    account.clock.time += DAY
-    account.night()
+    between_nights(account)
 
-    assert [1] == place(account)
+    assert (["L-1"], [1]) == (account.source.asked, place(account))
     assert on_record == changes(account)
 
 

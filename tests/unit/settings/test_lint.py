@@ -118,6 +118,19 @@ def test_the_unmodified_configuration_is_valid(loaded):
         ),
         ({"ignored_statuses": "['-']"}, "ignored_statuses.0: a label needs letters or digits"),
         (
+            {"stages": "{ appointment: [RDV, appointment_set], won: [Gagné], lost: [Perdu] }"},
+            "stages.appointment.1: nothing reports appointments: name oplead.fields.appointment_at, or receive "
+            "webhooks",
+        ),
+        (
+            {"schedule": "{ daily: '05:30', also_every: 1 h }"},
+            "schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",
+        ),
+        (
+            {"schedule": "{ daily: '05:30', also_every: 4 min }", "webhooks": "{ secret: '${OPLEAD_TOKEN}' }"},
+            "schedule.also_every: write 5 min or more: every time, leads are read and the rules applied",
+        ),
+        (
             {"conversions": "[{ id: sale, stage: won }]"},
             "conversions.0: this conversion goes nowhere: give it google_ads, meta or both",
         ),
@@ -263,3 +276,10 @@ def test_a_meta_id_with_punctuation_is_refused(complaints, written):
     sale = "[{ id: sale, stage: won, meta: { event: Lead } }]"
 
     assert ["meta.dataset_id: write the id, digits only"] == complaints(google_ads=None, meta=meta, conversions=sale)
+
+
+def test_an_appointment_may_stand_beside_a_status_of_nearly_its_name(loaded):
+    """The built-in label is not the status that it would be without its underscore."""
+    stages = "{ appointment: [appointment_set, Appointment set], won: [Gagné], lost: [Perdu] }"
+
+    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${OPLEAD_TOKEN}' }"), Valid)
