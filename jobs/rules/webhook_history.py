@@ -47,7 +47,7 @@ def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zon
     """Return what a lead's events, in the order of arrival, say about it.
 
     Only an event about a status change tells when the lead entered its status: any other event shows a status that the
-    lead may have had for long.
+    lead may have had for long. An event about an appointment that names no date calls one off.
     """
     entries: list[LabelEvent] = []
     repeats: list[LabelEvent] = []
@@ -56,10 +56,8 @@ def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zon
         time_of_event = _happened(one, created_at, zone)
         if one.event.kind is EventKind.STATUS_CHANGE and one.event.label:
             (repeats if is_repeat else entries).append(LabelEvent(time_of_event, normalise_label(one.event.label)))
-        if one.event.kind is EventKind.APPOINTMENT:
-            set_at.append(time_of_event)
-        elif one.event.kind is not None and one.event.appointment_at is not None:
-            seen_at.append(time_of_event)
+        if one.event.kind is not None and one.event.appointment_at is not None:
+            (set_at if one.event.kind is EventKind.APPOINTMENT else seen_at).append(time_of_event)
     return WebhookHistory(
         tuple(sorted(entries, key=lambda event: event.time)),
         tuple(sorted(repeats, key=lambda event: event.time)),

@@ -43,7 +43,8 @@ def undated(name="L-1", label="Nouveau"):
 
 def received(name, label, at=WON, *, kind=EventKind.STATUS_CHANGE, structure=""):
     """A webhook as it was received, at once."""
-    told = WebhookEvent(kind, LeadId(name) if name else None, label=label, at=Moment(at), structure=structure)
+    appointment = Moment(at + DAY) if kind is EventKind.APPOINTMENT else None
+    told = WebhookEvent(kind, LeadId(name) if name else None, label, Moment(at), appointment, structure)
     return ReceivedEvent(told, at, sha256(repr(told).encode()).hexdigest(), is_unique=True)
 
 

@@ -370,6 +370,7 @@ def test_with_every_webhook_each_change_has_its_own_time(life, shape):
 # ── appointments ─────────────────────────────────────────────────────────────────────────────────
 
 SET = event(None, NINE, kind=EventKind.APPOINTMENT, appointment_at=Moment(NEXT))
+CALLED_OFF = event(None, NINE, kind=EventKind.APPOINTMENT)
 SHOWN = event("RDV", ELEVEN, appointment_at=Moment(NEXT))
 
 
@@ -389,6 +390,7 @@ def appointments(record):
             [], {"has_appointment": True, "updated_at": NINE}, (NINE, Origin.BOUNDED), id="read, dated by the update"
         ),
         pytest.param([SET], {"has_appointment": True}, (NINE, Origin.WEBHOOK), id="both"),
+        pytest.param([CALLED_OFF], {}, (NEXT + HOUR, Origin.WEBHOOK), id="not by one that calls it off"),
     ],
 )
 def test_an_appointment_is_set_once(received, over, expected):
