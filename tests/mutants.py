@@ -303,6 +303,28 @@ FAULTS = (
         "found, source = text, text",
         "tests/unit/settings/test_references.py",
     ),
+    # ── the sandbox is as strict as the platforms ────────────────────────────────────────────────
+    Fault(
+        "a document is what its name says",
+        "connectors/sandbox/oplead/documents.py",
+        "    if not _is(extension, content):\n",
+        "    if extension not in _SIGNATURES:\n",
+        "tests/contract/sandbox/test_oplead_documents.py",
+    ),
+    Fault(
+        "a key hears only of leads that it may see",
+        "connectors/sandbox/oplead/subscriptions.py",
+        "if each.event == event.name and Caller(each.owner).sees(event.lead, creator)",
+        "if each.event == event.name",
+        "tests/contract/sandbox/test_oplead_webhooks.py",
+    ),
+    Fault(
+        "a webhook holds the lead as it was when the event happened",
+        "connectors/sandbox/oplead/subscriptions.py",
+        "return Event(name, moment, lead_id, _as_it_was(lead, moment, history[:entries]))",
+        "return Event(name, moment, lead_id, lead)",
+        "tests/contract/sandbox/test_oplead_webhooks.py",
+    ),
     # ── personal data is held to the minimum ─────────────────────────────────────────────────────
     Fault(
         "no hash is kept of who said no",

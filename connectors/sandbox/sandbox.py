@@ -5,9 +5,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from string import Template
+from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -21,9 +23,11 @@ from connectors.sandbox.google.platform import GooglePlatform
 from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
-from connectors.sandbox.oplead.leads import Accident, as_document
+from connectors.sandbox.oplead.form import OpleadForm
+from connectors.sandbox.oplead.leads import Accident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
+from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
 from connectors.sandbox.platform import Faults, PlannedFault, parsed
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, own_page_only
@@ -66,6 +70,7 @@ class Sandbox:
         google = GooglePlatform()
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
+        self.oplead_form = OpleadForm(self.oplead)
         self.meta = MetaPlatform(self.clock.now)
         self.control = Control(self)
         self._certificate = self_signed()
@@ -76,7 +81,7 @@ class Sandbox:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The URL of each server: clock, oplead, oauth, data_manager, google_ads(_tls) over gRPC, meta, control."""
+        """The URL of each server: clock, oplead(_form), oauth, data_manager, google_ads(_tls), meta, control."""
         return {name: server.url for name, server in self.servers.items()}
 
     @property
@@ -108,6 +113,23 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @contextmanager
+    def delivering(self, every: float = 1.0) -> Iterator[None]:
+        """Deliver webhooks as they fall due, looking every so many real seconds, while the block runs."""
+        over = Event()
+
+        def deliver() -> None:
+            while not over.wait(every):
+                self.oplead.deliver()
+
+        thread = Thread(target=deliver, name="sandbox-webhooks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(PATIENCE_SECONDS)
 
     def save(self) -> None:
         """Write the state atomically."""
@@ -150,6 +172,7 @@ class Sandbox:
         handlers = {
             "clock": (own_page_only(self.clock.handle), generic_failure),
             "oplead": (self.oplead.handle, generic_failure),
+            "oplead_form": (self.oplead_form.handle, generic_failure),
             "oauth": (self.oauth.handle, generic_failure),
             "data_manager": (self.data_manager.handle, data_manager_wire.failed),
             "meta": (self.meta.handle, wire.failed_response),
@@ -179,7 +202,7 @@ def _write(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-FAULTY = frozenset({"oplead", "oauth", "data_manager", "google_ads", "meta"})
+FAULTY = frozenset({"oplead", "oplead_form", "oauth", "data_manager", "google_ads", "meta"})
 """The servers that accept planted faults, `google_ads` on both its ports; clock and control never fail."""
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -206,6 +229,7 @@ class Control:
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),
             ("DELETE", "leads"): lambda request: sandbox.oplead.delete(_lead_id(request)),
+            ("POST", "webhooks"): self._deliver,
             ("POST", "clicks"): lambda request: sandbox.data_manager.register_clicks(_object(request)),
             ("POST", "rulings"): lambda request: self._plant_rulings(_object(request)),
         }
@@ -222,10 +246,7 @@ class Control:
             "requests": {name: server.log.count for name, server in sandbox.servers.items()},
             "faults": sandbox.faults.dump(),
             "switches": {name: value for name, value in switches.items() if name not in hidden},
-            "oplead": {
-                "leads": sum(lead is not None for lead in sandbox.oplead.leads().values()),
-                "accidents": [as_document(accident) for accident in sandbox.oplead.accidents],
-            },
+            "oplead": sandbox.oplead.state(),
             "data_manager": sandbox.data_manager.state(),
             "google_ads": sandbox.google_ads.state(),
             "meta": sandbox.meta.state(),
@@ -237,6 +258,11 @@ class Control:
         known_by = {**sandbox.data_manager.known_by(), **sandbox.meta.known_by()}
         leads = leads_behind(known_by, sandbox.oplead.leads())
         return {**self.state(), "leads": leads, "names": sandbox.data_manager.names()}
+
+    def _deliver(self, request: WireRequest) -> object:
+        if request.path != "/webhooks/deliver":
+            raise ValueError("say what to do with the webhooks: /webhooks/deliver")
+        return self._sandbox.oplead.deliver()
 
     def _plant_fault(self, fault: PlannedFault) -> None:
         if fault.server not in FAULTY:

@@ -59,7 +59,7 @@ def due(companies):
         assert events == summary.pulled.seen
         assert {"pending"} == set(company.states().values())
 
-        company.sandbox.oplead._put.clear()  # so that later runs have nothing to read
+        company.sandbox.oplead.book.clear()  # so that later runs have nothing to read
         return company
 
     def make(events):

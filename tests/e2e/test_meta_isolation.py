@@ -73,7 +73,7 @@ def due(companies):
         assert ["meta"] == list(stops(summary))
         assert {"pending"} == set(company.states("meta").values())
 
-        company.sandbox.oplead._put.clear()  # so that later runs have nothing to read
+        company.sandbox.oplead.book.clear()  # so that later runs have nothing to read
         return company
 
     def make(events):

@@ -267,7 +267,7 @@ def odd_leads(company):
 def put(company, *leads):
     """Serve these items, even those that are not leads."""
     for number, one in enumerate(leads, 1):
-        company.sandbox.oplead._put[f"L-{number}"] = one
+        company.sandbox.oplead.book.put(f"L-{number}", one)
         company.platform.register_clicks(
             {company.gclid(number): {"clicked_at": "2026-09-01T06:55:00+00:00", "customer": company.CUSTOMER}}
         )

@@ -64,11 +64,14 @@ _FRENCH: Final = {
     "agency": "agence",
     "consent": "consentement",
     "adPersonalization": "personnalisation",
+    "provider": "fournisseur",
+    "appointment": "rendezVous",
 }
 """French field names; other fields have the same name in French, or a documented one."""
 _SPELLINGS: Final = frozenset({"externalID", "externalId", "external_id"})
 """These names have an axis of their own, so the `names` axis skips them."""
-_PAIRS: Final = {"name_value": "name", "key_value": "key"}
+PAIRS: Final = {"name_value": "name", "key_value": "key"}
+"""What the name in a pair of `leadData` stands under, by position of the `lead_data` axis."""
 _PEOPLE: Final = ("contact", "address")
 _DATES: Final = frozenset({"createdAt", "updatedAt"})
 
@@ -77,17 +80,19 @@ def on_wire(lead: object, shape: Shape) -> object:
     """Return the whole lead in this shape; a lead that isn't an object stays unchanged."""
     if not isinstance(lead, Mapping):
         return lead
-    dated = {name: _date(value, shape) if name in _DATES else value for name, value in lead.items()}
+    dated = {name: wire_date(value, shape) if name in _DATES else value for name, value in lead.items()}
     placed = _with_contact(_with_tracking(_with_statuses(dated, shape), shape), shape)
+    if isinstance(appointment := placed.get("appointment"), Mapping):
+        placed["appointment"] = {name: wire_date(value, shape) for name, value in appointment.items()}
     if isinstance(placed.get("id"), str):
         placed["id"] = wire_id(str(placed["id"]), shape.ids)
     if "amount" in placed:
         placed["amount"] = _amount(placed["amount"], shape)
-    renamed = {_name(name, shape): _renamed(value, shape) for name, value in placed.items()}
-    container = _name("leadData", shape)
+    renamed = {wire_name(name, shape): _renamed(value, shape) for name, value in placed.items()}
+    container = wire_name("leadData", shape)
     data = renamed.get(container)
     if isinstance(data, Mapping) and shape.lead_data != "object":
-        renamed[container] = [{_PAIRS[shape.lead_data]: name, "value": value} for name, value in data.items()]
+        renamed[container] = [{PAIRS[shape.lead_data]: name, "value": value} for name, value in data.items()]
     return renamed
 
 
@@ -98,7 +103,7 @@ def in_list(lead: object, shape: Shape) -> object:
         return whole
     if shape.list_has_details == "ids":
         return {"id": whole.get("id")}
-    left_out = {_name("leadData", shape), "tracking"}
+    left_out = {wire_name("leadData", shape), "tracking"}
     return {name: value for name, value in whole.items() if name not in left_out}
 
 
@@ -122,7 +127,7 @@ def instant(text: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
 
 
-def _date(value: object, shape: Shape, *, day: bool = False) -> object:
+def wire_date(value: object, shape: Shape, *, day: bool = False) -> object:
     """Return a time in the shape's format; an unreadable one stays unchanged."""
     moment = instant(value) if isinstance(value, str) else None
     if moment is None or (shape.dates == "naive" and not day):
@@ -158,7 +163,7 @@ def _status_and_date(fields: Fields, date: str, shape: Shape) -> dict[str, objec
     if "status" in written:
         written["status"] = _status(written["status"], shape)
     if date in written:
-        written[date] = _date(written[date], shape, day=shape.status_day == "day")
+        written[date] = wire_date(written[date], shape, day=shape.status_day == "day")
     return written
 
 
@@ -217,13 +222,14 @@ def _amount(value: object, shape: Shape) -> object:
 def _renamed(value: object, shape: Shape) -> object:
     """Rename every field to its name in the shape, at every depth."""
     if isinstance(value, Mapping):
-        return {_name(name, shape): _renamed(each, shape) for name, each in value.items()}
+        return {wire_name(name, shape): _renamed(each, shape) for name, each in value.items()}
     if isinstance(value, list):
         return [_renamed(each, shape) for each in value]
     return value
 
 
-def _name(name: str, shape: Shape) -> str:
+def wire_name(name: str, shape: Shape) -> str:
+    """Return what a field is called in the shape."""
     if name in _SPELLINGS:
         return name
     match shape.names:

@@ -92,13 +92,14 @@ def envelope(page: Page, query: Mapping[str, str], shape: Shape, url: str) -> tu
     }
     if shape.pagination == "link_header":
         headers["Link"] = f'<{url}>; rel="first"' + (f', <{address}>; rel="next"' if address else "")
-    return _enveloped(page.leads, fields | in_body.get(shape.pagination, {}), shape), headers
+    return enveloped(page.leads, fields | in_body.get(shape.pagination, {}), shape), headers
 
 
 _AGENCIES: Final = [{"type": "agency", "id": 1, "name": "Nantes"}, {"type": "agency", "id": 2, "name": "Rennes"}]
 
 
-def _enveloped(leads: Sequence[object], fields: Mapping[str, object], shape: Shape) -> object:
+def enveloped(leads: Sequence[object], fields: Mapping[str, object], shape: Shape) -> object:
+    """Return the body of a list: its items, and beside them these fields."""
     special = {
         "array": leads,
         "data.items": {"data": {"items": leads, **fields}},

@@ -1,47 +1,73 @@
-"""Oplead's read API: authorization, rate limit, lead detail and lead list."""
+"""Oplead's API: its routes, from the lead list to subscriptions, and the state behind them."""
 
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
-from datetime import datetime, timedelta
-from math import ceil
-from threading import Lock
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from threading import Lock, RLock
+from typing import Any, Final
 from urllib.parse import unquote
 
-from connectors.sandbox.oplead.leads import Accident, applied, as_document, in_list, on_wire, wire_id
-from connectors.sandbox.oplead.pages import BadQueryError, envelope, known_parameters, page_of, parameters
+from connectors.sandbox.oplead import webhooks, writes
+from connectors.sandbox.oplead.bodies import RefusedError
+from connectors.sandbox.oplead.book import LeadBook, LeadsAt
+from connectors.sandbox.oplead.gate import (
+    ADMIN_KEY,
+    KEY_PARAMETERS,
+    SUPPLIER_KEY,
+    USER_KEY,
+    Caller,
+    RateLimit,
+    caller_of,
+    refusal,
+)
+from connectors.sandbox.oplead.leads import Accident, Fields, applied, as_document, in_list, on_wire, wire_id
+from connectors.sandbox.oplead.options import OPTIONS, Options
+from connectors.sandbox.oplead.pages import BadQueryError, envelope, enveloped, known_parameters, page_of, parameters
+from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
-from connectors.sandbox.platform import parsed, require_position
+from connectors.sandbox.oplead.subscriptions import Subscriptions
+from connectors.sandbox.platform import parsed
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
-LeadsAt = Callable[[datetime], Mapping[str, object]]
-"""The population: every lead at an instant, by id, in list order; None for a deleted one."""
+__all__ = ["ADMIN_KEY", "SUPPLIER_KEY", "SWITCHES", "USER_KEY", "OpleadPlatform"]
 
-ADMIN_KEY = "sandbox-admin-key"
-"""The client admin's key, which may read every lead."""
-SUPPLIER_KEY = "sandbox-supplier-key"
-"""A restricted key, which may send leads but not read them."""
-RATE = 100
-RATE_WINDOW = timedelta(seconds=60)
-
-SWITCHES: Mapping[str, tuple[Position, ...]] = {**AXES, "retry_after": (True, False)}
+SWITCHES: Final[Mapping[str, tuple[Position, ...]]] = {**AXES, **OPTIONS}
 """Positions of undocumented behaviour that could change what the pipeline sends, the default first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that may reach its route."""
+
+    request: WireRequest
+    caller: Caller
+    query: Mapping[str, str]
+    shape: Shape
+    options: Options
+    subject: str
+    """The lead's or subscription's id, or the name of a settings page; empty for a list."""
+
+
+Route = Callable[[Asked], WireResponse]
+
+
 class OpleadPlatform:
-    """One Oplead platform: a population, overlaid with leads put or deleted by hand."""
+    """One Oplead platform: a population, overlaid with what was put or deleted by hand and written by requests."""
 
     def __init__(self, now: Callable[[], datetime], leads_at: LeadsAt = lambda _: {}) -> None:
         """Serve `leads_at(now())`."""
-        self._lock = Lock()
         self._now = now
-        self._leads_at = leads_at
-        self._put: dict[str, object] = {}
-        """Leads put by hand, by id; None for a deleted one."""
-        self._answered: deque[datetime] = deque()
-        """When each request in the current rate window was answered."""
-        self._retry_after = True
+        self._rate = RateLimit()
+        self._lock = RLock()
+        """Held while something is written or collected, so that each write is one step."""
+        self._delivering = Lock()
+        self.book = LeadBook(now, leads_at)
+        """The leads on record."""
+        self.subscriptions = Subscriptions()
+        self.told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
+        """What has become of the webhooks so far."""
+        self.options = Options()
         self.shape = Shape()
         """The shape of its API; may be replaced at any time."""
         self.shows_shape = True
@@ -52,13 +78,15 @@ class OpleadPlatform:
     @property
     def switches(self) -> dict[str, Position]:
         """The position of each switch."""
-        return {**asdict(self.shape), "retry_after": self._retry_after}
+        return {**asdict(self.shape), **self.options.positions}
 
     def switch(self, name: str, value: object) -> None:
         """Set one switch; raise ValueError if it has no such position."""
-        if name == "retry_after":
-            require_position(SWITCHES, name, value)
-            self._retry_after = bool(value)
+        if name in self.options.positions:
+            with self._lock:  # what has happened by now happened under the old position
+                self._collect()
+                self.options = self.options.switched(name, value)
+                self.subscriptions.take_as_known(self._recorded)
         else:
             self.shape = shape_of({**asdict(self.shape), name: value})
 
@@ -66,117 +94,228 @@ class OpleadPlatform:
         """Serve this lead from now on; raise ValueError if it has another `id` (it may have none)."""
         if str(lead.get("id", lead_id)) != lead_id:
             raise ValueError("the lead's own id must be the one in the path")
-        with self._lock:
-            self._put[lead_id] = lead
+        self.book.put(lead_id, lead)
 
     def delete(self, lead_id: str) -> None:
         """Answer 410 for this lead from now on."""
+        self.book.put(lead_id, None)
+
+    def create(self, fields: Fields, creator: str) -> Fields:
+        """Add a new lead, and return it."""
         with self._lock:
-            self._put[lead_id] = None
+            self._listen()
+            return self.book.create(fields, creator)
 
     def leads(self) -> dict[str, object]:
         """Return every current lead by id, untranslated and in list order; None for a deleted one."""
         now = self._now()
-        with self._lock:
-            leads = {**self._leads_at(now), **self._put}
-        return {lead_id: applied(self.accidents, lead, now) for lead_id, lead in leads.items()}
+        return {lead_id: applied(self.accidents, lead, now) for lead_id, lead in self._recorded().items()}
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one API request."""
-        return self._gate(request) or self._route(request)
+        shape, options = self.shape, self.options
+        caller = caller_of(request, shape)
+        if caller is None:
+            return refusal(401, "unknown key", {"WWW-Authenticate": "Bearer"} if shape.auth == "bearer" else {})
+        if wait := self._rate.wait(self._now()):
+            later = {"Retry-After": str(wait)} if options.retry_after else {}
+            return refusal(429, "more than 100 requests in a minute", later)
+        try:
+            return self._route(request, caller, shape, options)
+        except BadQueryError as refused:
+            return refusal(refused.status, str(refused))
+        except RefusedError as refused:
+            quoted = f": {request.body.decode('utf-8', 'replace')}" if options.errors_quote else ""
+            return refusal(refused.status, f"{refused}{quoted}", refused.headers)
+
+    def deliver(self) -> dict[str, int]:
+        """Deliver every webhook due by now, and return how many were taken, failed, given up, outside and wait."""
+        told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
+        now = self._now()
+        with self._delivering:
+            with self._lock:
+                self._collect()
+                waiting, options = self.subscriptions.waiting, self.options
+                due = {number: each for number, each in waiting.items() if webhooks.is_due(each, now, options)}
+            for number, each in sorted(due.items(), key=lambda item: (item[1].at, item[0])):
+                lead = on_wire(applied(self.accidents, each.lead, now), self.shape)
+                body = webhooks.wire_body(each, lead, self.shape, options)
+                again, happened = webhooks.attempt(each, body, now, options)
+                with self._lock:  # what is interrupted here waits, and is delivered again
+                    told.update(happened)
+                    self.told.update(happened)
+                    del waiting[number]
+                    waiting |= {number: again} if again else {}
+            return {**told, "waiting": len(waiting)}
+
+    def state(self) -> dict[str, object]:
+        """Return what the control page shows, as JSON."""
+        with self._lock:
+            return {
+                "leads": sum(lead is not None for lead in self.leads().values()),
+                "accidents": [as_document(accident) for accident in self.accidents],
+                "created": self.book.created(),
+                "documents": self.book.documents(),
+                "subscriptions": [{**each.shown, "by": each.owner} for each in self.subscriptions.all.values()],
+                "webhooks": {**self.told, "waiting": len(self.subscriptions.waiting)},
+            }
 
     def dump(self) -> dict[str, object]:
         """Return the state as JSON."""
         with self._lock:
             return {
-                "put": dict(self._put),
-                "taken": [moment.isoformat() for moment in self._answered],
+                **self.book.dump(),
+                "taken": self._rate.dump(),
                 "switches": dict(self.switches),
                 "accidents": [as_document(accident) for accident in self.accidents],
+                "webhooks": {**self.subscriptions.dump(), "told": dict(self.told)},
             }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
-        with self._lock:
-            self._put = dict(state["put"])
-            self._answered = deque(map(datetime.fromisoformat, state["taken"]))
-        self.accidents = parsed(list[Accident], state.get("accidents", []))
         for name, value in state["switches"].items():
             self.switch(name, value)
+        self.book.load(state)
+        self._rate.load(state["taken"])
+        self.accidents = parsed(list[Accident], state.get("accidents", []))
+        if "webhooks" in state:  # a state from before there were any lacks them
+            self.subscriptions.load(state["webhooks"])
+            self.told = Counter(state["webhooks"]["told"])
 
-    def _gate(self, request: WireRequest) -> WireResponse | None:
-        """Return the refusal of a request that may not reach a route; None if it may."""
-        key = _key(request, self.shape)
-        if key not in (ADMIN_KEY, SUPPLIER_KEY):
-            asked = {"WWW-Authenticate": "Bearer"} if self.shape.auth == "bearer" else {}
-            return _error(401, "unknown key", asked)
-        if wait := self._wait_for_slot():
-            later = {"Retry-After": str(wait)} if self._retry_after else {}
-            return _error(429, "more than 100 requests in a minute", later)
-        if key == SUPPLIER_KEY:
-            return _error(403, "this key may not read leads")
-        if request.method != "GET":
-            return _error(405, "this sandbox only reads", {"Allow": "GET"})
-        return None
+    # ── routes ───────────────────────────────────────────────────────────────────────────────────
 
-    def _wait_for_slot(self) -> int:
-        """Take a slot and return 0, or return the seconds until one is free, rounded up."""
-        now = self._now()
-        with self._lock:
-            while self._answered and self._answered[0] <= now - RATE_WINDOW:
-                self._answered.popleft()
-            if len(self._answered) < RATE:
-                self._answered.append(now)
-                return 0
-            return ceil((self._answered[0] + RATE_WINDOW - now).total_seconds())
+    def _route(self, request: WireRequest, caller: Caller, shape: Shape, options: Options) -> WireResponse:
+        if not request.path.startswith(f"{shape.path_prefix}/"):
+            raise RefusedError(404, "no such page")
+        routes, subject = self._endpoint(request.path.removeprefix(f"{shape.path_prefix}/"), shape, options)
+        route = routes.get(request.method)
+        if route is None:
+            raise RefusedError(405, "this page has other methods", {"Allow": ", ".join(routes)})
+        if not self._may(caller, route, options):
+            raise RefusedError(403, "this key may not do that")
+        query = {name: values for name, values in request.query.items() if name != KEY_PARAMETERS.get(shape.auth)}
+        known = known_parameters(shape) if route == self._list else frozenset[str]()
+        return route(Asked(request, caller, parameters(query, known, shape), shape, options, subject))
 
-    def _route(self, request: WireRequest) -> WireResponse:
-        shape = self.shape
-        query = {name: values for name, values in request.query.items() if name != _KEY_PARAMETERS.get(shape.auth)}
-        try:
-            if request.path == f"{shape.path_prefix}/leads":
-                return self._list(request, parameters(query, known_parameters(shape), shape), shape)
-            folder, _, lead_id = request.path.rpartition("/")
-            if folder == shape.path_prefix + shape.lead_path and lead_id:
-                parameters(query, frozenset(), shape)
-                return self._detail(unquote(lead_id), shape)
-        except BadQueryError as refusal:
-            return _error(refusal.status, str(refusal))
-        return _error(404, "no such page")
+    def _endpoint(self, path: str, shape: Shape, options: Options) -> tuple[Mapping[str, Route], str]:
+        """Return the routes of a path by method, and the id in it."""
+        documents = ("document/add", "attachments") if options.document_path == "both" else (options.document_path,)
+        match [unquote(part) for part in path.split("/")]:
+            case ["leads"]:
+                return {"GET": self._list, "POST": self._create}, ""
+            case [folder, lead_id] if f"/{folder}" == shape.lead_path and lead_id:
+                return {"GET": self._detail, options.update_verb: self._update}, lead_id
+            case ["leads", lead_id, "status"] if lead_id:
+                return {options.status_verb: self._set_status}, lead_id
+            case ["leads", lead_id, *rest] if lead_id and "/".join(rest) in documents:
+                return {"POST": self._attach}, lead_id
+            case ["subscriptions"]:
+                return {"GET": self._subscribed, "POST": self._subscribe}, ""
+            case ["subscriptions", subscription_id] if subscription_id:
+                return {"DELETE": self._unsubscribe}, subscription_id
+            case ["settings", name] if name in SETTINGS:
+                return {"GET": self._settings}, name
+        raise RefusedError(404, "no such page")
 
-    def _detail(self, asked_id: str, shape: Shape) -> WireResponse:
-        leads = self.leads()
-        lead_id = next((each for each in leads if str(wire_id(each, shape.ids)) == asked_id), None)
-        if lead_id is None:
-            return _error(404, "no such lead")
-        if leads[lead_id] is None:
-            return _error(410, "this lead was deleted")
-        return json_response(200, on_wire(leads[lead_id], shape))
+    def _may(self, caller: Caller, route: Route, options: Options) -> bool:
+        """Return whether a caller may use a route; whether suppliers read their own leads is a switch."""
+        sending = (self._create, self._subscribed, self._subscribe, self._unsubscribe, self._settings)
+        reading = (self._list, self._detail) if options.supplier_reads == "own" else ()
+        return caller is not Caller.SUPPLIER or route in (*sending, *reading)
 
-    def _list(self, request: WireRequest, asked: Mapping[str, str], shape: Shape) -> WireResponse:
-        page = page_of(self.leads(), asked, shape)
+    def _list(self, asked: Asked) -> WireResponse:
+        shape = asked.shape
+        visible = {lead_id: lead for lead_id, lead in self.leads().items() if self._shows(lead_id, lead, asked.caller)}
+        page = page_of(visible, asked.query, shape)
         page = replace(page, leads=[in_list(lead, shape) for lead in page.leads])
-        body, headers = envelope(page, asked, shape, f"http://{request.headers.get('host', '')}{request.path}")
+        url = f"http://{asked.request.headers.get('host', '')}{asked.request.path}"
+        body, headers = envelope(page, asked.query, shape, url)
         return json_response(200, body, headers)
 
+    def _detail(self, asked: Asked) -> WireResponse:
+        return json_response(200, on_wire(self._lead(asked)[1], asked.shape))
 
-_KEY_PARAMETERS = {"query_token": "token", "query_api_key": "api_key"}
-"""The query parameter with the key, by position of the `auth` axis."""
+    def _create(self, asked: Asked) -> WireResponse:
+        parts = writes.new_lead(asked.request, asked.caller, asked.shape, asked.options)
+        lead = self.create(parts, asked.caller)
+        return json_response(201, on_wire(applied(self.accidents, lead, self._now()), asked.shape))
+
+    def _update(self, asked: Asked) -> WireResponse:
+        with self._lock:
+            lead_id, _ = self._editable(asked)
+            self._listen()
+            writes.update(self.book, lead_id, asked.request, asked.shape, asked.options)
+        return self._detail(asked)
+
+    def _set_status(self, asked: Asked) -> WireResponse:
+        with self._lock:
+            lead_id, lead = self._editable(asked)
+            writes.set_status(self.book, lead_id, lead, asked.request, asked.options)
+        return self._detail(asked)
+
+    def _attach(self, asked: Asked) -> WireResponse:
+        lead_id, _ = self._editable(asked)
+        return json_response(201, writes.attach(self.book, lead_id, asked.request, asked.options))
+
+    def _subscribed(self, asked: Asked) -> WireResponse:
+        with self._lock:
+            listed = [each.shown for each in self.subscriptions.of(asked.caller)]
+        return json_response(200, enveloped(listed, {}, asked.shape))
+
+    def _subscribe(self, asked: Asked) -> WireResponse:
+        with self._lock:
+            self._listen()
+            self._collect()
+            added = writes.subscribe(self.subscriptions, asked.request, asked.caller, asked.options)
+        return json_response(201, added.shown)
+
+    def _unsubscribe(self, asked: Asked) -> WireResponse:
+        with self._lock:
+            self._collect()
+            writes.unsubscribe(self.subscriptions, asked.subject, asked.caller)
+        return WireResponse(204)
+
+    def _settings(self, asked: Asked) -> WireResponse:
+        return json_response(200, enveloped(SETTINGS[asked.subject], {}, asked.shape))
+
+    # ── leads ────────────────────────────────────────────────────────────────────────────────────
+
+    def _editable(self, asked: Asked) -> tuple[str, Fields]:
+        """Return the id on record and the lead that a path names, if it can be changed."""
+        lead_id, lead = self._lead(asked)
+        if not isinstance(lead, Mapping):
+            raise RefusedError(409, "this lead can no longer be changed")
+        return lead_id, lead
+
+    def _lead(self, asked: Asked) -> tuple[str, object]:
+        """Return the id on record and the lead that a path names."""
+        created = self.book.created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
+        leads = {asked.subject: applied(self.accidents, created, self._now())} if created else self.leads()
+        lead_id = _recorded_id(asked.subject, leads, asked.shape)
+        lead = leads.get(lead_id) if lead_id else None
+        if lead_id is None or not self._shows(lead_id, lead, asked.caller):
+            raise RefusedError(404, "no such lead")
+        if lead is None:
+            raise RefusedError(410, "this lead was deleted")
+        return lead_id, lead
+
+    def _shows(self, lead_id: str, lead: object, caller: Caller) -> bool:
+        return caller is Caller.ADMIN or caller.sees(lead, self.book.creator(lead_id))
+
+    def _recorded(self) -> dict[str, object]:
+        return self.book.leads(with_appointments=self.options.appointments)
+
+    def _listen(self) -> None:
+        """Begin to watch the leads, if nobody did."""
+        self.subscriptions.watch(self._recorded)
+
+    def _collect(self) -> None:
+        """Queue the webhooks of what has happened so far."""
+        self.subscriptions.collect(self._recorded, self.book.creator, self._now())
 
 
-def _key(request: WireRequest, shape: Shape) -> str:
-    """Return the key that a request presents in the shape's way; empty if there is none."""
-    bearer, _, borne = request.headers.get("authorization", "").partition(" ")
-    scheme, _, token = request.headers.get("x-oplead-auth", "").partition(" ")
-    keys = request.query.get(_KEY_PARAMETERS.get(shape.auth, ""), ())
-    presented = {
-        "bearer": borne if bearer == "Bearer" else "",
-        "authorization": request.headers.get("authorization", ""),
-        "x_api_key": request.headers.get("x-api-key", ""),
-        "token_header": token if scheme == "Token" else "",
-    }
-    return presented.get(shape.auth, keys[0] if len(keys) == 1 else "")
-
-
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> WireResponse:
-    return json_response(status, {"error": message}, headers)
+def _recorded_id(asked_id: str, leads: Mapping[str, object], shape: Shape) -> str | None:
+    """Return the id on record that is served as this one."""
+    if shape.ids == "prefixed":
+        return asked_id if asked_id in leads else None
+    return next((each for each in leads if str(wire_id(each, shape.ids)) == asked_id), None)

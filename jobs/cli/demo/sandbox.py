@@ -104,7 +104,7 @@ def _settings(sandbox: Sandbox, google_transport: str) -> Path:
 
 def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     """Serve the sandbox in a folder until a stop signal, then save it."""
-    with staged(folder, cast, google_transport) as stage:
+    with staged(folder, cast, google_transport) as stage, stage.sandbox.delivering():
         _print_addresses(stage)
         try:
             while True:

@@ -102,20 +102,29 @@ def test_supplier_key_is_403(ask, url):
     assert ask(url, "GET /v1/leads", headers={"Authorization": f"Bearer {SUPPLIER_KEY}"}).status == 403
 
 
-@pytest.mark.parametrize("path", ["/leads", "/v2/leads", "/v1", "/v1/leadsx", "/v1/leads/", "/v1/leads/L-1/status"])
+@pytest.mark.parametrize("path", ["/leads", "/v2/leads", "/v1", "/v1/leadsx", "/v1/leads/", "/v1/leads/L-1/history"])
 def test_unknown_path_is_404(get, path):
-    """Only the list and single leads exist."""
+    """Nothing exists but the documented pages and those they name."""
     assert get(path).status == 404
 
 
 @pytest.mark.parametrize(
-    "line", ["POST /v1/leads", "PUT /v1/leads/L-1", "DELETE /v1/leads/L-1", "POST /v1/leads?test=true"]
+    ("line", "allowed"),
+    [
+        ("DELETE /v1/leads", "GET, POST"),
+        ("DELETE /v1/leads/L-1", "GET, PUT"),
+        ("GET /v1/leads/L-1/status", "PUT"),
+        ("PUT /v1/leads/L-1/document/add", "POST"),
+        ("PUT /v1/subscriptions", "GET, POST"),
+        ("GET /v1/subscriptions/S-1", "DELETE"),
+        ("POST /v1/settings/custom-fields", "GET"),
+    ],
 )
-def test_write_methods_are_405(ask, url, line):
-    """The API is read-only, even with `test=true`."""
+def test_method_that_a_page_lacks_is_405(ask, url, line, allowed):
+    """The answer names those it has."""
     answer = ask(url, line, {}, KEY)
 
-    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""The requests that change something in Oplead: leads, their statuses and documents, and subscriptions."""
+
+from typing import Final
+
+from connectors.sandbox.oplead.bodies import RefusedError, json_object, lead_parts, multipart, only, require_reachable
+from connectors.sandbox.oplead.book import LeadBook
+from connectors.sandbox.oplead.documents import document
+from connectors.sandbox.oplead.gate import USER_AGENCY, Caller
+from connectors.sandbox.oplead.leads import CODES, Fields
+from connectors.sandbox.oplead.options import Options
+from connectors.sandbox.oplead.shape import Shape
+from connectors.sandbox.oplead.subscriptions import Subscription, Subscriptions
+from connectors.sandbox.population.lives import JOURNEYS
+from connectors.sandbox.server import WireRequest
+
+QUOTE: Final = "Devis à relancer"
+DOCUMENTED: Final = ("En cours", "Nurserie", QUOTE)
+"""The statuses that the guide says may be set."""
+_LABELS: Final = {
+    label.casefold(): label
+    for label in (*CODES, *(label for steps in JOURNEYS.values() for step in steps for label in step.labels))
+} | {"devis relancer": QUOTE}
+
+
+def new_lead(request: WireRequest, caller: Caller, shape: Shape, options: Options) -> Fields:
+    """Return the parts of the lead that a request creates."""
+    parts = lead_parts(json_object(request), shape, options)
+    require_reachable(parts)
+    return {"agency": USER_AGENCY, **parts} if caller is Caller.USER else parts
+
+
+def update(book: LeadBook, lead_id: str, request: WireRequest, shape: Shape, options: Options) -> None:
+    """Change some parts of a lead."""
+    if parts := lead_parts(json_object(request), shape, options):
+        book.edit(lead_id, parts)
+
+
+def set_status(book: LeadBook, lead_id: str, lead: Fields, request: WireRequest, options: Options) -> None:
+    """Set a lead's status; one that it has already is not set again."""
+    label = status_label(only(json_object(request), ("status",), options).get("status"), options)
+    if lead.get("status") != label:
+        book.edit(lead_id, status=label)
+
+
+def status_label(asked: object, options: Options) -> str:
+    """Return the label that a request asks for, in either of the guide's spellings."""
+    label = _LABELS.get(asked.strip().casefold()) if isinstance(asked, str) else None
+    if label is None or (options.settable_statuses == "documented" and label not in DOCUMENTED):
+        raise RefusedError(422, "status is no status of this platform, or not one that may be set")
+    return label
+
+
+def attach(book: LeadBook, lead_id: str, request: WireRequest, options: Options) -> Fields:
+    """Add a document to a lead, and return what is kept of it."""
+    added = document(multipart(request), options.document_mb)
+    book.attach(lead_id, added)
+    return added
+
+
+def subscribe(subscriptions: Subscriptions, request: WireRequest, caller: Caller, options: Options) -> Subscription:
+    """Add a subscription of the caller's."""
+    asked = only(json_object(request), ("event", "url"), options)
+    return subscriptions.add(asked.get("event"), asked.get("url"), caller)
+
+
+def unsubscribe(subscriptions: Subscriptions, subscription_id: str, caller: Caller) -> None:
+    """End a subscription of the caller's."""
+    if subscription_id not in [each.id for each in subscriptions.of(caller)]:
+        raise RefusedError(404, "no such subscription")
+    del subscriptions.all[subscription_id]
