@@ -1,16 +1,20 @@
 """Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from pydantic import AnyUrl
+
 from connectors.clock import MachineClock, SandboxClock
+from connectors.crm import EventKind, ReceivedEvent
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
 from connectors.records import DestinationId
@@ -21,7 +25,7 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection
-from jobs.settings.oplead_schema import OpleadSettings
+from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
 from jobs.webhooks.reading import InboxReader
@@ -225,6 +229,31 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
         fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
+
+
+def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
+    """Return what parses the body of a webhook, as received now; it raises ValueError for what is none."""
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    subscriptions = webhooks.subscriptions
+    names = {
+        EventKind.NEW_LEAD: subscriptions.new_lead,
+        EventKind.STATUS_CHANGE: subscriptions.status_change,
+        EventKind.APPOINTMENT: subscriptions.appointment,
+    }
+    parser = platform.WebhookParser(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        platform.WebhookOptions(names, **webhooks.fields.model_dump()),
+    )
+    return lambda body: parser.parse(body, _received_at(look.clock))
+
+
+def _received_at(sandbox: AnyUrl | None) -> datetime:
+    if sandbox is None:
+        return MachineClock().now()
+    # Not kept open: the sandbox's time stands still while a caller is registered and awake.
+    with SandboxClock(str(sandbox)) as clock:
+        return clock.now()
 
 
 def pacer_for(

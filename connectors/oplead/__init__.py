@@ -12,8 +12,10 @@ from connectors.oplead.options import (
     OpleadOptions,
     PaginationOptions,
     SinceOptions,
+    WebhookOptions,
 )
 from connectors.oplead.source import OpleadSource
+from connectors.oplead.webhook_parser import WebhookParser
 
 __all__ = [
     "AuthOptions",
@@ -24,4 +26,6 @@ __all__ = [
     "OpleadSource",
     "PaginationOptions",
     "SinceOptions",
+    "WebhookOptions",
+    "WebhookParser",
 ]

@@ -50,7 +50,7 @@ class AccountFile:
     @property
     def secrets(self) -> Iterator[str]:
         """Every secret in the settings, so that logs can redact them."""
-        return iter(()) if isinstance(self.loaded, Invalid) else _secrets_of(self.loaded.settings)
+        return iter(()) if isinstance(self.loaded, Invalid) else secrets_of(self.loaded.settings)
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -147,10 +147,11 @@ def state_of(settings: Settings) -> Path:
     return state_path(settings.state)
 
 
-def _secrets_of(settings: BaseModel) -> Iterator[str]:
+def secrets_of(settings: BaseModel) -> Iterator[str]:
+    """Yield every secret in settings."""
     for _, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):
                 yield each.get_secret_value()
             elif isinstance(each, BaseModel):
-                yield from _secrets_of(each)
+                yield from secrets_of(each)

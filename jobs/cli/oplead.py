@@ -2,6 +2,8 @@
 
 import typer
 
+from jobs.cli.options import Configs, Json, command
+
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
 )
@@ -22,3 +24,15 @@ for group in (leads, document, status, settings, webhooks):
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
 # ── webhooks ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@command(webhooks, "Exit codes: 0 stopped as asked; 2 wrong usage or settings; 70 a bug.")
+def serve(config: Configs, *, json: Json = False) -> int:
+    """Take webhooks into the inbox.
+
+    Goes on until Ctrl-C, SIGTERM or SIGHUP, behind a proxy that speaks TLS; the next night reads what has come in. An
+    event is acknowledged once it is stored. Supports systemd's Type=notify and WatchdogSec.
+    """
+    from jobs.cli.serve import serve_webhooks  # noqa: PLC0415
+
+    return serve_webhooks(config, json_wanted=json)

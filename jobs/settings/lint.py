@@ -30,8 +30,7 @@ CREATED = "created"
 PLATFORMS = ("google_ads", "meta")
 REFERENCES = (
     *("oplead.token", "google_ads.*.credentials", "meta.*.access_token", "meta.*.app_secret"),
-    *("notify.*", "ping"),
-    *("webhooks.secret", "webhooks.signature.secret"),
+    *("notify.*", "ping", "webhooks.secret", "webhooks.signature.secret"),
 )
 """Where `${VARIABLE}` is resolved; anywhere else it would be taken literally."""
 Found = Iterator[tuple[KeyPath, str]]

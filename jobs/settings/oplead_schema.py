@@ -1,10 +1,20 @@
 """The model of what concerns Oplead in the configuration file: reading leads, writing them, webhooks and files."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    model_validator,
+)
 
 from jobs.settings.references import Address, References
 from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text
@@ -257,12 +267,31 @@ class WebhookFields(Strict):
     """When it happened."""
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
     """The lead; the event itself if none of these is an object."""
+    lead_id: Paths | None = None
+    """The lead's id where it is not `id` in the lead; unset, leadId is tried too, and two different ids are refused."""
+    status: Paths = ("newStatus", "toStatus", "status.new", "status.to")
+    """The new status where it is not the lead's own."""
+    appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
+    """The date of the appointment, after `oplead.fields.appointment_at`."""
+
+
+SHORTEST_SECRET = 20
+_IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+def _hard_to_guess(secret: SecretStr, info: ValidationInfo) -> SecretStr:
+    is_known = isinstance(info.context, References) and info.context.looks_up
+    if is_known and len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(
+            f"this secret has fewer than {SHORTEST_SECRET} characters; make one with: openssl rand -hex 32"
+        )
+    return secret
 
 
 class WebhookSettings(Strict):
     """The receiver of Oplead's webhooks, started by `oplead-sync oplead webhooks serve`."""
 
-    secret: Secret
+    secret: Annotated[Secret, AfterValidator(_hard_to_guess)]
     """A reference to the secret that every webhook carries, 20 characters or more."""
     secret_header: HeaderName | None = None
     """The header that carries it; unset, it is the last part of the address."""
@@ -292,6 +321,16 @@ class WebhookSettings(Strict):
     def inbox_of(self, account: str, folder: Path) -> Path:
         """Return the receiver's file, for an account whose state is in a folder."""
         return self.inbox or folder / f"{account}.inbox.db"
+
+    @model_validator(mode="after")
+    def _secret_fits_an_address(self, info: ValidationInfo) -> Self:
+        is_known = isinstance(info.context, References) and info.context.looks_up
+        if is_known and not self.secret_header and not _IN_A_PATH.fullmatch(self.secret.get_secret_value()):
+            raise ValueError(
+                "the secret is part of an address, so it has letters, digits, . _ ~ and - only; "
+                "make one with: openssl rand -hex 32, or name a secret_header"
+            )
+        return self
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
