@@ -51,7 +51,8 @@ def webhook_history(received: Sequence[ReceivedEvent], created_at: datetime, zon
     """
     entries: list[LabelEvent] = []
     repeats: list[LabelEvent] = []
-    set_at, seen_at = [], []
+    set_at: list[EventTime] = []
+    seen_at: list[EventTime] = []
     for one, is_repeat in _with_repeats(received):
         time_of_event = _happened(one, created_at, zone)
         if one.event.kind is EventKind.STATUS_CHANGE and one.event.label:

@@ -12,6 +12,7 @@ NEEDS_CONTACT = (
     "conversions.0.count_once_per: a person is recognised by e-mail or phone, whose hashes are kept only for a "
     "destination with contact_data: attach or audience: all; write one of them under %s, or write click here"
 )
+NO_APPOINTMENTS = "nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks"
 SHARED_EVENT = "several conversions use this event: give each its own, or all of them shared_action: true"
 GOOGLE = "{ customer_id: 123-456-7890, credentials: key.json, %s }"
 BOTH = "[{ id: sale, stage: won, value: 60, google_ads: { conversion_action: 12 }, meta: { event: Lead }, %s }]"
@@ -119,8 +120,7 @@ def test_the_unmodified_configuration_is_valid(loaded):
         ({"ignored_statuses": "['-']"}, "ignored_statuses.0: a label needs letters or digits"),
         (
             {"stages": "{ appointment: [RDV, appointment_set], won: [Gagné], lost: [Perdu] }"},
-            "stages.appointment.1: nothing reports appointments: name oplead.fields.appointment_at, or receive "
-            "webhooks",
+            f"stages.appointment.1: {NO_APPOINTMENTS}",
         ),
         (
             {"schedule": "{ daily: '05:30', also_every: 1 h }"},
