@@ -16,6 +16,7 @@ from jobs.run_context import Deps, RunContext
 from jobs.run_summary import LabelCount
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
+from jobs.webhooks.reading import InboxReader
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -37,7 +38,8 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
     always = replace(book, routes=tuple(replace(route, since=_ALWAYS) for route in book.routes))
     # A whole past exceeds any night's volume: keep the volume guard from holding it.
-    listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True)
+    # Webhooks would have other leads read.
+    listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True, inbox=InboxReader())
     with (
         throwaway() as state,
         held(state, book.account, "forecast", now=deps.clock.now()) as ledger,

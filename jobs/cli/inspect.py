@@ -1,6 +1,7 @@
 """`status` and `explain`: show delivery states and the reasons for them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.rules.status_changes import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import rules_alone
+from jobs.wiring import inbox_of, rules_alone
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
     settings = open_account(file, secrets=False).settings
     account = settings.account
-    with open_view(settings) as view:
+    with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
         session, run, book = view.session, queries.last_run(view.session, account), rules_alone(settings)
         anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
         status = Status(
@@ -52,6 +53,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
+            webhooks=inbox.waiting(after=leads.inbox_place(session, account)),
             renamed=tuple(
                 DetectedRename(
                     status_labels.as_oplead_writes(session, account, row.before),

@@ -6,6 +6,7 @@ all before it, so that a reader's place is one number.
 
 import sqlite3
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -42,6 +43,15 @@ WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead
 _AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
 _LAST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvents:
+    """The events that the next run takes up."""
+
+    count: int
+    received_at: datetime | None
+    """When the latest event arrived, waiting or not; None if there never was one."""
 
 
 class Inbox:
@@ -95,6 +105,15 @@ class Inbox:
         """Return the id of the latest event; 0 if there is none."""
         (latest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
         return int(latest)
+
+    def waiting(self, *, after: int) -> WaitingEvents:
+        """Return how many events came after a place, and when the latest of all arrived."""
+        count, latest = self._connection.execute(
+            "SELECT (SELECT count(*) FROM event WHERE id > ?), "
+            "(SELECT received_at FROM event ORDER BY id DESC LIMIT 1)",
+            (after,),
+        ).fetchone()
+        return WaitingEvents(count, datetime.fromisoformat(latest) if latest else None)
 
     def leads(self, *, after: int, to: int) -> list[LeadId]:
         """Return the leads with events after one place and up to another, in the order of their first one."""

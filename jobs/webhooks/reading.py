@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from connectors.crm import ReceivedEvent
 from connectors.records import LeadId
-from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.inbox import Inbox, WaitingEvents
 
 T = TypeVar("T")
 
@@ -25,6 +25,10 @@ class InboxReader:
     def latest(self) -> int | None:
         """Return the id of the latest event; None if there is no inbox that can be read."""
         return self._ask(Inbox.latest, None)
+
+    def waiting(self, *, after: int) -> WaitingEvents | None:
+        """Return the events after a place; None if there is no inbox that can be read."""
+        return self._ask(lambda inbox: inbox.waiting(after=after), None)
 
     def leads(self, *, after: int, to: int) -> list[LeadId]:
         """Return the leads with events after one place and up to another, in the order of their first one."""

@@ -86,9 +86,12 @@ def test_three_changes_in_a_day_have_three_times(company, dates, between_nights)
     """By webhook and by nightly readings, whatever Oplead shows: as by webhook, and nothing is sent twice."""
     company.sandbox.oplead.switch("status_dates", dates)
     happen(company, *STEPS)
+    _, status, _ = company.command("status")
+    assert "3 wait for the next run" in status
     if between_nights:
         code, out, err = company.command("run", "--inbox")
         assert 0 == code, out + err
+        assert "1 lead with news" in out
         assert TIMES == happened(company)
     company.night(company.START + DAY)
     company.night(company.START + 2 * DAY)

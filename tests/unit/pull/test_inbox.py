@@ -426,3 +426,14 @@ def test_an_appointment_becomes_a_change_beside_the_status(account):
     assert ("appointment_set", WON, Origin.WEBHOOK) == changes(account)[-1]
     assert {"nouveau"} == {row.label for row in account.rows(LeadRow)}
     assert ([], []) == (account.rows(LabelMove), summary.unknown_labels)
+
+
+def test_what_waits_in_the_inbox_can_be_told(account):
+    """Until a run has taken it up."""
+    inbox = InboxReader(account.inbox)
+
+    assert inbox.waiting(after=0) is None
+    win(account, "L-1", "L-2")
+    assert (2, WON) == (inbox.waiting(after=0).count, inbox.waiting(after=0).received_at)
+    assert 0 == inbox.waiting(after=2).count
+    inbox.close()
