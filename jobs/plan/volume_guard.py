@@ -89,6 +89,7 @@ def hold_excess_volume(run: RunContext, *, now: datetime, between_nights: bool =
             sends = requests.first_sends(session, kind, account, destination, since=since)
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
             what = "conversions" if kind is Delivery else "corrections"
+            what += " since the last night" if passes else ""
             nights = nights_before(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:

@@ -10,8 +10,11 @@ from typing import Self
 
 from connectors.records import LeadId, LeadPage
 from jobs.ledger import leads, status_labels
-from jobs.pull.ingest import DetailFetch, Pulled
+from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled
 from jobs.run_context import RunContext
+
+MANY = 5
+"""So many leads, all gone at once, suggest that their own pages are elsewhere."""
 
 
 @dataclass(slots=True)
@@ -47,16 +50,18 @@ class NewEvents:
         for lead in (*(one.id for one in page.leads), *(one.id for one in page.unreadable)):
             self.unread.pop(LeadId(lead or ""), None)
 
-    def read_rest(self, reading: DetailFetch) -> None:
+    def read_rest(self, reading: DetailFetch) -> FetchedDetails:
         """Read the leads still unread by their own pages; changed or not, they are stored, so that events are merged.
 
-        Raises what `DetailFetch.read` does.
+        One that is gone counts as read. Raises what `DetailFetch.read` does.
         """
         fetch = DetailFetch(
             reading.run, reading.done, reading.until, started=reading.started, ahead=reading.ahead, afresh=True
         )
-        for lead in fetch.read(list(self.unread)).ids:
+        asked = fetch.read(list(self.unread))
+        for lead in asked.ids:
             self.unread.pop(lead, None)
+        return asked
 
     def conclude(self, run: RunContext, done: Pulled) -> None:
         """Note how far the inbox was taken; once all its leads were read, also what was not understood in it."""
@@ -76,13 +81,20 @@ class NewEvents:
 def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
     """Read the leads that webhooks have reported since the last run, and only those.
 
+    If several leads on record are all gone, their pages are probably elsewhere: the night, which lists all, decides.
+
     Raises:
         Misconfigured: the source refuses us. What was read so far is kept.
         Transient: the source kept failing. What was read so far is kept; the next run reads the rest.
     """
     events, now = NewEvents.since_last_run(run, done), run.now()
     try:
-        events.read_rest(DetailFetch(run, done, until, started=now))
+        asked = events.read_rest(DetailFetch(run, done, until, started=now))
+        with run.ledger.reading() as session:
+            known = leads.on_record(session, run.ledger.account, asked.ids)
+        if len(asked.deleted) == len(asked.ids) == len(known) >= MANY:
+            done.no_detail_pages = True
+            events.unread |= dict.fromkeys(asked.ids)
     finally:
         events.conclude(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.

@@ -238,6 +238,25 @@ def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading
     assert ("perdu", WON + HOUR, Origin.WEBHOOK) == changes(account)[-1]
 
 
+def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
+    """Their pages are probably elsewhere; the night reads the list, where they are."""
+    names = [f"G-{number}" for number in range(5)]
+    account.put(*(undated(name) for name in names))
+    account.night()
+    before, won = place(account), account.clock.now() + HOUR
+    account.put(*(undated(name, "Gagné") for name in names))
+    deliver(account, *(received(name, "Gagné", won) for name in names))
+    account.clock.time += DAY
+    served, account.source.fetch_each = account.source.fetch_each, lambda ids: ((lead, None) for lead in ids)
+    summary = between_nights(account)
+
+    assert (before, 5) == (place(account), summary.pulled.webhooks.left)
+    assert ["leads that are listed have no page of their own: see oplead.lead_path"] == attention(summary)
+    account.source.fetch_each = served
+    account.night()
+    assert {("gagne", won, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
+
+
 def test_an_inbox_made_anew_is_taken_from_its_beginning(account):
     """Its ids start again, and what is on record is not added again."""
     win(account, "L-1", "L-2")

@@ -314,3 +314,10 @@ def test_date_only_change_read_before_noon_is_plausible():
     change = on(date(2026, 9, 10), seen=morning)
 
     assert not implausible(change, happened_at(change, facts(), KEY + "0", PARIS), facts())
+
+
+def test_a_day_that_a_rename_explains_is_known_when_it_is_read_again():
+    """The entry has no earlier bound, and a day has none either."""
+    known = [replace(reported("gagne", at("2026-08-31T22:00"), date_only=True), origin=Origin.RELABEL)]
+
+    assert [] == seen(lead(history=entries(("Gagné", date(2026, 9, 1)))), known=known, previously=NIGHT, pull=NEXT)
