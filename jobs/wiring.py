@@ -30,6 +30,7 @@ from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
+from jobs.webhooks.reading import InboxReader
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
@@ -72,8 +73,16 @@ def connect(
     oplead = settings.oplead
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
     window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_source(settings, book, clock, cancel_token)) as source:
-        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
+    with closing(_source(settings, book, clock, cancel_token)) as source, closing(inbox_of(settings)) as inbox:
+        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token, inbox=inbox)
+
+
+def inbox_of(settings: Settings) -> InboxReader:
+    """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    folder = pace_folder(settings)
+    if settings.webhooks is None or folder is None:
+        return InboxReader()
+    return InboxReader(settings.webhooks.inbox_of(settings.account, folder))
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:

@@ -226,11 +226,32 @@ FAULTS = (
         "row.at = wanted.at",
         "tests/unit/plan/test_adjustments.py",
     ),
+    Fault(
+        "the inbox counts as taken only once every reported lead was read",
+        "jobs/pull/inbox.py",
+        "if self.to is not None and not self.unread:",
+        "if self.to is not None:",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
+        "a webhook that comes again adds no change",
+        "jobs/rules/webhook_history.py",
+        "(repeats if is_repeat else entries).append",
+        "entries.append",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "what a webhook reports is no baseline",
+        "jobs/rules/status_changes.py",
+        "_add(changes, [StatusEntered(event.label, *event.time, Origin.WEBHOOK, when.ended)])",
+        "_add(changes, [StatusEntered(event.label, *event.time, Origin.BASELINE, when.ended)])",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(
         "nothing of the past goes out on the first night",
         "jobs/rules/status_changes.py",
-        "origin = Origin.BASELINE if previously is None else Origin.BOUNDED",
+        "origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED",
         "origin = Origin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
     ),

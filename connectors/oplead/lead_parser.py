@@ -114,6 +114,7 @@ class LeadParser:
             contact=self._contact(item),
             fields={path: value for path in self._wanted if (value := _wanted_value(item, path)) is not None},
             digest=digest,
+            has_appointment=self._moment(item, self.paths.appointment_at, "appointment_at") is not None,
         )
 
     def status_changes(self, item: Mapping[str, object]) -> list[StatusEntry]:

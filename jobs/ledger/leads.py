@@ -34,6 +34,7 @@ from jobs.ledger.schema import (
     Cursor,
     Delivery,
     ExcludedLead,
+    InboxPlace,
     LeadRow,
     OutboxRow,
     RowKind,
@@ -65,6 +66,17 @@ def get_cursor(session: Session, account: str) -> Cursor:
         found = Cursor(account=account)
         session.add(found)
     return found
+
+
+def inbox_place(session: Session, account: str) -> int:
+    """Return the last event of the inbox whose lead was read; 0 if none was."""
+    row = session.get(InboxPlace, account)
+    return 0 if row is None else row.event
+
+
+def move_inbox_place(session: Session, account: str, event: int) -> None:
+    """Record that the leads of all events up to this one were read."""
+    session.merge(InboxPlace(account=account, event=event))
 
 
 def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:

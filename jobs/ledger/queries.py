@@ -271,13 +271,13 @@ STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
-def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
-    """Yield the conversions that qualified in a run since a time, in order, with why they couldn't be sent."""
+def qualified_since(session: Session, *runs: int, since: datetime) -> Iterator[QualifiedConversion]:
+    """Yield the conversions that qualified in these runs since a time, in order, with why they couldn't be sent."""
     rows = session.exec(
         select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
-            Transition.run == run,
+            col(Transition.run).in_(runs),
             col(Transition.from_state).is_(None),
             Transition.to_state != DeliveryState.SKIPPED,
             # A delivery found to belong to another platform, or sent by other means, never qualified here.
@@ -292,14 +292,14 @@ def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[
 
 
 def qualified_in_earlier_runs(
-    session: Session, account: str, *, run: int, since: datetime
+    session: Session, account: str, *, run: int, since: datetime, but: Collection[int] = ()
 ) -> Iterator[QualifiedConversion]:
-    """Yield the conversions that qualified in the runs before this one since a time, in order."""
+    """Yield the conversions that qualified in the runs before this one since a time, except some runs', in order."""
     # On a working machine, no run moves anything this long after it began.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
     for earlier in session.exec(runs.order_by(col(Run.id))).all():
-        if earlier is not None:
-            yield from qualified_since(session, run=earlier, since=since)
+        if earlier is not None and earlier not in but:
+            yield from qualified_since(session, earlier, since=since)
 
 
 def pairs_with_deliveries(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -134,7 +134,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
     assert [True, False] == [Secret("a").equals("a"), Secret("a").equals("much longer than that")]
     assert {32} == {len(digest) for digest in compared}
     compared.clear()
-    meant = [SimpleNamespace(is_meant_by=lambda _, each=Secret(text): each.equals("a")) for text in "abc"]
+    meant = [SimpleNamespace(is_meant_by=lambda _, each=each: each.equals("a")) for each in map(Secret, "abc")]
 
     assert meant[0] is Receiver(meant)._hook_for(None)
     assert 3 == len(compared)
