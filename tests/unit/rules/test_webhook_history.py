@@ -14,7 +14,7 @@ from jobs.rules.adjustment import left_stage
 from jobs.rules.decision import Decision, decide
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import APPOINTMENT_SET, Origin, StatusEntered, Undo
-from jobs.rules.status_changes import ObservedAt, first_entry, observe
+from jobs.rules.status_changes import ObservedAt, first_entry, new_status_changes
 from jobs.rules.webhook_history import webhook_history
 from tests.builders import PARIS, START, facts, lead, reported, route, starts
 from tests.fakes import NIGHT
@@ -55,7 +55,7 @@ class Record:
         """Read the lead as it is at a time, with what had arrived about it; return what that added."""
         some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
         at = ObservedAt(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
-        added = observe(self.changes, some, at, zone=PARIS, webhooks=webhook_history(received, BORN, PARIS))
+        added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=webhook_history(received, BORN, PARIS))
         self.changes += added
         self.seen_at = when
         return added
@@ -217,7 +217,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
     record = Record()
     some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
     when = ObservedAt(BORN, started=NINE - HOUR, ended=NINE + HOUR)
-    added = observe(record.changes, some, when, zone=PARIS, webhooks=webhook_history(DATED[:1], BORN, PARIS))
+    added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=webhook_history(DATED[:1], BORN, PARIS))
 
     assert [NINE, NINE] == [change.at for change in added]
 
@@ -226,7 +226,7 @@ def test_a_webhook_converts_like_a_reported_change():
     """It is no baseline, however the lead is first seen."""
     some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
     told = webhook_history(DATED[2:], some.created_at, PARIS)
-    added = observe((), some, ObservedAt(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
+    added = new_status_changes((), some, ObservedAt(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
     decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
 
     assert isinstance(decision, Decision)
@@ -406,7 +406,7 @@ def test_an_appointment_is_set_once(received, over, expected):
 def test_an_appointment_found_at_first_sight_is_baseline():
     """Nobody knows since when it is there."""
     some = lead(label=None, history=(), has_appointment=True, updated_at=None)
-    [change] = observe((), some, ObservedAt(None, started=NIGHT, ended=NIGHT), zone=PARIS)
+    [change] = new_status_changes((), some, ObservedAt(None, started=NIGHT, ended=NIGHT), zone=PARIS)
 
     assert (APPOINTMENT_SET, Origin.BASELINE, some.created_at) == (change.label, change.origin, change.after)
 
