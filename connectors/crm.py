@@ -67,6 +67,7 @@ class WriteRefused:
     """The CRM refused, and nothing was written."""
 
     status: int
+    """The HTTP status; 0 if it was refused here, before anything was sent."""
     fault: WriteFault
     reason: str
     """What the CRM says, without anything that was sent."""
@@ -74,6 +75,16 @@ class WriteRefused:
 
 WriteReceipt = Written | WriteRefused | NotSent | Lost
 """What became of one write; `Lost` means that it may or may not have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class WritePreview:
+    """What would be written."""
+
+    request: str
+    """The verb and the path."""
+    values: Mapping[str, str] = field(repr=False)
+    """Each value by its place, without keys."""
 
 
 class EventKind(StrEnum):
@@ -117,6 +128,13 @@ class LeadWriter(Protocol):
 
     def unsubscribe(self, subscription_id: str) -> WriteReceipt:
         """End a subscription."""
+
+
+class PreviewsWrites(Protocol):
+    """A writer that also shows what it would write."""
+
+    def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
+        """Return what `create`, or with an id `update`, would write; raise ValueError with why it cannot be written."""
 
 
 class PlatformLists(Protocol):

@@ -27,6 +27,8 @@ class SeenInLeads:
     """Every status label, including past ones."""
     filled: Callable[[str], int]
     """Counts the leads with a value at a path, matching paths as the reader does."""
+    owners: int | None = None
+    """How many users, agencies or the like those leads belong to; None if they do not say."""
 
 
 @dataclass(frozen=True, slots=True)

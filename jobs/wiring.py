@@ -1,7 +1,7 @@
 """Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -9,31 +9,35 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AnyUrl
 
 from connectors.clock import MachineClock, SandboxClock
 from connectors.crm import EventKind, ReceivedEvent
+from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
-from connectors.records import DestinationId
+from connectors.records import ClickId, DestinationId
 from connectors.survey import Survey
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
-from jobs.settings.load import OpleadSection
-from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings
+from jobs.settings.load import OpleadSection, PartialSettings
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
-    from connectors.oplead import OpleadOptions, OpleadSource
+    from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
     from connectors.oplead.files import FileOptions, FileSource
+    from connectors.oplead.lists import OpleadLists
+    from connectors.oplead.writer import OpleadWriter
     from connectors.rate_limit import Pacer
 
 
@@ -181,6 +185,127 @@ def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
     return OpleadSource(client, wanted_fields=book.extraction.paths)
 
 
+@contextmanager
+def oplead_source(
+    known: PartialSettings,
+    clock: Clock,
+    *,
+    wanted_fields: frozenset[str] = frozenset(),
+    cancel_token: CancelToken = never_cancelled,
+) -> Iterator["OpleadSource"]:
+    """Yield a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
+    from connectors.oplead import OpleadSource  # noqa: PLC0415
+
+    source = OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields)
+    with closing(source):
+        yield source
+
+
+@contextmanager
+def oplead_lists(settings: Settings, clock: Clock) -> Iterator["OpleadLists"]:
+    """Yield a reader of what an account's Oplead is set up for."""
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
+    from connectors.oplead.lists import OpleadLists  # noqa: PLC0415
+
+    client = OpleadClient(
+        oplead_options(settings.oplead, settings.zone, settings.click_ids),
+        clock=clock,
+        pacer=pacer_for(settings.oplead, clock, folder=pace_folder(settings)),
+    )
+    with closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks))) as lists:
+        yield lists
+
+
+@contextmanager
+def oplead_writer(
+    known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
+) -> Iterator["OpleadWriter"]:
+    """Yield a writer to the Oplead that partial settings name, at the pace of all commands with its token.
+
+    Only commands under `oplead` may use it: a night reads and nothing else.
+    """
+    from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead.writer import OpleadWriter  # noqa: PLC0415
+
+    look = known.settings
+    options, form = write_options(look.oplead.write, look.webhooks), None
+    if options.form is not None:
+        # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
+        address = urlsplit(options.form.url)
+        form = OpleadClient(
+            OpleadOptions(
+                token="",
+                zone=look.zone,
+                base_url=f"{address.scheme}://{address.netloc}",
+                path_prefix="",
+                auth=AuthOptions(style="none"),
+            ),
+            clock=clock,
+            pacer=_pacer(
+                (options.form.url, options.form.token), look.oplead.rate, clock, known.state_folder, cancel_token
+            ),
+            cancel_token=cancel_token,
+            clocks_within=MAX_CLOCK_SKEW,
+        )
+    with closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form)) as writer:
+        yield writer
+
+
+def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
+
+    look = known.settings
+    return OpleadClient(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        clock=clock,
+        pacer=pacer_for(look.oplead, clock, folder=known.state_folder, cancel_token=cancel_token),
+        cancel_token=cancel_token,
+        clocks_within=MAX_CLOCK_SKEW,
+    )
+
+
+def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "WriteOptions":
+    """Return the Oplead connector's options for writing.
+
+    Raises:
+        Misconfigured: leads are to be created by the form import, and it is not configured.
+    """
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    form = None
+    if write.via == "form":
+        if write.form is None:
+            raise Misconfigured("oplead.write.via is form, and oplead.write.form is missing: its token and its form")
+        form = platform.FormOptions(
+            token=write.form.token.get_secret_value(),
+            form=write.form.form,
+            url=str(write.form.url),
+            click_id=write.form.click_id,
+        )
+    subscriptions = webhooks.subscriptions.model_dump() if webhooks else {}
+    endpoints = {name: platform.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
+    return platform.WriteOptions(
+        **endpoints,
+        status_field=write.status_field,
+        document_field=write.document_field,
+        channels=write.channels,
+        custom_fields=write.custom_fields,
+        paths=platform.WritePaths(**write.fields.model_dump()),
+        subscriptions=platform.SubscriptionOptions(**subscriptions),
+        form=form,
+    )
+
+
+_ENDPOINTS = ("create", "update", "status", "document")
+
+
+def click_id_text(ids: Iterable[ClickId]) -> str:
+    """Return click ids as the text in which Oplead keeps them."""
+    from connectors.oplead.click_ids import labelled  # noqa: PLC0415
+
+    return labelled(ids)
+
+
 def survey_oplead(
     look: OpleadSection, clock: Clock, *, leads: int, folder: Path | None = None, named: frozenset[str] = frozenset()
 ) -> Survey:
@@ -296,12 +421,18 @@ def pacer_for(
     oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = never_cancelled
 ) -> "Pacer":
     """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
+    service = (str(oplead.base_url), oplead.key)
+    return _pacer(service, oplead.rate, clock, folder, cancel_token)
+
+
+def _pacer(
+    service: tuple[str, str], per_minute: int, clock: Clock, folder: Path | None, cancel_token: CancelToken
+) -> "Pacer":
+    """Return a pacer for an address and a token, shared through the folder if there is one."""
     from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
 
-    if folder is None:
-        return Pacer(clock, oplead.rate, cancel_token=cancel_token)
-    file = pace_file(folder, str(oplead.base_url), oplead.key)
-    return Pacer(clock, oplead.rate, shared=SharedPace(file), cancel_token=cancel_token)
+    shared = None if folder is None else SharedPace(pace_file(folder, *service))
+    return Pacer(clock, per_minute, shared=shared, cancel_token=cancel_token)
 
 
 def pace_folder(settings: Settings) -> Path | None:

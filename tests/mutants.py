@@ -59,6 +59,27 @@ FAULTS = (
     ),
     # ── nothing is lost, nothing is sent twice ───────────────────────────────────────────────────
     Fault(
+        "a write that may have arrived is not called unsent",
+        "connectors/oplead/client.py",
+        'return Lost(f"Oplead did not answer {path} ({type(error).__name__})")',
+        'return NotSent(f"Oplead did not answer {path} ({type(error).__name__})")',
+        "tests/contract/oplead/test_writer.py",
+    ),
+    Fault(
+        "a status is set again only where the lead has another",
+        "jobs/oplead_commands/statuses.py",
+        "if normalise_label(has) == normalise_label(label):",
+        "if False:",
+        "tests/e2e/test_oplead_commands.py",
+    ),
+    Fault(
+        "a refusal never repeats what was sent",
+        "connectors/oplead/receipts.py",
+        "_MASK if _folded(word[0]) in known else word[0]",
+        "word[0]",
+        "tests/contract/oplead/test_writer.py tests/unit/oplead/test_receipts.py",
+    ),
+    Fault(
         "what a dead run left in flight may have arrived",
         "jobs/deliver/resolve.py",
         "outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)",
@@ -368,6 +389,27 @@ FAULTS = (
         'number.removeprefix("+")',
         'number.removeprefix("+33")',
         "tests/unit/meta/test_identity.py tests/unit/meta/test_identity_oracle.py",
+    ),
+    Fault(
+        "a website stores nothing before consent",
+        "connectors/website/capture.min.js",
+        "null!=e[0]&&!e.includes(!1)",
+        "!e.includes(!1)",
+        "tests/contract/website/test_consent.py",
+    ),
+    Fault(
+        "a form's own values are kept",
+        "connectors/website/capture.min.js",
+        'e.value==(e[a]||"")&&',
+        "",
+        "tests/contract/website/test_capture.py",
+    ),
+    Fault(
+        "each kind of click keeps its own time",
+        "connectors/oplead/click_ids.py",
+        "for kind in (ClickIdKind.GBRAID, ClickIdKind.WBRAID)}",
+        "for kind in ()}",
+        "tests/unit/oplead/test_click_ids.py tests/contract/website/test_capture.py",
     ),
     # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
     Fault(

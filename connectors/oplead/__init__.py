@@ -8,11 +8,16 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import (
     AuthOptions,
     ClickIdRules,
+    Endpoint,
     FieldPaths,
+    FormOptions,
     OpleadOptions,
     PaginationOptions,
     SinceOptions,
+    SubscriptionOptions,
     WebhookOptions,
+    WriteOptions,
+    WritePaths,
 )
 from connectors.oplead.source import OpleadSource
 from connectors.oplead.webhook_parser import WebhookParser
@@ -20,12 +25,17 @@ from connectors.oplead.webhook_parser import WebhookParser
 __all__ = [
     "AuthOptions",
     "ClickIdRules",
+    "Endpoint",
     "FieldPaths",
+    "FormOptions",
     "OpleadClient",
     "OpleadOptions",
     "OpleadSource",
     "PaginationOptions",
     "SinceOptions",
+    "SubscriptionOptions",
     "WebhookOptions",
     "WebhookParser",
+    "WriteOptions",
+    "WritePaths",
 ]

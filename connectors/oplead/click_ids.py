@@ -1,11 +1,11 @@
-"""Read click ids, case preserved, from the one field Oplead stores them in, `leadData.externalID`.
+"""Read and write click ids, case preserved, in the one field Oplead stores them in, `leadData.externalID`.
 
 https://aide.eldo.com/fr/knowledge/comment-utiliser-lapi-oplead describes the field as "l'identifiant de click (Gclid,
 fbclid, etc.)" but not how to identify the kind: a value may have a label, a distinctive format, or neither.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
@@ -20,7 +20,12 @@ _LABELS: Mapping[str, ClickIdKind] = {
     **{kind.value.replace("_", ""): kind for kind in ClickIdKind},
     "leadgenid": ClickIdKind.LEAD_ID,
 }
-_CAPTURE_TIMES = {"gclidts": _GOOGLE, "fbclidts": frozenset({ClickIdKind.FBCLID})}
+# Websites write one time for all of Google's ids or one for each; the more specific one, listed later, counts.
+_CAPTURE_TIMES: Mapping[str, frozenset[ClickIdKind]] = {
+    "gclidts": _GOOGLE,
+    **{f"{kind}ts": frozenset({kind}) for kind in (ClickIdKind.GBRAID, ClickIdKind.WBRAID)},
+    **{f"{kind}ts": frozenset({kind}) for kind in (ClickIdKind.FBCLID, ClickIdKind.MSCLKID)},
+}
 _KNOWN = frozenset({*_LABELS, *_CAPTURE_TIMES})
 _UNKNOWN = ""
 _META = frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID, ClickIdKind.FBP, ClickIdKind.LEAD_ID})
@@ -31,7 +36,7 @@ _META_SOURCES = frozenset({"facebook", "instagram", "meta", "fb", "ig"})
 
 _LABELLED = re.compile(
     r"(?<![a-z0-9_-])_?"
-    r"(?P<label>(?:gclid|fbclid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
+    r"(?P<label>(?:gclid|gbraid|wbraid|fbclid|msclkid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
     r"|lead[_-]?(?:gen[_-]?)?id)"
     r"[\"']?\s*[=:]\s*(?P<quote>[\"']?)"
     r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
@@ -87,6 +92,21 @@ def read_click_ids(
     ids = dict.fromkeys(one if one.clicked_at else replace(one, clicked_at=times.get(one.kind)) for one in read)
     problems = [one for one in found if isinstance(one, str)]
     return tuple(ids), None if ids or not problems else problems[0]
+
+
+def labelled(ids: Iterable[ClickId]) -> str:
+    """Return click ids in the form that `read_click_ids` prefers: `gclid=…&fbclid=…&gclid_ts=…`.
+
+    `gclid_ts` dates every Google id and `fbclid_ts` the fbclid, so a time is left out where not all of its ids share
+    it: no time is better than a wrong one. An fbc holds its own.
+    """
+    ids = tuple(ids)
+    pairs = [f"{one.kind}={one.value}" for one in ids]
+    for name, kinds in (("gclid_ts", _GOOGLE), ("fbclid_ts", frozenset({ClickIdKind.FBCLID}))):
+        times = {one.clicked_at for one in ids if one.kind in kinds}
+        if len(times) == 1 and (clicked_at := times.pop()) is not None:
+            pairs.append(f"{name}={clicked_at.astimezone(UTC).isoformat().removesuffix('+00:00')}Z")
+    return "&".join(pairs)
 
 
 def is_click_id_label(name: str) -> bool:
@@ -242,9 +262,9 @@ def _kind_by_utm(utm_source: str | None) -> ClickIdKind | None:
 def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[ClickIdKind, datetime]:
     """Return the click times captured next to the ids, ignoring any that is not a readable instant."""
     times: dict[ClickIdKind, datetime] = {}
-    for entry in entries:
-        if entry.label in _CAPTURE_TIMES:
-            moment = moment_in(entry.text, zone)
+    for label, kinds in _CAPTURE_TIMES.items():
+        for entry in entries:
+            moment = moment_in(entry.text, zone) if entry.label == label else None
             if moment is not None and isinstance(moment.at, datetime):
-                times |= dict.fromkeys(_CAPTURE_TIMES[entry.label], moment.at)
+                times |= dict.fromkeys(kinds, moment.at)
     return times

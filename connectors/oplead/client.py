@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -27,19 +26,17 @@ from connectors.http import (
     is_loopback,
     is_unknown_host,
     retry_read,
-    shut_down_socket,
-    unpacked,
 )
+from connectors.oplead.connection import Connection, FilePart
 from connectors.oplead.fields import read_json
 from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
-from connectors.records import LeadId
+from connectors.records import LeadId, Lost, NotSent
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
 _MB = 1024 * 1024
-_LARGEST_REFUSAL = 65_536  # bytes; a longer error body is dropped
 _READ_AHEAD = 4  # limit on queued detail pages, as a multiple of `in_flight`
 _WAITING_PAGES = 16  # detail pages assumed in memory at once; divides the page size limit
 _LONG_WAIT = timedelta(seconds=5)
@@ -48,7 +45,10 @@ _BAD_QUESTION = frozenset({400, 422})
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
-_CONNECTED = ("connect_tcp.complete", "start_tls.complete")
+_WRITE_GRACE = 5.0
+"""Seconds that a write's answer may still take after a cancellation; without it nobody knows what became of it."""
+_SLOWEST_UPLOAD = 16_384
+"""Bytes a second; a document gets as much time as it takes at this speed."""
 
 
 class OpleadRefused(Misconfigured):
@@ -87,9 +87,20 @@ class OpleadAnswer:
     """The total number of leads, by the name of each header that states one."""
 
 
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """What the platform answered to a write, whatever its status."""
+
+    status: int
+    body: bytes = field(repr=False)
+    """Empty if it was cut, too large or could not be unpacked: the status alone says what became of the write."""
+    location: str | None = field(default=None, repr=False)
+    retry_after: timedelta | None = None
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class OpleadClient:
-    """A rate-limited, retrying, GET-only client for one Oplead platform."""
+    """A rate-limited client for one Oplead platform: reads are retried, a write is attempted once."""
 
     options: OpleadOptions = field(kw_only=False)
     clock: Clock
@@ -136,7 +147,9 @@ class OpleadClient:
             trust_env=not is_loopback(base.host),
             verify=authorities(str(base)),
         )
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[Connection] = deque()
+        self._wrong_clock: WrongClock | None = None
+        """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
         self._largest_page = options.largest_page_mb * _MB
         self._largest_detail_page = self._largest_page // _WAITING_PAGES
 
@@ -186,6 +199,61 @@ class OpleadClient:
             while queue:
                 wait([queue[0][1]])
                 yield from self._finished(queue)
+
+    def attempt(self, verb: str, path: str, body: bytes | FilePart | None = None) -> WriteAnswer | NotSent | Lost:
+        """Make one request that writes, and return what became of it; it is never repeated.
+
+        `NotSent` means that not a byte of it can have arrived; `Lost`, that some may have and no status came back.
+
+        Args:
+            verb: POST, PUT, PATCH or DELETE.
+            path: on this platform, without a query; the configured parameters are added.
+            body: JSON, or a file that is sent as multipart/form-data.
+
+        Raises:
+            Misconfigured: the URL is invalid.
+            WrongClock: the previous write's answer showed that Oplead's clock and ours differ too much.
+        """
+        if self._wrong_clock is not None:
+            raise self._wrong_clock
+        try:
+            self._take_slot(0)
+        except Transient as error:
+            return NotSent(str(error))
+        try:
+            answer = self._write(verb, path, body)
+        finally:
+            self.pacer.give_back()
+        if isinstance(answer, WriteAnswer) and answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            self.pacer.throttled()
+        return answer
+
+    def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> WriteAnswer | NotSent | Lost:
+        connection = self._connection()
+        request = partial(connection.write, verb, self._address(path), body)
+        seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
+        try:
+            response, content = self._bounded(connection, request, seconds, grace=_WRITE_GRACE)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Misconfigured(f"oplead.base_url and {path} make no address ({type(error).__name__})") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            if is_unknown_host(error):
+                return NotSent(f"the host name in {self._server} does not exist", self._server, is_unknown_host=True)
+            return NotSent(f"nobody answers at {self._server} ({type(error).__name__})", self._server)
+        except httpx.HTTPError as error:
+            return Lost(f"Oplead did not answer {path} ({type(error).__name__})")
+        except TimeoutError:
+            reason = f"Oplead gave no answer on {path} in time"
+            return Lost(reason) if connection.has_begun else NotSent(reason)
+        except OSError as error:  # the file could not be read to its end
+            reason = f"the file could not be read ({error.strerror})"
+            return Lost(reason) if connection.has_begun else NotSent(reason)
+        try:
+            self._check_clock(response)
+        except WrongClock as error:
+            self._wrong_clock = error
+        delay = _retry_after(response, self.clock.now())
+        return WriteAnswer(response.status_code, content, response.headers.get("Location"), delay)
 
     def _finished(
         self, queue: deque[tuple[LeadId, Future[OpleadAnswer]]]
@@ -269,13 +337,25 @@ class OpleadClient:
             raise Transient(f"Oplead's answer on {path} cannot be unpacked ({error})") from None
 
     def _send(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
+        connection = self._connection()
+        return self._bounded(connection, partial(connection.get, address, most), self._seconds)
+
+    def _connection(self) -> Connection:
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            connection = _Connection(self._new_client())
-        request = partial(connection.get, address, most)
+            return Connection(self._new_client())
+
+    def _bounded(
+        self,
+        connection: Connection,
+        request: Callable[[], tuple[httpx.Response, bytes]],
+        seconds: float,
+        *,
+        grace: float = 0.0,
+    ) -> tuple[httpx.Response, bytes]:
         try:
-            return bounded(request, self._seconds, cancel_token=self.cancel_token, abort=connection.abort)
+            return bounded(request, seconds, cancel_token=self.cancel_token, grace=grace, abort=connection.abort)
         finally:
             if not connection.is_aborted:  # an aborted request may still be ending in its thread
                 self._idle.append(connection)
@@ -392,40 +472,3 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
         return timedelta(seconds=seconds)
     until = _date(response, "Retry-After")
     return max(until - (_date(response) or now), timedelta()) if until else None
-
-
-@dataclass(slots=True)
-class _Connection:
-    """A client that holds at most one connection, abortable from another thread."""
-
-    client: httpx.Client
-    is_aborted: bool = field(default=False, init=False)
-    _stream: Any = field(default=None, init=False)
-    """The httpcore stream of the latest connection."""
-
-    def get(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
-        """Return the response and its unpacked body, of at most `most` bytes; a long error body comes back empty."""
-        with self.client.stream("GET", address, extensions={"trace": self._trace}) as response:
-            if response.is_success:
-                return response, _body(response, most)
-            try:
-                return response, _body(response, _LARGEST_REFUSAL)
-            except (TooLargeError, ValueError):
-                return response, b""
-
-    def abort(self) -> None:
-        """End the request running in another thread."""
-        self.is_aborted = True
-        if self._stream is not None:
-            shut_down_socket(self._stream.get_extra_info("socket"))
-
-    def _trace(self, event: str, info: Mapping[str, object]) -> None:
-        """Keep the stream of a new connection: https://www.python-httpx.org/advanced/extensions/#trace."""
-        if event.endswith(_CONNECTED):
-            self._stream = info["return_value"]
-            if self.is_aborted:
-                self.abort()
-
-
-def _body(response: httpx.Response, most: int) -> bytes:
-    return unpacked(response.iter_raw(), response.headers.get("Content-Encoding", ""), most=most)

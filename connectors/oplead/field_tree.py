@@ -10,7 +10,7 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from connectors.errors import Misconfigured
-from connectors.oplead.fields import is_empty, moment_in, pairs_in, raw
+from connectors.oplead.fields import is_empty, moment_in, pairs_in, raw, text_of
 from connectors.oplead.pagination import find_items
 from connectors.survey import KeyPath
 from connectors.text import counted
@@ -62,6 +62,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "fbclid fbc adclickid trackingid identifiantexterne idexterne"
     ),
     "click_id_at": _words("clickedat clickdate dateclic clicktime gclidts clickidat"),
+    "appointment_at": _words(
+        "appointmentat appointmentdate dateappointment daterendezvous rendezvousdate daterdv rdvdate"
+    ),
     "utm_source": _words("utmsource"),
     "utm_medium": _words("utmmedium"),
     "utm_campaign": _words("utmcampaign"),
@@ -76,7 +79,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "postcode": _words("postcode zipcode postalcode zip codepostal cp ctcpostcode"),
     "city": _words("city ville town commune ctccity"),
     "country": _words("country countrycode pays codepays ctccountry"),
-    "appointment_at": _words("appointmentat appointmentdate daterendezvous daterdv datedurendezvous datedurdv"),
 }
 """Normalised names for each field, likeliest first, including those in `options.CANDIDATES`."""
 
@@ -155,6 +157,23 @@ def tree_of(leads: Sequence[object]) -> Tree:
         if (is_common or leaf(path) in _KNOWN) and (not parent or parent in shared):
             shared[path] = node
     return shared
+
+
+_OWNERS = frozenset(
+    _words(
+        "owner ownerid user userid useridentifier assignedto assignedtoid assignee affectea agency agencyid agence "
+        "commercial commercialid vendeur salesperson responsable conseiller proprietaire utilisateur collaborateur"
+    )
+)
+"""Normalised names of the fields that say whose a lead is."""
+
+
+def owners_in(leads: Sequence[object]) -> int | None:
+    """Return how many users, agencies or the like these leads belong to; None if they do not say."""
+    named = (node for path, node in tree_of(leads).items() if leaf(path) in _OWNERS)
+    owners = max(named, key=lambda node: node.filled, default=None)
+    found = {text_of(value) for value in owners.every()} - {None} if owners else set()
+    return len(found) or None
 
 
 def _walk(value: object, path: str, depth: int, *, is_listed: bool) -> Iterator[tuple[str, object, bool, bool]]:

@@ -152,3 +152,79 @@ PUT_THE_KEY = (
     "never into the settings themselves"
 )
 """Advice for a refused key, worded to keep the key out of a shared file."""
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A verb and a path that may hold `{id}`."""
+
+    verb: str
+    path: str
+
+    @property
+    def names_lead(self) -> bool:
+        """Whether the path names one lead."""
+        return "{id}" in self.path
+
+
+@dataclass(frozen=True, slots=True)
+class WritePaths:
+    """Where each field is written in a lead; None means the first path it is read from."""
+
+    click_id: str | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    postcode: str | None = None
+    city: str | None = None
+    country: str | None = None
+    provider_name: str = "provider.name"
+    provider_url: str = "provider.url"
+
+
+@dataclass(frozen=True, slots=True)
+class FormOptions:
+    """The form import, a service of its own."""
+
+    token: str = field(repr=False)
+    form: str
+    url: str
+    click_id: str | None = None
+    """The variable that takes click ids; None if nobody knows it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionOptions:
+    """How webhooks are subscribed to; only the path is documented."""
+
+    path: str = "/subscriptions"
+    event_field: str = "event"
+    url_field: str = "url"
+    new_lead: str = "lead.created"
+    status_change: str = "lead.status_changed"
+    appointment: str = "lead.appointment_updated"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How one platform is written to; Oplead documents some paths, no verb and no body."""
+
+    create: Endpoint = Endpoint("POST", "/leads")
+    update: Endpoint = Endpoint("PUT", "/leads/{id}")
+    status: Endpoint = Endpoint("PUT", "/leads/{id}/status")
+    status_field: str = "status"
+    document: Endpoint = Endpoint("POST", "/leads/{id}/document/add")
+    document_field: str = "file"
+    channels: str = "/settings/marketing-channels"
+    custom_fields: str = "/settings/custom-fields"
+    paths: WritePaths = WritePaths()
+    subscriptions: SubscriptionOptions = SubscriptionOptions()
+    form: FormOptions | None = None
+    """Creates leads in place of `create`, if set."""

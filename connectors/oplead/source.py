@@ -10,7 +10,7 @@ from itertools import islice, takewhile
 
 from connectors.errors import Misconfigured, Transient
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
-from connectors.oplead.field_tree import tree_of
+from connectors.oplead.field_tree import owners_in, tree_of
 from connectors.oplead.fields import find, first, first_instant, shape, since_query
 from connectors.oplead.lead_parser import (
     LeadParser,
@@ -142,6 +142,7 @@ class OpleadSource:
             paths=list(tree_of(shown)),
             labels=list(filter(None, labels)),
             filled=lambda path: sum(bool(find(lead, path)) for lead in shown),
+            owners=owners_in(shown),
         )
         return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
 

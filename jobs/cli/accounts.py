@@ -149,7 +149,7 @@ def state_of(settings: Settings) -> Path:
 
 
 def secrets_of(settings: BaseModel) -> Iterator[str]:
-    """Yield every secret in settings."""
+    """Yield every secret in the settings, so that logs can redact them."""
     for _, value in settings:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, SecretStr):

@@ -31,6 +31,7 @@ from jobs.cli.options import (
     Seed,
     Yes,
     command,
+    day,
 )
 
 if TYPE_CHECKING:
@@ -280,22 +281,15 @@ def probe(
     return look(known, file=config, leads=leads, json_wanted=json)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("write a day as 2026-09-01") from None
-
-
 @command(app, EXIT_CODES)
 def backfill(
     config: Config,
     *,
     first: Annotated[
-        date | None, typer.Option("--from", metavar="DAY", parser=_day, help="Changes from this day on, as 2026-09-01.")
+        date | None, typer.Option("--from", metavar="DAY", parser=day, help="Changes from this day on, as 2026-09-01.")
     ] = None,
     last: Annotated[
-        date | None, typer.Option("--to", metavar="DAY", parser=_day, help="And up to and including this day.")
+        date | None, typer.Option("--to", metavar="DAY", parser=day, help="And up to and including this day.")
     ] = None,
     conversion: Conversion = None,
     destination: Destination = None,
@@ -317,7 +311,8 @@ def backfill(
 
     Shows what would go out, what waits, what is held back and what is too late, and asks; the nights stay as they are.
     """
-    from jobs.cli.approved_send import Approval, Backfill, send_approved  # noqa: PLC0415
+    from jobs.cli.approval import Approval  # noqa: PLC0415
+    from jobs.cli.approved_send import Backfill, send_approved  # noqa: PLC0415
 
     if (first is None) != (last is None) or (first is None and already_sent is None):
         raise typer.BadParameter("write --from DAY and --to DAY, or --already-sent FILE, or all of them")
@@ -351,7 +346,8 @@ def retry(
 
     Reads each lead again first; what is too late expires instead. At most 1,000 at once.
     """
-    from jobs.cli.approved_send import Approval, Retry, send_approved  # noqa: PLC0415
+    from jobs.cli.approval import Approval  # noqa: PLC0415
+    from jobs.cli.approved_send import Retry, send_approved  # noqa: PLC0415
     from jobs.ledger.requeue import Refusals  # noqa: PLC0415
 
     refused = partial(Retry, refusals=Refusals(code, destination, conversion))

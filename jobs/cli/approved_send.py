@@ -1,9 +1,6 @@
 """`backfill` and `retry`: sends outside the nightly run that need a human's approval."""
 
 import re
-import select
-import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -16,12 +13,12 @@ from typing import ClassVar
 import structlog
 from rich.console import Console
 
-from connectors.http import CancelToken
 from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, heading_of, open_account, state_of
-from jobs.cli.output import Exit, UsageError, is_interactive, print_json, running_command, watching
+from jobs.cli.approval import Approval
+from jobs.cli.output import Exit, UsageError, print_json, running_command, watching
 from jobs.cli.session import expect_state, recorded_run
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
@@ -49,48 +46,8 @@ from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import connect, open_clock
 
-PATIENCE_SECONDS = 600
-"""How long to wait for an answer; the account is held meanwhile, and no night can run."""
-_LOOK_EVERY = 0.5
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
 _UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """How a send is approved and reported."""
-
-    yes: bool = False
-    dry_run: bool = False
-    json: bool = False
-
-    def expect_somebody(self) -> None:
-        """Check that somebody can approve, or that no approval is needed.
-
-        Raises:
-            UsageError: approval is needed and nobody is at the terminal, or `--json` is given.
-        """
-        if not (self.yes or self.dry_run) and (self.json or not is_interactive()):
-            why = "--json asks nobody" if self.json else "nobody is there to agree"
-            raise UsageError(f"{why}: write --yes to agree, or --dry-run to look only")
-
-    def agrees(self, question: str, cancel_token: CancelToken) -> bool:
-        """Whether somebody agrees, now or beforehand with `--yes`; any other answer means no.
-
-        Raises:
-            UsageError: nobody answered within `PATIENCE_SECONDS`.
-        """
-        if self.yes:
-            return True
-        results().out(f"{question} [y/N]: ", end="", highlight=False)
-        sys.stdout.flush()
-        until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
-            ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY)
-            cancel_token()
-            if ready:
-                return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
-        raise UsageError("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand")
 
 
 @dataclass(slots=True)

@@ -1,13 +1,13 @@
 """`check`: validates settings files, on their own or against what the platforms know."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from connectors.contact import lost_phones
-from connectors.errors import Misconfigured, Transient, Unreachable
+from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transient, Unreachable
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
@@ -16,6 +16,7 @@ from jobs.cli.session import reading_state
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
 from jobs.ledger.database import LedgerError
+from jobs.oplead_commands.keys import Access, key_finding
 from jobs.reporting.check_report import (
     CheckedFile,
     consent_findings,
@@ -32,7 +33,7 @@ from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, assumed_targets
 from jobs.settings.unmatched import future_notes, starts_in, unmatched
-from jobs.wiring import connect, inspectors, open_clock, rules_alone
+from jobs.wiring import connect, inspectors, open_clock, oplead_lists, rules_alone
 
 Findings = Mapping[str, Sequence[CheckFinding]]
 """The findings by destination."""
@@ -40,6 +41,8 @@ OPLEAD = "oplead"
 """The key of Oplead's findings, beside the destinations'."""
 LATEST = 200
 """How many of the latest leads to judge."""
+_TELLING = 20
+"""How few leads say nothing of whose they are."""
 _CORRECT = "Correct it in the settings, or what they refer to."
 _PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
 
@@ -191,12 +194,29 @@ def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
             open_visible_clock(settings.clock, settings.oplead.rate) as clock,
             connect(settings, clock, validate_only=True) as (book, deps),
         ):
-            return _latest(settings, file, book, deps)
+            looked, reads_leads = _latest(settings, file, book, deps)
+            seen = deps.source.seen if isinstance(deps.source, ShowsLatest) else None
+            owners = seen.owners if seen and seen.leads >= _TELLING else None
+            with oplead_lists(settings, clock) as lists:
+                key = key_finding(reads_leads, _access(lists.channels), owners)
+            return replace(looked, findings=[*looked.findings, *([key] if key else [])])
     except Misconfigured as error:
         return OpleadCheck([CheckFinding("leads", CheckVerdict.UNREADABLE, f"not looked at: {error}", _CORRECT)])
 
 
-def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> OpleadCheck:
+def _access(read: Callable[[], object]) -> Access:
+    """Return whether the key may read something; only a 403 says that it may not."""
+    try:
+        read()
+    except KeyRefused:
+        return Access.REFUSED
+    except ConnectorError:
+        return Access.UNKNOWN
+    return Access.GRANTED
+
+
+def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple[OpleadCheck, Access]:
+    """Return what was found in the latest leads, and whether the key may read leads."""
     verdict = CheckVerdict.FAILED
     try:
         found = deps.source.fetch_latest(LATEST)
@@ -208,7 +228,8 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
                 advice = "Correct the address, or make sure that this machine may reach it."
             case _:
                 verdict, advice = CheckVerdict.UNREADABLE, "Try again later."
-        return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)])
+        access = Access.REFUSED if isinstance(error, KeyRefused) else Access.UNKNOWN
+        return OpleadCheck([CheckFinding("leads", verdict, str(error), advice)]), access
     made = forecast(book, deps, found)
     leads = [one for one in found if isinstance(one, Lead)]
     # Contact data matters only if a route sends it.
@@ -219,7 +240,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> Oplea
     findings += consent_findings(book, leads)
     if isinstance(deps.source, ShowsLatest):
         findings += unmatched_findings(unmatched(file, deps.source.seen))
-    return OpleadCheck(findings, made, labels_seen(settings, leads))
+    return OpleadCheck(findings, made, labels_seen(settings, leads)), Access.GRANTED if leads else Access.UNKNOWN
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:

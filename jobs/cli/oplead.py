@@ -1,8 +1,14 @@
 """`oplead-sync oplead …`: leads, documents, statuses and webhooks in Oplead; the only commands that write to it."""
 
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
 import typer
 
-from jobs.cli.options import Configs, Json, command
+from connectors.crm import EventKind
+from jobs.cli.oplead_options import with_lead_options
+from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
 
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
@@ -15,15 +21,263 @@ webhooks = typer.Typer(name="webhooks", help="Have changes reported when they ha
 for group in (leads, document, status, settings, webhooks):
     app.add_typer(group)
 
+EXIT_CODES = """
+Exit codes: 0 done; 1 refused, or nobody knows whether it was done: a human is needed; 2 wrong usage, settings or key;
+3 Oplead could not be reached; 70 a bug; 128 + n stopped by signal n.
+"""
+LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
+Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
+Since = Annotated[
+    date | None, typer.Option("--since", metavar="DAY", parser=day, help="Only leads created on this day or later.")
+]
+
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@command(leads, EXIT_CODES, name="create")
+@with_lead_options
+def create_lead(
+    config: Config,
+    *,
+    field: list[str],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    **values: str | None,
+) -> int:
+    """Create a lead.
+
+    Shows what it will write, and asks. Needs the client admin's key, a user's or a supplier's; where
+    oplead.write.via is form, the form import's token. Other people's data typed here stays in the shell's history: for
+    many leads see `import`.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.lead_values import lead_of  # noqa: PLC0415
+    from jobs.oplead_commands.leads import create  # noqa: PLC0415
+
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        return create(context, lead_of(values, field, context.known.settings.zone))
+
+
+@command(leads, EXIT_CODES, name="update")
+@with_lead_options
+def update_lead(
+    lead: LeadArgument,
+    config: Config,
+    *,
+    field: list[str],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    **values: str | None,
+) -> int:
+    """Change a lead.
+
+    Writes what is given and leaves the rest. Shows what it will write, and asks. Needs the client admin's key, or a
+    user's.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.lead_values import lead_of  # noqa: PLC0415
+    from jobs.oplead_commands.leads import update  # noqa: PLC0415
+
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        return update(context, lead, lead_of(values, field, context.known.settings.zone))
+
+
+@command(leads, EXIT_CODES, name="get")
+def get_lead(lead: LeadArgument, config: Config, *, contact: Contact = False, json: Json = False) -> int:
+    """Show a lead.
+
+    Its dates, statuses, UTMs and kinds of click ids. Needs the client admin's key, or that of a user who sees the lead.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.reading import get  # noqa: PLC0415
+
+    with open_oplead(config, json=json) as context:
+        return get(context, lead, contact=contact)
+
+
+@command(leads, EXIT_CODES, name="list")
+def list_leads(
+    config: Config,
+    *,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, the newest.")] = 20,
+    contact: Contact = False,
+    json: Json = False,
+) -> int:
+    """List the newest leads.
+
+    Needs the client admin's key; with a user's, only that user's leads are listed.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.reading import show  # noqa: PLC0415
+
+    with open_oplead(config, json=json) as context:
+        return show(context, since=since, limit=limit, contact=contact)
+
+
+@command(leads, EXIT_CODES, name="export")
+def export_leads(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new .csv or .jsonl file; - is stdout.")],
+    config: Config,
+    *,
+    since: Since = None,
+    field: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="One more column, as leadData.budget; may be repeated.")
+    ] = None,
+    form: Annotated[
+        Literal["csv", "jsonl"] | None, typer.Option("--format", help="The format, if the name does not say.")
+    ] = None,
+) -> int:
+    """Export leads to a file.
+
+    With their contact data, in columns that `import` reads; only you may read the file. Needs the client admin's key;
+    with a user's, only that user's leads are exported.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.reading import export  # noqa: PLC0415
+
+    with open_oplead(config) as context:
+        return export(context, file, since=since, fields=field or [], form=form)
+
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
 
+
+@command(document, EXIT_CODES, name="add")
+def add_documents(
+    lead: LeadArgument,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="pdf, doc(x), xls(x), ppt(x), jpg, gif, png, zip.")
+    ],
+    config: Config,
+    *,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Add quotes, invoices or other files to a lead.
+
+    Checks every file before the first is sent, shows them, and asks. Needs the client admin's key, or a user's.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.documents import add  # noqa: PLC0415
+
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        return add(context, lead, files)
+
+
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@command(status, EXIT_CODES, name="set")
+def set_status(
+    config: Config,
+    lead: Annotated[str | None, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")] = None,
+    label: Annotated[
+        str | None, typer.Argument(metavar="STATUS", help="En cours, Nurserie or Devis à relancer.")
+    ] = None,
+    *,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead: a CSV file with the columns id and status.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Set any other status too.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Set the status of a lead, or of those in a file.
+
+    A file is validated whole before the first request. Shows what it will write, and asks. Needs the client admin's
+    key, or a user's.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.statuses import set_many, set_one  # noqa: PLC0415
+
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        if lead is not None and label is not None and csv is None:
+            return set_one(context, lead, label, force=force)
+        if csv is not None and lead is None:
+            return set_many(context, csv, force=force)
+        raise typer.BadParameter("write LEAD and STATUS, or --csv FILE")
+
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
+
+@command(settings, EXIT_CODES, name="show")
+def show_settings(config: Config, *, json: Json = False) -> int:
+    """Show Oplead's marketing channels and custom fields.
+
+    Any key may do: the client admin's, a user's or a supplier's. Says which of them this one may not read.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.settings import show  # noqa: PLC0415
+
+    with open_oplead(config, json=json) as context:
+        return show(context)
+
+
 # ── webhooks ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@command(webhooks, EXIT_CODES, name="subscribe")
+def subscribe(
+    config: Config,
+    *,
+    event: Annotated[
+        list[EventKind] | None, typer.Option(help="Only this event; may be repeated. Otherwise all three.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Do not look first whether it is subscribed already.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Have Oplead report new leads, status changes and appointments.
+
+    To webhooks.public_url, with its secret; what is subscribed already is left. Shows what it will write, and asks. Any
+    key may do; a supplier's hears only of its own leads.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands import subscriptions  # noqa: PLC0415
+
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        return subscriptions.subscribe(context, event or list(EventKind), force=force)
+
+
+@command(webhooks, EXIT_CODES, name="list")
+def list_subscriptions(config: Config, *, json: Json = False) -> int:
+    """List what Oplead reports, and where; secrets in addresses are masked.
+
+    Any key may do.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands import subscriptions  # noqa: PLC0415
+
+    with open_oplead(config, json=json) as context:
+        return subscriptions.show(context)
+
+
+@command(webhooks, EXIT_CODES, name="remove")
+def remove_subscriptions(
+    config: Config,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="SUBSCRIPTION…", help="As `list` shows them.")] = None,
+    *,
+    all_ours: Annotated[bool, typer.Option("--all", help="Every one that reports to webhooks.public_url.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """End subscriptions.
+
+    Shows which, and asks. Any key may do.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands import subscriptions  # noqa: PLC0415
+
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        return subscriptions.remove(context, ids or [], all_ours=all_ours)
 
 
 @command(webhooks, "Exit codes: 0 stopped as asked; 2 wrong usage or settings; 70 a bug.")

@@ -4,6 +4,7 @@ Commands import their code when they run, so that `--help` stays fast.
 """
 
 from collections.abc import Callable
+from datetime import date
 from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Literal, ParamSpec
@@ -36,6 +37,14 @@ Leads = Annotated[int, typer.Option(min=1, max=20_000, help="How many invented l
 GoogleTransport = Annotated[
     Literal["data_manager", "google_ads_api"], typer.Option(help="The Google interface that carries conversions.")
 ]
+
+
+def day(text: str) -> date:
+    """Read a day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("write a day as 2026-09-01") from None
 
 
 def command(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 from math import ceil
 from pathlib import Path
 from types import FrameType
@@ -28,35 +27,17 @@ from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
+from jobs.exit_codes import Exit as Exit  # noqa: PLC0414 - commands take these two from here
+from jobs.exit_codes import UsageError as UsageError  # noqa: PLC0414
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
 from jobs.nightly import RenamedError
-from jobs.reporting import console
-from jobs.reporting.console import results
+from jobs.reporting.console import print_json as print_json  # noqa: PLC0414
+from jobs.reporting.console import say as say  # noqa: PLC0414
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 
 # ── exit codes and failures ────────────────────────────────────────────────────────────────────────
-
-
-class UsageError(Exception):
-    """The command line, or a file it names, cannot be used; the message says what to do."""
-
-
-class Exit(IntEnum):
-    """Exit codes; a signal exits with 128 plus its number, as in shells."""
-
-    DONE = 0
-    ATTENTION = 1
-    """Done, but a human is needed."""
-    CONFIGURATION = 2
-    """Wrong usage, settings, credentials or state; nothing works until someone corrects them."""
-    STOPPED = 3
-    """The source or a destination stopped."""
-    BUG = 70
-    """An unexpected failure (sysexits' EX_SOFTWARE)."""
-    HELD = 75
-    """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""
 
 
 _WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTENTION, Exit.DONE)
@@ -131,17 +112,6 @@ _LOUD_LIBRARIES = ("alembic", "apscheduler", "google", "httpcore", "httpx", "req
 """Libraries that log addresses, headers or bodies below WARNING."""
 _SHOWN_TO_PEOPLE = "jobs.cli.accounts"
 """The logger that reports where secrets were found, which is shown at a terminal too."""
-
-
-def say(*lines: str) -> None:
-    """Print each line to stdout as is, without markup or wrapping."""
-    for line in lines:
-        results().print(line, markup=False, soft_wrap=True)
-
-
-def print_json(document: object) -> None:
-    """Print results to stdout as JSON on one line."""
-    results().out(console.line(document), highlight=False)
 
 
 def is_interactive() -> bool:
@@ -334,12 +304,15 @@ class VisibleClock:
 
 
 @contextmanager
-def open_visible_clock(sandbox: AnyUrl | None, per_minute: int) -> Iterator[Clock]:
-    """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display."""
+def open_visible_clock(sandbox: AnyUrl | None, per_minute: int, stop: StopSignal | None = None) -> Iterator[Clock]:
+    """Open the machine's clock with long waits shown, or a sandbox's clock, whose waits need no display.
+
+    A stop request ends every wait.
+    """
     if sandbox is None:
-        yield VisibleClock(MachineClock(), per_minute)
+        yield VisibleClock(MachineClock() if stop is None else MachineClock(nap=stop.nap), per_minute)
         return
-    with SandboxClock(str(sandbox)) as clock:
+    with SandboxClock(str(sandbox), cancel_token=None if stop is None else stop.cancel_token) as clock:
         yield clock
 
 

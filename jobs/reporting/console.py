@@ -116,6 +116,17 @@ def duration(span: timedelta) -> str:
     return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
 
 
+def say(*lines: str) -> None:
+    """Print each line to stdout as is, without markup or wrapping."""
+    for each in lines:
+        results().print(each, markup=False, soft_wrap=True)
+
+
+def print_json(document: object) -> None:
+    """Print results to stdout as JSON on one line."""
+    results().out(line(document), highlight=False)
+
+
 _PLACE = ("conversion", "destination", "state", "reason")
 
 

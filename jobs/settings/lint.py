@@ -30,7 +30,8 @@ CREATED = "created"
 PLATFORMS = ("google_ads", "meta")
 REFERENCES = (
     *("oplead.token", "google_ads.*.credentials", "meta.*.access_token", "meta.*.app_secret"),
-    *("notify.*", "ping", "webhooks.secret", "webhooks.signature.secret"),
+    *("oplead.write.form.token", "webhooks.secret", "webhooks.signature.secret"),
+    *("notify.*", "ping"),
 )
 """Where `${VARIABLE}` is resolved; anywhere else it would be taken literally."""
 Found = Iterator[tuple[KeyPath, str]]
@@ -330,6 +331,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
 
 _ADDRESSES = (
     ("oplead", "base_url"),
+    ("oplead.write.form", "url"),
     ("google_ads.*", "endpoint"),
     ("google_ads.*", "ads_api_endpoint"),
     ("meta.*", "graph_url"),

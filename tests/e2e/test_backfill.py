@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.cancellation import never_cancelled
-from jobs.cli import approved_send
+from jobs.cli import approval
 from jobs.cli.output import UsageError
 from tests.e2e.support.typed import type_in
 
@@ -148,10 +148,10 @@ def test_asks_for_approval_at_a_terminal(past, company, answer, sent):
 
 def test_waiting_for_approval_times_out(monkeypatch):
     """The account is locked while the question is open."""
-    monkeypatch.setattr(approved_send, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(approval, "PATIENCE_SECONDS", 0)
 
     with pytest.raises(UsageError, match="write --yes"):
-        approved_send.Approval().agrees("Send?", never_cancelled)
+        approval.Approval().agrees("Send?", never_cancelled)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,173 @@
+"""The `LeadWriter` port for Oplead: writes leads, documents, statuses and subscriptions."""
+
+import os
+from collections.abc import Iterable
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from connectors.crm import (
+    Document,
+    EventKind,
+    LeadData,
+    WriteFault,
+    WritePreview,
+    WriteReceipt,
+    WriteRefused,
+)
+from connectors.errors import Misconfigured
+from connectors.oplead.client import OpleadClient, WriteAnswer
+from connectors.oplead.connection import FilePart
+from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
+from connectors.oplead.lists import SUBSCRIPTION_IDS, OpleadLists
+from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
+from connectors.oplead.receipts import receipt_of
+from connectors.records import LeadId
+
+UNSENT = 0
+"""The status of a write that was refused here, before anything was sent."""
+
+
+class OpleadWriter(OpleadLists):
+    """Writes to one Oplead platform, a request at a time; nothing is ever sent twice by it."""
+
+    def __init__(self, client: OpleadClient, options: WriteOptions, form: OpleadClient | None = None) -> None:
+        """Send nothing yet; `form` speaks to the form import, if leads are created by it."""
+        super().__init__(client, options)
+        self._form = form
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        if self._form is not None:
+            self._form.close()
+
+    # ── leads ────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, lead: LeadData) -> WriteReceipt:
+        """Create a lead, by the API or the form import."""
+        ids = self._client.options.fields.id
+        try:
+            if self._form is not None and self._options.form is not None:
+                body = form_body(lead, self._options.form)
+                return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids)
+            return self._exchange(self._client, self._options.create, self._body(lead), ids=ids)
+        except UnwritableLead as error:
+            return _unsent(str(error))
+
+    def update(self, lead_id: LeadId, lead: LeadData) -> WriteReceipt:
+        """Change a lead; what `lead` leaves out is not sent."""
+        try:
+            return self._exchange(self._client, self._options.update, self._body(lead), lead_id)
+        except UnwritableLead as error:
+            return _unsent(str(error))
+
+    def preview(self, lead: LeadData, lead_id: LeadId | None = None) -> WritePreview:
+        """Return what `create`, or with an id `update`, would write.
+
+        Raises:
+            UnwritableLead: it cannot be written as it is.
+        """
+        form = self._options.form
+        if lead_id is None and self._form is not None and form is not None:
+            body = form_body(lead, form)
+            return WritePreview(f"POST {form.url}", values_in({**body, "token": "…"}))
+        endpoint = self._options.create if lead_id is None else self._options.update
+        path = _path(self._client, endpoint, lead_id)
+        return WritePreview(f"{endpoint.verb} {path}", values_in(self._body(lead)))
+
+    def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
+        """Set a lead's status."""
+        body: Tree = {}
+        put(body, self._options.status_field, label)
+        return self._exchange(self._client, self._options.status, body, lead_id)
+
+    def attach(self, lead_id: LeadId, document: Document) -> WriteReceipt:
+        """Add a document to a lead, read from disk in pieces as it is sent."""
+        try:
+            file = document.path.open("rb")
+        except OSError as error:
+            return _unsent(f"the file can no longer be read ({error.strerror})")
+        with file:
+            if os.fstat(file.fileno()).st_size != document.size:
+                return _unsent("the file has changed since it was checked")
+            part = FilePart(self._options.document_field, document.name, document.media_type, file, document.size)
+            return self._exchange(self._client, self._options.document, part, lead_id)
+
+    # ── subscriptions ────────────────────────────────────────────────────────────────────────────
+
+    def subscribe(self, event: EventKind, url: str) -> WriteReceipt:
+        """Have events of one kind reported to an address."""
+        options = self._options.subscriptions
+        body: Tree = {}
+        put(body, options.event_field, self.event_name(event))
+        put(body, options.url_field, url)
+        return self._exchange(self._client, Endpoint("POST", options.path), body, ids=SUBSCRIPTION_IDS)
+
+    def unsubscribe(self, subscription_id: str) -> WriteReceipt:
+        """End a subscription."""
+        endpoint = Endpoint("DELETE", f"{self._options.subscriptions.path}/{{id}}")
+        return self._exchange(self._client, endpoint, None, subscription_id)
+
+    def event_name(self, event: EventKind) -> str:
+        """Return the platform's name for a kind of event."""
+        names = self._options.subscriptions
+        match event:
+            case EventKind.NEW_LEAD:
+                return names.new_lead
+            case EventKind.STATUS_CHANGE:
+                return names.status_change
+            case EventKind.APPOINTMENT:
+                return names.appointment
+        assert_never(event)
+
+    # ── one request ──────────────────────────────────────────────────────────────────────────────
+
+    def _body(self, lead: LeadData) -> Tree:
+        return lead_body(lead, self._options.paths, self._client.options.fields)
+
+    def _exchange(
+        self,
+        client: OpleadClient,
+        endpoint: Endpoint,
+        body: Tree | FilePart | None,
+        about: str | None = None,
+        ids: Paths = (),
+    ) -> WriteReceipt:
+        """Make one request, `about` a lead or a subscription, and judge its answer; a new id may be at `ids`."""
+        path = _path(client, endpoint, about)
+        answer = client.attempt(endpoint.verb, path, json_bytes(body) if isinstance(body, dict) else body)
+        if not isinstance(answer, WriteAnswer):
+            return answer
+        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=_texts_of(body))
+
+
+def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:
+    """Return a request's path.
+
+    Raises:
+        Misconfigured: the endpoint has a place for an id and there is none, or the other way round.
+    """
+    if endpoint.names_lead != (about is not None):
+        what = "needs {id} once where the lead's id goes" if about is not None else "must not name a lead by {id}"
+        raise Misconfigured(f"{endpoint.verb} {endpoint.path} {what}: see oplead.write")
+    return client.root + endpoint.path if about is None else client.lead_path(about, endpoint.path)
+
+
+def _texts_of(body: Tree | FilePart | None) -> Iterable[str]:
+    match body:
+        case dict():
+            return values_in(body).values()
+        case FilePart():
+            return (body.name,)
+        case None:
+            return ()
+    assert_never(body)
+
+
+def _form_endpoint(form: FormOptions) -> Endpoint:
+    """Return where the form import is: its client's address has no path of its own."""
+    return Endpoint("POST", urlsplit(form.url).path or "/")
+
+
+def _unsent(reason: str) -> WriteRefused:
+    return WriteRefused(UNSENT, WriteFault.DATA, reason)

@@ -1,0 +1,51 @@
+"""Asks whoever is at the terminal before anything is sent."""
+
+import select
+import sys
+import time
+from dataclasses import dataclass
+
+from connectors.http import CancelToken
+from jobs.cli.output import UsageError, is_interactive
+from jobs.reporting.console import results
+
+PATIENCE_SECONDS = 600
+"""How long to wait for an answer; the account is held meanwhile, and no night can run."""
+_LOOK_EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How what is sent is approved and reported."""
+
+    yes: bool = False
+    dry_run: bool = False
+    json: bool = False
+
+    def expect_somebody(self) -> None:
+        """Check that somebody can approve, or that no approval is needed.
+
+        Raises:
+            UsageError: approval is needed and nobody is at the terminal, or `--json` is given.
+        """
+        if not (self.yes or self.dry_run) and (self.json or not is_interactive()):
+            why = "--json asks nobody" if self.json else "nobody is there to agree"
+            raise UsageError(f"{why}: write --yes to agree, or --dry-run to look only")
+
+    def agrees(self, question: str, cancel_token: CancelToken) -> bool:
+        """Whether somebody agrees, now or beforehand with `--yes`; any other answer means no.
+
+        Raises:
+            UsageError: nobody answered within `PATIENCE_SECONDS`.
+        """
+        if self.yes:
+            return True
+        results().out(f"{question} [y/N]: ", end="", highlight=False)
+        sys.stdout.flush()
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            ready, _, _ = select.select([sys.stdin], [], [], _LOOK_EVERY)
+            cancel_token()
+            if ready:
+                return sys.stdin.readline().strip().casefold() in {"y", "yes", "o", "oui"}
+        raise UsageError("nobody answered for ten minutes: nothing was done; write --yes to agree beforehand")

@@ -1,0 +1,57 @@
+"""Open one account's Oplead for a command under `oplead`."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import typer
+
+from jobs.cancellation import StoppedBySignal
+from jobs.cli.accounts import log_env_files, problems_of, secrets_of
+from jobs.cli.approval import Approval
+from jobs.cli.output import Failure, UsageError, open_visible_clock, report, running_command, stopped_by
+from jobs.oplead_commands.context import OpleadContext
+from jobs.settings import Invalid
+from jobs.settings.load import load_partial
+
+_NEEDED = ("account", "webhooks")
+"""Optional keys of the settings that must be valid if they are there."""
+
+
+@contextmanager
+def open_oplead(
+    file: Path, *, asks: bool = False, yes: bool = False, dry_run: bool = False, json: bool = False
+) -> Iterator[OpleadContext]:
+    """Yield what a command works with; a stop request ends it between two requests.
+
+    Args:
+        file: the account's settings; its account, oplead and webhooks are enough.
+        asks: whether the command asks before it writes.
+        yes: whether somebody has agreed beforehand.
+        dry_run: whether nothing is written.
+        json: whether results are printed as JSON.
+
+    Raises:
+        UsageError: the settings cannot be used, or nobody is there to be asked.
+    """
+    approval = Approval(yes, dry_run, json)
+    with running_command() as (stop, redaction):
+        if asks:
+            approval.expect_somebody()
+        known = load_partial(file, os.environ, needed=_NEEDED)
+        log_env_files([known.env_file])
+        if isinstance(known, Invalid):
+            raise UsageError(problems_of(known))
+        look = known.settings
+        redaction.learn(secrets_of(look))
+        with (
+            structlog.contextvars.bound_contextvars(account=look.account or file.stem),
+            open_visible_clock(look.clock, look.oplead.rate, stop) as clock,
+        ):
+            try:
+                yield OpleadContext(known, clock, approval, stop.cancel_token)
+            except StoppedBySignal as stopped:
+                failure = Failure("stopped; what has been written is shown above", stopped_by(stopped.number))
+                raise typer.Exit(report(failure)) from None

@@ -1,0 +1,23 @@
+"""What a command ends with, and the error for what it was given."""
+
+from enum import IntEnum
+
+
+class UsageError(Exception):
+    """The command line, or a file it names, cannot be used; the message says what to do."""
+
+
+class Exit(IntEnum):
+    """Exit codes; a signal exits with 128 plus its number, as in shells."""
+
+    DONE = 0
+    ATTENTION = 1
+    """Done, but a human is needed."""
+    CONFIGURATION = 2
+    """Wrong usage, settings, credentials or state; nothing works until someone corrects them."""
+    STOPPED = 3
+    """The source or a destination stopped."""
+    BUG = 70
+    """An unexpected failure (sysexits' EX_SOFTWARE)."""
+    HELD = 75
+    """Another run holds the account, and nothing was done (sysexits' EX_TEMPFAIL)."""

@@ -1,0 +1,85 @@
+"""What a command under `oplead` works with: unfinished settings are enough, and somebody agrees to each write."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from connectors.crm import (
+    EventKind,
+    LeadWriter,
+    PlatformLists,
+    PreviewsWrites,
+    WriteFault,
+    WriteReceipt,
+    WriteRefused,
+)
+from connectors.http import CancelToken
+from connectors.ports import Clock, LeadSource
+from connectors.records import NotSent
+from jobs.settings.load import PartialSettings
+from jobs.wiring import oplead_source, oplead_writer
+
+ATTEMPTS = 5
+_A_MINUTE = timedelta(minutes=1)
+_FIRST_WAIT = timedelta(seconds=1)
+
+
+class OpleadAccess(LeadWriter, PreviewsWrites, PlatformLists, Protocol):
+    """Everything that can be written to one Oplead, and what it is set up for."""
+
+    def event_name(self, event: EventKind) -> str:
+        """Return Oplead's name for a kind of event."""
+
+
+class Approves(Protocol):
+    """How a write is agreed to and reported."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is written."""
+
+    @property
+    def json(self) -> bool:
+        """Whether results are printed as JSON."""
+
+    def agrees(self, question: str, cancel_token: CancelToken) -> bool:
+        """Whether somebody agrees, now or beforehand."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpleadContext:
+    """One account's Oplead, for one command."""
+
+    known: PartialSettings
+    clock: Clock
+    approval: Approves
+    cancel_token: CancelToken
+
+    def writer(self) -> AbstractContextManager[OpleadAccess]:
+        """Open a writer."""
+        return oplead_writer(self.known, self.clock, cancel_token=self.cancel_token)
+
+    def source(self, wanted_fields: frozenset[str] = frozenset()) -> AbstractContextManager[LeadSource]:
+        """Open a reader, which copies the values at `wanted_fields` too."""
+        return oplead_source(self.known, self.clock, wanted_fields=wanted_fields, cancel_token=self.cancel_token)
+
+    def agrees(self, question: str) -> bool:
+        """Whether somebody agrees to a write."""
+        return self.approval.agrees(question, self.cancel_token)
+
+    def until_taken(self, write: Callable[[], WriteReceipt]) -> WriteReceipt:
+        """Repeat a write, at most five times, as long as nothing of it can have arrived: no connection, or a 429."""
+        wait = _FIRST_WAIT
+        for _ in range(ATTEMPTS - 1):
+            match receipt := write():
+                case NotSent(is_unknown_host=False):
+                    self.clock.sleep_until(self.clock.now() + wait)
+                    wait *= 2
+                case WriteRefused(fault=WriteFault.PACE):
+                    self.clock.sleep_until(self.clock.now() + _A_MINUTE)
+                case _:
+                    return receipt
+            self.cancel_token()
+        return write()

@@ -1,0 +1,130 @@
+"""`oplead document add`: checks files whole before any is sent, and adds them to a lead."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import puremagic
+
+from connectors.crm import Document, Written
+from connectors.records import LeadId
+from connectors.text import counted
+from jobs.exit_codes import Exit, UsageError
+from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
+from jobs.reporting.console import facts, print_json, results, say
+
+_MB = 1_000_000
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+MEDIA_TYPES: Mapping[str, str] = {
+    "pdf": "application/pdf",
+    "doc": "application/msword",
+    "docx": f"{_OFFICE}.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": f"{_OFFICE}.spreadsheetml.sheet",
+    "ppt": "application/vnd.ms-powerpoint",
+    "pptx": f"{_OFFICE}.presentationml.presentation",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "png": "image/png",
+    "zip": "application/zip",
+}
+"""By extension, the types of https://aide.eldo.com/fr/knowledge/comment-ajouter-un-document-interne-à-un-lead."""
+_INSIDE: Mapping[str, str] = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
+"""The folder that tells Office's zipped formats apart."""
+
+
+def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
+    """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
+    documents = checked(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
+    json = context.approval.json
+    if not json:
+        results().print(facts([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
+    if context.approval.dry_run:
+        if json:
+            print_json({"rehearsed": True, "lead": lead_id, "documents": list(map(_named, documents))})
+        else:
+            say("Nothing was sent.")
+        return Exit.DONE
+    if not context.agrees(f"Add {counted(len(documents), 'document')} to lead {lead_id}?"):
+        say("Nothing was sent.")
+        return Exit.DONE
+    for number, document in enumerate(documents, 1):
+        with context.writer() as writer:
+            receipt = context.until_taken(partial(writer.attach, LeadId(lead_id), document))
+        look = f"Look at lead {lead_id} in Oplead before you send it again: a second copy would stay."
+        if json:
+            print_json({**_named(document), **document_of(receipt)})
+        else:
+            say(f"{document.name}: {sentence_of(receipt, 'added', key=ADMIN, look=look)}")
+        if not isinstance(receipt, Written):
+            if left := len(documents) - number:
+                say(f"{counted(left, 'document')} after it not sent.")
+            return exit_of(receipt)
+    return Exit.DONE
+
+
+def checked(files: Sequence[Path], *, largest_mb: int) -> list[Document]:
+    """Return the files as documents.
+
+    Raises:
+        UsageError: one of them cannot be sent; it names every one and why.
+    """
+    documents, problems = [], []
+    for file in files:
+        try:
+            documents.append(_document(file, largest_mb * _MB))
+        except (ValueError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            problems.append(f"{file}: {why}")
+    if len({one.path.resolve() for one in documents}) < len(documents):
+        problems.append("a file is named twice")
+    if problems:
+        raise UsageError("\n".join([*problems, "Nothing was sent."]))
+    return documents
+
+
+def _document(file: Path, largest: int) -> Document:
+    extension = file.suffix.removeprefix(".").casefold()
+    if extension not in MEDIA_TYPES:
+        raise ValueError(f"Oplead takes {', '.join(MEDIA_TYPES)}")
+    if not file.is_file():
+        raise ValueError("there is no such file")
+    size = file.stat().st_size
+    if size == 0:
+        raise ValueError("it is empty")
+    if size > largest:
+        raise ValueError(f"it has {_size(size)}, more than {_size(largest)} (oplead.write.largest_document_mb)")
+    if not _is(extension, file):
+        raise ValueError(f"its name says {extension}, and its content does not")
+    return Document(file, file.name, MEDIA_TYPES[extension], size)
+
+
+def _is(extension: str, file: Path) -> bool:
+    """Whether a file's content is what its extension says."""
+    with file.open("rb") as content:
+        try:
+            # Without its name, which would count as a hint.
+            found = {one.extension for one in puremagic.magic_stream(content)}
+        except (puremagic.PureError, ValueError):
+            return False
+    if f".{extension}" not in found:
+        return False
+    folder = _INSIDE.get(extension)
+    if folder is None:
+        return True
+    try:
+        with ZipFile(file) as archive:
+            return any(name.startswith(folder) for name in archive.namelist())
+    except BadZipFile:
+        return False
+
+
+def _size(size: int) -> str:
+    return f"{size / _MB:.1f} MB" if size >= _MB else f"{max(1, size // 1024)} kB"
+
+
+def _named(document: Document) -> Mapping[str, object]:
+    return {"document": document.name, "media_type": document.media_type, "bytes": document.size}

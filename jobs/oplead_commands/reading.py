@@ -1,0 +1,251 @@
+"""`oplead leads get`, `list` and `export`: read leads, contact data only where it is asked for."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
+from heapq import nlargest
+from operator import attrgetter
+from pathlib import Path
+from typing import TextIO
+
+from rich.markup import escape
+
+from connectors.ports import LeadSource
+from connectors.records import Lead, LeadId, OtherLead, UnreadableLead
+from connectors.text import counted
+from jobs.exit_codes import Exit, UsageError
+from jobs.oplead_commands.context import OpleadContext
+from jobs.reporting.console import day_and_time, facts, print_json, results, say, table
+from jobs.wiring import click_id_text
+
+_NOTHING = "-"
+_CONTACT = ("email", "phone", "first_name", "last_name", "postcode", "city", "country")
+_OTHERS = ("other_emails", "other_phones")
+_UTM = ("utm_source", "utm_medium", "utm_campaign")
+COLUMNS = ("id", "created_at", "status", *_CONTACT, *_OTHERS, *_UTM, "click_id", "provider_name", "provider_url")
+"""An export's columns, before those of custom fields."""
+
+# ── get and list ─────────────────────────────────────────────────────────────────────────────────
+
+
+def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
+    """Print one lead."""
+    with context.source() as source:
+        _, found = next(iter(source.fetch_each([LeadId(lead_id)])))
+    match found:
+        case Lead():
+            if context.approval.json:
+                print_json(document_of(found, contact=contact))
+            else:
+                results().print(facts(tuple(_rows(context, found, contact=contact))))
+            return Exit.DONE
+        case OtherLead(id=other):
+            problem = f"Oplead answers with another lead, {other}: this one was probably merged into it."
+        case UnreadableLead(reason=reason):
+            problem = f"This lead cannot be read: {reason}."
+        case None:
+            problem = "Oplead has no such lead, or this key may not see it."
+    if context.approval.json:
+        print_json({"lead": lead_id, "problem": problem})
+    else:
+        say(problem)
+    return Exit.ATTENTION
+
+
+def show(context: OpleadContext, *, since: date | None, limit: int, contact: bool) -> int:
+    """List the newest leads, or the newest of those created on a day or later."""
+    unreadable: list[UnreadableLead] = []
+    with context.source() as source:
+        if since is None:
+            found = source.fetch_latest(limit)
+            unreadable += [one for one in found if isinstance(one, UnreadableLead)]
+            leads = [one for one in found if isinstance(one, Lead)][:limit]
+        else:
+            start = _start_of(since, context)
+            every = every_lead(source, start, unreadable)
+            leads = nlargest(limit, (one for one in every if one.created_at >= start), key=attrgetter("created_at"))
+    if context.approval.json:
+        for lead in leads:
+            print_json(document_of(lead, contact=contact))
+    else:
+        _print_list(context, leads, contact=contact)
+        more = f", the limit: write --limit {10 * limit} to see more" if len(leads) == limit else ""
+        say(f"{counted(len(leads), 'lead')}{more}")
+    return tell_unreadable(unreadable)
+
+
+def every_lead(source: LeadSource, since: datetime | None, unreadable: list[UnreadableLead]) -> Iterator[Lead]:
+    """Yield every lead that may have changed since a time, a page in memory at once; note the unreadable ones."""
+    for page in source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: False):
+        unreadable += page.unreadable
+        yield from page.leads
+
+
+def tell_unreadable(unreadable: Sequence[UnreadableLead]) -> int:
+    """Say on stderr which leads could not be read, and return the exit code."""
+    for one in unreadable[:_SHOWN]:
+        sys.stderr.write(f"lead {one.id or 'without an id'} cannot be read: {one.reason}\n")
+    if len(unreadable) > _SHOWN:
+        sys.stderr.write(f"and {counted(len(unreadable) - _SHOWN, 'more', 'more')}\n")
+    return Exit.ATTENTION if unreadable else Exit.DONE
+
+
+_SHOWN = 10
+
+
+def _start_of(day: date, context: OpleadContext) -> datetime:
+    return datetime.combine(day, time_of_day(), context.known.settings.zone).astimezone(UTC)
+
+
+def document_of(lead: Lead, *, contact: bool) -> Mapping[str, object]:
+    """Return a lead for JSON: without click ids' values, and without contact data unless asked for."""
+    document: dict[str, object] = {
+        "lead": lead.id,
+        "created_at": lead.created_at,
+        "updated_at": lead.updated_at,
+        "status": lead.label,
+        "history": [{"status": one.label, "at": one.at.at} for one in lead.history],
+        "utm": lead.utm,
+        "click_ids": kinds_of(lead),
+        "click_id_problem": lead.click_id_problem,
+    }
+    return document | ({"contact": lead.contact} if contact else {})
+
+
+def kinds_of(lead: Lead) -> list[str]:
+    """Return the kinds of a lead's click ids."""
+    return list(dict.fromkeys(one.kind.value for one in lead.click_ids))
+
+
+def _rows(context: OpleadContext, lead: Lead, *, contact: bool) -> Iterator[tuple[str, str]]:
+    zone = context.known.settings.zone
+    yield "lead", lead.id
+    yield "created", day_and_time(lead.created_at, zone)
+    if lead.updated_at:
+        yield "updated", day_and_time(lead.updated_at, zone)
+    yield "status", lead.label or _NOTHING
+    for entry in lead.history:
+        at = entry.at.at
+        yield "", f"{entry.label}, {day_and_time(at, zone) if isinstance(at, datetime) else at.isoformat()}"
+    yield "UTM", " / ".join(one or _NOTHING for one in (lead.utm.source, lead.utm.medium, lead.utm.campaign))
+    yield "click ids", ", ".join(kinds_of(lead)) or lead.click_id_problem or _NOTHING
+    if contact:
+        for name, value in _contact_values(lead).items():
+            if value:
+                yield name, value
+
+
+def _print_list(context: OpleadContext, leads: Sequence[Lead], *, contact: bool) -> None:
+    zone = context.known.settings.zone
+    columns = ["Lead", "Created", "Status", "Source", "Click ids", *(["Name", "E-mail", "Phone"] if contact else [])]
+    rows = []
+    for lead in leads:
+        who = _contact_values(lead)
+        name = " ".join(filter(None, (who["first_name"], who["last_name"])))
+        cells = [lead.id, day_and_time(lead.created_at, zone), lead.label, lead.utm.source, ", ".join(kinds_of(lead))]
+        rows.append([escape(cell or _NOTHING) for cell in (*cells, *([name, who["email"], who["phone"]] * contact))])
+    results().print(table(*columns, rows=rows))
+
+
+def _contact_values(lead: Lead) -> dict[str, str]:
+    contact = lead.contact
+    return {
+        "email": next(iter(contact.emails), ""),
+        "phone": next(iter(contact.phones), ""),
+        **{name: getattr(contact, name) or "" for name in _CONTACT[2:]},
+        "other_emails": " | ".join(contact.emails[1:]),
+        "other_phones": " | ".join(contact.phones[1:]),
+    }
+
+
+# ── export ───────────────────────────────────────────────────────────────────────────────────────
+
+Write = Callable[[Mapping[str, str]], object]
+
+
+def export(context: OpleadContext, file: Path, *, since: date | None, fields: Sequence[str], form: str | None) -> int:
+    """Write every lead to a CSV or JSON lines file, a page at a time; `-` is stdout.
+
+    The file appears under its name only once it is whole, and only its owner may read it.
+    """
+    writing = _json_lines if _format_of(file, form) == "jsonl" else _csv
+    written = context.known.settings.oplead.write.fields
+    provider = {"provider_name": written.provider_name, "provider_url": written.provider_url}
+    wanted = frozenset({*provider.values(), *fields})
+    start = _start_of(since, context) if since else None
+    unreadable: list[UnreadableLead] = []
+    count = 0
+    with context.source(wanted) as source, _opened(file) as out:
+        write = writing(out, (*COLUMNS, *fields))
+        for lead in every_lead(source, start, unreadable):
+            if start is None or lead.created_at >= start:
+                write(_exported(lead, provider, fields))
+                count += 1
+    if str(file) != "-":
+        say(f"{file}: {counted(count, 'lead')}, with contact data: only you may read it.")
+    return tell_unreadable(unreadable)
+
+
+def _format_of(file: Path, form: str | None) -> str:
+    name = form or file.suffix.removeprefix(".").casefold()
+    if name not in {"csv", "jsonl"}:
+        raise UsageError(f"{file}: name it .csv or .jsonl; for stdout write --format csv or --format jsonl")
+    return name
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    """Open the file for writing under another name until the block has ended well.
+
+    Raises:
+        UsageError: it exists already.
+    """
+    if str(file) == "-":
+        yield sys.stdout
+        return
+    if file.exists():
+        raise UsageError(f"{file}: it exists already; name another file, or remove it")
+    part = file.with_name(f".{file.name}.part")
+    with suppress(FileNotFoundError):
+        part.unlink()
+    try:
+        with os.fdopen(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline=""
+        ) as out:
+            yield out
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _csv(out: TextIO, columns: Sequence[str]) -> Write:
+    writer = csv.DictWriter(out, columns)
+    writer.writeheader()
+    return writer.writerow
+
+
+def _json_lines(out: TextIO, _columns: Sequence[str]) -> Write:
+    def write(row: Mapping[str, str]) -> None:
+        out.write(json.dumps({name: value for name, value in row.items() if value}, ensure_ascii=False) + "\n")
+
+    return write
+
+
+def _exported(lead: Lead, provider: Mapping[str, str], fields: Sequence[str]) -> Mapping[str, str]:
+    return {
+        "id": lead.id,
+        "created_at": lead.created_at.isoformat(),
+        "status": lead.label or "",
+        **_contact_values(lead),
+        "utm_source": lead.utm.source or "",
+        "utm_medium": lead.utm.medium or "",
+        "utm_campaign": lead.utm.campaign or "",
+        "click_id": click_id_text(lead.click_ids),
+        **{name: str(lead.fields.get(path, "")) for name, path in provider.items()},
+        **{path: str(lead.fields.get(path, "")) for path in fields},
+    }

@@ -1,0 +1,66 @@
+"""`oplead settings show`: what Oplead is set up for, as far as this key may read it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.markup import escape
+
+from connectors.errors import KeyRefused, Misconfigured
+from connectors.text import counted
+from jobs.exit_codes import Exit
+from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.outcomes import ANY_KEY
+from jobs.reporting.console import as_plain, print_json, results, say, table
+
+_MOST_COLUMNS = 6
+Entries = Sequence[Mapping[str, object]]
+
+
+def show(context: OpleadContext) -> int:
+    """Print the marketing channels and the custom fields, or why they cannot be read."""
+    with context.writer() as platform:
+        lists: Mapping[str, Callable[[], Entries]] = {
+            "marketing channels": platform.channels,
+            "custom fields": platform.custom_fields,
+        }
+        read = {name: _read(name, fetch) for name, fetch in lists.items()}
+    if context.approval.json:
+        print_json({name.replace(" ", "_"): _document(found) for name, found in read.items()})
+    else:
+        for name, found in read.items():
+            _print(name, found)
+    return Exit.ATTENTION if any(isinstance(found, str) for found in read.values()) else Exit.DONE
+
+
+def _read(name: str, fetch: Callable[[], Entries]) -> Entries | str:
+    """Return the entries, or a sentence that says why they cannot be read."""
+    try:
+        return fetch()
+    except KeyRefused:
+        return f"This key may not read the {name}: it takes {ANY_KEY}, and see oplead.auth."
+    except Misconfigured as error:
+        return f"The {name} cannot be read: {error}."
+
+
+def _document(found: Entries | str) -> Mapping[str, object]:
+    return {"problem": found} if isinstance(found, str) else {"entries": as_plain(list(found))}
+
+
+def _print(name: str, found: Entries | str) -> None:
+    if isinstance(found, str):
+        say(found, "")
+        return
+    say(f"{name.capitalize()}: {counted(len(found), 'entry', 'entries')}")
+    columns = list(dict.fromkeys(key for one in found for key, value in one.items() if _is_shown(value)))
+    columns = columns[:_MOST_COLUMNS]
+    rows = [[escape(_text(one.get(column))) for column in columns] for one in found]
+    if rows and columns:
+        results().print(table(*map(escape, columns), rows=rows))
+    say("")
+
+
+def _is_shown(value: object) -> bool:
+    return not isinstance(value, Mapping | list)
+
+
+def _text(value: object) -> str:
+    return "" if value is None or not _is_shown(value) else str(as_plain(value))

@@ -1,0 +1,200 @@
+"""`oplead status set`: one lead's status, or those of a CSV file."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from connectors.crm import LeadWriter, WriteReceipt, Written
+from connectors.errors import ConnectorError
+from connectors.ports import LeadSource
+from connectors.records import Lead, LeadId, Lost
+from connectors.text import counted
+from jobs.exit_codes import Exit, UsageError
+from jobs.oplead_commands.context import ATTEMPTS, OpleadContext
+from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
+from jobs.reporting.console import print_json, say
+from jobs.rules.model import normalise_label
+
+SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
+"""The statuses that Oplead's guide says an integration may set, the last one in either of its spellings."""
+_BY_NORMAL = {normalise_label(label): label for label in SETTABLE}
+_ID_COLUMNS = ("id", "lead", "lead_id")
+_STATUS_COLUMNS = ("status", "statut")
+_LARGEST_FILE = 16 * 1024**2  # bytes
+_SHOWN = 20
+
+
+def label_of(text: str, *, force: bool) -> str:
+    """Return a status as the guide spells it, or with `force` any other as it is.
+
+    Raises:
+        ValueError: the guide does not name it.
+    """
+    known = _BY_NORMAL.get(normalise_label(text))
+    if known is None and not force:
+        raise ValueError(f"an integration may set {', '.join(SETTABLE)}; for another write --force")
+    if not text.strip() or not text.isprintable():
+        raise ValueError("write a status, as Oplead spells it")
+    return known or text.strip()
+
+
+def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
+    """Show the change, ask, set one lead's status, and say what became of it."""
+    try:
+        label = label_of(text, force=force)
+    except ValueError as error:
+        raise UsageError(f"STATUS: {error}") from None
+    question = f"Set the status of lead {lead_id} to {label}?"
+    if not _is_agreed(context, f"lead {lead_id}: status {label}", {label: 1}, question):
+        return Exit.DONE
+    with context.writer() as writer, context.source() as source:
+        receipt = settled(context, writer, source, LeadId(lead_id), label)
+    look = f"Look at it: `oplead-sync oplead leads get {lead_id}`; setting the same status again does no harm."
+    if context.approval.json:
+        print_json({"lead": lead_id, "label": label, **document_of(receipt), "exit_code": exit_of(receipt)})
+    else:
+        say(sentence_of(receipt, f"Lead {lead_id} is {label} now", key=ADMIN, look=look))
+    return exit_of(receipt)
+
+
+def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
+    """Validate a file whole, show what it holds, ask, set each status, and say what was refused and why."""
+    wanted = read_file(file, force=force)
+    tally = Counter(wanted.values())
+    shown = ", ".join(f"{label} ×{count}" for label, count in tally.items())
+    question = f"Set {counted(len(wanted), 'status', 'statuses')}?"
+    if not _is_agreed(context, f"{counted(len(wanted), 'lead')}: {shown}", tally, question):
+        return Exit.DONE
+    codes: list[int] = []
+    problems: list[str] = []
+    with context.writer() as writer, context.source() as source:
+        for lead_id, label in wanted.items():
+            receipt = settled(context, writer, source, lead_id, label)
+            codes.append(exit_of(receipt))
+            if context.approval.json:
+                print_json({"lead": lead_id, "label": label, **document_of(receipt)})
+            elif not isinstance(receipt, Written):
+                look = "Run the same file again: a status that is set already is set once more, which does no harm."
+                problems.append(f"{lead_id}: {sentence_of(receipt, '', key=ADMIN, look=look)}")
+            if codes[-1] in _ENDS:
+                break
+    if not context.approval.json:
+        say(*_first(problems))
+        say(f"{counted(codes.count(Exit.DONE), 'status', 'statuses')} set of {len(wanted)}.")
+    return codes[-1] if codes[-1] in _ENDS else Exit.ATTENTION if any(codes) else Exit.DONE
+
+
+_ENDS = frozenset({Exit.CONFIGURATION, Exit.STOPPED})
+"""What would befall every other lead too."""
+
+
+def settled(
+    context: OpleadContext, writer: LeadWriter, source: LeadSource, lead_id: LeadId, label: str
+) -> WriteReceipt:
+    """Set a status; after a lost answer read the lead, and set it again only if it has another."""
+    receipt = context.until_taken(partial(writer.set_status, lead_id, label))
+    for _ in range(ATTEMPTS - 1):
+        if not isinstance(receipt, Lost):
+            break
+        has = _label_now(source, lead_id)
+        if has is None:
+            break
+        if normalise_label(has) == normalise_label(label):
+            return Written()
+        receipt = context.until_taken(partial(writer.set_status, lead_id, label))
+    return receipt
+
+
+def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
+    """Return a lead's status, or None if it cannot be read."""
+    try:
+        found = dict(source.fetch_each([lead_id])).get(lead_id)
+    except ConnectorError:
+        return None
+    return (found.label or "") if isinstance(found, Lead) else None
+
+
+def _is_agreed(context: OpleadContext, shown: str, labels: Mapping[str, int], question: str) -> bool:
+    dry_run, json = context.approval.dry_run, context.approval.json
+    if json and dry_run:
+        print_json({"rehearsed": True, "labels": dict(labels)})
+    elif not json:
+        say(shown)
+    if dry_run or not context.agrees(question):
+        if not json:
+            say("Nothing was written.")
+        return False
+    return True
+
+
+# ── the file ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_file(file: Path, *, force: bool) -> Mapping[LeadId, str]:
+    """Return each lead's status, in the file's order.
+
+    Raises:
+        UsageError: it cannot be used as it is; it names every line and why.
+    """
+    lines = _lines_of(file)
+    header = lines[0] if lines else ""
+    rows = csv.DictReader(lines, delimiter=";" if header.count(";") > header.count(",") else ",", strict=True)
+    wanted: dict[LeadId, str] = {}
+    problems: list[str] = []
+    try:
+        id_column, status_column = _columns(rows.fieldnames or ())
+        for row in rows:
+            try:
+                lead_id, label = _row(row[id_column], row[status_column], wanted, force=force)
+            except ValueError as error:
+                problems.append(f"{file}:{rows.line_num}: {error}")
+            else:
+                wanted[lead_id] = label
+    except _NoColumnError as error:
+        problems.append(f"{file}:1: {error}")
+    except csv.Error as error:
+        problems.append(f"{file}:{rows.line_num + 1}: {error}")
+    if not wanted and not problems:
+        problems.append(f"{file}: it names no lead")
+    if problems:
+        raise UsageError("\n".join([*_first(problems), "Nothing was written."]))
+    return wanted
+
+
+class _NoColumnError(Exception):
+    """A column is missing."""
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise UsageError(f"{file}: at most {_LARGEST_FILE // 1024**2} MB at once")
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: save it as UTF-8") from None
+
+
+def _columns(names: Iterable[str]) -> tuple[str, str]:
+    by_name = {name.strip().casefold(): name for name in names}
+    id_column = next((by_name[name] for name in _ID_COLUMNS if name in by_name), None)
+    status_column = next((by_name[name] for name in _STATUS_COLUMNS if name in by_name), None)
+    if id_column is None or status_column is None:
+        raise _NoColumnError("the first line must name the columns id and status")
+    return id_column, status_column
+
+
+def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], *, force: bool) -> tuple[LeadId, str]:
+    known_as = LeadId((lead_id or "").strip())
+    if not known_as or not known_as.isprintable() or known_as in {".", ".."}:
+        raise ValueError("the lead's id is missing or cannot be used")
+    label = label_of(status or "", force=force)
+    if wanted.get(known_as, label) != label:
+        raise ValueError(f"lead {known_as} has two statuses")
+    return known_as, label
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"and {counted(more, 'more', 'more')}"] if more > 0 else [])]

@@ -1,0 +1,664 @@
+"""`oplead-sync oplead …` against the sandbox: what reaches Oplead, what is said, and the exit codes."""
+
+import csv
+import io
+import json
+import re
+import stat
+import zipfile
+from contextlib import contextmanager
+from datetime import date
+from functools import partial
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.crm import EventKind
+from connectors.errors import KeyRefused, Misconfigured
+from connectors.sandbox.oplead.form import FORM_TOKEN
+from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
+from connectors.sandbox.platform import FaultKind, PlannedFault
+from connectors.sandbox.population.company import Population
+from connectors.sandbox.sandbox import Sandbox
+from jobs.cancellation import never_cancelled
+from jobs.cli.app import app
+from jobs.cli.approval import Approval
+from jobs.cli.output import open_visible_clock
+from jobs.exit_codes import Exit, UsageError
+from jobs.oplead_commands import documents, leads, reading, settings, statuses, subscriptions
+from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.lead_values import lead_of
+from jobs.settings.load import PartialSettings, load_partial
+from tests import quick
+from tests.e2e.support.typed import _as_it_was, documented
+
+SECRET = "a-secret-of-the-receiver-0123"
+JEANNE = {"email": "jeanne.exemple@example.com", "last_name": "L'Exemple", "gclid": "Cj0KCQjwAbC-dEf_123456"}
+FIELDS = """
+      email: contact.email
+      phone: contact.phone
+      first_name: contact.firstname
+      last_name: contact.lastname
+      postcode: address.postcode
+      city: address.city
+      country: address.country
+"""
+
+
+class Oplead:
+    """A sandbox's Oplead, and commands on it."""
+
+    def __init__(self, sandbox, folder):
+        self.sandbox = sandbox
+        self.folder = folder
+        self.file = folder / "maison.yaml"
+        self.file.write_text(
+            f"""
+account: maison-durand
+clock: {sandbox.addresses["clock"]}
+oplead:
+  token: ${{KEY}}
+  base_url: {sandbox.addresses["oplead"]}
+  write:
+    fields:{FIELDS}
+webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
+"""
+        )
+
+    @contextmanager
+    def context(self, key=ADMIN_KEY, *, yes=True, dry_run=False, json=False):
+        """What a command works with."""
+        known = load_partial(
+            self.file, {"KEY": key, "HOOK": SECRET, "FORM": FORM_TOKEN}, needed=("account", "webhooks")
+        )
+        assert isinstance(known, PartialSettings), known
+        with open_visible_clock(known.settings.clock, known.settings.oplead.rate) as clock:
+            yield OpleadContext(known, clock, Approval(yes, dry_run, json), never_cancelled)
+
+    def run(self, command, *arguments, key=ADMIN_KEY, dry_run=False, json=False, **options):
+        """Run a command and return its exit code."""
+        with self.context(key, dry_run=dry_run, json=json) as context:
+            return command(context, *arguments, **options)
+
+    def create(self, capsys, **values):
+        """Create a lead and return its id."""
+        with self.context(json=True) as context:
+            lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
+            assert Exit.DONE == leads.create(context, lead)
+        return documented(capsys.readouterr().out)["id"]
+
+    def fail(self, path, kind=FaultKind.STATUS, **more):
+        """Plant a fault on the next request to a path."""
+        self.sandbox.faults.plant(PlannedFault("oplead", kind, path=path, **more))
+
+    @property
+    def log(self):
+        """Each request so far, as verb and path."""
+        entries = self.sandbox.servers["oplead"].log.dump()["log"]
+        return [f"{entry['method']} {entry['path']}" for entry in entries]
+
+    def lead(self, lead_id):
+        """A lead as it is on record."""
+        return self.sandbox.oplead.leads()[lead_id]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """One sandbox for all tests."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    with Sandbox(quick.with_key(folder), Population.generate(7, 40)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def oplead(running, tmp_path):
+    """Its Oplead, without faults and subscriptions."""
+    yield Oplead(running, tmp_path)
+    running.faults.clear()
+    running.oplead.subscriptions.all.clear()
+    for name, position in {"errors_quote": False, "form_external_id": "ignored"}.items():
+        running.oplead.switch(name, position)
+
+
+def quote(folder, name="devis.pdf", content=b"%PDF-1.7\n1 0 obj\n%%EOF\n"):
+    """A file to add."""
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def office(folder, name, inside):
+    """A zipped file with one member."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(inside, "<x/>")
+    return quote(folder, name, packed.getvalue())
+
+
+# ── leads ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lead_is_created_and_read_back_with_its_click_id(oplead, capsys):
+    """Every value stands where the night reads it, the click id in its labelled form."""
+    new = oplead.create(capsys, clicked_at="2026-08-20T10:00:00+02:00", utm_source="google", provider_name="Site web")
+
+    data = oplead.lead(new)
+    assert "gclid=Cj0KCQjwAbC-dEf_123456&gclid_ts=2026-08-20T08:00:00Z" == data["leadData"]["externalID"]
+    assert ("jeanne.exemple@example.com", "Site web") == (data["contact"]["email"], data["provider"]["name"])
+    assert Exit.DONE == oplead.run(reading.get, new, contact=False)
+    shown = capsys.readouterr().out
+    assert re.search(r"click ids +gclid", shown)
+    assert "jeanne" not in shown.casefold()
+
+
+def test_contact_data_is_shown_only_where_it_is_asked_for(oplead, capsys):
+    """By `get` and `list` alike, as text and as JSON."""
+    new = oplead.create(capsys)
+
+    for contact in (False, True):
+        for json_wanted in (False, True):
+            oplead.run(reading.get, new, contact=contact, json=json_wanted)
+            oplead.run(reading.show, since=None, limit=5, contact=contact, json=json_wanted)
+            out = capsys.readouterr().out
+            assert contact == ("jeanne.exemple@example.com" in out)
+            assert "Cj0KCQjwAbC" not in out
+
+
+def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
+    """Both show what would be written."""
+    with oplead.context(dry_run=True) as context:
+        assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+    shown = capsys.readouterr().out
+    assert "POST /v1/leads" in shown
+    assert "jeanne.exemple@example.com" in shown
+    monkeypatch.setattr(Approval, "agrees", lambda *_: False)
+    with oplead.context(yes=False) as context:
+        assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+
+    assert "Nothing was written." in capsys.readouterr().out
+    assert "POST /v1/leads" not in oplead.log[-2:]
+
+
+def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
+    """It may be there: exit code 1, how to look, and no second request."""
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+    before = oplead.log.count("POST /v1/leads")
+
+    with oplead.context() as context:
+        code = leads.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+
+    said = capsys.readouterr().out
+    assert Exit.ATTENTION == code
+    assert "Nobody knows whether it was written" in said
+    assert "leads list --since 2026-09-01" in said
+    assert before + 1 == oplead.log.count("POST /v1/leads")
+
+
+def test_a_refused_lead_says_why_without_what_was_sent(oplead, capsys):
+    """Even by an Oplead that quotes the whole request in its errors."""
+    oplead.sandbox.oplead.switch("errors_quote", value=True)
+    with oplead.context() as context:
+        code = leads.create(context, lead_of({**JEANNE, "email": "jeanne.exemple"}, [], context.known.settings.zone))
+
+    said = capsys.readouterr().out.partition("Refused")[2]
+    assert Exit.ATTENTION == code
+    assert "(422)" in said
+    assert not re.search("(?i)jeanne|exemple|Cj0KCQ", said), said
+
+
+def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
+    """The night still reads the click id."""
+    new = oplead.create(capsys)
+
+    with oplead.context() as context:
+        code = leads.update(context, new, lead_of({"city": "Lyon"}, ["leadData.budget=12000"], None))
+
+    data = oplead.lead(new)
+    assert Exit.DONE == code
+    assert ("Lyon", "12000", "L'Exemple") == (
+        data["address"]["city"],
+        data["leadData"]["budget"],
+        data["contact"]["lastname"],
+    )
+    assert data["leadData"]["externalID"].startswith("gclid=")
+
+
+@pytest.mark.parametrize(
+    ("values", "fields", "said"),
+    [
+        ({}, [], "at least one value"),
+        ({"email": " "}, [], "--email: write a value"),
+        ({"first_name": "a\nb"}, [], "--first-name: write one line"),
+        ({"email": "a@example.com", "clicked_at": "hier"}, [], "--clicked-at: write a time"),
+        ({"email": "a@example.com", "clicked_at": "2026-09-01T10:00:00"}, [], "--clicked-at: write the gclid"),
+        ({"provider_url": "fournisseur"}, [], "--provider-url: write an address"),
+        ({}, ["budget"], "--field: write PATH=VALUE"),
+        ({}, ["lead data=1"], "--field: write the field's place"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_opened(values, fields, said):
+    """The message names the option, never the value."""
+    with pytest.raises(UsageError, match=re.escape(said)):
+        lead_of(values, fields, None)
+
+
+def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
+    """Exit code 1, a sentence, no traceback."""
+    assert Exit.ATTENTION == oplead.run(reading.get, "L-none", contact=False)
+    assert "Oplead has no such lead" in capsys.readouterr().out
+
+
+def test_the_list_is_newest_first_and_bounded(oplead, capsys):
+    """`--since` counts from the start of that day, in the account's zone."""
+    oplead.run(reading.show, since=None, limit=3, contact=False, json=True)
+    newest = [documented(line) for line in capsys.readouterr().out.splitlines()]
+    day = newest[2]["created_at"][:10]
+    oplead.run(reading.show, since=date.fromisoformat(day), limit=100, contact=False, json=True)
+    since = [documented(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert 3 == len(newest)
+    assert [lead["created_at"] for lead in newest] == [lead["created_at"] for lead in since[:3]]
+    assert all(lead["created_at"][:10] >= day for lead in since)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_holds_every_lead_for_its_owner_only(oplead, capsys, form):
+    """In columns that an import reads; the file appears whole."""
+    new = oplead.create(capsys)
+    file = oplead.folder / f"leads.{form}"
+
+    code = oplead.run(reading.export, file, since=None, fields=["leadData.projet"], form=None)
+
+    text = file.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text))) if form == "csv" else list(map(json.loads, text.splitlines()))
+    row = next(row for row in rows if row["id"] == new)
+    assert Exit.DONE == code
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert len([lead for lead in oplead.sandbox.oplead.leads().values() if lead]) == len(rows)
+    assert ("jeanne.exemple@example.com", "gclid=Cj0KCQjwAbC-dEf_123456") == (row["email"], row["click_id"])
+    assert [] == [path.name for path in oplead.folder.glob(".*part")]
+
+
+def test_an_export_never_writes_over_a_file_and_leaves_no_half(oplead):
+    """Neither where it is there already nor where reading fails."""
+    there = quote(oplead.folder, "there.csv", b"kept")
+    with pytest.raises(UsageError, match="exists already"):
+        oplead.run(reading.export, there, since=None, fields=[], form=None)
+    with pytest.raises(UsageError, match=r"\.csv or \.jsonl"):
+        oplead.run(reading.export, oplead.folder / "leads.txt", since=None, fields=[], form=None)
+    with pytest.raises(KeyRefused):
+        oplead.run(reading.export, oplead.folder / "new.csv", since=None, fields=[], form=None, key=SUPPLIER_KEY)
+
+    assert b"kept" == there.read_bytes()
+    assert {"maison.yaml", "there.csv"} == {path.name for path in oplead.folder.iterdir() if path.suffix != ".pace"}
+
+
+FORM = """
+    via: form
+    form: {{ token: "${{FORM}}", form: site-web, url: "{url}/addlead/"{click_id} }}
+    fields:"""
+
+
+def by_form(oplead, click_id=""):
+    """Have leads created by the form import."""
+    form = FORM.format(url=oplead.sandbox.addresses["oplead_form"], click_id=click_id)
+    oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", form))
+
+
+def test_a_lead_is_created_by_the_form_import(oplead, capsys):
+    """Another service, another token; the lead is the same platform's."""
+    by_form(oplead)
+    values = {**JEANNE, "gclid": None, "postcode": "69003", "country": "FR"}
+
+    with oplead.context(SUPPLIER_KEY, json=True) as context:
+        assert Exit.DONE == leads.create(context, lead_of(values, [], None))
+
+    new = documented(capsys.readouterr().out)["id"]
+    assert "jeanne.exemple@example.com" == oplead.lead(new)["contact"]["email"]
+
+
+def test_the_form_import_refuses_click_ids_until_their_variable_is_known(oplead, capsys):
+    """Which one it is nobody documents; once written, the night reads them."""
+    oplead.sandbox.oplead.switch("form_external_id", "external_id")
+    values = {**JEANNE, "postcode": "69003", "country": "FR"}
+    by_form(oplead)
+    with (
+        oplead.context() as context,
+        pytest.raises(UsageError, match=r"write oplead\.write\.form\.click_id"),
+    ):
+        leads.create(context, lead_of(values, [], None))
+    oplead.file.write_text(oplead.file.read_text().replace('/addlead/"', '/addlead/", click_id: external_id'))
+
+    with oplead.context(json=True) as context:
+        assert Exit.DONE == leads.create(context, lead_of(values, [], None))
+
+    new = documented(capsys.readouterr().out)["id"]
+    assert "gclid=Cj0KCQjwAbC-dEf_123456" == oplead.lead(new)["leadData"]["externalID"]
+
+
+def test_the_form_import_that_is_not_set_up_is_said(oplead):
+    """Before anything is sent."""
+    oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", "\n    via: form\n    fields:"))
+
+    with oplead.context() as context, pytest.raises(Misconfigured, match=r"oplead\.write\.form is missing"):
+        leads.create(context, lead_of(JEANNE, [], None))
+
+
+# ── documents ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_documents_are_added_with_their_bytes(oplead, capsys):
+    """Each type is sniffed; Oplead has the same SHA-256."""
+    new = oplead.create(capsys)
+    files = [quote(oplead.folder), office(oplead.folder, "Devis.DOCX", "word/document.xml")]
+
+    assert Exit.DONE == oplead.run(documents.add, new, files)
+
+    added = oplead.sandbox.oplead.book.documents()
+    assert {"devis.pdf", "Devis.DOCX"} <= set(re.findall(r"[\w.]+\.(?:pdf|DOCX)", json.dumps(added)))
+
+
+BAD_FILES = {
+    "a program": ("devis.pdf", b"MZ" + bytes(400), "its content does not"),
+    "a text": ("devis.pdf", b"hello", "its content does not"),
+    "an archive that is no document": ("devis.docx", None, "its content does not"),
+    "another type": ("devis.txt", b"hello", "Oplead takes pdf"),
+    "nothing in it": ("devis.pdf", b"", "it is empty"),
+    "too large": ("devis.pdf", b"%PDF-1.7\n" + bytes(20_000_001), "more than 20.0 MB"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_FILES)
+def test_one_bad_file_keeps_every_file_from_being_sent(oplead, bad):
+    """All are checked before the first is sent."""
+    name, content, why = BAD_FILES[bad]
+    folder = oplead.folder / "bad"
+    folder.mkdir()
+    file = office(folder, name, "xl/workbook.xml") if content is None else quote(folder, name, content)
+    before = len(oplead.log)
+
+    with pytest.raises(UsageError, match=re.escape(why)):
+        oplead.run(documents.add, "L-1", [quote(oplead.folder), file])
+
+    assert before == len(oplead.log)
+
+
+def test_a_document_whose_answer_was_lost_is_not_sent_again(oplead, capsys):
+    """A second copy would stay: exit code 1, look in Oplead first, and the files after it wait."""
+    new = oplead.create(capsys)
+    path = f"/v1/leads/{new}/document/add"
+    oplead.fail(path, FaultKind.CUT_AFTER)
+
+    code = oplead.run(documents.add, new, [quote(oplead.folder), quote(oplead.folder, "facture.pdf")])
+
+    said = capsys.readouterr().out
+    assert Exit.ATTENTION == code
+    assert f"Look at lead {new} in Oplead before you send it again" in said
+    assert "1 document after it not sent" in said
+    assert 1 == oplead.log.count(f"POST {path}")
+
+
+def test_a_document_waits_for_a_platform_that_is_busy(oplead, capsys):
+    """A 429 wrote nothing: it is tried again after a minute."""
+    new = oplead.create(capsys)
+    oplead.fail(f"/v1/leads/{new}/document/add", status=429)
+
+    assert Exit.DONE == oplead.run(documents.add, new, [quote(oplead.folder)])
+
+
+# ── statuses ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("en cours", "En cours"),
+        ("NURSERIE", "Nurserie"),
+        ("Devis à relancer", "Devis à relancer"),
+        ("devis relancer", "Devis relancer"),
+        ("devis a relancer", "Devis à relancer"),
+    ],
+)
+def test_the_guides_statuses_are_set_in_its_spelling(typed, sent):
+    """Whatever case and accents they are typed with; both spellings of the quote."""
+    assert sent == statuses.label_of(typed, force=False)
+
+
+def test_another_status_takes_force(oplead, capsys):
+    """The guide names three."""
+    new = oplead.create(capsys)
+    with pytest.raises(UsageError, match="write --force"):
+        oplead.run(statuses.set_one, new, "Gagné", force=False)
+
+    assert Exit.DONE == oplead.run(statuses.set_one, new, "Gagné", force=True)
+    assert "Gagné" == oplead.lead(new)["status"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [
+        (FaultKind.CUT_BEFORE, True),
+        (FaultKind.STATUS, True),
+        (FaultKind.CUT_AFTER, False),
+        (FaultKind.FAILED_AFTER, False),
+    ],
+)
+def test_after_a_lost_answer_the_lead_is_read_and_set_again_only_if_it_differs(oplead, capsys, kind, again):
+    """The lead itself is the answer."""
+    new = oplead.create(capsys)
+    path = f"/v1/leads/{new}/status"
+    oplead.fail(path, kind)
+
+    assert Exit.DONE == oplead.run(statuses.set_one, new, "Nurserie", force=False)
+    assert [f"PUT {path}", f"GET /v1/leads/{new}", *([f"PUT {path}"] if again else [])] == [
+        entry for entry in oplead.log if new in entry
+    ]
+    assert "Nurserie" == oplead.lead(new)["status"]
+
+
+def test_a_lost_status_that_cannot_be_looked_up_needs_a_human(oplead, capsys):
+    """Where reading fails too, nothing is repeated blindly."""
+    new = oplead.create(capsys)
+    oplead.fail(f"/v1/leads/{new}/status", FaultKind.CUT_AFTER)
+    oplead.fail(f"/v1/leads/{new}", status=403)
+
+    assert Exit.ATTENTION == oplead.run(statuses.set_one, new, "Nurserie", force=False)
+    assert "Nobody knows whether it was written" in capsys.readouterr().out
+
+
+def test_a_file_of_statuses_is_set_row_by_row(oplead, capsys):
+    """Refused rows are named; the others are set."""
+    one, two = oplead.create(capsys), oplead.create(capsys)
+    file = quote(oplead.folder, "s.csv", f"ID;Statut\n{one};en cours\nL-none;Nurserie\n{two};Nurserie\n".encode())
+
+    code = oplead.run(statuses.set_many, file, force=False)
+
+    said = capsys.readouterr().out
+    assert Exit.ATTENTION == code
+    assert ("En cours", "Nurserie") == (oplead.lead(one)["status"], oplead.lead(two)["status"])
+    assert "L-none: Oplead has no such lead" in said
+    assert "2 statuses set of 3" in said
+
+
+BAD_STATUS_FILES = {
+    "id,status\nL-1,Vendu\n": "s.csv:2: an integration may set",
+    "id,status\nL-1,En cours\nL-1,Nurserie\n": "s.csv:3: lead L-1 has two statuses",
+    "id,status\n,En cours\n": "s.csv:2: the lead's id is missing",
+    "lead;label\nL-1;En cours\n": "must name the columns id and status",
+    "id,status\n": "it names no lead",
+    "": "must name the columns id and status",
+    'id,status\nL-1,"En cours\n': "s.csv:2:",
+}
+
+
+@pytest.mark.parametrize("text", BAD_STATUS_FILES)
+def test_a_file_with_a_mistake_sets_nothing(oplead, text):
+    """It is validated whole before the first request."""
+    before = len(oplead.log)
+
+    with pytest.raises(UsageError, match=re.escape(BAD_STATUS_FILES[text])):
+        oplead.run(statuses.set_many, quote(oplead.folder, "s.csv", text.encode()), force=False)
+
+    assert before == len(oplead.log)
+
+
+# ── settings and keys ────────────────────────────────────────────────────────────────────────────
+
+
+def test_settings_show_channels_and_custom_fields_to_a_supplier(oplead, capsys):
+    """As the guide says a supplier's key may."""
+    assert Exit.DONE == oplead.run(settings.show, key=SUPPLIER_KEY)
+
+    said = capsys.readouterr().out
+    assert "CNL_SITE" in said
+    assert "Budget" in said
+
+
+def test_a_list_that_the_key_may_not_read_is_said_plainly(oplead, capsys):
+    """One sentence, and the other list all the same."""
+    oplead.fail("/v1/settings/custom-fields", status=403)
+
+    assert Exit.ATTENTION == oplead.run(settings.show)
+
+    said = capsys.readouterr().out
+    assert "This key may not read the custom fields" in said
+    assert "CNL_SITE" in said
+
+
+@pytest.mark.parametrize("key", [ADMIN_KEY, USER_KEY, SUPPLIER_KEY])
+def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
+    """All create; a supplier's may not set a status, and is told in one sentence which key may."""
+    with oplead.context(key, json=True) as context:
+        assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], None))
+    new = documented(capsys.readouterr().out)["id"]
+
+    code = oplead.run(statuses.set_one, new, "Nurserie", force=False, key=key)
+
+    said = capsys.readouterr().out
+    assert (Exit.CONFIGURATION if key == SUPPLIER_KEY else Exit.DONE) == code
+    assert (key == SUPPLIER_KEY) == ("It takes the client admin's key, or a user's" in said)
+
+
+# ── webhooks ─────────────────────────────────────────────────────────────────────────────────────
+
+SUBSCRIBE = partial(subscriptions.subscribe, kinds=list(EventKind), force=False)
+
+
+def test_subscribing_twice_subscribes_once(oplead, capsys):
+    """The second time it is recognised; the secret is in Oplead's copy alone."""
+    assert Exit.DONE == oplead.run(SUBSCRIBE)
+    assert Exit.DONE == oplead.run(SUBSCRIBE)
+
+    on_record = oplead.sandbox.oplead.subscriptions.all.values()
+    assert 3 == len(on_record)
+    assert {f"http://127.0.0.1:8391/hooks/{SECRET}"} == {each.url for each in on_record}
+    oplead.run(subscriptions.show)
+    oplead.run(subscriptions.show, json=True)
+    said = capsys.readouterr().out
+    assert 3 == said.count("subscribed already")
+    assert SECRET not in said
+
+
+def test_a_subscription_whose_answer_was_lost_is_looked_up(oplead):
+    """It is there: no second one is made."""
+    oplead.fail("/v1/subscriptions", FaultKind.CUT_AFTER, after=1)
+
+    assert Exit.DONE == oplead.run(SUBSCRIBE)
+    assert 3 == len(oplead.sandbox.oplead.subscriptions.all)
+
+
+def test_removing_ends_ours_and_no_others(oplead):
+    """`--all` goes by the address."""
+    oplead.run(SUBSCRIBE)
+    with oplead.context() as context, context.writer() as writer:
+        writer.subscribe(EventKind.NEW_LEAD, "https://somebody-else.example/hook")
+
+    assert Exit.DONE == oplead.run(subscriptions.remove, [], all_ours=True)
+    assert ["https://somebody-else.example/hook"] == [
+        each.url for each in oplead.sandbox.oplead.subscriptions.all.values()
+    ]
+
+
+def test_subscribing_needs_a_public_address(oplead):
+    """The message names the setting."""
+    oplead.file.write_text(oplead.file.read_text().replace(', public_url: "http://127.0.0.1:8391"', ""))
+
+    with pytest.raises(UsageError, match=r"webhooks\.public_url is missing"):
+        oplead.run(SUBSCRIBE)
+
+
+# ── the command line ─────────────────────────────────────────────────────────────────────────────
+
+
+def typed(oplead, *arguments, **environ):
+    """Type a command and return its exit code, stdout and stderr."""
+    keys = {"KEY": ADMIN_KEY, "HOOK": SECRET, "FORM": FORM_TOKEN} | environ
+    with _as_it_was():
+        done = CliRunner().invoke(app, ["oplead", *arguments, "--config", str(oplead.file)], env=keys)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_commands_are_typed_with_an_unfinished_file(oplead):
+    """Without conversions: account, oplead and webhooks are enough."""
+    code, out, err = typed(
+        oplead, "leads", "create", "--email", "a@example.com", "--gclid", "Cj0KCQjwAbC-dEf_1", "--yes", "--json"
+    )
+    new = documented(out)["id"]
+
+    assert (0, "") == (code, err)
+    assert (
+        0 == typed(oplead, "leads", "update", new, "--city", "Lyon", "--field", "leadData.projet=Pergola", "--yes")[0]
+    )
+    assert 0 == typed(oplead, "leads", "list", "--limit", "2")[0]
+    assert 0 == typed(oplead, "status", "set", new, "En cours", "--yes")[0]
+    assert 0 == typed(oplead, "document", "add", new, str(quote(oplead.folder)), "--yes")[0]
+    assert 0 == typed(oplead, "settings", "show", "--json")[0]
+    assert 0 == typed(oplead, "webhooks", "subscribe", "--event", "status_change", "--yes")[0]
+    assert 0 == typed(oplead, "webhooks", "list")[0]
+    assert 0 == typed(oplead, "webhooks", "remove", "--all", "--yes")[0]
+    assert 0 == typed(oplead, "leads", "export", str(oplead.folder / "new.csv"), "--field", "leadData.projet")[0]
+    assert "Pergola" in (oplead.folder / "new.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("leads", "create", "--email", "a@example.com"), "write --yes to agree, or --dry-run"),
+        (("leads", "create", "--email", "a@example.com", "--json"), "--json asks nobody"),
+        (("leads", "create", "--yes"), "at least one value"),
+        (("status", "set", "L-1", "--yes"), "write LEAD and STATUS, or --csv FILE"),
+        (("status", "set", "--csv", "none.csv", "--yes"), "No such file"),
+        (("document", "add", "L-1", "none.pdf", "--yes"), "there is no such file"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_one_sentence(oplead, arguments, said):
+    """Nothing is sent, and no traceback is shown."""
+    before = len(oplead.log)
+    code, out, err = typed(oplead, *arguments)
+
+    assert 2 == code
+    assert said in out + err
+    assert before == len(oplead.log)
+    assert "Traceback" not in out + err
+
+
+def test_a_key_that_may_not_read_exits_with_2_and_one_sentence(oplead):
+    """It says which key it takes, and never what the key is."""
+    code, out, err = typed(oplead, "leads", "list", KEY=SUPPLIER_KEY)
+
+    assert 2 == code
+    assert "client admin" in err
+    assert SUPPLIER_KEY not in out + err
+
+
+def test_secrets_never_reach_the_output(oplead):
+    """Neither the key nor the receiver's secret, whatever is shown or fails."""
+    oplead.fail("/v1/subscriptions", status=500, count=5)
+    said = ""
+    for arguments in (("webhooks", "subscribe", "--yes"), ("webhooks", "list", "--json"), ("settings", "show")):
+        _, out, err = typed(oplead, *arguments)
+        said += out + err
+
+    assert not [secret for secret in (ADMIN_KEY, SECRET, FORM_TOKEN) if secret in said]

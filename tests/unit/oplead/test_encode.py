@@ -1,0 +1,159 @@
+"""How a lead is written: the API's JSON and the form import's variables, byte for byte, and what is refused."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from connectors.crm import LeadData
+from connectors.oplead.encode import UnwritableLead, form_body, json_bytes, lead_body
+from connectors.oplead.options import FieldPaths, FormOptions, WritePaths
+from connectors.records import ClickId, ClickIdKind, Contact, Utm
+
+GOLDEN = Path(__file__).with_name("golden_writes")
+CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
+GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456", CLICKED)
+FBCLID = ClickId(ClickIdKind.FBCLID, "IwAR0aBcDeFgHiJkLmNoP-qRs_7890")
+JEANNE = Contact(("jeanne.exemple@example.com",), ("06 12 34 56 78",), "Jeanne", "L'Exemple", "69003", "Lyon", "FR")
+WHOLE = LeadData(
+    contact=JEANNE,
+    click_ids=(GCLID, FBCLID),
+    utm=Utm("google", "cpc", "Fenêtres été"),
+    provider_name="Site web",
+    provider_url="https://fournisseur.example/oplead",
+    fields={"leadData.projet": "Véranda", "leadData.budget": "12000"},
+)
+READ_FROM = FieldPaths(
+    email=("contact.email", "email"),
+    phone=("contact.mobile", "contact.phone"),
+    first_name=("contact.firstname",),
+    last_name=("contact.lastname",),
+    postcode=("address.postcode",),
+    city=("address.city",),
+    country=("address.country",),
+)
+FORM = FormOptions("form-token", "site-web", "https://leadimport.example/addlead/", click_id="external_id")
+
+
+def write(lead, paths=None, read_from=READ_FROM):
+    """Return the API's body."""
+    return lead_body(lead, paths or WritePaths(), read_from)
+
+
+def test_a_whole_lead_is_written_where_it_is_read():
+    """Every value goes to the first path it is read from; names and values keep case and accents."""
+    assert (GOLDEN / "lead.json").read_bytes().rstrip(b"\n") == json_bytes(write(WHOLE))
+
+
+def test_a_whole_lead_is_written_as_a_form():
+    """The form import takes flat variables, its own token and the form's name."""
+    lead = LeadData(JEANNE, WHOLE.click_ids, utm=WHOLE.utm, fields={"projet": "Véranda"})
+
+    assert (GOLDEN / "form.json").read_bytes().rstrip(b"\n") == json_bytes(form_body(lead, FORM))
+
+
+def test_a_written_path_wins_over_the_one_that_is_read():
+    """`oplead.write.fields` names another place."""
+    paths = WritePaths(email="customer.mail", click_id="tracking.id", provider_name="source")
+
+    body = write(LeadData(JEANNE, provider_name="Salon", external_id="REF 12"), paths)
+
+    assert ("jeanne.exemple@example.com", "REF 12", "Salon") == (
+        body["customer"]["mail"],
+        body["tracking"]["id"],
+        body["source"],
+    )
+
+
+def test_only_what_is_given_is_written():
+    """Whatever is None or empty is left out, so that an update changes nothing else."""
+    lead = LeadData(Contact(city="Lyon", first_name=""), provider_name="")
+
+    assert {"address": {"city": "Lyon"}} == write(lead)
+
+
+def test_nothing_to_write_is_refused():
+    """An empty body would create an empty lead."""
+    with pytest.raises(UnwritableLead, match="nothing to write"):
+        write(LeadData())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"address.city": "Paris"}, {"address": "1 rue de l'Exemple"}, {"address.city.name": "Paris"}],
+    ids=["the same place", "a place around it", "a place inside it"],
+)
+def test_two_values_for_one_place_are_refused(fields):
+    """One would overwrite the other."""
+    with pytest.raises(UnwritableLead, match="two values go to address"):
+        write(LeadData(JEANNE, fields=fields))
+
+
+def test_a_second_phone_number_is_refused_rather_than_dropped():
+    """There is one place for it; another needs a path of its own."""
+    with pytest.raises(UnwritableLead, match="one phone number can be written"):
+        write(LeadData(Contact(phones=("06 12 34 56 78", "04 72 00 00 00"))))
+
+
+def test_click_ids_and_a_text_in_their_place_are_refused():
+    """They have one field."""
+    with pytest.raises(UnwritableLead, match="both click ids and a text"):
+        write(LeadData(click_ids=(GCLID,), external_id="REF 12"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("gclid", "short"),
+        ("gclid", "jeanne@example.com"),
+        ("gclid", "Cj0KCQjw&fbclid=IwAR0aBcDeFg"),
+        ("fbc", "IwAR0aBcDeFgHiJkLmNoP"),
+        ("lead_id", "1.23457E+14"),
+        ("wbraid", "undefined"),
+    ],
+)
+def test_a_click_id_that_would_not_be_read_back_is_refused(kind, value):
+    """The night could not use it; the message does not repeat it."""
+    with pytest.raises(UnwritableLead, match=f"this is no {kind}") as caught:
+        write(LeadData(click_ids=(ClickId(ClickIdKind(kind), value),)))
+
+    assert value not in str(caught.value)
+
+
+def test_the_form_import_refuses_click_ids_without_a_variable_for_them():
+    """Which one fills `leadData.externalID` is documented nowhere, and an id that is dropped is a sale not reported."""
+    form = FormOptions("form-token", "site-web", FORM.url)
+
+    with pytest.raises(UnwritableLead, match=r"write oplead\.write\.form\.click_id"):
+        form_body(LeadData(JEANNE, (GCLID,)), form)
+
+
+@pytest.mark.parametrize(
+    ("contact", "missing"),
+    [
+        (Contact(("a@example.com",), (), "A", "B", "69003", None, None), "a country"),
+        (Contact((), ("0612345678",), "A", None, "69003", None, "FR"), "a last name and an e-mail address"),
+    ],
+)
+def test_the_form_import_refuses_a_lead_without_its_mandatory_variables(contact, missing):
+    """Oplead's page names them: last name, postcode, country and e-mail address."""
+    with pytest.raises(UnwritableLead, match=f"the form import needs {missing}"):
+        form_body(LeadData(contact), FORM)
+
+
+def test_the_form_import_refuses_a_supplier_for_which_it_has_no_place():
+    """The feedback that the lead's supplier waits for would never come."""
+    with pytest.raises(UnwritableLead, match="no place for the supplier"):
+        form_body(LeadData(JEANNE, provider_url="https://fournisseur.example"), FORM)
+
+
+def test_the_form_imports_own_variables_cannot_be_overwritten():
+    """A custom variable called token would send the lead elsewhere."""
+    with pytest.raises(UnwritableLead, match="two values go to token"):
+        form_body(LeadData(JEANNE, fields={"token": "another"}), FORM)
+
+
+def test_golden_files_are_json_as_written_by_hand():
+    """They are one object each."""
+    assert all(isinstance(json.loads(file.read_text()), dict) for file in GOLDEN.iterdir())
