@@ -8,6 +8,7 @@ import threading
 import time
 from base64 import b64encode
 from contextlib import closing
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -134,9 +135,9 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
     assert [True, False] == [Secret("a").equals("a"), Secret("a").equals("much longer than that")]
     assert {32} == {len(digest) for digest in compared}
     compared.clear()
-    meant = [SimpleNamespace(is_meant_by=lambda _, each=each: each.equals("a")) for each in map(Secret, "abc")]
+    hooks = [SimpleNamespace(is_meant_by=partial(lambda secret, _: secret.equals("a"), Secret(text))) for text in "abc"]
 
-    assert meant[0] is Receiver(meant)._hook_for(None)
+    assert hooks[0] is Receiver(hooks)._hook_for(None)
     assert 3 == len(compared)
 
 
