@@ -316,24 +316,35 @@ def click_id_text(ids: Iterable[ClickId]) -> str:
 
 
 def survey_oplead(
-    look: OpleadSection, clock: Clock, *, leads: int, folder: Path | None = None, named: frozenset[str] = frozenset()
+    look: OpleadSection,
+    clock: Clock,
+    *,
+    leads: int | None,
+    folder: Path | None = None,
+    named: frozenset[str] = frozenset(),
+    specification: bytes | None = None,
 ) -> Survey:
     """Find out how Oplead answers and where its fields are, from roughly `leads` leads; tries `look` first.
 
-    Counts the leads filled at each path in `named`; shares the request pace of the account whose state is in `folder`.
+    `specification` is a copy of Oplead's OpenAPI specification; without one it is looked for at Oplead's documentation
+    page. If there is one and `leads` is None, five requests are enough. Counts the leads filled at each path in
+    `named`; shares the request pace of the account whose state is in `folder`.
 
     Raises:
-        Misconfigured: Oplead refuses access, however the token is presented.
+        Misconfigured: Oplead refuses access, however the token is presented, or `specification` is none.
         Transient: it keeps failing after bounded retries.
     """
     from connectors.oplead import OpleadClient  # noqa: PLC0415
-    from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
+    from connectors.oplead.probe import OpleadProbe, find_specification, given_specification  # noqa: PLC0415
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
     from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
     pacer = pacer_for(look.oplead, clock, folder=folder)
+    client = OpleadClient(oplead_options(look.oplead, look.zone, look.click_ids), clock=clock, pacer=pacer)
+    documentation = find_specification(client) if specification is None else given_specification(specification)
     return OpleadProbe(
-        OpleadClient(oplead_options(look.oplead, look.zone, look.click_ids), clock=clock, pacer=pacer),
+        client,
+        documentation=documentation,
         per_minute=look.oplead.rate,
         named=named,
         readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),

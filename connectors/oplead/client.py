@@ -43,7 +43,7 @@ _LONG_WAIT = timedelta(seconds=5)
 _BAD_QUESTION = frozenset({400, 422})
 """Statuses for a parameter the platform does not accept."""
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
-_TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
+TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _WRITE_GRACE = 5.0
 """Seconds that a write's answer may still take after a cancellation; without it nobody knows what became of it."""
@@ -85,6 +85,17 @@ class OpleadAnswer:
     served_at: datetime | None
     totals: Mapping[str, int] = field(default_factory=dict)
     """The total number of leads, by the name of each header that states one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpleadDocument:
+    """A response of any status and kind, as it came."""
+
+    status: int
+    content: bytes = field(repr=False)
+    """Empty if it is an error's and long."""
+    location: str | None
+    """Where a redirect leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +185,21 @@ class OpleadClient:
             Transient: it kept failing after bounded retries.
         """
         return self._with_retries(target, self._largest_page)
+
+    def document(self, target: str, most: int) -> OpleadDocument:
+        """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
+
+        Raises:
+            TooLarge: it has more.
+            Misconfigured: the URL is invalid.
+            Transient: there is no answer, or not all of it.
+        """
+        self._take_slot(0)
+        try:
+            response, content = self._exchange(target, target.partition("?")[0], most)
+        finally:
+            self.pacer.give_back()
+        return OpleadDocument(response.status_code, content, response.headers.get("Location"))
 
     def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], OpleadAnswer]], None, None]:
         """Yield each lead id, in order, with a callable that returns its detail page or raises as `get` does.
@@ -449,7 +475,7 @@ def _headers(options: OpleadOptions) -> httpx.Headers:
 
 def _totals(response: httpx.Response, configured: str | None) -> dict[str, int]:
     """Return the total number of leads by header name, from the configured header and the usual ones."""
-    names = (*([configured] if configured else []), *_TOTAL_HEADERS)
+    names = (*([configured] if configured else []), *TOTAL_HEADERS)
     return {name: total for name in names if (total := _count_in(response, name)) is not None}
 
 

@@ -29,6 +29,7 @@ from jobs.cli.options import (
     Leads,
     PathPrefix,
     Seed,
+    Specification,
     Yes,
     command,
     day,
@@ -197,6 +198,7 @@ def init(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    spec: Specification = None,
     **options: str | list[str] | None,
 ) -> int:
     """Write a first settings file.
@@ -210,7 +212,7 @@ def init(
         given = answers_given(options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return write_first_settings(folder, given, export=export, force=force, yes=yes)
+    return write_first_settings(folder, given, export=export, force=force, yes=yes, spec=spec)
 
 
 def _option_of(question: Question) -> inspect.Parameter:
@@ -267,7 +269,16 @@ def probe(
         Path | None, typer.Option(metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN.")
     ] = None,
     clock: Annotated[str | None, typer.Option(metavar="URL", help="Without a file: a sandbox's clock.")] = None,
-    leads: Annotated[int, typer.Option(min=1, max=20_000, help="About how many leads to look at.")] = 300,
+    leads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=20_000,
+            help="About how many leads to look at. Default: what five requests show where Oplead's specification says "
+            "the rest, else 300.",
+        ),
+    ] = None,
+    spec: Specification = None,
     json: Json = False,
 ) -> int:
     """Find out how Oplead answers.
@@ -283,7 +294,7 @@ def probe(
         )
 
     known = from_options(base_url, path_prefix, token_file, clock) if config is None else from_file(config)
-    return look(known, file=config, leads=leads, json_wanted=json)
+    return look(known, file=config, leads=leads, spec=spec, json_wanted=json)
 
 
 @command(app, EXIT_CODES)
