@@ -11,6 +11,7 @@ from connectors.records import (
     Contact,
     EncodedEvent,
     Event,
+    Export,
     Found,
     Identifier,
     Lead,
@@ -62,6 +63,7 @@ class LeadSource(Protocol):
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield each lead by id, in the given order; None for one the source reports deleted (404, 410).
 
+        A file that need not have every lead yields NotInExport for one it lacks.
         If the night's request budget runs out, the remaining ids are not yielded.
         """
 
@@ -74,6 +76,28 @@ class ShowsLatest(Protocol):
     """A source that also exposes what the leads that `fetch_latest` read hold."""
 
     seen: SeenInLeads
+
+
+@runtime_checkable
+class ReadsExports(Protocol):
+    """A source that reads exported files, the newest one each night."""
+
+    def open_export(self, last: Export | None, *, read_until: datetime | None, accept: bool) -> Export:
+        """Choose the newest file and check it whole; reading leads then reads this file.
+
+        Args:
+            last: the file read last.
+            read_until: up to when leads were read before, from a file or not.
+            accept: whether a human approved a file with far fewer leads or fewer columns than the last.
+
+        Raises:
+            Misconfigured: there is no file, or it must not be read: damaged, still being written, older than what was
+                read before, or without a column it needs. The message says what to do.
+        """
+
+    @property
+    def exported_at(self) -> datetime | None:
+        """When the opened file was written: what it says was so then, not now. None before one is opened."""
 
 
 class ConversionSink(Protocol):

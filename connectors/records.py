@@ -131,7 +131,12 @@ class OtherLead:
     id: LeadId
 
 
-Found = Lead | UnreadableLead | OtherLead | None
+@dataclass(frozen=True, slots=True)
+class NotInExport:
+    """The file read has no such lead, which may well exist: the file need not have every lead."""
+
+
+Found = Lead | UnreadableLead | OtherLead | NotInExport | None
 """Result of fetching one lead; None if it was deleted."""
 
 
@@ -151,6 +156,21 @@ class LeadPage:
     """Whether the list is known to have shifted during the read, so leads may have been skipped."""
     missing: int = 0
     """How many leads the source counts but did not list; known on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One file of exported leads, read whole and found sound; the next one is compared with it."""
+
+    exported_at: datetime
+    """When it was last written, in whole seconds."""
+    sha256: str
+    rows: int
+    titles: tuple[str, ...]
+    newest: datetime | None
+    """The latest time of a lead's creation or change in it, by Oplead's clock."""
+    ends_line: bool
+    """Whether it ends where a line does."""
 
 
 # ── conversions ──────────────────────────────────────────────────────────────────────────────────

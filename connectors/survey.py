@@ -135,6 +135,9 @@ class Survey:
     suggestion: Suggestion = field(default_factory=dict)
     """Settings to write under `oplead:`, without token and address; empty if the defaults suffice."""
 
+    columns: Mapping[str, str] | None = None
+    """Settings to write under `source.columns`; None if leads were not read from a file."""
+
     @property
     def usable(self) -> bool:
         """Whether leads can be read in full with the suggested settings."""

@@ -123,6 +123,11 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "xlsx": "exports/*.xlsx",
         "sheet": "Leads",
         "columns": "{ Montant TTC: amount }",
+        "encoding": "cp1252",
+        "delimiter": '";"',
+        "whole": "true",
+        "max_age": "8 d",
+        "largest_mb": "128",
     },
     "AuthSettings": {"style": "header", "name": "X-API-KEY", "prefix": '"Token "'},
     "PaginationSettings": {

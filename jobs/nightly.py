@@ -19,6 +19,7 @@ from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, guarded, plan
 from jobs.plan.volume_guard import hold_excess_volume
+from jobs.pull.export import open_export
 from jobs.pull.sync import expect_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Scope, Stop, StopKind
@@ -180,6 +181,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
     the new label later wait for the next night's reading.
     """
     window, done = run.deps.sync_window, summary.pulled
+    open_export(run)
     until = run.now() + window.budget
     pull(run, until=until, done=done)
     if not done.complete or window.style is SyncMode.DETAILS:

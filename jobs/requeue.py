@@ -14,6 +14,7 @@ from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
 from jobs.nightly import ask_for_outcomes, count_states, is_due, reading_source
 from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch
 from jobs.pull.sync import read_range
 from jobs.rules.delivery_state import NOT_OUT, DeliveryState
@@ -96,6 +97,7 @@ def read(run: RunContext, asked: BackfillRequest, summary: RunSummary) -> None:
         if asked.conversion in (None, route.conversion) and asked.destination in (None, route.destination)
     )
     with reading_source(run, summary):
+        open_export(run)
         read_range(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
     plan(guarded(run))
 
@@ -272,14 +274,14 @@ def requeue(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
     now, done = run.now(), summary.pulled
     fetch = DetailFetch(run, done, until=now + run.deps.sync_window.budget, started=now, afresh=True)
     with reading_source(run, summary):
+        open_export(run)
         wanted = list(dict.fromkeys(LeadId(row.lead) for row in chosen.rows))
         asked = fetch.read(wanted)
         done.complete = len(asked.ids) == len(wanted)
         done.deleted = len(asked.deleted)
     if summary.source_stopped is not None:
         return Requeued()
-    found = set(asked.ids) - set(asked.deleted) - {one.id for one in done.unreadable if one.id is not None}
-    back = [_put_back(run, kind, chosen.ids(kind), found) for kind in KINDS]
+    back = [_put_back(run, kind, chosen.ids(kind), set(asked.as_asked)) for kind in KINDS]
     plan(guarded(run))
     return Requeued(*back)
 

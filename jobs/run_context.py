@@ -68,6 +68,8 @@ class Deps:
     sync_window: SyncWindow
     accept_volume: bool = False
     """Whether a human approved tonight's excess volume."""
+    accept_file: bool = False
+    """Whether a human approved a file with far fewer leads or fewer columns than the last one."""
     cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
     watch: Watch = unwatched

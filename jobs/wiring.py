@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,7 @@ from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
 from jobs.settings.compile import Rulebook, compile_rules
 from jobs.settings.load import OpleadSection, PartialSettings
-from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings, WriteSettings
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
+    from connectors.oplead.files import FileOptions, FileSource
     from connectors.oplead.lists import OpleadLists
     from connectors.oplead.writer import OpleadWriter
     from connectors.rate_limit import Pacer
@@ -65,8 +66,9 @@ def connect(
     sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
     book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
     oplead = settings.oplead
-    window = SyncWindow(SyncMode(oplead.pull_style), overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_oplead(settings, book, clock, cancel_token)) as source:
+    style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
+    window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
+    with closing(_source(settings, book, clock, cancel_token)) as source:
         yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
 
 
@@ -154,8 +156,20 @@ def _meta_options(
     )
 
 
-def _oplead(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource":
+def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource | FileSource":
     from connectors.oplead import OpleadClient, OpleadSource  # noqa: PLC0415
+
+    if settings.source is not None:
+        from connectors.oplead.files import FileSource  # noqa: PLC0415
+
+        by_contact = any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
+        return FileSource(
+            oplead_options(settings.oplead, settings.zone, settings.click_ids),
+            file_options(settings.source),
+            clock,
+            wanted_fields=book.extraction.paths,
+            needed=("id", "created_at", "status", *(() if by_contact else ("click_id",))),
+        )
 
     client = OpleadClient(
         oplead_options(settings.oplead, settings.zone, settings.click_ids),
@@ -314,6 +328,37 @@ def survey_oplead(
     ).survey(leads=leads)
 
 
+def survey_files(
+    look: OpleadSection, source: SourceSettings, *, leads: int, named: frozenset[str] = frozenset()
+) -> Survey:
+    """Find out what the newest exported file holds, from roughly `leads` of its leads.
+
+    Raises:
+        Misconfigured: there is no file, or it is damaged.
+    """
+    from connectors.oplead.files import survey_file  # noqa: PLC0415
+    from jobs.rules.extraction import read_amount  # noqa: PLC0415
+    from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
+
+    return survey_file(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        file_options(source),
+        leads=leads,
+        named=named,
+        readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),
+        fold=normalise_label,
+    )
+
+
+def file_options(source: SourceSettings) -> "FileOptions":
+    """Return the options of the files to read."""
+    from connectors.oplead.files import FileOptions  # noqa: PLC0415
+
+    kind: Literal["csv", "xlsx"] = "csv" if source.csv else "xlsx"
+    rest = source.model_dump(exclude={"csv", "xlsx"})
+    return FileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
+
+
 def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) -> "OpleadOptions":
     """Return the Oplead connector's options."""
     from connectors import oplead as platform  # noqa: PLC0415
@@ -322,7 +367,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
     if oplead.since_filter is not None and oplead.pull_style == "since":
         since = platform.SinceOptions(**oplead.since_filter.model_dump())
     return platform.OpleadOptions(
-        token=oplead.token.get_secret_value(),
+        token=oplead.key,
         zone=zone,
         base_url=str(oplead.base_url).rstrip("/"),
         path_prefix=oplead.path_prefix,
@@ -347,7 +392,7 @@ def pacer_for(
     oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = never_cancelled
 ) -> "Pacer":
     """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
-    service = (str(oplead.base_url), oplead.token.get_secret_value())
+    service = (str(oplead.base_url), oplead.key)
     return _pacer(service, oplead.rate, clock, folder, cancel_token)
 
 

@@ -79,6 +79,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "postcode": _words("postcode zipcode postalcode zip codepostal cp ctcpostcode"),
     "city": _words("city ville town commune ctccity"),
     "country": _words("country countrycode pays codepays ctccountry"),
+    "appointment_at": _words("appointmentat appointmentdate daterendezvous daterdv datedurendezvous datedurdv"),
 }
 """Normalised names for each field, likeliest first, including those in `options.CANDIDATES`."""
 

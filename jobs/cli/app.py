@@ -125,6 +125,9 @@ def run(
     accept_volume: Annotated[
         bool, typer.Option("--accept-volume", help="Send also where far more is due than a night usually sends.")
     ] = False,
+    accept_file: Annotated[
+        bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
+    ] = False,
     first_run: FirstRun = False,
     at_once: AtOnce = 4,
     json: Json = False,
@@ -145,7 +148,8 @@ def run(
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    return run_accounts(config, RunOptions(mode, waits, accept_volume, first_run), at_once=at_once, json_wanted=json)
+    options = RunOptions(mode, waits, accept_volume, accept_file, first_run)
+    return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 
 def _span(text: str) -> timedelta:
@@ -182,6 +186,10 @@ def schedule(
 def init(
     *,
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where the files go.")] = Path("config"),
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file exported from Oplead: leads are read from its folder, not the API."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     **options: str | list[str] | None,
@@ -197,7 +205,7 @@ def init(
         given = answers_given(options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return write_first_settings(folder, given, force=force, yes=yes)
+    return write_first_settings(folder, given, export=export, force=force, yes=yes)
 
 
 def _option_of(question: Question) -> inspect.Parameter:

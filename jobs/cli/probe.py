@@ -21,31 +21,34 @@ from jobs.settings import Invalid
 from jobs.settings.document import Tree, Written, block
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
-from jobs.settings.unmatched import loose_path, paths_named_in, unmatched
-from jobs.wiring import survey_oplead
+from jobs.settings.unmatched import loose_path, paths_named_in, unmatched, wanted_in
+from jobs.wiring import survey_files, survey_oplead
 
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
-    """Survey Oplead and print the report, including what the file names and no lead has."""
+    """Survey Oplead, or its exported files, and print the report, including what the file names and no lead has."""
     look = known.settings
     named = paths_named_in(file) if file else frozenset()
-    with open_visible_clock(look.clock, look.oplead.rate) as clock:
-        survey = survey_oplead(look, clock, leads=leads, folder=known.state_folder, named=named)
+    if look.source is not None:
+        survey = survey_files(look, look.source, leads=leads, named=wanted_in(file) if file else frozenset())
+    else:
+        with open_visible_clock(look.clock, look.oplead.rate) as clock:
+            survey = survey_oplead(look, clock, leads=leads, folder=known.state_folder, named=named)
     unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
     kept = {name: _written(value) for name, value in unchanged.items()}
     labels = [*(one.label for one in survey.labels), *survey.past_labels]
     paths = [one.path for one in survey.paths]
     seen = SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
     report = ProbeReport(
-        address=str(look.oplead.base_url).rstrip("/"),
+        address=_address(look),
         survey=survey,
         stages=_stages(look, survey) if look.stages else None,
         unknown_consents=_unknown_consents(look, survey),
         unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
         per_minute=look.oplead.rate,
-        settings="\n".join(block({"oplead": {**kept, **survey.suggestion}})),
+        settings="\n".join(block(_suggested(survey, kept, known.source))),
     )
     if json_wanted:
         print_json(report.document)
@@ -54,13 +57,30 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
     return Exit.DONE if survey.usable else Exit.ATTENTION
 
 
+def _address(look: OpleadSection) -> str:
+    """Name what was looked at."""
+    if look.source is not None:
+        return look.source.csv or look.source.xlsx or ""
+    return str(look.oplead.base_url).rstrip("/")
+
+
+def _suggested(survey: Survey, kept: Mapping[str, Written], source: Mapping[str, Tree]) -> dict[str, Written]:
+    """Return the sections to write."""
+    if survey.columns is None:
+        return {"oplead": {**kept, **survey.suggestion}}
+    files = {name: _written(value) for name, value in source.items() if name != "columns"}
+    columns: dict[str, Written] = {"columns": dict(survey.columns)} if survey.columns else {}
+    oplead = {**kept, **survey.suggestion}
+    return {"source": {**files, **columns}, **({"oplead": oplead} if oplead else {})}
+
+
 def from_file(file: Path, environ: Mapping[str, str] = os.environ) -> PartialSettings:
     """Load partial settings from a file.
 
     Raises:
         UsageError: the file or its settings for Oplead are invalid.
     """
-    known = load_partial(file, environ)
+    known = load_partial(file, environ, needed=("source",))
     log_env_files([known.env_file])
     if isinstance(known, Invalid):
         raise UsageError(problems_of(known))
@@ -182,8 +202,8 @@ def _parts(report: ProbeReport) -> Parts:
     survey = report.survey
     seen = "" if survey.total is None else f"{number(survey.leads)} of "
     looked_at = seen + counted(survey.leads if survey.total is None else survey.total, "lead")
-    requests = counted(survey.requests, "request")
-    yield escape(f"{report.address}: {looked_at} looked at, with {requests}; nothing was changed there.")
+    requests = f", with {counted(survey.requests, 'request')}" if survey.columns is None else ""
+    yield escape(f"{report.address}: {looked_at} looked at{requests}; nothing was changed there.")
     yield from _notes("Could not be determined; write these", survey.undecided, "bold red")
     yield from _notes("Named in your settings, but found on no lead", report.unmatched, "yellow")
     yield from _notes("Looks wrong", survey.suspicions, "yellow")
@@ -192,7 +212,8 @@ def _parts(report: ProbeReport) -> Parts:
     yield from _sources(survey)
     yield from _few_values(report)
     yield from _fields(survey)
-    whole = "Paste this into your settings, in place of their oplead section"
+    section = "oplead section" if survey.columns is None else "source section"
+    whole = f"Paste this into your settings, in place of their {section}"
     yield _heading(whole if survey.usable else "Incomplete; add what could not be determined")
 
 
@@ -205,7 +226,7 @@ def _time(report: ProbeReport) -> Iterator[str]:
         )
         rate = f"{counted(report.per_minute, 'request')} a minute"
         yield f"Time: {first} to read everything once, {nightly} in a usual night, at {rate}."
-    elif survey.leads:
+    elif survey.leads and survey.columns is None:
         yield "Time: unknown, because the number of leads is."
 
 

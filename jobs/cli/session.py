@@ -171,6 +171,8 @@ class RunOptions:
     """How long to wait for outcomes."""
     accept_volume: bool = False
     """Whether to override the volume guard."""
+    accept_file: bool = False
+    """Whether to read a file with far fewer leads or fewer columns than the last one."""
     first_run: bool = False
     """Whether the account has never run, so that its state is created."""
     others: frozenset[str] = frozenset()
@@ -205,12 +207,16 @@ def do_night(
             connect(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (book, deps),
             recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
         ):
-            night_deps = replace(deps, accept_volume=options.accept_volume, watch=watch)
+            night_deps = _night_deps(deps, options, watch)
             summary = run_night(RunContext(ledger, book, night_deps), wait=options.wait)
             night = night or summary.started_at.astimezone(settings.zone).date()
             done = notify(ledger, book, deps, settings, _ended(ledger, summary, opened, night))
         codes.append(done.summary.exit_code)
         return done
+
+
+def _night_deps(deps: Deps, options: RunOptions, watch: Watch) -> Deps:
+    return replace(deps, accept_volume=options.accept_volume, accept_file=options.accept_file, watch=watch)
 
 
 def ask_for_outcomes(settings: Settings, clock: Clock, *, watch: Watch, stop: StopSignal) -> Night:
@@ -236,7 +242,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
         connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
         recorded_run(settings, copy, options.mode, clock) as ledger,
     ):
-        night_deps = replace(deps, accept_volume=options.accept_volume, watch=watch)
+        night_deps = _night_deps(deps, options, watch)
         summary = (validate if validating else rehearse)(RunContext(ledger, book, night_deps))
         now = clock.now()
         with ledger.reading() as session:

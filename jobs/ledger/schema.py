@@ -77,6 +77,20 @@ class Cursor(AccountRow, table=True):
     """Whether the list shifted during the current pull, which may therefore have skipped leads."""
 
 
+class ReadExport(AccountRow, table=True):
+    """The file of exported leads that was read last: what the next one is compared with."""
+
+    __tablename__ = "read_export"
+    exported_at: datetime
+    sha256: str
+    rows: int
+    titles: str
+    """JSON: the columns' titles."""
+    newest: datetime | None = None
+    """The latest creation or change of a lead in it."""
+    ends_line: bool
+
+
 class BackfillPlace(AccountRow, table=True):
     """An interrupted backfill's position in the leads, independent of the nightly cursor."""
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
@@ -237,8 +238,7 @@ class DetailFetch:
                 served_at=None,
                 resume=None,
             )
-            # Each lead was observed between the request for the first and the arrival of the last.
-            when = ReadTimes(self.started, max(self.started, began + self.ahead), self.run.now())
+            when = self._read_times(began)
             store(session, self.run, page, when, self.done)
             leads.note_asked(session, account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
@@ -246,6 +246,17 @@ class DetailFetch:
         asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
         asked.merged.update(merged)
         self.done.count_details(page)
+
+    def _read_times(self, began: datetime) -> ReadTimes:
+        """When the leads were observed: between the request for the first and the arrival of the last.
+
+        What a file says was so when it was exported.
+        """
+        source = self.run.deps.source
+        exported_at = source.exported_at if isinstance(source, ReadsExports) else None
+        if exported_at is not None:
+            return ReadTimes(exported_at, exported_at, self.run.now())
+        return ReadTimes(self.started, max(self.started, began + self.ahead), self.run.now())
 
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""

@@ -349,15 +349,15 @@ _UNCONFIRMED_FOR = timedelta(days=14)
 """How long to trust our clock while the source can't be asked: a quiet account may see no lead for a week."""
 
 
-def expect_plausible(ledger: Ledger, now: datetime) -> None:
-    """Check an unconfirmed time against the last reading of leads.
+def expect_plausible(ledger: Ledger, now: datetime, *, told: datetime | None = None) -> None:
+    """Check an unconfirmed time against the last reading of leads, and the latest time that leads themselves tell.
 
     Raises:
-        WrongClock: it is before that reading, or long after it.
+        WrongClock: it is before that reading, or long after both.
     """
     with ledger.reading() as session:
         last = leads.last_read(session, ledger.account)
-    if last is not None and not last - MAX_CLOCK_SKEW <= now <= last + _UNCONFIRMED_FOR:
+    if last is not None and not last - MAX_CLOCK_SKEW <= now <= max(last, told or last) + _UNCONFIRMED_FOR:
         raise WrongClock(
             f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, leads were last read on {last:%Y-%m-%d %H:%M} UTC, "
             "and Oplead cannot be asked what time it is: see that the clock is right. Until Oplead answers nothing is "

@@ -21,7 +21,7 @@ from jobs.settings.document import (
     texts_at,
     value_at,
 )
-from jobs.settings.oplead_schema import HEADER_NAME
+from jobs.settings.oplead_schema import HEADER_NAME, OpleadSettings
 from jobs.settings.references import ADDRESS, References, is_local, token_address
 from jobs.settings.schema import Settings
 
@@ -232,6 +232,33 @@ def _test_leads_have_marks(tree: Tree) -> Found:
                 yield path, "a mark of test leads needs letters or digits"
 
 
+def _leads_come_from_somewhere(tree: Tree) -> Found:
+    source, oplead = value_at(tree, ("source",)), value_at(tree, ("oplead",))
+    if source is None and oplead is None:
+        what = f"{Settings.model_fields['oplead'].description}"
+        yield ("oplead",), f"this key is missing: {what}"
+    elif source is None and isinstance(oplead, dict) and "token" not in oplead:
+        what = f"{OpleadSettings.model_fields['token'].description}"
+        yield ("oplead", "token"), f"this key is missing: {what}"
+
+
+def _files_are_read_in_one_way(tree: Tree) -> Found:
+    source = value_at(tree, ("source",))
+    if not isinstance(source, dict):
+        return
+    if ("csv" in source) == ("xlsx" in source):
+        yield ("source",), "write either csv or xlsx, with the files' names as exports/*.csv"
+    for key, kind in (("sheet", "xlsx"), ("encoding", "csv"), ("delimiter", "csv")):
+        if key in source and kind not in source:
+            yield ("source", key), f"this has no effect without {kind}; take it out"
+    places = [(("source", "columns", title), str(place)) for title, place in _mapping(source.get("columns")).items()]
+    for path, place in places:
+        if above := next((other for _, other in places if place.startswith(f"{other}.")), None):
+            yield path, f"another column's values are {above}, so nothing can be inside it; write another place"
+    if value_at(tree, ("webhooks",)) is not None:
+        yield ("webhooks",), "webhooks tell of changes that the next file may not have yet; take this or source out"
+
+
 def _oplead_is_complete(tree: Tree) -> Found:
     style, name = text_at(tree, "oplead.auth.style"), text_at(tree, "oplead.auth.name")
     if style in {"header", "query"} and name is None:
@@ -289,6 +316,8 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _keys_have_the_key_they_need,
     _consent_is_clear,
     _test_leads_have_marks,
+    _leads_come_from_somewhere,
+    _files_are_read_in_one_way,
     _oplead_is_complete,
     _extras_hold_no_key_and_repeat_nothing,
     _a_schedule_is_daily_or_cron,

@@ -198,7 +198,7 @@ class OpleadSection(Strict):
 
     timezone: Zone = "Europe/Paris"
     clock: Address | None = None
-    oplead: OpleadSettings
+    oplead: OpleadSettings = OpleadSettings()
     account: Slug | None = None
     source: SourceSettings | None = None
     webhooks: WebhookSettings | None = None
@@ -225,6 +225,8 @@ class PartialSettings:
     settings: OpleadSection
     section: Mapping[str, Tree] = field(repr=False)
     """The `oplead` section as written, with its token as a reference."""
+    source: Mapping[str, Tree] = field(default_factory=dict)
+    """The `source` section as written."""
     state_folder: Path | None = None
     """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
     env_file: EnvFile | None = None
@@ -248,10 +250,17 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
             settings = settings.model_copy(update={name: getattr(more, name)})
-    section = keys["oplead"]
     return PartialSettings(
-        settings, section if isinstance(section, dict) else {}, _state_folder(keys, path.parent), env_file
+        settings,
+        _mapping(keys.get("oplead")),
+        _mapping(keys.get("source")),
+        state_folder=_state_folder(keys, path.parent),
+        env_file=env_file,
     )
+
+
+def _mapping(tree: Tree) -> Mapping[str, Tree]:
+    return tree if isinstance(tree, dict) else {}
 
 
 def _state_folder(keys: Mapping[str, Tree], folder: Path) -> Path | None:
@@ -293,7 +302,7 @@ def partial_settings(
     if auth:
         section["auth"] = dict(auth)
     rest: dict[str, Tree] = {} if clock is None else {"clock": clock}
-    for finding in fitting_findings({**rest, "oplead": section}, References({}, Path())):
+    for finding in fitting_findings({**rest, "oplead": {"token": reference, **section}}, References({}, Path())):
         raise ValueError(f"{dotted(finding.path)}: {finding.message}")
     try:
         settings = OpleadSection.model_validate({**rest, "oplead": {**section, "token": SecretStr(token)}})

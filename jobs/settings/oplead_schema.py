@@ -1,13 +1,14 @@
 """The model of what concerns Oplead in the configuration file: reading leads, writing them, webhooks and files."""
 
 from datetime import timedelta
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo
+from pydantic import AfterValidator, AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo
 
 from jobs.settings.references import Address, References
-from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text
+from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text, YesNo
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 HeaderName = Annotated[str, Like(HEADER_NAME, "a header's name has letters, digits and hyphens, as X-Signature")]
@@ -18,6 +19,17 @@ def _beside_the_settings(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str) and isinstance(info.context, References):
         return info.context.folder / value
     return value
+
+
+def _files_beside_the_settings(pattern: str, info: ValidationInfo) -> str:
+    """Have a relative pattern start at the settings file's folder, whatever characters that has."""
+    if Path(pattern).is_absolute() or not isinstance(info.context, References):
+        return pattern
+    return f"{escape(str(info.context.folder.absolute()))}/{pattern}"
+
+
+Files = Annotated[Text, AfterValidator(_files_beside_the_settings)]
+"""A pattern of file names, such as exports/*.csv."""
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
@@ -296,14 +308,24 @@ class WebhookSettings(Strict):
 class SourceSettings(Strict):
     """Where leads come from if not from the API: files that somebody or a script exports from Oplead."""
 
-    csv: Text | None = None
-    """The files, such as exports/*.csv; the newest one is read."""
-    xlsx: Text | None = None
-    """The same for Excel workbooks."""
+    csv: Files | None = None
+    """The files, such as exports/*.csv; the one written last is read."""
+    xlsx: Files | None = None
+    """The same for Excel workbooks, such as exports/*.xlsx."""
     sheet: Text | None = None
     """The workbook's sheet; the first one if unset."""
     columns: dict[Text, Path_] = Field(default_factory=dict)
     """Each column's title and the place of its values in a lead, such as { Montant TTC: amount }."""
+    encoding: Literal["utf-8", "utf-16", "cp1252"] | None = None
+    """How a CSV file's text is encoded, where the file does not show it; `cp1252` is Excel's in Western Europe."""
+    delimiter: Literal[";", ",", "tab"] | None = None
+    """What separates a CSV file's columns, where the file does not show it."""
+    whole: YesNo = False
+    """Whether each file has every lead; if so, a lead that is missing from two files in a row counts as deleted."""
+    max_age: Span = timedelta(days=3)
+    """How old the newest file may be; an older one is not read."""
+    largest_mb: PositiveInt = Field(default=64, le=1024)
+    """The largest file in megabytes; a workbook may unpack to eight times that."""
 
 
 # ── the section ──────────────────────────────────────────────────────────────────────────────────
@@ -312,8 +334,8 @@ class SourceSettings(Strict):
 class OpleadSettings(Strict):
     """The source of leads."""
 
-    token: Secret
-    """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`."""
+    token: Secret | None = None
+    """A reference: `${OPLEAD_TOKEN}` or `file:/run/secrets/oplead`; only `source` makes it needless."""
     base_url: Address = AnyUrl("https://api.oplead.com")
     """Oplead's address, or a local server's."""
     path_prefix: Annotated[str, Like(r"(/[^\s/?#]+)*", 'write the start of the path, as /v1, or "" for none')] = "/v1"
@@ -361,6 +383,11 @@ class OpleadSettings(Strict):
     """The largest page of the list in megabytes, unpacked; a larger one is refused unread."""
     write: WriteSettings = WriteSettings()
     """How leads, documents and statuses are written by `oplead-sync oplead`; a night only reads."""
+
+    @property
+    def key(self) -> str:
+        """The token itself; empty if there is none, which only files make do with."""
+        return "" if self.token is None else self.token.get_secret_value()
 
     @property
     def pull_style(self) -> Literal["since", "list", "details"]:

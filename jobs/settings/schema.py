@@ -431,8 +431,8 @@ class Settings(Strict):
     """`sqlite:///path`; default: `ACCOUNT.db` beside the configuration file."""
     clock: Address | None = None
     """A sandbox's clock; accepted only if every remote is on this machine."""
-    oplead: OpleadSettings
-    """Where and how leads are read; it needs a token at least."""
+    oplead: OpleadSettings = OpleadSettings()
+    """Where and how leads are read; it needs a token at least, unless `source` names files."""
     source: SourceSettings | None = None
     """Files to read leads from instead of the API."""
     webhooks: WebhookSettings | None = None

@@ -43,6 +43,11 @@ def paths_named_in(file: FilePath) -> frozenset[str]:
     return frozenset(path for _, path in _named_paths(read_file(file).tree))
 
 
+def wanted_in(file: FilePath) -> frozenset[str]:
+    """Return the paths that a settings file names, except where `oplead.fields` are; empty if it cannot be read."""
+    return frozenset(path for at, path in _named_paths(read_file(file).tree) if at[0] != "oplead")
+
+
 def _named_paths(tree: Tree) -> list[tuple[KeyPath, str]]:
     named = list(texts_at(tree, *_FIELDS))
     conditions = [place for pattern in _CONDITIONS for place in find(tree, pattern)]

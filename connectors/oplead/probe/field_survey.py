@@ -34,7 +34,7 @@ _SEVERAL = frozenset({"phone", "email"})
 """Fields of which a person may have more than one."""
 _MOBILE, _FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
 """Substrings of the names of mobile and landline fields."""
-_TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at"})
+_TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at", "appointment_at"})
 _OTHER_PEOPLE = frozenset(
     {"commercial", "vendeur", "user", "owner", "agent", "assignee", "assignedto", "proprietaire", "responsable"}
     | {"provider", "fournisseur", "agency", "agence", "apporteur", "company", "societe", "createdby", "updatedby"}

@@ -4,7 +4,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from glob import escape
 from pathlib import Path
+from typing import Literal
 
 from connectors.errors import ConnectorError, KeyRefused
 from connectors.survey import Survey
@@ -17,7 +19,8 @@ from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
 from jobs.settings.document import INDENT, block, flow
 from jobs.settings.load import OpleadSection, partial_settings
-from jobs.wiring import survey_oplead
+from jobs.settings.oplead_schema import SourceSettings
+from jobs.wiring import survey_files, survey_oplead
 
 _SAMPLE = 300
 _SCHEMA = "pipeline.schema.json"
@@ -25,8 +28,11 @@ _AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
 """The keys of `oplead.auth`, and the question for each."""
 
 
-def write_first_settings(folder: Path, given: Answers, *, force: bool, yes: bool) -> int:
-    """Ask what the options leave open, write the settings and `.env.example`, and print the next steps."""
+def write_first_settings(folder: Path, given: Answers, *, export: Path | None, force: bool, yes: bool) -> int:
+    """Ask what the options leave open, write the settings and `.env.example`, and print the next steps.
+
+    With an exported file, leads come from its folder, and Oplead is not asked.
+    """
     settings, environment = folder / "pipeline.yaml", folder / ".env.example"
     standing = [file for file in (settings, environment) if file.exists()]
     if standing and not force:
@@ -34,16 +40,25 @@ def write_first_settings(folder: Path, given: Answers, *, force: bool, yes: bool
     if "auth" not in given and ("auth_name" in given or "auth_prefix" in given):
         given = {**given, "auth": "header"}
     look = _where_to_look(given)
-    survey = _survey(look)
+    source = None if export is None else _files_like(export, folder)
+    survey = _survey(look) if export is None else _survey_of(export, look)
     address = str(look.oplead.base_url).rstrip("/")
     answers = Interview(given, survey, Dialogue(ask=is_interactive() and not yes)).answers() | {
         "base_url": None if address == PUBLIC_ADDRESS else address,
         "path_prefix": look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None,
         "schema": _schema_beside(folder),
-        "found": survey.suggestion if survey else None,
+        "found": survey.suggestion if survey and source is None else None,
+        "files": None
+        if source is None
+        else {**source, "columns": survey.columns}
+        if survey and survey.columns
+        else source,
+        "read_from": None if survey is None or source is None else survey.suggestion or None,
         "looked_at": counted(survey.leads, "lead") if survey else None,
     }
-    if survey:  # its suggestion includes the path prefix and the auth keys
+    if source is not None:
+        answers |= dict.fromkeys(("base_url", "path_prefix", *_AUTH.values()))
+    elif survey:  # its suggestion includes the path prefix and the auth keys
         answers |= dict.fromkeys(("path_prefix", *_AUTH.values()))
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in ((settings, settings_text(answers)), (environment, environment_text(answers))):
@@ -86,6 +101,39 @@ def _survey(look: OpleadSection) -> Survey | None:
         *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
     )
     return survey
+
+
+def _survey_of(export: Path, look: OpleadSection) -> Survey:
+    """Survey an exported file."""
+    kind = _kind_of(export)
+    try:
+        survey = survey_files(
+            look, SourceSettings.model_validate({kind: escape(str(export.absolute()))}), leads=_SAMPLE
+        )
+    except ConnectorError as error:
+        raise UsageError(f"--export: {error}") from None
+    say(
+        f"looked at {counted(survey.leads, 'lead')} of {export}",
+        *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
+    )
+    return survey
+
+
+def _files_like(export: Path, folder: Path) -> dict[str, str]:
+    """Return the settings with which every file of this kind in the same folder is read."""
+    kind = _kind_of(export)
+    return {kind: os.path.relpath(export.parent / f"*.{kind}", folder)}
+
+
+def _kind_of(export: Path) -> Literal["csv", "xlsx"]:
+    match export.suffix.casefold():
+        case ".csv":
+            return "csv"
+        case ".xlsx":
+            return "xlsx"
+    raise UsageError(
+        f"--export {export}: name a file that ends in .csv or .xlsx; save an older workbook as one of them"
+    )
 
 
 def _token() -> str:
@@ -167,8 +215,13 @@ timezone: {timezone}
 currency: {currency}
 clock: {clock}   # a sandbox's: take it out before anything real is told
 
-oplead:
-  token: ${OPLEAD_TOKEN}   # the client admin's key: other keys see only some leads
+[files]# Leads come from exported files; the one written last is read. docs/files.md says what must be in them.
+[files]source:
+  {files}
+[read_from]oplead:
+  {read_from}
+[no files]oplead:
+[no files]  token: ${OPLEAD_TOKEN}   # the client admin's key: other keys see only some leads
   base_url: {base_url}
   path_prefix: {path_prefix}
 [auth]  auth:
@@ -177,7 +230,7 @@ oplead:
     prefix: {auth_prefix}
 [found]  # found by `oplead-sync probe`:
   {found}
-[no found]  # run `oplead-sync probe --config <this file>` and put here what it suggests
+[no files][no found]  # run `oplead-sync probe --config <this file>` and put here what it suggests
 
 # Your word: [Oplead's labels]. Accents, capitals and hyphens do not matter; `created` is built in.
 stages:
@@ -245,7 +298,9 @@ _CONVERSION = """\
 
 def variables(answers: Answers) -> dict[str, str]:
     """Return the environment variables that the settings refer to, each with a description."""
-    wanted = {"OPLEAD_TOKEN": "Oplead's API key (settings > API): the client admin's, which sees all leads."}
+    wanted: dict[str, str] = {}
+    if answers["files"] is None:
+        wanted["OPLEAD_TOKEN"] = "Oplead's API key (settings > API): the client admin's, which sees all leads."  # noqa: S105
     if answers["google_customer_id"]:
         wanted["GOOGLE_ADS_KEY_FILE"] = "The path of the Google service account's key file."
     if answers["meta_dataset_id"]:

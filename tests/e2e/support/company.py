@@ -280,7 +280,9 @@ class Company:
         settings = copy.deepcopy(self.settings)
         settings["state"] = f"sqlite:///{self.state}"
         settings["clock"] = addresses["clock"]
-        settings["oplead"] = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]} | settings.get("oplead", {})
+        if "source" not in settings:
+            told = {"token": "${OPLEAD_TOKEN}", "base_url": addresses["oplead"]}
+            settings["oplead"] = told | settings.get("oplead", {})
         google = {"credentials": "${GOOGLE_ADS_KEY_FILE}", "endpoint": addresses["data_manager"]}
         google["ads_api_endpoint"] = addresses["google_ads"]
         meta = {"access_token": "${META_ACCESS_TOKEN}", "graph_url": addresses["meta"]}

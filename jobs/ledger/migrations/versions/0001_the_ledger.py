@@ -29,6 +29,8 @@ TABLES = {
         ad_user_data text, ad_personalization text, click_id_problem text?, facts text, fresh boolean, to_plan boolean,
         to_correct false, excluded false, asked_at time?, missing_since time?, deleted_at time?, merged_into text?""",
     "lease": "account text key, epoch integer, pid integer, started_at time",
+    "read_export": """account text key, exported_at time, sha256 text, rows integer, titles text, newest time?,
+        ends_line boolean""",
     "run": """id integer key, account text, command text, epoch integer, started_at time, ended_at time?,
         exit_code integer?, night date?""",
     "start": """account text key, conversion text key, destination text key, label text key, target text,

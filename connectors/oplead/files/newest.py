@@ -1,0 +1,68 @@
+"""Finds the newest of the exported files, and opens it."""
+
+from glob import iglob
+from pathlib import Path
+
+from connectors.errors import Misconfigured
+from connectors.oplead.files.csv_table import CsvTable
+from connectors.oplead.files.options import FileOptions
+from connectors.oplead.files.table import MB, MOST_COLUMNS, StampedFile, Table
+
+_LOCKS = ("~$", ".~")
+"""How the names of the files begin that Excel and LibreOffice keep beside an open workbook."""
+
+
+def newest_file(options: FileOptions) -> StampedFile:
+    """Return the file modified last of those that the settings name; of several, the last by name.
+
+    Raises:
+        Misconfigured: there is none, or it is empty or too large.
+    """
+    paths = (Path(name) for name in iglob(options.pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    files = [StampedFile.of(path) for path in paths if path.is_file() and not path.name.startswith(_LOCKS)]
+    if not files:
+        raise Misconfigured(
+            f"source.{options.kind}: no file matches {options.pattern}; export the leads from Oplead into that folder, "
+            "or correct the setting"
+        )
+    newest = max(files, key=lambda file: (file.modified_ns, file.path))
+    if newest.size == 0:
+        raise Misconfigured(f"{newest.path}: it is empty; export the leads again")
+    if newest.size > options.largest_mb * MB:
+        raise Misconfigured(
+            f"{newest.path}: it has {newest.size // MB} MB, more than source.largest_mb ({options.largest_mb}); "
+            "export fewer leads, or raise that"
+        )
+    return newest
+
+
+def open_table(file: StampedFile, options: FileOptions) -> Table:
+    """Open a file and find its titles.
+
+    Raises:
+        Misconfigured: it is damaged, or cannot be read in one certain way; the message says what to write.
+    """
+    table: Table
+    if options.kind == "csv":
+        table = CsvTable(file.path, encoding=options.encoding, delimiter=options.delimiter)
+    else:
+        from connectors.oplead.files.xlsx_table import XlsxTable  # noqa: PLC0415 - openpyxl is slow to load
+
+        table = XlsxTable(file.path, sheet=options.sheet, largest=8 * options.largest_mb * MB)
+    _expect_titles(file.path, table.titles)
+    return table
+
+
+def _expect_titles(path: Path, titles: tuple[str, ...]) -> None:
+    if not any(titles):
+        raise Misconfigured(f"{path}: it has no titles; its first line must name the columns")
+    if len(titles) > MOST_COLUMNS:
+        raise Misconfigured(f"{path}: it has {len(titles):,} columns, more than any export has")
+    twice = sorted({title for title in titles if title and titles.count(title) > 1})
+    if twice:
+        # A first line that is no line of titles may hold somebody's data.
+        places = ", ".join(str(place) for place, title in enumerate(titles, start=1) if title in twice)
+        raise Misconfigured(
+            f"{path}: columns {places} have the same title as another, and nothing says which one counts; "
+            "rename one in Oplead's export or leave it out"
+        )

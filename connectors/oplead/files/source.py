@@ -1,0 +1,386 @@
+"""The `LeadSource` port for exported files: checks the newest one whole, then reads it page by page."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+
+from connectors.errors import Misconfigured
+from connectors.oplead.field_tree import tree_of
+from connectors.oplead.fields import find, first_instant
+from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, columns_of
+from connectors.oplead.files.newest import newest_file, open_table
+from connectors.oplead.files.options import FileOptions
+from connectors.oplead.files.table import MB, Row, StampedFile, Table
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.source import newest
+from connectors.ports import Clock
+from connectors.records import Export, Found, Lead, LeadId, LeadPage, NotInExport, UnreadableLead
+from connectors.survey import SeenInLeads
+from connectors.text import counted, number
+
+PAGE = 500
+"""Rows read and stored at a time."""
+_AHEAD = timedelta(minutes=5)
+"""How far a file's time may be ahead of our clock: another machine may have written it."""
+_FEWER, _FEWEST = 0.2, 5
+"""A file that lacks so large a share of the last one's rows, and at least so many, is taken for a part of one."""
+_ACCEPT = "if that is right, run `oplead-sync run --accept-file` once"
+_DAMAGED_ID = (
+    "its id was rounded by a spreadsheet, as 1,23E+11; have that column be text, or use Oplead's own file as it comes"
+)
+
+
+@dataclass(slots=True)
+class _Opened:
+    """The file that is read, checked whole."""
+
+    file: StampedFile
+    table: Table
+    columns: Columns
+    index: "_RowIndex"
+    export: Export
+    is_reread: bool = False
+    """Whether it is the very file that was read last, so that what it lacks is no news."""
+
+
+class FileSource:
+    """Reads leads from the newest of a folder's exported files; it writes nothing and asks nobody."""
+
+    is_spent = False
+
+    def __init__(
+        self,
+        options: OpleadOptions,
+        files: FileOptions,
+        clock: Clock,
+        *,
+        wanted_fields: frozenset[str] = frozenset(),
+        needed: tuple[str, ...] = ("id", "created_at", "status"),
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            options: where fields are in a lead, and how click ids and times are read.
+            files: which files to read, and how.
+            clock: the account's clock.
+            wanted_fields: the dotted paths copied into `Lead.fields`; each needs a column.
+            needed: the fields that need a column, by their names under `oplead.fields`.
+        """
+        self._options = options
+        self._files = files
+        self._clock = clock
+        self._parser = LeadParser(options, wanted_fields)
+        self._expected = Expected(files.columns, options.fields, wanted_fields, needed)
+        self._opened: _Opened | None = None
+        self.seen = SeenInLeads(0, (), (), lambda _: 0)
+        """What the leads read by `fetch_latest` hold."""
+
+    def close(self) -> None:
+        """Forget the file."""
+        if self._opened is not None:
+            self._opened.index.close()
+            self._opened = None
+
+    @property
+    def exported_at(self) -> datetime | None:
+        """When the opened file was last written."""
+        return None if self._opened is None else self._opened.export.exported_at
+
+    # ── choosing a file ──────────────────────────────────────────────────────────────────────────
+
+    def open_export(self, last: Export | None, *, read_until: datetime | None, accept: bool) -> Export:
+        """Choose the newest file, check it whole, and compare it with the last one."""
+        self.close()
+        opened = self._checked()
+        try:
+            export = opened.export
+            opened.is_reread = last is not None and (last.exported_at, last.sha256) == (
+                export.exported_at,
+                export.sha256,
+            )
+            if not opened.is_reread:
+                _expect_later(opened.file, export, last, read_until)
+                if last is not None and not accept:
+                    _expect_as_much(opened.file, export, last)
+        except Misconfigured:
+            opened.index.close()
+            raise
+        self._opened = opened
+        return export
+
+    def _checked(self) -> _Opened:
+        """Read the newest file once from end to end, and find it sound."""
+        file = newest_file(self._files)
+        _expect_recent(file, self._files.max_age, self._clock.now())
+        digest = _sha256(file)
+        table = open_table(file, self._files)
+        columns = columns_of(file.path, table.titles, self._expected)
+        index = _RowIndex(file)
+        try:
+            latest = self._read_through(table, columns, index, file.modified_at)
+            file.expect_unchanged()
+        except Misconfigured:
+            index.close()
+            raise
+        if not index.rows:
+            index.close()
+            raise Misconfigured(f"{file.path}: it has titles and no lead; export the leads again")
+        # Never later than now: a file's time may be ahead of our clock by a little.
+        exported_at = min(file.modified_at, self._clock.now().replace(microsecond=0))
+        export = Export(exported_at, digest, index.rows, table.titles, latest, table.ends_line)
+        return _Opened(file, table, columns, index, export)
+
+    def _read_through(self, table: Table, columns: Columns, index: "_RowIndex", until: datetime) -> datetime | None:
+        """Index every row, and return the latest creation or change before `until`, when the file was written."""
+        latest: datetime | None = None
+        paths, zone = self._options.fields, self._options.zone
+        for row in table.rows():
+            lead_id, item = None, None
+            try:
+                item = columns.lead(row.cells)
+                lead_id = self._parser.read_id(item)
+            except (DamagedIdError, UnreadableLeadError):
+                pass
+            index.add(row, lead_id)
+            if item is not None:
+                times = (first_instant(item, one, zone) for one in (paths.created_at, paths.updated_at))
+                past = (at for at in times if at is not None and at <= until + _AHEAD)
+                latest = max((at for at in (*past, latest) if at is not None), default=None)
+        index.finish()
+        return latest
+
+    def _current(self) -> _Opened:
+        if self._opened is None:
+            self._opened = self._checked()
+        return self._opened
+
+    # ── reading it ───────────────────────────────────────────────────────────────────────────────
+
+    def fetch_changes(
+        self,
+        since: datetime | None,  # noqa: ARG002 - a file cannot filter
+        *,
+        resume: str | None,
+        is_known: Callable[[LeadId, str], bool],
+    ) -> Iterator[LeadPage]:
+        """Yield the whole file, a page at a time; a resume token of another file starts at its beginning."""
+        opened = self._current()
+        start = _row_after(resume, opened.export.sha256)
+        rows = (row for row in self._rows(opened) if row.number > start)
+        page = list(islice(rows, PAGE))
+        while True:
+            following = list(islice(rows, PAGE))
+            opened.file.expect_unchanged()
+            read = self._page(opened, page, is_known)
+            resume = _token(opened.export.sha256, page[-1].number) if following else None
+            yield replace(read, served_at=opened.export.exported_at, resume=resume)
+            if not following:
+                return
+            page = following
+
+    def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+        """Yield each lead by id, in order; one that the file lacks is deleted only if files have every lead."""
+        opened = self._current()
+        wanted = opened.index.rows_of(ids)
+        found: dict[LeadId, Lead | UnreadableLead] = {}
+        if wanted:
+            for row in self._rows(opened):
+                if (lead_id := wanted.get(row.number)) is not None:
+                    one = self._read(opened, row, lambda _id, _digest: False)
+                    if not isinstance(one, str):
+                        found[lead_id] = one
+            opened.file.expect_unchanged()
+        absent = None if self._files.whole and not opened.is_reread else NotInExport()
+        for lead_id in ids:
+            yield lead_id, found.get(lead_id, absent)
+
+    def fetch_latest(self, count: int) -> Sequence[Lead | UnreadableLead]:
+        """Return up to `count` of the most recently created leads, newest first, then the unreadable ones."""
+        opened = self._current()
+        paths, zone = self._options.fields.created_at, self._options.zone
+
+        def created(row: object) -> datetime | None:
+            return first_instant(_item_of(opened, row), paths, zone)
+
+        rows = self._rows(opened)
+        latest, _, tail = newest(iter(lambda: list(islice(rows, PAGE)), []), count, created)
+        opened.file.expect_unchanged()
+        shown = [row for row in latest or tail if isinstance(row, Row)]
+        page = self._page(opened, shown, lambda _id, _digest: False)
+        items = [item for row in shown if (item := _item_of(opened, row))]
+        labels = [label for lead in page.leads for label in (lead.label, *(entry.label for entry in lead.history))]
+        self.seen = SeenInLeads(
+            leads=len(items),
+            paths=list(tree_of(items)),
+            labels=list(filter(None, labels)),
+            filled=lambda path: sum(bool(find(lead, path)) for lead in items),
+        )
+        return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
+
+    def _rows(self, opened: _Opened) -> Iterator[Row]:
+        """Yield the rows, each lead once: a repeated row is the same as the first."""
+        opened.file.expect_unchanged()
+        return (row for row in opened.table.rows() if opened.index.is_first(row.number))
+
+    def _page(self, opened: _Opened, rows: Sequence[Row], is_known: Callable[[LeadId, str], bool]) -> LeadPage:
+        read = [self._read(opened, row, is_known) for row in rows]
+        return LeadPage(
+            leads=tuple(one for one in read if isinstance(one, Lead)),
+            unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
+            unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
+            served_at=None,
+            resume=None,
+        )
+
+    def _read(
+        self, opened: _Opened, row: Row, is_known: Callable[[LeadId, str], bool]
+    ) -> Lead | LeadId | UnreadableLead:
+        """Return a row's lead, only its id if it is known already, or why it cannot be read."""
+        lead_id = None
+        try:
+            item = opened.columns.lead(row.cells)
+            lead_id = self._parser.read_id(item)
+            digest = digest_of(item)
+            return lead_id if is_known(lead_id, digest) else self._parser.parse(item, lead_id, digest)
+        except DamagedIdError:
+            return UnreadableLead(None, f"row {row.number}: {_DAMAGED_ID}")
+        except UnreadableLeadError as error:
+            return UnreadableLead(lead_id, str(error) if lead_id else f"row {row.number}: {error}")
+
+
+def _item_of(opened: _Opened, row: object) -> dict[str, object]:
+    """Return a row as a lead; empty if its id is damaged."""
+    try:
+        return opened.columns.lead(row.cells) if isinstance(row, Row) else {}
+    except DamagedIdError:
+        return {}
+
+
+def _token(sha256: str, row: int) -> str:
+    return json.dumps({"file": sha256, "after": row})
+
+
+def _row_after(resume: str | None, sha256: str) -> int:
+    """Return the row after which to go on; 0 if the token is another file's or another source's."""
+    try:
+        token = json.loads(resume or "{}")
+        return int(token["after"]) if token["file"] == sha256 else 0
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+# ── what a file must be ──────────────────────────────────────────────────────────────────────────
+
+
+def _sha256(file: StampedFile) -> str:
+    digest = hashlib.sha256()
+    try:
+        with file.path.open("rb") as content:
+            while chunk := content.read(MB):
+                digest.update(chunk)
+    except OSError as error:
+        raise Misconfigured(f"{file.path}: it cannot be read ({error.strerror})") from None
+    return digest.hexdigest()
+
+
+def _expect_recent(file: StampedFile, max_age: timedelta, now: datetime) -> None:
+    if file.modified_at > now + _AHEAD:
+        raise Misconfigured(
+            f"{file.path}: it was written at {file.modified_at:%Y-%m-%d %H:%M} UTC, and now it is "
+            f"{now:%Y-%m-%d %H:%M} UTC; see that the clocks of both machines are right, and export it again"
+        )
+    if now - file.modified_at > max_age:
+        raise Misconfigured(
+            f"{file.path}: this is the newest file, and written at {file.modified_at:%Y-%m-%d %H:%M} UTC, longer "
+            "ago than source.max_age; put a new export there, or raise that if exports come less often"
+        )
+
+
+def _expect_later(file: StampedFile, export: Export, last: Export | None, read_until: datetime | None) -> None:
+    """Check that a file is no older than what was read before: leads would seem to go back to former statuses."""
+    times = (read_until, None if last is None else last.exported_at)
+    before = max((at for at in times if at is not None), default=None)
+    if before is not None and export.exported_at < before:
+        raise Misconfigured(
+            f"{file.path}: it was written at {export.exported_at:%Y-%m-%d %H:%M} UTC, and leads were read as of "
+            f"{before:%Y-%m-%d %H:%M} UTC already; export them again"
+        )
+
+
+def _expect_as_much(file: StampedFile, export: Export, last: Export) -> None:
+    lost = [title for title in last.titles if title and title not in export.titles]
+    if lost:
+        names = ", ".join(f'"{title}"' for title in lost)
+        raise Misconfigured(
+            f"{file.path}: it lacks {names}, which the last file had; export {'it' if len(lost) == 1 else 'them'} too; "
+            f"{_ACCEPT}"
+        )
+    fewer = last.rows - export.rows
+    if fewer >= _FEWEST and fewer > _FEWER * last.rows:
+        raise Misconfigured(
+            f"{file.path}: it has {counted(export.rows, 'lead')} and the last file had {number(last.rows)}, so it may "
+            f"be a part only; export all of them; {_ACCEPT}"
+        )
+    if last.ends_line and not export.ends_line:
+        raise Misconfigured(
+            f"{file.path}: its last line does not end as the last file's did, so it may be cut; export it again; "
+            f"{_ACCEPT}"
+        )
+    if last.newest is not None and (export.newest is None or export.newest < last.newest):
+        raise Misconfigured(
+            f"{file.path}: its newest lead is older than the last file's, so it is an older export that was copied "
+            f"again; export the leads again; {_ACCEPT}"
+        )
+
+
+class _RowIndex:
+    """Which rows there are, and whose leads they are, in an unnamed database: memory stays flat however many."""
+
+    def __init__(self, file: StampedFile) -> None:
+        self._path = file.path
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("CREATE TABLE lead (row INTEGER PRIMARY KEY, id TEXT UNIQUE, content BLOB NOT NULL)")
+        self._database.execute("BEGIN")
+        self.rows = 0
+        """How many leads there are, those without a usable id included."""
+
+    def close(self) -> None:
+        self._database.close()
+
+    def add(self, row: Row, lead_id: LeadId | None) -> None:
+        """Add a row; one that repeats another's id and content is left out.
+
+        Raises:
+            Misconfigured: it repeats another's id with other content.
+        """
+        content = hashlib.sha256(
+            json.dumps(row.cells, default=str, ensure_ascii=False).encode(errors="replace")
+        ).digest()
+        added = self._database.execute("INSERT OR IGNORE INTO lead VALUES (?, ?, ?)", (row.number, lead_id, content))
+        if added.rowcount:
+            self.rows += 1
+            return
+        (first, before) = self._database.execute("SELECT row, content FROM lead WHERE id = ?", (lead_id,)).fetchone()
+        if before != content:
+            raise Misconfigured(
+                f"{self._path}: rows {first} and {row.number} have the same id and differ, so nothing says which one "
+                "counts; export one row for each lead"
+            )
+
+    def finish(self) -> None:
+        """Have everything added be found."""
+        self._database.execute("COMMIT")
+
+    def is_first(self, row: int) -> bool:
+        """Whether a row is its lead's first."""
+        return self._database.execute("SELECT 1 FROM lead WHERE row = ?", (row,)).fetchone() is not None
+
+    def rows_of(self, ids: Sequence[LeadId]) -> dict[int, LeadId]:
+        """Return the rows of these leads."""
+        found = ((self._database.execute("SELECT row FROM lead WHERE id = ?", (one,)).fetchone(), one) for one in ids)
+        return {row[0]: one for row, one in found if row is not None}

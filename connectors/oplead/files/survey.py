@@ -1,0 +1,286 @@
+"""Survey an exported file as `probe` surveys the API: which column is which, and what the leads hold."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from zoneinfo import ZoneInfo
+
+from connectors.contact import lost_phones
+from connectors.errors import Misconfigured
+from connectors.oplead.click_ids import is_click_id_label
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, normalise, tree_of
+from connectors.oplead.fields import find, loose
+from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, expect_known, places_of
+from connectors.oplead.files.newest import newest_file, open_table
+from connectors.oplead.files.options import FileOptions
+from connectors.oplead.files.table import StampedFile, Table
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
+from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
+from connectors.oplead.probe.field_survey import (
+    Fold,
+    Places,
+    Readable,
+    amounts_of,
+    few_values_of,
+    find_places,
+    normalise_path,
+    past_labels_of,
+    sources_of,
+    surveyed_labels,
+    suspicions_of,
+)
+from connectors.records import Lead
+from connectors.survey import Suggestion, Survey
+from connectors.text import counted, number
+
+CONSENT, AMOUNT = "leadData.consent", "amount"
+"""Where an export's consent and amount are put if the settings name no place yet."""
+_FOLLOWED_BY = 10
+"""Empty on this many leads or more, a column is worth a word."""
+Item = dict[str, object]
+
+
+def survey_file(
+    options: OpleadOptions,
+    files: FileOptions,
+    *,
+    leads: int,
+    named: frozenset[str],
+    readable: Readable,
+    fold: Fold,
+) -> Survey:
+    """Survey roughly `leads` rows, spread over the newest file.
+
+    Args:
+        options: where the settings expect fields in a lead.
+        files: which files there are, and what the settings say about their columns.
+        leads: how many leads to look at.
+        named: the paths that the settings name, filled or not.
+        readable: whether an amount can be read.
+        fold: folds labels and answers for comparison.
+
+    Raises:
+        Misconfigured: the file is damaged, or its first line names no column that is known.
+    """
+    file = newest_file(files)
+    table = open_table(file, files)
+    rows = sum(1 for _ in table.rows())
+    guess = _Guess.of(file, table, options, files, named)
+    step = max(1, rows // leads)
+    cells = [row.cells for position, row in enumerate(table.rows()) if position % step == 0][:leads]
+    file.expect_unchanged()
+    items = [item for row in cells if (item := _item(guess.columns, row))]
+    places = find_places(items, options)
+    guess.settle(places, items, readable, fold)
+    items = [item for row in cells if (item := _item(guess.columns, row))]
+    places = find_places(items, options)
+    how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {counted(rows, 'lead')} in "
+    how += f"{counted(len(table.titles), 'column')}."
+    found = _FileSurvey(replace(options, fields=places.fields), places, items, readable, fold)
+    return replace(
+        found.survey(named),
+        total=rows,
+        how=(how,),
+        undecided=(*guess.undecided, *map(_for_a_file, places.undecided)),
+        columns=guess.suggested,
+        suggestion=_suggested_fields(places.fields, options.fields),
+    )
+
+
+def _item(columns: Columns, cells: Sequence[object]) -> Item:
+    try:
+        return columns.lead(cells)  # type: ignore[arg-type]  # cells of a row
+    except DamagedIdError:
+        return {}
+
+
+def _for_a_file(undecided: str) -> str:
+    """Say what to write for a field that no column holds."""
+    name, _, why = undecided.partition(": ")
+    place = getattr(CANDIDATES, name.removeprefix("oplead.fields."))[0]
+    return f"source.columns: {why.replace('no field', 'no column')}; write its title, as Title: {place}"
+
+
+def _suggested_fields(found: FieldPaths, before: FieldPaths) -> Suggestion:
+    changed = {
+        one.name: paths[0] if len(paths) == 1 else list(paths)
+        for one in fields(FieldPaths)
+        if (paths := getattr(found, one.name)) not in (getattr(before, one.name), getattr(CANDIDATES, one.name))
+    }
+    written = {
+        one.name: paths[0] if len(paths) == 1 else list(paths)
+        for one in fields(FieldPaths)
+        if (paths := getattr(before, one.name)) != getattr(CANDIDATES, one.name)
+    }
+    return {"fields": {**written, **changed}} if written or changed else {}
+
+
+@dataclass(slots=True)
+class _Guess:
+    """The place of every column: known, or made from its title until what it holds shows more."""
+
+    titles: tuple[str, ...]
+    places: dict[int, str]
+    """By the column's number."""
+    made: set[int]
+    """The columns whose place was made from their title."""
+    written: Mapping[str, str]
+    """The columns that the settings name and the file has."""
+    options: OpleadOptions
+    named: frozenset[str]
+    undecided: tuple[str, ...]
+    chosen: dict[int, str] = field(default_factory=dict)
+    """The places to suggest."""
+
+    @classmethod
+    def of(
+        cls, file: StampedFile, table: Table, options: OpleadOptions, files: FileOptions, named: frozenset[str]
+    ) -> "_Guess":
+        """Place the columns by their titles."""
+        titles = table.titles
+        by_name = {normalise(title) for title in titles}
+        written = {title: place for title, place in files.columns.items() if normalise(title) in by_name}
+        lost = [title for title in files.columns if title not in written]
+        undecided = tuple(
+            f'source.columns: no column is called "{title}"; correct it, or take it out' for title in lost
+        )
+        expected = Expected(written, options.fields, named)
+        try:
+            known = places_of(file.path, titles, expected)
+        except Misconfigured:  # two titles may mean the same: what they hold decides
+            known = places_of(file.path, titles, replace(expected, paths=_no_paths(), wanted=frozenset()))
+        else:
+            expect_known(file.path, known)
+        taken = {loose(place) for place in known.values()}
+        places, made = dict(known), set()
+        for column, title in enumerate(titles):
+            if title and column not in places:
+                place = _made_from(title, column)
+                if loose(place) in taken:
+                    place = f"column{column + 1}"
+                places[column] = place
+                taken.add(loose(place))
+                made.add(column)
+        return cls(titles, places, made, written, options, named, undecided)
+
+    @property
+    def columns(self) -> Columns:
+        """Every column at its place."""
+        return Columns(self.places, frozenset(one for one in self.places if self._is_id(one)))
+
+    def _is_id(self, column: int) -> bool:
+        return loose(self.places[column]) in map(loose, self.options.fields.id)
+
+    @property
+    def suggested(self) -> Mapping[str, str]:
+        """What to write under `source.columns`."""
+        return {**self.written, **{self.titles[column]: place for column, place in sorted(self.chosen.items())}}
+
+    def settle(self, places: Places, items: Sequence[Item], readable: Readable, fold: Fold) -> None:
+        """Give columns the places that what they hold calls for."""
+        by_place = {place: column for column, place in self.places.items() if column in self.made}
+        for one in fields(FieldPaths):
+            found: tuple[str, ...] = getattr(places.fields, one.name)
+            if found == getattr(self.options.fields, one.name):
+                continue
+            for path in found:
+                if path not in by_place:
+                    continue
+                column = by_place.pop(path)
+                usual = getattr(self.options.fields, one.name)
+                is_a_label = one.name == "click_id" and is_click_id_label(path)
+                self._choose(column, path if is_a_label or not usual else usual[0])
+        tree = tree_of(items)
+        skipped = frozenset(normalise_path(place) for column, place in self.places.items() if column not in self.made)
+        amounts = [seen.path for seen in amounts_of(tree, items, readable, skipped) if seen.readable]
+        few = few_values_of(tree, items, skipped, fold)
+        # A second question, about personalized ads, has a place of its own.
+        consents = sorted((seen.path for seen in few if seen.consent), key=lambda path: "perso" in leaf(path))
+        consents = [path for path in consents if "perso" not in leaf(path)] or consents
+        self._name_one(by_place, consents, CONSENT_PARTS, CONSENT)
+        self._name_one(by_place, amounts, AMOUNT_PARTS, AMOUNT)
+        for path in (seen.path for seen in few):
+            if path in by_place:
+                self._choose(by_place.pop(path), path)
+
+    def _name_one(self, by_place: dict[str, int], found: Sequence[str], parts: Sequence[str], usual: str) -> None:
+        """Give the only column of a kind the place that the settings name for it, else the usual one."""
+        columns = [path for path in found if path in by_place]
+        wanted = [path for path in sorted(self.named) if any(part in leaf(path) for part in parts)]
+        given = {loose(place) for place in self.places.values()}
+        lacking = [path for path in wanted if loose(path) not in given] or ([] if wanted else [usual])
+        if len(columns) == 1 and len(lacking) == 1 and loose(lacking[0]) not in given:
+            self._choose(by_place.pop(columns[0]), lacking[0])
+            return
+        for path in columns:
+            self._choose(by_place.pop(path), path)
+
+    def _choose(self, column: int, place: str) -> None:
+        self.places[column] = self.chosen[column] = place
+
+
+def _no_paths() -> FieldPaths:
+    return FieldPaths(**{one.name: () for one in fields(FieldPaths)})
+
+
+def _made_from(title: str, column: int) -> str:
+    """Return a name like those in Oplead's JSON, made from a title: `Montant TTC` becomes `montantTtc`."""
+    decomposed = unicodedata.normalize("NFKD", title)
+    plain = (letter for letter in decomposed if not unicodedata.combining(letter))
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in plain)
+    first, *rest = letters.lower().split() or [""]
+    name = first + "".join(map(str.capitalize, rest))
+    return name[:60] if name[:1].isalpha() else f"column{column + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class _FileSurvey:
+    """What the sampled leads hold."""
+
+    options: OpleadOptions
+    places: Places
+    items: Sequence[Item]
+    readable: Readable
+    fold: Fold
+
+    def survey(self, named: frozenset[str]) -> Survey:
+        """Summarise them, without a personal value."""
+        tree = tree_of(self.items)
+        records, unreadable = self._records()
+        contact = [path for one in CONTACT for path in getattr(self.places.fields, one)]
+        matched = [match.path for match in self.places.matches if match.path]
+        known = frozenset(map(normalise_path, (*contact, *matched)))
+        return Survey(
+            leads=len(self.items),
+            paths=key_paths(tree, self._zone),
+            fields=self.places.matches,
+            labels=surveyed_labels(records, records, self.fold),
+            past_labels=past_labels_of(records, self.fold),
+            named={path: sum(bool(find(item, path)) for item in self.items) for path in sorted(named)},
+            few_values=few_values_of(tree, self.items, known, self.fold),
+            amounts=amounts_of(tree, self.items, self.readable, known),
+            sources=sources_of(records),
+            suspicions=tuple(self._suspicions(records, unreadable)),
+        )
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self.options.zone
+
+    def _records(self) -> tuple[list[Lead], list[str]]:
+        parser, records, unreadable = LeadParser(self.options), [], []
+        for item in self.items:
+            try:
+                records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
+            except UnreadableLeadError as error:
+                unreadable.append(str(error))
+        return records, unreadable
+
+    def _suspicions(self, records: Sequence[Lead], unreadable: Sequence[str]) -> Iterator[str]:
+        if unreadable:
+            commonest = max(sorted(set(unreadable)), key=unreadable.count)
+            share = f"{number(len(unreadable))} of {counted(len(self.items), 'lead')}"
+            yield f"{share} cannot be read, most for this: {commonest}"
+        yield from suspicions_of(records, self.items, self.places.fields.click_id)
+        if lost := lost_phones([record.contact for record in records]):
+            yield f"{lost}."

@@ -1,0 +1,139 @@
+"""Excel workbooks: unpacked within bounds, their dates and numbers as Oplead's JSON would show them."""
+
+import math
+import warnings
+import zipfile
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from openpyxl import load_workbook
+
+from connectors.errors import Misconfigured
+from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row
+
+warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about styles and extensions
+_MOST_PARTS = 2_000
+_HALF_A_SECOND = timedelta(microseconds=500_000)
+_DAMAGED = "it is no whole Excel workbook (.xlsx), so it is cut or damaged; export it again"
+_EXACT = 10**15
+"""From here on, a spreadsheet does not keep every digit of a whole number."""
+
+
+class XlsxTable:
+    """The rows of a workbook's sheet, read as a stream."""
+
+    ends_line = True
+
+    def __init__(self, path: Path, *, sheet: str | None, largest: int) -> None:
+        """Check the archive and find the titles: the first row that is not blank.
+
+        Raises:
+            Misconfigured: it is damaged, too large unpacked, or has no such sheet.
+        """
+        self._path = path
+        self._sheet = sheet
+        self._expect_sound(largest)
+        with closing(self._every_row()) as rows:
+            first = next(rows, Row(1, ()))
+        self._titles_at = first.number
+        self.titles = tuple(" ".join(str("" if cell is None else cell).split()) for cell in first.cells)
+
+    def rows(self) -> Iterator[Row]:
+        """Read every row below the titles that is not blank."""
+        width = len(self.titles)
+        for row in self._every_row():
+            if row.number <= self._titles_at:
+                continue
+            if any(cell not in (None, "") for cell in row.cells[width:]):
+                raise self._refusal(f"row {row.number} has values beyond the last title; give each column a title")
+            yield Row(row.number, (*row.cells[:width], *(None,) * (width - len(row.cells))))
+
+    def _refusal(self, why: str) -> Misconfigured:
+        return Misconfigured(f"{self._path}: {why}")
+
+    def _expect_sound(self, largest: int) -> None:
+        """Check the archive before anything is unpacked: its directory bounds what each part may unpack to."""
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                parts = archive.infolist()
+                is_bomb = len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > largest
+                is_sound = is_bomb or (archive.testzip() is None and not any(_is_typed(archive, one) for one in parts))
+        except OSError as error:
+            raise self._refusal(f"it cannot be read ({error.strerror})") from None
+        except Exception:  # noqa: BLE001 - a damaged archive fails in as many ways as its format has parts
+            raise self._refusal(_DAMAGED) from None
+        if is_bomb:
+            raise self._refusal(
+                f"it unpacks to more than {largest // MB} MB, eight times source.largest_mb; export fewer leads"
+            )
+        if not is_sound:
+            raise self._refusal(_DAMAGED)
+
+    @contextmanager
+    def _workbook(self) -> Iterator[Any]:
+        with closing(load_workbook(self._path, read_only=True, data_only=True, keep_links=False)) as workbook:
+            yield workbook
+
+    def _every_row(self) -> Generator[Row, None, None]:
+        try:
+            with self._workbook() as workbook:
+                sheet = self._chosen(workbook)
+                sheet.reset_dimensions()  # what the file says they are need not be true
+                for number, cells in enumerate(sheet.iter_rows(), start=1):
+                    self._expect_bounded(number, len(cells))
+                    read = tuple(map(_cell, cells))
+                    if any(cell not in (None, "") for cell in read):
+                        yield Row(number, read)
+        except Misconfigured:
+            raise
+        except Exception:  # noqa: BLE001 - openpyxl raises whatever a damaged part trips
+            raise self._refusal(_DAMAGED) from None
+
+    def _expect_bounded(self, rows: int, columns: int) -> None:
+        if rows > MOST_ROWS or columns > MOST_COLUMNS:
+            raise self._refusal("it has more rows or columns than any export has; export fewer leads")
+
+    def _chosen(self, workbook: Any) -> Any:
+        sheets = [sheet for sheet in workbook.worksheets if self._sheet in (None, sheet.title)]
+        if not sheets:
+            raise self._refusal(f"it has no sheet called {self._sheet}; correct source.sheet")
+        return sheets[0]
+
+
+def _is_typed(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    """Whether a part declares a document type: no workbook needs one, and it may multiply what the part holds."""
+    with archive.open(part) as content:
+        return b"<!DOCTYPE" in content.read(4096).upper()
+
+
+def _cell(cell: Any) -> Cell:
+    match cell.value:
+        case None | bool() | str() as value:
+            return value
+        case int() as value:
+            return Decimal(value)
+        case float() as value:
+            return _number(value)
+        case datetime() as value:
+            return _moment(value, str(cell.number_format or ""))
+        case date() as value:
+            return value.isoformat()
+        case value:
+            return str(value)
+
+
+def _number(value: float) -> Decimal | None:
+    if not math.isfinite(value):
+        return None
+    return Decimal(int(value)) if value.is_integer() and abs(value) < _EXACT else Decimal(repr(value))
+
+
+def _moment(value: datetime, form: str) -> str:
+    """Write a date as text, to the second: a spreadsheet keeps a fraction of a day. Shown as a day, it is one."""
+    rounded = (value + _HALF_A_SECOND).replace(microsecond=0)
+    is_day = "h" not in form.casefold() and (rounded.hour, rounded.minute, rounded.second) == (0, 0, 0)
+    return rounded.date().isoformat() if is_day else rounded.isoformat(sep=" ")

@@ -1,0 +1,27 @@
+"""Opens the newest file of exported leads, where leads come from files, and remembers it."""
+
+from connectors.ports import ReadsExports
+from jobs.ledger import exports
+from jobs.pull.sync import expect_plausible
+from jobs.run_context import RunContext
+
+
+def open_export(run: RunContext) -> None:
+    """Have a source that reads files choose and check the newest one; other sources need nothing.
+
+    No answer of Oplead's shows whether our clock is right, so the last reading and the file's own times must.
+
+    Raises:
+        Misconfigured: there is no file, or it must not be read; nothing was changed.
+        WrongClock: this machine's clock cannot be right.
+    """
+    source, ledger = run.deps.source, run.ledger
+    if not isinstance(source, ReadsExports):
+        return
+    with ledger.reading() as session:
+        last = exports.last_export(session, ledger.account)
+        until = exports.read_until(session, ledger.account)
+    export = source.open_export(last, read_until=until, accept=run.deps.accept_file)
+    expect_plausible(ledger, run.now(), told=export.newest)
+    with ledger.writing() as session:
+        exports.keep_export(session, ledger.account, export)
