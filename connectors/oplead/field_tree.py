@@ -63,7 +63,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "click_id_at": _words("clickedat clickdate dateclic clicktime gclidts clickidat"),
     "appointment_at": _words(
-        "appointmentat appointmentdate dateappointment daterendezvous rendezvousdate daterdv rdvdate"
+        "appointmentat appointmentdate dateappointment daterendezvous datedurendezvous rendezvousdate daterdv "
+        "datedurdv rdvdate"
     ),
     "utm_source": _words("utmsource"),
     "utm_medium": _words("utmmedium"),
@@ -79,7 +80,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "postcode": _words("postcode zipcode postalcode zip codepostal cp ctcpostcode"),
     "city": _words("city ville town commune ctccity"),
     "country": _words("country countrycode pays codepays ctccountry"),
-    "appointment_at": _words("appointmentat appointmentdate daterendezvous daterdv datedurendezvous datedurdv"),
 }
 """Normalised names for each field, likeliest first, including those in `options.CANDIDATES`."""
 
