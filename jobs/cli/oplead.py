@@ -57,9 +57,9 @@ def create_lead(
 ) -> int:
     """Create a lead, once.
 
-    The same command again creates no second one. Shows what it will write, and asks. Needs the client admin's key, a user's or a supplier's; where
-    oplead.write.via is form, the form import's token. Other people's data typed here stays in the shell's history: for
-    many leads see `import`.
+    The same command again creates no second one. Shows what it will write, and asks. Needs the client admin's key, a
+    user's or a supplier's; where oplead.write.via is form, the form import's token. Other people's data typed here
+    stays in the shell's history: for many leads see `import`.
     """
     from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.lead_values import lead_of  # noqa: PLC0415

@@ -79,8 +79,8 @@ def _told_before(context: OpleadContext, one: Creation) -> int:
         print_json({"outcome": "created_before", "id": one.lead, "exit_code": Exit.ATTENTION})
     else:
         say(
-            f"Created before{which}: nothing was written. To change it, use `oplead-sync oplead leads update`; to create "
-            "it once more, add --again."
+            f"Created before{which}: nothing was written. To change it, use `oplead-sync oplead leads update`; to "
+            "create it once more, add --again."
         )
     return Exit.ATTENTION
 

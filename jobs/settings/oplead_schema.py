@@ -303,6 +303,10 @@ class WebhookSettings(Strict):
     per_minute: PositiveInt = Field(default=60_000, le=1_000_000)
     """How many webhooks are taken a minute."""
 
+    def inbox_of(self, account: str, folder: Path) -> Path:
+        """Return the receiver's file, for an account whose state is in a folder."""
+        return self.inbox or folder / f"{account}.inbox.db"
+
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
 
