@@ -62,13 +62,13 @@ def region_of(typed: str | None) -> str | None:
 
     Accepts ISO 3166 codes, French and English names, car plate letters, locales (`fr-FR`) and dialling codes (`+33`).
     """
-    if says_nothing(typed):
+    if is_blank_country(typed):
         return HOME
     text = _plain(typed or "")
     return _by_code(text) or _by_locale(typed or "") or _by_name(text) or _twice(text)
 
 
-def says_nothing(typed: str | None) -> bool:
+def is_blank_country(typed: str | None) -> bool:
     """Return whether a country field is blank or holds a placeholder."""
     if typed is None or len(typed) > LONGEST:
         return typed is None
@@ -298,7 +298,9 @@ def lost_phones(contacts: Sequence[Contact]) -> str | None:
     lost = [(contact, text) for contact in contacts if (text := _lost(contact)) is not None]
     if not lost:
         return None
-    listed = "; ".join(f"{count}: {reason}" for reason, count in Counter(_reasons(lost)).most_common())
+    reasons = Counter(_reasons(lost)).most_common()
+    # A single reason accounts for all of them: its count would repeat the total.
+    listed = "; ".join(f"{count}: {reason}" if len(reasons) > 1 else reason for reason, count in reasons)
     have = "has" if len(lost) == 1 else "have"
     return f"{len(lost)} of {len(contacts)} leads {have} a phone that cannot be read: {listed}"
 

@@ -130,7 +130,7 @@ def retry_read(read: Callable[[], T], *, clock: Clock, jitter: Callable[[], floa
     return read()
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
+def error_chain(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and, transitively, what it wraps; requests and urllib3 wrap in `args` or `reason`.
 
     Ignores `__context__`: a call made while handling another failure fails for its own reasons, and may have sent
@@ -157,7 +157,7 @@ def is_loopback(host: str) -> bool:
 
 def is_unknown_host(error: BaseException) -> bool:
     """Return whether DNS reported that the host does not exist, so a retry in a minute cannot help."""
-    return any(isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_NAME for cause in causes(error))
+    return any(isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_NAME for cause in error_chain(error))
 
 
 PACKINGS = "gzip, deflate"

@@ -115,7 +115,7 @@ class Liveness:
         asked = [self._watchdog / 2] if self._watchdog else []
         return min([*asked, _HEALTH_BEAT] if self._health else asked, default=None)
 
-    def ready(self) -> None:
+    def report_ready(self) -> None:
         """Report that the service has started."""
         self._notify("READY=1")
 
@@ -129,7 +129,7 @@ class Liveness:
             except OSError as error:
                 self._warn(str(self._health), error)
 
-    def stopping(self) -> None:
+    def report_stopping(self) -> None:
         """Report that the service is shutting down."""
         self._notify("STOPPING=1")
 

@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from connectors.errors import Misconfigured
-from connectors.http import WAITS, CancelToken, bounded, causes, is_loopback, is_unknown_host, shut_down_socket
+from connectors.http import WAITS, CancelToken, bounded, error_chain, is_loopback, is_unknown_host, shut_down_socket
 from connectors.records import Lost, NotSent
 
 Answer = TypeVar("Answer")
@@ -97,13 +97,13 @@ def never_connected(error: requests.RequestException) -> bool:
     return isinstance(error, ConnectTimeout | ProxyError) or any(
         isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError)
         or (isinstance(cause, ssl.SSLError) and cause.reason in _NO_HANDSHAKE)
-        for cause in causes(error)
+        for cause in error_chain(error)
     )
 
 
 def nobody_answers(error: BaseException) -> bool:
     """Return whether DNS lookup or connecting failed; a connect timeout doesn't count, as the host may be there."""
-    return any(isinstance(cause, NewConnectionError) for cause in causes(error))
+    return any(isinstance(cause, NewConnectionError) for cause in error_chain(error))
 
 
 def receipt_of(error: OSError, address: str) -> NotSent | Lost:

@@ -44,7 +44,7 @@ class LeadSource(Protocol):
     """
 
     @property
-    def is_spent(self) -> bool:
+    def is_budget_spent(self) -> bool:
         """Whether the night's request budget, if there is one, is used up."""
 
     def fetch_changes(

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from connectors.records import Found, Lead, LeadId, LeadPage, UnreadableLead
 from jobs.ledger import queries
-from jobs.ledger.database import throwaway
+from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
-from jobs.ledger.runs import held
+from jobs.ledger.runs import hold_account
 from jobs.nightly import rehearse
 from jobs.rules.model import normalise_label
 from jobs.run_context import Deps, RunContext
@@ -39,8 +39,8 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     # A whole past exceeds any night's volume: keep the volume guard from holding it.
     listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True)
     with (
-        throwaway() as state,
-        held(state, book.account, "forecast", now=deps.clock.now()) as ledger,
+        temporary_copy() as state,
+        hold_account(state, book.account, "forecast", now=deps.clock.now()) as ledger,
     ):
         summary = rehearse(RunContext(ledger, always, listed))
         with ledger.reading() as session:
@@ -54,7 +54,7 @@ class _ListedSource:
 
     leads: tuple[Lead, ...]
     unreadable: tuple[UnreadableLead, ...]
-    is_spent: bool = False
+    is_budget_spent: bool = False
 
     def fetch_changes(self, *_: object, **__: object) -> Iterator[LeadPage]:
         """Yield all leads on one page."""

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.records import DestinationId
-from jobs.alerts.review import review, unknown_labels
+from jobs.alerts.review import review_run, unknown_labels
 from jobs.deliver.adjustment_sender import send_adjustments
 from jobs.deliver.resolve import recover, resolve
 from jobs.deliver.sender import Sending, deliver
@@ -17,7 +17,7 @@ from jobs.ledger import leads, outbox, queries, requests, starts, status_labels
 from jobs.ledger.requests import RequestState
 from jobs.ledger.schema import Adjustment, ConfigDigest, Delivery
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.export import open_export
 from jobs.pull.sync import expect_plausible, pull
@@ -48,7 +48,7 @@ def run_night(run: RunContext, *, reading: bool = True, wait: timedelta = timede
         summary = _read(run)
     else:
         expect_plausible(run.ledger, run.now())
-        summary = begin(run)
+        summary = begin_run(run)
         summary.only_outcomes = True
     ask_for_outcomes(run, summary)
     run, decided_at = _plan(run, summary)
@@ -94,7 +94,7 @@ def _unsent(run: RunContext) -> Iterator[Delivery]:
     """Yield every delivery that this run or a later one would send."""
     with run.ledger.reading() as session:
         for state in (DeliveryState.PENDING, DeliveryState.IN_DOUBT):
-            yield from outbox.by_state(session, run.ledger.account, Delivery, state)
+            yield from outbox.rows_in_state(session, run.ledger.account, Delivery, state)
 
 
 def is_due(row: Delivery, at: datetime) -> bool:
@@ -122,7 +122,7 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
     """Sleep until outcomes are due and ask for them, until none are pending or `until` is reached."""
     while summary.resolved.pending and (now := run.now()) < until:
         with run.ledger.reading() as session:
-            waiting = requests.in_state(session, run.ledger.account, RequestState.RECEIVED)
+            waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
         due = min((request.resolve_after or now for request in waiting), default=now)
         with run.deps.watch(NightStep.WAIT, summary):
             run.deps.clock.sleep_until(min(until, max(due, now + ASK_AGAIN_AFTER)))
@@ -131,13 +131,13 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
 
 
 def _read(run: RunContext) -> RunSummary:
-    summary = begin(run)
+    summary = begin_run(run)
     with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
         _pull(run, summary)
     return summary
 
 
-def begin(run: RunContext) -> RunSummary:
+def begin_run(run: RunContext) -> RunSummary:
     """Reconcile the ledger with the settings, recover what a dead run left, and return an empty summary for this run.
 
     Raises:
@@ -169,7 +169,7 @@ def reading_source(run: RunContext, summary: RunSummary) -> Iterator[None]:
             summary.source_stopped = Stop(kind, (str(error),))
     except WrongClock:
         with run.ledger.writing() as session:
-            starts.take_back(session, run.ledger.account, since=summary.started_at)
+            starts.delete_starts(session, run.ledger.account, since=summary.started_at)
         raise
 
 
@@ -188,7 +188,7 @@ def _pull(run: RunContext, summary: RunSummary) -> None:
         return
     with run.ledger.reading() as session:
         understood = status_labels.are_all_settled(session, run.ledger.account)
-    if not understood and not run.deps.source.is_spent and run.now() <= until:
+    if not understood and not run.deps.source.is_budget_spent and run.now() <= until:
         done.complete = False
         pull(run, until=until, done=done)
 
@@ -205,7 +205,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
     Returns the run with the missing-value guard applied, and the time by which deliveries had to be due.
     """
     with run.deps.watch(NightStep.PLAN, summary):
-        run = guarded(run)
+        run = with_missing_value_guard(run)
         summary.planned = plan(run)
         plan_adjustments(run)
         erase_idle(run)
@@ -217,7 +217,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
 def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     """Add the review, unknown labels and current state counts to the summary."""
     with run.ledger.writing() as session:
-        summary.review = review(session, run.ledger, run.book, summary.planned, now=summary.started_at)
+        summary.review = review_run(session, run.ledger, run.book, summary.planned, now=summary.started_at)
     with run.ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)
@@ -231,12 +231,12 @@ def count_states(session: Session, run: RunContext, summary: RunSummary) -> None
     summary.waiting_for_a_human = sum(count for where, count in in_doubt.items() if where in run.book.ask_when_lost)
     summary.unconfirmed = outbox.moved_to(session, run.ledger, DeliveryState.UNCONFIRMED)
     if not summary.only_validated:
-        summary.put_off = outbox.put_off_again(session, run.ledger)
+        summary.put_off = outbox.leads_deferred_again(session, run.ledger)
     summary.rejected = [
         (row.lead, row.conversion, Scope(DestinationId(row.destination), isinstance(row, Adjustment)), row.code or "")
-        for row in outbox.rejected_in(session, run.ledger)
+        for row in outbox.unexpected_rejections(session, run.ledger)
     ]
-    summary.standing = outbox.standing(session, run.ledger.account)
+    summary.standing = outbox.count_by_state(session, run.ledger.account)
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────
@@ -256,11 +256,11 @@ def adopt_settings(session: Session, book: Rulebook, *, now: datetime) -> None:
     unknown = {route.conversion for route in book.routes} - on_record
     for new, old in book.was.items():
         if old is not None and old in on_record and new not in on_record:
-            starts.rename(session, book.account, old=old, new=new)
+            starts.rename_conversion(session, book.account, old=old, new=new)
     _refuse_renamed(session, book, unknown)
     overruled = status_labels.void_overruled(session, book.account, book.meanings)
     for route in book.routes:
-        starts.keep(session, book.account, route, now=now)
+        starts.record_start(session, book.account, route, now=now)
     _adopt_digests(session, book, anew=overruled)
 
 
@@ -274,13 +274,13 @@ def _refuse_renamed(session: Session, book: Rulebook, unknown: Collection[str]) 
             f"conversion id {new!r} was the id of what is now {now_called!r}, and the platforms know it as that: "
             "choose another id."
         )
-    for old, new in starts.vanished(session, book.account, book.routes, "conversion"):
+    for old, new in starts.possible_renames(session, book.account, book.routes, "conversion"):
         if new not in book.was or book.was[new] is not None:
             raise RenamedError(
                 f"conversion {old!r} is gone from the settings and {new!r} goes to the same place: renamed? "
                 f"Then write `was: {old}` under it. If it is a new one, write `was: none`."
             )
-    for old, new in starts.vanished(session, book.account, book.routes, "destination"):
+    for old, new in starts.possible_renames(session, book.account, book.routes, "destination"):
         raise RenamedError(
             f"destination {old!r} is gone from the settings and {new!r} goes to the same place: "
             f"write `id: {old}` under it again, for it is by this name that the ledger knows what was sent."

@@ -13,7 +13,7 @@ from jobs.ledger.outbox import is_sent_elsewhere, mark_sent_elsewhere
 from jobs.ledger.requeue import BackfillRequest, Refusals
 from jobs.ledger.schema import KINDS, Adjustment, Delivery, LeadRow, OutboxRow, identity
 from jobs.nightly import ask_for_outcomes, count_states, is_due, reading_source
-from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch
 from jobs.pull.sync import read_range
@@ -33,9 +33,9 @@ AGE_LIMITS = (7, 30, 60, 90)
 """Upper bounds, in days since the change, of a preview's age groups."""
 
 
-def send(run: RunContext, summary: RunSummary) -> None:
+def send_requeued(run: RunContext, summary: RunSummary) -> None:
     """Send what was approved in this run, after replaying what is in doubt; results are added to `summary`."""
-    run = guarded(run)
+    run = with_missing_value_guard(run)
     with run.deps.watch(NightStep.DELIVER, summary):
         summary.delivered = deliver(Sending(run, run.now(), approved_only=True))
     ask_for_outcomes(run, summary)
@@ -89,7 +89,7 @@ class AgeGroup:
     """Not decidable yet, or received by the platform through another route."""
 
 
-def read(run: RunContext, asked: BackfillRequest, summary: RunSummary) -> None:
+def read_requested(run: RunContext, asked: BackfillRequest, summary: RunSummary) -> None:
     """Read the leads of the requested period and judge their changes as a night does; `summary` records any stop."""
     fresh = any(
         route.uses_contact
@@ -99,10 +99,10 @@ def read(run: RunContext, asked: BackfillRequest, summary: RunSummary) -> None:
     with reading_source(run, summary):
         open_export(run)
         read_range(run, asked.start - EARLIER, fresh_to=asked.end if fresh else None, done=summary.pulled)
-    plan(guarded(run))
+    plan(with_missing_value_guard(run))
 
 
-def pick(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
+def pick_requested(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
     """Make the requested period's changes count and judge them; they become pending, withheld or expired.
 
     Changes picked by an interrupted backfill of the same period are picked again; settled ones are left alone.
@@ -116,7 +116,7 @@ def pick(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
     while True:
         run.deps.cancel_token()
         with ledger.writing() as session:
-            found = ledger_requeue.skipped(session, ledger.account, asked, after=last, limit=AT_ONCE)
+            found = ledger_requeue.skipped_before_start(session, ledger.account, asked, after=last, limit=AT_ONCE)
             facts = leads.facts(session, ledger.account, {LeadId(row.lead) for row, _ in found})
             for row, lead in found:
                 route = run.book.route(row.conversion, row.destination)
@@ -131,7 +131,7 @@ def pick(run: RunContext, asked: BackfillRequest) -> Counter[tuple[str, str]]:
         if not found:
             break
         last = found[-1][0]
-    plan(guarded(run))
+    plan(with_missing_value_guard(run))
     return +undated
 
 
@@ -152,7 +152,7 @@ def settle_already_sent(
     for start in range(0, len(listed), AT_ONCE):
         part = listed[start : start + AT_ONCE]
         with ledger.writing() as session:
-            known = leads.on_record(session, ledger.account, [one.lead for one in part])
+            known = leads.stored_leads(session, ledger.account, [one.lead for one in part])
             for one in part:
                 if one.lead not in known:
                     done.unknown.append(one.lead)
@@ -175,7 +175,7 @@ def settle_already_sent(
     return done
 
 
-def groups(run: RunContext) -> tuple[AgeGroup, ...]:
+def group_picked(run: RunContext) -> tuple[AgeGroup, ...]:
     """Return what would become of everything this run picked, by conversion, destination and age."""
     now, counts = run.now(), defaultdict[tuple[str, str, int], Counter[str]](Counter)
     with run.ledger.reading() as session:
@@ -243,15 +243,15 @@ class Requeued:
     """Sent by the next night."""
 
 
-def look(run: RunContext, wanted: Refusals) -> Chosen:
+def find_rejected(run: RunContext, wanted: Refusals) -> Chosen:
     """Return what would be sent again: conversions first, then corrections."""
     account, places, now = run.ledger.account, {route.place for route in run.book.routes}, run.now()
     with run.ledger.reading() as session:
         rows: list[OutboxRow] = []
         for kind in KINDS:
             room = MAX_RETRIED - len(rows)
-            rows += ledger_requeue.find(session, kind, account, wanted, places=places, limit=room)
-        left = ledger_requeue.count(session, account, wanted, places=places) - len(rows)
+            rows += ledger_requeue.find_rejected(session, kind, account, wanted, places=places, limit=room)
+        left = ledger_requeue.count_rejected(session, account, wanted, places=places) - len(rows)
     alike = defaultdict[tuple[str, str, str, bool], list[OutboxRow]](list)
     for row in rows:
         alike[row.conversion, row.destination, row.code or "", isinstance(row, Adjustment)].append(row)
@@ -265,7 +265,7 @@ def look(run: RunContext, wanted: Refusals) -> Chosen:
     )
 
 
-def requeue(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
+def requeue_rejected(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
     """Read each lead's own page again and requeue its rejected rows.
 
     A lead that cannot be read is left out: the platform would refuse the same data again. `summary` records what was
@@ -282,7 +282,7 @@ def requeue(run: RunContext, chosen: Chosen, summary: RunSummary) -> Requeued:
     if summary.source_stopped is not None:
         return Requeued()
     back = [_put_back(run, kind, chosen.ids(kind), set(asked.as_asked)) for kind in KINDS]
-    plan(guarded(run))
+    plan(with_missing_value_guard(run))
     return Requeued(*back)
 
 
@@ -292,5 +292,5 @@ def _put_back(run: RunContext, kind: type[OutboxRow], numbers: Sequence[int], fo
         run.deps.cancel_token()
         with run.ledger.writing() as session:
             some = numbers[start : start + AT_ONCE]
-            count += ledger_requeue.requeue(session, run.ledger, kind, some, leads=found, now=run.now())
+            count += ledger_requeue.requeue_rejected(session, run.ledger, kind, some, leads=found, now=run.now())
     return count

@@ -146,7 +146,7 @@ class AccountScheduler:
             looked = self._clock.now()
             for account in self._accounts:
                 self._enter(account, looked)
-            self._liveness.ready()
+            self._liveness.report_ready()
             while True:
                 self._stop.cancel_token()
                 # No heartbeat while work hangs.
@@ -160,7 +160,7 @@ class AccountScheduler:
         except StoppedBySignal:
             pass
         finally:
-            self._liveness.stopping()
+            self._liveness.report_stopping()
             self._jobs.shutdown(wait=True)
 
     def _enter(self, account: ScheduledAccount, now: datetime) -> None:

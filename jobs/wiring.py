@@ -17,7 +17,7 @@ from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
 from connectors.records import ClickId, DestinationId
 from connectors.survey import Survey
-from jobs.alerts.notify import NotifyAddress
+from jobs.alerts.notify import Recipient
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.run_context import Deps, SyncMode, SyncWindow
@@ -448,15 +448,13 @@ def pace_folder(settings: Settings) -> Path | None:
     return None if settings.state is None else state_path(settings.state).parent
 
 
-def notify_addresses(settings: Settings) -> dict[str, NotifyAddress]:
+def notice_recipients(settings: Settings) -> dict[str, Recipient]:
     """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
     from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
 
     urls = [each.get_secret_value() for each in settings.notify]
     return {
-        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: NotifyAddress(
-            f"notify.{position}", AppriseNotifier(url)
-        )
+        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(f"notify.{position}", AppriseNotifier(url))
         for position, url in enumerate(urls)
     }
 

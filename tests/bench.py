@@ -20,7 +20,7 @@ from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.server import Server, WireRequest, WireResponse, json_response
 from jobs import wiring
 from jobs.ledger.database import create_state
-from jobs.ledger.runs import held
+from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
@@ -127,7 +127,7 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
             with (
                 wiring.open_clock(loaded.settings) as clock,
                 wiring.connect(loaded.settings, clock) as (book, deps),
-                held(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
+                hold_account(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
                 run_night(RunContext(ledger, book, deps))
             seconds.append(time.perf_counter() - began)

@@ -21,7 +21,7 @@ from connectors.records import (
     Utm,
 )
 from jobs.ledger.database import open_engine
-from jobs.ledger.runs import _begin, exclusive, held, lock_of
+from jobs.ledger.runs import _begin, hold_account, hold_lock, lock_path
 from jobs.pull.ingest import Pulled
 from jobs.pull.sync import pull
 from jobs.reporting.sentences import sentence, stop_sentence
@@ -188,7 +188,7 @@ def read(run):
 
 def hold(path, clock):
     """Hold the account's state for a run of its own."""
-    return held(quick.with_state(path), ACCOUNT, "test", now=clock.now())
+    return hold_account(quick.with_state(path), ACCOUNT, "test", now=clock.now())
 
 
 class ReusedState:
@@ -203,13 +203,13 @@ class ReusedState:
     def clear(self):
         """Begin again with empty tables."""
         shutil.copy(self._empty, self.path)
-        lock_of(self.path).unlink(missing_ok=True)
+        lock_path(self.path).unlink(missing_ok=True)
 
     @contextmanager
     def hold(self, clock):
         """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
         try:
-            with exclusive(self.path, now=clock.now()) as lock:
+            with hold_lock(self.path, now=clock.now()) as lock:
                 yield _begin(self.engine, self.path, ACCOUNT, "test", lock, now=clock.now())
         finally:
             self.engine.dispose()

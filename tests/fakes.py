@@ -123,7 +123,7 @@ class FakeSource:
         """How many this night made."""
 
     @property
-    def is_spent(self):
+    def is_budget_spent(self):
         """Whether this night made as many as it may."""
         return self.allowed is not None and self.made >= self.allowed
 
@@ -145,7 +145,7 @@ class FakeSource:
         start = int(resume or 0)
         pages = range(start, max(1, -(-len(wanted) // self.page)))
         for number in pages:
-            if number > start and self.is_spent:
+            if number > start and self.is_budget_spent:
                 return
             self.made += 1
             if number in self.fails:
@@ -168,7 +168,7 @@ class FakeSource:
     def fetch_each(self, ids):
         """The leads, or None where there is none."""
         for lead_id in ids:
-            if self.is_spent:
+            if self.is_budget_spent:
                 return
             self.made += 1
             self.asked.append(lead_id)

@@ -303,6 +303,28 @@ FAULTS = (
         "found, source = text, text",
         "tests/unit/settings/test_references.py",
     ),
+    # ── the sandbox is as strict as the platforms ────────────────────────────────────────────────
+    Fault(
+        "a document is what its name says",
+        "connectors/sandbox/oplead/documents.py",
+        "    if not _is(extension, content):\n",
+        "    if extension not in _SIGNATURES:\n",
+        "tests/contract/sandbox/test_oplead_documents.py",
+    ),
+    Fault(
+        "a key hears only of leads that it may see",
+        "connectors/sandbox/oplead/subscriptions.py",
+        "if each.event == event.name and Caller(each.owner).sees(event.lead, creator)",
+        "if each.event == event.name",
+        "tests/contract/sandbox/test_oplead_webhooks.py",
+    ),
+    Fault(
+        "a webhook holds the lead as it was when the event happened",
+        "connectors/sandbox/oplead/subscriptions.py",
+        "return Event(name, moment, lead_id, _as_it_was(lead, moment, history[:entries]))",
+        "return Event(name, moment, lead_id, lead)",
+        "tests/contract/sandbox/test_oplead_webhooks.py",
+    ),
     # ── personal data is held to the minimum ─────────────────────────────────────────────────────
     Fault(
         "no hash is kept of who said no",
@@ -346,6 +368,35 @@ FAULTS = (
         "if done is not None or (if_missed",
         "if False and done is not None or (if_missed",
         "tests/unit/ledger/test_run_history.py tests/unit/jobs/test_scheduler.py",
+    ),
+    # ── exported files ───────────────────────────────────────────────────────────────────────────
+    Fault(
+        "a lead that a file lacks may well exist",
+        "connectors/oplead/files/source.py",
+        "absent = None if self._files.whole and not opened.is_reread else NotInExport()",
+        "absent = None",
+        "tests/contract/oplead/test_files.py tests/e2e/test_files.py",
+    ),
+    Fault(
+        "half a file is not taken for a whole one",
+        "connectors/oplead/files/source.py",
+        "if fewer >= _FEWEST and fewer > _FEWER * last.rows:",
+        "if fewer > last.rows:",
+        "tests/contract/oplead/test_files.py",
+    ),
+    Fault(
+        "a file that is still written to is not read on",
+        "connectors/oplead/files/table.py",
+        "if StampedFile.of(self.path) != self:",
+        "if StampedFile.of(self.path).path != self.path:",
+        "tests/contract/oplead/test_files.py",
+    ),
+    Fault(
+        "a row that is cut is not taken for a short one",
+        "connectors/oplead/files/csv_table.py",
+        "            if short is not None:\n",
+        "            if short is None:\n",
+        "tests/unit/oplead/test_file_tables.py",
     ),
 )
 

@@ -261,7 +261,9 @@ _CHOOSE_ONE = (
 _LONGEST_NAME = 80
 
 
-def standing(action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None) -> CheckFinding:
+def describe_action(
+    action: resources.ConversionAction, conversions: Sequence[str], goals: Goals | None
+) -> CheckFinding:
     """Summarise an action: primary or secondary, used for bidding or not, counting, category and click window."""
     days = action.click_through_lookback_window_days
     is_bid_on, bidding = _bidding(action, goals)

@@ -148,7 +148,7 @@ class GoogleInspector:
         for number, expects in by_action.items():
             yield from checks.action_findings(found.get(number), number, self._options.customer_id, expects)
             if number in found:
-                yield checks.standing(found[number], [each.conversion for each in expects], goals)
+                yield checks.describe_action(found[number], [each.conversion for each in expects], goals)
         yield from checks.bidding_findings(actions, by_action, goals)
 
     def _goals(self) -> checks.Goals | None:

@@ -151,7 +151,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-def read(text: str) -> Fields:
+def read_event(text: str) -> Fields:
     """Parse a frozen event; raise ValueError if the text isn't one."""
     event = json.loads(text)
     if not isinstance(event, dict):
@@ -159,7 +159,7 @@ def read(text: str) -> Fields:
     return event
 
 
-def refusal(events: Sequence[Fields]) -> Refused | None:
+def find_refusal(events: Sequence[Fields]) -> Refused | None:
     """Return a refusal for the first fault found, with every event whose first fault is the same; None if clean."""
     faults = [next(_faults(event), None) for event in events]
     first = next(filter(None, faults), None)

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from connectors.contact import FRENCH_POST, LONGEST_FIELD, clean_emails, clean_phones, region_of, says_nothing
+from connectors.contact import FRENCH_POST, LONGEST_FIELD, clean_emails, clean_phones, is_blank_country, region_of
 from connectors.records import Contact, Identifier, IdentifierKind
 
 _CIVILITIES = {"m", "mr", "mm", "mme", "mmes", "mlle", "mlles", "melle", "monsieur", "madame", "mademoiselle"}
@@ -48,7 +48,7 @@ def identify(contact: Contact) -> tuple[Identifier, ...]:
     """
     region = region_of(contact.country)
     postcode = _postcode(contact.postcode, region)
-    assumed = says_nothing(contact.country) and not postcode
+    assumed = is_blank_country(contact.country) and not postcode
     found: dict[IdentifierKind, Iterable[str | None]] = {
         IdentifierKind.EMAIL: (address.lower() for address in clean_emails(contact.emails)),
         IdentifierKind.PHONE: (

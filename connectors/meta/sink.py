@@ -86,10 +86,10 @@ class MetaSink:
             return Refused(size, unasked=True)
         try:
             texts = [event.body.decode() for event in batch]
-            events = [encoder.read(text) for text in texts]
+            events = [encoder.read_event(text) for text in texts]
         except ValueError:
             return UNREADABLE_EVENT
-        if refused := encoder.refusal(events):
+        if refused := encoder.find_refusal(events):
             return refused
         if self._is_validating:
             return Answered((_CHECKED,) * len(batch))

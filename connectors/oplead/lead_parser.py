@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from connectors.contact import region_of, says_nothing
+from connectors.contact import is_blank_country, region_of
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, texts
 from connectors.oplead.options import CANDIDATES, OpleadOptions
@@ -224,7 +224,7 @@ def _country(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
     """Return the first text that names a country, else the first: Oplead may put its own code beside the name."""
     by_key = (text for key in _COUNTRY_TEXT for text in texts(item, paths, (key,)))
     spellings = [*texts(item, paths, _COUNTRY_TEXT)[:1], *by_key]
-    names = (text for text in spellings if not says_nothing(text) and region_of(text) is not None)
+    names = (text for text in spellings if not is_blank_country(text) and region_of(text) is not None)
     return next(names, next(iter(spellings), None))
 
 

@@ -59,7 +59,7 @@ class ListedPage:
     answer: OpleadAnswer
     items: tuple[object, ...] = field(repr=False)
     marks: tuple[str, ...] = field(repr=False)
-    """One mark per entry that identifies it: its id, or else the result of `nameless`."""
+    """One mark per entry that identifies it: its id, or else the result of `mark_without_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class PagePosition:
     value: str = ""
 
     @property
-    def token(self) -> str:
+    def resume_token(self) -> str:
         """The position as a string that `PageWalk.resume` accepts."""
         return f"{self.kind}:{self.value}"
 
@@ -86,7 +86,8 @@ class PageWalk:
     """The query parameters of the change filter; they are not added to a next URL."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
-    _positions: set[PagePosition] = field(default_factory=set, init=False)
+    _requested: set[str] = field(default_factory=set, init=False)
+    """The addresses of the pages read: two positions may share one, as the start and a next link of `#` do."""
     _pages: set[bytes] = field(default_factory=set, init=False)
     _recent: deque[frozenset[str]] = field(default_factory=lambda: deque(maxlen=2), init=False)
     """The marks of the last two pages: when a list shifts, entries reappear on the next page."""
@@ -142,18 +143,18 @@ class PageWalk:
     ) -> Iterator[tuple[ListedPage | None, PagePosition | None]]:
         """Yield each page from `position` on, as `read` returns it for its address, with the position after it.
 
-        A refusal that marks the end is yielded as None. Raises what `after` and `after_refusal` do.
+        A refusal that marks the end is yielded as None. Raises what `position_after` and `position_after_refusal` do.
         """
         following: PagePosition | None = position
         while following is not None:
             try:
                 page = read(self.address(following))
             except OpleadRefused as refusal:
-                following = self.after_refusal(following, refusal)
+                following = self.position_after_refusal(following, refusal)
                 if following is None:
                     yield None, None
             else:
-                following = self.after(following, page.answer, page.marks)
+                following = self.position_after(following, page.answer, page.marks)
                 yield page, following
 
     def address(self, position: PagePosition) -> str:
@@ -168,15 +169,15 @@ class PageWalk:
             query[params[position.kind]] = position.value
         return self.client.list_path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
-    def after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
+    def position_after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         """Return the position that follows a page; None at the end.
 
-        `marks` identifies the page's entries, one mark each: the id, or the result of `nameless`.
+        `marks` identifies the page's entries, one mark each: the id, or the result of `mark_without_id`.
 
         Raises:
             Misconfigured: the list cannot be followed, may be truncated, leaves the host, repeats or is too long.
         """
-        self._positions.add(position)
+        self._requested.add(self.address(position))
         is_repeated = self._is_repeated(position, answer, marks)
         self._empty_in_a_row = 0 if marks else self._empty_in_a_row + 1
         # A platform may filter leads out of a page until it is empty, but a numbered list ends with an empty page.
@@ -186,13 +187,13 @@ class PageWalk:
         may_be_past_end = self._is_resumed or len(self._pages) > 1 or self._totals[-1:] == [self._listed]
         if is_repeated and may_be_past_end and position.kind in _NUMBERED:
             return None
-        if is_repeated or following in self._positions:
+        if is_repeated or (following and self.address(following) in self._requested):
             raise Misconfigured(_CIRCLE)
-        if following and len(self._positions) >= self.options.max_pages:
-            raise Misconfigured(f"more than {len(self._positions)} pages: see oplead.pagination.max_pages")
+        if following and len(self._requested) >= self.options.max_pages:
+            raise Misconfigured(f"more than {len(self._requested)} pages: see oplead.pagination.max_pages")
         return following
 
-    def after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
+    def position_after_refusal(self, position: PagePosition, refusal: OpleadRefused) -> PagePosition | None:
         """Return where to go after a refused page: None past the end, the start if a resumed position is stale.
 
         Raises:
@@ -200,7 +201,7 @@ class PageWalk:
         """
         if position.kind in _NUMBERED and refusal.status == _NOT_FOUND and position != self.start():
             return None
-        if self._is_resumed and not self._positions:
+        if self._is_resumed and not self._requested:
             self._is_resumed = False
             return self.start()
         raise refusal
@@ -312,7 +313,7 @@ class PageWalk:
         return PagePosition("target", path + ("?" + query if query else ""))
 
 
-def nameless(item: object) -> str:
+def mark_without_id(item: object) -> str:
     """Return the mark of an entry without an id: a hash, which reveals nothing; identical entries each count."""
     return _WITHOUT_ID + hashlib.sha256(str(item).encode(errors="replace")).hexdigest()
 

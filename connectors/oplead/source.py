@@ -20,7 +20,7 @@ from connectors.oplead.lead_parser import (
     object_in_list,
     objects_in,
 )
-from connectors.oplead.pagination import ListedPage, PageWalk, find_items, nameless
+from connectors.oplead.pagination import ListedPage, PageWalk, find_items, mark_without_id
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from connectors.survey import SeenInLeads
 
@@ -117,8 +117,8 @@ class OpleadSource:
             if following is None:
                 yield replace(page, missing=walk.missing)
             else:
-                yield replace(page, resume=following.token)
-                if self.is_spent:
+                yield replace(page, resume=following.resume_token)
+                if self.is_budget_spent:
                     return
         walk.refuse_if_cut()
 
@@ -154,7 +154,7 @@ class OpleadSource:
 
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield each lead by id, in order, while requests are left; None for a deleted lead (404, 410)."""
-        affordable = takewhile(lambda _: not self.is_spent, islice(ids, self._requests_left))
+        affordable = takewhile(lambda _: not self.is_budget_spent, islice(ids, self._requests_left))
         with closing(self._detail_pages(affordable)) as pages:
             for lead_id, page in pages:
                 yield lead_id, self._parsed(page, lead_id) if isinstance(page, Mapping) else page
@@ -166,7 +166,7 @@ class OpleadSource:
         return None if allowed is None else max(0, allowed - self._client.requests)
 
     @property
-    def is_spent(self) -> bool:
+    def is_budget_spent(self) -> bool:
         """Whether the request limit is used up."""
         return self._requests_left == 0
 
@@ -180,7 +180,7 @@ class OpleadSource:
         try:
             return self._parser.read_id(object_in_list(item))
         except UnreadableLeadError:
-            return nameless(item)
+            return mark_without_id(item)
 
     def _page(self, items: Sequence[object], is_known: IsKnown = lambda _id, _digest: False) -> LeadPage:
         # If no item is an object, this is probably not the list of leads.

@@ -10,7 +10,7 @@ from threading import Lock
 from pydantic import AwareDatetime, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.platform import STRICT, parsed
+from connectors.sandbox.platform import STRICT, from_json
 from connectors.sandbox.server import WireRequest, WireResponse, dispatch, json_response
 
 PATIENCE_SECONDS = 600.0
@@ -94,7 +94,7 @@ class VirtualClock:
             self._now = datetime.fromisoformat(str(state["now"]))
 
     def _advance(self, request: WireRequest) -> object:
-        asked = parsed(_Advance, request.json())
+        asked = from_json(_Advance, request.json())
         self.advance(asked.to or self.now() + timedelta(seconds=asked.by or 0))
         return self.dump()
 
@@ -104,7 +104,7 @@ class VirtualClock:
 
     def _sleep(self, request: WireRequest) -> object:
         connection = _connection(request)
-        asked = parsed(_Sleep, request.json())
+        asked = from_json(_Sleep, request.json())
         woken, waker = socket.socketpair()
         with woken, waker:
             with self._lock:

@@ -63,7 +63,7 @@ class PlannedFault:
 T = TypeVar("T")
 
 
-def parsed(kind: type[T], document: object) -> T:
+def from_json(kind: type[T], document: object) -> T:
     """Parse a dataclass, or a list or dict of them, from its JSON form; raise ValueError naming each wrong field."""
     try:
         return TypeAdapter(kind).validate_json(json.dumps(document))
@@ -72,8 +72,8 @@ def parsed(kind: type[T], document: object) -> T:
         raise ValueError("; ".join(errors)) from None
 
 
-def dumped(value: object) -> Any:
-    """Return the JSON form that `parsed` reads."""
+def to_json(value: object) -> Any:
+    """Return the JSON form that `from_json` reads."""
     return TypeAdapter(Any).dump_python(value, mode="json")
 
 
@@ -110,7 +110,7 @@ class Faults:
     def dump(self) -> list[dict[str, object]]:
         """Return the remaining faults as JSON."""
         with self._lock:
-            return list(dumped(self._faults))
+            return list(to_json(self._faults))
 
 
 Positions = Mapping[str, tuple[object, ...]]
@@ -158,7 +158,7 @@ class Platform(ABC):
 
         Raise ValueError, and plant none, if one is malformed.
         """
-        planted = parsed(dict[str, self.ruling_type], rulings)  # type: ignore[name-defined]  # a type only at run time
+        planted = from_json(dict[str, self.ruling_type], rulings)  # type: ignore[name-defined]  # a type only at run time
         with self.lock:
             self.settled()
             self.rulings.update(planted)
@@ -178,7 +178,7 @@ class Platform(ABC):
 
     def dump(self) -> dict[str, Any]:
         """Return the platform's own state as JSON."""
-        return {name: dumped(getattr(self, name)) for name in ("switches", "counts", "refused", "rulings")}
+        return {name: to_json(getattr(self, name)) for name in ("switches", "counts", "refused", "rulings")}
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""

@@ -101,7 +101,7 @@ class RuleTable(Generic[R]):
 Place = TypeVar("Place")
 
 
-def broken(*checks: tuple[object, R, Place]) -> Iterator[tuple[R, Place]]:
+def broken_rules(*checks: tuple[object, R, Place]) -> Iterator[tuple[R, Place]]:
     """Yield the rule and field of each check, `(whether the rule is broken, rule, field)`, that finds it broken."""
     return ((rule, field) for is_broken, rule, field in checks if is_broken)
 

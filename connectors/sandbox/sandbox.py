@@ -5,9 +5,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from string import Template
+from threading import Event, Thread
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -25,7 +27,8 @@ from connectors.sandbox.oplead.form import OpleadForm
 from connectors.sandbox.oplead.leads import Accident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
-from connectors.sandbox.platform import Faults, PlannedFault, parsed
+from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS
+from connectors.sandbox.platform import Faults, PlannedFault, from_json
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.server import Server, WireRequest, WireResponse, dispatch, generic_failure, own_page_only
 
@@ -63,7 +66,7 @@ class Sandbox:
         self.clock = VirtualClock(start)
         self.faults = Faults()
         self.oauth = OAuth(oauth.read_key(self.key_file.read_text()) if self.key_file.exists() else oauth.new_key())
-        self.oplead = OpleadPlatform(self.clock.now, population.records_at if population else lambda _: {})
+        self.oplead = OpleadPlatform(self.clock.now, population.leads_and_deletions_at if population else lambda _: {})
         google = GooglePlatform()
         self.data_manager = DataManager(self.clock.now, self.oauth.authorised, google)
         self.google_ads = GoogleAdsApi(self.clock.now, self.oauth.scopes, google)
@@ -110,6 +113,23 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @contextmanager
+    def delivering(self, every: float = 1.0) -> Iterator[None]:
+        """Deliver webhooks as they fall due, looking every so many real seconds, while the block runs."""
+        over = Event()
+
+        def deliver() -> None:
+            while not over.wait(every):
+                self.oplead.deliver()
+
+        thread = Thread(target=deliver, name="sandbox-webhooks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(PATIENCE_SECONDS)
 
     def save(self) -> None:
         """Write the state atomically."""
@@ -202,10 +222,12 @@ class Control:
             ("GET", "page.json"): lambda _: self._page(),
             ("GET", "state.json"): lambda _: self.state(),
             ("GET", "requests.json"): lambda _: {name: server.log.dump() for name, server in sandbox.servers.items()},
-            ("POST", "faults"): lambda request: self._plant_fault(parsed(PlannedFault, _object(request))),
+            ("POST", "faults"): lambda request: self._plant_fault(from_json(PlannedFault, _object(request))),
             ("DELETE", "faults"): lambda _: sandbox.faults.clear(),
             ("POST", "switches"): lambda request: self._switch(_object(request)),
-            ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(parsed(Accident, _object(request))),
+            ("POST", "accidents"): lambda request: sandbox.oplead.accidents.append(
+                from_json(Accident, _object(request))
+            ),
             ("DELETE", "accidents"): lambda _: sandbox.oplead.accidents.clear(),
             ("PUT", "leads"): lambda request: sandbox.oplead.put(_lead_id(request), _object(request)),
             ("DELETE", "leads"): lambda request: sandbox.oplead.delete(_lead_id(request)),

@@ -78,7 +78,7 @@ class NightFacts:
 # ── causes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def causes(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
+def find_incidents(facts: NightFacts, when: NotifyWhen) -> Iterator[Incident]:
     """Yield every incident that needs a human tonight."""
     summary = facts.summary
     if summary.source_stopped:
@@ -208,7 +208,7 @@ def _has_anomaly_cleared(cause: AnomalyCause, facts: NightFacts) -> bool:
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def nights(
+def numbers_by_night(
     runs: Mapping[int, date], numbers: Mapping[int, NightNumbers], tonight: date
 ) -> tuple[NightNumbers, tuple[NightNumbers, ...]]:
     """Return tonight's numbers, and those of each earlier night with a run, oldest first.

@@ -14,10 +14,10 @@ from jobs.alerts.incidents import (
     NIGHTS,
     DestinationHistory,
     NightFacts,
-    causes,
+    find_incidents,
     has_cleared,
 )
-from jobs.alerts.incidents import nights as by_night
+from jobs.alerts.incidents import numbers_by_night as by_night
 from jobs.ledger import incidents, outbox, queries
 from jobs.ledger.incidents import Incident, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
@@ -32,15 +32,15 @@ _CODES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyAddress:
-    """An address that receives notices."""
+class Recipient:
+    """An address that receives notices, without the address itself, which is a secret."""
 
     place: str
-    """Its path in the settings, for messages: the address itself is a secret."""
+    """Its path in the settings, for messages."""
     by: Notifies
 
 
-Addresses = Mapping[str, NotifyAddress]
+Recipients = Mapping[str, Recipient]
 """Keyed by a fingerprint that identifies an address without revealing it."""
 
 
@@ -77,13 +77,13 @@ def update_incidents(
         now: the current time.
     """
     with ledger.writing() as session:
-        facts = gather(session, ledger, book, sinks, summary, now=now)
-        found = {cause.id: cause for cause in causes(facts, when)}
-        on_record = incidents.on_record(session, ledger.account)
+        facts = gather_facts(session, ledger, book, sinks, summary, now=now)
+        found = {cause.id: cause for cause in find_incidents(facts, when)}
+        on_record = incidents.recorded_incidents(session, ledger.account)
         new = {
             each
             for each, incident in found.items()
-            if incidents.note_found(session, ledger.account, each, on_record.get(each), words(incident), now=now)
+            if incidents.record_incident(session, ledger.account, each, on_record.get(each), words(incident), now=now)
         }
         for each, row in on_record.items():
             if each not in found and row.cleared_at is None and has_cleared(each, facts, when):
@@ -92,39 +92,39 @@ def update_incidents(
         session.flush()
         return tuple(
             OpenIncident(cause, row.title, row.text, row.first_seen_at, cause in new)
-            for cause, row in incidents.on_record(session, ledger.account).items()
+            for cause, row in incidents.recorded_incidents(session, ledger.account).items()
             if row.cleared_at is None
         )
 
 
 def send_undelivered(
-    ledger: Ledger, addresses: Addresses, *, text_of: Callable[[IncidentRow], str], now: datetime
+    ledger: Ledger, recipients: Recipients, *, text_of: Callable[[IncidentRow], str], now: datetime
 ) -> list[tuple[str, str]]:
-    """Send each address its undelivered notices; return the place and title of those to retry on later runs.
+    """Send each recipient its undelivered notices; return the place and title of those to retry on later runs.
 
-    After one failure, an address is skipped for the rest of the run, so that a night waits for it only once.
+    After one failure, a recipient is skipped for the rest of the run, so that a night waits for it only once.
     """
     with ledger.writing() as session:
-        owed = incidents.owe(session, ledger.account, addresses.keys())
+        owed = incidents.update_owed_notices(session, ledger.account, recipients.keys())
     failed = []
-    for mark, address in addresses.items():
+    for mark, recipient in recipients.items():
         is_up = True
         for row in [row for row in owed if mark in incidents.undelivered_addresses(row)]:
             title, text = plain(f"{ledger.account}: {row.title}"), plain(text_of(row), keep="\n")
-            is_up = is_up and address.by.send(title, text)
+            is_up = is_up and recipient.by.send(title, text)
             if not is_up:
-                failed.append((address.place, row.title))
+                failed.append((recipient.place, row.title))
                 continue
             with ledger.writing() as session:
-                incidents.delivered(session, ledger.account, row.cause, mark, now=now)
+                incidents.mark_delivered(session, ledger.account, row.cause, mark, now=now)
     return failed
 
 
-def gather(
+def gather_facts(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
 ) -> NightFacts:
     """Collect what tonight and earlier nights did, as input for finding incidents."""
-    tonight = queries.begun(session, run=ledger.run, since=summary.started_at)
+    tonight = queries.qualified_since(session, run=ledger.run, since=summary.started_at)
     return NightFacts(
         now=now,
         zone=book.zone,
@@ -134,7 +134,9 @@ def gather(
         destinations=tuple(_destinations(session, ledger, book, sinks, summary)),
         waiting=_waiting(session, ledger, book, {*summary.held, *summary.stopped}),
         begun=tuple(tonight),
-        let_in=frozenset(queries.let_in(session, ledger.account, _filtered_out_before(session, ledger.account))),
+        let_in=frozenset(
+            queries.pairs_with_deliveries(session, ledger.account, _filtered_out_before(session, ledger.account))
+        ),
         versions=frozenset(sink.limits.version for sink in sinks.values() if sink.limits.version is not None),
     )
 
@@ -143,7 +145,7 @@ def _filtered_out_before(session: Session, account: str) -> set[tuple[str, str]]
     """Return conversions and destinations recorded as excluding every lead; `let_in` is only queried for these."""
     return {
         (cause.about.about[0], cause.about.about[1])
-        for cause in incidents.on_record(session, account)
+        for cause in incidents.recorded_incidents(session, account)
         if isinstance(cause.about, AnomalyCause) and cause.about.kind is AnomalyKind.WHERE
     }
 
@@ -153,10 +155,10 @@ def _destinations(
 ) -> Iterator[DestinationHistory]:
     # Two extra days, because local dates don't start and end at the current time of day.
     since = summary.started_at - timedelta(days=NIGHTS + 2)
-    dates = incidents.dates(session, ledger, book.zone, since=since)
+    dates = incidents.night_dates(session, ledger, book.zone, since=since)
     tonight = dates[ledger.run]
     for kind in KINDS:
-        did: dict[str, dict[int, NightNumbers]] = incidents.numbers(session, ledger.account, kind, dates)
+        did: dict[str, dict[int, NightNumbers]] = incidents.night_numbers(session, ledger.account, kind, dates)
         in_doubt = outbox.count_in_doubt(session, ledger.account, [kind])
         for destination in sorted({*sinks, *in_doubt}):
             scope = Scope(DestinationId(destination), kind is Adjustment)
@@ -186,7 +188,7 @@ def _configured(book: Rulebook, sinks: Sinks) -> Iterator[Scope]:
 
 def _reached(session: Session, ledger: Ledger) -> Iterator[Scope]:
     for kind in KINDS:
-        for destination, action in incidents.reached(session, ledger, kind):
+        for destination, action in incidents.reached_destinations(session, ledger, kind):
             scope = Scope(DestinationId(destination), kind is Adjustment)
             yield from (scope, replace(scope, action=action))
 
@@ -198,7 +200,7 @@ def _waiting(
     found: defaultdict[Scope, list[datetime]] = defaultdict(list)
     for destination in sorted({scope.destination for scope in blocked}):
         actions = {route.conversion: route.target.action for route in book.routes_to(destination)}
-        for conversion, expires_at in incidents.pending(session, ledger.account, destination):
+        for conversion, expires_at in incidents.pending_expiries(session, ledger.account, destination):
             scopes = (Scope(destination), Scope(destination, action=actions.get(conversion, "")))
             if (scope := next((each for each in scopes if each in blocked), None)) is not None:
                 found[scope].append(expires_at)

@@ -47,7 +47,7 @@ _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONS
 """Reasons that stop some leads of healthy accounts every night: they alarm only when they stop more than usual."""
 
 
-def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
+def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
     """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it."""
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
@@ -58,10 +58,10 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     )
     # A new name is reported as a rename, not as an unknown status.
     new -= {each.after for each in tonight}
-    let_in = queries.let_in(session, ledger.account, planned.filtered_out)
+    let_in = queries.pairs_with_deliveries(session, ledger.account, planned.filtered_out)
     return Review(
         anomalies=_each_once(
-            [*anomalies(session, book, run=ledger.run, now=now), *filtered_out(planned.filtered_out, let_in)]
+            [*find_anomalies(session, book, run=ledger.run, now=now), *filtered_out(planned.filtered_out, let_in)]
         ),
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
@@ -71,26 +71,29 @@ def review(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *
     )
 
 
-def anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
+def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
     """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
     account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
-    tonight = queries.begun(session, run=run, since=now - BEFORE)
-    yield from stopped_tonight(tonight, queries.begun_before(session, account, run=run, since=now - BEFORE))
+    tonight = queries.qualified_since(session, run=run, since=now - BEFORE)
+    yield from stopped_tonight(
+        tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE)
+    )
     valued = {route.conversion for route in book.routes if route.field_value is not None}
-    newest, entered = queries.newest(session, account), queries.entered(session, account, valued)
+    newest, entered = queries.newest_leads(session, account), queries.leads_with_delivery_of(session, account, valued)
     never_seen = {value.path for route in book.routes if (value := route.field_value) and value.never_seen}
     yield from empty_fields(newest, entered, book.extraction, never_seen)
-    yield from stopped_clicks(queries.newest_clicked(session, account, since=before))
+    yield from stopped_clicks(queries.newest_have_click_ids(session, account, since=before))
     yield from collapsed_share(
-        queries.share(session, account, (recent, now)), queries.share(session, account, (before, recent))
+        queries.click_id_share(session, account, (recent, now)),
+        queries.click_id_share(session, account, (before, recent)),
     )
-    yield from damaged_ids(queries.ids(session, account))
+    yield from damaged_ids(queries.latest_click_ids(session, account))
 
 
 def standing_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> list[Message]:
     """Return the anomalies on record now, one message per cause."""
     book = hold_missing_values(session, book)
-    return [each.message for each in _each_once(anomalies(session, book, run=run, now=now))]
+    return [each.message for each in _each_once(find_anomalies(session, book, run=run, now=now))]
 
 
 def _each_once(found: Iterable[Anomaly]) -> list[Anomaly]:
@@ -112,7 +115,7 @@ def _as_written(session: Session, account: str, found: Iterable[tuple[str, int, 
 def _unknown(session: Session, account: str, known: Collection[str]) -> list[tuple[str, int, int]]:
     """Return the same labels, normalised."""
     old = {row.before for row in status_labels.renames_found(session, account)}
-    return leads.labels(session, account, but={*known, *old})
+    return leads.count_labels(session, account, but={*known, *old})
 
 
 def _renamed(session: Session, account: str, relabel: StatusRename, meanings: Mapping[str, str]) -> Message:

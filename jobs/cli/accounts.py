@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from jobs.cli.output import UsageError
 from jobs.reporting.console import AccountHeading
 from jobs.settings import Invalid, Loaded, Settings, Valid, load
+from jobs.settings.document import SUFFIXES
 from jobs.settings.references import EnvFile
 from jobs.settings.types import state_path
 
@@ -71,7 +72,7 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 def _is_settings(file: Path) -> bool:
     """Whether a file is an account's settings; excludes editors' hidden files, and examples, which would send too."""
     is_other = file.name.startswith(".") or file.stem.endswith(".example")
-    return file.suffix in {".yaml", ".yml"} and not is_other and file.is_file()
+    return file.suffix in SUFFIXES and not is_other and file.is_file()
 
 
 def open_accounts(
@@ -134,10 +135,10 @@ def log_env_files(env_files: Iterable[EnvFile | None]) -> None:
             _log.warning(warning)
 
 
-def heading_of(settings: Settings) -> AccountHeading:
-    """Return what reports need to present an account's results."""
+def heading_of(settings: Settings, file: Path) -> AccountHeading:
+    """Return what reports need to present the results of the account that `file` describes."""
     names = {conversion.id: conversion.name or conversion.id for conversion in settings.conversions}
-    return AccountHeading(settings.account, settings.zone, settings.currency, names)
+    return AccountHeading(settings.account, settings.zone, settings.currency, names, file)
 
 
 def state_of(settings: Settings) -> Path:

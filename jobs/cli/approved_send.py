@@ -16,19 +16,19 @@ from rich.console import Console
 from connectors.records import LeadId
 from connectors.text import counted, number
 from jobs import requeue
-from jobs.cli.accounts import heading_of, open_account, state_of
+from jobs.cli.accounts import AccountFile, heading_of, open_account, state_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Exit, UsageError, at_work, print_json, watching
+from jobs.cli.output import Exit, UsageError, print_json, running_command, watching
 from jobs.cli.session import expect_state, recorded_run
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
-from jobs.ledger.database import throwaway
+from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
 from jobs.ledger.requeue import BackfillRequest, Refusals
-from jobs.ledger.runs import Ledger, finish
+from jobs.ledger.runs import Ledger, finish_run
 from jobs.ledger.schema import Adjustment, Delivery
-from jobs.nightly import begin
-from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.nightly import begin_run
+from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.reporting.backfill_report import (
     Preview,
     print_preview,
@@ -37,7 +37,7 @@ from jobs.reporting.backfill_report import (
     read_line,
     sending_json,
 )
-from jobs.reporting.console import facts, results
+from jobs.reporting.console import AccountHeading, facts, results
 from jobs.reporting.run_report import needs, print_needs
 from jobs.requeue import AlreadySent, Requeued
 from jobs.run_context import Deps, NightStep, RunContext, Watch, unwatched
@@ -54,7 +54,7 @@ _UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."
 class _Send(ABC):
     """One approved send for one account."""
 
-    settings: Settings
+    account: AccountFile
     approval: Approval
     book: Rulebook
     deps: Deps
@@ -62,24 +62,34 @@ class _Send(ABC):
     """Silent if the report is JSON."""
     command: ClassVar[str]
 
+    @property
+    def settings(self) -> Settings:
+        """The account's settings."""
+        return self.account.settings
+
+    @property
+    def heading(self) -> AccountHeading:
+        """How reports present the account."""
+        return heading_of(self.settings, self.account.file)
+
     def run(self) -> int:
         """Do the send in a run of its own and return its exit code; with `--dry-run`, on a copy of the state."""
         path, clock = state_of(self.settings), self.deps.clock
         if not self.approval.dry_run:
             expect_state(self.settings)
         with (
-            throwaway(path) if self.approval.dry_run else nullcontext(path) as state,
+            temporary_copy(path) if self.approval.dry_run else nullcontext(path) as state,
             recorded_run(self.settings, state, self.command, clock) as ledger,
         ):
             code = self.do(ledger)
-            finish(ledger, code, now=clock.now())
+            finish_run(ledger, code, now=clock.now())
             return code
 
     @abstractmethod
     def do(self, ledger: Ledger) -> int:
         """Preview, ask, send, report, and return the exit code."""
 
-    def context(self, ledger: Ledger, watch: Watch = unwatched) -> RunContext:
+    def run_context(self, ledger: Ledger, watch: Watch = unwatched) -> RunContext:
         """Return the run that holds the ledger; `watch` shows its steps."""
         return RunContext(ledger, self.book, replace(self.deps, watch=watch))
 
@@ -100,15 +110,15 @@ class _Send(ABC):
         """Print a line as is, without markup or wrapping."""
         self.console.print(text, markup=False, soft_wrap=True)
 
-    def standing(self, ledger: Ledger) -> tuple[StateCount, ...]:
+    def count_approved(self, ledger: Ledger) -> tuple[StateCount, ...]:
         """Return the delivery states of everything approved in this run."""
         with ledger.reading() as session:
             return queries.tallies(session, ledger.account, now=self.deps.clock.now(), approved_in=ledger.run)
 
     def sent(self, document: Mapping[str, object], summary: RunSummary, ledger: Ledger, *, approved: bool) -> int:
         """Report what was sent."""
-        tallies = self.standing(ledger)
-        print_sent(self.console, heading_of(self.settings), summary, tallies)
+        tallies = self.count_approved(ledger)
+        print_sent(self.console, self.heading, summary, tallies)
         return self.ended(document, summary, summary.exit_code, tallies, approved=approved)
 
     def ended(
@@ -128,10 +138,10 @@ class _Send(ABC):
 
 
 def send_approved(
-    file: Path, approval: Approval, make: Callable[[Settings, Approval, Rulebook, Deps, Console], _Send]
+    file: Path, approval: Approval, make: Callable[[AccountFile, Approval, Rulebook, Deps, Console], _Send]
 ) -> int:
     """Make a `Backfill` or a `Retry` of an account, run it, and return the exit code."""
-    with at_work() as (stop, redaction):
+    with running_command() as (stop, redaction):
         approval.expect_somebody()
         account, console = open_account(file), results()
         settings, console.quiet = account.settings, approval.json
@@ -141,7 +151,7 @@ def send_approved(
             open_clock(settings, stop) as clock,
             connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
         ):
-            return make(settings, approval, book, deps, console).run()
+            return make(account, approval, book, deps, console).run()
 
 
 # ── retry ────────────────────────────────────────────────────────────────────────────────────────
@@ -156,13 +166,13 @@ class Retry(_Send):
 
     def do(self, ledger: Ledger) -> int:
         """Look, ask, read each lead again and send."""
-        refusals, run = self.refusals, self.context(ledger)
+        refusals, run = self.refusals, self.run_context(ledger)
         self.expect_names(refusals.conversion, refusals.destination)
-        summary = begin(run)
+        summary = begin_run(run)
         _expect_code(ledger, refusals.code)
-        chosen = requeue.look(run, refusals)
+        chosen = requeue.find_rejected(run, refusals)
         document = {"rejected": chosen.alike, "left": chosen.left, "requeued": Requeued()}
-        print_refusals(self.console, heading_of(self.settings), chosen)
+        print_refusals(self.console, self.heading, chosen)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
         if self.approval.dry_run or not chosen.rows:
@@ -174,8 +184,8 @@ class Retry(_Send):
             return Exit.DONE
         with watching(self.settings.account) as watch:
             with watch(NightStep.PULL, summary):
-                requeued = requeue.requeue(run, chosen, summary)
-            requeue.send(self.context(ledger, watch), summary)
+                requeued = requeue.requeue_rejected(run, chosen, summary)
+            requeue.send_requeued(self.run_context(ledger, watch), summary)
         code = self.sent(document | {"requeued": requeued}, summary, ledger, approved=True)
         if requeued.corrections:
             self.say(f"{counted(requeued.corrections, 'correction')} will go out with the next night.")
@@ -186,7 +196,7 @@ class Retry(_Send):
 
 def _expect_code(ledger: Ledger, code: str | None) -> None:
     with ledger.reading() as session:
-        known = ledger_requeue.codes(session, ledger.account)
+        known = ledger_requeue.rejection_codes(session, ledger.account)
     if code is not None and code not in known:
         what = f"nothing was rejected with it; the codes there are: {', '.join(known)}"
         raise UsageError(f"--code {code}: {what if known else 'nothing was rejected at all'}")
@@ -238,49 +248,52 @@ class Backfill(_Send):
         summary = self._read(ledger)
         if not summary.pulled.complete:
             return self._broken_off(summary)
-        with throwaway(ledger.path) as copy, recorded_run(self.settings, copy, self.command, self.deps.clock) as trial:
+        with (
+            temporary_copy(ledger.path) as copy,
+            recorded_run(self.settings, copy, self.command, self.deps.clock) as trial,
+        ):
             preview = self._apply(trial)
-        print_preview(self.console, heading_of(self.settings), preview)
+        print_preview(self.console, self.heading, preview)
         if self.approval.dry_run:
             self.say(_UNCHANGED)
             return self.ended(self._document(preview), summary)
         question = preview.question
         if question is not None:
             if not self.approval.agrees(question, self.deps.cancel_token):
-                erase_idle(self.context(ledger))
+                erase_idle(self.run_context(ledger))
                 self.say(_UNSENT)
                 return Exit.DONE
             self._apply(ledger)
         # An interrupted backfill's deliveries were approved then: resolve them even if nothing is left to send.
         with watching(self.settings.account) as watch:
-            requeue.send(self.context(ledger, watch), summary)
+            requeue.send_requeued(self.run_context(ledger, watch), summary)
         return self.sent(self._document(preview), summary, ledger, approved=question is not None)
 
     def _read(self, ledger: Ledger) -> RunSummary:
         """Read the leads that the request needs and judge them; without a request, judge those on record."""
-        run = self.context(ledger)
-        summary = begin(run)
+        run = self.run_context(ledger)
+        summary = begin_run(run)
         if self.request is None:
-            plan(guarded(run))
+            plan(with_missing_value_guard(run))
             summary.pulled.complete = True
             return summary
         with watching(self.settings.account) as watch, watch(NightStep.PULL, summary):
-            requeue.read(run, self.request, summary)
+            requeue.read_requested(run, self.request, summary)
         self.console.print(facts([("read", read_line(summary))]))
         self.console.print()
         return summary
 
     def _apply(self, ledger: Ledger) -> Preview:
         """Settle the listed conversions and pick the requested ones; on a copy of the state this is a preview."""
-        run, settled = self.context(ledger), None
+        run, settled = self.run_context(ledger), None
         if self.listed is not None:
             settled = requeue.settle_already_sent(
                 run, self.listed, conversion=self.conversion, destination=self.destination
             )
         if self.request is None:
             return Preview(already_sent=settled)
-        undated = requeue.pick(run, self.request)
-        return Preview(requeue.groups(run), self.standing(ledger), undated, settled)
+        undated = requeue.pick_requested(run, self.request)
+        return Preview(requeue.group_picked(run), self.count_approved(ledger), undated, settled)
 
     def _broken_off(self, summary: RunSummary) -> int:
         print_needs(self.console, needs(summary))

@@ -11,7 +11,7 @@ from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transie
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
-from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json, say, worst
+from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json, say, worst_exit_code
 from jobs.cli.session import reading_state
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
@@ -155,7 +155,7 @@ def check_files(files: Sequence[Path], *, live: bool, json_wanted: bool, verbose
             _print(checked, verbose=verbose)
     if not json_wanted:
         print_checked_files(results(), checked_files)
-    return worst(one.exit_code for one in checked_files)
+    return worst_exit_code(one.exit_code for one in checked_files)
 
 
 def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
@@ -166,7 +166,7 @@ def check_account(file: Path, loaded: Valid, *, live: bool) -> Checked:
             notes += future_notes(file, settings, clock.now())
     begun: dict[tuple[str, str], datetime] = {}
     with suppress(LedgerError), reading_state(settings) as session:  # none yet, or a run reports that it is unreadable
-        begun = {route: start.conversion for route, start in starts.load(session, settings.account).items()}
+        begun = {route: start.conversion for route, start in starts.load_starts(session, settings.account).items()}
     checked = Checked(file, settings, sorted(notes), begun)
     return replace(checked, platforms=look_up(settings), oplead=_look_at_oplead(settings, file)) if live else checked
 
@@ -241,7 +241,7 @@ def _latest(settings: Settings, file: Path, book: Rulebook, deps: Deps) -> tuple
 
 
 def _print(checked: Checked, *, verbose: bool) -> None:
-    console, account = results(), heading_of(checked.settings)
+    console, account = results(), heading_of(checked.settings, checked.file)
     say(f"{checked.file}: account {account.name}, no mistakes in the file")
     say(*(f"  note: {each}" for each in checked.notes), *(f"  assumed: {each}" for each in checked.assumptions()))
     say(*(f"  corrected: {each}" for each in corrections_on(checked.settings, rules_alone(checked.settings))))

@@ -23,14 +23,13 @@ from jobs.reporting.lead_report import (
     print_explanation,
 )
 from jobs.reporting.sentences import code_of, names_of, words_for
-from jobs.reporting.status_report import DeliveryList, LastRun, Status, print_status, print_which
+from jobs.reporting.status_report import DeliveryList, DetectedRename, LastRun, Status, print_status, print_which
 from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
 from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
 from jobs.rules.reasons import Cause, PlatformCode, Reason
-from jobs.rules.status_changes import DetectedRename
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
 from jobs.wiring import rules_alone
@@ -48,8 +47,8 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             now=view.now,
             run=LastRun(run.id or 0, run.command, run.started_at, run.ended_at, run.exit_code) if run else None,
             tallies=queries.tallies(session, account, now=view.now),
-            awaited=queries.awaited(session, account),
-            unreadable={row.id: row.reason for row in queries.unreadable(session, account)},
+            awaited=queries.awaited_outcomes(session, account),
+            unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
             renamed=tuple(
@@ -65,7 +64,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(status)
     else:
-        print_status(results(), heading_of(settings), status)
+        print_status(results(), heading_of(settings, file), status)
     return Exit.DONE
 
 
@@ -85,13 +84,15 @@ def show_leads(file: Path, name: str, *, json_wanted: bool) -> int:
             }
             codes = ", ".join(sorted(code for code in found_codes if code))
             raise UsageError(f"no lead stands at {name!r}; the reasons and states there are: {codes or 'none yet'}")
-        found = queries.stands(view.session, settings.account, {state for state, _, _ in meant}, now=view.now)
+        found = queries.deliveries_in_states(
+            view.session, settings.account, {state for state, _, _ in meant}, now=view.now
+        )
         deliveries = tuple(each for each in found if (each.state, each.reason, each.held_for) in meant)
         which = DeliveryList(settings.account, view.now, name, deliveries)
     if json_wanted:
         print_json(which)
     else:
-        print_which(results(), heading_of(settings), which)
+        print_which(results(), heading_of(settings, file), which)
     return Exit.DONE
 
 
@@ -146,7 +147,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
     if json_wanted:
         print_json(explanation)
     else:
-        print_explanation(results(), heading_of(settings), explanation)
+        print_explanation(results(), heading_of(settings, file), explanation)
     return Exit.DONE
 
 
@@ -197,7 +198,7 @@ def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
 def _verdicts(view: StateView, book: Rulebook, lead: LeadFacts) -> Iterator[ConversionReport]:
     existing = rows_by_lead(view.session, Delivery, book.account, [lead.id]).get(lead.id, [])
     made = outbox.adjustments_of_leads(view.session, book.account, [lead.id])
-    begun = starts.load(view.session, book.account)
+    begun = starts.load_starts(view.session, book.account)
     on_record = {(row.conversion, row.destination) for row in existing}
     for row in existing:
         yield _recorded(view, row, made.get(identity(row), []))
@@ -226,7 +227,7 @@ def _on_record(view: StateView, row: OutboxRow) -> dict[str, Any]:
         "closes_at": row.expires_at if state in OPEN else None,
         "history": tuple(
             StateChange(move.at, move.to_state, outbox.cause_of(move.reason, move.code), move.detail)
-            for move in queries.history(view.session, row)
+            for move in queries.state_history(view.session, row)
         ),
         "requests": tuple(queries.requests_containing(view.session, row)),
     }
@@ -280,9 +281,9 @@ def _click(click: KnownClickId) -> SeenClickId:
 
 
 def _not_found(settings: Settings, view: StateView, lead_id: str) -> str:
-    for row in queries.unreadable(view.session, settings.account):
+    for row in queries.unreadable_leads(view.session, settings.account):
         if row.id == lead_id:
             return f"lead {lead_id} could not be read: {row.reason}; correct it in Oplead and run again"
-    near = queries.near_ids(view.session, settings.account, lead_id)
+    near = queries.similar_lead_ids(view.session, settings.account, lead_id)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     return f"no lead {lead_id} has been read for {settings.account}{hint}"

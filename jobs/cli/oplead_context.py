@@ -11,7 +11,7 @@ import typer
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Failure, UsageError, at_work, open_visible_clock, report, stopped_by
+from jobs.cli.output import Failure, UsageError, open_visible_clock, report, running_command, stopped_by
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import Invalid
 from jobs.settings.load import load_partial
@@ -37,7 +37,7 @@ def open_oplead(
         UsageError: the settings cannot be used, or nobody is there to be asked.
     """
     approval = Approval(yes, dry_run, json)
-    with at_work() as (stop, redaction):
+    with running_command() as (stop, redaction):
         if asks:
             approval.expect_somebody()
         known = load_partial(file, os.environ, needed=_NEEDED)

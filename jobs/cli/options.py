@@ -56,9 +56,9 @@ def command(
         @app.command(name, epilog=epilog)
         @wraps(function)
         def run(*args: P.args, **options: P.kwargs) -> None:
-            from jobs.cli.output import guarded  # noqa: PLC0415
+            from jobs.cli.output import run_guarded  # noqa: PLC0415
 
-            raise typer.Exit(guarded(partial(function, *args, **options)))
+            raise typer.Exit(run_guarded(partial(function, *args, **options)))
 
         return function
 

@@ -43,7 +43,7 @@ from jobs.run_summary import RunSummary
 _WORST_FIRST = (Exit.BUG, Exit.STOPPED, Exit.CONFIGURATION, Exit.HELD, Exit.ATTENTION, Exit.DONE)
 
 
-def worst(codes: Iterable[int]) -> Exit:
+def worst_exit_code(codes: Iterable[int]) -> Exit:
     """Return the exit code for several accounts: that of the one that needs a human soonest.
 
     Work that stopped halfway outranks work that never began.
@@ -86,16 +86,16 @@ def failure_of(error: BaseException) -> Failure:
         f"this was not foreseen: {type(error).__name__}. Please report it with the lines below; "
         "they hold places in the code and no data. What was committed is safe.",
         Exit.BUG,
-        places(error),
+        traceback_locations(error),
     )
 
 
-def places(error: BaseException) -> tuple[str, ...]:
+def traceback_locations(error: BaseException) -> tuple[str, ...]:
     """Return an error's traceback as file, line and function, without messages or variables, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)
     own = tuple(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return own if cause is None else (*places(cause), f"then {type(error).__name__} at", *own)
+    return own if cause is None else (*traceback_locations(cause), f"then {type(error).__name__} at", *own)
 
 
 def _short(file: str) -> str:
@@ -203,7 +203,7 @@ def _without_exception_data(_logger: object, _method: str, event: EventDict) -> 
     info = event.pop("exc_info", None)
     error = sys.exception() if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
-        event["error"], event["trace"] = type(error).__name__, list(places(error))
+        event["error"], event["trace"] = type(error).__name__, list(traceback_locations(error))
     return event
 
 
@@ -316,7 +316,7 @@ def open_visible_clock(sandbox: AnyUrl | None, per_minute: int, stop: StopSignal
         yield clock
 
 
-def guarded(command: Callable[[], int]) -> int:
+def run_guarded(command: Callable[[], int]) -> int:
     """Run a command and return its exit code; report a failure on stderr and return the failure's code."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -337,7 +337,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 @contextmanager
-def at_work() -> Iterator[tuple[StopSignal, Redaction]]:
+def running_command() -> Iterator[tuple[StopSignal, Redaction]]:
     """Let signals request a stop while the block runs; log sentences to a terminal, JSON to anything else."""
     redaction = start_logging(as_json=not sys.stderr.isatty())
     with stoppable() as stop:

@@ -21,14 +21,14 @@ from jobs.cli.output import (
     Exit,
     Redaction,
     UsageError,
-    at_work,
     failure_of,
     print_json,
     report,
+    running_command,
     say,
     stopped_by,
     watching,
-    worst,
+    worst_exit_code,
 )
 from jobs.cli.session import (
     RunOptions,
@@ -58,7 +58,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
 
     One account's failure does not affect the others; a signal stops them all.
     """
-    with at_work() as (stop, redaction):
+    with running_command() as (stop, redaction):
         accounts = open_accounts(files_of(paths))
         for account in accounts:
             redaction.learn(account.secrets)
@@ -76,7 +76,7 @@ def run_accounts(paths: Sequence[Path], options: RunOptions, *, at_once: int, js
             print_accounts(results(), ended)
     if stop.number is not None and any(one.exit_code == stopped_by(stop.number) for one in ended):
         return report(failure_of(StoppedBySignal(stop.number)))
-    return worst(one.exit_code for one in ended)
+    return worst_exit_code(one.exit_code for one in ended)
 
 
 def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
@@ -86,7 +86,7 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
         try:
             valid = account.valid
             stop.cancel_token()
-            return _night(valid, options, stop, alone=alone)
+            return _night(account.file, valid, options, stop, alone=alone)
         except StoppedBySignal as signal:
             return Ended(account.name, failure_of(signal).exit_code, why=STOPPED)
         except Exception as error:  # noqa: BLE001 - the other accounts' nights must not depend on this one's
@@ -95,7 +95,7 @@ def _account(account: AccountFile, options: RunOptions, stop: StopSignal, *, alo
             return Ended(str(account.file), failure.exit_code, why=failure.message)
 
 
-def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
+def _night(file: Path, loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool) -> Ended:
     settings = loaded.settings
     with structlog.contextvars.bound_contextvars(account=settings.account):
         for note in loaded.notes:
@@ -105,7 +105,7 @@ def _night(loaded: Valid, options: RunOptions, stop: StopSignal, *, alone: bool)
             night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
-    return Ended(settings.account, night.summary.exit_code, night, heading_of(settings))
+    return Ended(settings.account, night.summary.exit_code, night, heading_of(settings, file))
 
 
 def _print_night(night: Night, account: AccountHeading, *, json_wanted: bool) -> None:
@@ -128,7 +128,7 @@ def schedule_accounts(
     One account's failure does not affect the others; if none of them can run, return their worst exit code at once.
     The file `health` is touched regularly while the service is alive.
     """
-    with at_work() as (stop, redaction), suppress(StoppedBySignal):
+    with running_command() as (stop, redaction), suppress(StoppedBySignal):
         shared = _Shared(stop, redaction, json_wanted=json_wanted)
         shared.accounts = [_ServedAccount(one, shared, first_run=first_run) for one in open_accounts(files_of(paths))]
         for each in shared.accounts if first_run else ():
@@ -142,7 +142,7 @@ def schedule_accounts(
             except (UsageError, LedgerError) as error:
                 failures.append(failure_of(error))
         if not usable:
-            return worst(map(report, failures))
+            return worst_exit_code(map(report, failures))
         shared.clock = usable[0].clock
         with open_clock(usable[0], stop, patience=_A_DAY) as clock:
             AccountScheduler(shared.accounts, clock, stop, at_once=at_once, liveness=Liveness(health)).run()
@@ -269,7 +269,7 @@ class _ServedAccount:
                     night = do(watch)
                 log_night(night)
                 with self._shared.printing:
-                    _print_night(night, heading_of(settings), json_wanted=self._shared.json_wanted)
+                    _print_night(night, heading_of(settings, self.account.file), json_wanted=self._shared.json_wanted)
                 with reading_state(settings) as session:
                     return TaskOutcome(runs.next_pass(session, settings.account, AFTER_A_NIGHT))
             except runs.NightDoneError as error:

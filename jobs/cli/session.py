@@ -17,8 +17,8 @@ from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import state_of
 from jobs.cli.output import Exit, failure_of
 from jobs.ledger import queries
-from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, sweep, throwaway
-from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish, held, reading
+from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, remove_stale_copies, temporary_copy
+from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish_run, hold_account, open_snapshot
 from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
@@ -29,7 +29,7 @@ from jobs.run_context import Deps, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import connect, notify_addresses, open_clock, ping_of, rules_alone
+from jobs.wiring import connect, notice_recipients, open_clock, ping_of, rules_alone
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)
@@ -131,7 +131,7 @@ def reading_state(settings: Settings) -> Iterator[Session]:
     path = state_of(settings)
     engine = open_engine(path, for_writing=False)
     try:
-        with reading(engine, path) as session:
+        with open_snapshot(engine, path) as session:
             yield session
     finally:
         engine.dispose()
@@ -149,13 +149,13 @@ def recorded_run(
 ) -> Iterator[Ledger]:
     """Hold the account for one run; if the block raises, record the run's exit code."""
     now = clock.now()
-    with held(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
+    with hold_account(state, settings.account, command, now=now, first_run=first_run, unless=unless) as ledger:
         try:
             yield ledger
         except BaseException as error:
             # If even that fails, still raise the original error.
             with suppress(LedgerError, ConnectorError):
-                finish(ledger, failure_of(error).exit_code, now=clock.now())
+                finish_run(ledger, failure_of(error).exit_code, now=clock.now())
             raise
 
 
@@ -202,7 +202,7 @@ def do_night(
     """
     with nullcontext(clock) if clock else open_clock(settings, stop) as opened, pinging(settings) as codes:
         expect_state(settings, first_run=options.first_run, others=options.others)
-        sweep()
+        remove_stale_copies()
         with (
             connect(settings, opened, cancel_token=stop.cancel_token if stop else never_cancelled) as (book, deps),
             recorded_run(settings, state_of(settings), NIGHTLY, opened, unless, first_run=options.first_run) as ledger,
@@ -237,7 +237,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
         _expect_no_other(settings, options.others)
         _log.warning("there is no state yet: what follows is what a first run would do", state=str(state))
     with (
-        throwaway(state) as copy,
+        temporary_copy(state) as copy,
         open_clock(settings, stop) as clock,
         connect(settings, clock, validate_only=validating, cancel_token=stop.cancel_token) as (book, deps),
         recorded_run(settings, copy, options.mode, clock) as ledger,
@@ -256,7 +256,7 @@ def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: St
 def _ended(ledger: Ledger, summary: RunSummary, clock: Clock, night: date | None) -> Night:
     """Record a run's end and return its result."""
     now = clock.now()
-    finish(ledger, summary.exit_code, night=night, now=now)
+    finish_run(ledger, summary.exit_code, night=night, now=now)
     with ledger.reading() as session:
         moved = queries.tallies(session, ledger.account, now=now, run=ledger.run)
     return Night(summary, now, moved)
@@ -275,7 +275,7 @@ def notify(ledger: Ledger, book: Rulebook, deps: Deps, settings: Settings, night
         standing = update_incidents(ledger, book, deps.sinks, night.summary, when, words=incident_words, now=now)
         night = replace(night, notices=standing)
         text_of = partial(notice_text, zone=book.zone)
-        for address, title in send_undelivered(ledger, notify_addresses(settings), text_of=text_of, now=now):
+        for address, title in send_undelivered(ledger, notice_recipients(settings), text_of=text_of, now=now):
             _log.warning("a notice was not taken, and is tried again by the next run", address=address, notice=title)
     except Exception:  # noqa: BLE001
         _log.warning("nobody could be notified of the incidents", exc_info=True)
@@ -323,6 +323,6 @@ def log_night(night: Night) -> None:
         run=summary.run,
         seen=summary.pulled.seen,
         changed=summary.pulled.changed,
-        requests=summary.delivered.requests,
+        uploads=summary.delivered.requests + summary.corrected.requests,
         exit_code=summary.exit_code,
     )

@@ -52,7 +52,7 @@ class _AdjustmentPreparation(Preparation):
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
         """Freeze and return the corrections still wanted; move every other row to its proper state."""
         made = outbox.adjustments_of_leads(self.session, self.ledger.account, facts.keys())
-        renamed = starts.renamed(self.session, self.ledger.account)
+        renamed = starts.current_label_names(self.session, self.ledger.account)
         corrections = [row for row in rows if isinstance(row, Adjustment)]
         return [row for row in corrections if self._is_ready(row, facts[LeadId(row.lead)], made[row.delivery], renamed)]
 

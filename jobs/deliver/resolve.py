@@ -51,7 +51,7 @@ def resolve(run: RunContext, done: Resolved) -> None:
     """Ask about every received request that is due, and settle the answers; `done` counts them."""
     done.pending = 0
     with run.ledger.reading() as session:
-        waiting = requests.in_state(session, run.ledger.account, RequestState.RECEIVED)
+        waiting = requests.requests_in_state(session, run.ledger.account, RequestState.RECEIVED)
     for request in waiting:
         now = run.now()
         if request.resolve_after is not None and now < request.resolve_after:
@@ -96,7 +96,7 @@ class _Settling(Transaction):
     def settle_request(self, number: int, resolution: Resolution | None) -> None:
         """Move every row of a request according to its resolution; None gives up on it."""
         request = self.session.get_one(Request, number)
-        rows = requests.rows(self.session, number)
+        rows = requests.attempts_of_request(self.session, number)
         match resolution:
             case StillPending():
                 pass
@@ -149,11 +149,11 @@ def recover(run: RunContext) -> int:
     """
     now, ledger, left = run.now(), run.ledger, 0
     with ledger.writing() as session:
-        for request in requests.in_state(session, ledger.account, RequestState.OPEN):
+        for request in requests.requests_in_state(session, ledger.account, RequestState.OPEN):
             request.state, request.message = RequestState.LOST, Reason.RUN_DIED
             session.add(request)
             number = identity(request)
-            for _, row in requests.rows(session, number):
+            for _, row in requests.attempts_of_request(session, number):
                 outbox.mark_in_doubt(row, number, since=request.sent_at)
                 outbox.move(session, ledger, row, DeliveryState.IN_DOUBT, Reason.RUN_DIED, now=now)
                 left += 1

@@ -159,7 +159,7 @@ class Sender:
         last: OutboxRow | None = None
         while not self._is_off(target):
             with self.run.ledger.reading() as session:
-                rows = outbox.due(
+                rows = outbox.due_rows(
                     session,
                     self.preparation.kind,
                     self.run.ledger.account,
@@ -213,7 +213,7 @@ class Sender:
             doubtful = outbox.in_doubt(session, self.run.ledger.account, self.preparation.kind, self.destination)
             for target, waiting in doubtful.items():
                 for delivery in waiting:
-                    asked = requests.unanswered(session, delivery)
+                    asked = requests.unanswered_sends(session, delivery)
                     given_up = self._given_up(delivery, asked)
                     if given_up is not None:
                         moving = Transaction(session, self.run.ledger, self.run.now(), self.done)
@@ -396,7 +396,7 @@ class Sender:
         """Defer rows by the platform's delay, beyond the end of this run."""
         with self.run.ledger.writing() as session:
             now = self.run.now()
-            for _, row in requests.rows(session, intent.request):
+            for _, row in requests.attempts_of_request(session, intent.request):
                 row.deferred_until = now + min(wait, LONGEST_DELAY)
                 session.add(row)
 

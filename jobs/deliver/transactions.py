@@ -107,7 +107,7 @@ class Transaction:
 
     def settle(self, attempt: Place, row: OutboxRow, outcome: Outcome, *, asynchronous: bool) -> None:
         """Record the answer to an attempt and move its row accordingly."""
-        requests.note(self.session, attempt, outcome)
+        requests.record_outcome(self.session, attempt, outcome)
         tried_before = row.in_doubt_since is not None
         if outcome.kind is OutcomeClass.DUPLICATE and not tried_before:
             # If the conversion is already retracted, by anyone, the correction has what it wants.
@@ -164,7 +164,7 @@ class Preparation(Transaction, ABC):
             again = isinstance(row, Delivery) and row.may_count_twice
             cause = Reason.MAY_COUNT_TWICE if again else Reason.SENDING
             outbox.move(self.session, self.ledger, row, DeliveryState.IN_FLIGHT, cause, now=self.now)
-        return requests.begin(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
+        return requests.record_intent(self.session, self.ledger, self.target, self.destination, ready, now=self.now)
 
     @abstractmethod
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
@@ -184,7 +184,7 @@ class ConversionPreparation(Preparation):
 
     def ready(self, rows: Sequence[OutboxRow], facts: Mapping[LeadId, LeadFacts]) -> Sequence[OutboxRow]:
         """Freeze and return the deliveries to send now; move every other one to its proper state."""
-        known = starts.load(self.session, self.ledger.account)
+        known = starts.load_starts(self.session, self.ledger.account)
         deliveries = [row for row in rows if isinstance(row, Delivery)]
         return [row for row in deliveries if self._is_ready(row, facts[LeadId(row.lead)], known)]
 
@@ -224,7 +224,7 @@ class ConversionPreparation(Preparation):
         if state is not None:
             bring_in_line(self.session, self.ledger, row, route=route, decision=decision, state=state, now=self.now)
         if event is None:
-            self.done.count(row, outbox.why(row))
+            self.done.count(row, outbox.current_cause(row))
         return event is not None
 
 
@@ -279,7 +279,7 @@ class ReceiptRecorder(Transaction):
     def receive(self, intent: Intent, receipt: Receipt) -> Follow:
         """Move every row according to the receipt, and return what follows."""
         request = self.session.get_one(Request, intent.request)
-        rows = requests.rows(self.session, intent.request)
+        rows = requests.attempts_of_request(self.session, intent.request)
         match receipt:
             case Received():
                 return self._taken_in(request, rows, receipt)
@@ -307,7 +307,7 @@ class ReceiptRecorder(Transaction):
         sent = {
             (number, identity(row)): (place, row)
             for number in {suspect.request for suspect in at_fault}
-            for place, row in requests.rows(self.session, number)
+            for place, row in requests.attempts_of_request(self.session, number)
         }
         for suspect in at_fault:
             self._settle(*sent[suspect.request, suspect.delivery], suspect.outcome)
@@ -332,7 +332,7 @@ class ReceiptRecorder(Transaction):
             self.reject_suspects(self.breaker.passed())
         for (attempt, row), outcome in zip(rows, outcomes, strict=True):
             if outcome.kind in BLAMING and not passes:
-                requests.note(self.session, attempt, outcome)
+                requests.record_outcome(self.session, attempt, outcome)
                 self._back(row, PlatformCode(outcome.code))
                 suspects.append(Suspect(identity(row), intent.request, outcome))
                 continue

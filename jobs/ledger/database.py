@@ -31,7 +31,7 @@ class FileKind(StrEnum):
     FOREIGN = "foreign"
 
 
-def look(path: Path) -> FileKind:
+def file_kind(path: Path) -> FileKind:
     """Return the kind of file at `path`, without changing it.
 
     The header is read through SQLite: opening and closing the file directly, anywhere in the process, would release the
@@ -130,7 +130,7 @@ class NoStateError(LedgerError):
         super().__init__(
             f"{path}: there is no state here. If there was one, bring it back first (mount its volume, or restore its "
             "backup): without it nobody knows what was sent. Only if this account never ran before, make it by "
-            "`oplead-sync run --first-run`."
+            "`oplead-sync run --first-run --config FILE`."
         )
 
 
@@ -155,7 +155,7 @@ def create_state(path: Path) -> None:
     """
     if has_state(path):
         raise LedgerError(f"{path}: this account has its state already; leave --first-run out")
-    with explained(path):
+    with explaining_errors(path):
         open_privately(path, "ab").close()
     _up_to_date(path, may_change=True).dispose()
 
@@ -166,8 +166,8 @@ def has_state(path: Path) -> bool:
     Raises:
         LedgerError: the file is not a ledger, or cannot be read.
     """
-    with explained(path):
-        found = look(path)
+    with explaining_errors(path):
+        found = file_kind(path)
     if found is FileKind.FOREIGN:
         raise LedgerError(
             f"{path}: the state cannot be used: it is not a state of oplead-sync; check `state:` in the settings"
@@ -184,7 +184,7 @@ def copy_state(source: Path, target: Path) -> None:
     if not has_state(source):
         create_state(target)
         return
-    with explained(source):
+    with explaining_errors(source):
         open_privately(target, "ab").close()
         address = f"{source.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, uri=True)) as old, closing(sqlite3.connect(target)) as new:
@@ -192,7 +192,7 @@ def copy_state(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explaining_errors(path: Path) -> Iterator[None]:
     """Turn SQLite and file-system errors into a `LedgerError` whose message an operator can act on."""
     try:
         yield
@@ -209,7 +209,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _up_to_date(path: Path, *, may_change: bool) -> Engine:
-    with explained(path):
+    with explaining_errors(path):
         engine = _engine(path)
         try:
             with engine.connect() as connection:
@@ -223,7 +223,7 @@ def _up_to_date(path: Path, *, may_change: bool) -> Engine:
     return engine
 
 
-def head() -> str:
+def newest_revision() -> str:
     """Return the newest revision, read from the ordered file-name prefixes of the migrations."""
     return max(file.name for file in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
 
@@ -234,7 +234,7 @@ def _bring_up_to_date(path: Path, connection: Connection, *, may_change: bool) -
         has_versions = inspect(connection).has_table(_VERSION.name)
         found = list(connection.scalars(select(_VERSION.c.version_num))) if has_versions else []
     # The usual case returns before importing Alembic, which takes longer to load than everything else.
-    if found == [head()]:
+    if found == [newest_revision()]:
         return
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -331,15 +331,15 @@ _PREFIX = "oplead-sync-copy-"
 
 
 @contextmanager
-def throwaway(source: Path | None = None) -> Iterator[Path]:
+def temporary_copy(source: Path | None = None) -> Iterator[Path]:
     """Yield a temporary copy of a state (a new state if `source` is None or missing) and delete it afterwards.
 
-    If the process is killed, the copy remains, readable only by its owner, until the next `sweep`.
+    If the process is killed, the copy remains, readable only by its owner, until the next `remove_stale_copies`.
 
     Raises:
         LedgerError: the state cannot be read.
     """
-    sweep()
+    remove_stale_copies()
     with ExitStack() as stack:
         while True:
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -357,7 +357,7 @@ def throwaway(source: Path | None = None) -> Iterator[Path]:
         yield copy
 
 
-def sweep() -> None:
+def remove_stale_copies() -> None:
     """Remove the copies left by dead processes, but not those in use or owned by other users."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):

@@ -45,7 +45,7 @@ class Candidate:
     rank: Rank
 
 
-def record(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
+def record_keys(session: Session, delivery: Delivery, at: datetime, dedup_keys: Iterable[str]) -> None:
     """Add deduplication keys to those already stored for a delivery that counts."""
     for dedup_key in sorted(dedup_keys):
         row = DedupKey(
@@ -81,7 +81,7 @@ def rank(delivery: Delivery | None) -> Rank:
     return Rank.SENT if state in COUNTING else Rank.NEW
 
 
-def counting(session: Session, account: str, route: Route, dedup_keys: Iterator[str]) -> Iterator[Candidate]:
+def counting_candidates(session: Session, account: str, route: Route, dedup_keys: Iterator[str]) -> Iterator[Candidate]:
     """Yield stored candidates that share one of these keys, except for leads about to be judged."""
     wanted = (
         select(DedupKey, Delivery)
@@ -93,7 +93,7 @@ def counting(session: Session, account: str, route: Route, dedup_keys: Iterator[
             DedupKey.destination == route.destination,
             col(DedupKey.dedup_key).in_(bindparam("some", expanding=True)),
             # A lead waiting for a possible status rename to be settled isn't judged tonight either.
-            or_(~col(LeadRow.to_plan), status_labels.waiting(col(LeadRow.id), account)),
+            or_(~col(LeadRow.to_plan), status_labels.waits_for_rename(col(LeadRow.id), account)),
         )
     )
     while some := tuple(islice(dedup_keys, _AT_ONCE)):
@@ -147,7 +147,7 @@ GROUP BY conversion
 # single join scans every delivery of the account for every click.
 
 
-def sharing_a_click(session: Session, ledger: Ledger) -> Counter[str]:
+def count_shared_clicks(session: Session, ledger: Ledger) -> Counter[str]:
     """Count, by conversion, the leads queued in this run that share a click id with another lead that counts."""
     statement = sqlalchemy.text(_SHARED_CLICKS).bindparams(
         bindparam("frozen", expanding=True), bindparam("counting", expanding=True)

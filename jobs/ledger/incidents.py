@@ -95,7 +95,7 @@ _ENDED = (0, 1, 3)
 """Exit codes of completed runs; a refused or crashed run is not a night."""
 
 
-def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
+def night_dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
     """Map each run since `since`, including the current one, to the local date of its night.
 
     A date is a night if a run completed on it or is under way; runs that died on that date count towards it. A run that
@@ -118,7 +118,7 @@ def dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) 
     return {run: night for run, night in found.items() if night in nights}
 
 
-def numbers(
+def night_numbers(
     session: Session, account: str, kind: RowKind, runs_wanted: Collection[int]
 ) -> dict[str, dict[int, NightNumbers]]:
     """Return the counts of each of these runs, by destination and run."""
@@ -151,7 +151,7 @@ def numbers(
     return found
 
 
-def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
+def reached_destinations(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, str]]:
     """Return the destinations and actions that received or accepted at least one row in this run."""
     rows = session.exec(
         select(kind.destination, kind.action)
@@ -166,7 +166,7 @@ def reached(session: Session, ledger: Ledger, kind: RowKind) -> set[tuple[str, s
     return {(destination, action or "") for destination, action in rows}
 
 
-def pending(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
+def pending_expiries(session: Session, account: str, destination: str) -> list[tuple[str, datetime]]:
     """Return the conversion and expiry of each delivery pending for a destination, if it expires."""
     rows = session.exec(
         select(Delivery.conversion, Delivery.expires_at).where(
@@ -197,13 +197,13 @@ def last_success(session: Session, account: str) -> datetime | None:
     return session.exec(select(func.max(Run.ended_at)).where(*done)).one()
 
 
-def on_record(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
+def recorded_incidents(session: Session, account: str) -> dict[IncidentId, IncidentRow]:
     """Return every incident ever recorded, open or cleared."""
     rows = session.exec(select(IncidentRow).where(IncidentRow.account == account).order_by(col(IncidentRow.cause)))
     return {_ID.validate_json(row.cause): row for row in rows}
 
 
-def note_found(
+def record_incident(
     session: Session, account: str, cause: IncidentId, row: IncidentRow | None, notice: Notice, *, now: datetime
 ) -> bool:
     """Record an incident and return whether it is newly opened, in which case every address is owed a notice."""
@@ -216,7 +216,7 @@ def note_found(
     return opens
 
 
-def owe(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
+def update_owed_notices(session: Session, account: str, addresses: Collection[str]) -> list[IncidentRow]:
     """Return the undelivered notices, oldest first, after updating which of `addresses` each is still owed to.
 
     A notice not delivered anywhere is owed to all of `addresses`, in case a wrong one was corrected.
@@ -245,7 +245,7 @@ def undelivered_addresses(row: IncidentRow) -> Sequence[str]:
     return marks
 
 
-def delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
+def mark_delivered(session: Session, account: str, cause: str, address: str, *, now: datetime) -> None:
     """Record that an address accepted a notice."""
     row = session.get_one(IncidentRow, (account, cause))
     row.undelivered = json.dumps([mark for mark in undelivered_addresses(row) if mark != address])

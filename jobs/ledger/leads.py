@@ -42,7 +42,7 @@ from jobs.ledger.schema import (
     rows_by_lead,
 )
 from jobs.rules.delivery_state import FROZEN, OPEN, DeliveryState
-from jobs.rules.extraction import LeadReading, erased
+from jobs.rules.extraction import LeadReading, erased_value
 from jobs.rules.model import Amount, ConsentAnswer, KnownClickId, LeadFacts, UnreadableAmount
 from jobs.rules.reasons import Reason
 
@@ -58,7 +58,7 @@ _READ_AT = case(
 # ── storing ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def cursor(session: Session, account: str) -> Cursor:
+def get_cursor(session: Session, account: str) -> Cursor:
     """Return the account's cursor in Oplead, creating it if missing."""
     found = session.get(Cursor, account)
     if found is None:
@@ -69,7 +69,7 @@ def cursor(session: Session, account: str) -> Cursor:
 
 def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
     """Store lead readings and flag the leads for planning; status changes and click ids accumulate."""
-    labels_seen.note(session, account, readings, seen_at=seen_at)
+    labels_seen.record_labels(session, account, readings, seen_at=seen_at)
     ids = [reading.lead.id for reading in readings]
     session.exec(delete(ContactHash).where(col(ContactHash.account) == account, col(ContactHash.lead).in_(ids)))
     for reading in readings:
@@ -119,7 +119,7 @@ def touch(session: Session, account: str, ids: Collection[LeadId], *, seen_at: d
     )
 
 
-def note_asked(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
+def record_detail_fetch(session: Session, account: str, ids: Collection[LeadId], *, at: datetime) -> None:
     """Record a detail fetch of leads, successful or not, so that failing ones don't block the rest."""
     _update(session, account, ids, asked_at=at)
 
@@ -195,23 +195,23 @@ def _flag(
     )
 
 
-def to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
+def leads_to_plan(session: Session, account: str, *, limit: int, after: LeadId | None = None) -> list[LeadId]:
     """Return the next leads to plan, by id, except those waiting for a possible status rename to be settled."""
     next_ones = (col(LeadRow.to_plan), col(LeadRow.id) > (after or ""))
-    return _ids(session, account, *next_ones, ~labels_seen.waiting(col(LeadRow.id), account), limit=limit)
+    return _ids(session, account, *next_ones, ~labels_seen.waits_for_rename(col(LeadRow.id), account), limit=limit)
 
 
-def planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
+def mark_planned(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Mark leads as planned and due for a correction check."""
     _update(session, account, ids, to_plan=False, fresh=False, to_correct=True)
 
 
-def to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
+def leads_to_correct(session: Session, account: str, *, limit: int) -> list[LeadId]:
     """Return up to `limit` leads whose accepted conversions are due for a correction check."""
     return _ids(session, account, col(LeadRow.to_correct), limit=limit)
 
 
-def corrected(session: Session, account: str, ids: Collection[LeadId]) -> None:
+def mark_corrections_checked(session: Session, account: str, ids: Collection[LeadId]) -> None:
     """Mark leads as checked for corrections."""
     _update(session, account, ids, to_correct=False)
 
@@ -238,12 +238,12 @@ def last_read(session: Session, account: str) -> datetime | None:
     return max((moment for moment in (seen, since) if moment is not None), default=None)
 
 
-def on_record(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
+def stored_leads(session: Session, account: str, ids: Collection[LeadId]) -> set[LeadId]:
     """Return which of these leads are stored."""
     return set(_ids(session, account, col(LeadRow.id).in_(ids)))
 
 
-def not_on_record(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
+def leads_not_stored(session: Session, account: str, ids: Sequence[LeadId]) -> list[LeadId]:
     """Return which of these leads are not stored or are marked deleted, in the given order, without repeats."""
     known = {*_ids(session, account, col(LeadRow.id).in_(ids), col(LeadRow.deleted_at).is_(None))}
     return [lead for lead in dict.fromkeys(ids) if lead not in known]
@@ -257,7 +257,7 @@ def worth_reading(session: Session, account: str, *, since: datetime, before: da
     return _ids(session, account, _is_worth_reading(account, since), before > _READ_AT, order=_READ_AT)
 
 
-def longest_unread(session: Session, account: str, *, since: datetime) -> datetime | None:
+def oldest_reading_time(session: Session, account: str, *, since: datetime) -> datetime | None:
     """Return when the longest-unread lead with possibly something to send was last seen or requested."""
     wanted = select(func.min(_READ_AT)).where(LeadRow.account == account, _is_worth_reading(account, since))
     found: datetime | None = session.exec(wanted).one()
@@ -274,7 +274,7 @@ def unlisted(session: Session, account: str, *, since: datetime | None) -> list[
     return _ids(session, account, unseen, col(LeadRow.id).in_(union(*_with_open(account))), order=_READ_AT)
 
 
-def lately_listed(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
+def last_listed_lead(session: Session, account: str, *, but: Collection[LeadId]) -> LeadId | None:
     """Return the most recently seen lead that is not missing, excluding these."""
     excluded = set(but)
     seen = col(LeadRow.missing_since).is_(None)
@@ -292,8 +292,8 @@ def _with_open(account: str) -> list[SelectOfScalar[str]]:
 
 
 def _is_worth_reading(account: str, since: datetime) -> ColumnElement[bool]:
-    clicked = has(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
-    has_open = (has(kind, account, col(kind.state).in_(OPEN)) for kind in KINDS)
+    clicked = has_related_row(ClickIdRow, account, col(ClickIdRow.clicked_at) >= since)
+    has_open = (has_related_row(kind, account, col(kind.state).in_(OPEN)) for kind in KINDS)
     return and_(col(LeadRow.deleted_at).is_(None), or_(col(LeadRow.created_at) >= since, clicked, *has_open))
 
 
@@ -406,17 +406,19 @@ def _identifiers(rows: Sequence[ContactHash]) -> dict[DestinationId, tuple[Ident
     return {destination: tuple(sorted(each)) for destination, each in found.items()}
 
 
-def labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
+def count_labels(session: Session, account: str, *, but: Collection[str]) -> list[tuple[str, int, int]]:
     """Return each current status label except these, with its number of leads and how many of them have a click id."""
-    counts = select(func.count(), func.count().filter(has(ClickIdRow, account))).where(LeadRow.account == account)
+    counts = select(func.count(), func.count().filter(has_related_row(ClickIdRow, account))).where(
+        LeadRow.account == account
+    )
     return [
         (label, *session.exec(counts.where(LeadRow.label == label)).one())
-        for label in labels_seen.on_leads(session, account)
+        for label in labels_seen.labels_on_leads(session, account)
         if label not in but
     ]
 
 
-def has(
+def has_related_row(
     table: type[ClickIdRow | StatusChange | OutboxRow], account: str, *conditions: ColumnElement[bool]
 ) -> ColumnElement[bool]:
     """Match leads that have a row in a table that meets the conditions."""
@@ -454,7 +456,7 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
             col(ContactHash.account) == account,
             col(ContactHash.destination) == destination,
             *(col(ContactHash.lead).not_in(each) for each in used),
-            ~labels_seen.waiting(col(ContactHash.lead), account),
+            ~labels_seen.waits_for_rename(col(ContactHash.lead), account),
         )
         .execution_options(synchronize_session=False)
     )
@@ -471,7 +473,7 @@ def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: 
         .execution_options(synchronize_session=False)
     )
     while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
-        values = [{"of_lead": lead, "whole": value, "erased": erased(value)} for lead, value in some]
+        values = [{"of_lead": lead, "whole": value, "erased": erased_value(value)} for lead, value in some]
         session.connection().execute(replace, values)
 
 

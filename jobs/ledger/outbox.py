@@ -132,7 +132,7 @@ def is_sent_elsewhere(delivery: Delivery) -> bool:
     return delivery.state == DeliveryState.SKIPPED and delivery.reason == Reason.ALREADY_SENT
 
 
-def why(delivery: OutboxRow) -> Cause:
+def current_cause(delivery: OutboxRow) -> Cause:
     """Return why a delivery or correction is in its state."""
     may_count_twice = isinstance(delivery, Delivery) and delivery.may_count_twice
     return why_of(delivery.state, delivery.reason, delivery.code, may_count_twice=may_count_twice)
@@ -168,7 +168,7 @@ def adjustments_of_leads(session: Session, account: str, ids: Collection[LeadId]
     return found
 
 
-def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
+def retraction_times(session: Session, account: str, ids: Collection[LeadId]) -> dict[int, datetime]:
     """Return the retraction time of each of these leads' retracted deliveries, by delivery id."""
     return {
         each.delivery: each.at
@@ -180,7 +180,7 @@ def retracted(session: Session, account: str, ids: Collection[LeadId]) -> dict[i
 # ── queries by state ─────────────────────────────────────────────────────────────────────────────
 
 
-def by_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
+def rows_in_state(session: Session, account: str, kind: type[Sent], state: DeliveryState) -> Iterator[Sent]:
     """Stream every row in a state."""
     rows = select(kind).where(kind.account == account, kind.state == state).order_by(col(kind.id))
     yield from session.exec(rows, execution_options=STREAMED)
@@ -189,7 +189,7 @@ def by_state(session: Session, account: str, kind: type[Sent], state: DeliverySt
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
     """Return the rows in doubt at a destination, by the target their bytes were sent to."""
     found: dict[Target, list[Sent]] = {}
-    for row in by_state(session, account, kind, DeliveryState.IN_DOUBT):
+    for row in rows_in_state(session, account, kind, DeliveryState.IN_DOUBT):
         if row.destination == destination:
             found.setdefault(target_of(row), []).append(row)
     return found
@@ -221,7 +221,7 @@ def open_or_awaited(session: Session, account: str, kind: RowKind) -> int:
     return session.exec(wanted).one()
 
 
-def is_any(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
+def has_deliveries(session: Session, account: str, conversion: str, destination: str | None = None) -> bool:
     """Return whether a conversion ever had a delivery, optionally to one destination."""
     wanted = select(Delivery.id).where(Delivery.account == account, Delivery.conversion == conversion)
     if destination is not None:
@@ -234,7 +234,7 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
 
     Ids that a delivery has now are skipped; any other id costs a scan of all deliveries, so pass only new ids.
     """
-    new = [each for each in sorted(conversions) if not is_any(session, account, each)]
+    new = [each for each in sorted(conversions) if not has_deliveries(session, account, each)]
     if not new:
         return
     # Not whole rows: they may carry their events.
@@ -249,7 +249,7 @@ def ids_in_keys(session: Session, account: str, conversions: Collection[str]) ->
                 yield conversion, current
 
 
-def standing(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
+def count_by_state(session: Session, account: str) -> Counter[tuple[str, str, str, Cause]]:
     """Count deliveries by conversion, destination, state and cause."""
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state))
     # More columns than SQLModel's own `select` is typed for.
@@ -274,7 +274,7 @@ def moved_to(session: Session, ledger: Ledger, state: DeliveryState) -> int:
     )
 
 
-def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
+def unexpected_rejections(session: Session, ledger: Ledger) -> list[OutboxRow]:
     """Return the deliveries, then the corrections, that were unexpectedly rejected in this run and still are."""
     found: list[OutboxRow] = []
     for kind in KINDS:
@@ -288,7 +288,7 @@ def rejected_in(session: Session, ledger: Ledger) -> list[OutboxRow]:
     return found
 
 
-def put_off_again(session: Session, ledger: Ledger) -> list[str]:
+def leads_deferred_again(session: Session, ledger: Ledger) -> list[str]:
     """Return the leads of deliveries that a platform deferred in this run and in an earlier one, by delivery id.
 
     A delivery deferred when its outcome was fetched may already be submitted again.
@@ -326,7 +326,7 @@ def put_off_again(session: Session, ledger: Ledger) -> list[str]:
 # ── due rows ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def due(
+def due_rows(
     session: Session,
     kind: type[Sent],
     account: str,
@@ -374,7 +374,7 @@ def count_new(
     return session.exec(select(func.count()).select_from(kind).where(*wanted)).one()
 
 
-def hold(
+def hold_new_rows(
     session: Session, kind: RowKind, account: str, destination: str, conversions: Collection[str], *, now: datetime
 ) -> None:
     """Hold the rows that `count_new` counts until a human releases them."""
@@ -387,7 +387,7 @@ def hold(
     )
 
 
-def release(session: Session, account: str) -> None:
+def release_held_rows(session: Session, account: str) -> None:
     """Release every row held by the volume guard."""
     for kind in KINDS:
         held = (
@@ -410,7 +410,7 @@ def _due(
             yield col(getattr(kind, name)) == value
     elif kind is Delivery:
         yield col(Delivery.conversion).in_(of)
-        yield ~status_labels.waiting(col(Delivery.lead), account)
+        yield ~status_labels.waits_for_rename(col(Delivery.lead), account)
 
 
 def _time_has_come(kind: RowKind, now: datetime) -> Iterator[ColumnElement[bool]]:

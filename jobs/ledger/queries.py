@@ -16,9 +16,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from connectors.records import ClickIdKind, LeadId
 from jobs.ledger import outbox
-from jobs.ledger.leads import facts, has
-from jobs.ledger.outbox import WHY, why, why_of
-from jobs.ledger.requests import RequestState, attempts
+from jobs.ledger.leads import facts, has_related_row
+from jobs.ledger.outbox import WHY, current_cause, why_of
+from jobs.ledger.requests import RequestState, attempts_of_row
 from jobs.ledger.schema import (
     KINDS,
     STREAMED,
@@ -173,7 +173,7 @@ def ordered(found: Iterable[StateCount]) -> tuple[StateCount, ...]:
     return tuple(sorted(found, key=key))
 
 
-def stands(
+def deliveries_in_states(
     session: Session, account: str, states: Collection[DeliveryState], *, now: datetime
 ) -> Iterator[DeliveryStanding]:
     """Yield the deliveries in these states, then the corrections, each most recently moved first."""
@@ -200,7 +200,7 @@ def current_reason(row: OutboxRow, now: datetime) -> Cause:
         due_at = due_time(row)
         if due_at is None or due_at <= now:
             return Reason.DUE
-    return why(row)
+    return current_cause(row)
 
 
 def due_time(delivery: OutboxRow) -> datetime | None:
@@ -209,7 +209,7 @@ def due_time(delivery: OutboxRow) -> datetime | None:
     return max(times, default=None)
 
 
-def awaited(session: Session, account: str) -> AwaitedOutcomes:
+def awaited_outcomes(session: Session, account: str) -> AwaitedOutcomes:
     """Return the totals of requests and deliveries awaiting an outcome."""
     waiting = (Request.account == account, Request.state == RequestState.RECEIVED)
     counts = select(func.count(), func.coalesce(func.sum(Request.rows), 0), func.min(Request.resolve_after))
@@ -221,7 +221,7 @@ def last_run(session: Session, account: str) -> Run | None:
     return session.exec(select(Run).where(Run.account == account).order_by(col(Run.id).desc()).limit(1)).first()
 
 
-def unreadable(session: Session, account: str) -> list[UnreadableLeadRow]:
+def unreadable_leads(session: Session, account: str) -> list[UnreadableLeadRow]:
     """Return the leads that could not be read when last seen."""
     wanted = select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)
     return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
@@ -255,7 +255,7 @@ def standing(session: Session, account: str, leads: Collection[LeadId]) -> dict[
 _AT_ONCE = 500  # leads per query
 
 
-def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
+def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:
     """Return up to `NEAR_IDS` lead ids that contain this text, to suggest for a mistyped one."""
     rows = session.exec(
         select(LeadRow.id)
@@ -266,7 +266,7 @@ def near_ids(session: Session, account: str, text: str) -> list[LeadId]:
     return [LeadId(found) for found in rows]
 
 
-def history(session: Session, sent: OutboxRow) -> list[Move]:
+def state_history(session: Session, sent: OutboxRow) -> list[Move]:
     """Return every move of a delivery or correction, oldest first."""
     moves = type(sent).moves
     return list(session.exec(select(moves).where(type(sent).moved() == sent.id).order_by(col(moves.id))))
@@ -276,11 +276,11 @@ def requests_containing(session: Session, sent: OutboxRow) -> list[RequestOfDeli
     """Return every request that contained a delivery or correction, oldest first."""
     return [
         RequestOfDelivery(request.sent_at, request.state, request.ticket, attempt.code or request.code)
-        for attempt, request in attempts(session, sent)
+        for attempt, request in attempts_of_row(session, sent)
     ]
 
 
-def sent(session: Session, account: str) -> list[Delivery]:
+def settled_deliveries(session: Session, account: str) -> list[Delivery]:
     """Return every accepted, rejected or unconfirmed delivery."""
     settled = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.UNCONFIRMED)
     wanted = select(Delivery).where(Delivery.account == account, col(Delivery.state).in_(settled))
@@ -299,7 +299,7 @@ STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
-def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
+def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
     """Yield the conversions that qualified in a run since a time, in order, with why they couldn't be sent."""
     rows = session.exec(
         select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
@@ -319,32 +319,36 @@ def begun(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedC
         yield QualifiedConversion(conversion, destination, Reason(reason) if reason and state in STOPPED else None)
 
 
-def begun_before(session: Session, account: str, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
+def qualified_in_earlier_runs(
+    session: Session, account: str, *, run: int, since: datetime
+) -> Iterator[QualifiedConversion]:
     """Yield the conversions that qualified in the runs before this one since a time, in order."""
     # On a working machine, no run moves anything this long after it began.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
     for earlier in session.exec(runs.order_by(col(Run.id))).all():
         if earlier is not None:
-            yield from begun(session, run=earlier, since=since)
+            yield from qualified_since(session, run=earlier, since=since)
 
 
-def let_in(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+def pairs_with_deliveries(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return which of these (conversion, destination) pairs ever had a delivery."""
-    return {place for place in places if outbox.is_any(session, account, *place)}
+    return {place for place in places if outbox.has_deliveries(session, account, *place)}
 
 
-def newest(session: Session, account: str) -> list[LeadFacts]:
+def newest_leads(session: Session, account: str) -> list[LeadFacts]:
     """Return the most recently created leads."""
     return _samples(session, account, select(LeadRow.id).order_by(col(LeadRow.created_at).desc()))
 
 
-def entered(session: Session, account: str, conversions: Collection[str]) -> list[LeadFacts]:
+def leads_with_delivery_of(session: Session, account: str, conversions: Collection[str]) -> list[LeadFacts]:
     """Return the most recently updated leads with a delivery of one of these conversions that is not pending."""
     if not conversions:
         return []
     is_one = (col(Delivery.conversion).in_(conversions), col(Delivery.state) != DeliveryState.PENDING)
     latest = (col(LeadRow.updated_at).desc(), col(LeadRow.created_at).desc())
-    return _samples(session, account, select(LeadRow.id).where(has(Delivery, account, *is_one)).order_by(*latest))
+    return _samples(
+        session, account, select(LeadRow.id).where(has_related_row(Delivery, account, *is_one)).order_by(*latest)
+    )
 
 
 def _samples(session: Session, account: str, leads: SelectOfScalar[str]) -> list[LeadFacts]:
@@ -369,29 +373,29 @@ def amount_exists(session: Session, account: str, path: str) -> bool:
     return any(path in json.loads(kept)["amounts"] for kept in rows)
 
 
-def reached(session: Session, account: str, labels: Collection[str] | None, *, enough: int) -> int:
+def count_leads_with_labels(session: Session, account: str, labels: Collection[str] | None, *, enough: int) -> int:
     """Count leads that have or had one of these labels (None: all leads), stopping at `enough`; test leads excluded."""
     leads = select(LeadRow.id).where(LeadRow.account == account, LeadRow.digest != "", ~col(LeadRow.excluded))
     if labels is not None:
-        leads = leads.where(has(StatusChange, account, col(StatusChange.label).in_(labels)))
+        leads = leads.where(has_related_row(StatusChange, account, col(StatusChange.label).in_(labels)))
     return len(session.exec(leads.limit(enough)).all())
 
 
-def share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
+def click_id_share(session: Session, account: str, span: tuple[datetime, datetime]) -> ClickIdShare:
     """Count the leads created in a period (end excluded) and those of them with a click id."""
     created = (LeadRow.account == account, LeadRow.created_at >= span[0], LeadRow.created_at < span[1])
-    counts = select(func.count(), func.count().filter(has(ClickIdRow, account))).where(*created)
+    counts = select(func.count(), func.count().filter(has_related_row(ClickIdRow, account))).where(*created)
     return ClickIdShare(*session.exec(counts).one())
 
 
-def newest_clicked(session: Session, account: str, *, since: datetime) -> list[bool]:
+def newest_have_click_ids(session: Session, account: str, *, since: datetime) -> list[bool]:
     """Return whether each lead created since a time has a click id, newest first."""
     created = (LeadRow.account == account, LeadRow.created_at >= since)
-    wanted = select(has(ClickIdRow, account)).select_from(LeadRow).where(*created)
+    wanted = select(has_related_row(ClickIdRow, account)).select_from(LeadRow).where(*created)
     return list(session.exec(wanted.order_by(col(LeadRow.created_at).desc())))
 
 
-def ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
+def latest_click_ids(session: Session, account: str) -> list[tuple[ClickIdKind, str]]:
     """Return the latest click ids of each kind that have not been erased, newest first."""
     found = []
     for kind in ClickIdKind:

@@ -65,7 +65,7 @@ class Intent:
     events: tuple[EncodedEvent, ...]
 
 
-def begin(
+def record_intent(
     session: Session, ledger: Ledger, target: Target, destination: str, batch: Sequence[OutboxRow], *, now: datetime
 ) -> Intent:
     """Record a request that is about to be sent, with each row's position in it; the rows' bytes are frozen."""
@@ -91,7 +91,7 @@ def begin(
     return Intent(number, target, tuple(map(identity, batch)), events)
 
 
-def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
+def attempts_of_request(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
     """Return a request's attempts with their deliveries or adjustments, in the order they were sent."""
     found: list[tuple[Place, OutboxRow]] = []
     for kind in KINDS:
@@ -100,7 +100,7 @@ def rows(session: Session, request: int) -> list[tuple[Place, OutboxRow]]:
     return found
 
 
-def attempts(session: Session, sent: OutboxRow) -> list[tuple[Place, Request]]:
+def attempts_of_row(session: Session, sent: OutboxRow) -> list[tuple[Place, Request]]:
     """Return a row's attempts with their requests, oldest first."""
     kind = type(sent)
     pairs = select(kind.attempts, Request).join(Request, col(Request.id) == col(kind.attempts.request))
@@ -111,27 +111,27 @@ def sent_before(session: Session, sent: OutboxRow, request: int) -> bool:
     """Return whether an earlier request may have delivered this delivery or adjustment to the platform."""
     return any(
         attempt.request < request and earlier.state in _ARRIVED and attempt.outcome in _MAY_HAVE_ARRIVED
-        for attempt, earlier in attempts(session, sent)
+        for attempt, earlier in attempts_of_row(session, sent)
     )
 
 
 def last_sent(session: Session, sent: OutboxRow) -> datetime | None:
     """Return when the last request that may have brought this row to the platform was sent, or None."""
-    times = (request.sent_at for _, request in attempts(session, sent) if request.state not in _NOTHING_KEPT)
+    times = (request.sent_at for _, request in attempts_of_row(session, sent) if request.state not in _NOTHING_KEPT)
     return max(times, default=None)
 
 
 def last_request(session: Session, sent: OutboxRow) -> int:
     """Return the id of the last request containing this row, or 0 if there is none."""
-    return max((attempt.request for attempt, _ in attempts(session, sent)), default=0)
+    return max((attempt.request for attempt, _ in attempts_of_row(session, sent)), default=0)
 
 
-def unanswered(session: Session, sent: OutboxRow) -> list[datetime]:
+def unanswered_sends(session: Session, sent: OutboxRow) -> list[datetime]:
     """Return, for each run that sent this row without learning its outcome, the last time it did; oldest run first."""
     lost = (RequestState.OPEN, RequestState.LOST)
     found = {
         request.run: request.sent_at
-        for attempt, request in attempts(session, sent)
+        for attempt, request in attempts_of_row(session, sent)
         if attempt.request >= (sent.in_doubt_request or 0)
         and (request.state in lost or attempt.outcome in _INCONCLUSIVE)
     }
@@ -175,13 +175,13 @@ def _went_before(kind: RowKind) -> ColumnElement[bool]:
     )
 
 
-def note(session: Session, attempt: Place, outcome: Outcome) -> None:
+def record_outcome(session: Session, attempt: Place, outcome: Outcome) -> None:
     """Record the outcome of one attempt."""
     attempt.outcome, attempt.code = outcome.kind, outcome.code
     session.add(attempt)
 
 
-def in_state(session: Session, account: str, state: RequestState) -> list[Request]:
+def requests_in_state(session: Session, account: str, state: RequestState) -> list[Request]:
     """Return the requests in a state, oldest first."""
     wanted = select(Request).where(Request.account == account, Request.state == state)
     return list(session.exec(wanted.order_by(col(Request.id))))

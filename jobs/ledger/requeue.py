@@ -26,7 +26,7 @@ class Refusals:
     conversion: str | None = None
 
 
-def find(
+def find_rejected(
     session: Session, kind: RowKind, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]], limit: int
 ) -> list[OutboxRow]:
     """Return up to `limit` rejected rows, longest rejected first; `places` are those the settings still have."""
@@ -35,15 +35,15 @@ def find(
     return list(session.exec(rows.order_by(last, col(kind.id)).limit(limit)))
 
 
-def count(session: Session, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]]) -> int:
-    """Count the rejected deliveries and corrections that match, as in `find` but without a limit."""
+def count_rejected(session: Session, account: str, wanted: Refusals, *, places: Collection[tuple[str, str]]) -> int:
+    """Count the rejected deliveries and corrections that match, as in `find_rejected` but without a limit."""
     return sum(
         session.exec(select(func.count()).select_from(kind).where(*_meant(kind, account, wanted, places))).one()
         for kind in KINDS
     )
 
 
-def codes(session: Session, account: str) -> list[str]:
+def rejection_codes(session: Session, account: str) -> list[str]:
     """Return every code that a currently rejected row was rejected with."""
     found: set[str | None] = set()
     for kind in KINDS:
@@ -52,7 +52,7 @@ def codes(session: Session, account: str) -> list[str]:
     return sorted(code for code in found if code is not None)
 
 
-def requeue(
+def requeue_rejected(
     session: Session,
     ledger: Ledger,
     kind: RowKind,
@@ -148,7 +148,7 @@ def end_reading(ledger: Ledger) -> None:
         session.exec(delete(BackfillPlace).where(col(BackfillPlace.account) == ledger.account))
 
 
-def skipped(
+def skipped_before_start(
     session: Session, account: str, asked: BackfillRequest, *, after: Delivery | None, limit: int
 ) -> list[tuple[Delivery, LeadRow]]:
     """Return the next deliveries skipped for preceding their start that may lie in the requested range.

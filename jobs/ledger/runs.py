@@ -18,7 +18,7 @@ from jobs.ledger.database import (
     LedgerError,
     NoStateError,
     create_state,
-    explained,
+    explaining_errors,
     has_state,
     open_engine,
     open_privately,
@@ -140,20 +140,20 @@ class Lock:
         os.fsync(self.file.fileno())
 
 
-def lock_of(state: Path) -> Path:
+def lock_path(state: Path) -> Path:
     """Return the path of a state's lock file."""
     return state.with_name(f"{state.name}.{_OURS}.lock")
 
 
 @contextmanager
-def exclusive(state: Path, *, now: datetime) -> Iterator[Lock]:
+def hold_lock(state: Path, *, now: datetime) -> Iterator[Lock]:
     """Hold the account's lock for the block; the operating system releases it if the process dies.
 
     Raises:
         LeaseHeldError: another process holds the lock.
         LedgerError: the lock's path holds a foreign file.
     """
-    path = lock_of(state)
+    path = lock_path(state)
     open_privately(path, "a").close()
     # "r+" preserves the current holder's record.
     with open_privately(path, "r+") as file:
@@ -213,7 +213,7 @@ class Ledger:
             LeaseLostError: another run has taken over the account.
             LedgerError: the state cannot be written.
         """
-        with explained(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with explaining_errors(self.path), Session(self.engine, expire_on_commit=False) as session, session.begin():
             lease = session.get(Lease, self.account)
             if lease is None or lease.epoch != self.epoch:
                 raise LeaseLostError(f"{self.path}: another run has taken this account over; this one stops")
@@ -222,20 +222,20 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a consistent, read-only view of the state."""
-        with reading(self.engine, self.path) as session:
+        with open_snapshot(self.engine, self.path) as session:
             yield session
 
 
 @contextmanager
-def reading(engine: Engine, path: Path) -> Iterator[Session]:
+def open_snapshot(engine: Engine, path: Path) -> Iterator[Session]:
     """Open a consistent view of a state without blocking writers."""
     view = engine.execution_options(read_only=True)
-    with explained(path), Session(view, expire_on_commit=False) as session, session.begin():
+    with explaining_errors(path), Session(view, expire_on_commit=False) as session, session.begin():
         yield session
 
 
 @contextmanager
-def held(
+def hold_account(
     path: Path,
     account: str,
     command: str,
@@ -256,11 +256,11 @@ def held(
     """
     with ExitStack() as stack:
         # Explain only errors from opening the state, not those raised by the caller's block.
-        with explained(path):
+        with explaining_errors(path):
             # Check before writing anything: the state may be missing because a volume isn't mounted.
             if not first_run and not has_state(path):
                 raise NoStateError(path)
-            lock = stack.enter_context(exclusive(path, now=now))
+            lock = stack.enter_context(hold_lock(path, now=now))
             if first_run:
                 _expect_none_before(lock, path)
                 create_state(path)
@@ -322,7 +322,7 @@ def _begin(
         return Ledger(engine, path, account, lease.epoch, identity(run), lock)
 
 
-def finish(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
+def finish_run(ledger: Ledger, exit_code: int, *, now: datetime, night: date | None = None) -> None:
     """Record the run's exit code, and its night's date if no other run has done that night."""
     with ledger.writing() as session:
         run = session.get_one(Run, ledger.run)

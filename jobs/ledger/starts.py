@@ -12,28 +12,28 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from jobs.ledger import status_labels as labels_seen
-from jobs.ledger.database import FileKind, LedgerError, explained, look, read_only
+from jobs.ledger.database import FileKind, LedgerError, explaining_errors, file_kind, read_only
 from jobs.ledger.schema import Adjustment, DedupKey, Delivery, Start
 from jobs.rules.model import Route, Starts
 
 
-def load(session: Session, account: str) -> dict[tuple[str, str], Starts]:
+def load_starts(session: Session, account: str) -> dict[tuple[str, str], Starts]:
     """Return the stored starts, by conversion and destination."""
     found: defaultdict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for row in session.exec(select(Start).where(Start.account == account)):
         found[row.conversion, row.destination][row.label] = row.since
-    names = renamed(session, account)
+    names = current_label_names(session, account)
     return {place: Starts(labels.pop(""), labels, names) for place, labels in found.items() if "" in labels}
 
 
-def keep(session: Session, account: str, route: Route, *, now: datetime) -> None:
+def record_start(session: Session, account: str, route: Route, *, now: datetime) -> None:
     """Store a route's start, and one for each label added to its stage.
 
     A start from the settings applies to every label and may change; one taken from the first run never changes. A
     renamed status keeps the start it had under its old name.
     """
     key = (account, route.conversion, route.destination)
-    names = {} if session.get(Start, (*key, "")) is None else renamed(session, account)
+    names = {} if session.get(Start, (*key, "")) is None else current_label_names(session, account)
     before = {new: start.since for old, new in names.items() if (start := session.get(Start, (*key, old))) is not None}
     for label in ("", *sorted(route.labels)):
         start = session.get(Start, (*key, label)) or Start(
@@ -50,12 +50,12 @@ def keep(session: Session, account: str, route: Route, *, now: datetime) -> None
         session.add(start)
 
 
-def take_back(session: Session, account: str, *, since: datetime) -> None:
+def delete_starts(session: Session, account: str, *, since: datetime) -> None:
     """Delete the starts that a run recorded at `since` by a wrong clock."""
     session.exec(delete(Start).where(col(Start.account) == account, col(Start.since) == since))
 
 
-def rename(session: Session, account: str, *, old: str, new: str) -> None:
+def rename_conversion(session: Session, account: str, *, old: str, new: str) -> None:
     """Rename a conversion in the ledger; delivery keys stay as they were sent."""
     for table in (Start, Delivery, DedupKey, Adjustment):
         session.exec(
@@ -63,7 +63,7 @@ def rename(session: Session, account: str, *, old: str, new: str) -> None:
         )
 
 
-def vanished(
+def possible_renames(
     session: Session, account: str, routes: Sequence[Route], kind: Literal["conversion", "destination"]
 ) -> list[tuple[str, str]]:
     """Return pairs of an id gone from the settings and a new id that may be its rename.
@@ -94,7 +94,7 @@ def ids_on_record(session: Session, account: str) -> set[str]:
     return set(session.exec(select(Start.conversion).where(Start.account == account).distinct()))
 
 
-def renamed(session: Session, account: str) -> dict[str, str]:
+def current_label_names(session: Session, account: str) -> dict[str, str]:
     """Map each renamed status to its current name, following repeated renames."""
     steps = {row.before: row.after for row in labels_seen.renames_found(session, account)}
     found = {}
@@ -126,7 +126,7 @@ class NeighbouringLedger:
 def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerError]:
     """Yield the other ledgers in this one's folder, ordered by file name, and the errors of reading them."""
     try:
-        with explained(path.parent):
+        with explaining_errors(path.parent):
             files = sorted(path.parent.iterdir()) if path.parent.exists() else []
     except LedgerError as error:
         yield error
@@ -139,8 +139,8 @@ def neighbouring_ledgers(path: Path) -> Iterator[NeighbouringLedger | LedgerErro
 
 
 def _in(file: Path) -> list[NeighbouringLedger]:
-    with explained(file):
-        if not file.is_file() or look(file) is not FileKind.LEDGER:
+    with explaining_errors(file):
+        if not file.is_file() or file_kind(file) is not FileKind.LEDGER:
             return []
         with closing(read_only(file)) as connection:
             accounts = connection.execute("SELECT account FROM lease").fetchall()

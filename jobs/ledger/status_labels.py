@@ -22,10 +22,10 @@ from jobs.rules.status_changes import (
     are_distinct_statuses,
     as_observed,
     dates_both_labels,
-    how_dated,
+    entry_dating,
     is_merged,
     judge_labels,
-    renamed,
+    renamed_entries,
 )
 
 _AT_ONCE = 500
@@ -34,7 +34,7 @@ Meanings = Mapping[str, str]
 """Where the settings place each label they name."""
 
 
-def note(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
+def record_labels(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
     """Record the labels of leads about to be stored, and which leads must wait until those labels are settled.
 
     A stored lead that shows a new label has either changed its status or had its status renamed; only a complete
@@ -62,7 +62,7 @@ def note(session: Session, account: str, readings: Sequence[LeadReading], *, see
             session.add(row)
 
 
-def waiting(lead: Mapped[str], account: str) -> ColumnElement[bool]:
+def waits_for_rename(lead: Mapped[str], account: str) -> ColumnElement[bool]:
     """Match leads waiting for a possible status rename to be settled."""
     return exists().where(col(LabelMove.account) == account, col(LabelMove.lead) == lead, col(LabelMove.waits))
 
@@ -74,7 +74,7 @@ def are_all_settled(session: Session, account: str) -> bool:
     return all(session.exec(each.limit(1)).first() is None for each in (unsettled, leads_waiting))
 
 
-def on_leads(session: Session, account: str) -> Iterator[str]:
+def labels_on_leads(session: Session, account: str) -> Iterator[str]:
     """Yield each label that leads currently have, in order, with one query per label: the cost scales with labels."""
     first = select(func.min(LeadRow.label)).where(LeadRow.account == account)
     label = session.exec(first).one()
@@ -89,7 +89,7 @@ def newest_unsettled(session: Session, account: str) -> datetime | None:
     return session.exec(wanted).one()
 
 
-def settle(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
+def settle_renames(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
     """Conclude a complete reading begun at `since`: detect renamed statuses and release leads with settled labels."""
     account = ledger.account
     seen = _sightings(session, account, since)
@@ -131,7 +131,7 @@ def settle_merges(
     """
     account = ledger.account
     if in_use is None:
-        in_use = {label for label in on_leads(session, account) if _is_in_use(session, account, label)}
+        in_use = {label for label in labels_on_leads(session, account) if _is_in_use(session, account, label)}
     for move, moved in _silent_moves(session, account, meanings, since, in_use=in_use).items():
         # A label that was merged before and came back into use is a status of its own.
         if not _note_rename(session, ledger, move, len(moved)):
@@ -252,7 +252,7 @@ def _silent_moves(
         if len(movers) < FEWEST or move.before in in_use or are_distinct_statuses(move, meanings):
             continue
         entries = _entries(session, account, move, movers)
-        dated = {lead: how_dated(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
+        dated = {lead: entry_dating(status_entries(entries.get(lead, ())), move, since=since) for lead in movers}
         if is_merged(Counter(dated.values()), left[move.before]):
             found[move] = {lead for lead, how in dated.items() if how is not EntryDating.BY_ITSELF}
     return found
@@ -313,7 +313,7 @@ def _mark(session: Session, account: str, relabel: LabelChange, moved: Mapping[s
     `moved` is whether each lead went directly from the old name to the new one.
     """
     for lead, rows in _entries(session, account, relabel, moved).items():
-        for position in renamed(status_entries(rows), relabel, moved=moved[lead]):
+        for position in renamed_entries(status_entries(rows), relabel, moved=moved[lead]):
             rows[position].origin = Origin.RELABEL
             session.add(rows[position])
 

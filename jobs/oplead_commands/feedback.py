@@ -16,9 +16,9 @@ from connectors.text import counted, number
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import NoStateError, open_engine
 from jobs.ledger.queries import standing
-from jobs.ledger.runs import reading as reading_state
+from jobs.ledger.runs import open_snapshot
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.outbox import Creation, outbox_path, reading
+from jobs.oplead_commands.outbox import Creation, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, results, say, table
 from jobs.webhooks.inbox import Inbox
 
@@ -42,7 +42,7 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     if file is not None and file.exists():
         raise UsageError(f"{file}: it exists already; name another file, or remove it")
     look = context.known.settings
-    with reading(outbox_path(context.known.state_folder, look.account)) as outbox:
+    with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
         created = outbox.reporting() if outbox else []
     ids = [one.lead for one in created if one.lead]
     zone = look.zone
@@ -111,7 +111,7 @@ def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId
     except NoStateError:
         return {}
     try:
-        with reading_state(engine, path) as session:
+        with open_snapshot(engine, path) as session:
             found = standing(session, account, ids)
     finally:
         engine.dispose()

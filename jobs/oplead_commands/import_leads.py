@@ -22,7 +22,7 @@ from jobs.oplead_commands.creating import Creating, wanted_of
 from jobs.oplead_commands.import_report import Line, outcome_of, say_changed, told, write_report
 from jobs.oplead_commands.lead_file import Delimiter, Encoding, Reading, read_leads
 from jobs.oplead_commands.lead_values import values_of
-from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, holding, outbox_path
+from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
 from jobs.reporting.console import facts, print_json, results, say
 from jobs.wiring import click_ids_in
 
@@ -74,7 +74,7 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
         rows = read_leads(file, _reading(context, writer, options))
         lines = [Line(row.line, wanted_of(context, row.lead, row.reference)) for row in rows]
         path = outbox_path(context.known.state_folder, context.known.settings.account)
-        with holding(path, now=context.clock.now()) as outbox:
+        with hold_outbox(path, now=context.clock.now()) as outbox:
             plan = _Plan(lines, outbox.find([one.key for one in lines]))
             _show(context, writer, plan)
             if context.approval.dry_run:

@@ -9,7 +9,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creating import Creating, Wanted, wanted_of
 from jobs.oplead_commands.identity import key_of
-from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, holding, outbox_path
+from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 
@@ -27,7 +27,7 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
     if not _is_agreed(context, lead, None):
         return Exit.DONE
     wanted = wanted_of(context, lead, reference)
-    with holding(path, now=context.clock.now()) as outbox:
+    with hold_outbox(path, now=context.clock.now()) as outbox:
         known = outbox.find([wanted.new.key]).get(wanted.new.key)
         if known is not None and known.is_created and not again:
             return _told_before(context, known)

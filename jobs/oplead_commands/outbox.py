@@ -15,7 +15,7 @@ from pathlib import Path
 from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, read_only
-from jobs.ledger.runs import exclusive
+from jobs.ledger.runs import hold_lock
 
 
 class CreationState(StrEnum):
@@ -122,7 +122,7 @@ class Outbox:
     """One account's outbox; each change is durable when its method returns."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use an open connection; see `holding` and `reading`."""
+        """Use an open connection; see `hold_outbox` and `open_outbox`."""
         self._connection = connection
 
     def add(self, new: Iterable[NewCreation]) -> None:
@@ -241,14 +241,14 @@ class Outbox:
 
 
 @contextmanager
-def holding(path: Path, *, now: datetime) -> Iterator[Outbox]:
+def hold_outbox(path: Path, *, now: datetime) -> Iterator[Outbox]:
     """Hold the outbox for the block, made where it is missing; what died under way before is in doubt.
 
     Raises:
         LeaseHeldError: another process holds it.
         UsageError: it cannot be used.
     """
-    with exclusive(path, now=now), _told(path):
+    with hold_lock(path, now=now), _told(path):
         open_privately(path, "a").close()
         connection = sqlite3.connect(path, isolation_level=None)
         try:
@@ -264,7 +264,7 @@ def holding(path: Path, *, now: datetime) -> Iterator[Outbox]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Outbox | None]:
+def open_outbox(path: Path) -> Iterator[Outbox | None]:
     """Open the outbox to read it; None if no lead was ever created from here.
 
     Raises:

@@ -38,16 +38,16 @@ def plan_adjustments(run: RunContext) -> None:
     looking = True
     while looking:
         with run.ledger.writing() as session:
-            ids = leads.to_correct(session, account, limit=LEADS_AT_ONCE)
+            ids = leads.leads_to_correct(session, account, limit=LEADS_AT_ONCE)
             facts = leads.facts(session, account, ids)
             sent = rows_by_lead(session, Delivery, account, ids)
             made = outbox.adjustments_of_leads(session, account, ids)
-            correcting = _Correcting(session, run, starts.renamed(session, account), now)
+            correcting = _Correcting(session, run, starts.current_label_names(session, account), now)
             for lead in ids:
                 for delivery in sent.get(lead, []):
                     if delivery.state == DeliveryState.ACCEPTED:
                         correcting.look_at(facts[lead], delivery, made.get(identity(delivery), []))
-            leads.corrected(session, account, ids)
+            leads.mark_corrections_checked(session, account, ids)
         looking = bool(ids)
 
 

@@ -24,7 +24,7 @@ from jobs.run_context import RunContext
 from jobs.settings.compile import Rulebook
 
 
-def guarded(run: RunContext) -> RunContext:
+def with_missing_value_guard(run: RunContext) -> RunContext:
     """Return the run with the missing-value guard applied to its rules, as planning and sending need them."""
     with run.ledger.reading() as session:
         return replace(run, book=hold_missing_values(session, run.book))
@@ -44,7 +44,7 @@ def _hold_missing_value(session: Session, route: Route, absent: set[str]) -> Rou
     value, labels = route.field_value, None if route.on_creation else route.labels
     if value is None or value.path not in absent:
         return route
-    reached = queries.reached(session, route.account, labels, enough=FEWEST_LEADS)
+    reached = queries.count_leads_with_labels(session, route.account, labels, enough=FEWEST_LEADS)
     return replace(route, field_value=replace(value, never_seen=reached == FEWEST_LEADS))
 
 
@@ -70,7 +70,7 @@ class Planned:
 def plan(run: RunContext) -> Planned:
     """Plan every lead that changed, whose open delivery ran out of time or whose rules changed; update its deliveries.
 
-    `run` must have been `guarded` since leads were last read.
+    `run` must have been `with_missing_value_guard` since leads were last read.
     """
     account, now = run.ledger.account, run.now()
     with ExitStack() as stack:
@@ -79,7 +79,7 @@ def plan(run: RunContext) -> Planned:
         with run.ledger.writing() as session:
             leads.flag_expired(session, account, Delivery, now=now, to_plan=True)
             leads.plan_held_for(session, account, *MAY_BE_MENDED_ELSEWHERE)
-            planner = _Planner(run, starts.load(session, account), now, candidates)
+            planner = _Planner(run, starts.load_starts(session, account), now, candidates)
         with run.ledger.reading() as session:
             planner.find_duplicates(session)
         planning = True
@@ -89,7 +89,7 @@ def plan(run: RunContext) -> Planned:
                 planning = planner.plan_some(session)
     with run.ledger.writing() as session:
         deduplication.erase_idle(session, account, run.book.routes, now=now)
-        planner.done.same_click = deduplication.sharing_a_click(session, run.ledger)
+        planner.done.same_click = deduplication.count_shared_clicks(session, run.ledger)
     return planner.done
 
 
@@ -132,7 +132,9 @@ class _Planner:
                 if (candidate := self._candidate(session, route, lead, existing)) is not None:
                     candidates.add(candidate)
         for route, rule, candidates in once:
-            for candidate in deduplication.counting(session, self.run.ledger.account, route, candidates.dedup_keys()):
+            for candidate in deduplication.counting_candidates(
+                session, self.run.ledger.account, route, candidates.dedup_keys()
+            ):
                 candidates.add(candidate)
             candidates.find_duplicates(rule.within)
 
@@ -158,7 +160,7 @@ class _Planner:
     def _to_plan(self, session: Session) -> Iterator[tuple[LeadFacts, list[Delivery]]]:
         """Every lead to be planned, in batches."""
         account, after = self.run.ledger.account, None
-        while ids := leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
+        while ids := leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=after):
             facts = leads.facts(session, account, ids)
             existing = rows_by_lead(session, Delivery, account, ids)
             yield from ((facts[lead], existing.get(lead, [])) for lead in ids)
@@ -167,13 +169,13 @@ class _Planner:
     def plan_some(self, session: Session) -> bool:
         """Plan the next leads; return False when none is left."""
         account = self.run.ledger.account
-        ids = leads.to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
+        ids = leads.leads_to_plan(session, account, limit=LEADS_AT_ONCE, after=self.last)
         facts = leads.facts(session, account, ids)
         existing = rows_by_lead(session, Delivery, account, ids)
-        self.taken_back = outbox.retracted(session, account, ids)
+        self.taken_back = outbox.retraction_times(session, account, ids)
         for lead in ids:
             self._plan_lead(session, facts[lead], existing.get(lead, []))
-        leads.planned(session, account, ids)
+        leads.mark_planned(session, account, ids)
         self.done.leads += len(ids)
         self.last = ids[-1] if ids else self.last
         return bool(ids)
@@ -186,12 +188,12 @@ class _Planner:
             if decision == NotConcerned(Reason.WHERE_DOES_NOT_MATCH) and lead.fresh:
                 self._count_filtered_out(route, lead)
             if state is not None:
-                delivery = delivery or begin(route, lead.id)
+                delivery = delivery or new_delivery(route, lead.id)
                 bring_in_line(
                     session, self.run.ledger, delivery, route=route, decision=decision, state=state, now=self.now
                 )
             if route.once is not None and delivery is not None and delivery.at and delivery.state in COUNTING:
-                deduplication.record(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
+                deduplication.record_keys(session, delivery, delivery.at, dedup_keys(route, lead, delivery.at))
         for orphan in by_route.values():
             self._keep_back(session, orphan, lead)
 
@@ -202,7 +204,7 @@ class _Planner:
         after = self.taken_back.get(identity(delivery))
         if after is None:
             return delivery
-        return begin(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
+        return new_delivery(route, LeadId(delivery.lead), occurrence=delivery.occurrence + 1, entered_after=after)
 
     def _verdict(
         self, route: Route, lead: LeadFacts, delivery: Delivery | None, existing: Sequence[Delivery]
@@ -330,7 +332,7 @@ def key_for(route: Route, lead: LeadId, occurrence: int = 1) -> DeliveryKey:
     return delivery_key(route.account, lead, route.conversion, route.destination, occurrence)
 
 
-def begin(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None) -> Delivery:
+def new_delivery(route: Route, lead: LeadId, *, occurrence: int = 1, entered_after: datetime | None = None) -> Delivery:
     """Return a new delivery without a state."""
     return Delivery(
         account=route.account,

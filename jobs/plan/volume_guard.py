@@ -74,7 +74,7 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessV
     found: dict[Scope, ExcessVolume] = {}
     account, book = run.ledger.account, run.book
     with run.ledger.writing() as session:
-        outbox.release(session, account)
+        outbox.release_held_rows(session, account)
         for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
@@ -90,5 +90,5 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessV
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:
                 found[Scope(destination, kind is Adjustment)] = excess
-                outbox.hold(session, kind, account, destination, conversions, now=now)
+                outbox.hold_new_rows(session, kind, account, destination, conversions, now=now)
     return found

@@ -10,10 +10,10 @@ from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import leads
 from jobs.rules.eligibility import may_keep_contact
-from jobs.rules.extraction import LeadReading, amounts, answer, new_click_ids, where_facts
+from jobs.rules.extraction import LeadReading, amounts, consent_answer, new_click_ids, where_facts
 from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
-from jobs.rules.status_changes import observe
+from jobs.rules.status_changes import new_status_changes
 from jobs.run_context import RunContext
 
 AT_ONCE = 50
@@ -128,8 +128,8 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
 
 def _reading(run: RunContext, lead: Lead, known: LeadFacts | None, when: ReadTimes, *, excluded: bool) -> LeadReading:
     wanted = run.book.extraction
-    user_data = answer(wanted.ad_user_data, lead)
-    personalization = answer(wanted.ad_personalization, lead)
+    user_data = consent_answer(wanted.ad_user_data, lead)
+    personalization = consent_answer(wanted.ad_personalization, lead)
     changes, clicks = (known.changes, known.click_ids) if known else ((), ())
     # A new click id counts from the last observation, or from the lead's creation if none could be read before.
     read_before = known if known and not known.stale and known.click_id_problem is None else None
@@ -147,7 +147,7 @@ def _reading(run: RunContext, lead: Lead, known: LeadFacts | None, when: ReadTim
         ad_personalization=personalization,
         where=where_facts(wanted.where, lead),
         amounts=amounts(wanted.amounts, lead),
-        changes=observe(
+        changes=new_status_changes(
             changes,
             lead,
             previously=known.seen_at if known else None,
@@ -240,7 +240,7 @@ class DetailFetch:
             )
             when = self._read_times(began)
             store(session, self.run, page, when, self.done)
-            leads.note_asked(session, account, [lead for lead, _ in found], at=self.started)
+            leads.record_detail_fetch(session, account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
         asked.deleted.extend(lead for lead, one in found if one is None or lead in merged)
         asked.as_asked.extend(lead for lead, one in found if isinstance(one, Lead))
@@ -261,5 +261,5 @@ class DetailFetch:
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""
         others = {lead: one.id for lead, one in found if isinstance(one, OtherLead)}
-        on_record = leads.on_record(session, self.run.ledger.account, {*others, *others.values()})
+        on_record = leads.stored_leads(session, self.run.ledger.account, {*others, *others.values()})
         return {lead: other for lead, other in others.items() if {lead, other} <= on_record}

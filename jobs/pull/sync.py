@@ -46,7 +46,7 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
         if isinstance(error, Misconfigured):
             with run.ledger.writing() as session:
                 # The saved cursor may be exactly what the source refuses.
-                leads.cursor(session, run.ledger.account).resume = None
+                leads.get_cursor(session, run.ledger.account).resume = None
         raise
     began_at, is_whole = reading.finish()
     if reading.by_details:
@@ -142,7 +142,7 @@ class _ListReading(DetailFetch, ABC):
             kept_page = replace(page, unchanged=tuple(sorted(unchanged)))
             with self.run.ledger.reading() as session:
                 listed = [lead for lead in page.unchanged if lead not in unchanged]
-                new = leads.not_on_record(session, self.run.ledger.account, listed)
+                new = leads.leads_not_stored(session, self.run.ledger.account, listed)
             asked = self.read(new)
             self._check_own_pages(asked)
             if len(asked.ids) < len(new):
@@ -188,7 +188,7 @@ class _NightReading(_ListReading):
     def begin(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
         with self.run.ledger.writing() as session:
-            place = leads.cursor(session, self.run.ledger.account)
+            place = leads.get_cursor(session, self.run.ledger.account)
             if place.resume is None:
                 is_fresh = place.full_read_at is not None and self.started - place.full_read_at <= FULL_READ_EVERY
                 filters = self.run.deps.sync_window.style is SyncMode.SINCE
@@ -204,7 +204,7 @@ class _NightReading(_ListReading):
         """
         overlap = self.run.deps.sync_window.overlap
         with self.run.ledger.writing() as session:
-            place = leads.cursor(session, self.run.ledger.account)
+            place = leads.get_cursor(session, self.run.ledger.account)
             began, is_whole = place.pull_started_at, place.pull_since is None
             if began is not None:
                 place.since = began - overlap
@@ -223,7 +223,7 @@ class _NightReading(_ListReading):
         account = self.run.ledger.account
         leads.update_test_leads(session, account, self.listed, read_since=self.started)
         self.listed.clear()
-        place = leads.cursor(session, account)
+        place = leads.get_cursor(session, account)
         place.pull_started_at = place.pull_started_at or self.started
         place.resume = page.resume
         place.moved = place.moved or page.moved
@@ -273,10 +273,10 @@ class _NightReading(_ListReading):
         """
         account, started, meanings = self.run.ledger.account, self.started, self.run.book.meanings
         with self.run.ledger.writing() as session:
-            read_since = leads.longest_unread(session, account, since=self._oldest_sendable)
+            read_since = leads.oldest_reading_time(session, account, since=self._oldest_sendable)
             since = started if self.done.complete else status_labels.newest_unsettled(session, account)
             if since is not None and read_since is not None and read_since >= since:
-                status_labels.settle(session, self.run.ledger, meanings, since=since)
+                status_labels.settle_renames(session, self.run.ledger, meanings, since=since)
             else:
                 status_labels.hold_merges(session, account, meanings, since=started)
 
@@ -287,17 +287,17 @@ class _NightReading(_ListReading):
         account, meanings = self.run.ledger.account, self.run.book.meanings
         with self.run.ledger.writing() as session:
             if is_whole:
-                status_labels.settle(session, self.run.ledger, meanings, since=began)
+                status_labels.settle_renames(session, self.run.ledger, meanings, since=began)
                 return
             status_labels.settle_merges(session, self.run.ledger, meanings, since=began)
             if not status_labels.are_all_settled(session, account):
-                leads.cursor(session, account).full_read_at = None
+                leads.get_cursor(session, account).full_read_at = None
 
     def hold_merges(self) -> None:
         """Hold leads back until a complete reading tells new statuses from renamed ones."""
         account = self.run.ledger.account
         with self.run.ledger.writing() as session:
-            began = leads.cursor(session, account).pull_started_at
+            began = leads.get_cursor(session, account).pull_started_at
             if began is not None:
                 status_labels.hold_merges(session, account, self.run.book.meanings, since=began)
 
@@ -313,7 +313,7 @@ class _NightReading(_ListReading):
         asked = self.read(unlisted[:ASKED_A_NIGHT])
         if asked.deleted:
             with self.run.ledger.reading() as session:
-                listed = leads.lately_listed(session, account, but=unlisted)
+                listed = leads.last_listed_lead(session, account, but=unlisted)
             if listed is not None and self.read([listed]).deleted:
                 self.done.no_detail_pages = True
                 return

@@ -19,7 +19,7 @@ from jobs.reporting.console import AccountHeading, keep_whole, table
 from jobs.reporting.sentences import in_words
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.extraction import answer
+from jobs.rules.extraction import consent_answer
 from jobs.rules.model import ConsentAnswer, Route, shape
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
@@ -117,7 +117,7 @@ def consent_findings(book: Rulebook, leads: Sequence[Lead]) -> Iterator[CheckFin
     Answers are shown only by shape: they may contain anything.
     """
     for asked in filter(None, (book.extraction.ad_user_data, book.extraction.ad_personalization)):
-        answers = [(answer(asked, lead), lead) for lead in leads]
+        answers = [(consent_answer(asked, lead), lead) for lead in leads]
         answered = sum(given is not ConsentAnswer.MISSING for given, _ in answers)
         shapes = Counter(
             shape(str(lead.fields.get(asked.path, ""))) for given, lead in answers if given is ConsentAnswer.UNKNOWN

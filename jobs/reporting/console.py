@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -189,6 +191,12 @@ class AccountHeading:
     currency: str
     conversions: Mapping[str, str]
     """Display names of the conversions, by id."""
+    file: Path
+    """The settings file, as the user named it."""
+
+    def command(self, words: str) -> str:
+        """Return a command line for this account, ready to be pasted into a shell: `status` becomes a whole command."""
+        return f"oplead-sync {words} --config {shlex.quote(str(self.file))}"
 
     def conversion(self, conversion: str) -> str:
         """Return a conversion's display name; its id if the settings have none, or no longer have it.

@@ -27,7 +27,7 @@ from jobs.reporting.sentences import code_of, sentence, stands_why, words_for
 from jobs.reporting.wording import NOTHING, REASONS, STATES, Words
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
-from jobs.rules.status_changes import DetectedRename
+from jobs.rules.status_changes import LabelChange
 from jobs.run_summary import LabelCount
 
 _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
@@ -51,7 +51,9 @@ def print_states(
         names = (name for tally in unclear for name in (code_of(tally.state, tally.reason), tally.held_for))
         codes = ", ".join(dict.fromkeys(name for name in names if name))
         console.print()
-        console.print(f"Which leads: `oplead-sync status --reason CODE`, as {codes}", markup=False)
+        command = account.command("status --reason CODE")
+        console.print(f"Which leads: `{command}`", markup=False, soft_wrap=True)
+        console.print(f"CODE is one of {codes}", markup=False)
 
 
 def _reasons_of(found: Iterable[StateCount | DeliveryStanding]) -> list[Words]:
@@ -134,6 +136,14 @@ class LastRun:
     started_at: datetime
     ended_at: datetime | None
     exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedRename(LabelChange):
+    """A status found to be renamed."""
+
+    leads: int
+    """Number of leads that show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +234,9 @@ def _next(account: AccountHeading, status: Status) -> str:
     )
     text = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
-        text.append(f"{_do(held, 'is', 'are')} held as far more than usual, until `run --accept-volume`")
+        text.append(
+            f"{_do(held, 'is', 'are')} held as far more than usual, until `{account.command('run --accept-volume')}`"
+        )
     if in_doubt:
         text.append(f"{_do(in_doubt, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:
@@ -280,4 +292,5 @@ def print_which(console: Console, account: AccountHeading, which: DeliveryList) 
         console.print(f"… and {number(len(which.stands) - SHOWN)} more (see --json)")
     console.print()
     console.print(reasons_table(_reasons_of(which.stands)))
-    console.print("`oplead-sync explain LEAD` tells the whole story of one.")
+    command = account.command("explain LEAD")
+    console.print(f"`{command}` tells the whole story of one.", markup=False, soft_wrap=True)

@@ -21,7 +21,7 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, identifiers_for
 from jobs.rules.model import LeadFacts, Origin, Route
 from jobs.rules.reasons import Reason
-from jobs.rules.status_changes import in_order
+from jobs.rules.status_changes import in_chronological_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def left_stage(
     undoing, own = _with_old_names(route.undo.labels, renamed), _with_old_names(route.labels, renamed)
     found: LeftStage | None = None
     has_entered = False
-    for when, change in in_order(route, lead, key):
+    for when, change in in_chronological_order(route, lead, key):
         if when < at or change.origin is Origin.RELABEL:
             continue
         if change.label in own:

@@ -200,7 +200,7 @@ class LeadReading:
     """Whether the settings classify it as a test lead."""
 
 
-def answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
+def consent_answer(field: ConsentField | None, lead: Lead) -> ConsentAnswer:
     """Return the lead's answer to one consent question."""
     if field is None:
         return ConsentAnswer.NOT_ASKED
@@ -237,7 +237,7 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     seen = {(click.kind, click.value) for click in known}
     added: list[KnownClickId] = []
     for click in lead.click_ids:
-        if seen.isdisjoint({(click.kind, click.value), (click.kind, erased(click.value))}):
+        if seen.isdisjoint({(click.kind, click.value), (click.kind, erased_value(click.value))}):
             seen.add((click.kind, click.value))
             # A form's lead id dates from the lead's creation, however late it is copied into Oplead.
             since = lead.created_at if click.kind is ClickIdKind.LEAD_ID else previously or lead.created_at
@@ -246,6 +246,6 @@ def new_click_ids(known: Sequence[KnownClickId], lead: Lead, *, previously: date
     return added
 
 
-def erased(value: str) -> str:
+def erased_value(value: str) -> str:
     """Return what is kept of a click id that is no longer useful: a hash, enough to recognise it."""
     return ERASED + hashlib.sha256(value.encode()).hexdigest()

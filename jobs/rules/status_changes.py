@@ -14,7 +14,7 @@ AHEAD = timedelta(minutes=5)
 """How far ahead of the pull a reported time may be, to allow for clock skew."""
 
 
-def observe(
+def new_status_changes(
     known: Sequence[StatusEntered],
     lead: Lead,
     *,
@@ -67,7 +67,7 @@ def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: 
     return noon
 
 
-def in_order(route: Route, lead: LeadFacts, key: DeliveryKey) -> list[tuple[datetime, StatusEntered]]:
+def in_chronological_order(route: Route, lead: LeadFacts, key: DeliveryKey) -> list[tuple[datetime, StatusEntered]]:
     """Return a lead's status changes in chronological order, each with its time."""
     timed = ((happened_at(change, lead, key, route.zone), change) for change in lead.changes)
     return sorted(timed, key=lambda pair: (pair[0], pair[1].seen_at))
@@ -151,7 +151,7 @@ def first_entry(
         return creation if after is None else None
     labels = route.labels | starts.former(route.labels)
     outside, early = True, None
-    for at, change in in_order(route, lead, key):
+    for at, change in in_chronological_order(route, lead, key):
         inside = change.label in labels
         if change.origin is Origin.RELABEL:
             # The lead didn't move: it is inside if the stage lists only the new name, and a rename never takes it out.
@@ -182,14 +182,6 @@ class LabelChange:
 
     before: str
     after: str
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedRename(LabelChange):
-    """A status found to be renamed."""
-
-    leads: int
-    """Number of leads that show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +233,7 @@ class EntryDating(Enum):
     NOT = auto()
 
 
-def how_dated(changes: Collection[StatusEntered], move: LabelChange, *, since: datetime) -> EntryDating:
+def entry_dating(changes: Collection[StatusEntered], move: LabelChange, *, since: datetime) -> EntryDating:
     """Return how the entry into the new label, seen at or after `since`, is dated."""
     old = {change.at for change in changes if change.label == move.before and _is_exact(change)}
     new = [change for change in changes if change.label == move.after and change.seen_at >= since]
@@ -290,7 +282,7 @@ def as_observed(change: StatusEntered, changes: Collection[StatusEntered], move:
     return found
 
 
-def renamed(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
+def renamed_entries(changes: Sequence[StatusEntered], relabel: LabelChange, *, moved: bool) -> Iterator[int]:
     """Yield the positions of the changes that only show an old entry under its new name.
 
     `moved` is whether the lead went straight from the old name to the new one.

@@ -18,6 +18,8 @@ KeyPath = tuple[str | int, ...]
 """A value's place in the file, such as `("conversions", 1, "stage")`; () is the whole file."""
 
 MAX_FILE_BYTES = 1_000_000
+SUFFIXES = frozenset({".yaml", ".yml"})
+"""What names of settings files end in."""
 MAX_VALUES, MAX_DEPTH = 20_000, 50
 _STANDARD = "tag:yaml.org,2002:"
 _LIKE_A_SECRET = re.compile(r"(?=\D*\d)\S{16,}")
@@ -97,13 +99,32 @@ class Document:
 
 def read_file(path: Path) -> Document:
     """Read a configuration file; never raises, whatever the file holds."""
+    if problem := _why_no_file(path):
+        return _unread(problem)
     try:
         return read_document(read_limited(path, MAX_FILE_BYTES, "the file").decode("utf-8-sig"))
     except UnicodeDecodeError:
         message = "the file is not UTF-8 text; save it as UTF-8"
     except ValueError as error:
         message = str(error)
+    return _unread(message)
+
+
+def _unread(message: str) -> Document:
     return Document(None, {}, (SettingsFinding((), message, SourceMark(0, 0)),))
+
+
+def _why_no_file(path: Path) -> str | None:
+    """Return what stands at a path instead of a file, with what to do; None if something that may be read does."""
+    try:
+        if path.is_dir():
+            return "this is a folder, and here one account's file is wanted; name one of the files in it"
+        if path.exists():
+            return None
+    except (OSError, ValueError):
+        return None  # reading it says why
+    what = "the file does not exist" if path.suffix in SUFFIXES else "there is neither a file nor a folder of this name"
+    return f"{what}; check the path, or write a first file with `oplead-sync init`"
 
 
 def read_document(text: str) -> Document:

@@ -234,6 +234,8 @@ def _test_leads_have_marks(tree: Tree) -> Found:
 
 def _leads_come_from_somewhere(tree: Tree) -> Found:
     source, oplead = value_at(tree, ("source",)), value_at(tree, ("oplead",))
+    if isinstance(oplead, dict) and "token" in oplead and oplead["token"] is None:
+        yield ("oplead", "token"), "this key has no value: write one, or take the key out"
     if source is None and oplead is None:
         what = f"{Settings.model_fields['oplead'].description}"
         yield ("oplead",), f"this key is missing: {what}"

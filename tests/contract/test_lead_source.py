@@ -80,11 +80,11 @@ class Real:
         if hasattr(self, "source"):
             self.source.close()
 
-    def put(self, name, *, updated_at=NOW - timedelta(days=2)):
+    def put(self, name, *, created_at=NOW - timedelta(days=30), updated_at=NOW - timedelta(days=2)):
         """Serve a lead from now on."""
         lead = {
             "id": name,
-            "createdAt": wall_clock(NOW - timedelta(days=30)),
+            "createdAt": wall_clock(created_at),
             "updatedAt": wall_clock(updated_at),
             "status": "Nouveau",
             "leadData": {"externalID": f"gclid=Cj0KCQjw-{name}"},
@@ -206,9 +206,9 @@ class Fake:
     def __init__(self):
         self.source = FakeSource(page=PAGE, clock=FakeClock(NOW))
 
-    def put(self, name, *, updated_at=NOW - timedelta(days=2)):
+    def put(self, name, *, created_at=NOW - timedelta(days=30), updated_at=NOW - timedelta(days=2)):
         """Serve a lead from now on."""
-        self.source.put(builders.lead(name, updated_at=updated_at))
+        self.source.put(builders.lead(name, created_at=created_at, updated_at=updated_at))
 
     def spoil(self, name):
         """Serve an entry under this id that is not a lead."""
@@ -407,11 +407,10 @@ def test_sends_only_get_requests(played):
 
 
 def test_fetch_latest_returns_as_many_leads_as_requested(played):
-    """There are fewer where the list has no more."""
-    names = fill(played, 5)
+    """They are the most recently created, newest first; there are fewer where the list has no more."""
+    days = {"L-b": 5, "L-e": 1, "L-a": 3, "L-d": 4, "L-c": 2}
+    for name, age in days.items():
+        played.put(name, created_at=NOW - timedelta(days=age))
 
-    latest = [lead.id for lead in played.source.fetch_latest(3)]
-
-    assert 3 == len(latest)
-    assert set(latest) <= set(names)
-    assert set(names) == {lead.id for lead in played.source.fetch_latest(99)}
+    assert ["L-e", "L-c", "L-a"] == [lead.id for lead in played.source.fetch_latest(3)]
+    assert sorted(days, key=days.get) == [lead.id for lead in played.source.fetch_latest(99)]

@@ -65,9 +65,14 @@ def test_bounds_the_wait_for_a_hanging_server(silent, monkeypatch, more):
     assert not AppriseNotifier(f"json://{silent}/hook{more}").send("t", "x")
 
 
-def test_wait_is_bounded_to_ten_seconds():
-    """The nightly run relies on this bound."""
-    assert (10, 10) == (notifiers.LONGEST, notifiers.LONGEST)
+def test_wait_is_bounded_to_ten_seconds(monkeypatch):
+    """The nightly run relies on this bound, for messages and for pings."""
+    limits = []
+    monkeypatch.setattr(notifiers, "bounded", lambda _, seconds: limits.append(seconds))
+    AppriseNotifier("json://127.0.0.1/hook").send("t", "x")
+    DeadMansSwitch("http://127.0.0.1/id").ping(failed=False)
+
+    assert [10, 10] == limits
 
 
 def test_never_logs_the_address(closed, caplog):

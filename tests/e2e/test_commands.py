@@ -24,7 +24,7 @@ from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
-from jobs.ledger.runs import exclusive, held
+from jobs.ledger.runs import hold_account, hold_lock
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
@@ -86,7 +86,7 @@ class Account:
 
     def begin(self):
         """Create the state, as a first run does."""
-        with held(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
+        with hold_account(self.state, "maison-demo", "run", now=self.sandbox.clock.now()):
             pass
 
     def edit(self, old, new):
@@ -399,6 +399,19 @@ def test_logs_are_json_lines_without_secrets(account):
     assert "ya29." not in result.stderr + result.stdout
 
 
+def test_log_line_of_a_night_counts_what_was_read_and_uploaded(account):
+    """Its uploads are those that the platforms received, corrections included, whatever Oplead was asked."""
+    servers = ("data_manager", "meta")
+    account("run")
+    account.days_later(3)
+    before = sum(map(account.asked, servers))
+    night = _events(account("run"))[-1]
+
+    assert night["seen"] > 0
+    assert sum(map(account.asked, servers)) - before == night["uploads"] > 0
+    assert "requests" not in night
+
+
 def test_terminal_shows_progress_instead_of_json(account):
     """With a terminal on stderr, the steps are drawn."""
     leader, follower = pty.openpty()
@@ -542,7 +555,7 @@ def test_refused_google_key_exits_with_3_and_loses_nothing(account):
 
 def test_overlapping_run_exits_with_75_and_names_the_holder(account):
     """The second run does nothing."""
-    with exclusive(account.state, now=datetime(2026, 9, 1, 3, 30, tzinfo=UTC)):
+    with hold_lock(account.state, now=datetime(2026, 9, 1, 3, 30, tzinfo=UTC)):
         result = account("run")
 
     _assert_told(result, 75, f"process {os.getpid()}", "2026-09-01T03:30:00")

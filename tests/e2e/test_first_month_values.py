@@ -262,9 +262,17 @@ def test_lead_excluded_later_sends_nothing_more(month):
     month.enter("Gagné", 1, 11, amount=None)
     other = sold_today(month, 21, 1)
     month.night()
+    sent = month.arrivals()
+    assert [("L-1", "appointment"), ("L-21", "sale")] == [one.name for one in sent]
+    assert expected("sale", other) == sent[1:]
+
     month.settings["exclude"] = {"email_domains": ["maison-test.example"]}
     month.edit(1, 11, amount=PRICE)
     month.nights(5)
 
-    assert [("L-1", "appointment"), ("L-21", "sale")] == month.arrived()
-    assert 1 == len(other)
+    assert sent == month.arrivals()
+    rows = month.company.deliveries()
+    assert [("withheld", "excluded")] * 2 == [
+        (rows[name, "sale"].state, rows[name, "sale"].reason) for name in ("L-1", "L-11")
+    ]
+    assert ["accepted"] * 2 == [rows[one.name].state for one in sent]

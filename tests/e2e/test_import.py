@@ -20,7 +20,7 @@ from jobs.ledger.runs import LeaseHeldError
 from jobs.oplead_commands import leads
 from jobs.oplead_commands.import_leads import ImportOptions, import_file
 from jobs.oplead_commands.lead_values import lead_of
-from jobs.oplead_commands.outbox import CreationState, holding, outbox_path, reading
+from jobs.oplead_commands.outbox import CreationState, hold_outbox, open_outbox, outbox_path
 from tests import quick
 from tests.e2e.support.company import ended
 from tests.e2e.support.forked import Forked
@@ -71,7 +71,7 @@ def emails(oplead):
 
 def outbox_of(oplead):
     """Each lead on record."""
-    with reading(outbox_path(oplead.folder, "maison-durand")) as outbox:
+    with open_outbox(outbox_path(oplead.folder, "maison-durand")) as outbox:
         return outbox._select("ORDER BY key", ())
 
 

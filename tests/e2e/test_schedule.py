@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from connectors.clock import SandboxClock
-from jobs.ledger.runs import exclusive
+from jobs.ledger.runs import hold_lock
 from jobs.ledger.schema import Run
 from tests import quick
 
@@ -208,7 +208,7 @@ def test_account_held_by_another_run_is_retried(company, hours):
     process = hours.start()
     with company.ended(process):
         hours.go_to(at(11, 3, 29))
-        with exclusive(company.state, now=company.clock.now()):
+        with hold_lock(company.state, now=company.clock.now()):
             hours.go_to(at(11, 3, 41))
         hours.go_to(at(11, 4, 0))
         _, said = stopped(process)

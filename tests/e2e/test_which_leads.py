@@ -78,9 +78,9 @@ def test_unknown_reason_names_the_codes_in_use(night):
 def test_run_and_status_mention_status_reason(night):
     """A dry run does not, as it leaves no state to query."""
     company, run = night
-    said = "Which leads: `oplead-sync status --reason CODE`, as "
+    said = f"Which leads: `oplead-sync status --reason CODE --config {company.config}`"
 
-    assert said + "consent_unknown, no_click_id" in run.lines
+    assert f"{said} CODE is one of consent_unknown, no_click_id" in run.lines
     assert said in type_in(company, "status").lines
     assert said not in type_in(company, "run", "--dry-run").lines
 
@@ -149,7 +149,7 @@ def test_expired_conversions_are_counted_by_earlier_reason(late):
     assert {("window_closed", "consent_refused", 1), ("window_closed", None, 1), ("consent_refused", None, 1)} == told
     for shown in (run, type_in(company, "status")):
         assert "too late, held for: consent refused" in shown.lines
-        assert "as consent_refused, window_closed" in shown.lines
+        assert "CODE is one of consent_refused, window_closed" in shown.lines
 
 
 def test_explain_shows_why_an_expired_conversion_was_withheld(late):

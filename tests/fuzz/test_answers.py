@@ -127,6 +127,7 @@ PAGES = st.tuples(BODIES, st.none() | ADDRESSES, st.lists(st.text(max_size=3), m
 @example("next_url", [({"next": "/leads\r\nX-Header: y"}, None, ["1"])])
 @example("auto", [({"next": "https://api.exemple.fr:99999/"}, None, ["1"])])
 @example("next_url", [({"next": "https://api.exemple.fr//ailleurs.example/"}, None, ["1"])])
+@example("auto", [(None, "#", []), (None, None, [])])
 def test_pagination_stays_on_its_host_without_loops(style, pages):
     """No page address contains the token, and a refusal shows nothing of the answer."""
     options = PaginationOptions(style=style, size_param="size", size=2)
@@ -139,10 +140,10 @@ def test_pagination_stays_on_its_host_without_loops(style, pages):
         assert "token" not in {unquote(pair.partition("=")[0]) for pair in there.query.split("&")}
         assert address not in asked
         asked.add(address)
-        place = or_refused(lambda: walk.after(place, OpleadAnswer(body, ORIGIN + address, link, None), marks))  # noqa: B023
+        place = or_refused(lambda: walk.position_after(place, OpleadAnswer(body, ORIGIN + address, link, None), marks))  # noqa: B023
         if place is None:
             return
-        assert walk.address(fresh(options).resume(place.token)) == walk.address(place)
+        assert walk.address(fresh(options).resume(place.resume_token)) == walk.address(place)
 
 
 @FUZZ
@@ -159,7 +160,7 @@ def test_page_on_another_host_is_refused(address, style):
     told = {"data": [{"id": "1"}]} if style == "link_header" else {"data": [{"id": "1"}], "next": address}
 
     with pytest.raises(Misconfigured, match="another host"):
-        walk.after(walk.start(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
+        walk.position_after(walk.start(), OpleadAnswer(told, f"{ORIGIN}/v1/leads", address, None), ["1"])
 
 
 def fresh(options):
@@ -180,5 +181,5 @@ def test_corpus_answers(content):
         walk = fresh(PaginationOptions(style=style))
         items = or_refused(lambda: find_items(body, None)) or []
         answer = OpleadAnswer(body, f"{ORIGIN}/v1/leads", None, None)
-        place = or_refused(lambda: walk.after(walk.start(), answer, [str(one) for one in items]))  # noqa: B023
+        place = or_refused(lambda: walk.position_after(walk.start(), answer, [str(one) for one in items]))  # noqa: B023
         assert place is None or urlsplit(ORIGIN + walk.address(place)).netloc == "api.exemple.fr"

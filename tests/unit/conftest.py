@@ -8,7 +8,7 @@ from jobs.deliver.sender import Sending, deliver
 from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.run_context import Deps, RunContext
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
@@ -55,7 +55,7 @@ class Account:
             run = self.run(ledger)
             recover(run)
             read(run)
-            planned = plan(guarded(run))
+            planned = plan(with_missing_value_guard(run))
             plan_adjustments(run)
             erase_idle(run)
             return planned
@@ -63,7 +63,7 @@ class Account:
     def deliver(self, stopped=()):
         """Send what is due; return what changed."""
         with self.hold() as ledger:
-            return deliver(Sending(guarded(self.run(ledger)), self.clock.now(), stopped=stopped))
+            return deliver(Sending(with_missing_value_guard(self.run(ledger)), self.clock.now(), stopped=stopped))
 
     def resolve(self):
         """Ask for outcomes; return what changed."""

@@ -161,7 +161,7 @@ def adjustments_request(
     return request
 
 
-def reread(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
+def adjust_receipt(receipt: Receipt, request: UploadConversionAdjustmentsRequest) -> Receipt:
     """Adjust a receipt where a code means something else for corrections.
 
     "Already retracted" means done for a replayed retraction, but drops a restatement. "Not allowlisted" gets advice on
@@ -233,7 +233,7 @@ class AdsApiSink:
             request = adjustments_request(target, batch, validate_only=self._is_validating)
         except ValueError:
             return UNREADABLE_EVENT
-        return reread(self._send(request, len(batch)), request)
+        return adjust_receipt(self._send(request, len(batch)), request)
 
     def resolve(self, ticket: str, *, rows: int) -> Resolution:
         """Always raise Misconfigured: uploads are answered in full, so a ticket must come from another transport."""

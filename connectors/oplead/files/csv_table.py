@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from connectors.errors import Misconfigured
 from connectors.oplead.files.options import Delimiter, Encoding
-from connectors.oplead.files.table import MB, MOST_ROWS, Row
+from connectors.oplead.files.table import MB, MOST_ROWS, Row, title_of
 
 _DELIMITERS: dict[Delimiter, str] = {";": ";", ",": ",", "tab": "\t"}
 _NAMES = {character: name for name, character in _DELIMITERS.items()}
@@ -141,7 +141,7 @@ class CsvTable:
             except OSError as error:
                 raise self._refusal(f"it cannot be read ({error.strerror})") from None
             if len(line) >= _LONGEST_LINE:
-                raise self._refusal(f"it has a line of more than {_LONGEST_LINE:,} characters, so it is no CSV file")
+                raise self._refusal("it has a line far longer than any lead's, so it is no CSV file")
             if "\0" in line:
                 raise self._refusal(f"it is no text; export it as CSV, or {self._hints.excel}")
             if not line:
@@ -154,7 +154,7 @@ class CsvTable:
         try:
             for number, cells in enumerate(reader):
                 if number > MOST_ROWS:
-                    raise self._refusal(f"it has more than {MOST_ROWS:,} rows; export fewer leads")
+                    raise self._refusal("it has more rows than any export has; export fewer leads")
                 yield Row(start, tuple(cells))
                 start = reader.line_num + skipped + 1
         except csv.Error as error:
@@ -206,7 +206,7 @@ def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
 
 
 def _trimmed(row: Row) -> tuple[str, ...]:
-    titles = [" ".join(str(cell).split()) for cell in row.cells]
+    titles = [title_of(cell) for cell in row.cells]
     while titles and not titles[-1]:  # some exports end every line with a delimiter
         titles.pop()
     return tuple(titles)

@@ -51,7 +51,7 @@ class _Opened:
 class FileSource:
     """Reads leads from the newest of a folder's exported files; it writes nothing and asks nobody."""
 
-    is_spent = False
+    is_budget_spent = False
 
     def __init__(
         self,

@@ -9,12 +9,14 @@ from stat import S_ISREG
 from typing import Protocol
 
 from connectors.errors import Misconfigured
+from connectors.text import plain
 
 Cell = str | Decimal | bool | None
 """A cell as JSON would hold it; an empty one is None or blank."""
 MB = 1024 * 1024
 MOST_COLUMNS = 1_000
 MOST_ROWS = 2_000_000
+_LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Row:
     number: int
     """Its line or row in the file, as a text editor or Excel counts them."""
     cells: tuple[Cell, ...]
+
+
+def title_of(cell: Cell) -> str:
+    """Return a title fit to compare, store and show: on one line, without control characters."""
+    return " ".join(plain("" if cell is None else str(cell)).split())[:_LONGEST_TITLE]
 
 
 class Table(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 from openpyxl import load_workbook
 
 from connectors.errors import Misconfigured
-from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row
+from connectors.oplead.files.table import MB, MOST_COLUMNS, MOST_ROWS, Cell, Row, title_of
 
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about styles and extensions
 _MOST_PARTS = 2_000
@@ -40,7 +40,7 @@ class XlsxTable:
         with closing(self._every_row()) as rows:
             first = next(rows, Row(1, ()))
         self._titles_at = first.number
-        self.titles = tuple(" ".join(str("" if cell is None else cell).split()) for cell in first.cells)
+        self.titles = tuple(map(title_of, first.cells))
 
     def rows(self) -> Iterator[Row]:
         """Read every row below the titles that is not blank."""

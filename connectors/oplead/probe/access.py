@@ -13,7 +13,7 @@ from connectors.http import ATTEMPTS
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TokenRefused
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
-from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, find_items, nameless
+from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, find_items, mark_without_id
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Opens a client; all clients share one rate limit."""
@@ -79,7 +79,9 @@ class LeadList:
     def read(self, answer: OpleadAnswer) -> ListedPage:
         """Parse a response as a page of the list."""
         items = tuple(find_items(answer.body, self.items))
-        return ListedPage(answer, items, tuple(text_of(first(item, self.ids)) or nameless(item) for item in items))
+        return ListedPage(
+            answer, items, tuple(text_of(first(item, self.ids)) or mark_without_id(item) for item in items)
+        )
 
     def pages(self, options: PaginationOptions, known: ListedPage) -> Iterator[ListedPage]:
         """Yield every page; `known` is the bare list, which is not requested again."""
@@ -96,7 +98,7 @@ class LeadList:
     def following(self, options: PaginationOptions, first: ListedPage) -> PagePosition | None:
         """Return the position after the first page, or None."""
         walk = PageWalk(options, self.asker.client)
-        return walk.after(walk.start(), first.answer, first.marks)
+        return walk.position_after(walk.start(), first.answer, first.marks)
 
     def page(self, options: PaginationOptions, position: PagePosition) -> ListedPage:
         """Request the page at a position."""

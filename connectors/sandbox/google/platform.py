@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from connectors.sandbox.platform import STRICT, Platform, Positions, dumped, parsed
+from connectors.sandbox.platform import STRICT, Platform, Positions, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +233,12 @@ class GoogleBook:
 
     def dump(self) -> list[dict[str, Any]]:
         """Return the conversions in the form that `load` reads."""
-        return list(dumped(list(self._lines.values())))
+        return list(to_json(list(self._lines.values())))
 
     def load(self, saved: list[dict[str, Any]]) -> None:
         """Restore the conversions that `dump` returned."""
         self._lines.clear()
-        for line in parsed(list[GoogleBookLine], saved):
+        for line in from_json(list[GoogleBookLine], saved):
             self.put(line)
 
     def _adjusted(self, line: GoogleBookLine, event: GoogleAcceptance) -> GoogleBookLine:

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.sandbox.meta.events import STORE
 from connectors.sandbox.meta.wire import MetaEvent
-from connectors.sandbox.platform import dumped, parsed
+from connectors.sandbox.platform import from_json, to_json
 
 WINDOW = timedelta(hours=48)
 STORE_WINDOW = timedelta(days=7)
@@ -89,11 +89,11 @@ class MetaBook:
     def dump(self) -> dict[str, Any]:
         """Return the book in the form that `load` reads."""
         received = [[*key, at] for key, at in self._received.items()]
-        return {"lines": dumped(list(self._lines.values())), "received": received}
+        return {"lines": to_json(list(self._lines.values())), "received": received}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
-        lines = parsed(list[MetaBookLine], saved["lines"])
+        lines = from_json(list[MetaBookLine], saved["lines"])
         self._lines = {(each.counted.dataset, each.counted.event_name, each.counted.event_id): each for each in lines}
         self._received = {tuple(key): at for *key, at in saved["received"]}
 

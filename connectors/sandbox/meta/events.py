@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from connectors.sandbox.meta.wire import MetaEvent, MetaRefusal
-from connectors.sandbox.rules import MetaRule, broken, read_table
+from connectors.sandbox.rules import MetaRule, broken_rules, read_table
 from connectors.sandbox.rules import meta_rules as rules
 
 HASHED = frozenset(
@@ -80,7 +80,7 @@ _CUSTOM = _typed(
 _CONTENT = _typed({_TEXT: "id title description brand category delivery_category", _NUMBER: "quantity item_price"})
 
 
-def misshapen(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
+def shape_refusals(event: MetaEvent, row: int) -> Iterator[MetaRefusal]:
     """Yield a refusal for every unknown key and every value of the wrong type."""
     yield from _complaints(event.fields, _EVENT, row, "")
     yield from _complaints(event.part("user_data"), _USER, row, "['user_data']")
@@ -149,7 +149,7 @@ class MetaEventContext:
 
 def violations(event: MetaEvent, row: int, arrival: MetaEventContext) -> Iterator[MetaRefusal]:
     """Yield an event's refusals, shape first; the later ones may be consequences of the first."""
-    yield from misshapen(event, row)
+    yield from shape_refusals(event, row)
     for rule, field in _broken(event, arrival):
         yield MetaRefusal(rule, field, row)
 
@@ -168,7 +168,7 @@ def click_names(event: MetaEvent) -> tuple[str, ...]:
 def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaRule, str]]:
     fields, user = event.fields, event.part("user_data")
     is_foreign = arrival.ascii_names and not str(fields.get("event_name")).isascii()
-    yield from broken(
+    yield from broken_rules(
         *((fields.get(name) in (None, ""), rules.REQUIRED, f"['{name}']") for name in _REQUIRED),
         (is_foreign, rules.ASCII_NAME, "['event_name']"),
     )
@@ -184,7 +184,7 @@ def _broken(event: MetaEvent, arrival: MetaEventContext) -> Iterator[tuple[MetaR
 def _source_violations(fields: Mapping[str, object], user: Mapping[str, object]) -> Iterator[tuple[MetaRule, str]]:
     source = fields.get("action_source")
     website, no_agent = source == "website", not user.get("client_user_agent")
-    yield from broken(
+    yield from broken_rules(
         (source in _NOT_PLAYED, rules.NOT_PLAYED, "['action_source']"),
         (source not in _SOURCES | _NOT_PLAYED, rules.ACTION_SOURCE, "['action_source']"),
         (website and not fields.get("event_source_url"), rules.WEBSITE, "['event_source_url']"),
@@ -207,14 +207,14 @@ def _user_violations(user: Mapping[str, object], arrival: MetaEventContext) -> I
     lead_id, fbc, fbp = user.get("lead_id"), user.get("fbc"), user.get("fbp")
     is_lead_id = type(lead_id) is int and lead_id in _LEAD_IDS
     is_click_id = arrival.any_click_id or (isinstance(fbc, str) and _CLICK_ID.fullmatch(fbc))
-    yield from broken(
+    yield from broken_rules(
         ("lead_id" in user and not is_lead_id, rules.LEAD_ID, "['user_data']['lead_id']"),
         ("fbc" in user and not is_click_id, rules.CLICK_ID, "['user_data']['fbc']"),
         (isinstance(fbp, str) and not _BROWSER_ID.fullmatch(fbp), rules.BROWSER_ID, "['user_data']['fbp']"),
     )
     for name in sorted(HASHED & user.keys()):
         for value in _texts(user[name]):
-            yield from broken(
+            yield from broken_rules(
                 (not _SHA256.fullmatch(value), rules.HASHED, f"['user_data']['{name}']"),
                 (value == _HASH_OF_NOTHING, rules.NOT_HASH_OF_NOTHING, f"['user_data']['{name}']"),
             )
@@ -227,7 +227,7 @@ def _money_violations(event: MetaEvent) -> Iterator[tuple[MetaRule, str]]:
     purchase = event.fields.get("event_name") == "Purchase"
     value, currency = custom.get("value"), custom.get("currency")
     has_currency, is_known = currency is not None, str(currency).upper() in _CURRENCIES
-    yield from broken(
+    yield from broken_rules(
         (purchase and value is None, rules.PURCHASE_VALUE, "['custom_data']['value']"),
         (purchase and not has_currency, rules.PURCHASE_CURRENCY, "['custom_data']['currency']"),
         (value is not None and not has_currency, rules.VALUE_CURRENCY, "['custom_data']['currency']"),

@@ -32,7 +32,6 @@ class Part:
 
     name: str
     filename: str | None
-    media_type: str
     content: bytes = field(repr=False)
 
 
@@ -58,20 +57,26 @@ def multipart(request: WireRequest) -> list[Part]:
     """Parse a multipart/form-data body (RFC 7578)."""
     if media_type(request) != "multipart/form-data":
         raise RefusedError(415, "the body is multipart/form-data")
-    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
-    message = BytesParser(policy=HTTP).parsebytes(head + request.body)
-    parts = [part for part in message.walk() if part is not message]
-    if message.defects or not message.is_multipart() or any(part.defects or part.is_multipart() for part in parts):
+    boundary = _headers(b"Content-Type: " + request.headers["content-type"].encode()).get_boundary("")
+    pieces = (b"\r\n" + request.body).split(b"\r\n--" + boundary.encode())
+    parts = pieces[1:-1]
+    is_framed = pieces[0] == b"" and pieces[-1].rstrip(b"\r\n") == b"--"
+    if not (boundary and parts and is_framed and all(part.startswith(b"\r\n") for part in parts)):
         raise RefusedError(400, "the multipart body is malformed")
-    return [_part(part) for part in parts]
+    return [_part(part.removeprefix(b"\r\n")) for part in parts]
 
 
-def _part(part: Message) -> Part:
-    name = part.get_param("name", header="content-disposition")
-    content = part.get_payload(decode=True)
-    if part.get_content_disposition() != "form-data" or not isinstance(name, str) or not isinstance(content, bytes):
+def _part(text: bytes) -> Part:
+    head, _, content = text.partition(b"\r\n\r\n")
+    headers = _headers(head)
+    name = headers.get_param("name", header="content-disposition")
+    if headers.get_content_disposition() != "form-data" or not isinstance(name, str):
         raise RefusedError(400, "each part is form-data with a name")
-    return Part(name, part.get_filename(), part.get_content_type(), content)
+    return Part(name, headers.get_filename(), content)
+
+
+def _headers(text: bytes) -> Message:
+    return BytesParser(policy=HTTP).parsebytes(text + b"\r\n\r\n", headersonly=True)
 
 
 def form_fields(request: WireRequest) -> dict[str, str]:

@@ -108,6 +108,14 @@ class LeadBook:
                 merged[lead_id] = edited(merged.get(lead_id), edits)
         return merged
 
+    def created_lead(self, lead_id: str) -> object:
+        """Return a created lead as it is now, without a look at any other; None unless it is one, and not put since."""
+        with self._lock:
+            created = self._created.get(lead_id)
+            if created is None or lead_id in self._put:
+                return None
+            return edited(created.lead, self._edits.get(lead_id, ()))
+
     def created(self) -> list[dict[str, object]]:
         """Return each created lead's id, creator and time, oldest first."""
         with self._lock:
@@ -148,9 +156,10 @@ class LeadBook:
         merged: dict[str, object] = {}
         older, start = list(population.items()), 0
         for lead_id, created in self._created.items():
-            merged.update(older[start : created.position])
+            if created.position > start:
+                merged.update(older[start : created.position])
+                start = created.position
             merged[lead_id] = created.lead
-            start = max(start, created.position)
         merged.update(older[start:])
         return merged
 

@@ -76,7 +76,7 @@ _PEOPLE: Final = ("contact", "address")
 _DATES: Final = frozenset({"createdAt", "updatedAt"})
 
 
-def on_wire(lead: object, shape: Shape) -> object:
+def render_lead(lead: object, shape: Shape) -> object:
     """Return the whole lead in this shape; a lead that isn't an object stays unchanged."""
     if not isinstance(lead, Mapping):
         return lead
@@ -96,9 +96,9 @@ def on_wire(lead: object, shape: Shape) -> object:
     return renamed
 
 
-def in_list(lead: object, shape: Shape) -> object:
+def render_list_entry(lead: object, shape: Shape) -> object:
     """Return the lead as the list shows it."""
-    whole = on_wire(lead, shape)
+    whole = render_lead(lead, shape)
     if not isinstance(whole, Mapping) or shape.list_has_details is True:
         return whole
     if shape.list_has_details == "ids":
@@ -290,13 +290,13 @@ class Accident:
         return moment is not None and self.since <= moment and (self.until is None or moment < self.until)
 
 
-def as_document(accident: Accident) -> dict[str, object]:
-    """Return the JSON form that `platform.parsed` reads."""
+def accident_json(accident: Accident) -> dict[str, object]:
+    """Return the JSON form that `platform.from_json` reads."""
     fields = {name: value for name, value in asdict(accident).items() if value is not None}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
-def applied(accidents: Iterable[Accident], lead: object, now: datetime) -> object:
+def apply_accidents(accidents: Iterable[Accident], lead: object, now: datetime) -> object:
     """Apply each accident in turn to a lead served now; a lead that isn't an object stays unchanged."""
     for accident in accidents:
         if isinstance(lead, Mapping) and accident.affects(lead, now):

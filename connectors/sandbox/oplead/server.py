@@ -21,13 +21,21 @@ from connectors.sandbox.oplead.gate import (
     caller_of,
     refusal,
 )
-from connectors.sandbox.oplead.leads import Accident, Fields, applied, as_document, in_list, on_wire, wire_id
+from connectors.sandbox.oplead.leads import (
+    Accident,
+    Fields,
+    accident_json,
+    apply_accidents,
+    render_lead,
+    render_list_entry,
+    wire_id,
+)
 from connectors.sandbox.oplead.options import OPTIONS, Options
 from connectors.sandbox.oplead.pages import BadQueryError, envelope, enveloped, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
 from connectors.sandbox.oplead.subscriptions import Subscriptions
-from connectors.sandbox.platform import parsed
+from connectors.sandbox.platform import from_json
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
 
 __all__ = ["ADMIN_KEY", "SUPPLIER_KEY", "SWITCHES", "USER_KEY", "OpleadPlatform"]
@@ -65,7 +73,7 @@ class OpleadPlatform:
         self.book = LeadBook(now, leads_at)
         """The leads on record."""
         self.subscriptions = Subscriptions()
-        self.told: Counter[str] = Counter()
+        self.told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
         """What has become of the webhooks so far."""
         self.options = Options()
         self.shape = Shape()
@@ -73,7 +81,7 @@ class OpleadPlatform:
         self.shows_shape = True
         """Whether the control server may show the shape."""
         self.accidents: list[Accident] = []
-        """The accidents applied to its leads, in order."""
+        """The accidents apply_accidents to its leads, in order."""
 
     @property
     def switches(self) -> dict[str, Position]:
@@ -109,7 +117,7 @@ class OpleadPlatform:
     def leads(self) -> dict[str, object]:
         """Return every current lead by id, untranslated and in list order; None for a deleted one."""
         now = self._now()
-        return {lead_id: applied(self.accidents, lead, now) for lead_id, lead in self._recorded().items()}
+        return {lead_id: apply_accidents(self.accidents, lead, now) for lead_id, lead in self._recorded().items()}
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Answer one API request."""
@@ -130,27 +138,30 @@ class OpleadPlatform:
 
     def deliver(self) -> dict[str, int]:
         """Deliver every webhook due by now, and return how many were taken, failed, given up, outside and wait."""
+        told: Counter[str] = Counter(dict.fromkeys(webhooks.OUTCOMES, 0))
+        now = self._now()
         with self._delivering:
-            now = self._now()
             with self._lock:
                 self._collect()
-                due = self.subscriptions.take_due(lambda each: webhooks.is_due(each, now, self.options))
-            told: Counter[str] = Counter(dict.fromkeys(("delivered", "failed", "given_up", "outside"), 0))
-            for each in due:
-                again, happened = webhooks.attempt(each, now, self.shape, self.options)
-                told.update(happened)
-                with self._lock:
-                    self.subscriptions.waiting += [again] if again else []
-        with self._lock:
-            self.told.update(told)
-            return {**told, "waiting": len(self.subscriptions.waiting)}
+                waiting, options = self.subscriptions.waiting, self.options
+                due = {number: each for number, each in waiting.items() if webhooks.is_due(each, now, options)}
+            for number, each in sorted(due.items(), key=lambda item: (item[1].at, item[0])):
+                lead = render_lead(apply_accidents(self.accidents, each.lead, now), self.shape)
+                body = webhooks.wire_body(each, lead, self.shape, options)
+                again, happened = webhooks.attempt(each, body, now, options)
+                with self._lock:  # what is interrupted here waits, and is delivered again
+                    told.update(happened)
+                    self.told.update(happened)
+                    del waiting[number]
+                    waiting |= {number: again} if again else {}
+            return {**told, "waiting": len(waiting)}
 
     def state(self) -> dict[str, object]:
         """Return what the control page shows, as JSON."""
         with self._lock:
             return {
                 "leads": sum(lead is not None for lead in self.leads().values()),
-                "accidents": [as_document(accident) for accident in self.accidents],
+                "accidents": [accident_json(accident) for accident in self.accidents],
                 "created": self.book.created(),
                 "documents": self.book.documents(),
                 "subscriptions": [{**each.shown, "by": each.owner} for each in self.subscriptions.all.values()],
@@ -164,7 +175,7 @@ class OpleadPlatform:
                 **self.book.dump(),
                 "taken": self._rate.dump(),
                 "switches": dict(self.switches),
-                "accidents": [as_document(accident) for accident in self.accidents],
+                "accidents": [accident_json(accident) for accident in self.accidents],
                 "webhooks": {**self.subscriptions.dump(), "told": dict(self.told)},
             }
 
@@ -174,7 +185,7 @@ class OpleadPlatform:
             self.switch(name, value)
         self.book.load(state)
         self._rate.load(state["taken"])
-        self.accidents = parsed(list[Accident], state.get("accidents", []))
+        self.accidents = from_json(list[Accident], state.get("accidents", []))
         if "webhooks" in state:  # a state from before there were any lacks them
             self.subscriptions.load(state["webhooks"])
             self.told = Counter(state["webhooks"]["told"])
@@ -224,18 +235,18 @@ class OpleadPlatform:
         shape = asked.shape
         visible = {lead_id: lead for lead_id, lead in self.leads().items() if self._shows(lead_id, lead, asked.caller)}
         page = page_of(visible, asked.query, shape)
-        page = replace(page, leads=[in_list(lead, shape) for lead in page.leads])
+        page = replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads])
         url = f"http://{asked.request.headers.get('host', '')}{asked.request.path}"
         body, headers = envelope(page, asked.query, shape, url)
         return json_response(200, body, headers)
 
     def _detail(self, asked: Asked) -> WireResponse:
-        return json_response(200, on_wire(self._lead(asked)[1], asked.shape))
+        return json_response(200, render_lead(self._lead(asked)[1], asked.shape))
 
     def _create(self, asked: Asked) -> WireResponse:
         parts = writes.new_lead(asked.request, asked.caller, asked.shape, asked.options)
         lead = self.create(parts, asked.caller)
-        return json_response(201, on_wire(applied(self.accidents, lead, self._now()), asked.shape))
+        return json_response(201, render_lead(apply_accidents(self.accidents, lead, self._now()), asked.shape))
 
     def _update(self, asked: Asked) -> WireResponse:
         with self._lock:
@@ -286,7 +297,8 @@ class OpleadPlatform:
 
     def _lead(self, asked: Asked) -> tuple[str, object]:
         """Return the id on record and the lead that a path names."""
-        leads = self.leads()
+        created = self.book.created_lead(asked.subject) if asked.shape.ids == "prefixed" else None
+        leads = {asked.subject: apply_accidents(self.accidents, created, self._now())} if created else self.leads()
         lead_id = _recorded_id(asked.subject, leads, asked.shape)
         lead = leads.get(lead_id) if lead_id else None
         if lead_id is None or not self._shows(lead_id, lead, asked.caller):

@@ -72,17 +72,12 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self.all: dict[str, Subscription] = {}
-        self.waiting: list[Delivery] = []
+        self.waiting: dict[int, Delivery] = {}
+        """By number, in order of queueing."""
         self._seen: dict[str, Seen] | None = None
         """By lead; None while nobody listens."""
         self._given = 0
-        """How many ids of subscriptions and events were given out."""
-
-    def take_due(self, is_due: Callable[[Delivery], bool]) -> list[Delivery]:
-        """Remove and return the deliveries that are due, the earliest event first."""
-        due = [each for each in self.waiting if is_due(each)]
-        self.waiting = [each for each in self.waiting if not is_due(each)]
-        return sorted(due, key=lambda each: each.at)
+        """How many numbers were given out, to subscriptions, events and deliveries."""
 
     def add(self, event: object, url: object, owner: Caller) -> Subscription:
         """Subscribe an address to a kind of event, even a second time."""
@@ -126,7 +121,7 @@ class Subscriptions:
         """Return the state as JSON."""
         return {
             "subscriptions": [asdict(each) for each in self.all.values()],
-            "waiting": [asdict(each) for each in self.waiting],
+            "waiting": {number: asdict(each) for number, each in self.waiting.items()},
             "seen": None if self._seen is None else {lead_id: asdict(each) for lead_id, each in self._seen.items()},
             "given": self._given,
         }
@@ -134,7 +129,7 @@ class Subscriptions:
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         self.all = {each["id"]: Subscription(**each) for each in state["subscriptions"]}
-        self.waiting = [Delivery(**each) for each in state["waiting"]]
+        self.waiting = {int(number): Delivery(**each) for number, each in state["waiting"].items()}
         known = state["seen"]
         self._seen = None if known is None else {lead_id: Seen(**each) for lead_id, each in known.items()}
         self._given = state["given"]
@@ -152,7 +147,7 @@ class Subscriptions:
             return
         event_id = f"E-{self._next()}"
         at = event.at.isoformat()
-        self.waiting += [Delivery(event_id, event.name, at, event.lead, url) for url in urls]
+        self.waiting |= {self._next(): Delivery(event_id, event.name, at, event.lead, url) for url in urls}
 
     def _next(self) -> int:
         self._given += 1

@@ -5,7 +5,7 @@ import hmac
 import http.client
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 from connectors.sandbox.oplead.bodies import LOOPBACK
 from connectors.sandbox.oplead.book import clock_text
-from connectors.sandbox.oplead.leads import on_wire, wire_date
+from connectors.sandbox.oplead.leads import wire_date
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.shape import Shape
 from connectors.sandbox.oplead.subscriptions import Delivery
 
+OUTCOMES: Final = ("delivered", "failed", "given_up", "outside")
+"""What is counted: answers with 2xx, all others, events given up, and those for other machines."""
 SIGNATURE_HEADER: Final = "X-Oplead-Signature"
 PATIENCE_SECONDS: Final = 10
 ATTEMPTS: Final = 5
@@ -25,12 +27,9 @@ ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = timedelta(minutes=1)
 """Before the second attempt; each further wait is twice as long."""
 
-Post = Callable[[str, bytes, Mapping[str, str]], int | None]
-"""Sends a body to an address, and returns the answer's status; None if there was no answer."""
-
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> int | None:
-    """POST to an address, without following where it redirects to."""
+    """POST to an address, without following where it redirects to; return None if there was no answer."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE_SECONDS)
@@ -51,16 +50,13 @@ def is_due(delivery: Delivery, now: datetime, options: Options) -> bool:
     return datetime.fromisoformat(delivery.tried_at) + wait <= now
 
 
-def attempt(
-    delivery: Delivery, now: datetime, shape: Shape, options: Options, send: Post = post
-) -> tuple[Delivery | None, Counter[str]]:
+def attempt(delivery: Delivery, body: bytes, now: datetime, options: Options) -> tuple[Delivery | None, Counter[str]]:
     """Deliver one event; return it again if it is to be tried later, and what happened by name."""
     if urlsplit(delivery.url).hostname not in LOOPBACK:
         return None, Counter(outside=1)
-    body = wire_body(delivery, shape, options)
     headers = {"Content-Type": "application/json; charset=UTF-8", **signature(body, options)}
     times = 2 if options.webhook_redelivery == "twice" else 1
-    answers = [send(delivery.url, body, headers) for _ in range(times)]
+    answers = [post(delivery.url, body, headers) for _ in range(times)]
     taken = sum(status is not None and status // 100 == 2 for status in answers)  # noqa: PLR2004 - 2xx
     told = Counter(delivered=taken, failed=times - taken)
     tried = replace(delivery, attempts=delivery.attempts + 1, tried_at=now.isoformat())
@@ -69,9 +65,8 @@ def attempt(
     return (tried, told) if tried.attempts < ATTEMPTS else (None, told + Counter(given_up=1))
 
 
-def wire_body(delivery: Delivery, shape: Shape, options: Options) -> bytes:
-    """Return the JSON of one event."""
-    lead = on_wire(delivery.lead, shape)
+def wire_body(delivery: Delivery, lead: object, shape: Shape, options: Options) -> bytes:
+    """Return the JSON of one event, with its lead in the shape."""
     event: dict[str, object] = {"event": delivery.event}
     if options.webhook_event_id:
         event["eventId"] = delivery.event_id

@@ -15,17 +15,17 @@ from connectors.sandbox.population.lives import (
     Dice,
     LeadChange,
     arrivals,
-    arrive,
+    draw_creation_time,
+    draw_sale,
+    draw_status_changes,
     office_time,
-    sale,
-    walk,
 )
 from connectors.sandbox.population.visitors import (
     GOOGLE_KINDS,
     META_KINDS,
     ClickTrace,
     Person,
-    invent,
+    invent_person,
     leave_trace,
 )
 
@@ -78,7 +78,7 @@ class _Arrival:
     kinds: Mapping[str, str]
 
 
-def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
+def generate_lives(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
     """Generate the leads of this many days, in order of creation."""
     totals = {channel: arrivals(channel, begin, 24 * days) for channel in CHANNELS}
     again = leads * REPEATED // 1000
@@ -87,7 +87,7 @@ def live(dice: Dice, leads: int, begin: datetime, days: int) -> list[Life]:
     for visitor in range(leads - again):
         kinds = {row: hand[visitor] for row, hand in hands.items()}
         channel = _channel(dice, kinds["click"])
-        arrived.append(_Arrival(visitor, arrive(dice, begin, totals[channel]), channel, kinds))
+        arrived.append(_Arrival(visitor, draw_creation_time(dice, begin, totals[channel]), channel, kinds))
     arrived += _come_again(dice, arrived, again, begin + days * _DAY)
     firsts: dict[int, Life] = {}
     lives = []
@@ -128,13 +128,13 @@ def _come_again(dice: Dice, arrived: Sequence[_Arrival], count: int, end: dateti
 
 def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
     created, kinds = arrival.created, arrival.kinds
-    person = invent(dice, number, kinds)
+    person = invent_person(dice, number, kinds)
     trace = leave_trace(dice, kinds["click"], kinds["lag"], created)
     lead_data = _lead_data(dice, kinds, trace)
-    changes, amount = walk(dice, created, kinds["journey"]), None
+    changes, amount = draw_status_changes(dice, created, kinds["journey"]), None
     won = _won(changes)
     if won:
-        priced, amount = sale(dice, kinds["amount"], won)
+        priced, amount = draw_sale(dice, kinds["amount"], won)
         changes += [priced] if priced else []
     changes += _withdraw(dice, arrival)
     agency, other, *_ = dice.shuffled(AGENCIES)
@@ -162,7 +162,7 @@ def _live(dice: Dice, number: int, arrival: _Arrival) -> Life:
 
 def _live_again(dice: Dice, number: int, arrival: _Arrival, first: Life) -> Life:
     """Create the same person's second lead: its own way through the funnel, but the same sale at the end."""
-    changes = walk(dice, arrival.created, arrival.kinds["journey"])
+    changes = draw_status_changes(dice, arrival.created, arrival.kinds["journey"])
     won, typed = _won(changes), [change.amount for change in first.changes if change.amount is not None]
     if won and typed:
         changes.append(LeadChange(won + LATE if arrival.kinds["amount"] == "late" else won, amount=typed[0]))
@@ -227,7 +227,7 @@ class Population:
             raise ValueError("start needs a time zone")
         dice = Dice(seed)
         begin = start.astimezone(UTC) - timedelta(days=past_days)
-        return cls(live(dice, leads, begin, past_days + future_days))
+        return cls(generate_lives(dice, leads, begin, past_days + future_days))
 
     def leads_at(self, now: datetime) -> Mapping[str, object]:
         """Return every lead that exists at `now` (aware), by id, oldest first, as Oplead serves it then.
@@ -235,9 +235,9 @@ class Population:
         Times are Europe/Paris wall clock without an offset. A lead is a JSON object, except for a few broken ones.
         The objects are cached and shared; don't modify them.
         """
-        return {lead_id: lead for lead_id, lead in self.records_at(now).items() if lead is not None}
+        return {lead_id: lead for lead_id, lead in self.leads_and_deletions_at(now).items() if lead is not None}
 
-    def records_at(self, now: datetime) -> Mapping[str, object]:
+    def leads_and_deletions_at(self, now: datetime) -> Mapping[str, object]:
         """Return the same as `leads_at`, with None for every deleted lead."""
         reached = ((life, bisect_right(self._moments[life.id], now)) for life in self._lives)
         return {

@@ -144,12 +144,12 @@ def _busy(channel: str, local: datetime) -> int:
     return _WEB_HOURS[local.hour] * (2 if local.weekday() >= SATURDAY else 3)
 
 
-def arrive(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
+def draw_creation_time(dice: Dice, start: datetime, totals: Sequence[int]) -> datetime:
     """Draw a creation time, to the second, weighted by the `totals` that `arrivals` returns."""
     return start + dice.weighted(totals) * HOUR + timedelta(seconds=dice.below(3600))
 
 
-def walk(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
+def draw_status_changes(dice: Dice, created: datetime, journey: str) -> list[LeadChange]:
     """Draw the lead's status changes, oldest first, all but the first in office hours."""
     changes = [LeadChange(created, status="Nouveau")]
     for step in JOURNEYS[journey]:
@@ -181,7 +181,7 @@ LATE: Final = timedelta(days=2)
 """How long after the sale a late amount is entered."""
 
 
-def sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decimal | None]:
+def draw_sale(dice: Dice, kind: str, won: datetime) -> tuple[LeadChange | None, Decimal | None]:
     """Draw how and when a sale's amount is entered in the CRM, and the euros it means; each None if missing."""
     if kind == "absent":
         return None, None

@@ -68,7 +68,7 @@ FIRST_NAMES: Final = tuple(row["name"] for row in _NAMES if row["kind"] == "firs
 LAST_NAMES: Final = tuple(row["name"] for row in _NAMES if row["kind"] == "last")
 
 
-def invent(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
+def invent_person(dice: Dice, number: int, kinds: Mapping[str, str]) -> Person:
     """Invent a person of these kinds; `number` makes people unique, and phone numbers for up to 10,000 people."""
     accented = [name for name in FIRST_NAMES if not name.isascii()]
     first, last = dice.pick(accented if kinds["email"] == "accents" else FIRST_NAMES), dice.pick(LAST_NAMES)

@@ -132,7 +132,7 @@ def _findings(
             yield Finding.AT_ZERO if _stays_at_zero(here, made, there) else Finding.DIFFERS, ""
     elif there is not None:
         # `unconfirmed` without a reason doesn't explain a conversion that the platform counted.
-        why = outbox.why(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
+        why = outbox.current_cause(row) if row is not None and row.state == DeliveryState.UNCONFIRMED else None
         yield (Finding.UNDECIDED, why) if why else (Finding.MISSING_HERE, "")
 
 
@@ -141,7 +141,7 @@ def _given_up(row: Delivery, made: Sequence[Adjustment], there: AuditEntry) -> s
     last = made[-1] if made else None
     if last is None or last.state != DeliveryState.UNCONFIRMED:
         return None
-    return outbox.why(last) or None if there in (_entry(row, made), _entry(row, made, also=last)) else None
+    return outbox.current_cause(last) or None if there in (_entry(row, made), _entry(row, made, also=last)) else None
 
 
 def _stays_at_zero(here: AuditEntry, made: Sequence[Adjustment], there: AuditEntry) -> bool:
@@ -184,12 +184,12 @@ def _to_the_second(moment: datetime) -> datetime:
 
 def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
-    account = heading_of(settings)
+    account = heading_of(settings, stage.settings)
     with open_view(settings) as view:
         console.print("\n[bold]Where every delivery stands[/bold]")
         print_states(console, account, queries.tallies(view.session, settings.account, now=view.now), on_record=False)
         lines = [*stage.sandbox.data_manager.book(), *stage.sandbox.meta.book()]
-        sent = list(queries.sent(view.session, settings.account))
+        sent = list(queries.settled_deliveries(view.session, settings.account))
         corrections = queries.corrections(view.session, settings.account)
         comparison = compare(counted_by_platform(lines), sent, corrections)
         _print_comparison(console, comparison)
@@ -225,7 +225,7 @@ def _interesting(view: StateView, settings: Settings, sent: Iterable[Delivery]) 
     lengths: Counter[str] = Counter()
     accepted = set()
     for row in sent:
-        lengths[row.lead] += len(queries.history(view.session, row))
+        lengths[row.lead] += len(queries.state_history(view.session, row))
         if row.state == DeliveryState.ACCEPTED:
             accepted.add(row.lead)
     longest = max(sorted(accepted), key=lambda lead: lengths[lead], default=None)

@@ -21,7 +21,7 @@ from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.output import Exit, UsageError, say
-from jobs.ledger.runs import LeaseHeldError, exclusive
+from jobs.ledger.runs import LeaseHeldError, hold_lock
 from jobs.reporting.console import results, table
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
@@ -62,7 +62,7 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(folder / STATE_FILE, now=datetime.now(UTC)))
+            stack.enter_context(hold_lock(folder / STATE_FILE, now=datetime.now(UTC)))
         except LeaseHeldError:
             why = "a sandbox is open here already; close it, or name another folder"
             raise LeaseHeldError(f"{folder}: {why}") from None
@@ -104,7 +104,7 @@ def _settings(sandbox: Sandbox, google_transport: str) -> Path:
 
 def serve(folder: Path, cast: Cast, google_transport: str) -> int:
     """Serve the sandbox in a folder until a stop signal, then save it."""
-    with staged(folder, cast, google_transport) as stage:
+    with staged(folder, cast, google_transport) as stage, stage.sandbox.delivering():
         _print_addresses(stage)
         try:
             while True:

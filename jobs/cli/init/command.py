@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from glob import escape
 from pathlib import Path
@@ -70,9 +70,9 @@ def write_first_settings(folder: Path, given: Answers, *, export: Path | None, f
             f"ignored_statuses: {', '.join(answers['ignored'])}. No stage has them, and they were seen on "
             f"{answers['looked_at']} only: look through them."
         )
-    needed = variables(answers)
-    code = _check(settings, needed)
-    say("Next:", *_next_steps(settings, environment, needed))
+    unset = [name for name in variables(answers) if not os.environ.get(name, "").strip()]
+    code = _check(settings, unset)
+    say("Next:", *_next_steps(settings, environment, unset))
     return code
 
 
@@ -164,13 +164,12 @@ def _schema_beside(folder: Path) -> str | None:
     return None
 
 
-def _check(file: Path, needed: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Exit:
+def _check(file: Path, unset: Sequence[str]) -> Exit:
     """Print the file's problems; those left to fill in later don't count as mistakes."""
-    loaded = load(file, environ)
+    loaded = load(file, os.environ)
     problems = loaded.problems if isinstance(loaded, Invalid) else ()
     say(*map(str, problems))
-    unset = (f"${{{name}}}" for name in needed if not environ.get(name, "").strip())
-    left_for_later = (TO_BE_FILLED_IN, *unset)
+    left_for_later = (TO_BE_FILLED_IN, *(f"${{{name}}}" for name in unset))
     lines = file.read_text(encoding="utf-8").splitlines()
     later = [each for each in problems if any(left in lines[each.line - 1] for left in left_for_later)]
     if wrong := len(problems) - len(later):
@@ -181,7 +180,8 @@ def _check(file: Path, needed: Mapping[str, str], environ: Mapping[str, str] = o
     return Exit.DONE
 
 
-def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) -> Iterator[str]:
+def _next_steps(settings: Path, environment: Path, unset: Sequence[str]) -> Iterator[str]:
+    """Yield the commands that follow; the variables that are not set have to be filled in first."""
     command, copied = command_name(), environment.with_name(".env")
     steps = {
         "probe": "what Oplead answers, what looks wrong, what to write",
@@ -192,8 +192,9 @@ def _next_steps(settings: Path, environment: Path, needed: Mapping[str, str]) ->
     }
     rows = [(f"{command} {what} --config {settings}", why) for what, why in steps.items()]
     width = max(len(row) for row, _ in rows)
-    yield f"  1. copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(needed)}"
-    yield from (f"  {number}. {row:<{width}}  {why}" for number, (row, why) in enumerate(rows, start=2))
+    to_fill_in = f"copy {environment} to {copied}, chmod 600 {copied}, and fill in {', '.join(unset)}"
+    lines = [*([to_fill_in] if unset else []), *(f"{row:<{width}}  {why}" for row, why in rows)]
+    yield from (f"  {number}. {line}" for number, line in enumerate(lines, start=1))
 
 
 # ── what is written ────────────────────────────────────────────────────────────────────────────────

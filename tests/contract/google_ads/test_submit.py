@@ -413,7 +413,8 @@ def test_refused_service_account_sends_nothing(google):
 
     assert (OutcomeClass.FIX_CONFIG, "invalid_grant") == _what(receipt)
     assert [] == google.api.calls
-    assert "deleted" not in repr(receipt)
+    assert "sync@invented" not in repr(receipt)
+    assert "gone" not in repr(receipt)
 
 
 def test_token_refusal_without_an_oauth_reason_is_a_configuration_error(google):

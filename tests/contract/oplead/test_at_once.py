@@ -233,7 +233,7 @@ def test_pull_stops_at_a_page_boundary_once_budget_is_spent(platform, open_sourc
     assert [["L-1"], ["L-2"]] == [[lead.id for lead in page.leads] for page in first]
     assert "page:3" == first[-1].resume
     assert [["L-3"], ["L-4"]] == [[lead.id for lead in page.leads] for page in second]
-    assert ([], True) == (each, source.is_spent)
+    assert ([], True) == (each, source.is_budget_spent)
 
 
 def test_second_reading_uses_what_remains_of_the_budget(platform, open_source, lead):
@@ -245,7 +245,7 @@ def test_second_reading_uses_what_remains_of_the_budget(platform, open_source, l
     source = open_source(pagination=options, max_requests=7)
     first, second = pull(source), pull(source)
 
-    assert (None, "page:3", True) == (first[-1].resume, second[-1].resume, source.is_spent)
+    assert (None, "page:3", True) == (first[-1].resume, second[-1].resume, source.is_budget_spent)
     assert 7 == len(platform.asked)
 
 

@@ -118,6 +118,22 @@ def test_rejects_a_repeated_cursor(platform, open_source, lead):
         pull(open_source())
 
 
+@pytest.mark.parametrize("following", ["#", "?", "/v1/leads#page-2", "{url}/v1/leads"])
+@pytest.mark.parametrize("style", ["auto", "link_header", "next_url"])
+def test_rejects_a_next_page_that_was_already_requested(platform, open_source, reply, style, following):
+    """An address that resolves to a page already read is refused without a second request, even if it has no lead."""
+    address = following.format(url=platform.url)
+    if style == "next_url":
+        platform.serve("/v1/leads", {"data": [], "next": address})
+    else:
+        platform.serve("/v1/leads", reply({"data": []}, headers={"Link": f'<{address}>; rel="next"'}))
+
+    with pytest.raises(Misconfigured, match="repeat"):
+        pull(open_source(pagination=PaginationOptions(style=style)))
+
+    assert ["/v1/leads"] == platform.asked
+
+
 def test_short_page_does_not_end_a_numbered_list(platform, open_source, lead):
     """A platform that drops leads from a page after cutting it can serve full pages after a short one."""
     options = PaginationOptions(style="page", size_param="limit", size=2)

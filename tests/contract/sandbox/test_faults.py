@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.sandbox import server as http_server
-from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, parsed
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, from_json
 from connectors.sandbox.server import Server, json_response
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
@@ -314,7 +314,7 @@ def test_handler_exception_is_a_logged_500(ask, url, platform, caplog):
 def test_invalid_fault_raises_value_error(document):
     """Unknown kinds and fields and values out of range are refused."""
     with pytest.raises(ValueError, match=r"\w"):
-        parsed(PlannedFault, document)
+        from_json(PlannedFault, document)
 
 
 def test_fault_is_parsed_from_json():
@@ -332,4 +332,4 @@ def test_fault_is_parsed_from_json():
     }
     expected = PlannedFault("oplead", FaultKind.STATUS, 2, 1, "/v1", 429, 30, 0.5, "{}")
 
-    assert expected == parsed(PlannedFault, document)
+    assert expected == from_json(PlannedFault, document)

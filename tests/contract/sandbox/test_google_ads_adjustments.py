@@ -124,13 +124,18 @@ class Wire:
     def __init__(self, call, server):
         self.call = call
         self.now = NOON
-        self.google = GooglePlatform(ACCOUNTS)
-        self.platform = GoogleAdsApi(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
         self.faults = server.faults
+        self._server = server
+        self.start_anew()
         for event in BOOK:
             self.google.book.accept(event)
         self.before = self.book()
-        server.handler = self.platform.handle
+
+    def start_anew(self):
+        """Put a platform that has counted nothing behind the channel."""
+        self.google = GooglePlatform(ACCOUNTS)
+        self.platform = GoogleAdsApi(lambda: self.now, lambda _: frozenset({ADWORDS}), self.google)
+        self._server.handler = self.platform.handle
 
     def adjust(self, body, metadata=METADATA):
         """Send one request."""
@@ -633,12 +638,15 @@ def test_book_marks_retracted_and_restated_conversions(wire):
 
 
 def test_book_reloads_from_json_and_stays_adjustable(wire):
-    """The state file keeps the book as JSON, including adjustments."""
+    """The state file keeps the book as JSON, including adjustments, for a sandbox that starts later."""
     wire.adjust(GOOD)
-    before = wire.platform.book()
-    wire.google.book.load(json.loads(json.dumps(wire.google.book.dump())))
+    before, saved = wire.platform.book(), json.dumps(wire.google.book.dump())
+    wire.start_anew()
+    assert [] == wire.platform.book()
+    wire.google.book.load(json.loads(saved))
 
     assert before == wire.platform.book()
+    assert [("CONVERSION_ALREADY_RETRACTED", KEY)] == wire.only(retract())
     assert [] == wire.only(retract(order_id="by-gbraid"))
 
 

@@ -12,7 +12,7 @@ from google.ads.googleads.v26.services.types import google_ads_service as questi
 
 from connectors.sandbox.google.ads_api.server import GoogleAdsApi, GoogleAdsServer
 from connectors.sandbox.google.platform import GoogleAccount, GoogleClick, GoogleConversionAction, GooglePlatform
-from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, parsed
+from connectors.sandbox.platform import FaultKind, Faults, PlannedFault, from_json
 from connectors.sandbox.rules import ads_api_rules as rules
 
 NOON = datetime(2026, 7, 20, 12, tzinfo=UTC)
@@ -121,7 +121,7 @@ class Wire:
         self.google = GooglePlatform(ACCOUNTS)
         self.platform = GoogleAdsApi(lambda: self.now, scopes, self.google)
         clicks = {key: {"clicked_at": at, "customer": customer} for key, (at, customer) in CLICKS.items()}
-        self.google.clicks.update(parsed(dict[str, GoogleClick], clicks))
+        self.google.clicks.update(from_json(dict[str, GoogleClick], clicks))
         self.faults = server.faults
         server.handler = self.platform.handle
 

@@ -47,7 +47,13 @@ STATE = {
     "now": "2026-07-20T12:30:05+00:00",
     "addresses": {"oplead": "http://127.0.0.1:4001", "control": "http://127.0.0.1:4009"},
     "requests": {"oplead": 31},
-    "oplead": {"leads": 1200},
+    "oplead": {
+        "leads": 1200,
+        "created": [{"id": "L-1000001", "by": "supplier", "at": "2026-07-20 14:25:00"}],
+        "documents": [{"lead": "L-1000001", "name": "devis <1>.pdf", "size": 517, "sha256": "ccbe4b8f"}],
+        "subscriptions": [{"id": "S-1", "event": "lead.created", "url": "http://127.0.0.1:9/hook", "by": "admin"}],
+        "webhooks": {"delivered": 4, "waiting": 3},
+    },
     "faults": [{"server": "oplead", "kind": "status", "status": 429, "count": 2, "after": 3, "path": "/v1"}],
     "switches": {"record_indices": True},
     "data_manager": {
@@ -84,6 +90,12 @@ def test_page_shows_the_whole_state(page):
     for expected in (
         "2026-07-20 12:30:05",
         "1200 leads in Oplead",
+        "4 webhooks delivered",
+        "3 webhooks waiting",
+        "L-1000001",
+        "supplier",
+        "devis <1>.pdf",
+        "http://127.0.0.1:9/hook",
         "7 uploads to Google",
         "3 uploads to Meta",
         "2 events at Meta",

@@ -21,7 +21,7 @@ from connectors.sandbox.sandbox import KEY_FILE, Sandbox
 from jobs import wiring
 from jobs.ledger import schema
 from jobs.ledger.database import open_engine
-from jobs.ledger.runs import finish, held, lock_of
+from jobs.ledger.runs import finish_run, hold_account, lock_path
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import Valid, load
@@ -148,7 +148,7 @@ class Company:
         """Create a sandbox under `directory` whose service account has the key file text `key`."""
         self.directory = directory
         self.state = directory / "run" / "state.db"
-        self.lock = lock_of(self.state)
+        self.lock = lock_path(self.state)
         quick.with_state(self.state)
         self.settings = copy.deepcopy(SETTINGS)
         self.max_per_run = None
@@ -336,13 +336,13 @@ class Company:
         with (
             wiring.open_clock(settings) as clock,
             wiring.connect(settings, clock) as (book, deps),
-            held(self.state, settings.account, "run", now=clock.now()) as ledger,
+            hold_account(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(
                 RunContext(ledger, book, replace(deps, jitter=lambda: 0.5, accept_volume=accept_volume))
             )
             night = summary.started_at.astimezone(settings.zone).date()
-            finish(ledger, summary.exit_code, night=night, now=clock.now())
+            finish_run(ledger, summary.exit_code, night=night, now=clock.now())
             return summary
 
     def later(self, span=OUTCOMES_AFTER):

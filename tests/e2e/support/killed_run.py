@@ -124,7 +124,7 @@ POINTS = {
     "receipt committed": partial(committed, transactions.ReceiptRecorder, "receive"),
     "lease taken": partial(after, runs, "_begin"),
     "in the lease's commit": partial(committing, runs, "_begin"),
-    "corrections looked for": partial(committing, leads, "corrected"),
+    "corrections looked for": partial(committing, leads, "mark_corrections_checked"),
     "correction: in the intent's commit": partial(committing, adjustment_sender.AdjustmentSender, "_prepare"),
     "correction: intent committed": partial(of_sink, *GOOGLE, before, "adjust"),
     "correction: accepted, answer unread": partial(of_sink, *ADS_API_WIRE, after, "upload"),

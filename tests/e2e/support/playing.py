@@ -27,7 +27,7 @@ from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
 from jobs import wiring
 from jobs.ledger import schema
-from jobs.ledger.runs import held
+from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
@@ -203,7 +203,7 @@ def _run(settings, state):
     with (
         wiring.open_clock(settings) as clock,
         wiring.connect(settings, clock) as (book, deps),
-        held(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
+        hold_account(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))
 
@@ -238,7 +238,7 @@ def _read_ledger(settings, state, result):
     """Read from the ledger what the tests compare."""
     after = datetime.fromisoformat("2027-01-01T00:00Z")
     with (
-        held(state, settings.account, "test", now=after) as ledger,
+        hold_account(state, settings.account, "test", now=after) as ledger,
         ledger.reading() as session,
     ):
         rows = session.exec(select(schema.Delivery)).all()

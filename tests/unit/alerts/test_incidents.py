@@ -9,9 +9,9 @@ from connectors.records import ApiVersion
 from jobs.alerts.incidents import (
     DestinationHistory,
     NightFacts,
-    causes,
+    find_incidents,
     has_cleared,
-    nights,
+    numbers_by_night,
 )
 from jobs.ledger.incidents import _ID, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
@@ -48,7 +48,7 @@ def facts(*, source_stopped=None, was_read=True, stopped=None, held=None, anomal
 
 def found(when=WHEN, **over):
     """The notices of such a night, by kind and subject."""
-    return {(each.id.kind, each.id.about): incident_words(each) for each in causes(facts(**over), when)}
+    return {(each.id.kind, each.id.about): incident_words(each) for each in find_incidents(facts(**over), when)}
 
 
 def at(**over):
@@ -385,7 +385,7 @@ def test_cause_clears_only_where_tonight_shows_it_is_over(cause, tonight, expect
     """A night on which nothing was tried proves nothing."""
     known = facts(**tonight)
 
-    if cause in {each.id for each in causes(known, WHEN)}:
+    if cause in {each.id for each in find_incidents(known, WHEN)}:
         seen = "found"
     else:
         seen = "cleared" if has_cleared(cause, known, WHEN) else "unknown"
@@ -410,4 +410,4 @@ def test_runs_of_one_date_are_one_night():
     runs = {1: date(2026, 8, 31), 2: date(2026, 9, 1), 3: date(2026, 9, 3), 4: date(2026, 9, 3), 5: today, 6: today}
     did = {1: NightNumbers(99), 2: NightNumbers(2), 3: NightNumbers(3, 1), 4: NightNumbers(4, 1), 5: NightNumbers(5)}
 
-    assert (NightNumbers(5), (NightNumbers(2), NightNumbers(7, 2))) == nights(runs, did, today)
+    assert (NightNumbers(5), (NightNumbers(2), NightNumbers(7, 2))) == numbers_by_night(runs, did, today)

@@ -10,9 +10,9 @@ from sqlmodel import select
 
 from connectors.errors import Misconfigured
 from connectors.records import Outcome, OutcomeClass
-from jobs.alerts.notify import NotifyAddress, gather, send_undelivered, update_incidents
+from jobs.alerts.notify import Recipient, gather_facts, send_undelivered, update_incidents
 from jobs.ledger.incidents import IncidentId, IncidentKind
-from jobs.ledger.runs import finish
+from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Adjustment, IncidentRow, Run
 from jobs.nightly import run_night
 from jobs.reporting.sentences import incident_words, notice_text
@@ -70,15 +70,15 @@ class Told:
                 run = session.get(Run, ledger.run)
                 run.command = "run"
             summary = run_night(account.run(ledger))
-            finish(ledger, summary.exit_code, now=account.clock.now())
+            finish_run(ledger, summary.exit_code, now=account.clock.now())
             now = account.clock.now()
             with ledger.reading() as session:
-                self.facts = gather(session, ledger, account.book, account.sinks, summary, now=now)
+                self.facts = gather_facts(session, ledger, account.book, account.sinks, summary, now=now)
             self.standing = update_incidents(
                 ledger, account.book, account.sinks, summary, when or NotifyWhen(), words=incident_words, now=now
             )
-            addresses = {mark: NotifyAddress(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
-            self.undelivered = send_undelivered(ledger, addresses, text_of=partial(notice_text, zone=PARIS), now=now)
+            recipients = {mark: Recipient(f"notify.{mark}", inbox) for mark, inbox in self.inboxes.items()}
+            self.undelivered = send_undelivered(ledger, recipients, text_of=partial(notice_text, zone=PARIS), now=now)
         account.clock.time += days * DAY
         return summary
 

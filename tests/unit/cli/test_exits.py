@@ -9,7 +9,7 @@ import structlog
 
 from connectors.errors import Misconfigured
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.output import Exit, failure_of, start_logging, worst
+from jobs.cli.output import Exit, failure_of, start_logging, worst_exit_code
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
 from jobs.nightly import RenamedError
@@ -60,7 +60,7 @@ def test_an_unexpected_error_shows_its_place_and_no_data():
 )
 def test_the_worst_exit_code_of_several_accounts_wins(codes, code):
     """The order is a bug, 3, 2, 75, 1, then 0."""
-    assert code == worst(codes)
+    assert code == worst_exit_code(codes)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.survey import AmountSeen, FewValues, KeyPath, Survey, SurveyedLabel
+from jobs.cli.init import command
 
 ROOT = Path(__file__).parents[3]
 ENOUGH = (
@@ -81,6 +82,35 @@ def test_lists_every_next_step_of_the_guide(type_in, survey):
     steps = re.findall(r"^  \d\. .*?\b(copy|probe|check|run)\b", result.output, re.MULTILINE)
 
     assert ["copy", "probe", "check", "check", "run", "run"] == steps
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        (
+            (),
+            "  1. copy {0}/.env.example to {0}/.env, chmod 600 {0}/.env, and fill in OPLEAD_TOKEN, GOOGLE_ADS_KEY_FILE",
+        ),
+        (
+            ("OPLEAD_TOKEN",),
+            "  1. copy {0}/.env.example to {0}/.env, chmod 600 {0}/.env, and fill in GOOGLE_ADS_KEY_FILE",
+        ),
+        (
+            ("OPLEAD_TOKEN", "GOOGLE_ADS_KEY_FILE"),
+            "  1. oplead-sync probe --config {0}/pipeline.yaml ",
+        ),
+    ],
+)
+def test_asks_to_fill_in_only_the_variables_that_are_not_set(type_in, tmp_path, monkeypatch, variables, first):
+    """With every key in the environment there is nothing to fill in."""
+    monkeypatch.setattr(command, "command_name", lambda: "oplead-sync")
+    for name in variables:
+        monkeypatch.setenv(name, "x")
+    result, _ = type_in(*ENOUGH, survey=SURVEY if variables else None)
+    steps = [line for line in result.output.splitlines() if re.match(r"  \d\. ", line)]
+
+    assert steps[0].startswith(first.format(tmp_path))
+    assert [f"  {number}." for number in range(1, len(steps) + 1)] == [step[:4] for step in steps]
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
@@ -284,3 +314,40 @@ def test_leaving_in_the_middle_says_that_nothing_was_written(type_in, capfd):
 
     assert (130, None) == (result.exit_code, told)
     assert "nothing was written" in capfd.readouterr().err + result.output
+
+
+EXPORT = "ID;Date de création;Statut;Identifiant externe;RGPD pub;Montant HT\n" + "".join(
+    f"L-{number};2026-08-{number:02};{'Gagné' if number > 15 else 'Nouveau'};gclid=Cj0KCQjw-{number}abcDEF;"
+    f"{'non' if number == 3 else 'oui'};{'1 200,00 €' if number > 15 else ''}\n"
+    for number in range(1, 29)
+)
+
+
+def test_exported_file_gives_the_first_settings(type_in, tmp_path):
+    """Its folder becomes the source, no key is asked for, and unusual titles are written as columns."""
+    file = tmp_path / "exports" / "leads.csv"
+    file.parent.mkdir()
+    file.write_text(EXPORT, encoding="cp1252")
+    google = ("--google-customer-id", "123-456-7890", "--action", "won=11")
+    result, told = type_in("--account", "maison-test", "--yes", "--export", str(file), *google, "--tax", "excluded")
+
+    assert 0 == result.exit_code, result.output
+    assert {"csv": "exports/*.csv", "columns": {"RGPD pub": "leadData.consent", "Montant HT": "amount"}} == told[
+        "source"
+    ]
+    assert "oplead" not in told
+    assert ("leadData.consent", ["oui"]) == (
+        told["consent"]["ad_user_data"]["field"],
+        told["consent"]["ad_user_data"]["granted"],
+    )
+    assert "amount" == told["conversions"][0]["value"]["field"]
+    assert "OPLEAD_TOKEN" not in (tmp_path / ".env.example").read_text()
+
+
+@pytest.mark.parametrize(("name", "why"), [("leads.xls", ".csv or .xlsx"), ("none.csv", "no file matches")])
+def test_export_that_cannot_be_read_is_a_usage_error(type_in, tmp_path, capfd, name, why):
+    """Nothing is written."""
+    result, told = type_in(*ENOUGH, "--export", str(tmp_path / name))
+
+    assert (2, None) == (result.exit_code, told)
+    assert why in capfd.readouterr().err + result.output

@@ -35,6 +35,8 @@ def answers(**changes):
         "ignored": ["Nouveau", "n° 2: à voir"],
         "looked_at": "300 leads",
         "left_out": [],
+        "files": None,
+        "read_from": None,
         "schema": None,
         "consent_field": "leadData.consent",
         "granted": ["oui"],

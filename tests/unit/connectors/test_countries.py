@@ -4,7 +4,7 @@ import phonenumbers
 import pytest
 from phonenumbers.geodata.locale import LOCALE_DATA
 
-from connectors.contact import COUNTRIES, HOME, region_of, says_nothing
+from connectors.contact import COUNTRIES, HOME, is_blank_country, region_of
 
 MEANS_ANOTHER_THING = {"NA", "DOM", "dom"}
 """To French exports: not available, and the overseas departments."""
@@ -40,7 +40,7 @@ MEANS_ANOTHER_THING = {"NA", "DOM", "dom"}
 def test_recognises_a_country_in_any_spelling(typed, region):
     """Codes of ISO and of cars, names in French and English, locales and dialling codes are known."""
     assert region == region_of(typed)
-    assert not says_nothing(typed)
+    assert not is_blank_country(typed)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_recognises_a_country_in_any_spelling(typed, region):
 def test_a_placeholder_means_the_accounts_country(typed):
     """A dash is no foreign country."""
     assert HOME == region_of(typed)
-    assert says_nothing(typed)
+    assert is_blank_country(typed)
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_no_name_or_code_means_two_countries():
 def test_a_very_long_text_is_not_searched_for_a_country():
     """It may be a whole letter."""
     assert region_of("Île de " * 1_000_000) is None
-    assert not says_nothing("-" * 10_000_000)
+    assert not is_blank_country("-" * 10_000_000)

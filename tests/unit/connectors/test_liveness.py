@@ -33,9 +33,9 @@ def heard(ear):
 
 def lead_a_life(signs):
     """Give every sign, from start to stop."""
-    signs.ready()
+    signs.report_ready()
     signs.beat()
-    signs.stopping()
+    signs.report_stopping()
 
 
 def test_sends_systemd_one_datagram_per_step(listener):
@@ -70,7 +70,7 @@ def test_each_beat_touches_the_health_file(tmp_path):
     """The first one creates it."""
     path = tmp_path / "health"
     signs = Liveness(path, {})
-    signs.ready()
+    signs.report_ready()
     before = path.exists()
     signs.beat()
     os.utime(path, (0, 0))

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from jobs.cli.output import Exit, failure_of
-from jobs.ledger.runs import held
+from jobs.ledger.runs import hold_account
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import run_night
 from tests import fakes
@@ -126,7 +126,7 @@ def spoil(account, table, event):
 def ended(account, path):
     """Return how a night on this state fails, if it does."""
     try:
-        with held(path, account.book.account, "run", now=account.clock.now()) as ledger:
+        with hold_account(path, account.book.account, "run", now=account.clock.now()) as ledger:
             run_night(account.run(ledger))
     except Exception as error:  # noqa: BLE001 - as the command takes it
         return failure_of(error)

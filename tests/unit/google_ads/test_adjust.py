@@ -15,7 +15,7 @@ from google.protobuf.json_format import ParseDict
 
 from connectors.google_ads import platform
 from connectors.google_ads.ads_api import sink as ads_api
-from connectors.google_ads.ads_api.sink import adjustments_request, encode_correction, reread
+from connectors.google_ads.ads_api.sink import adjust_receipt, adjustments_request, encode_correction
 from connectors.google_ads.data_manager import sink as data_manager
 from connectors.meta import encode as meta
 from connectors.records import (
@@ -158,8 +158,10 @@ def test_restating_a_retracted_conversion_is_a_drop():
     already = Outcome(OutcomeClass.DUPLICATE, "CONVERSION_ALREADY_RETRACTED")
     there = Outcome(OutcomeClass.DUPLICATE, "RESTATEMENT_ALREADY_EXISTS")
 
-    assert Answered((already, replace(already, kind=OutcomeClass.DROP))) == reread(Answered((already,) * 2), request)
-    assert Answered((already, there)) == reread(Answered((already, there)), request)
+    assert Answered((already, replace(already, kind=OutcomeClass.DROP))) == adjust_receipt(
+        Answered((already,) * 2), request
+    )
+    assert Answered((already, there)) == adjust_receipt(Answered((already, there)), request)
 
 
 @pytest.mark.parametrize("named", ["", ", request req-1"])
@@ -167,7 +169,7 @@ def test_a_project_not_allowed_to_correct_gets_its_own_advice(named):
     """The advice for uploads would not help; the request's id stays."""
     code = "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE"
     refused = Refused(Outcome(OutcomeClass.FIX_CONFIG, code, f"write transport: data_manager{named}"))
-    told = reread(refused, adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
+    told = adjust_receipt(refused, adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
 
     assert (OutcomeClass.FIX_CONFIG, code) == (told.outcome.kind, told.outcome.code)
     assert "undo_via: google_ads_api" in told.outcome.message
@@ -177,7 +179,9 @@ def test_a_project_not_allowed_to_correct_gets_its_own_advice(named):
 
 def test_other_answers_are_left_unchanged():
     """A lost answer stays lost."""
-    assert Lost("cut") == reread(Lost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False))
+    assert Lost("cut") == adjust_receipt(
+        Lost("cut"), adjustments_request(TARGET, frozen(RETRACTED), validate_only=False)
+    )
 
 
 # ── through the Data Manager API ─────────────────────────────────────────────────────────────────

@@ -3,6 +3,8 @@
 https://developers.google.com/data-manager/api/devguides/concepts/formatting
 """
 
+from hashlib import sha256
+
 import pytest
 
 from connectors.google_ads.platform import identify, normalize_email
@@ -63,10 +65,11 @@ def test_invalid_contact_data_gives_no_identifier():
 
 def test_at_most_ten_identifiers_are_given():
     """The API takes ten an event; the first typed are kept."""
-    many = Contact(emails=tuple(f"person{number}@example.com" for number in range(12)), phones=("0612345678",))
+    typed = [f"person{number}@example.com" for number in range(12)]
+    many = Contact(emails=tuple(typed), phones=("0612345678",))
+    first_ten = [Identifier(IdentifierKind.EMAIL, sha256(each.encode()).hexdigest()) for each in typed[:10]]
 
-    assert identify(many)[:10] == identify(many)
-    assert 10 == len(identify(many))
+    assert first_ten == list(identify(many))
 
 
 def test_contact_data_is_hidden_from_repr():

@@ -12,7 +12,7 @@ from jobs import requeue
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.requeue import BackfillRequest
 from jobs.ledger.schema import BackfillPlace, ContactHash, Cursor, Start
-from jobs.nightly import begin, run_night
+from jobs.nightly import begin_run, run_night
 from jobs.requeue import AgeGroup, AlreadySent
 from jobs.run_context import SyncMode
 from tests import fakes
@@ -55,13 +55,13 @@ def run(account, asked=RANGE, *, told=()):
     account.source.made = 0
     with account.hold() as ledger:
         context = account.run(ledger)
-        summary = begin(context)
-        requeue.read(context, asked, summary)
+        summary = begin_run(context)
+        requeue.read_requested(context, asked, summary)
         assert summary.pulled.complete, summary.source_stopped
         requeue.settle_already_sent(context, told, conversion=None, destination=None)
-        picked = requeue.pick(context, asked)
-        found = requeue.groups(context)
-        requeue.send(context, summary)
+        picked = requeue.pick_requested(context, asked)
+        found = requeue.group_picked(context)
+        requeue.send_requeued(context, summary)
         return picked, found, summary
 
 
@@ -393,7 +393,7 @@ def test_next_backfill_sends_what_was_already_picked(old):
     """Nothing is left to pick by then."""
     account = old(won())
     with account.hold() as ledger:
-        requeue.pick(account.run(ledger), RANGE)
+        requeue.pick_requested(account.run(ledger), RANGE)
 
     assert {"L-1": "pending"} == account.states
 
@@ -405,8 +405,8 @@ def test_next_backfill_sends_what_was_already_picked(old):
 def read(account, asked=RANGE):
     """Run only the reading of a backfill and return the summary."""
     with account.hold() as ledger:
-        summary = begin(account.run(ledger))
-        requeue.read(account.run(ledger), asked, summary)
+        summary = begin_run(account.run(ledger))
+        requeue.read_requested(account.run(ledger), asked, summary)
         return summary
 
 

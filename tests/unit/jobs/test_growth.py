@@ -19,14 +19,14 @@ from jobs.ledger import leads as leads_on_record
 from jobs.ledger import queries, schema
 from jobs.ledger.requeue import BackfillRequest
 from jobs.metrics import measure
-from jobs.nightly import _conclude, _pull, adopt_settings, begin, run_night
+from jobs.nightly import _conclude, _pull, adopt_settings, begin_run, run_night
 from jobs.plan import adjustments as correcting
 from jobs.plan import planner as planning
 from jobs.plan.adjustments import plan_adjustments
-from jobs.plan.planner import erase_idle, guarded, plan
+from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.reporting.sentences import incident_words
-from jobs.requeue import pick
+from jobs.requeue import pick_requested
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import DedupRule, DedupScope
 from jobs.run_context import SyncMode
@@ -95,7 +95,7 @@ def _backfill(account, leads):
     _begin(account, "never", Some(leads, DeliveryState.SKIPPED, ago=range(1, 30), reason="before_since"))
     with counted_steps() as made, account.hold() as ledger:
         asked = BackfillRequest(NIGHT - timedelta(days=60), NIGHT, conversion="sale")
-        pick(account.run(ledger), asked)
+        pick_requested(account.run(ledger), asked)
         with ledger.reading() as session:
             assert (
                 sum(tally.count for tally in queries.tallies(session, ACCOUNT, now=NIGHT, approved_in=ledger.run))
@@ -224,9 +224,9 @@ def _parts(account):
             return result
 
         start = account.run(ledger)
-        summary = count("begin", lambda: begin(start))
+        summary = count("begin", lambda: begin_run(start))
         count("pull", lambda: _pull(start, summary))
-        run = count("guard", lambda: guarded(start))
+        run = count("guard", lambda: with_missing_value_guard(start))
         book = run.book
         summary.planned = count("plan", lambda: plan(run))
         count("correct", lambda: plan_adjustments(run))
@@ -258,7 +258,7 @@ def _status(ledger, book, clock):
     """Read all that the `status` command reads."""
     _tallies(ledger, clock)
     with ledger.reading() as session:
-        queries.awaited(session, ACCOUNT)
+        queries.awaited_outcomes(session, ACCOUNT)
         unknown_labels(session, ACCOUNT, book.meanings)
         standing_anomalies(session, book, run=ledger.run, now=clock.now())
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlmodel import select
 
-from jobs.ledger.runs import finish
+from jobs.ledger.runs import finish_run
 from jobs.ledger.schema import Run
 from jobs.metrics import Measured, measure, write_metrics
 from tests import fakes
@@ -132,6 +132,6 @@ def run(account):
         with ledger.writing() as session:
             for each in session.exec(select(Run)):
                 each.command = "run"
-        finish(ledger, summary.exit_code, now=account.clock.now())
+        finish_run(ledger, summary.exit_code, now=account.clock.now())
         numbers = measure(ledger, (), exit_code=summary.exit_code, now=account.clock.now())
     return numbers, account.rows()[-1]

@@ -12,7 +12,7 @@ from connectors.records import Moment, Outcome, OutcomeClass, StatusEntry
 from jobs import requeue
 from jobs.ledger.requeue import Refusals
 from jobs.ledger.schema import Adjustment
-from jobs.nightly import begin
+from jobs.nightly import begin_run
 from jobs.requeue import Chosen
 from jobs.rules.model import Undo
 from tests.builders import CREATED, TARGET, WON, changed, from_field, lead, route, rulebook
@@ -48,16 +48,16 @@ def again(account, wanted=ALL):
     account.source.asked.clear()
     with account.hold() as ledger:
         run = account.run(ledger)
-        summary = begin(run)
-        requeue.requeue(run, requeue.look(run, wanted), summary)
-        requeue.send(run, summary)
+        summary = begin_run(run)
+        requeue.requeue_rejected(run, requeue.find_rejected(run, wanted), summary)
+        requeue.send_requeued(run, summary)
         return summary
 
 
 def look(account, wanted=ALL):
     """Return what a retry would send."""
     with account.hold() as ledger:
-        return requeue.look(account.run(ledger), wanted)
+        return requeue.find_rejected(account.run(ledger), wanted)
 
 
 def test_retry_uses_the_same_key(refused):

@@ -13,7 +13,7 @@ from connectors.notifiers import Liveness
 from jobs import scheduler
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger import runs
-from jobs.ledger.runs import finish, held
+from jobs.ledger.runs import finish_run, hold_account
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.timetable import daily
 from tests import quick
@@ -130,9 +130,9 @@ class Recorded(Account):
 
         with (
             suppress(runs.NightDoneError),
-            held(quick.with_state(self.path), ACCOUNT, "run", now=clock.now(), unless=unless) as one,
+            hold_account(quick.with_state(self.path), ACCOUNT, "run", now=clock.now(), unless=unless) as one,
         ):
-            finish(one, 0, now=clock.now(), night=night)
+            finish_run(one, 0, now=clock.now(), night=night)
             self.tried.append(night)
         return TaskOutcome()
 
@@ -192,8 +192,8 @@ def record(monkeypatch, tmp_path):
 
     def recorded(clock, days):
         path, table = tmp_path / "state.db", daily("05:30", ZoneInfo("UTC"))
-        with held(quick.with_state(path), ACCOUNT, "run", now=clock.right - HOUR) as one:
-            finish(one, 0, now=clock.right - HOUR)
+        with hold_account(quick.with_state(path), ACCOUNT, "run", now=clock.right - HOUR) as one:
+            finish_run(one, 0, now=clock.right - HOUR)
 
         def cancel_token():
             if clock.right + timedelta(days=days) < clock.now() < clock.right + timedelta(days=days + 1):
@@ -291,7 +291,7 @@ class Signs:
     def __init__(self):
         self.heard = []
 
-    def ready(self):
+    def report_ready(self):
         """Record that the loop has started."""
         self.heard.append("ready")
 
@@ -299,7 +299,7 @@ class Signs:
         """Record a sign of life."""
         self.heard.append("beat")
 
-    def stopping(self):
+    def report_stopping(self):
         """Record that the loop is ending."""
         self.heard.append("stopping")
 

@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.ledger.database import has_state, sweep, throwaway
+from jobs.ledger.database import has_state, remove_stale_copies, temporary_copy
 from tests import quick
 
 HOLDER = """
     import os, sys, tempfile, time
     from pathlib import Path
-    from jobs.ledger.database import throwaway
+    from jobs.ledger.database import temporary_copy
 
     tempfile.tempdir = sys.argv[2]
-    with throwaway(Path(sys.argv[1])) as copy:
+    with temporary_copy(Path(sys.argv[1])) as copy:
         print(copy, flush=True)
         time.sleep(60)
 """
@@ -55,7 +55,7 @@ def copies(folder):
 
 def test_copy_is_removed_after_use(path, folder):
     """Files that SQLite puts beside it are removed as well."""
-    with throwaway(quick.with_state(path)) as copy:
+    with temporary_copy(quick.with_state(path)) as copy:
         assert has_state(copy)
 
     assert [] == list(folder.iterdir())
@@ -63,7 +63,7 @@ def test_copy_is_removed_after_use(path, folder):
 
 def test_copy_is_readable_only_by_its_owner(path):
     """It contains click ids and hashes."""
-    with throwaway(quick.with_state(path)) as copy:
+    with temporary_copy(quick.with_state(path)) as copy:
         modes = (stat.S_IMODE(copy.parent.stat().st_mode), stat.S_IMODE(copy.stat().st_mode))
 
     assert (0o700, 0o600) == modes
@@ -74,7 +74,7 @@ def test_next_rehearsal_sweeps_the_copy_of_a_killed_one(path, folder):
     with rehearsal(path, folder):
         pass
     left = copies(folder)
-    with throwaway(path):
+    with temporary_copy(path):
         after = copies(folder)
 
     assert (["state.db"], ["state.db"]) == (left, after)
@@ -84,9 +84,9 @@ def test_next_rehearsal_sweeps_the_copy_of_a_killed_one(path, folder):
 def test_a_copy_in_use_is_not_swept(path, folder):
     """Two rehearsals may run at a time."""
     with rehearsal(path, folder):
-        sweep()
+        remove_stale_copies()
         assert ["state.db"] == copies(folder)
-    sweep()
+    remove_stale_copies()
 
     assert [] == list(folder.iterdir())
 
@@ -97,7 +97,7 @@ def test_sweep_leaves_foreign_files_alone(folder):
     (folder / "other").mkdir()
     (folder / "oplead-sync-copy-link").symlink_to(folder / "other")
     (folder / "oplead-sync-demo-1").mkdir()
-    sweep()
+    remove_stale_copies()
 
     assert {"oplead-sync-copy-notes", "other", "oplead-sync-copy-link", "oplead-sync-demo-1"} == {
         each.name for each in folder.iterdir()

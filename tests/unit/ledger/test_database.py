@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel
 
 from jobs.ledger import database as engine_module
 from jobs.ledger.database import LedgerError, copy_state, create_state, has_state, open_engine
-from jobs.ledger.runs import finish, reading
+from jobs.ledger.runs import finish_run, open_snapshot
 from jobs.ledger.schema import ConfigDigest
 from tests import quick
 from tests.builders import hold
@@ -112,7 +112,7 @@ def test_write_transaction_locks_from_its_start(path):
 
 def test_open_read_does_not_block_a_writer(path):
     """The view stays as it was while another process commits."""
-    with opened(path) as engine, raw(path) as other, reading(engine, path) as session:
+    with opened(path) as engine, raw(path) as other, open_snapshot(engine, path) as session:
         before = session.get(ConfigDigest, ("a", "b"))
         other.execute("INSERT INTO config_digest VALUES ('a', 'b', 'c')")
         session.expire_all()
@@ -161,7 +161,7 @@ def test_state_from_a_newer_version_is_refused_unchanged(path):
 
 def test_reading_does_not_create_a_missing_state(path):
     """This is `status` before the first run."""
-    assert "make it by `oplead-sync run --first-run`" in refused(path, for_writing=False)
+    assert "make it by `oplead-sync run --first-run --config FILE`" in refused(path, for_writing=False)
     assert not path.exists()
 
 
@@ -200,7 +200,11 @@ def test_state_locked_by_another_writer_says_to_wait(path, monkeypatch):
     monkeypatch.setattr(engine_module, "BUSY_MS", 50)
     with opened(path) as engine, raw(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerError) as caught, engine_module.explained(path), engine.connect() as connection:
+        with (
+            pytest.raises(LedgerError) as caught,
+            engine_module.explaining_errors(path),
+            engine.connect() as connection,
+        ):
             connection.execute(text("SELECT 1"))
 
     assert "another program is writing to it; try again when that has ended" in str(caught.value)
@@ -217,7 +221,7 @@ def test_constraint_error_does_not_reveal_values(path):
     """The values may be personal data."""
     with opened(path) as engine:
         add_secret(engine)
-        with pytest.raises(LedgerError) as caught, engine_module.explained(path):
+        with pytest.raises(LedgerError) as caught, engine_module.explaining_errors(path):
             add_secret(engine)
 
     assert "this is unexpected; nothing of this transaction was kept" in str(caught.value)
@@ -276,7 +280,7 @@ def test_full_disk_is_reported_and_loses_nothing(path):
             connection.execute(text("INSERT INTO config_digest VALUES ('a', 'kept', 'x')"))
         with (
             pytest.raises(LedgerError, match="the disk is full; make room and run again"),
-            engine_module.explained(path),
+            engine_module.explaining_errors(path),
         ):
             fill_the_disk(engine)
     with raw(path) as connection:
@@ -313,7 +317,7 @@ def test_engines_and_dialects_do_not_accumulate_over_nights(path, clock):
             with hold(path, clock) as ledger:
                 with ledger.writing() as session:
                     session.merge(ConfigDigest(account="a", kind="count", digest=str(ledger.run)))
-                finish(ledger, 0, now=clock.now())
+                finish_run(ledger, 0, now=clock.now())
         gc.collect()
         return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, (Engine, Dialect)))
 

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from jobs.ledger.database import LedgerError
-from jobs.ledger.runs import LeaseHeldError, LeaseLostError, finish, lock_of
+from jobs.ledger.runs import LeaseHeldError, LeaseLostError, finish_run, lock_path
 from jobs.ledger.schema import ConfigDigest, Lease, Run
 from tests import quick
 from tests.builders import ACCOUNT, hold
@@ -18,9 +18,9 @@ HOLDER = """
     import sys, time
     from datetime import datetime, UTC
     from pathlib import Path
-    from jobs.ledger.runs import held
+    from jobs.ledger.runs import hold_account
 
-    with held(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
+    with hold_account(Path(sys.argv[1]), "maison-test", "run", now=datetime(2026, 9, 10, 3, 30, tzinfo=UTC)):
         print("held", flush=True)
         time.sleep(60)
 """
@@ -77,7 +77,7 @@ def test_second_run_in_the_same_process_is_refused(path, clock):
 @pytest.mark.usefixtures("ledger")
 def test_unreadable_lock_file_still_locks(path, clock):
     """The message then names no holder."""
-    lock_of(path).write_text("{")
+    lock_path(path).write_text("{")
     with pytest.raises(LeaseHeldError, match=r"another run holds this account$"), hold(path, clock):
         pass
 
@@ -134,7 +134,7 @@ def test_failed_transaction_is_rolled_back(ledger):
 
 def test_run_is_recorded_from_start_to_end(ledger, clock):
     """The record holds its command, its epoch and its exit code."""
-    finish(ledger, 3, now=clock.now())
+    finish_run(ledger, 3, now=clock.now())
     with ledger.reading() as session:
         run = session.get(Run, ledger.run)
 

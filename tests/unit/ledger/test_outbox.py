@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from jobs.ledger import outbox
 from jobs.ledger.schema import Delivery, Transition
-from jobs.plan.planner import begin
+from jobs.plan.planner import new_delivery
 from jobs.rules.delivery_state import DeliveryState, IllegalMoveError
 from jobs.rules.reasons import PlatformCode, Reason
 from jobs.run_context import Deps, RunContext
@@ -27,7 +27,7 @@ def _leads(ledger, clock):
 
 def moved(ledger, *states, name="L-1", **columns):
     """The number of a delivery after these moves, an hour apart."""
-    row = begin(route(), name)
+    row = new_delivery(route(), name)
     for column, value in columns.items():
         setattr(row, column, value)
     for hours, state in enumerate(states):
@@ -116,8 +116,8 @@ def test_event_bytes_are_kept_only_while_frozen(ledger, states, kept):
 
 def test_conversion_exists_once_per_lead_and_destination(ledger):
     """The database itself refuses the second."""
-    first = begin(route(), "L-1")
-    second = begin(route(), "L-1")
+    first = new_delivery(route(), "L-1")
+    second = new_delivery(route(), "L-1")
     second.key = "another key"
     first.state = second.state = DeliveryState.PENDING
     with pytest.raises(IntegrityError), Session(ledger.engine) as session, session.begin():
@@ -127,7 +127,7 @@ def test_conversion_exists_once_per_lead_and_destination(ledger):
 def due(ledger, *, now=NIGHT, conversions=("sale",), limit=10):
     """The leads with a delivery that is due."""
     with ledger.reading() as session:
-        rows = outbox.due(session, Delivery, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
+        rows = outbox.due_rows(session, Delivery, ACCOUNT, GOOGLE, conversions, now=now, new_by=now, limit=limit)
     return [row.lead for row in rows]
 
 
@@ -184,7 +184,7 @@ def test_standing_counts_deliveries_by_state_and_reason(ledger):
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.REJECTED, name="L-2", code="BAD_CLICK")
     moved(ledger, DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.ACCEPTED, name="L-3", code="OK")
     with ledger.reading() as session:
-        found = outbox.standing(session, ACCOUNT)
+        found = outbox.count_by_state(session, ACCOUNT)
 
     assert {
         ("sale", GOOGLE, "withheld", Reason.NO_CLICK_ID): 1,

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from jobs.ledger import incidents
-from jobs.ledger.runs import RESOLVING, held
+from jobs.ledger.runs import RESOLVING, hold_account
 from jobs.ledger.schema import Run
 from tests import quick
 from tests.builders import ACCOUNT, PARIS
@@ -18,7 +18,7 @@ NOW = FIRST + 9 * DAY
 
 def dates(path, *runs):
     """The dates of these runs and of one that starts now; None for a run that belongs to no night."""
-    with held(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
+    with hold_account(quick.with_state(path), ACCOUNT, "run", now=NOW) as ledger:
         with ledger.writing() as session:
             present = session.get(Run, ledger.run)
             session.delete(present)
@@ -29,7 +29,7 @@ def dates(path, *runs):
             session.add(Run(id=99, account=ACCOUNT, command="run", epoch=1, started_at=NOW))
         object.__setattr__(ledger, "run", 99)
         with ledger.reading() as session:
-            found = incidents.dates(session, ledger, PARIS, since=FIRST - 5 * DAY)
+            found = incidents.night_dates(session, ledger, PARIS, since=FIRST - 5 * DAY)
     return [found.get(number) for number in range(1, len(runs) + 1)], found[99]
 
 

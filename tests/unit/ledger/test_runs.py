@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.ledger import runs
-from jobs.ledger.runs import finish, held
+from jobs.ledger.runs import finish_run, hold_account
 from jobs.ledger.schema import Run
 from tests import quick
 from tests.builders import ACCOUNT
@@ -21,9 +21,9 @@ def play(path, clock):
     """Run a command to its exit code, as in `play("run", 0, night)`; without a code it dies."""
 
     def played(command, exit_code=None, night=None):
-        with held(quick.with_state(path), ACCOUNT, command, now=clock.now()) as ledger:
+        with hold_account(quick.with_state(path), ACCOUNT, command, now=clock.now()) as ledger:
             if exit_code is not None:
-                finish(ledger, exit_code, now=clock.now(), night=night)
+                finish_run(ledger, exit_code, now=clock.now(), night=night)
             with ledger.reading() as session:
                 return session.get(Run, ledger.run)
 
@@ -36,7 +36,7 @@ def ask(path, clock):
 
     def asked(question, *more, **named):
         with (
-            held(quick.with_state(path), ACCOUNT, "look", now=clock.now()) as ledger,
+            hold_account(quick.with_state(path), ACCOUNT, "look", now=clock.now()) as ledger,
             ledger.writing() as session,
         ):
             session.delete(session.get(Run, ledger.run))

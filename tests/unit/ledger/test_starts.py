@@ -22,7 +22,7 @@ def adopt(ledger, *routes, now=NIGHT, since=None, was=None):
     with ledger.writing() as session:
         adopt_settings(session, book, now=now)
     with ledger.reading() as session:
-        return starts.load(session, ACCOUNT)
+        return starts.load_starts(session, ACCOUNT)
 
 
 def test_conversion_starts_at_the_first_run_that_sees_it(ledger):

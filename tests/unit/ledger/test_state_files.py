@@ -18,10 +18,10 @@ from jobs.ledger.database import (
     NoStateError,
     copy_state,
     create_state,
-    look,
+    file_kind,
     open_engine,
 )
-from jobs.ledger.runs import held, lock_of
+from jobs.ledger.runs import hold_account, lock_path
 from jobs.ledger.schema import ConfigDigest
 from jobs.ledger.starts import neighbouring_ledgers
 from tests.builders import ACCOUNT, hold
@@ -52,7 +52,7 @@ def test_new_state_is_identified_by_its_header(path):
     create_state(path)
 
     assert APPLICATION_ID == application_id(path) == int.from_bytes(path.read_bytes()[68:72], "big")
-    assert FileKind.LEDGER == look(path)
+    assert FileKind.LEDGER == file_kind(path)
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
@@ -67,7 +67,7 @@ def test_foreign_database_is_refused_unchanged(path, clock, journal, number, use
         "read": lambda: open_engine(path, for_writing=False),
         "copy": lambda: copy_state(path, path.with_name("copy.db")),
         "begin": lambda: create_state(path),
-        "hold": lambda: held(path, ACCOUNT, "run", now=clock.now()).__enter__(),
+        "hold": lambda: hold_account(path, ACCOUNT, "run", now=clock.now()).__enter__(),
     }
     with pytest.raises(LedgerError, match="it is not a state of oplead-sync; check `state:`"):
         does[use]()
@@ -87,18 +87,18 @@ def test_lock_does_not_overwrite_a_foreign_lock_file(tmp_path, clock):
 
 def test_lock_file_with_foreign_contents_is_refused(path, clock):
     """It is left as it is."""
-    lock_of(path).write_text("[[package]]\nname = 'x'")
+    lock_path(path).write_text("[[package]]\nname = 'x'")
     with pytest.raises(LedgerError, match="no lock file of oplead-sync, and was left as it is"), hold(path, clock):
         pass
 
-    assert "[[package]]\nname = 'x'" == lock_of(path).read_text()
+    assert "[[package]]\nname = 'x'" == lock_path(path).read_text()
 
 
 def test_symlinked_lock_file_is_not_followed(path, clock):
     """Its target belongs to another program."""
     other = path.with_name("other")
     other.write_text("")
-    lock_of(path).symlink_to(other)
+    lock_path(path).symlink_to(other)
     with pytest.raises(LedgerError, match="cannot use the state"), hold(path, clock):
         pass
 
@@ -110,7 +110,7 @@ def test_lock_file_left_by_a_crash_is_reused(path, clock, left):
     """It is empty, zeroed, or ends with the rest of its previous contents."""
     with hold(path, clock):
         pass
-    lock_of(path).write_text(left)
+    lock_path(path).write_text(left)
     with hold(path, clock) as ledger:
         assert 2 == ledger.epoch
 
@@ -129,12 +129,12 @@ def test_missing_state_refuses_a_run_and_creates_nothing(path, clock, left):
     before = everything(path.parent)
     with (
         pytest.raises(NoStateError, match=r"mount its volume, or restore its backup.*--first-run"),
-        held(path, ACCOUNT, "run", now=clock.now()),
+        hold_account(path, ACCOUNT, "run", now=clock.now()),
     ):
         pass
 
     assert before == everything(path.parent)
-    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         assert 1 == ledger.epoch
 
 
@@ -144,7 +144,7 @@ def test_first_run_is_refused_where_a_state_exists(path, clock):
         pass
     with (
         pytest.raises(LedgerError, match="has its state already; leave --first-run out"),
-        held(path, ACCOUNT, "run", now=clock.now(), first_run=True),
+        hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True),
     ):
         pass
 
@@ -159,12 +159,12 @@ def test_deleted_state_is_not_recreated(path, clock):
         pytest.raises(
             LedgerError, match=r"is gone, and this account has run here before \(run 3 was the last\): restore it"
         ),
-        held(path, ACCOUNT, "run", now=clock.now(), first_run=True),
+        hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True),
     ):
         pass
 
-    lock_of(path).unlink()
-    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    lock_path(path).unlink()
+    with hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         assert 1 == ledger.epoch
 
 
@@ -187,7 +187,7 @@ def test_backup_older_than_the_last_run_is_refused(path, clock):
         ):
             pass
 
-    lock_of(path).unlink()
+    lock_path(path).unlink()
     with hold(path, clock) as ledger:
         assert 2 == ledger.epoch
 
@@ -205,7 +205,7 @@ def test_backup_made_after_the_last_run_is_accepted(path, clock):
 
 def test_a_backup_made_during_the_last_run_is_refused(path, clock):
     """It holds that run already, but not the request made after the backup."""
-    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         backup = path.with_name("backup")
         copy_state(path, backup)
         ledger.remember(7)
@@ -217,10 +217,10 @@ def test_a_backup_made_during_the_last_run_is_refused(path, clock):
 
 def test_look_releases_no_lock_of_a_state_in_use(path, clock):
     """Otherwise the next reader takes itself for the last one and removes the log under the run."""
-    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         with ledger.writing() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="before", digest="1"))
-        assert look(path) is FileKind.LEDGER
+        assert file_kind(path) is FileKind.LEDGER
         assert rows_seen_by_another_program(path) == 1
         with ledger.writing() as session:
             session.add(ConfigDigest(account=ACCOUNT, kind="after", digest="2"))
@@ -293,10 +293,10 @@ def umask(request):
 def test_state_files_are_readable_only_by_their_owner(tmp_path, clock):
     """Whatever the umask, this covers the file, its log, its lock and a copy for a rehearsal."""
     path, copy = tmp_path / "state.db", tmp_path / "copy.db"
-    with held(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
+    with hold_account(path, ACCOUNT, "run", now=clock.now(), first_run=True) as ledger:
         copy_state(path, copy)
         with ledger.reading():
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
 
-    assert {"state.db", "state.db-wal", "state.db-shm", lock_of(path).name, "copy.db"} == modes.keys()
+    assert {"state.db", "state.db-wal", "state.db-shm", lock_path(path).name, "copy.db"} == modes.keys()
     assert {0o600} == set(modes.values())

@@ -105,7 +105,7 @@ def test_every_golden_file_is_used():
 @pytest.mark.parametrize("name", EVENTS)
 def test_encoded_events_pass_prevalidation(name):
     """An event that Meta would refuse is never frozen."""
-    assert meta_encode.refusal([meta_encode.read(encode(EVENTS[name]).decode())]) is None
+    assert meta_encode.find_refusal([meta_encode.read_event(encode(EVENTS[name]).decode())]) is None
 
 
 def test_the_order_of_identifiers_does_not_change_the_bytes():

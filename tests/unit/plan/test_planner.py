@@ -169,7 +169,7 @@ def test_delivery_without_click_id_is_skipped_if_another_platforms_appears(accou
         account.prepare()
         stood.append((account.states["L-1"], account.reasons["L-1"]))
     with account.hold() as ledger, ledger.reading() as session:
-        begun = list(queries.begun_before(session, ledger.account, run=ledger.run, since=START))
+        begun = list(queries.qualified_in_earlier_runs(session, ledger.account, run=ledger.run, since=START))
 
     assert [("withheld", "no_click_id"), ("skipped", "another_platform"), ("pending", "due")] == stood
     assert 1 == len(begun)
@@ -182,8 +182,8 @@ def test_another_platforms_lead_raises_no_anomaly(account):
         account.prepare()
     asked = requeue.BackfillRequest(START, NIGHT)
     with account.hold() as ledger, ledger.reading() as session:
-        begun = list(queries.begun_before(session, ledger.account, run=ledger.run, since=START))
-        skipped = requeue.skipped(session, ledger.account, asked, after=None, limit=9)
+        begun = list(queries.qualified_in_earlier_runs(session, ledger.account, run=ledger.run, since=START))
+        skipped = requeue.skipped_before_start(session, ledger.account, asked, after=None, limit=9)
 
     assert ([], []) == (begun, skipped)
 
@@ -265,7 +265,7 @@ def test_delivery_held_by_the_volume_guard_until_expiry_says_so(account):
     account.put(lead())
     account.prepare()
     with account.hold() as ledger, ledger.writing() as session:
-        outbox.hold(session, Delivery, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
+        outbox.hold_new_rows(session, Delivery, ledger.account, GOOGLE, {"sale"}, now=account.clock.now())
     account.clock.time = CREATED + timedelta(days=91)
     account.prepare()
     (row,) = account.rows()

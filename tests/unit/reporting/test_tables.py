@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -41,7 +42,9 @@ from jobs.rules.reasons import Reason, Stop, StopKind
 from jobs.run_summary import LabelCount, RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
+ACCOUNT = AccountHeading(
+    "maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"}, Path("clients/durand.yaml")
+)
 TALLIES = (
     StateCount("sale", "google_ads", DeliveryState.WITHHELD, Reason.NO_CLICK_ID, 34, Decimal(0)),
     StateCount(
@@ -102,6 +105,20 @@ def test_names_the_destination_even_if_there_is_only_one():
     )
 
     assert all("google_ads" in text for text in tables)
+
+
+@pytest.mark.parametrize("width", [40, 120])
+def test_commands_can_be_pasted(width):
+    """They name the account's file, quoted for a shell, and no terminal is too narrow for them."""
+    account = replace(ACCOUNT, file=Path("clients/maison durand.yaml"))
+    stand = DeliveryStanding("L-1", "sale", "google_ads", DeliveryState.ACCEPTED, "", NOW, is_correction=False)
+    states = _printed(width, lambda console: print_states(console, account, TALLIES))
+    leads = _printed(
+        width, lambda console: print_which(console, account, DeliveryList("maison-test", NOW, "accepted", (stand,)))
+    )
+
+    assert "`oplead-sync status --reason CODE --config 'clients/maison durand.yaml'`\n" in states
+    assert "`oplead-sync explain LEAD --config 'clients/maison durand.yaml'`" in leads
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +17,9 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.run_summary import RunSummary
 
 NOW = datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
-ACCOUNT = AccountHeading("maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"})
+ACCOUNT = AccountHeading(
+    "maison-test", ZoneInfo("Europe/Paris"), "EUR", {"sale": "Vente signée"}, Path("clients/durand.yaml")
+)
 
 
 def _summary(moved):

@@ -6,7 +6,15 @@ from decimal import Decimal
 import pytest
 
 from connectors.records import ClickId, ClickIdKind
-from jobs.rules.extraction import ConsentField, Extraction, amounts, answer, erased, new_click_ids, where_facts
+from jobs.rules.extraction import (
+    ConsentField,
+    Extraction,
+    amounts,
+    consent_answer,
+    erased_value,
+    new_click_ids,
+    where_facts,
+)
 from jobs.rules.model import ConsentAnswer, UnreadableAmount
 from tests.builders import CREATED, click, lead
 from tests.fakes import NIGHT
@@ -31,24 +39,24 @@ GCLID = ClickIdKind.GCLID
 )
 def test_reads_a_consent_field_by_its_listed_values(value, expected):
     """Any other value is unknown, and an empty one is missing."""
-    assert expected == answer(CONSENT, lead(fields={"consent": value}))
+    assert expected == consent_answer(CONSENT, lead(fields={"consent": value}))
 
 
 def test_absent_consent_field_is_a_missing_answer():
     """It is neither a refusal nor consent."""
-    assert ConsentAnswer.MISSING == answer(CONSENT, lead(fields={}))
+    assert ConsentAnswer.MISSING == consent_answer(CONSENT, lead(fields={}))
 
 
 def test_unconfigured_consent_signal_is_not_asked():
     """It withholds nothing."""
-    assert ConsentAnswer.NOT_ASKED == answer(None, lead())
+    assert ConsentAnswer.NOT_ASKED == consent_answer(None, lead())
 
 
 def test_consent_value_on_both_lists_is_a_refusal():
     """Where the settings contradict themselves, the person wins."""
     both = ConsentField("consent", frozenset({"oui"}), frozenset({"oui"}))
 
-    assert ConsentAnswer.REFUSED == answer(both, lead(fields={"consent": "oui"}))
+    assert ConsentAnswer.REFUSED == consent_answer(both, lead(fields={"consent": "oui"}))
 
 
 def test_unlisted_where_value_is_kept_only_by_its_shape():
@@ -109,7 +117,7 @@ def test_captured_click_time_is_used():
     assert [click("G", clicked, estimated=False)] == found
 
 
-@pytest.mark.parametrize("known", ["G", erased("G")])
+@pytest.mark.parametrize("known", ["G", erased_value("G")])
 def test_click_id_is_added_only_once(known):
     """This also holds where it was erased meanwhile, or where a lead lists it twice."""
     again = lead(click_ids=(ClickId(GCLID, "G"), ClickId(GCLID, "G")))
@@ -125,4 +133,4 @@ def test_click_ids_are_case_sensitive():
 
 def test_erased_click_id_does_not_reveal_its_value():
     """It can only be recognised, not read."""
-    assert "gclid-1" not in erased("gclid-1")
+    assert "gclid-1" not in erased_value("gclid-1")

@@ -14,10 +14,10 @@ from jobs.rules.status_changes import (
     LabelChange,
     Sightings,
     dates_both_labels,
-    how_dated,
+    entry_dating,
     is_merged,
     judge_labels,
-    renamed,
+    renamed_entries,
 )
 from tests.builders import CREATED, WON, reported
 from tests.fakes import NIGHT
@@ -157,7 +157,7 @@ def bounded(label, when):
 )
 def test_old_entry_under_the_new_name_is_no_change(changes, moved, found):
     """At the old instant that always holds, otherwise only where the lead went straight from one to the other."""
-    assert found == list(renamed(changes, RENAME, moved=moved))
+    assert found == list(renamed_entries(changes, RENAME, moved=moved))
 
 
 # ── merged into a label already in use ───────────────────────────────────────────────────────────
@@ -200,4 +200,4 @@ def test_merge_moves_nearly_all_leads_without_new_dates(as_before, undated, by_i
 )
 def test_classifies_how_a_lead_dates_its_new_label(changes, how):
     """Two changes on one day may both be real, and a change on record before this reading proves nothing."""
-    assert how == how_dated(changes, RENAME, since=NIGHT)
+    assert how == entry_dating(changes, RENAME, since=NIGHT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import Origin, StatusEntered
-from jobs.rules.status_changes import happened_at, implausible, observe
+from jobs.rules.status_changes import happened_at, implausible, new_status_changes
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 
@@ -23,7 +23,7 @@ NEXT = NIGHT + DAY
 
 def seen(some, *, known=(), previously=None, pull=NIGHT, zone=PARIS):
     """The changes one reading adds."""
-    return observe(known, some, previously=previously, started=pull, ended=pull, zone=zone)
+    return new_status_changes(known, some, previously=previously, started=pull, ended=pull, zone=zone)
 
 
 def undated(label="Gagné", **over):

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.leads import Accident, AccidentKind, applied, as_document
-from connectors.sandbox.platform import parsed
+from connectors.sandbox.oplead.leads import Accident, AccidentKind, accident_json, apply_accidents
+from connectors.sandbox.platform import from_json
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)
 BEFORE, LATER = SINCE - timedelta(seconds=1), SINCE + timedelta(days=1)
@@ -20,7 +20,7 @@ LEAD = {
 
 def damaged(lead=LEAD, *, now=LATER, **accident):
     """Return the lead after one accident."""
-    return applied([Accident(**{"since": SINCE} | accident)], lead, now)
+    return apply_accidents([Accident(**{"since": SINCE} | accident)], lead, now)
 
 
 def data(**fields):
@@ -105,15 +105,15 @@ def test_accidents_apply_in_order():
     """The second works on the result of the first."""
     accidents = [Accident(AccidentKind.BARE_IDS, SINCE), Accident(AccidentKind.LOWER_CASE, SINCE)]
 
-    assert "abc-def" == applied(accidents, LEAD, LATER)["leadData"]["externalID"]
+    assert "abc-def" == apply_accidents(accidents, LEAD, LATER)["leadData"]["externalID"]
 
 
 def test_accident_round_trips_through_json():
     """The saved state and the control server write it in this form."""
     accident = Accident(AccidentKind.TRUNCATE, SINCE, SINCE + timedelta(days=1), only_new=True, length=40)
 
-    assert accident == parsed(Accident, as_document(accident))
-    assert {"until"} == as_document(accident).keys() - as_document(Accident(AccidentKind.DROP_UTM, SINCE)).keys()
+    assert accident == from_json(Accident, accident_json(accident))
+    assert {"until"} == accident_json(accident).keys() - accident_json(Accident(AccidentKind.DROP_UTM, SINCE)).keys()
 
 
 @pytest.mark.parametrize(
@@ -136,4 +136,4 @@ def test_accident_round_trips_through_json():
 def test_invalid_accident_is_refused(document, expected):
     """The error names the wrong field."""
     with pytest.raises(ValueError, match=expected):
-        parsed(Accident, document)
+        from_json(Accident, document)

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
+from connectors.sandbox.oplead.server import SWITCHES
 from connectors.sandbox.oplead.shape import (
     AXES,
     CONFLICTS,
@@ -25,7 +26,7 @@ def test_every_position_has_exactly_one_rule():
     """No rule describes a position that does not exist."""
     about_positions = {name: rule.rule for name, rule in oplead_rules.by_id.items() if "=" in name}
 
-    assert [f"{axis}={position}" for axis in AXES for position in AXES[axis]] == list(about_positions)
+    assert [f"{name}={position}" for name in SWITCHES for position in SWITCHES[name]] == list(about_positions)
     assert len(set(about_positions.values())) == len(about_positions)
 
 

@@ -226,7 +226,7 @@ def test_every_night_brings_new_leads_and_most_bring_changes(population):
 
     assert min(arrived) > 0
     assert len(nights[0]) > 1200
-    assert len(population.records_at(FIRST_NIGHT + timedelta(days=14))) == 1500
+    assert len(population.leads_and_deletions_at(FIRST_NIGHT + timedelta(days=14))) == 1500
     assert sum(night > 10 for night in changed) >= 10  # all but the nights after a day off
 
 
@@ -253,8 +253,8 @@ def test_deleted_leads_disappear_for_good(population):
     for key, truth in gone.items():
         assert timedelta(days=2) < truth.deleted - truth.created
         assert all(change.at + timedelta(days=2) < truth.deleted for change in truth.changes)
-        assert population.records_at(truth.deleted - timedelta(seconds=1))[key] is not None
-        assert population.records_at(truth.deleted)[key] is None
+        assert population.leads_and_deletions_at(truth.deleted - timedelta(seconds=1))[key] is not None
+        assert population.leads_and_deletions_at(truth.deleted)[key] is None
         assert key not in population.leads_at(truth.deleted)
 
 

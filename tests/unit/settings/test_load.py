@@ -94,7 +94,7 @@ def test_yaml_errors_are_reported_like_other_problems(tmp_path, text, expected):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "the file does not exist"),
+        (None, "the file does not exist; check the path, or write a first file with `oplead-sync init`"),
         (b"account: Caf\xe9\n", "the file is not UTF-8 text; save it as UTF-8"),
         (b"#" * 1_000_001, "the file is too long"),
     ],
@@ -109,6 +109,21 @@ def test_an_unreadable_file_is_reported_as_a_problem(tmp_path, content, expected
 
     assert (SettingsProblem(str(path), 0, 0, "", expected),) == found.problems
     assert f"{path}: {expected}" == str(found.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("clients", "there is neither a file nor a folder of this name; check the path"),
+        ("clients/durand.yml", "the file does not exist; check the path"),
+        (".", "this is a folder, and here one account's file is wanted; name one of the files in it"),
+    ],
+)
+def test_a_path_without_a_settings_file_is_described_as_what_it_is(tmp_path, name, expected):
+    """A missing folder is not called a file, and a folder is not called missing."""
+    (problem,) = load(tmp_path / name, {}).problems
+
+    assert problem.message.startswith(expected)
 
 
 def test_multiplying_or_recursive_anchors_are_refused(complaints):

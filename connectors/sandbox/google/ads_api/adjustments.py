@@ -20,7 +20,7 @@ from connectors.sandbox.google.ads_api.uploads import (
 )
 from connectors.sandbox.google.platform import GoogleBookLine
 from connectors.sandbox.rules import adjustment_rules as rules
-from connectors.sandbox.rules import broken
+from connectors.sandbox.rules import broken_rules
 
 ADJUSTABLE = timedelta(days=54)
 """How long after its event time a conversion can be adjusted."""
@@ -43,7 +43,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
     time_field = "adjustment_date_time"
 
     def _row_violations(self, row: Any) -> Iterator[Violation]:
-        yield from broken(
+        yield from broken_rules(
             (not row.adjustment_type, rules.TYPE_SENT, "adjustment_type"),
             (row.adjustment_type not in (0, *_TYPES), rules.TYPE_KNOWN, "adjustment_type"),
         )
@@ -125,7 +125,7 @@ class AdjustmentUpload(Upload[GoogleBookLine]):
         happened, at = datetime.fromisoformat(line.first.event_time), instant(row.adjustment_date_time)
         before = datetime.fromisoformat(line.adjusted_at) if line.adjusted_at else None
         key, time = "order_id" if row.order_id else "gclid_date_time_pair", "adjustment_date_time"
-        checks = broken(
+        checks = broken_rules(
             (line.first.click_kind == "wbraid", rules.NO_WBRAID, "order_id"),
             (line.retracted, rules.NOT_RETRACTED, key),
             (self.now - happened > ADJUSTABLE, rules.NOT_EXPIRED, key),
@@ -155,7 +155,7 @@ def _key_violations(row: Any) -> Iterator[Violation]:
     pair, has_pair = row.gclid_date_time_pair, row.HasField("gclid_date_time_pair")
     gclid, time = "gclid_date_time_pair.gclid", "gclid_date_time_pair.conversion_date_time"
     is_enhancement, at = row.adjustment_type == _Type.ENHANCEMENT, pair.conversion_date_time
-    yield from broken(
+    yield from broken_rules(
         (row.order_id and has_pair and not is_enhancement, rules.ONE_KEY, "order_id"),
         (not (row.order_id or has_pair), rules.SOME_KEY, "order_id"),
         (has_pair and not pair.gclid, rules.PAIR_WHOLE, gclid),
@@ -169,7 +169,7 @@ def _restatement_violations(row: Any) -> Iterator[Violation]:
     value, has_value = row.restatement_value, row.HasField("restatement_value")
     is_unset = row.adjustment_type == _Type.RESTATEMENT and not value.HasField("adjusted_value")
     field = "restatement_value.adjusted_value" if has_value else "restatement_value"
-    yield from broken(
+    yield from broken_rules(
         (row.adjustment_type == _Type.RETRACTION and has_value, rules.NO_VALUE, "restatement_value"),
         (is_unset, rules.VALUE_SENT, field),
     )
@@ -177,7 +177,7 @@ def _restatement_violations(row: Any) -> Iterator[Violation]:
 
 def _contact_violations(row: Any) -> Iterator[Violation]:
     contact, is_enhancement = len(row.user_identifiers), row.adjustment_type == _Type.ENHANCEMENT
-    yield from broken(
+    yield from broken_rules(
         (is_enhancement and contact > MAX_IDENTIFIERS, rules.MAX_IDENTIFIERS, "user_identifiers"),
         (contact and not is_enhancement, rules.NO_CONTACT, "user_identifiers"),
         (row.HasField("user_agent") and not is_enhancement, rules.NO_CONTACT, "user_agent"),

@@ -13,7 +13,7 @@ from connectors.sandbox.google.ads_api.state import Job
 from connectors.sandbox.google.ads_api.uploads import MAX_IDENTIFIERS, Target, Upload, Violation, action_id
 from connectors.sandbox.google.platform import CLICK_ID, CLICK_ID_KINDS, CONTACT_LIFE, GoogleAcceptance, GoogleClick
 from connectors.sandbox.rules import ads_api_rules as rules
-from connectors.sandbox.rules import broken
+from connectors.sandbox.rules import broken_rules
 
 _Result = service.ClickConversionResult.pb()
 _HASHED = ("hashed_email", "hashed_phone_number")
@@ -148,7 +148,7 @@ class ConversionUpload(Upload[GoogleAcceptance]):
             return self._contact_violation(row, event, target)
         kind, click = event.click_kind, self.google.clicks.get(event.click)
         owner = click.customer if click else ""
-        checks = broken(
+        checks = broken_rules(
             (not CLICK_ID.fullmatch(event.click), rules.by_id[f"{kind.upper()}_READABLE"], kind),
             (click is None, rules.CLICK_KNOWN, kind),
             (owner not in self.google.accounts, rules.CLICK_REACHED, kind),
@@ -188,7 +188,7 @@ def _happened(row: Any) -> datetime:
 def _click_violations(row: Any) -> Iterator[Violation]:
     braids = [kind for kind in ("gbraid", "wbraid") if getattr(row, kind)]
     contact = len(row.user_identifiers)
-    yield from broken(
+    yield from broken_rules(
         (len(braids) > 1, rules.ONE_BRAID, "gbraid"),
         *((row.gclid, rules.GCLID_ALONE, kind) for kind in braids),
         (braids and contact, rules.BRAID_WITHOUT_CONTACT, "user_identifiers"),
@@ -208,7 +208,7 @@ def _unwanted_violations(row: Any) -> Iterator[Violation]:
         number = getattr(message, field)
         if number == _UNKNOWN or number not in message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number:
             yield rules.KNOWN_ENUMS, field
-    yield from broken(
+    yield from broken_rules(
         *((row.HasField(field), rules.NO_ADDRESS, field) for field in _ALLOWLISTED),
         (row.HasField("external_attribution_data"), rules.NO_ATTRIBUTION, "external_attribution_data"),
         (row.custom_variables, rules.NO_VARIABLES, "custom_variables"),

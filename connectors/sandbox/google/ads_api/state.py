@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from connectors.sandbox.google.platform import GoogleAccount, GoogleApi, GooglePlatform
-from connectors.sandbox.platform import STRICT, Positions, dumped, parsed
-from connectors.sandbox.rules import AdsApiRule, broken
+from connectors.sandbox.platform import STRICT, Positions, from_json, to_json
+from connectors.sandbox.rules import AdsApiRule, broken_rules
 from connectors.sandbox.rules import ads_api_rules as rules
 
 FAILURE = "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure"
@@ -234,7 +234,7 @@ class AdsApiState(GoogleApi):
         account = accounts.get(customer)
         login = call.metadata.get("login-customer-id", "")
         is_manager = any(customer in each.managers for each in accounts.values())
-        checks = broken(
+        checks = broken_rules(
             (login and not _CUSTOMER_ID.fullmatch(login), rules.LOGIN_NUMBER, ()),
             (not _CUSTOMER_ID.fullmatch(customer), rules.CUSTOMER_NUMBER, ("customer_id",)),
             (not (account or is_manager), rules.CUSTOMER_KNOWN, ()),
@@ -253,10 +253,10 @@ class AdsApiState(GoogleApi):
     def dump(self) -> dict[str, Any]:
         """Return the API's own state as JSON; the Data Manager dumps clicks and book."""
         with self.lock:
-            return {**super().dump(), "jobs": dumped(self.jobs)}
+            return {**super().dump(), "jobs": to_json(self.jobs)}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
-            self.jobs = parsed(list[Job], saved["jobs"])
+            self.jobs = from_json(list[Job], saved["jobs"])

@@ -26,7 +26,7 @@ from connectors.sandbox.google.platform import (
     GoogleConversionAction,
     is_amount,
 )
-from connectors.sandbox.rules import AdsApiRule, RuleTable, broken
+from connectors.sandbox.rules import AdsApiRule, RuleTable, broken_rules
 
 MAX_IDENTIFIERS = 5
 FIRST_GIVEN_JOB = 2**31
@@ -168,7 +168,7 @@ class Upload(ABC, Generic[Applied]):
             yield self.rule_table.ACTION_NAME, "conversion_action"
 
     def _order_id_violations(self, row: Any) -> Iterator[Violation]:
-        yield from broken(
+        yield from broken_rules(
             (len(row.order_id) > MAX_ID_LENGTH, self.rule_table.ORDER_ID_LENGTH, "order_id"),
             (_PERSONAL.fullmatch(row.order_id), self.rule_table.ORDER_ID_PERSONAL, "order_id"),
         )
@@ -176,7 +176,7 @@ class Upload(ABC, Generic[Applied]):
     def _time_violations(self, row: Any) -> Iterator[Violation]:
         text = getattr(row, self.time_field)
         at = instant(text)
-        yield from broken(
+        yield from broken_rules(
             (not text, self.rule_table.TIME_SENT, self.time_field),
             (text and not is_time(text), self.rule_table.TIME_FORMAT, self.time_field),
             (is_time(text) and at is None, self.rule_table.TIME_EXISTS, self.time_field),
@@ -194,7 +194,7 @@ class Upload(ABC, Generic[Applied]):
         """Return the rule for which the whole request is refused, and its field; None if there is none."""
         sent, rule_table = self.request, self.rule_table
         has_wrong_job = sent.HasField("job_id") and not 1 <= sent.job_id < FIRST_GIVEN_JOB
-        checks = broken(
+        checks = broken_rules(
             (not sent.partial_failure, rule_table.PARTIAL_FAILURE, "partial_failure"),
             (not self.rows, rule_table.SOME_ROWS, self.rows_field),
             (len(self.rows) > MAX_ROWS, rule_table.MAX_ROWS, self.rows_field),

@@ -31,7 +31,7 @@ from connectors.sandbox.google.platform import (
     GoogleConversionAction,
     is_amount,
 )
-from connectors.sandbox.rules import DataManagerRule, broken
+from connectors.sandbox.rules import DataManagerRule, broken_rules
 from connectors.sandbox.rules import data_manager_rules as rules
 
 MAX_DESTINATIONS = 10
@@ -51,9 +51,9 @@ def is_permitted(request: Any, accounts: Mapping[str, GoogleAccount]) -> bool:
     )
 
 
-def malformed(request: Any) -> Iterator[Violation]:
+def shape_violations(request: Any) -> Iterator[Violation]:
     """Yield the violations visible without looking anything up."""
-    yield from broken(
+    yield from broken_rules(
         (not request.events, rules.SOME_EVENTS, "events"),
         (len(request.events) > MAX_ROWS, rules.MAX_EVENTS, "events"),
         (not request.destinations, rules.SOME_DESTINATIONS, "destinations"),
@@ -135,7 +135,7 @@ def _event_violations(event: Any, now: datetime) -> Iterator[Violation]:
     clicks, ads, hashes = click_ids(event), event.ad_identifiers, identifiers(event)
     has_user_data, has_value = event.HasField("user_data"), event.HasField("conversion_value")
     other = ads.dclid or ads.impression_id or ads.match_id or ads.mobile_device_id
-    yield from broken(
+    yield from broken_rules(
         (not event.HasField("event_timestamp"), rules.EVENT_TIME, "event_timestamp"),
         (event.event_timestamp.ToDatetime(UTC) > now + AHEAD, rules.NOT_IN_FUTURE, "event_timestamp"),
         (not event.event_source, rules.EVENT_SOURCE, "event_source"),

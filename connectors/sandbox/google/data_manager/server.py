@@ -17,8 +17,8 @@ from connectors.sandbox.google.data_manager.checks import (
     broken_rule,
     destination_violations,
     is_permitted,
-    malformed,
     row_violations,
+    shape_violations,
 )
 from connectors.sandbox.google.data_manager.wire import (
     ERROR_REASONS,
@@ -35,7 +35,7 @@ from connectors.sandbox.google.data_manager.wire import (
     unreadable,
 )
 from connectors.sandbox.google.platform import GoogleAcceptance, GoogleApi, GoogleClick, GooglePlatform
-from connectors.sandbox.platform import STRICT, Positions, dumped, parsed
+from connectors.sandbox.platform import STRICT, Positions, from_json, to_json
 from connectors.sandbox.rules import DataManagerRule
 from connectors.sandbox.rules import data_manager_rules as rules
 from connectors.sandbox.server import WireRequest, WireResponse, json_response
@@ -164,7 +164,7 @@ class DataManager(GoogleApi):
 
         Raise ValueError, and register none, if one has another shape.
         """
-        known = parsed(dict[str, GoogleClick], clicks)
+        known = from_json(dict[str, GoogleClick], clicks)
         with self.lock:
             self.settled()
             self.google.clicks.update(known)
@@ -194,7 +194,7 @@ class DataManager(GoogleApi):
         with self.lock:
             return {
                 **super().dump(),
-                "clicks": dumped(self.google.clicks),
+                "clicks": to_json(self.google.clicks),
                 "book": self.google.book.dump(),
                 "numbered": self._numbered,
                 "taken": [_saved(each) for each in self._taken.values()],
@@ -204,7 +204,7 @@ class DataManager(GoogleApi):
         """Restore what `dump` returned."""
         with self.lock:
             super().load(saved)
-            self.google.clicks = parsed(dict[str, GoogleClick], saved["clicks"])
+            self.google.clicks = from_json(dict[str, GoogleClick], saved["clicks"])
             self.google.book.load(saved["book"])
             self._numbered = saved["numbered"]
             self._taken = {each["id"]: _restored(each) for each in saved["taken"]}
@@ -241,7 +241,7 @@ class DataManager(GoogleApi):
 
     def _violations(self, ingest: Any) -> list[RuleViolation]:
         """Return why the request is refused; each group of checks runs only if the previous one found nothing."""
-        now, found = self._now(), list(malformed(ingest))
+        now, found = self._now(), list(shape_violations(ingest))
         if not found and not is_permitted(ingest, self.google.accounts):
             found = [(rules.LOGIN_ACCOUNT, "destinations")]
         if found := found or list(destination_violations(ingest, self.google.accounts, now)):
@@ -354,9 +354,9 @@ class DataManager(GoogleApi):
 
 
 def _saved(taken: TakenRequest) -> dict[str, Any]:
-    return {**dumped(replace(taken, request=None)), "request": json_format.MessageToDict(taken.request)}
+    return {**to_json(replace(taken, request=None)), "request": json_format.MessageToDict(taken.request)}
 
 
 def _restored(saved: Mapping[str, Any]) -> TakenRequest:
     request = parse(json.dumps(saved["request"]).encode())
-    return replace(parsed(TakenRequest, {**saved, "request": None}), request=request)
+    return replace(from_json(TakenRequest, {**saved, "request": None}), request=request)
