@@ -81,6 +81,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "country": "contact.address.country",
         "provider_name": "provider.name",
         "provider_url": "provider.url",
+        "reference": "leadData.reference_externe",
     },
     "FormImport": {
         "token": "${OPLEAD_IMPORT_TOKEN}",

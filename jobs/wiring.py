@@ -1,7 +1,7 @@
 """Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
     from connectors.oplead.files import FileOptions, FileSource
+    from connectors.oplead.files.options import Delimiter, Encoding
     from connectors.oplead.lists import OpleadLists
     from connectors.oplead.writer import OpleadWriter
     from connectors.rate_limit import Pacer
@@ -299,7 +300,7 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
         document_field=write.document_field,
         channels=write.channels,
         custom_fields=write.custom_fields,
-        paths=platform.WritePaths(**write.fields.model_dump()),
+        paths=platform.WritePaths(**write.fields.model_dump(exclude={"reference"})),
         subscriptions=platform.SubscriptionOptions(**subscriptions),
         form=form,
     )
@@ -313,6 +314,42 @@ def click_id_text(ids: Iterable[ClickId]) -> str:
     from connectors.oplead.click_ids import labelled  # noqa: PLC0415
 
     return labelled(ids)
+
+
+def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tuple[ClickId, ...]:
+    """Return the click ids that Oplead's field would be read as if it held this text."""
+    from connectors.oplead.click_ids import read_click_ids  # noqa: PLC0415
+
+    rules = oplead_options(look.oplead, look.zone, look.click_ids).click_ids
+    return read_click_ids(text, utm_source=utm_source, rules=rules, zone=look.zone)[0]
+
+
+def column_names() -> Mapping[str, Sequence[str]]:
+    """Return the usual titles, normalised, of each field of a lead."""
+    from connectors.oplead.field_tree import NAMES  # noqa: PLC0415
+
+    return NAMES
+
+
+def normalised_title(title: str) -> str:
+    """Return a column's title for comparison."""
+    from connectors.oplead.field_tree import normalise  # noqa: PLC0415
+
+    return normalise(title)
+
+
+def csv_rows(
+    path: Path, *, encoding: "Encoding | None", delimiter: "Delimiter | None"
+) -> tuple[Sequence[str], Iterator[tuple[int, Sequence[str]]]]:
+    """Return a CSV file's titles, and its rows with their line numbers as they are read.
+
+    Raises:
+        Misconfigured: it is damaged, or its encoding or delimiter cannot be told; rows raise it too.
+    """
+    from connectors.oplead.files.csv_table import OPTIONS, CsvTable  # noqa: PLC0415
+
+    table = CsvTable(path, encoding=encoding, delimiter=delimiter, hints=OPTIONS)
+    return table.titles, ((row.number, tuple(map(str, row.cells))) for row in table.rows())
 
 
 def survey_oplead(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import sqlalchemy
 from sqlalchemy import Integer, case, cast, func
@@ -35,7 +36,7 @@ from jobs.ledger.schema import (
     UnreadableLeadRow,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import LeadFacts
+from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Cause, Reason
 
 
@@ -225,6 +226,34 @@ def unreadable_leads(session: Session, account: str) -> list[UnreadableLeadRow]:
     """Return the leads that could not be read when last seen."""
     wanted = select(UnreadableLeadRow).where(UnreadableLeadRow.account == account)
     return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
+
+
+@dataclass(frozen=True, slots=True)
+class LeadStanding:
+    """A lead's status on record, and since when."""
+
+    label: str
+    since: datetime
+    date_only: bool
+
+
+def standing(session: Session, account: str, leads: Collection[LeadId]) -> dict[LeadId, LeadStanding]:
+    """Return the status of each of these leads that is on record; since it was seen, where it has no time."""
+    found: dict[LeadId, LeadStanding] = {}
+    wanted = iter(leads)
+    while part := list(islice(wanted, _AT_ONCE)):
+        for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(part))):
+            if row.label is not None:
+                found[LeadId(row.id)] = LeadStanding(row.label, row.seen_at, date_only=False)
+        changes = select(StatusChange).where(StatusChange.account == account, col(StatusChange.lead).in_(part))
+        for change in session.exec(changes.order_by(col(StatusChange.at))):
+            lead = LeadId(change.lead)
+            if lead in found and normalise_label(found[lead].label) == change.label:
+                found[lead] = LeadStanding(found[lead].label, change.at, change.date_only)
+    return found
+
+
+_AT_ONCE = 500  # leads per query
 
 
 def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:

@@ -185,6 +185,8 @@ class WrittenFields(Strict):
     """The supplier's name."""
     provider_url: Path_ = "provider.url"
     """Where Oplead reports what becomes of the lead."""
+    reference: Path_ | None = None
+    """Your own reference of the lead, such as a custom field; leads whose answer was lost are looked up by it."""
 
 
 class FormImport(Strict):

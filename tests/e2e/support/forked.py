@@ -37,6 +37,9 @@ LOADED = (
     "connectors.meta.sink",
     "connectors.notifiers",
     "connectors.oplead.probe",
+    "connectors.oplead.writer",
+    "jobs.oplead_commands.import_leads",
+    "killed_import",
     "killed_run",
 )
 """The modules that a run loads."""
