@@ -47,8 +47,8 @@ site: develop ## build the documentation's site into build/site; a broken link f
 	$(SITE) . build/site
 	@echo "The site is at build/site/docs/index.html"
 
-bench: develop ## how long a night takes here, in seconds
-	$(BIN)/python tests/bench.py
+bench: develop ## how long a night takes here, in seconds, and how many webhooks are taken a second
+	$(BIN)/python -m tests.bench
 
 format: develop ## write what `check` would complain of, where that can be mended
 	$(BIN)/ruff format .

@@ -1,9 +1,10 @@
 """Builds connectors from one account's settings; the only module that imports all of them."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from pydantic import AnyUrl
+
 from connectors.clock import MachineClock, SandboxClock
+from connectors.crm import EventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
@@ -26,12 +30,14 @@ from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
+from jobs.webhooks.reading import InboxReader
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
     from connectors.meta.sink import MetaOptions
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
     from connectors.oplead.files import FileOptions, FileSource
+    from connectors.oplead.files.options import Delimiter, Encoding
     from connectors.oplead.lists import OpleadLists
     from connectors.oplead.writer import OpleadWriter
     from connectors.rate_limit import Pacer
@@ -68,8 +74,16 @@ def connect(
     oplead = settings.oplead
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
     window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_source(settings, book, clock, cancel_token)) as source:
-        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
+    with closing(_source(settings, book, clock, cancel_token)) as source, closing(inbox_of(settings)) as inbox:
+        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token, inbox=inbox)
+
+
+def inbox_of(settings: Settings) -> InboxReader:
+    """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    folder = pace_folder(settings)
+    if settings.webhooks is None or folder is None:
+        return InboxReader()
+    return InboxReader(settings.webhooks.inbox_of(settings.account, folder))
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
@@ -286,7 +300,7 @@ def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "Wr
         document_field=write.document_field,
         channels=write.channels,
         custom_fields=write.custom_fields,
-        paths=platform.WritePaths(**write.fields.model_dump()),
+        paths=platform.WritePaths(**write.fields.model_dump(exclude={"reference"})),
         subscriptions=platform.SubscriptionOptions(**subscriptions),
         form=form,
     )
@@ -300,6 +314,42 @@ def click_id_text(ids: Iterable[ClickId]) -> str:
     from connectors.oplead.click_ids import labelled  # noqa: PLC0415
 
     return labelled(ids)
+
+
+def click_ids_in(look: OpleadSection, text: str, utm_source: str | None) -> tuple[ClickId, ...]:
+    """Return the click ids that Oplead's field would be read as if it held this text."""
+    from connectors.oplead.click_ids import read_click_ids  # noqa: PLC0415
+
+    rules = oplead_options(look.oplead, look.zone, look.click_ids).click_ids
+    return read_click_ids(text, utm_source=utm_source, rules=rules, zone=look.zone)[0]
+
+
+def column_names() -> Mapping[str, Sequence[str]]:
+    """Return the usual titles, normalised, of each field of a lead."""
+    from connectors.oplead.field_tree import NAMES  # noqa: PLC0415
+
+    return NAMES
+
+
+def normalised_title(title: str) -> str:
+    """Return a column's title for comparison."""
+    from connectors.oplead.field_tree import normalise  # noqa: PLC0415
+
+    return normalise(title)
+
+
+def csv_rows(
+    path: Path, *, encoding: "Encoding | None", delimiter: "Delimiter | None"
+) -> tuple[Sequence[str], Iterator[tuple[int, Sequence[str]]]]:
+    """Return a CSV file's titles, and its rows with their line numbers as they are read.
+
+    Raises:
+        Misconfigured: it is damaged, or its encoding or delimiter cannot be told; rows raise it too.
+    """
+    from connectors.oplead.files.csv_table import OPTIONS, CsvTable  # noqa: PLC0415
+
+    table = CsvTable(path, encoding=encoding, delimiter=delimiter, hints=OPTIONS)
+    return table.titles, ((row.number, tuple(map(str, row.cells))) for row in table.rows())
 
 
 def survey_oplead(
@@ -397,6 +447,31 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
         fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
+
+
+def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
+    """Return what parses the body of a webhook, as received now; it raises ValueError for what is none."""
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    subscriptions = webhooks.subscriptions
+    names = {
+        EventKind.NEW_LEAD: subscriptions.new_lead,
+        EventKind.STATUS_CHANGE: subscriptions.status_change,
+        EventKind.APPOINTMENT: subscriptions.appointment,
+    }
+    parser = platform.WebhookParser(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        platform.WebhookOptions(names, **webhooks.fields.model_dump()),
+    )
+    return lambda body: parser.parse(body, _received_at(look.clock))
+
+
+def _received_at(sandbox: AnyUrl | None) -> datetime:
+    if sandbox is None:
+        return MachineClock().now()
+    # Not kept open: the sandbox's time stands still while a caller is registered and awake.
+    with SandboxClock(str(sandbox)) as clock:
+        return clock.now()
 
 
 def pacer_for(

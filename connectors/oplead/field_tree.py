@@ -63,7 +63,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "click_id_at": _words("clickedat clickdate dateclic clicktime gclidts clickidat"),
     "appointment_at": _words(
-        "appointmentat appointmentdate dateappointment daterendezvous rendezvousdate daterdv rdvdate"
+        "appointmentat appointmentdate dateappointment daterendezvous datedurendezvous rendezvousdate daterdv "
+        "datedurdv rdvdate"
     ),
     "utm_source": _words("utmsource"),
     "utm_medium": _words("utmmedium"),

@@ -130,6 +130,9 @@ def run(
         bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
     ] = False,
     first_run: FirstRun = False,
+    inbox: Annotated[
+        bool, typer.Option("--inbox", help="Between nights: read only the leads that webhooks have reported.")
+    ] = False,
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> int:
@@ -148,8 +151,10 @@ def run(
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
+    if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
+        raise typer.BadParameter("this is no whole night: use it alone", param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    options = RunOptions(mode, waits, accept_volume, accept_file, first_run)
+    options = RunOptions(mode, waits, accept_volume, accept_file, first_run, inbox_only=inbox)
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 

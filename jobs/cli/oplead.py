@@ -8,7 +8,7 @@ import typer
 
 from connectors.crm import EventKind
 from jobs.cli.oplead_options import with_lead_options
-from jobs.cli.options import Config, DryRun, Json, Yes, command, day
+from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
 
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
@@ -25,6 +25,10 @@ EXIT_CODES = """
 Exit codes: 0 done; 1 refused, or nobody knows whether it was done: a human is needed; 2 wrong usage, settings or key;
 3 Oplead could not be reached; 70 a bug; 128 + n stopped by signal n.
 """
+IMPORT_EXIT_CODES = """
+Exit codes: 0 every lead is created; 1 some were refused, have changed or are in doubt; 2 the file, usage, settings or
+key are wrong; 3 Oplead stopped; 70 a bug; 75 another import is at work; 128 + n stopped by signal n.
+"""
 LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
 Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
 Since = Annotated[
@@ -40,23 +44,30 @@ def create_lead(
     config: Config,
     *,
     field: list[str],
+    reference: Annotated[
+        str | None, typer.Option(help="Your own reference, by which it is known again; otherwise by its content.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it although it was created before, or may have been.")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
     **values: str | None,
 ) -> int:
-    """Create a lead.
+    """Create a lead, once.
 
-    Shows what it will write, and asks. Needs the client admin's key, a user's or a supplier's; where
-    oplead.write.via is form, the form import's token. Other people's data typed here stays in the shell's history: for
-    many leads see `import`.
+    The same command again creates no second one. Shows what it will write, and asks. Needs the client admin's key, a
+    user's or a supplier's; where oplead.write.via is form, the form import's token. Other people's data typed here
+    stays in the shell's history: for many leads see `import`.
     """
     from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.lead_values import lead_of  # noqa: PLC0415
     from jobs.oplead_commands.leads import create  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
-        return create(context, lead_of(values, field, context.known.settings.zone))
+        lead = lead_of(values, field, context.known.settings.zone)
+        return create(context, lead, reference=reference, again=again)
 
 
 @command(leads, EXIT_CODES, name="update")
@@ -140,6 +151,64 @@ def export_leads(
 
     with open_oplead(config) as context:
         return export(context, file, since=since, fields=field or [], form=form)
+
+
+@command(leads, IMPORT_EXIT_CODES, name="import")
+def import_leads(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv file, or .jsonl with one JSON object a line.")],
+    config: Config,
+    *,
+    columns: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A YAML file with what each title means, as Courriel: email.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A new CSV file: what became of each line, without contacts.")
+    ] = None,
+    in_doubt: Annotated[
+        Literal["again", "created"] | None,
+        typer.Option(help="Say of those in doubt, after you have looked: send them again, or they are there."),
+    ] = None,
+    encoding: Annotated[
+        Literal["utf-8", "utf-16", "cp1252"] | None, typer.Option(help="The file's encoding, if it cannot be told.")
+    ] = None,
+    delimiter: Annotated[
+        Literal[";", ",", "tab"] | None, typer.Option(help="What separates its columns, if it cannot be told.")
+    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Create the leads of a file, each once.
+
+    Validates the file whole before the first request, shows what it will write, and asks. Stopped or killed, the same
+    command goes on; a lost answer is looked up before its lead is sent again. Needs the client admin's key or a user's;
+    with a supplier's, which reads no leads, lost answers are left to you.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.import_leads import ImportOptions, import_file  # noqa: PLC0415
+
+    options = ImportOptions(columns, encoding, delimiter, in_doubt, report)
+    with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
+        return import_file(context, file, options)
+
+
+@command(leads, EXIT_CODES, name="feedback")
+def lead_feedback(
+    config: Config,
+    *,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a new CSV file instead.")] = None,
+    json: Json = False,
+) -> int:
+    """Show what has become of the leads created with a provider.url.
+
+    Where each stands and since when, as its webhooks and, where there is one, the nightly job's state say. Asks Oplead
+    nothing: no key is needed.
+    """
+    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.feedback import feedback  # noqa: PLC0415
+
+    with open_oplead(config, json=json) as context:
+        return feedback(context, csv)
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -278,3 +347,15 @@ def remove_subscriptions(
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return subscriptions.remove(context, ids or [], all_ours=all_ours)
+
+
+@command(webhooks, "Exit codes: 0 stopped as asked; 2 wrong usage or settings; 70 a bug.")
+def serve(config: Configs, *, json: Json = False) -> int:
+    """Take webhooks into the inbox.
+
+    Goes on until Ctrl-C, SIGTERM or SIGHUP, behind a proxy that speaks TLS; the next night reads what has come in. An
+    event is acknowledged once it is stored. Supports systemd's Type=notify and WatchdogSec.
+    """
+    from jobs.cli.serve import serve_webhooks  # noqa: PLC0415
+
+    return serve_webhooks(config, json_wanted=json)

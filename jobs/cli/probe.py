@@ -14,10 +14,11 @@ from rich.padding import Padding
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json
+from jobs.cli.output import open_visible_clock
 from jobs.cli.specified import assumed, differences, subscription_settings, write_settings
-from jobs.reporting.console import duration, results, table, times
-from jobs.rules.model import normalise_label
+from jobs.exit_codes import Exit, UsageError
+from jobs.reporting.console import duration, print_json, results, table, times
+from jobs.rules.model import listed_label, normalise_label
 from jobs.settings import Invalid
 from jobs.settings.document import Tree, Written, block
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
@@ -152,7 +153,7 @@ def from_options(
 
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     """Map each label found in leads to its stage, leaving out those that the settings don't name."""
-    named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
+    named = {listed_label(label): stage for stage, labels in look.stages.items() for label in labels}
     named |= {normalise_label(label): "ignored" for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
 

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import Integer, and_, case, cast, false, func
+from sqlalchemy import Integer, case, cast, func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -35,7 +36,7 @@ from jobs.ledger.schema import (
     UnreadableLeadRow,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import LeadFacts
+from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Cause, Reason
 
 
@@ -135,16 +136,17 @@ def tallies(
     if approved_in is not None:
         mine.append(col(Delivery.approved_in) == approved_in)
     not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
-    due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
-    is_waiting = and_(col(Delivery.state) == DeliveryState.PENDING, func.coalesce(due_at > now, false()))
+    later = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
+    # Only for pending deliveries: most are accepted, and each would take SQLite longer.
+    due_at = case((col(Delivery.state) == DeliveryState.PENDING, later))
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), col(Delivery.held_for))
-    reasons = (*WHY, is_waiting.label("waits"))
+    is_waiting = (due_at > now).label("is_waiting")
     # Values are text with two decimals; summing them as integer cents is exact.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *reasons, func.count(), cents, func.min(due_at))
+        sqlalchemy.select(*place, *WHY, is_waiting, func.count(), cents, func.min(due_at))
         .where(*mine)
-        .group_by(*place, *reasons)
+        .group_by(*place, *WHY, is_waiting.name)
     )
     counts: Counter[_Alike] = Counter()
     worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
@@ -226,6 +228,34 @@ def unreadable_leads(session: Session, account: str) -> list[UnreadableLeadRow]:
     return list(session.exec(wanted.order_by(col(UnreadableLeadRow.id))))
 
 
+@dataclass(frozen=True, slots=True)
+class LeadStanding:
+    """A lead's status on record, and since when."""
+
+    label: str
+    since: datetime
+    date_only: bool
+
+
+def standing(session: Session, account: str, leads: Collection[LeadId]) -> dict[LeadId, LeadStanding]:
+    """Return the status of each of these leads that is on record; since it was seen, where it has no time."""
+    found: dict[LeadId, LeadStanding] = {}
+    wanted = iter(leads)
+    while part := list(islice(wanted, _AT_ONCE)):
+        for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(part))):
+            if row.label is not None:
+                found[LeadId(row.id)] = LeadStanding(row.label, row.seen_at, date_only=False)
+        changes = select(StatusChange).where(StatusChange.account == account, col(StatusChange.lead).in_(part))
+        for change in session.exec(changes.order_by(col(StatusChange.at))):
+            lead = LeadId(change.lead)
+            if lead in found and normalise_label(found[lead].label) == change.label:
+                found[lead] = LeadStanding(found[lead].label, change.at, change.date_only)
+    return found
+
+
+_AT_ONCE = 500  # leads per query
+
+
 def similar_lead_ids(session: Session, account: str, text: str) -> list[LeadId]:
     """Return up to `NEAR_IDS` lead ids that contain this text, to suggest for a mistyped one."""
     rows = session.exec(
@@ -270,13 +300,13 @@ STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
-def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
-    """Yield the conversions that qualified in a run since a time, in order, with why they couldn't be sent."""
+def qualified_since(session: Session, *runs: int, since: datetime) -> Iterator[QualifiedConversion]:
+    """Yield the conversions that qualified in these runs since a time, in order, with why they couldn't be sent."""
     rows = session.exec(
         select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
-            Transition.run == run,
+            col(Transition.run).in_(runs),
             col(Transition.from_state).is_(None),
             Transition.to_state != DeliveryState.SKIPPED,
             # A delivery found to belong to another platform, or sent by other means, never qualified here.
@@ -291,14 +321,14 @@ def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[
 
 
 def qualified_in_earlier_runs(
-    session: Session, account: str, *, run: int, since: datetime
+    session: Session, account: str, *, run: int, since: datetime, but: Collection[int] = ()
 ) -> Iterator[QualifiedConversion]:
-    """Yield the conversions that qualified in the runs before this one since a time, in order."""
+    """Yield the conversions that qualified in the runs before this one since a time, except some runs', in order."""
     # On a working machine, no run moves anything this long after it began.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
     for earlier in session.exec(runs.order_by(col(Run.id))).all():
-        if earlier is not None:
-            yield from qualified_since(session, run=earlier, since=since)
+        if earlier is not None and earlier not in but:
+            yield from qualified_since(session, earlier, since=since)
 
 
 def pairs_with_deliveries(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

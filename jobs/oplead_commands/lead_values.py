@@ -1,6 +1,6 @@
 """The values with which a lead is created or changed: from options to a record."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -16,22 +16,39 @@ _DATED = frozenset({ClickIdKind.GCLID, ClickIdKind.GBRAID, ClickIdKind.WBRAID, C
 
 
 def lead_of(values: Mapping[str, str | None], fields: Iterable[str], zone: ZoneInfo) -> LeadData:
-    """Return a lead with these values, and with each `PATH=VALUE` among its fields.
+    """Return a lead with the values of these options, and with each `PATH=VALUE` among its fields.
+
+    Raises:
+        UsageError: a value cannot be used; the message names its option and does not repeat it.
+    """
+    if not fields and all(text is None for text in values.values()):
+        raise UsageError("write at least one value, as --email or --field")
+    return lead_from(values, dict(map(_field, fields)), zone, called=lambda name: f"--{name.replace('_', '-')}")
+
+
+def lead_from(
+    values: Mapping[str, str | None], fields: Mapping[str, str], zone: ZoneInfo, *, called: Callable[[str], str]
+) -> LeadData:
+    """Return a lead with these values by name, and with these by path.
+
+    Args:
+        values: by the names of `VALUES`; None is left out.
+        fields: other values by their paths.
+        zone: the time zone of a time without one.
+        called: what the user calls a value.
 
     Raises:
         UsageError: a value cannot be used; the message names it and does not repeat it.
     """
-    given = {name: _checked(name, text) for name, text in values.items() if text is not None}
-    if not given and not fields:
-        raise UsageError("write at least one value, as --email or --field")
-    clicked_at = _clicked_at(given.get("clicked_at"), zone)
+    given = {name: _checked(called(name), text) for name, text in values.items() if text is not None}
+    clicked_at = _clicked_at(given.get("clicked_at"), zone, called("clicked_at"))
     click_ids = tuple(
         ClickId(kind, given[name], clicked_at if kind in _DATED else None)
         for name, kind in CLICK_IDS.items()
         if name in given
     )
     if clicked_at is not None and not any(one.clicked_at for one in click_ids):
-        raise UsageError("--clicked-at: write the gclid, gbraid, wbraid or fbclid of that click too")
+        raise UsageError(f"{called('clicked_at')}: write the gclid, gbraid, wbraid or fbclid of that click too")
     return LeadData(
         contact=Contact(
             emails=_one(given, "email"),
@@ -42,17 +59,24 @@ def lead_of(values: Mapping[str, str | None], fields: Iterable[str], zone: ZoneI
         external_id=given.get("external_id"),
         utm=Utm(given.get("utm_source"), given.get("utm_medium"), given.get("utm_campaign")),
         provider_name=given.get("provider_name"),
-        provider_url=_address(given.get("provider_url")),
-        fields=dict(map(_field, fields)),
+        provider_url=_address(given.get("provider_url"), called("provider_url")),
+        fields=fields,
     )
 
 
+def values_of(ids: Iterable[ClickId]) -> Mapping[str, str]:
+    """Return click ids as values by name, with the time of the click if there is one; the reverse of `lead_from`."""
+    ids = tuple(ids)
+    times = {one.clicked_at for one in ids if one.kind in _DATED and one.clicked_at}
+    dated = {"clicked_at": times.pop().isoformat()} if len(times) == 1 else {}
+    return {**{name: one.value for name, kind in CLICK_IDS.items() for one in ids if one.kind is kind}, **dated}
+
+
 def _checked(name: str, text: str) -> str:
-    option = f"--{name.replace('_', '-')}"
     if not text.strip():
-        raise UsageError(f"{option}: write a value, or leave the option out")
+        raise UsageError(f"{name}: write a value, or leave it out")
     if len(text) > _LONGEST or not text.isprintable():
-        raise UsageError(f"{option}: write one line of at most {_LONGEST:,} characters")
+        raise UsageError(f"{name}: write one line of at most {_LONGEST:,} characters")
     return text.strip()
 
 
@@ -65,22 +89,22 @@ def _field(text: str) -> tuple[str, str]:
     if not sign:
         raise UsageError("--field: write PATH=VALUE, as leadData.budget=12000")
     try:
-        return read_as(Path_, path), _checked("field", value)
+        return read_as(Path_, path), _checked("--field", value)
     except ValueError as error:
         raise UsageError(f"--field: {error}") from None
 
 
-def _clicked_at(text: str | None, zone: ZoneInfo) -> datetime | None:
+def _clicked_at(text: str | None, zone: ZoneInfo, name: str) -> datetime | None:
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError("--clicked-at: write a time as 2026-09-01T14:05:00+02:00") from None
+        raise UsageError(f"{name}: write a time as 2026-09-01T14:05:00+02:00") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def _address(url: str | None) -> str | None:
+def _address(url: str | None, name: str) -> str | None:
     if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
-        raise UsageError("--provider-url: write an address, as https://www.example.com/oplead")
+        raise UsageError(f"{name}: write an address, as https://www.example.com/oplead")
     return url

@@ -1,9 +1,15 @@
 """`oplead leads create` and `update`."""
 
-from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused
-from connectors.records import LeadId, Lost
+from dataclasses import replace
+from typing import assert_never
+
+from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused, Written
+from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.creating import Creating, Wanted, wanted_of
+from jobs.oplead_commands.identity import key_of
+from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 
@@ -13,22 +19,75 @@ _PLACES = (
 )
 
 
-def create(context: OpleadContext, lead: LeadData) -> int:
-    """Show a new lead, ask, create it, and say what became of it."""
+def create(context: OpleadContext, lead: LeadData, *, reference: str | None = None, again: bool = False) -> int:
+    """Show a new lead, ask, create it once, and say what became of it.
+
+    Args:
+        context: the account's Oplead.
+        lead: the lead.
+        reference: the user's own reference of it; one without is known again by its content.
+        again: whether to send it although it was created before, or is in doubt.
+    """
+    path = outbox_path(context.known.state_folder, context.known.settings.account)
     if not _is_agreed(context, lead, None):
         return Exit.DONE
+    wanted = wanted_of(context, lead, reference)
+    with hold_outbox(path, now=context.clock.now()) as outbox:
+        known = outbox.find([wanted.new.key]).get(wanted.new.key)
+        if known is not None and known.is_created and not again:
+            return _told_before(context, known)
+        receipt = create_one(context, outbox, wanted, known, again=again)
     today = context.clock.now().astimezone(context.known.settings.zone).date()
     look = (
-        f"Look for it before you create it again: `oplead-sync oplead leads list --since {today} --contact` shows the "
-        "leads of today."
+        f"Look for it: `oplead-sync oplead leads list --since {today} --contact` shows the leads of today. The same "
+        "command looks again and never sends it twice; if it is not there, add --again."
     )
-    return _told(context, create_one(context, lead), "Lead created", ANY_KEY, look)
+    return _told(context, receipt, "Lead created", ANY_KEY, look)
 
 
-def create_one(context: OpleadContext, lead: LeadData) -> WriteReceipt:
-    """Create one lead by one request."""
-    with context.writer() as writer:
-        return writer.create(lead)
+def create_one(
+    context: OpleadContext, outbox: Outbox, wanted: Wanted, known: Creation | None, *, again: bool
+) -> WriteReceipt:
+    """Create one lead, on record before its request; a lost answer is looked up."""
+    new = wanted.new
+    if known is None:
+        outbox.add([new])
+    elif known.is_created:
+        new = replace(new, key=key_of(f"{new.key} {context.clock.now().isoformat()}", new.content))
+        outbox.add([new])
+    elif again or known.state is not CreationState.IN_DOUBT:
+        outbox.renew(new)
+    creating = Creating(context, outbox, {new.key: Wanted(wanted.lead, new)})
+    creating.run()
+    outbox.forget_marks()
+    return creating.stop or _receipt(outbox.find([new.key])[new.key], creating)
+
+
+def _receipt(one: Creation, creating: Creating) -> WriteReceipt:
+    """Return what became of a lead as the answer to its creation."""
+    match one.state:
+        case CreationState.CREATED:
+            return Written(one.lead)
+        case CreationState.REFUSED:
+            return creating.refusals[one.key]
+        case CreationState.PENDING:
+            return NotSent("every answer was lost, and it is not in Oplead")
+        case CreationState.IN_FLIGHT | CreationState.IN_DOUBT:
+            unreadable = f", and leads cannot be looked up: {creating.unreadable}" if creating.unreadable else ""
+            return Lost(f"its answer was lost{unreadable}")
+    assert_never(one.state)
+
+
+def _told_before(context: OpleadContext, one: Creation) -> int:
+    which = f" as {one.lead}" if one.lead else ""
+    if context.approval.json:
+        print_json({"outcome": "created_before", "id": one.lead, "exit_code": Exit.ATTENTION})
+    else:
+        say(
+            f"Created before{which}: nothing was written. To change it, use `oplead-sync oplead leads update`; to "
+            "create it once more, add --again."
+        )
+    return Exit.ATTENTION
 
 
 def update(context: OpleadContext, lead_id: str, lead: LeadData) -> int:

@@ -231,6 +231,8 @@ class PartialSettings:
     """The `webhooks` section as written, likewise."""
     state_folder: Path | None = None
     """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
+    state: Path | None = None
+    """The account's state, whether or not it is there yet; None if the file doesn't determine it."""
     env_file: EnvFile | None = None
     """The `.env` beside the settings file."""
 
@@ -252,12 +254,14 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
         with suppress(KeyError, ValidationError):
             more = OpleadSection.model_validate({**required, name: keys[name]}, context=references)
             settings = settings.model_copy(update={name: getattr(more, name)})
+    state = _state(keys, path.parent)
     return PartialSettings(
         settings,
         _mapping(keys.get("oplead")),
         _mapping(keys.get("source")),
         keys.get("webhooks"),
-        state_folder=_state_folder(keys, path.parent),
+        state_folder=state.parent if state else None,
+        state=state,
         env_file=env_file,
     )
 
@@ -266,12 +270,12 @@ def _mapping(tree: Tree) -> Mapping[str, Tree]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _state_folder(keys: Mapping[str, Tree], folder: Path) -> Path | None:
-    """Return the folder of the account's state, or None without an account name or a valid `state`."""
+def _state(keys: Mapping[str, Tree], folder: Path) -> Path | None:
+    """Return the account's state, or None without an account name or a valid `state`."""
     account, state = keys.get("account"), keys.get("state")
     if isinstance(account, str) and isinstance(state, str | None):
         with suppress(ValueError):
-            return state_path(state_address(state, account=account, folder=folder)).parent
+            return state_path(state_address(state, account=account, folder=folder))
     return None
 
 

@@ -5,6 +5,7 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -28,21 +29,51 @@ _RARE = re.compile(
     # are é, à or ê. The two last are UTF-8 that is broken elsewhere in the file.
     rb"[\x81\x8d\x8f\x90\x9d\x82\x83\x84\x86\x87\x88\x89\x8a\x8b\x8e\x98\x9a\x9b\x9e\xa4]|[\xc2\xc3][\x80-\xbf]"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What to write where the encoding or the delimiter must be named."""
+
+    cp1252: str = "source.encoding: cp1252"
+    utf16: str = "source.encoding: utf-16"
+    encoding: str = "source.encoding"
+    delimiter: str = 'under source, as delimiter: ";" (or "," or tab)'
+    excel: str = "name it under source.xlsx if it is Excel's"
+
+
+OPTIONS = Hints(
+    cp1252="--encoding cp1252",
+    utf16="--encoding utf-16",
+    encoding="--encoding",
+    delimiter="as --delimiter ';' (or ',' or tab)",
+    excel="save it as CSV first if it is Excel's",
+)
+"""The hints where a command reads the file."""
+_SETTINGS = Hints()
 _CUT = "it ends in the middle of {what}, so it is cut; export it again, whole"
 
 
 class CsvTable:
     """The rows of a CSV file, read as a stream."""
 
-    def __init__(self, path: Path, *, encoding: Encoding | None = None, delimiter: Delimiter | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        encoding: Encoding | None = None,
+        delimiter: Delimiter | None = None,
+        hints: Hints = _SETTINGS,
+    ) -> None:
         """Find the encoding, the delimiter and the titles.
 
         Raises:
             Misconfigured: one of them is uncertain, or the file is damaged.
         """
         self._path = path
+        self._hints = hints
         with self._opened() as file:
-            self._encoding, self.ends_line = _encoding_of(file, path, encoding)
+            self._encoding, self.ends_line = _encoding_of(file, path, encoding, hints)
         with self._records(None) as (_, first_line):
             self._declared = _DECLARED.fullmatch(first_line)
         self._delimiter = self._declared[1] if self._declared else None
@@ -52,8 +83,8 @@ class CsvTable:
             self.titles = _trimmed(next(records, Row(1, ())))
         if len(self.titles) < 2:  # noqa: PLR2004 - a lead has at least an id and a status
             raise self._refusal(
-                "its first line has one column only; export it with columns separated by ; or , or tabs, or name "
-                "another separator under source.delimiter"
+                "its first line has one column only; export it with columns separated by ; or , or tabs, or write "
+                f"another separator {hints.delimiter}"
             )
 
     def rows(self) -> Iterator[Row]:
@@ -104,15 +135,15 @@ class CsvTable:
                 line = text.readline(_LONGEST_LINE)
             except UnicodeError:
                 raise self._refusal(
-                    f"its text is not {self._encoding} throughout, so it is cut or damaged, or source.encoding is "
-                    "wrong; export it again"
+                    f"its text is not {self._encoding} throughout, so it is cut or damaged, or "
+                    f"{self._hints.encoding} is wrong; export it again"
                 ) from None
             except OSError as error:
                 raise self._refusal(f"it cannot be read ({error.strerror})") from None
             if len(line) >= _LONGEST_LINE:
                 raise self._refusal("it has a line far longer than any lead's, so it is no CSV file")
             if "\0" in line:
-                raise self._refusal("it is no text; export it as CSV, or name it under source.xlsx if it is Excel's")
+                raise self._refusal(f"it is no text; export it as CSV, or {self._hints.excel}")
             if not line:
                 return
             yield line
@@ -144,9 +175,7 @@ class CsvTable:
         if not any(count.titles > 1 for count in counts.values()):
             return ";"
         named = " and ".join(_NAMES[delimiter] for delimiter in (split or counts))
-        raise self._refusal(
-            f'its columns may be separated by {named}; write which under source, as delimiter: ";" (or "," or tab)'
-        )
+        raise self._refusal(f"its columns may be separated by {named}; write which {self._hints.delimiter}")
 
     def _columns_by(self, delimiter: str) -> "_Columns":
         with self._records(delimiter) as (records, _):
@@ -191,28 +220,28 @@ def _without_empty_end(cells: tuple[str, ...] | tuple[object, ...], width: int) 
     return tuple(str(cell) for cell in cells[:end])
 
 
-def _encoding_of(file: BinaryIO, path: Path, named: Encoding | None) -> tuple[str, bool]:
+def _encoding_of(file: BinaryIO, path: Path, named: Encoding | None, hints: Hints) -> tuple[str, bool]:
     """Return the encoding, and whether the file ends with the end of a line."""
     start = file.read(4)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
     file.seek(0)
     unmarked = None if named is None else _WITHOUT_MARK.get(named, named)
-    encoding = marked or unmarked or _unmarked(file, path)
+    encoding = marked or unmarked or _unmarked(file, path, hints)
     file.seek(0, 2)
     file.seek(-min(2, file.tell()), 2)
     end = file.read().replace(b"\0", b"")
     return encoding, end.endswith((b"\n", b"\r"))
 
 
-def _unmarked(file: BinaryIO, path: Path) -> str:
+def _unmarked(file: BinaryIO, path: Path, hints: Hints) -> str:
     """Tell UTF-8 from Western Windows text; refuse what may be either or neither."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8, is_rare, last = True, False, b""
     while chunk := file.read(MB):
         if b"\0" in chunk:
             raise Misconfigured(
-                f"{path}: it is no plain text; export it as CSV UTF-8, write source.encoding: utf-16 if it is that, or "
-                "name it under source.xlsx if it is Excel's"
+                f"{path}: it is no plain text; export it as CSV UTF-8, write {hints.utf16} if it is that, or "
+                f"{hints.excel}"
             )
         try:
             decoder.decode(chunk if is_utf8 else b"")
@@ -227,6 +256,6 @@ def _unmarked(file: BinaryIO, path: Path) -> str:
     if is_rare:
         raise Misconfigured(
             f"{path}: its accents are written in a way that cannot be told; export it as CSV UTF-8, or write "
-            "source.encoding: cp1252 if it was saved by Excel for Windows"
+            f"{hints.cp1252} if it was saved by Excel for Windows"
         )
     return "cp1252"

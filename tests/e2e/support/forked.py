@@ -29,6 +29,7 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 LOADED = (
     "jobs.cli",
     "jobs.cli.run",
+    "jobs.cli.serve",
     "jobs.wiring",
     "jobs.nightly",
     "connectors.google_ads.ads_api.sink",
@@ -36,6 +37,9 @@ LOADED = (
     "connectors.meta.sink",
     "connectors.notifiers",
     "connectors.oplead.probe",
+    "connectors.oplead.writer",
+    "jobs.oplead_commands.import_leads",
+    "killed_import",
     "killed_run",
 )
 """The modules that a run loads."""

@@ -1,0 +1,164 @@
+"""What the columns of a file of leads mean: by their titles, or by a mapping file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from jobs.exit_codes import UsageError
+from jobs.oplead_commands.value_names import VALUES
+from jobs.settings.document import did_you_mean, one_line, read_file
+from jobs.settings.types import Path_, read_as
+from jobs.wiring import column_names, normalised_title
+
+REFERENCE = "reference"
+"""Your own reference of a lead, by which it is known again."""
+IGNORED = "ignore"
+_LEFT_OUT = ("id", "created_at", "updated_at", "status", "status_at", "history")
+"""What Oplead itself gives a new lead."""
+_REFUSED_IF_FILLED = ("other_emails", "other_phones")
+NAMES: Mapping[str, str] = {
+    REFERENCE: "Your own reference of the lead, by which it is known again",
+    **VALUES,
+    "click_id": "Click ids as `leads export` writes them: gclid=…&fbclid=…",
+}
+"""Every column by name, with what it is."""
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    REFERENCE: ("ref", "referenceclient", "referenceexterne", "externalreference", "votrereference"),
+    "provider_name": ("provider", "fournisseur", "nomfournisseur", "nomdufournisseur"),
+    "provider_url": ("urlfournisseur", "urlderetour", "callback", "callbackurl"),
+    "clicked_at": ("dateduclic", "dateclic", "clickdate"),
+    "click_id": ("identifiantdeclic", "idclic", "clickids", "externalid"),
+    "meta_lead_id": ("leadgenid", "idleadmeta"),
+}
+"""Titles, normalised, that mean a column, besides its own name and those of an export of Oplead's."""
+_SHARED = ("email", "phone", "first_name", "last_name", "postcode", "city", "country", *_LEFT_OUT)
+"""Fields whose usual titles are those by which exported files are read."""
+
+
+_LIKE_DATA = re.compile(r"@|\d{5}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column that is written."""
+
+    number: int
+    """Its place, from 0."""
+    title: str
+    name: str | None
+    """One of `NAMES`; None for another place in a lead."""
+    path: str = ""
+    """That place."""
+    is_refused_if_filled: bool = False
+    """Whether it holds what cannot be written."""
+
+
+def columns_of(titles: Sequence[str], mapping: Mapping[str, str]) -> list[Column]:
+    """Return the columns that are written.
+
+    Raises:
+        UsageError: a title is not known, or two mean the same; it names every one.
+    """
+    if any(_LIKE_DATA.search(title) for title in titles):
+        raise UsageError("line 1 holds no titles but somebody's data: write the columns' titles above it")
+    known, columns, problems = _by_title(), [], []
+    for number, title in enumerate(titles):
+        try:
+            column = _column(number, title, mapping, known)
+        except ValueError as error:
+            problems.append(f"column {number + 1}, {shown(title)}: {error}")
+        else:
+            columns += [column] if column else []
+    for place, group in groupby(sorted(columns, key=_place), key=_place):
+        same = [shown(one.title) for one in group]
+        if len(same) > 1:
+            problems.append(f"{' and '.join(same)} both mean {place}: have the --columns file ignore one")
+    problems += [
+        f"there is no column {shown(title)}, which --columns names" for title in mapping if title not in titles
+    ]
+    if problems:
+        raise UsageError("\n".join(problems))
+    return columns
+
+
+def _place(column: Column) -> str:
+    return column.name or column.path
+
+
+def _column(number: int, title: str, mapping: Mapping[str, str], known: Mapping[str, str]) -> Column | None:
+    means = mapping.get(title)
+    if means is not None:
+        if means == IGNORED:
+            return None
+        return Column(number, title, means) if means in NAMES else Column(number, title, None, means)
+    name = known.get(normalised_title(title))
+    if name in _LEFT_OUT:
+        return None
+    if name in _REFUSED_IF_FILLED:
+        return Column(number, title, None, name, is_refused_if_filled=True)
+    if name is not None:
+        return Column(number, title, name)
+    if "." in title:
+        return Column(number, title, None, read_as(Path_, title))
+    hint = did_you_mean(title, known, loosely=normalised_title)
+    raise ValueError(
+        f"this title is not known{hint or ';'} say what it means in a --columns file, as its name, the path of a "
+        f"custom field, or {IGNORED}"
+    )
+
+
+def _by_title() -> Mapping[str, str]:
+    """Return the name of each normalised title; a column's own name wins."""
+    usual = column_names()
+    aliases = {alias: name for name in _SHARED for alias in usual[name]}
+    aliases |= {alias: name for name, titles in ALIASES.items() for alias in titles}
+    own = (*NAMES, *_LEFT_OUT, *_REFUSED_IF_FILLED)
+    return {**aliases, **{normalised_title(name): name for name in own}}
+
+
+def read_mapping(file: Path) -> Mapping[str, str]:
+    """Return what a mapping file says of each title: a column's name, the path of another place, or `ignore`.
+
+    Raises:
+        UsageError: it cannot be used; it names every line and why.
+    """
+    document = read_file(file)
+    tree = document.tree
+    problems = [str(each) for each in document.problems(document.findings, file)]
+    mapping: dict[str, str] = {}
+    if not problems and not isinstance(tree, dict):
+        problems.append(f"{file}: write each column as Title: name")
+    for title, means in (tree if isinstance(tree, dict) else {}).items():
+        try:
+            mapping[title] = _meaning(means)
+        except ValueError as error:
+            mark = document.marks.get((title,))
+            problems.append(f"{file}:{mark.line if mark else 1}: {shown(title)}: {error}")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return mapping
+
+
+def _meaning(means: object) -> str:
+    match means:
+        case str() if means in NAMES or means == IGNORED:
+            return means
+        case str() if "." in means:
+            return read_as(Path_, means)
+        case {"field": str(path)}:
+            return read_as(Path_, path)
+        case str():
+            hint = did_you_mean(means, NAMES)
+            raise ValueError(f"this is no column{hint or ';'} for a custom field write its path, as leadData.budget")
+    raise ValueError("write a column's name, the path of a custom field, or ignore")
+
+
+def shown(title: str) -> str:
+    """Return a title for a message."""
+    text = one_line(title)
+    return f'"{text if len(text) <= _LONGEST_TITLE else text[:_LONGEST_TITLE] + "…"}"'
+
+
+_LONGEST_TITLE = 40

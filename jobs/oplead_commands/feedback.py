@@ -1,0 +1,155 @@
+"""`oplead leads feedback`: where each lead that we created with a `provider.url` stands, and since when."""
+
+import csv
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from rich.markup import escape
+
+from connectors.records import LeadId
+from connectors.text import counted, number
+from jobs.exit_codes import Exit, UsageError
+from jobs.ledger.database import NoStateError, open_engine
+from jobs.ledger.queries import standing
+from jobs.ledger.runs import open_snapshot
+from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.outbox import Creation, open_outbox, outbox_path
+from jobs.reporting.console import day_and_time, print_json, results, say, table
+from jobs.webhooks.inbox import Inbox
+
+_NOTHING = "nothing heard yet"
+_NAMELESS = "its id is not known"
+_TITLES = ("lead", "created_at", "status", "since", "heard_by")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard last of a lead."""
+
+    status: str
+    since: datetime | date
+    by: str
+    """`webhook`, or `night` if the nightly job read it."""
+
+
+def feedback(context: OpleadContext, file: Path | None) -> int:
+    """Show each lead, or write it to a new CSV file."""
+    if file is not None and file.exists():
+        raise UsageError(f"{file}: it exists already; name another file, or remove it")
+    look = context.known.settings
+    with open_outbox(outbox_path(context.known.state_folder, look.account)) as outbox:
+        created = outbox.reporting() if outbox else []
+    ids = [one.lead for one in created if one.lead]
+    zone = look.zone
+    heard = later(_by_webhook(context, ids), _by_night(context, ids), zone)
+    if file is not None:
+        _write(file, created, heard)
+    elif context.approval.json:
+        for one in created:
+            print_json(dict(zip(_TITLES, _values(one, heard), strict=True)))
+        return Exit.DONE
+    elif created:
+        _print(created, heard, zone)
+    silent = sum(one.lead not in heard for one in created)
+    say(f"{counted(len(created), 'lead')} created with provider.url; {_NOTHING} of {number(silent)}.")
+    if silent and not _inbox_file(context).exists():
+        say("No receiver has run here: start `oplead-sync oplead webhooks serve` where provider.url leads.")
+    return Exit.DONE
+
+
+def later(first: Mapping[LeadId, Heard], second: Mapping[LeadId, Heard], zone: ZoneInfo) -> Mapping[LeadId, Heard]:
+    """Return of each lead what was heard last; what is equally old is taken from `first`."""
+
+    def order(one: Heard) -> datetime:
+        since = one.since
+        return since if isinstance(since, datetime) else datetime(since.year, since.month, since.day, tzinfo=zone)
+
+    merged = dict(first)
+    for lead, one in second.items():
+        if lead not in merged or order(one) > order(merged[lead]):
+            merged[lead] = one
+    return merged
+
+
+# ── where it was heard ───────────────────────────────────────────────────────────────────────────
+
+
+def _inbox_file(context: OpleadContext) -> Path:
+    look = context.known.settings
+    folder, account = context.known.state_folder, look.account
+    assert folder is not None and account is not None  # noqa: S101, PT018 - the outbox's path has been found
+    return folder / f"{account}.inbox.db" if look.webhooks is None else look.webhooks.inbox_of(account, folder)
+
+
+def _by_webhook(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, Heard]:
+    inbox = Inbox.to_read(_inbox_file(context))
+    if inbox is None:
+        return {}
+    with closing(inbox):
+        events = inbox.events_of(ids)
+    heard: Mapping[LeadId, Heard] = {}
+    for lead, received in events.items():
+        for one in received:
+            if one.event.label is not None:
+                at = one.event.at.at if one.event.at else one.received_at
+                # Of one lead, webhooks may arrive in another order than things happened.
+                heard = later(heard, {lead: Heard(one.event.label, at, "webhook")}, context.known.settings.zone)
+    return heard
+
+
+def _by_night(context: OpleadContext, ids: Collection[LeadId]) -> Mapping[LeadId, Heard]:
+    path, account = context.known.state, context.known.settings.account
+    if path is None or account is None:
+        return {}
+    try:
+        engine = open_engine(path, for_writing=False)
+    except NoStateError:
+        return {}
+    try:
+        with open_snapshot(engine, path) as session:
+            found = standing(session, account, ids)
+    finally:
+        engine.dispose()
+    zone = context.known.settings.zone
+    return {
+        lead: Heard(one.label, one.since.astimezone(zone).date() if one.date_only else one.since, "night")
+        for lead, one in found.items()
+    }
+
+
+# ── how it is shown ──────────────────────────────────────────────────────────────────────────────
+
+
+def _values(one: Creation, heard: Mapping[LeadId, Heard]) -> Sequence[object]:
+    known = heard.get(one.lead) if one.lead else None
+    return (one.lead, one.sent_at, *((known.status, known.since, known.by) if known else (None, None, None)))
+
+
+def _print(created: Sequence[Creation], heard: Mapping[LeadId, Heard], zone: ZoneInfo) -> None:
+    rows = []
+    for one in created:
+        known = heard.get(one.lead) if one.lead else None
+        said = (known.status, _time(known.since, zone), known.by) if known else (_NOTHING, "", "")
+        rows.append([escape(cell) for cell in (one.lead or _NAMELESS, _time(one.sent_at, zone), *said)])
+    results().print(table("Lead", "Created", "Status", "Since", "Heard by", rows=rows))
+
+
+def _time(moment: datetime | date | None, zone: ZoneInfo) -> str:
+    if moment is None:
+        return ""
+    return day_and_time(moment, zone) if isinstance(moment, datetime) else moment.isoformat()
+
+
+def _write(file: Path, created: Sequence[Creation], heard: Mapping[LeadId, Heard]) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(_TITLES)
+        for one in created:
+            cells = (cell.isoformat() if isinstance(cell, date) else cell for cell in _values(one, heard))
+            rows.writerow(["" if cell is None else cell for cell in cells])

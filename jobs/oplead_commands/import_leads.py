@@ -1,0 +1,176 @@
+"""`oplead leads import`: create the leads of a file, each once, however often the command is killed and run again."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from connectors.crm import PreviewsWrites, WritePreview
+from connectors.text import counted, number
+from jobs.exit_codes import Exit, UsageError
+from jobs.oplead_commands.columns import read_mapping
+from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.creating import Creating, wanted_of
+from jobs.oplead_commands.import_report import Line, outcome_of, say_changed, told, write_report
+from jobs.oplead_commands.lead_file import Delimiter, Encoding, Reading, read_leads
+from jobs.oplead_commands.lead_values import values_of
+from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
+from jobs.reporting.console import facts, print_json, results, say
+from jobs.wiring import click_ids_in
+
+_log = structlog.stdlib.get_logger()
+_LOG_EVERY = 100  # leads
+_SHOWN_AS_THEY_ARE = ("utm_source", "utm_medium", "utm_campaign")
+
+InDoubt = Literal["again", "created"]
+"""What a human who has looked says of the leads that are in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a file is imported."""
+
+    columns: Path | None = None
+    """The mapping file."""
+    encoding: Encoding | None = None
+    delimiter: Delimiter | None = None
+    in_doubt: InDoubt | None = None
+    report: Path | None = None
+    """Where the state of each line is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an import would do."""
+
+    lines: Sequence[Line]
+    before: Mapping[str, Creation]
+    """What was on record, by key."""
+
+    @property
+    def due(self) -> Sequence[Line]:
+        """The lines with something to settle."""
+        return [one for one in self.lines if (known := self.before.get(one.key)) is None or not known.is_created]
+
+    @property
+    def changed(self) -> Sequence[Line]:
+        """The lines that were imported with other content."""
+        return [one for one in self.lines if one.is_changed_since(self.before.get(one.key))]
+
+
+def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> int:
+    """Validate a file whole, show what it holds, ask, create what is new, and say what became of each line."""
+    if options.report is not None and options.report.exists():
+        raise UsageError(f"{options.report}: it exists already; name another file for --report")
+    with context.writer() as writer:
+        rows = read_leads(file, _reading(context, writer, options))
+        lines = [Line(row.line, wanted_of(context, row.lead, row.reference)) for row in rows]
+        path = outbox_path(context.known.state_folder, context.known.settings.account)
+        with hold_outbox(path, now=context.clock.now()) as outbox:
+            plan = _Plan(lines, outbox.find([one.key for one in lines]))
+            _show(context, writer, plan)
+            if context.approval.dry_run:
+                return Exit.DONE
+            if plan.due and not context.agrees(f"Create {counted(len(plan.due), 'lead')} in Oplead?"):
+                say("Nothing was written.")
+                return Exit.DONE
+            creating = _created(context, outbox, plan, options.in_doubt)
+            after = outbox.find([one.key for one in lines])
+    outcomes = [outcome_of(one, plan.before.get(one.key), after[one.key], creating.refusals) for one in lines]
+    if options.report is not None:
+        write_report(options.report, outcomes)
+    return told(outcomes, creating, json=context.approval.json)
+
+
+def _reading(context: OpleadContext, writer: PreviewsWrites, options: ImportOptions) -> Reading:
+    look = context.known.settings
+    return Reading(
+        zone=look.zone,
+        read_click_ids=lambda text, utm_source: values_of(click_ids_in(look, text, utm_source)),
+        check=writer.preview,
+        columns=read_mapping(options.columns) if options.columns else {},
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+    )
+
+
+def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> Creating:
+    """Put what is due on record, and create it."""
+    outbox.add(one.wanted.new for one in plan.due)
+    for one in plan.due:
+        match plan.before.get(one.key), in_doubt:
+            case (Creation(state=CreationState.PENDING | CreationState.REFUSED), _) | (
+                Creation(state=CreationState.IN_DOUBT),
+                "again",
+            ):
+                outbox.renew(one.wanted.new)
+            case Creation(state=CreationState.IN_DOUBT), "created":
+                outbox.settle(one.key, CreationState.CREATED, reason="by_hand")
+    with _progress(len(plan.due)) as on_settled:
+        creating = Creating(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
+        creating.run()
+    outbox.forget_marks()
+    return creating
+
+
+# ── what is shown first ──────────────────────────────────────────────────────────────────────────
+
+
+def _show(context: OpleadContext, writer: PreviewsWrites, plan: _Plan) -> None:
+    due, rate = plan.due, context.known.settings.oplead.rate
+    minutes = ceil(len(due) / rate)
+    done = len(plan.lines) - len(due)
+    preview = writer.preview(due[0].wanted.lead) if due else WritePreview("", {})
+    first = {place: _masked(place, value) for place, value in preview.values.items()}
+    dry_run = context.approval.dry_run
+    if context.approval.json:
+        if dry_run:
+            counts = {"to_create": len(due), "created_before": done, "changed": len(plan.changed), "minutes": minutes}
+            print_json({"rehearsed": True, **counts, "request": preview.request, "first": first})
+        return
+    inside = counted(len(plan.lines), "lead")
+    say(f"{inside} in the file; created before: {number(done)}; to create: {number(len(due))}.")
+    if due:
+        say(f"About {counted(minutes, 'minute')} at {counted(rate, 'request')} a minute.")
+        say(f"{preview.request}; the first one, from line {due[0].line}, masked:")
+        results().print(facts(tuple(first.items())))
+    if dry_run:
+        say_changed([one.line for one in plan.changed])
+        say("Nothing was written.")
+
+
+def _masked(place: str, value: str) -> str:
+    return value if place.rpartition(".")[2] in _SHOWN_AS_THEY_ARE else f"{value[:1]}…"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """Show how many leads are settled: a bar at a terminal, otherwise a log line for every hundred."""
+    if not sys.stderr.isatty():
+        settled = Counter[str]()
+
+        def log() -> None:
+            settled["leads"] += 1
+            if settled["leads"] % _LOG_EVERY == 0:
+                _log.info("importing", settled=settled["leads"], total=total)
+
+        yield log
+        return
+    columns = (TextColumn("importing"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
+    # Drawn only as it moves: the waits for Oplead's rate are shown in between.
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
+        task = bar.add_task("", total=total)
+
+        def advance() -> None:
+            bar.advance(task)
+            bar.refresh()
+
+        yield advance

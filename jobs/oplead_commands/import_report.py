@@ -1,0 +1,157 @@
+"""What became of each line of an imported file: said, as JSON, and as a report without contact data."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.crm import WriteReceipt, WriteRefused
+from connectors.records import Lost
+from connectors.text import counted, number
+from jobs.exit_codes import Exit
+from jobs.oplead_commands.creating import Creating, Wanted
+from jobs.oplead_commands.outbox import Creation, CreationState
+from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
+from jobs.reporting.console import print_json, say
+
+_SHOWN = 20
+_STATES: Mapping[CreationState, str] = {
+    CreationState.PENDING: "left",
+    CreationState.IN_FLIGHT: "in_doubt",
+    CreationState.CREATED: "created",
+    CreationState.REFUSED: "refused",
+    CreationState.IN_DOUBT: "in_doubt",
+}
+_COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left")
+_FINE = frozenset({"created", "created_before"})
+_DOUBTS: Mapping[str, str] = {
+    "ambiguous": "several leads, in Oplead or of ours, may be it",
+    "unproven": "it was not seen in Oplead, and nothing proves that it would have been",
+    "not_looked_up": "its answer was lost, and Oplead's leads cannot be read",
+    "no_answer": "its answer was lost, and it has not been looked up yet",
+    "died": "a command died while it was sent, and it has not been looked up yet",
+}
+"""What each reason for which a lead is in doubt means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the file, and the lead it asks for."""
+
+    line: int
+    wanted: Wanted
+
+    @property
+    def key(self) -> str:
+        """What it is on record by."""
+        return self.wanted.new.key
+
+    def is_changed_since(self, one: Creation | None) -> bool:
+        """Whether it was created with other content."""
+        return one is not None and one.is_created and one.content != self.wanted.new.content
+
+
+@dataclass(frozen=True, slots=True)
+class LineOutcome:
+    """What became of one line."""
+
+    line: int
+    state: str
+    lead: str
+    """Its id in Oplead; empty if it is not known."""
+    reason: str
+    """What Oplead said, without contact data, or a code of ours."""
+
+    @property
+    def document(self) -> Mapping[str, object]:
+        """For JSON."""
+        return {"line": self.line, "state": self.state, "lead": self.lead or None, "reason": self.reason}
+
+
+def outcome_of(
+    line: Line, before: Creation | None, after: Creation, refusals: Mapping[str, WriteRefused]
+) -> LineOutcome:
+    """Return what became of a line, by what is on record before and after."""
+    state = _STATES[after.state]
+    if line.is_changed_since(after):
+        state = "changed"
+    elif before is not None and before.is_created:
+        state = "created_before"
+    refusal = refusals.get(line.key) if state == "refused" else None
+    if refusal is None:
+        return LineOutcome(line.line, state, after.lead or "", after.reason)
+    status = f" ({refusal.status})" if refusal.status else ""
+    return LineOutcome(line.line, state, "", f"{refusal.reason or 'no reason that can be shown'}{status}")
+
+
+def told(outcomes: Sequence[LineOutcome], creating: Creating, *, json: bool) -> int:
+    """Say what became of the lines, and return the exit code."""
+    code = _exit_code(outcomes, creating.stop)
+    tally = Counter(one.state for one in outcomes)
+    if json:
+        stop = {"stopped": document_of(creating.stop)} if creating.stop else {}
+        lines = [one.document for one in outcomes if one.state not in _FINE]
+        print_json({**{name: tally[name] for name in _COUNTED}, "lines": lines, **stop, "exit_code": code})
+        return code
+    say(f"Created: {number(tally['created'])}. Created before: {number(tally['created_before'] + tally['changed'])}.")
+    _say_lines("Refused", [f"line {one.line}: {one.reason}" for one in outcomes if one.state == "refused"])
+    say_changed([one.line for one in outcomes if one.state == "changed"])
+    _say_in_doubt([one for one in outcomes if one.state == "in_doubt"], creating.unreadable)
+    if tally["left"]:
+        say(f"Left: {number(tally['left'])}, certain not to be in Oplead. Run the same command to go on.")
+    if creating.stop is not None:
+        say(_stop_sentence(creating.stop))
+    return code
+
+
+def say_changed(lines: Sequence[int]) -> None:
+    """Say which lines were imported with other content, if any."""
+    if lines:
+        at = ", ".join(map(str, lines[:_SHOWN]))
+        more = f" and {number(len(lines) - _SHOWN)} more" if len(lines) > _SHOWN else ""
+        say(
+            f"Imported before with other content: {number(len(lines))}, at line {at}{more}. They stay in Oplead as "
+            "they are; change them by `oplead-sync oplead leads update`."
+        )
+
+
+def write_report(file: Path, outcomes: Sequence[LineOutcome]) -> None:
+    """Write what became of each line to a new file that only its owner may read."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(("line", "state", "lead", "reason"))
+        rows.writerows((one.line, one.state, one.lead, one.reason) for one in outcomes)
+
+
+def _exit_code(outcomes: Sequence[LineOutcome], stop: WriteReceipt | None) -> Exit:
+    if stop is not None:
+        return Exit.STOPPED if isinstance(stop, Lost) else exit_of(stop)
+    return Exit.DONE if {one.state for one in outcomes} <= _FINE else Exit.ATTENTION
+
+
+def _stop_sentence(stop: WriteReceipt) -> str:
+    if isinstance(stop, Lost):
+        return f"Stopped: too many answers in a row were lost ({stop.reason}). Run the same command later."
+    return f"Stopped. {sentence_of(stop, '', key=ANY_KEY, look='')}"
+
+
+def _say_lines(what: str, lines: Sequence[str]) -> None:
+    if lines:
+        say(f"{what}: {number(len(lines))}.", *(f"  {each}" for each in lines[:_SHOWN]))
+    if len(lines) > _SHOWN:
+        say(f"  and {counted(len(lines) - _SHOWN, 'more', 'more')}; --report FILE.csv lists them all")
+
+
+def _say_in_doubt(doubtful: Sequence[LineOutcome], unreadable: str | None) -> None:
+    _say_lines("In doubt", [f"line {one.line}: {_DOUBTS.get(one.reason, one.reason)}" for one in doubtful])
+    if not doubtful:
+        return
+    if unreadable is not None:
+        say(f"Leads could not be looked up: {unreadable}")
+    say(
+        "None of these is sent again by itself. Look for them in Oplead, or have whoever sees its leads look; then run "
+        "the same command with `--in-doubt created` if they are there, or `--in-doubt again` if none of them is."
+    )

@@ -1,0 +1,215 @@
+"""Read a file of leads to create, CSV or JSON lines, and validate it whole."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from connectors.contact import clean_emails, clean_phones
+from connectors.crm import LeadData
+from connectors.errors import Misconfigured
+from connectors.text import counted
+from jobs.exit_codes import UsageError
+from jobs.oplead_commands.columns import REFERENCE, Column, columns_of, shown
+from jobs.oplead_commands.identity import content_of, key_of
+from jobs.oplead_commands.lead_values import lead_from
+from jobs.wiring import csv_rows
+
+_LARGEST = 64 * 1024**2  # bytes
+_SHOWN = 20
+Encoding = Literal["utf-8", "utf-16", "cp1252"]
+Delimiter = Literal[";", ",", "tab"]
+ReadClickIds = Callable[[str, str | None], Mapping[str, str]]
+"""Reads a column of click ids, given the UTM source: the values by their names, none if there is no click id."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One lead of a file."""
+
+    line: int
+    lead: LeadData = field(repr=False)
+    reference: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read."""
+
+    zone: ZoneInfo
+    read_click_ids: ReadClickIds
+    check: Callable[[LeadData], object]
+    """Raises ValueError if a lead cannot be written."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """What titles mean, by title."""
+    encoding: Encoding | None = None
+    delimiter: Delimiter | None = None
+
+
+Cells = Mapping[str, str]
+"""A row's values that are not blank, by title."""
+
+
+def read_leads(file: Path, reading: Reading) -> list[FileRow]:
+    """Return the leads of a file, in its order.
+
+    Raises:
+        UsageError: anything is wrong with it; the message names every line, at most twenty, and repeats no value.
+    """
+    titles, lines = _opened(file, reading)
+    try:
+        columns = {column.title: column for column in columns_of(titles, reading.columns)}
+    except UsageError as error:
+        raise _unusable(file, str(error).splitlines()) from None
+    rows: list[FileRow] = []
+    problems: list[str] = []
+    first_lines: dict[str, int] = {}
+    for line, cells in lines:
+        try:
+            row = _row(line, cells, columns, reading)
+        except (ValueError, UsageError) as error:
+            problems.append(f"line {line}: {error}")
+            continue
+        rows.append(row)
+        before = first_lines.setdefault(key_of(row.reference, content_of(row.lead)), line)
+        if before != line:
+            what = "it is the same lead as" if row.reference is None else "it has the reference of"
+            problems.append(f"line {line}: {what} line {before}")
+    if problems:
+        raise _unusable(file, problems)
+    if not rows:
+        raise _unusable(file, ["it holds no lead"])
+    return rows
+
+
+def _unusable(file: Path, problems: Sequence[str]) -> UsageError:
+    more = len(problems) - _SHOWN
+    last = [f"and {counted(more, 'more problem')}"] if more > 0 else []
+    return UsageError("\n".join([*(f"{file}: {each}" for each in problems[:_SHOWN]), *last, "Nothing was written."]))
+
+
+# ── one lead ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _row(line: int, cells: Cells, columns: Mapping[str, Column], reading: Reading) -> FileRow:
+    """Return a row's lead.
+
+    Raises:
+        UsageError, ValueError: it cannot be created as it is.
+    """
+    values: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    called: dict[str, str] = {}
+    for title, column in columns.items():
+        text = cells.get(title)
+        if text is None:
+            continue
+        if column.is_refused_if_filled:
+            raise ValueError(f"{shown(title)}: a lead is created with one of these only; give it a path by --columns")
+        if column.name is None:
+            fields[column.path] = text
+        else:
+            values[column.name], called[column.name] = text, shown(title)
+    reference = values.pop(REFERENCE, None)
+    if (text := values.pop("click_id", None)) is not None:
+        ids = reading.read_click_ids(text, values.get("utm_source"))
+        if not ids:
+            raise ValueError(f"{called['click_id']}: there is no click id in it; write gclid=… or fbclid=…")
+        if twice := [name for name in ids if name in values]:
+            raise ValueError(f"{called['click_id']}: {twice[0]} has a column of its own too")
+        values |= ids
+    lead = lead_from(values, fields, reading.zone, called=lambda name: called.get(name, name))
+    _expect_reachable(lead, called)
+    reading.check(lead)
+    return FileRow(line, lead, reference)
+
+
+def _expect_reachable(lead: LeadData, called: Mapping[str, str]) -> None:
+    contact = lead.contact
+    if not contact.emails and not contact.phones:
+        raise ValueError("a lead needs an e-mail address or a phone number")
+    if contact.emails and len(clean_emails(contact.emails)) != 1:
+        raise ValueError(f"{called['email']}: this is no e-mail address, or several")
+    if contact.phones and len(clean_phones(contact.phones, country=contact.country)) != 1:
+        raise ValueError(f"{called['phone']}: this is no phone number, or several; write it as +33 6 12 34 56 78")
+
+
+# ── formats ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _opened(file: Path, reading: Reading) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
+    """Return a file's titles, and each row that is not blank with its line number."""
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no such file")
+    if file.stat().st_size > _LARGEST:
+        raise UsageError(f"{file}: it has more than {_LARGEST // 1024**2} MB; split it")
+    match file.suffix.casefold():
+        case ".csv" | ".tsv" | ".txt":
+            return _csv(file, reading)
+        case ".jsonl" | ".ndjson":
+            lines = list(_json_lines(file))
+            return list(dict.fromkeys(title for _, cells in lines for title in cells)), iter(lines)
+    raise UsageError(f"{file}: name it .csv, or .jsonl if each line is a JSON object")
+
+
+def _csv(file: Path, reading: Reading) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
+    try:
+        titles, rows = csv_rows(file, encoding=reading.encoding, delimiter=reading.delimiter)
+    except Misconfigured as error:
+        raise UsageError(f"{error}\nNothing was written.") from None
+    if twice := [title for number, title in enumerate(titles) if title and title in titles[:number]]:
+        raise _unusable(file, [f"line 1: two columns are called {shown(twice[0])}"])
+
+    def filled() -> Iterator[tuple[int, Cells]]:
+        try:
+            for line, cells in rows:
+                yield line, {title: text for title, text in zip(titles, cells, strict=True) if text.strip()}
+        except Misconfigured as error:
+            raise UsageError(f"{error}\nNothing was written.") from None
+
+    return titles, filled()
+
+
+def _json_lines(file: Path) -> Iterator[tuple[int, Cells]]:
+    problems: list[str] = []
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise _unusable(file, ["save it as UTF-8"]) from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, _json_cells(line)
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
+    if problems:
+        raise _unusable(file, problems)
+
+
+def _json_cells(line: str) -> Cells:
+    try:
+        read = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_without_twins)
+    except json.JSONDecodeError:
+        raise ValueError("this is no JSON object") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(read, dict):
+        raise ValueError("this is no JSON object")  # noqa: TRY004 - what the file holds
+    cells: dict[str, str] = {}
+    for title, value in read.items():
+        if isinstance(value, dict | list):
+            raise ValueError(f"{shown(title)}: write a text; a value within another one is named by its path")  # noqa: TRY004
+        text = str(value).lower() if isinstance(value, bool) else value
+        if text is not None and str(text).strip():
+            cells[title] = str(text)
+    return cells
+
+
+def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return made

@@ -1,0 +1,82 @@
+"""Whether a lead whose answer was lost is in Oplead: judged from one reading of its leads. Pure.
+
+"Not there" sends it again, so it is said only of a reading that is whole and in which a lead that we know we created
+shows by its mark: otherwise nobody knows whether leads can be recognised at all.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from connectors.records import LeadId
+from jobs.oplead_commands.outbox import Creation, CreationState
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLead:
+    """A lead as read from Oplead."""
+
+    id: LeadId
+    created_at: datetime
+    marks: frozenset[str]
+
+
+class Absence(StrEnum):
+    """Why a lead has not been found."""
+
+    NOT_THERE = "not_there"
+    AMBIGUOUS = "ambiguous"
+    """Several leads, or several of ours, have one mark."""
+    UNPROVEN = "unproven"
+    """It was not seen, and the reading does not prove that it would have been."""
+
+
+def recognise(
+    marked: Sequence[Creation],
+    seen: Iterable[SeenLead],
+    *,
+    claimed: Collection[LeadId],
+    is_whole: bool,
+    skew: timedelta,
+) -> Mapping[str, LeadId | Absence]:
+    """Return, by key, which lead each one in doubt is; also each created one whose id can be told only now.
+
+    Args:
+        marked: the leads that were created or are in doubt, with their marks.
+        seen: the leads read from Oplead.
+        claimed: ids that belong to created leads.
+        is_whole: whether every lead was read.
+        skew: how far Oplead's clock may be behind ours.
+    """
+    leads: dict[str, list[SeenLead]] = defaultdict(list)
+    for lead in seen:
+        for mark in lead.marks:
+            leads[mark].append(lead)
+    unnamed: dict[str, list[Creation]] = defaultdict(list)
+    for one in marked:
+        if one.lead is None:
+            unnamed[one.mark or ""].append(one)
+
+    def those_of(one: Creation) -> list[SeenLead]:
+        since = one.first_sent_at
+        return [lead for lead in leads[one.mark or ""] if since is not None and lead.created_at >= since - skew]
+
+    proven = is_whole and any(_shows(one, those_of(one)) for one in marked)
+    found: dict[str, LeadId | Absence] = {}
+    for one in (each for each in marked if each.lead is None):
+        free = [lead.id for lead in those_of(one) if lead.id not in claimed]
+        if len(free) == 1 and len(unnamed[one.mark or ""]) == 1:
+            found[one.key] = free[0]
+        elif one.state is CreationState.IN_DOUBT:
+            absence = Absence.NOT_THERE if proven else Absence.UNPROVEN
+            found[one.key] = Absence.AMBIGUOUS if free else absence
+    return found
+
+
+def _shows(one: Creation, leads: Sequence[SeenLead]) -> bool:
+    """Whether a lead that is certainly in Oplead is among those with its mark."""
+    if one.state is not CreationState.CREATED:
+        return False
+    return bool(leads) if one.lead is None else one.lead in {lead.id for lead in leads}

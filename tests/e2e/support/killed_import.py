@@ -1,0 +1,19 @@
+"""Kills the process that imports leads with SIGKILL at one chosen point; everything before it is the command's own."""
+
+from functools import partial
+
+from connectors.oplead.client import OpleadClient
+from jobs.oplead_commands.outbox import Outbox
+from tests.e2e.support.killed_run import after, before, countdown
+
+POINTS = {
+    "before it is on record": partial(before, Outbox, "begin"),
+    "on record, not sent": partial(after, Outbox, "begin"),
+    "accepted, answer unread": partial(after, OpleadClient, "attempt"),
+    "answer on record": partial(after, Outbox, "settle"),
+}
+
+
+def kill_at(point, nth):
+    """Die at this point the nth time it is reached."""
+    POINTS[point](countdown(nth))

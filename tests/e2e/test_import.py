@@ -1,0 +1,361 @@
+"""`oplead leads import` against the sandbox: each lead of a file once, whatever crashes and whatever is lost."""
+
+import csv
+import json
+import os
+import signal
+from collections import Counter
+from itertools import cycle, islice
+
+import pytest
+
+from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
+from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
+from connectors.sandbox.platform import FaultKind, PlannedFault
+from connectors.sandbox.population.company import Population
+from connectors.sandbox.sandbox import Sandbox
+from jobs.cli.approval import Approval
+from jobs.exit_codes import Exit, UsageError
+from jobs.ledger.runs import LeaseHeldError
+from jobs.oplead_commands import leads
+from jobs.oplead_commands.import_leads import ImportOptions, import_file
+from jobs.oplead_commands.lead_values import lead_of
+from jobs.oplead_commands.outbox import CreationState, hold_outbox, open_outbox, outbox_path
+from tests import quick
+from tests.e2e.support.company import ended
+from tests.e2e.support.forked import Forked
+from tests.e2e.support.killed_import import POINTS
+from tests.e2e.test_oplead_commands import JEANNE, SECRET, Oplead
+
+TITLES = ("Référence", "Nom", "Courriel", "Téléphone", "gclid", "leadData.budget")
+PLAIN = ImportOptions()
+
+
+@pytest.fixture
+def oplead(tmp_path):
+    """An Oplead of its own, with some leads of before."""
+    with Sandbox(quick.with_key(tmp_path / "sandbox"), Population.generate(7, 40)) as sandbox:
+        yield Oplead(sandbox, tmp_path)
+
+
+def row(number, **other):
+    """One invented person's cells, by title."""
+    cells = (
+        f"R-{number}",
+        f"Exemple {number}",
+        f"personne{number}@example.com",
+        f"06 12 34 {number // 100 % 100:02} {number % 100:02}",
+        f"Cj0KCQjwAbC-dEf_{number:06}",
+        "12000",
+    )
+    return {**dict(zip(TITLES, cells, strict=True)), **other}
+
+
+def leads_file(folder, rows, name="leads.csv"):
+    """A file of leads as a French spreadsheet writes it."""
+    file = folder / name
+    with file.open("w", encoding="cp1252", newline="") as out:
+        writer = csv.DictWriter(out, list(dict.fromkeys(title for each in rows for title in each)), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+def emails(oplead):
+    """How often each address is among the created leads."""
+    created = {each["id"] for each in oplead.sandbox.oplead.book.created()}
+    return Counter(
+        lead["contact"]["email"] for lead_id, lead in oplead.sandbox.oplead.leads().items() if lead_id in created
+    )
+
+
+def outbox_of(oplead):
+    """Each lead on record."""
+    with open_outbox(outbox_path(oplead.folder, "maison-durand")) as outbox:
+        return outbox._select("ORDER BY key", ())
+
+
+def posts(oplead):
+    """How many leads Oplead was asked to create."""
+    return oplead.log.count("POST /v1/leads")
+
+
+# ── once each ────────────────────────────────────────────────────────────────────────────────────
+
+
+def killed_and_run_again(oplead, file, kills, nth):
+    """Kill an import again and again, each time somewhere else, then let it end; return the last exit code."""
+    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    environ = {**inherited, "KEY": ADMIN_KEY, "HOOK": SECRET}
+    arguments = ["oplead", "leads", "import", file, "--config", oplead.file, "--yes"]
+    for point in islice(cycle(reversed(POINTS)), kills):
+        oplead.fail("/v1/leads", FaultKind.CUT_AFTER, after=nth // 3, count=2)
+        oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=nth // 2)
+        prelude = f"import killed_import; killed_import.kill_at({point!r}, {nth})"
+        with ended(Forked(arguments, environ=environ, cwd=oplead.folder, prelude=prelude)) as process:
+            process.wait(500)
+            assert -signal.SIGKILL == process.returncode, process.communicate()
+    with ended(Forked(arguments, environ=environ, cwd=oplead.folder)) as process:
+        said = process.communicate(500)
+        assert Exit.DONE == process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("count", "kills", "nth"),
+    [(150, 3, 30), pytest.param(5_000, 10, 400, marks=[pytest.mark.exhaustive, pytest.mark.timeout(3_000)])],
+)
+def test_each_lead_is_created_once_though_imports_are_killed_and_answers_cut(oplead, count, kills, nth):
+    """Killed before, while and after a request, with answers lost before and after Oplead took a lead."""
+    file = leads_file(oplead.folder, [row(number) for number in range(count)])
+
+    killed_and_run_again(oplead, file, kills, nth)
+
+    assert Counter({f"personne{number}@example.com": 1 for number in range(count)}) == emails(oplead)
+    on_record = outbox_of(oplead)
+    assert {CreationState.CREATED} == {one.state for one in on_record}
+    assert count == len({one.lead for one in on_record})
+
+
+# ── what is lost, refused, changed or new ────────────────────────────────────────────────────────
+
+
+def run(oplead, file, options=PLAIN, **how):
+    """Import a file and return the exit code."""
+    return oplead.run(import_file, file, options, **how)
+
+
+def result(oplead, capsys, file, options=PLAIN, **how):
+    """Import a file and return what is printed as JSON."""
+    capsys.readouterr()
+    run(oplead, file, options, json=True, **how)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys):
+    """One was taken, one was not; each is there once, and only the second was sent twice."""
+    file = leads_file(oplead.folder, [row(number) for number in range(6)])
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER, after=1)
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=3)
+    before = posts(oplead)
+
+    assert 6 == result(oplead, capsys, file)["created"]
+
+    assert {1} == set(emails(oplead).values())
+    assert before + 7 == posts(oplead)
+
+
+def test_what_was_not_looked_up_when_a_command_ended_is_looked_up_by_the_next(oplead, capsys):
+    """Oplead's list fails while it is looked up: nothing is sent again, until it can be read."""
+    file = leads_file(oplead.folder, [row(number) for number in range(3)])
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER, after=1)
+    oplead.fail("/v1/leads", FaultKind.STATUS, after=2, count=50, status=403)
+
+    said = result(oplead, capsys, file)
+
+    assert (2, 1, Exit.ATTENTION) == (said["created"], said["in_doubt"], said["exit_code"])
+    assert [{"line": 3, "state": "in_doubt", "lead": None, "reason": "not_looked_up"}] == said["lines"]
+    oplead.sandbox.faults.clear()
+    said = result(oplead, capsys, file)
+    assert (1, 2, Exit.DONE) == (said["created"], said["created_before"], said["exit_code"])
+    assert {1} == set(emails(oplead).values())
+
+
+def test_a_lead_that_may_be_either_of_two_is_left_to_a_human(oplead, capsys):
+    """Somebody created the same person while the answer was lost."""
+    file = leads_file(oplead.folder, [row(0), row(1)])
+    with oplead.context() as context:
+        leads.create(context, lead_of(_values(row(1)), [], context.known.settings.zone))
+        leads.create(context, lead_of({**_values(row(1)), "city": "Lyon"}, [], context.known.settings.zone))
+    outbox_path(oplead.folder, "maison-durand").unlink()
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=1)
+
+    said = result(oplead, capsys, file)
+
+    assert [{"line": 3, "state": "in_doubt", "lead": None, "reason": "ambiguous"}] == said["lines"]
+    assert Exit.ATTENTION == said["exit_code"]
+
+
+def _values(cells):
+    return dict(zip(("last_name", "email", "phone", "gclid"), list(cells.values())[1:5], strict=True))
+
+
+@pytest.mark.parametrize(("answer", "created"), [("created", 3), ("again", 4)])
+def test_a_suppliers_lost_answers_wait_for_a_human(oplead, capsys, answer, created):
+    """Its key reads no leads, so nothing is sent again by itself: a human looks, and says what is true."""
+    file = leads_file(oplead.folder, [row(number) for number in range(3)])
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER, after=1)
+
+    assert Exit.ATTENTION == run(oplead, file, key=SUPPLIER_KEY)
+
+    said = capsys.readouterr().out
+    assert "In doubt: 1." in said
+    assert "line 3: its answer was lost, and Oplead's leads cannot be read" in said
+    assert "--in-doubt created" in said
+    assert Exit.ATTENTION == run(oplead, file, key=SUPPLIER_KEY)
+    assert 3 == emails(oplead).total()
+    assert Exit.DONE == run(oplead, file, ImportOptions(in_doubt=answer), key=SUPPLIER_KEY)
+    assert created == emails(oplead).total()
+
+
+def test_a_refused_lead_is_told_by_its_line_and_may_be_tried_again(oplead, capsys):
+    """With what Oplead says, in the output and in the report, and without what was sent."""
+    file = leads_file(oplead.folder, [row(0), row(1, **{"leadData.inconnu": "Valeur secrète"}), row(2)])
+    report = oplead.folder / "report.csv"
+
+    assert Exit.ATTENTION == run(oplead, file, ImportOptions(report=report))
+
+    said = capsys.readouterr().out
+    assert "Created: 2." in said
+    assert "line 3: the body has a name that does not belong there (400)" in said
+    lines = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
+    assert [("2", "created"), ("3", "refused"), ("4", "created")] == [(each["line"], each["state"]) for each in lines]
+    assert not {"secrète", "personne1"} & set(report.read_text(encoding="utf-8").replace(",", " ").split())
+    oplead.sandbox.oplead.switch("unknown_fields", "ignored")
+    said = result(oplead, capsys, file)
+    assert (1, 2) == (said["created"], said["created_before"])
+
+
+def test_a_grown_file_creates_only_what_is_new_and_tells_what_has_changed(oplead, capsys):
+    """A row is known by its reference, or by its content if it has none."""
+    plain = {**row(7), "Référence": ""}
+    run(oplead, leads_file(oplead.folder, [row(0), row(1), plain]))
+    grown = leads_file(oplead.folder, [row(0), row(1, Nom="Nouveau Nom"), plain, row(3)])
+
+    said = result(oplead, capsys, grown)
+
+    assert (1, 2, 1) == (said["created"], said["created_before"], said["changed"])
+    assert [3] == [each["line"] for each in said["lines"]]
+    assert Exit.ATTENTION == said["exit_code"]
+    assert 4 == emails(oplead).total()
+    run(oplead, grown)
+    assert "Imported before with other content: 1, at line 3." in capsys.readouterr().out
+
+
+def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monkeypatch):
+    """Neither a dry run nor a no writes anything, and neither shows anybody's data."""
+    file = leads_file(oplead.folder, [row(number) for number in range(200)])
+    before = posts(oplead)
+
+    assert Exit.DONE == run(oplead, file, dry_run=True)
+
+    said = capsys.readouterr().out
+    assert "200 leads in the file; created before: 0; to create: 200." in said
+    assert "About 3 minutes" in said
+    assert "contact.email" in said
+    assert "personne0" not in said
+    monkeypatch.setattr(Approval, "agrees", lambda *_: False)
+    assert Exit.DONE == run(oplead, file)
+    assert "Nothing was written." in capsys.readouterr().out
+    assert before == posts(oplead)
+    assert 200 == result(oplead, capsys, file, dry_run=True)["to_create"]
+
+
+def test_a_key_that_may_not_create_leads_stops_at_the_first(oplead, capsys):
+    """It would befall every other one, and none of them is in doubt."""
+    file = leads_file(oplead.folder, [row(number) for number in range(3)])
+    oplead.fail("/v1/leads", FaultKind.STATUS, status=403)
+
+    said = result(oplead, capsys, file)
+
+    assert (3, 0, Exit.CONFIGURATION) == (said["left"], said["in_doubt"], said["exit_code"])
+    assert 3 == result(oplead, capsys, file)["created"]
+
+
+def test_an_oplead_that_takes_nothing_is_left_alone(oplead, capsys):
+    """Ten lost answers in a row, none of them taken: exit code 3, and the same command goes on later."""
+    file = leads_file(oplead.folder, [row(number) for number in range(30)])
+    run(oplead, leads_file(oplead.folder, [row(99)], "first.csv"))
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=2, count=10)
+
+    said = result(oplead, capsys, file)
+
+    assert (2, 28, Exit.STOPPED) == (said["created"], said["left"] + said["in_doubt"], said["exit_code"])
+    assert 28 == result(oplead, capsys, file)["created"]
+    assert {1} == set(emails(oplead).values())
+
+
+def test_too_many_requests_are_waited_out(oplead, capsys):
+    """A 429 wrote nothing: its lead is sent again at once, and no human is asked."""
+    file = leads_file(oplead.folder, [row(number) for number in range(3)])
+    oplead.fail("/v1/leads", FaultKind.STATUS, status=429, after=1)
+
+    assert 3 == result(oplead, capsys, file)["created"]
+    assert {1} == set(emails(oplead).values())
+
+
+def test_a_custom_field_with_the_reference_is_what_leads_are_looked_up_by(oplead, capsys):
+    """Where the settings name one: even two of one person are told apart."""
+    text = oplead.file.read_text(encoding="utf-8")
+    oplead.file.write_text(
+        text.replace("    fields:", "    fields:\n      reference: leadData.projet"), encoding="utf-8"
+    )
+    file = leads_file(oplead.folder, [row(0), {**row(0), "Référence": "R-0 bis", "leadData.budget": "9000"}, row(1)])
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER, count=2)
+
+    assert 3 == result(oplead, capsys, file)["created"]
+
+    references = {each["leadData"]["projet"] for each in map(oplead.lead, (one.lead for one in outbox_of(oplead)))}
+    assert {"R-0", "R-0 bis", "R-1"} == references
+
+
+def test_the_form_import_creates_each_lead_once_too(oplead, capsys):
+    """It is another service, and leads are looked up in the API."""
+    text = oplead.file.read_text(encoding="utf-8")
+    form = (
+        f"    via: form\n    form: {{ token: file:form-token, form: {FORM}, click_id: external_id, "
+        f"url: {oplead.sandbox.addresses['oplead_form']}/addlead/ }}\n    fields:"
+    )
+    oplead.file.write_text(text.replace("    fields:", form), encoding="utf-8")
+    (oplead.folder / "form-token").write_text(FORM_TOKEN)
+    oplead.sandbox.oplead.switch("form_external_id", "external_id")
+    rows = [{**row(number), "Code postal": "69003", "Pays": "FR"} for number in range(4)]
+    for each in rows:
+        del each["leadData.budget"]
+    oplead.sandbox.faults.plant(PlannedFault("oplead_form", FaultKind.CUT_AFTER, after=1))
+    oplead.sandbox.faults.plant(PlannedFault("oplead_form", FaultKind.CUT_BEFORE, after=3))
+
+    assert 4 == result(oplead, capsys, leads_file(oplead.folder, rows))["created"]
+    assert {1} == set(emails(oplead).values())
+
+
+def test_a_lead_typed_twice_is_created_once(oplead, capsys):
+    """By its content, or by its reference; a second one must be asked for."""
+    outcomes = []
+    for again in (False, False, True):
+        with oplead.context(json=True) as context:
+            leads.create(context, lead_of(JEANNE, [], context.known.settings.zone), again=again)
+        outcomes.append(json.loads(capsys.readouterr().out)["outcome"])
+
+    assert ["written", "created_before", "written"] == outcomes
+    assert 2 == emails(oplead).total()
+
+
+def test_the_outbox_holds_nobodys_data(oplead):
+    """Whoever reads the file learns ids, states and times."""
+    file = leads_file(oplead.folder, [row(number) for number in range(3)])
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+    run(oplead, file, key=SUPPLIER_KEY)
+
+    for kept in oplead.folder.glob("maison-durand*"):
+        for secret in (b"personne", b"Exemple", b"06 12", b"R-1", b"Cj0K"):
+            assert secret not in kept.read_bytes(), kept
+
+
+def test_two_imports_at_once_are_refused(oplead):
+    """The second ends at once and writes nothing: exit code 75."""
+    file = leads_file(oplead.folder, [row(0)])
+    with oplead.context() as context:
+        now = context.clock.now()
+
+    with hold_outbox(outbox_path(oplead.folder, "maison-durand"), now=now), pytest.raises(LeaseHeldError):
+        run(oplead, file)
+    assert 0 == emails(oplead).total()
+
+
+def test_a_report_never_overwrites_a_file(oplead):
+    """It is refused before anything is written to Oplead."""
+    file = leads_file(oplead.folder, [row(0)])
+
+    with pytest.raises(UsageError, match="it exists already"):
+        run(oplead, file, ImportOptions(report=file))
+    assert 0 == emails(oplead).total()

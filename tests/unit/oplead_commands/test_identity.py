@@ -1,0 +1,36 @@
+"""What makes two leads one, however they are spelled."""
+
+from connectors.crm import LeadData
+from connectors.records import ClickId, ClickIdKind, Contact
+from jobs.oplead_commands.identity import content_of, key_of, mark_of
+
+GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
+TYPED = Contact(("Jeanne@Example.com",), ("06 12 34 56 78",), last_name="Léxemple ")
+SHOWN = Contact(("jeanne@example.com",), ("+33612345678",), "Jeanne", "LEXEMPLE", city="Lyon")
+
+
+def test_a_lead_has_one_mark_as_typed_and_as_oplead_shows_it():
+    """Spelling, accents and what else is on record make no difference."""
+    assert mark_of([GCLID], TYPED) == mark_of([GCLID], SHOWN)
+
+
+def test_another_click_address_number_or_name_is_another_lead():
+    """Each of the four counts."""
+    others = [
+        mark_of([], TYPED),
+        mark_of([GCLID], Contact(("j@example.com",), TYPED.phones, last_name=TYPED.last_name)),
+        mark_of([GCLID], Contact(TYPED.emails, ("0612345679",), last_name=TYPED.last_name)),
+        mark_of([GCLID], Contact(TYPED.emails, TYPED.phones, last_name="Autre")),
+    ]
+
+    assert 5 == len({mark_of([GCLID], TYPED), *others})
+
+
+def test_a_lead_is_known_by_its_reference_or_else_by_its_whole_content():
+    """And none of it can be read from the key."""
+    one, other = LeadData(contact=TYPED), LeadData(contact=SHOWN)
+
+    assert key_of("R-1", content_of(one)) == key_of("R-1", content_of(other))
+    assert key_of(None, content_of(one)) != key_of(None, content_of(other))
+    assert content_of(one) == content_of(LeadData(contact=TYPED, fields={}))
+    assert 64 == len(key_of("jeanne@example.com", ""))

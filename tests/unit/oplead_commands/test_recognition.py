@@ -1,0 +1,86 @@
+"""Whether a lead whose answer was lost is in Oplead: found, not there, or not known."""
+
+from datetime import UTC, datetime, timedelta
+
+from connectors.records import LeadId
+from jobs.oplead_commands.outbox import Creation, CreationState
+from jobs.oplead_commands.recognition import Absence, SeenLead, recognise
+
+NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
+SKEW = timedelta(hours=2)
+
+
+def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW):
+    """One lead on record."""
+    known = LeadId(lead) if lead else None
+    return Creation(key, "content", state, mark or f"mark of {key}", known, "", 1, sent, sent, has_provider_url=False)
+
+
+def seen(lead, *marks, at=NOW):
+    """One lead in Oplead."""
+    return SeenLead(LeadId(lead), at, frozenset(marks))
+
+
+PROOF = creation("proof", CreationState.CREATED, lead="L-1")
+PROVEN = seen("L-1", "mark of proof")
+
+
+def judged(marked, leads, *, claimed=("L-1",), is_whole=True):
+    """What is said of each."""
+    return dict(recognise(marked, leads, claimed={LeadId(one) for one in claimed}, is_whole=is_whole, skew=SKEW))
+
+
+def test_a_lead_with_its_mark_is_the_one():
+    """Also where nothing else proves that marks are seen."""
+    assert {"a": "L-2"} == judged([creation("a")], [seen("L-2", "mark of a")])
+
+
+def test_a_lead_is_missing_only_where_a_created_one_shows():
+    """A reading in which none of ours is recognised says nothing of those it lacks."""
+    assert {"a": Absence.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN])
+    assert {"a": Absence.UNPROVEN} == judged([creation("a"), PROOF], [])
+    assert {"a": Absence.UNPROVEN} == judged([creation("a"), PROOF], [seen("L-1", "another mark")])
+    assert {"a": Absence.UNPROVEN} == judged([creation("a")], [])
+
+
+def test_an_unfinished_reading_proves_no_absence():
+    """The lead may be among those that were not read."""
+    assert {"a": Absence.UNPROVEN} == judged([creation("a"), PROOF], [PROVEN], is_whole=False)
+    assert {"a": "L-2"} == judged([creation("a")], [seen("L-2", "mark of a")], is_whole=False)
+
+
+def test_several_leads_with_its_mark_are_left_to_a_human():
+    """Any of them may be it."""
+    leads = [PROVEN, seen("L-2", "mark of a"), seen("L-3", "mark of a")]
+
+    assert {"a": Absence.AMBIGUOUS} == judged([creation("a"), PROOF], leads)
+
+
+def test_two_of_ours_with_one_mark_are_left_to_a_human():
+    """One lead was found, and nobody knows whose it is."""
+    marked = [creation("a", mark="m"), creation("b", mark="m"), PROOF]
+
+    assert {"a": Absence.AMBIGUOUS, "b": Absence.AMBIGUOUS} == judged(marked, [PROVEN, seen("L-2", "m")])
+
+
+def test_a_lead_that_is_another_of_ours_is_not_it():
+    """Two rows of one person: the one that was answered has its own."""
+    marked = [creation("a", mark="m"), creation("b", CreationState.CREATED, mark="m", lead="L-2"), PROOF]
+
+    assert {"a": Absence.NOT_THERE} == judged(marked, [PROVEN, seen("L-2", "m")], claimed=("L-1", "L-2"))
+
+
+def test_a_lead_of_before_the_first_attempt_is_not_it():
+    """Somebody who wrote last year is somebody's lead of last year; clocks may differ by two hours."""
+    early, late = NOW - timedelta(hours=2, seconds=1), NOW - timedelta(hours=1, minutes=59)
+
+    assert {"a": Absence.NOT_THERE} == judged([creation("a"), PROOF], [PROVEN, seen("L-2", "mark of a", at=early)])
+    assert {"a": "L-2"} == judged([creation("a"), PROOF], [PROVEN, seen("L-2", "mark of a", at=late)])
+
+
+def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
+    """So that what is heard of it can be told."""
+    nameless = creation("a", CreationState.CREATED)
+
+    assert {"a": "L-2"} == judged([nameless], [seen("L-2", "mark of a")])
+    assert {} == judged([nameless], [])
