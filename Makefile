@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: demo test test-all fuzz mutants chaos check site bench format schema docs install develop lock help
+.PHONY: demo test test-all fuzz mutants chaos check site bench format schema script docs install develop lock help
 
 demo: install ## play a first night and several more on the local sandbox
 	$(BIN)/oplead-sync demo
@@ -47,8 +47,8 @@ site: develop ## build the documentation's site into build/site; a broken link f
 	$(SITE) . build/site
 	@echo "The site is at build/site/docs/index.html"
 
-bench: develop ## how long a night takes here, in seconds
-	$(BIN)/python tests/bench.py
+bench: develop ## how long a night takes here, in seconds, and how many webhooks are taken a second
+	$(BIN)/python -m tests.bench
 
 format: develop ## write what `check` would complain of, where that can be mended
 	$(BIN)/ruff format .
@@ -56,6 +56,11 @@ format: develop ## write what `check` would complain of, where that can be mende
 
 schema: develop ## write the settings' JSON schema anew
 	$(BIN)/python -c "from jobs.settings.schema import write_schema; write_schema()"
+
+SCRIPT := connectors/website/capture
+script: ## minify the website's script anew after a change; fetches terser with npm
+	npx --yes terser@5.51.0 $(SCRIPT).js --ecma 2015 --compress passes=5,unsafe_arrows,unsafe_methods --mangle --output $(SCRIPT).min.js
+	sed -i "1i /*! oplead-sync capture, MIT, of $$(sha256sum $(SCRIPT).js | cut -c 1-8) */" $(SCRIPT).min.js
 
 docs: develop ## write the generated parts of docs/ anew: settings, states, reasons, notifications
 	$(BIN)/python docs/generate.py

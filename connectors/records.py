@@ -114,6 +114,8 @@ class Lead:
     JSON numbers arrive as Decimal, booleans as "true" and "false", text unchanged."""
     digest: str
     """Changes whenever the lead does, so the detail fetch of an unchanged lead can be skipped."""
+    has_appointment: bool = False
+    """Whether an appointment is on record, past or future."""
 
 
 @dataclass(frozen=True, slots=True)

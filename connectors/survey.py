@@ -6,9 +6,12 @@ number, a date, or reads as a source or channel.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 Suggestion = Mapping[str, "str | int | bool | list[str] | Suggestion"]
 """Part of a settings file, nested as in the file."""
+Basis = Literal["specification", "settings", "trials"]
+"""What a setting rests on: what the platform's specification says, what the file says, or what was found by trying."""
 SUGGESTED = (
     *("path_prefix", "leads_path", "lead_path", "extra_headers", "extra_query", "auth", "pagination"),
     *("pull", "since_filter", "detail", "fields"),
@@ -128,6 +131,12 @@ class Survey:
     """Likely problems: truncated or lower-cased click ids, a field empty on every lead, a truncated list."""
     undecided: tuple[str, ...] = ()
     """What could not be determined; each entry names the setting to write."""
+    rests_on: Mapping[str, Basis] = field(default_factory=dict)
+    """What each setting under `oplead` rests on."""
+    write: Mapping[str, str] = field(default_factory=dict)
+    """What the specification says of `oplead.write`, by dotted name."""
+    subscriptions: Mapping[str, str] = field(default_factory=dict)
+    """What the specification says of `webhooks.subscriptions`."""
     minutes_first: float | None = None
     """Estimated duration of the initial full read at the allowed rate."""
     minutes_nightly: float | None = None

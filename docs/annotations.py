@@ -110,7 +110,15 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "encoding": "base64",
         "prefix": "sha256=",
     },
-    "WebhookFields": {"event": "type", "event_id": "id", "at": "date", "lead": "data"},
+    "WebhookFields": {
+        "event": "type",
+        "event_id": "id",
+        "at": "date",
+        "lead": "data",
+        "lead_id": "leadId",
+        "status": "data.statut.nouveau",
+        "appointment_at": "data.rdv.debut",
+    },
     "SubscriptionSettings": {
         "path": "/subscriptions",
         "event_field": "type",

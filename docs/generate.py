@@ -98,6 +98,8 @@ def _default(field: FieldInfo) -> str:
             return f"`{_span(default)}`"
         case bool():
             return f"`{str(default).lower()}`"
+        case tuple():
+            return ", ".join(f"`{one}`" for one in default)
         case AnyUrl():
             return f"`{str(default).rstrip('/')}`"
     return f"`{default}`"

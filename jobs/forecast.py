@@ -11,11 +11,12 @@ from jobs.ledger.database import temporary_copy
 from jobs.ledger.queries import StateCount
 from jobs.ledger.runs import hold_account
 from jobs.nightly import rehearse
-from jobs.rules.model import normalise_label
+from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
 from jobs.run_context import Deps, RunContext
 from jobs.run_summary import LabelCount
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
+from jobs.webhooks.reading import InboxReader
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -37,7 +38,8 @@ def forecast(book: Rulebook, deps: Deps, found: Sequence[Lead | UnreadableLead])
     unreadable = tuple(one for one in found if isinstance(one, UnreadableLead))
     always = replace(book, routes=tuple(replace(route, since=_ALWAYS) for route in book.routes))
     # A whole past exceeds any night's volume: keep the volume guard from holding it.
-    listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True)
+    # Webhooks would have other leads read.
+    listed = replace(deps, source=_ListedSource(leads, unreadable), accept_volume=True, inbox=InboxReader())
     with (
         temporary_copy() as state,
         hold_account(state, book.account, "forecast", now=deps.clock.now()) as ledger,
@@ -102,15 +104,18 @@ def labels_seen(settings: Settings, leads: Sequence[Lead]) -> tuple[ForecastLabe
             ever[normal].append(lead)
         if lead.label:
             now[normalise_label(lead.label)].append(lead)
+        if lead.has_appointment:
+            now[APPOINTMENT_SET].append(lead)
+            ever[APPOINTMENT_SET].append(lead)
     spelled.pop("", None)
 
     def seen(stage: str | None, label: str) -> ForecastLabel:
-        normal = normalise_label(label)
+        normal = listed_label(label)
         example = next((lead.id for lead in (*now[normal], *ever[normal])), None)
         return ForecastLabel(stage, spelled.get(normal, label), len(now[normal]), len(ever[normal]), example)
 
     named = [seen(stage, label) for stage, labels in settings.stages.items() for label in labels]
     named += [seen(IGNORED, label) for label in settings.ignored_statuses]
-    known = {normalise_label(one.label) for one in named}
+    known = {listed_label(one.label) for one in named}
     others = [seen(None, label) for normal, label in spelled.items() if normal not in known]
     return (*named, *sorted(others, key=lambda one: -one.ever))

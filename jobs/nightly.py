@@ -20,10 +20,11 @@ from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.plan.volume_guard import hold_excess_volume
 from jobs.pull.export import open_export
+from jobs.pull.inbox import read_reported
 from jobs.pull.sync import expect_plausible, pull
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Scope, Stop, StopKind
-from jobs.run_context import NightStep, RunContext, SyncMode
+from jobs.run_context import NightStep, Reading, RunContext, SyncMode
 from jobs.run_summary import RunSummary
 from jobs.settings.compile import Rulebook
 
@@ -31,12 +32,12 @@ ASK_AGAIN_AFTER = timedelta(minutes=5)
 """Minimum wait before asking a platform again for outcomes that weren't ready."""
 
 
-def run_night(run: RunContext, *, reading: bool = True, wait: timedelta = timedelta()) -> RunSummary:
-    """Run one night for one account and return its summary.
+def run_night(run: RunContext, *, reading: Reading = Reading.EVERYTHING, wait: timedelta = timedelta()) -> RunSummary:
+    """Run one night for one account, or what is done between nights, and return its summary.
 
-    If the source fails, due deliveries still go out; a destination that stops doesn't affect the others. Without
-    `reading`, no lead is read and nothing in doubt is replayed (the next night does that): the run only asks for
-    outcomes and sends what has come due. Finally it waits up to `wait` for outcomes.
+    If the source fails, due deliveries still go out; a destination that stops doesn't affect the others. A run that
+    does not read everything replays nothing in doubt: the next night does that. Finally it waits up to `wait` for
+    outcomes.
 
     Raises:
         StoppedBySignal: a stop was requested; everything sent is on record.
@@ -44,17 +45,13 @@ def run_night(run: RunContext, *, reading: bool = True, wait: timedelta = timede
         WrongClock: the time is unknown, and so is what is too late; nothing was judged or sent.
         LedgerError: the state cannot be written; what was committed is safe.
     """
-    if reading:
-        summary = _read(run)
-    else:
-        expect_plausible(run.ledger, run.now())
-        summary = begin_run(run)
-        summary.only_outcomes = True
+    summary = _read(run, reading)
     ask_for_outcomes(run, summary)
     run, decided_at = _plan(run, summary)
+    is_night = reading is Reading.EVERYTHING
     with run.deps.watch(NightStep.DELIVER, summary):
         sending = Sending(
-            run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=reading
+            run, decided_at, stopped=summary.resolved.stopped.keys(), held=summary.held.keys(), replays=is_night
         )
         summary.delivered = deliver(sending)
         silent = summary.delivered.silent
@@ -130,10 +127,18 @@ def _await_outcomes(run: RunContext, summary: RunSummary, *, until: datetime) ->
         erase_idle(run)
 
 
-def _read(run: RunContext) -> RunSummary:
+def _read(run: RunContext, reading: Reading = Reading.EVERYTHING) -> RunSummary:
+    if reading is not Reading.EVERYTHING:
+        # The source, which tells the time, may not be asked.
+        expect_plausible(run.ledger, run.now())
     summary = begin_run(run)
-    with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
-        _pull(run, summary)
+    summary.reading = reading
+    if reading is not Reading.NOTHING:
+        with run.deps.watch(NightStep.PULL, summary), reading_source(run, summary):
+            if reading is Reading.EVERYTHING:
+                _pull(run, summary)
+            else:
+                read_reported(run, until=run.now() + run.deps.sync_window.budget, done=summary.pulled)
     return summary
 
 
@@ -210,14 +215,19 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         plan_adjustments(run)
         erase_idle(run)
         decided_at = run.now()
-        summary.held = hold_excess_volume(run, now=decided_at)
+        summary.held = hold_excess_volume(run, now=decided_at, between_nights=summary.reading is Reading.WEBHOOKS)
     return run, decided_at
 
 
 def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
     """Add the review, unknown labels and current state counts to the summary."""
     with run.ledger.writing() as session:
-        summary.review = review_run(session, run.ledger, run.book, summary.planned, now=summary.started_at)
+        is_pass = summary.reading is Reading.WEBHOOKS
+        planned = None if is_pass else summary.planned
+        summary.review = review_run(session, run.ledger, run.book, planned, now=summary.started_at)
+        if (read_to := summary.pulled.webhooks.read_to) is not None:
+            # Only now: whatever ends a run before it reports, the next one meets the same events.
+            leads.move_inbox_place(session, run.ledger.account, read_to)
     with run.ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from connectors.ports import Clock, LeadSource
 from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
 from jobs.settings.compile import Rulebook, Sinks
+from jobs.webhooks.reading import InboxReader
 
 
 class NightStep(StrEnum):
@@ -32,6 +33,17 @@ Watch = Callable[[NightStep, Any], AbstractContextManager[object]]
 def unwatched(_step: NightStep, _summary: object) -> AbstractContextManager[object]:
     """A watch that shows nothing."""
     return nullcontext()
+
+
+class Reading(StrEnum):
+    """What a run reads."""
+
+    EVERYTHING = "everything"
+    """Whatever changed: a night."""
+    WEBHOOKS = "webhooks"
+    """The leads that webhooks report, between nights."""
+    NOTHING = "nothing"
+    """No lead: it asks for outcomes and sends what has come due."""
 
 
 class SyncMode(StrEnum):
@@ -73,6 +85,8 @@ class Deps:
     cancel_token: CancelToken = never_cancelled
     """Called before each request and each intent, so that a night can be stopped between two of them."""
     watch: Watch = unwatched
+    inbox: InboxReader = field(default_factory=InboxReader)
+    """What webhooks have reported."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from jobs.plan.planner import Planned
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.pull.ingest import Pulled
 from jobs.rules.reasons import Anomaly, Cause, Message, MessageId, Scope, Stop
+from jobs.run_context import Reading
 
 
 class LabelCount(NamedTuple):
@@ -89,8 +90,8 @@ class RunSummary:
     """Lead, conversion, destination (or its corrections) and platform code of each unexpected rejection."""
     put_off: list[str] = field(default_factory=list)
     """The lead of each delivery that its platform put off tonight and in an earlier run."""
-    only_outcomes: bool = False
-    """Whether the run read no leads, and only asked for outcomes and sent what had come due."""
+    reading: Reading = Reading.EVERYTHING
+    """What the run read."""
     only_validated: bool = False
     """Whether platforms only validated, so that no answer is recorded."""
     not_checked: Counter[tuple[str, str, str, Scope]] = field(default_factory=Counter)

@@ -46,6 +46,8 @@ class Task(StrEnum):
     AGAIN = "night again"
     """A retry: another run held the account, or the night failed."""
     OUTCOMES = "outcomes"
+    INBOX = "inbox"
+    """Take up what webhooks have reported since the last night or the last such task."""
     SETTINGS = "settings"
     """Read settings that must not run again; if they may run by now, the account is scheduled."""
 
@@ -81,6 +83,9 @@ class ScheduledAccount(Protocol):
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes and send what has come due."""
+
+    def inbox(self, clock: Clock) -> TaskOutcome:
+        """Read the leads that webhooks report, and send what follows from them."""
 
 
 class _Work(NamedTuple):
@@ -186,6 +191,8 @@ class AccountScheduler:
         account.planned(firing)
         if firing is not None:
             self._add(account, Task.NIGHT, firing.at)
+        if table.also_every is not None:
+            self._add(account, Task.INBOX, now + table.also_every)
 
     def _add(self, account: ScheduledAccount, task: Task, at: datetime) -> None:
         self._jobs.add_job(
@@ -219,11 +226,11 @@ class AccountScheduler:
     def _begin(self, job: Any, now: datetime) -> None:
         account, task = job.args
         was_due = job.next_run_time
-        following = self._tables[account.key].after(now) if task is Task.NIGHT else None
+        following = self._next(account, task, now)
         if following is None:
             job.remove()
         else:
-            job.modify(next_run_time=following.at)
+            job.modify(next_run_time=following)
         if task is Task.SETTINGS:
             self._enter(account, now)
             return
@@ -243,6 +250,16 @@ class AccountScheduler:
         self._at_work[account.key] = _Work(job.id, stack, clock)
         self._pool.submit_job(job, [was_due])
 
+    def _next(self, account: ScheduledAccount, task: Task, now: datetime) -> datetime | None:
+        """Return when a task that begins now is due again; None if it is not by itself."""
+        table = self._tables.get(account.key)
+        if table is None:
+            return None
+        if task is Task.INBOX:
+            return None if table.also_every is None else now + table.also_every
+        firing = table.after(now) if task is Task.NIGHT else None
+        return None if firing is None else firing.at
+
     @staticmethod
     def _log_missed(account: ScheduledAccount, table: Timetable, was_due: datetime, now: datetime) -> None:
         """Log the nights missed while the machine slept: the latest one does their work."""
@@ -258,6 +275,8 @@ class AccountScheduler:
             with self._stop.at_work():
                 if task is Task.OUTCOMES:
                     outcome = account.outcomes(clock)
+                elif task is Task.INBOX:
+                    outcome = account.inbox(clock)
                 else:
                     firing = self._tables[account.key].latest(clock.now())
                     missed = task is Task.MISSED
@@ -281,6 +300,8 @@ class AccountScheduler:
 
     def _retry(self, account: ScheduledAccount, task: Task, now: datetime) -> None:
         """Reschedule a failed task with backoff, unless the account's next night is due by then."""
+        if task is Task.INBOX:
+            return  # the next one, or the next night, makes up for it
         # A missed-night check stays one when retried: before an account's first run, no night was missed.
         again = Task.AGAIN if task is Task.NIGHT else task
         wait = self._waits.get(account.key, RETRY_AFTER)

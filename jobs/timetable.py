@@ -40,6 +40,8 @@ class Timetable:
     """The source expression, which stands in for `names` when timetables are compared."""
     names: Callable[[date], bool] = field(compare=False)
     """Returns whether a date has a night."""
+    also_every: timedelta | None = None
+    """How often to take up webhooks between nights; None for never."""
 
     def after(self, moment: datetime) -> Firing | None:
         """Return the first night due after `moment`; None if there is none."""

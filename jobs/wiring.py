@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from pydantic import AnyUrl
+
 from connectors.clock import MachineClock, SandboxClock
+from connectors.crm import EventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
@@ -26,6 +30,7 @@ from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
+from jobs.webhooks.reading import InboxReader
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
@@ -69,8 +74,16 @@ def connect(
     oplead = settings.oplead
     style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
     window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
-    with closing(_source(settings, book, clock, cancel_token)) as source:
-        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token)
+    with closing(_source(settings, book, clock, cancel_token)) as source, closing(inbox_of(settings)) as inbox:
+        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token, inbox=inbox)
+
+
+def inbox_of(settings: Settings) -> InboxReader:
+    """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    folder = pace_folder(settings)
+    if settings.webhooks is None or folder is None:
+        return InboxReader()
+    return InboxReader(settings.webhooks.inbox_of(settings.account, folder))
 
 
 def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
@@ -340,24 +353,35 @@ def csv_rows(
 
 
 def survey_oplead(
-    look: OpleadSection, clock: Clock, *, leads: int, folder: Path | None = None, named: frozenset[str] = frozenset()
+    look: OpleadSection,
+    clock: Clock,
+    *,
+    leads: int | None,
+    folder: Path | None = None,
+    named: frozenset[str] = frozenset(),
+    specification: bytes | None = None,
 ) -> Survey:
     """Find out how Oplead answers and where its fields are, from roughly `leads` leads; tries `look` first.
 
-    Counts the leads filled at each path in `named`; shares the request pace of the account whose state is in `folder`.
+    `specification` is a copy of Oplead's OpenAPI specification; without one it is looked for at Oplead's documentation
+    page. If there is one and `leads` is None, five requests are enough. Counts the leads filled at each path in
+    `named`; shares the request pace of the account whose state is in `folder`.
 
     Raises:
-        Misconfigured: Oplead refuses access, however the token is presented.
+        Misconfigured: Oplead refuses access, however the token is presented, or `specification` is none.
         Transient: it keeps failing after bounded retries.
     """
     from connectors.oplead import OpleadClient  # noqa: PLC0415
-    from connectors.oplead.probe import OpleadProbe  # noqa: PLC0415
+    from connectors.oplead.probe import OpleadProbe, find_specification, given_specification  # noqa: PLC0415
     from jobs.rules.extraction import read_amount  # noqa: PLC0415
     from jobs.rules.model import UnreadableAmount, normalise_label  # noqa: PLC0415
 
     pacer = pacer_for(look.oplead, clock, folder=folder)
+    client = OpleadClient(oplead_options(look.oplead, look.zone, look.click_ids), clock=clock, pacer=pacer)
+    documentation = find_specification(client) if specification is None else given_specification(specification)
     return OpleadProbe(
-        OpleadClient(oplead_options(look.oplead, look.zone, look.click_ids), clock=clock, pacer=pacer),
+        client,
+        documentation=documentation,
         per_minute=look.oplead.rate,
         named=named,
         readable=lambda written: not isinstance(read_amount(written), UnreadableAmount),
@@ -423,6 +447,31 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
         fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
         click_ids=platform.ClickIdRules(**click_ids.model_dump()),
     )
+
+
+def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
+    """Return what parses the body of a webhook, as received now; it raises ValueError for what is none."""
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    subscriptions = webhooks.subscriptions
+    names = {
+        EventKind.NEW_LEAD: subscriptions.new_lead,
+        EventKind.STATUS_CHANGE: subscriptions.status_change,
+        EventKind.APPOINTMENT: subscriptions.appointment,
+    }
+    parser = platform.WebhookParser(
+        oplead_options(look.oplead, look.zone, look.click_ids),
+        platform.WebhookOptions(names, **webhooks.fields.model_dump()),
+    )
+    return lambda body: parser.parse(body, _received_at(look.clock))
+
+
+def _received_at(sandbox: AnyUrl | None) -> datetime:
+    if sandbox is None:
+        return MachineClock().now()
+    # Not kept open: the sandbox's time stands still while a caller is registered and awake.
+    with SandboxClock(str(sandbox)) as clock:
+        return clock.now()
 
 
 def pacer_for(

@@ -3,6 +3,7 @@
 Tests prove counts; this shows seconds.
 """
 
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
+from tests.e2e.support.webhook_receiver import COMMAND, SECRET, ReceiverProcess
+from tests.e2e.support.webhook_sender import Sender
 
 SIZES = (1_500, 6_000)
 """Leads; Oplead's limit of 100 requests a minute passes on the sandbox's clock, not on this machine's."""
@@ -35,6 +38,7 @@ LAPSE = 30
 """How much faster than the machine's clock a time-lapse runs."""
 MINUTES = 6
 PAGE = 100
+WEBHOOKS = 10_000
 
 
 class TimeLapse:
@@ -54,12 +58,37 @@ class TimeLapse:
 
 def main() -> None:
     """Print what was measured."""
+    print_webhooks()
     print_nights()
     print(f"\n{RATE} requests a minute, {LATENCY.total_seconds():g} s an answer, leads' own pages, in a time-lapse:")
     with tempfile.TemporaryDirectory() as folder:
         for name, shared in (("one process", None), ("with a shared pace", SharedPace(Path(folder) / "bench.pace"))):
             for way in (one_by_one, by_pages):
                 print(f"{name + ', ' + way.__name__.replace('_', ' '):>34} {share_of_the_pace(way, shared):>7.1%}")
+
+
+def print_webhooks() -> None:
+    """Print how fast the receiver takes webhooks that this process sends; 1,000 a second and 50 ms are the goals."""
+    print(f"{'connections':>11} {'webhooks a second':>18} {'p50':>7} {'p99':>7} {'CPU each':>9}")
+    for connections in (8, 32):
+        with tempfile.TemporaryDirectory() as folder:
+            receiver = ReceiverProcess(Path(folder))
+            with receiver.start(command=[COMMAND]):
+                sender = Sender(receiver.port, f"/hooks/{SECRET}", connections=connections)
+                used, began = receiver.cpu_seconds, time.perf_counter()
+                sender.deliver(status_change(number) for number in range(WEBHOOKS))
+                took, used = time.perf_counter() - began, receiver.cpu_seconds - used
+                receiver.stop()
+        p50, p99 = (sorted(sender.seconds)[int(WEBHOOKS * part)] * 1000 for part in (0.5, 0.99))
+        each = used / WEBHOOKS * 1e6
+        print(f"{connections:>11} {WEBHOOKS / took:>18,.0f} {p50:>5.1f}ms {p99:>5.1f}ms {each:>7.0f}µs")
+    print()
+
+
+def status_change(number: int) -> bytes:
+    """A webhook of its own lead."""
+    lead = {"id": f"L-{number}", "status": "Gagné", "email": "jeanne@example.fr", "leadData": {"externalID": "gclid=x"}}
+    return json.dumps({"event": "lead.status_changed", "eventId": number, "lead": lead}).encode()
 
 
 def share_of_the_pace(way: Callable[[OpleadSource, int], None], shared: SharedPace | None) -> float:

@@ -1,4 +1,4 @@
-"""The sandbox's page as a browser shows it; a test that needs one is skipped where there is none, but not in CI."""
+"""Pages as a browser shows them; a test that needs one is skipped where there is none, but not in CI."""
 
 import os
 import shutil
@@ -61,11 +61,17 @@ class Outline(HTMLParser):
             self.rows[-1].append(data.strip())
 
 
-def shown(url) -> Outline:
-    """What a browser shows at an address, once the page's script has run."""
+def chromium_or_skip() -> str:
+    """Where Chromium is; a test that needs it is skipped without it, or fails in CI."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is not installed, and shows the page")
+    return chromium
+
+
+def shown(url) -> Outline:
+    """What a browser shows at an address, once the page's script has run."""
+    chromium = chromium_or_skip()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
         command = [chromium, *options, "--virtual-time-budget=3000", "--dump-dom", url]

@@ -206,11 +206,11 @@ class ReusedState:
         lock_path(self.path).unlink(missing_ok=True)
 
     @contextmanager
-    def hold(self, clock):
+    def hold(self, clock, command="test"):
         """Hold the state for a run of its own; at the end its connections close, as a dead process's would."""
         try:
             with hold_lock(self.path, now=clock.now()) as lock:
-                yield _begin(self.engine, self.path, ACCOUNT, "test", lock, now=clock.now())
+                yield _begin(self.engine, self.path, ACCOUNT, command, lock, now=clock.now())
         finally:
             self.engine.dispose()
 

@@ -7,6 +7,7 @@ import gc
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 from tests import suite
 
@@ -55,10 +56,43 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.exhaustive)
 
 
-def pytest_collection_finish():
-    """Spare the garbage collector the tests themselves, of which there are too many to be looked through each time."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session):
+    """Name the groups, and spare the garbage collector the tests, of which there are too many to look through."""
+    if getattr(session.config.option, "loadgroup", False):
+        _name_groups(session.items)
     gc.collect()
     gc.freeze()
+
+
+def _name_groups(items):
+    """Append each test's group to its id, where the scheduler looks for it.
+
+    pytest-xdist 3.8 does so by an attribute that pytest 9.2 no longer reads.
+    """
+    for item in items:
+        mark = item.get_closest_marker("xdist_group")
+        if mark is not None and not item.nodeid.endswith(suffix := f"@{mark.args[0]}"):
+            item._id = type(item.id).parse(item.nodeid + suffix)
+            assert item.nodeid.endswith(suffix)
+
+
+class _GroupsAndFiles(LoadGroupScheduling):
+    """Gives a worker each group as a whole, and each file but those of end-to-end tests.
+
+    What these share is built once, and there are few enough pieces for the scheduler to count after each test. Those
+    with most tests begin; the end-to-end tests come last, one by one, so that both workers end at the same time.
+    """
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return super()._split_scope(nodeid) if file.startswith("tests/e2e/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Use it for `--dist loadgroup`."""
+    return _GroupsAndFiles(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def _is_exhaustive(path):

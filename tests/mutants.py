@@ -35,7 +35,50 @@ class Fault:
 
 
 FAULTS = (
+    # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
+    Fault(
+        "an event is acknowledged only once it is durable",
+        "jobs/webhooks/group_commit.py",
+        "        await stored\n",
+        "        await asyncio.sleep(0)\n",
+        "tests/contract/webhooks tests/e2e/test_webhooks.py",
+    ),
+    Fault(
+        "a webhook that arrives slowly ends in time",
+        "jobs/webhooks/server.py",
+        "self._deadline = self.loop.call_later(seconds, self._too_slow)",
+        "self._deadline = self.loop.call_later(seconds * 100, self._too_slow)",
+        "tests/contract/webhooks",
+    ),
+    Fault(
+        "an event that is not about a status does not date one",
+        "connectors/oplead/webhook_parser.py",
+        "if label is not None and (label_at is not None or name is None):",
+        "if label is not None:",
+        "tests/unit/oplead/test_webhook_parser.py",
+    ),
     # ── nothing is lost, nothing is sent twice ───────────────────────────────────────────────────
+    Fault(
+        "a write that may have arrived is not called unsent",
+        "connectors/oplead/client.py",
+        'return Lost(f"Oplead did not answer {path} ({type(error).__name__})")',
+        'return NotSent(f"Oplead did not answer {path} ({type(error).__name__})")',
+        "tests/contract/oplead/test_writer.py",
+    ),
+    Fault(
+        "a status is set again only where the lead has another",
+        "jobs/oplead_commands/statuses.py",
+        "if normalise_label(has) == normalise_label(label):",
+        "if False:",
+        "tests/e2e/test_oplead_commands.py",
+    ),
+    Fault(
+        "a refusal never repeats what was sent",
+        "connectors/oplead/receipts.py",
+        "_MASK if _folded(word[0]) in known else word[0]",
+        "word[0]",
+        "tests/contract/oplead/test_writer.py tests/unit/oplead/test_receipts.py",
+    ),
     Fault(
         "what a dead run left in flight may have arrived",
         "jobs/deliver/resolve.py",
@@ -183,11 +226,32 @@ FAULTS = (
         "row.at = wanted.at",
         "tests/unit/plan/test_adjustments.py",
     ),
+    Fault(
+        "the inbox counts as taken only once every reported lead was read",
+        "jobs/pull/inbox.py",
+        "if self.to is not None and not self.unread:",
+        "if self.to is not None:",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
+        "a webhook that comes again adds no change",
+        "jobs/rules/webhook_history.py",
+        "(repeats if is_repeat else entries).append",
+        "entries.append",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "what a webhook reports is no baseline",
+        "jobs/rules/status_changes.py",
+        "_add(changes, [StatusEntered(event.label, *event.time, Origin.WEBHOOK, when.ended)])",
+        "_add(changes, [StatusEntered(event.label, *event.time, Origin.BASELINE, when.ended)])",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
     # ── it refuses rather than guesses ───────────────────────────────────────────────────────────
     Fault(
         "nothing of the past goes out on the first night",
         "jobs/rules/status_changes.py",
-        "origin = Origin.BASELINE if previously is None else Origin.BOUNDED",
+        "origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED",
         "origin = Origin.BOUNDED",
         "tests/unit/rules/test_timing.py tests/e2e/test_first_night.py",
     ),
@@ -346,6 +410,27 @@ FAULTS = (
         'number.removeprefix("+")',
         'number.removeprefix("+33")',
         "tests/unit/meta/test_identity.py tests/unit/meta/test_identity_oracle.py",
+    ),
+    Fault(
+        "a website stores nothing before consent",
+        "connectors/website/capture.min.js",
+        "null!=e[0]&&!e.includes(!1)",
+        "!e.includes(!1)",
+        "tests/contract/website/test_consent.py",
+    ),
+    Fault(
+        "a form's own values are kept",
+        "connectors/website/capture.min.js",
+        'e.value==(e[a]||"")&&',
+        "",
+        "tests/contract/website/test_capture.py",
+    ),
+    Fault(
+        "each kind of click keeps its own time",
+        "connectors/oplead/click_ids.py",
+        "for kind in (ClickIdKind.GBRAID, ClickIdKind.WBRAID)}",
+        "for kind in ()}",
+        "tests/unit/oplead/test_click_ids.py tests/contract/website/test_capture.py",
     ),
     # ── whoever runs it is told ──────────────────────────────────────────────────────────────────
     Fault(

@@ -15,10 +15,12 @@ from connectors.oplead.options import (
     PaginationOptions,
     SinceOptions,
     SubscriptionOptions,
+    WebhookOptions,
     WriteOptions,
     WritePaths,
 )
 from connectors.oplead.source import OpleadSource
+from connectors.oplead.webhook_parser import WebhookParser
 
 __all__ = [
     "AuthOptions",
@@ -32,6 +34,8 @@ __all__ = [
     "PaginationOptions",
     "SinceOptions",
     "SubscriptionOptions",
+    "WebhookOptions",
+    "WebhookParser",
     "WriteOptions",
     "WritePaths",
 ]

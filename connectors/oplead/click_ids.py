@@ -20,7 +20,12 @@ _LABELS: Mapping[str, ClickIdKind] = {
     **{kind.value.replace("_", ""): kind for kind in ClickIdKind},
     "leadgenid": ClickIdKind.LEAD_ID,
 }
-_CAPTURE_TIMES = {"gclidts": _GOOGLE, "fbclidts": frozenset({ClickIdKind.FBCLID})}
+# Websites write one time for all of Google's ids or one for each; the more specific one, listed later, counts.
+_CAPTURE_TIMES: Mapping[str, frozenset[ClickIdKind]] = {
+    "gclidts": _GOOGLE,
+    **{f"{kind}ts": frozenset({kind}) for kind in (ClickIdKind.GBRAID, ClickIdKind.WBRAID)},
+    **{f"{kind}ts": frozenset({kind}) for kind in (ClickIdKind.FBCLID, ClickIdKind.MSCLKID)},
+}
 _KNOWN = frozenset({*_LABELS, *_CAPTURE_TIMES})
 _UNKNOWN = ""
 _META = frozenset({ClickIdKind.FBC, ClickIdKind.FBCLID, ClickIdKind.FBP, ClickIdKind.LEAD_ID})
@@ -31,7 +36,7 @@ _META_SOURCES = frozenset({"facebook", "instagram", "meta", "fb", "ig"})
 
 _LABELLED = re.compile(
     r"(?<![a-z0-9_-])_?"
-    r"(?P<label>(?:gclid|fbclid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
+    r"(?P<label>(?:gclid|gbraid|wbraid|fbclid|msclkid)[_-]?ts|gclid|gbraid|wbraid|fbclid|fbc|fbp|msclkid|ttclid|li[_-]?fat[_-]?id"
     r"|lead[_-]?(?:gen[_-]?)?id)"
     r"[\"']?\s*[=:]\s*(?P<quote>[\"']?)"
     r"(?P<value>\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|[^&;|,\s?#\"'<>]*)",
@@ -257,9 +262,9 @@ def _kind_by_utm(utm_source: str | None) -> ClickIdKind | None:
 def _capture_times(entries: Sequence[_LabelledText], zone: ZoneInfo) -> Mapping[ClickIdKind, datetime]:
     """Return the click times captured next to the ids, ignoring any that is not a readable instant."""
     times: dict[ClickIdKind, datetime] = {}
-    for entry in entries:
-        if entry.label in _CAPTURE_TIMES:
-            moment = moment_in(entry.text, zone)
+    for label, kinds in _CAPTURE_TIMES.items():
+        for entry in entries:
+            moment = moment_in(entry.text, zone) if entry.label == label else None
             if moment is not None and isinstance(moment.at, datetime):
-                times |= dict.fromkeys(_CAPTURE_TIMES[entry.label], moment.at)
+                times |= dict.fromkeys(kinds, moment.at)
     return times

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_plus
 
 import httpx
@@ -27,9 +26,8 @@ from connectors.http import (
     is_loopback,
     is_unknown_host,
     retry_read,
-    shut_down_socket,
-    unpacked,
 )
+from connectors.oplead.connection import Connection, FilePart
 from connectors.oplead.fields import read_json
 from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
 from connectors.ports import Clock
@@ -39,19 +37,14 @@ from connectors.records import LeadId, Lost, NotSent
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
 _MB = 1024 * 1024
-_LARGEST_REFUSAL = 65_536  # bytes; a longer error body is dropped
 _READ_AHEAD = 4  # limit on queued detail pages, as a multiple of `in_flight`
 _WAITING_PAGES = 16  # detail pages assumed in memory at once; divides the page size limit
 _LONG_WAIT = timedelta(seconds=5)
 _BAD_QUESTION = frozenset({400, 422})
 """Statuses for a parameter the platform does not accept."""
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
-_TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
+TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
-_CONNECTED = ("connect_tcp.complete", "start_tls.complete")
-_SENDING = "send_request_headers.started"
-_LARGEST_RECEIPT = _MB
-"""Bytes of an answer to a write; a longer one is dropped."""
 _WRITE_GRACE = 5.0
 """Seconds that a write's answer may still take after a cancellation; without it nobody knows what became of it."""
 _SLOWEST_UPLOAD = 16_384
@@ -95,17 +88,14 @@ class OpleadAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class FilePart:
-    """An open file to send as one part of a form, read in pieces as it is sent."""
+class OpleadDocument:
+    """A response of any status and kind, as it came."""
 
-    part: str
-    """The part's name."""
-    name: str
-    """The file's name."""
-    media_type: str
-    file: BinaryIO = field(repr=False)
-    size: int
-    """Bytes."""
+    status: int
+    content: bytes = field(repr=False)
+    """Empty if it is an error's and long."""
+    location: str | None
+    """Where a redirect leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +158,7 @@ class OpleadClient:
             trust_env=not is_loopback(base.host),
             verify=authorities(str(base)),
         )
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[Connection] = deque()
         self._wrong_clock: WrongClock | None = None
         """What the last write's answer showed; raised before the next one, since that answer must not be lost."""
         self._largest_page = options.largest_page_mb * _MB
@@ -195,6 +185,21 @@ class OpleadClient:
             Transient: it kept failing after bounded retries.
         """
         return self._with_retries(target, self._largest_page)
+
+    def document(self, target: str, most: int) -> OpleadDocument:
+        """Return whatever a path answers, in one attempt; a success may have at most `most` bytes.
+
+        Raises:
+            TooLarge: it has more.
+            Misconfigured: the URL is invalid.
+            Transient: there is no answer, or not all of it.
+        """
+        self._take_slot(0)
+        try:
+            response, content = self._exchange(target, target.partition("?")[0], most)
+        finally:
+            self.pacer.give_back()
+        return OpleadDocument(response.status_code, content, response.headers.get("Location"))
 
     def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], OpleadAnswer]], None, None]:
         """Yield each lead id, in order, with a callable that returns its detail page or raises as `get` does.
@@ -251,7 +256,7 @@ class OpleadClient:
 
     def _write(self, verb: str, path: str, body: bytes | FilePart | None) -> WriteAnswer | NotSent | Lost:
         connection = self._connection()
-        request = partial(connection.write, verb, self._address(path), _content_of(body))
+        request = partial(connection.write, verb, self._address(path), body)
         seconds = self._seconds + (body.size / _SLOWEST_UPLOAD if isinstance(body, FilePart) else 0)
         try:
             response, content = self._bounded(connection, request, seconds, grace=_WRITE_GRACE)
@@ -361,15 +366,15 @@ class OpleadClient:
         connection = self._connection()
         return self._bounded(connection, partial(connection.get, address, most), self._seconds)
 
-    def _connection(self) -> "_Connection":
+    def _connection(self) -> Connection:
         try:
             return self._idle.pop()
         except IndexError:
-            return _Connection(self._new_client())
+            return Connection(self._new_client())
 
     def _bounded(
         self,
-        connection: "_Connection",
+        connection: Connection,
         request: Callable[[], tuple[httpx.Response, bytes]],
         seconds: float,
         *,
@@ -470,7 +475,7 @@ def _headers(options: OpleadOptions) -> httpx.Headers:
 
 def _totals(response: httpx.Response, configured: str | None) -> dict[str, int]:
     """Return the total number of leads by header name, from the configured header and the usual ones."""
-    names = (*([configured] if configured else []), *_TOTAL_HEADERS)
+    names = (*([configured] if configured else []), *TOTAL_HEADERS)
     return {name: total for name in names if (total := _count_in(response, name)) is not None}
 
 
@@ -493,63 +498,3 @@ def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
         return timedelta(seconds=seconds)
     until = _date(response, "Retry-After")
     return max(until - (_date(response) or now), timedelta()) if until else None
-
-
-@dataclass(slots=True)
-class _Connection:
-    """A client that holds at most one connection, abortable from another thread."""
-
-    client: httpx.Client
-    is_aborted: bool = field(default=False, init=False)
-    has_begun: bool = field(default=False, init=False)
-    """Whether the latest request may have sent a byte."""
-    _stream: Any = field(default=None, init=False)
-    """The httpcore stream of the latest connection."""
-
-    def get(self, address: str, most: int) -> tuple[httpx.Response, bytes]:
-        """Return the response and its unpacked body, of at most `most` bytes; a long error body comes back empty."""
-        with self.client.stream("GET", address, extensions={"trace": self._trace}) as response:
-            if response.is_success:
-                return response, _body(response, most)
-            try:
-                return response, _body(response, _LARGEST_REFUSAL)
-            except (TooLargeError, ValueError):
-                return response, b""
-
-    def write(self, verb: str, address: str, content: Mapping[str, Any]) -> tuple[httpx.Response, bytes]:
-        """Return the response to one write and its body, empty where it cannot be had."""
-        self.has_begun = False
-        with self.client.stream(verb, address, extensions={"trace": self._trace}, **content) as response:
-            try:
-                return response, _body(response, _LARGEST_RECEIPT)
-            except (httpx.HTTPError, TooLargeError, ValueError):
-                return response, b""
-
-    def abort(self) -> None:
-        """End the request running in another thread."""
-        self.is_aborted = True
-        if self._stream is not None:
-            shut_down_socket(self._stream.get_extra_info("socket"))
-
-    def _trace(self, event: str, info: Mapping[str, object]) -> None:
-        """Keep the stream of a new connection: https://www.python-httpx.org/advanced/extensions/#trace."""
-        if event.endswith(_CONNECTED):
-            self._stream = info["return_value"]
-            if self.is_aborted:
-                self.abort()
-        self.has_begun |= event.endswith(_SENDING)
-
-
-def _content_of(body: bytes | FilePart | None) -> Mapping[str, Any]:
-    """Return the arguments with which httpx sends a body."""
-    match body:
-        case FilePart():
-            return {"files": {body.part: (body.name, body.file, body.media_type)}}
-        case bytes():
-            return {"content": body, "headers": {"Content-Type": "application/json"}}
-        case None:
-            return {}
-
-
-def _body(response: httpx.Response, most: int) -> bytes:
-    return unpacked(response.iter_raw(), response.headers.get("Content-Encoding", ""), most=most)

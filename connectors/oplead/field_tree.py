@@ -252,7 +252,7 @@ _TOTALS = frozenset(
     {"total", "totalcount", "totalelements", "totalitems", "totalresults", "totalrecords", "nombretotal"}
     | {"count", "recordstotal", "nbtotal", "totalhits", "nbresultats"}
 )
-_LEAD_WORDS = frozenset(name for field in NEEDED for name in NAMES[field])
+LEAD_WORDS = frozenset(name for field in NEEDED for name in NAMES[field])
 
 
 def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[object]]:
@@ -266,7 +266,7 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
     except Misconfigured:
         arrays = [(path, value) for path, value in _envelope(body, "", _DEEPEST_ENVELOPE) if isinstance(value, list)]
         found = {
-            path: len({normalise(name) for name in array[0]} & _LEAD_WORDS)
+            path: len({normalise(name) for name in array[0]} & LEAD_WORDS)
             for path, array in arrays
             if array and all(isinstance(one, Mapping) for one in array[:20])
             # a name with a dot or a space cannot be written in the settings

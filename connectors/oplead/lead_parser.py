@@ -11,7 +11,7 @@ from functools import partial
 
 from connectors.contact import is_blank_country, region_of
 from connectors.oplead.click_ids import read_click_ids
-from connectors.oplead.fields import find, first, raw, read_moment, shape, start_of, text_of, texts
+from connectors.oplead.fields import find, first, moment_in, raw, read_moment, shape, start_of, text_of, texts
 from connectors.oplead.options import CANDIDATES, OpleadOptions
 from connectors.records import ClickId, Contact, Lead, LeadId, Moment, StatusEntry, Utm
 from connectors.text import plain
@@ -65,10 +65,22 @@ class LeadParser:
             value = first(item, self.paths.id)
         except RecursionError:
             raise UnreadableLeadError("it is nested too deeply") from None
-        text = text_of(value) if isinstance(value, str | Decimal) else None
-        if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
+        lead_id = as_lead_id(value)
+        if lead_id is None:
             raise UnreadableLeadError(f"no id that can be used ({shape(value)}): see oplead.fields.id")
-        return LeadId(text)
+        return lead_id
+
+    def current_status(self, item: Mapping[str, object]) -> tuple[str | None, Moment | None]:
+        """Return a lead's label, and when it got it if its own dates say so; an unreadable date counts as none."""
+        label = clean_label(text_of(first(item, self.paths.status)))
+        at = moment_in(first(item, self.paths.status_at), self._zone)
+        try:
+            latest = max(self.status_changes(item), key=self._start, default=None)
+        except UnreadableLeadError:
+            latest = None
+        if latest is None or (label is not None and label != latest.label):
+            return label, at
+        return latest.label, at or latest.at
 
     def lacks_click_ids(self, item: Mapping[str, object]) -> bool:
         """Whether the object that holds click ids is absent, so that the detail page must be fetched."""
@@ -85,7 +97,7 @@ class LeadParser:
         if created_at is None:
             raise UnreadableLeadError("no creation time: see oplead.fields.created_at")
         updated_at = self._moment(item, self.paths.updated_at, "updated_at")
-        label = _label(text_of(first(item, self.paths.status)))
+        label = clean_label(text_of(first(item, self.paths.status)))
         utm_paths = (self.paths.utm_source, self.paths.utm_medium, self.paths.utm_campaign)
         utm = Utm(*(_text(item, paths) for paths in utm_paths))
         ids, problem = self._click_ids(item, utm.source)
@@ -102,6 +114,7 @@ class LeadParser:
             contact=self._contact(item),
             fields={path: value for path in self._wanted if (value := _wanted_value(item, path)) is not None},
             digest=digest,
+            has_appointment=self._moment(item, self.paths.appointment_at, "appointment_at") is not None,
         )
 
     def status_changes(self, item: Mapping[str, object]) -> list[StatusEntry]:
@@ -117,7 +130,7 @@ class LeadParser:
         # A general `history` also covers documents and calls: only entries that name a status count there.
         names = _ENTRY_STATUS if path == "history" and histories == CANDIDATES.history else _ENTRY_LABEL
         read = (
-            (_label(text_of(first(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
+            (clean_label(text_of(first(entry, names))), self._moment(entry, _ENTRY_TIME, "history"))
             for entry in find(item, path)
             if isinstance(entry, Mapping) and first(entry, names) is not None
         )
@@ -174,6 +187,14 @@ class LeadParser:
         )
 
 
+def as_lead_id(value: object) -> LeadId | None:
+    """Return a value as a lead's id; None if it can be none."""
+    text = text_of(value) if isinstance(value, str | Decimal) else None
+    if text is None or len(text) > _LONGEST_ID or not text.isprintable() or text in {".", ".."}:
+        return None
+    return LeadId(text)
+
+
 def object_in_list(entry: object, hint: str = "") -> Mapping[str, object]:
     """Return a list entry, or raise UnreadableLeadError if it is not an object."""
     if not isinstance(entry, Mapping):
@@ -199,8 +220,9 @@ def _check_depth(item: Mapping[str, object]) -> None:
     for _ in range(_DEEPEST):
         inside = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
         level = [one for values in inside for one in values]
-    if level:
-        raise UnreadableLeadError("it is nested too deeply")
+        if not level:
+            return
+    raise UnreadableLeadError("it is nested too deeply")
 
 
 def _has_container(item: Mapping[str, object], path: str) -> bool:
@@ -212,7 +234,7 @@ def _text(item: Mapping[str, object], paths: tuple[str, ...]) -> str | None:
     return next(iter(texts(item, paths)), None)
 
 
-def _label(text: str | None) -> str | None:
+def clean_label(text: str | None) -> str | None:
     """Return a status fit to store and display: without control characters, and truncated."""
     if text is None:
         return None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from connectors.crm import EventKind
+
 BareRule = Literal["by_utm", "gclid", "fbclid", "reject"]
 BareDigitsRule = Literal["reject", "lead_id"]
 PaginationStyle = Literal["auto", "none", "page", "offset", "cursor", "last_id", "next_url", "link_header"]
@@ -127,6 +129,22 @@ class OpleadOptions:
     """Whether to fetch a lead's detail page; `auto` does if the list omits the object that holds the click ids."""
     fields: FieldPaths = FieldPaths()
     click_ids: ClickIdRules = ClickIdRules()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """Where things are in the events of a webhook; all defaults are assumed, as Oplead publishes nothing about them."""
+
+    names: Mapping[EventKind, str]
+    """The platform's own name for each kind of event."""
+    event: Paths = ("event", "type", "eventType", "event_type", "action")
+    event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
+    at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
+    lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
+    lead_id: Paths | None = None
+    """None tries a few names, and refuses two different ids."""
+    status: Paths = ("newStatus", "toStatus", "status.new", "status.to")
+    appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
 
 
 PUT_THE_KEY = (

@@ -15,11 +15,11 @@ from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
 from connectors.text import counted
 
-_NEXT_URLS = (
+NEXT_URLS = (
     *("next.href", "next.url", "next", "links.next.href", "links.next", "nextUrl", "nextPageUrl", "nextLink"),
     *("paging.next", "pagination.next", "pagination.nextUrl", "meta.next", "meta.nextUrl"),
 )
-_CURSORS = (
+CURSORS = (
     *("nextCursor", "cursor.next", "cursors.next", "paging.nextCursor", "paging.cursors.after"),
     *("pagination.nextCursor", "meta.nextCursor", "nextPageToken", "continuationToken"),
 )
@@ -248,13 +248,13 @@ class PageWalk:
             case "link_header":
                 following = self._linked(answer.next_link or None, answer)
             case "next_url":
-                paths = self._next_paths(_NEXT_URLS)
+                paths = self._next_paths(NEXT_URLS)
                 following = self._linked(_stated(answer.body, paths), answer)
             case "cursor":
-                paths = self._next_paths(_CURSORS)
+                paths = self._next_paths(CURSORS)
                 following = _cursor(_stated(answer.body, paths))
             case "auto":
-                paths = self._next_paths((*_NEXT_URLS, *_CURSORS))
+                paths = self._next_paths((*NEXT_URLS, *CURSORS))
                 following = self._self_described(answer)
         if following is None:
             is_first = position.kind == "start" and (not self.changes or self.options.style == "auto")
@@ -263,14 +263,14 @@ class PageWalk:
 
     def _self_described(self, answer: OpleadAnswer) -> PagePosition | None:
         """Return the next position if the response states it: a next URL, a Link header or a cursor."""
-        value = _stated(answer.body, self._next_paths(_NEXT_URLS))
+        value = _stated(answer.body, self._next_paths(NEXT_URLS))
         if isinstance(value, str) and value.startswith(("http://", "https://", "/", "?")):
             return self._linked(value, answer)
         if value is not None and self.options.next is None:
             raise Misconfigured("the answer names a next page, but not by its address: write oplead.pagination.style")
         if answer.next_link:
             return self._linked(answer.next_link, answer)
-        return _cursor(value if value is not None else _stated(answer.body, self._next_paths(_CURSORS)))
+        return _cursor(value if value is not None else _stated(answer.body, self._next_paths(CURSORS)))
 
     def _next_paths(self, candidates: tuple[str, ...]) -> tuple[str, ...]:
         return candidates if self.options.next is None else (self.options.next,)

@@ -15,7 +15,8 @@ from connectors.crm import (
     WriteRefused,
 )
 from connectors.errors import Misconfigured
-from connectors.oplead.client import FilePart, OpleadClient, WriteAnswer
+from connectors.oplead.client import OpleadClient, WriteAnswer
+from connectors.oplead.connection import FilePart
 from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
 from connectors.oplead.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions

@@ -16,6 +16,7 @@ from jobs.alerts.review import FEWEST
 from jobs.ledger.incidents import Incident, IncidentId, IncidentKind, NightNumbers
 from jobs.ledger.queries import QualifiedConversion
 from jobs.rules.reasons import AnomalyCause, AnomalyKind, Scope
+from jobs.run_context import Reading
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
 
@@ -153,7 +154,9 @@ def _unusual(found: DestinationHistory, facts: NightFacts, when: NotifyWhen) -> 
         scope.destination == found.scope.destination and not scope.corrections
         for scope in (*summary.stopped, *summary.held)
     )
-    if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops:
+    # Between nights, few leads are looked at: only a night shows silence.
+    is_night = summary.reading is not Reading.WEBHOOKS
+    if tonight.sent == 0 and sends is not None and sends >= when.silent_above and nothing_stops and is_night:
         values = {"nights": len(found.before), "sends": float(sends)}
         yield Incident(IncidentId(IncidentKind.NOTHING_SENT, found.scope), values)
 
@@ -181,6 +184,8 @@ def has_cleared(cause: IncidentId, facts: NightFacts, when: NotifyWhen) -> bool:
         case IncidentKind.NOTHING_SENT:
             return tonight is None or tonight.sent > 0
         case IncidentKind.ANOMALY:
+            if facts.summary.reading is Reading.WEBHOOKS:
+                return False  # it looks for none
             return not isinstance(cause.about, AnomalyCause) or _has_anomaly_cleared(cause.about, facts)
         case (
             IncidentKind.EXPIRING

@@ -18,7 +18,7 @@ from jobs.alerts.incidents import (
     has_cleared,
 )
 from jobs.alerts.incidents import numbers_by_night as by_night
-from jobs.ledger import incidents, outbox, queries
+from jobs.ledger import incidents, outbox, queries, runs
 from jobs.ledger.incidents import Incident, IncidentId, NightNumbers, Notice
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import KINDS, Adjustment, IncidentRow
@@ -124,7 +124,10 @@ def gather_facts(
     session: Session, ledger: Ledger, book: Rulebook, sinks: Sinks, summary: RunSummary, *, now: datetime
 ) -> NightFacts:
     """Collect what tonight and earlier nights did, as input for finding incidents."""
-    tonight = queries.qualified_since(session, run=ledger.run, since=summary.started_at)
+    passes = runs.passes_before(session, ledger.account, ledger.run)
+    tonight = queries.qualified_since(
+        session, *passes, ledger.run, since=summary.started_at - NIGHTS * timedelta(days=1)
+    )
     return NightFacts(
         now=now,
         zone=book.zone,

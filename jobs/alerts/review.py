@@ -12,7 +12,7 @@ from itertools import takewhile
 from sqlmodel import Session
 
 from connectors.records import ClickIdKind
-from jobs.ledger import leads, queries, status_labels
+from jobs.ledger import leads, queries, runs, status_labels
 from jobs.ledger.queries import ClickIdShare, QualifiedConversion
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import StatusRename
@@ -47,8 +47,11 @@ _MAY_BE_RIGHT = frozenset({Reason.NO_CLICK_ID, Reason.NO_IDENTIFIER, Reason.CONS
 """Reasons that stop some leads of healthy accounts every night: they alarm only when they stop more than usual."""
 
 
-def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime) -> Review:
-    """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it."""
+def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planned | None, *, now: datetime) -> Review:
+    """Return what this run reports; record what is reported only once, so that the next run doesn't repeat it.
+
+    Without `planned`, between nights, it looks for no anomaly: the next night judges what has qualified since the last.
+    """
     unreadable, unreadable_before = leads.take_unreported_unreadable(session, ledger.account, run=ledger.run)
     found = status_labels.renames_found(session, ledger.account)
     unknown = _unknown(session, ledger.account, book.meanings.keys())
@@ -58,11 +61,8 @@ def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planne
     )
     # A new name is reported as a rename, not as an unknown status.
     new -= {each.after for each in tonight}
-    let_in = queries.pairs_with_deliveries(session, ledger.account, planned.filtered_out)
     return Review(
-        anomalies=_each_once(
-            [*find_anomalies(session, book, run=ledger.run, now=now), *filtered_out(planned.filtered_out, let_in)]
-        ),
+        anomalies=[] if planned is None else _anomalies_tonight(session, ledger, book, planned, now=now),
         renames=[_renamed(session, ledger.account, each, book.meanings) for each in tonight],
         unreadable=unreadable,
         unreadable_before=unreadable_before,
@@ -71,12 +71,23 @@ def review_run(session: Session, ledger: Ledger, book: Rulebook, planned: Planne
     )
 
 
+def _anomalies_tonight(
+    session: Session, ledger: Ledger, book: Rulebook, planned: Planned, *, now: datetime
+) -> list[Anomaly]:
+    let_in = queries.pairs_with_deliveries(session, ledger.account, planned.filtered_out)
+    return _each_once(
+        [*find_anomalies(session, book, run=ledger.run, now=now), *filtered_out(planned.filtered_out, let_in)]
+    )
+
+
 def find_anomalies(session: Session, book: Rulebook, *, run: int, now: datetime) -> Iterator[Anomaly]:
     """Yield the causes that keep conversions from being sent, as the ledger shows them up to this run."""
     account, recent, before = book.account, now - RECENT, now - RECENT - BEFORE
-    tonight = queries.qualified_since(session, run=run, since=now - BEFORE)
+    # A night judges what has qualified since the last one.
+    passes = runs.passes_before(session, account, run)
+    tonight = queries.qualified_since(session, *passes, run, since=now - BEFORE)
     yield from stopped_tonight(
-        tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE)
+        tonight, queries.qualified_in_earlier_runs(session, account, run=run, since=now - BEFORE, but=passes)
     )
     valued = {route.conversion for route in book.routes if route.field_value is not None}
     newest, entered = queries.newest_leads(session, account), queries.leads_with_delivery_of(session, account, valued)

@@ -29,6 +29,7 @@ from jobs.cli.options import (
     Leads,
     PathPrefix,
     Seed,
+    Specification,
     Yes,
     command,
     day,
@@ -129,6 +130,9 @@ def run(
         bool, typer.Option("--accept-file", help="Read an export with far fewer leads or columns than the last one.")
     ] = False,
     first_run: FirstRun = False,
+    inbox: Annotated[
+        bool, typer.Option("--inbox", help="Between nights: read only the leads that webhooks have reported.")
+    ] = False,
     at_once: AtOnce = 4,
     json: Json = False,
 ) -> int:
@@ -147,8 +151,10 @@ def run(
         raise typer.BadParameter("nothing is sent, so there is nothing to wait for", param_hint="--wait")
     if (dry_run or validate_only) and first_run:
         raise typer.BadParameter("nothing is kept, so no state is made", param_hint="--first-run")
+    if inbox and (dry_run or validate_only or waits or accept_volume or first_run):
+        raise typer.BadParameter("this is no whole night: use it alone", param_hint="--inbox")
     mode = Mode.REHEARSAL if dry_run else Mode.VALIDATION if validate_only else Mode.RUN
-    options = RunOptions(mode, waits, accept_volume, accept_file, first_run)
+    options = RunOptions(mode, waits, accept_volume, accept_file, first_run, inbox_only=inbox)
     return run_accounts(config, options, at_once=at_once, json_wanted=json)
 
 
@@ -192,6 +198,7 @@ def init(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take the options and the proposals.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    spec: Specification = None,
     **options: str | list[str] | None,
 ) -> int:
     """Write a first settings file.
@@ -205,7 +212,7 @@ def init(
         given = answers_given(options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    return write_first_settings(folder, given, export=export, force=force, yes=yes)
+    return write_first_settings(folder, given, export=export, force=force, yes=yes, spec=spec)
 
 
 def _option_of(question: Question) -> inspect.Parameter:
@@ -262,7 +269,16 @@ def probe(
         Path | None, typer.Option(metavar="FILE", help="Without a file: where the key is; else OPLEAD_TOKEN.")
     ] = None,
     clock: Annotated[str | None, typer.Option(metavar="URL", help="Without a file: a sandbox's clock.")] = None,
-    leads: Annotated[int, typer.Option(min=1, max=20_000, help="About how many leads to look at.")] = 300,
+    leads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=20_000,
+            help="About how many leads to look at. Default: what five requests show where Oplead's specification says "
+            "the rest, else 300.",
+        ),
+    ] = None,
+    spec: Specification = None,
     json: Json = False,
 ) -> int:
     """Find out how Oplead answers.
@@ -278,7 +294,7 @@ def probe(
         )
 
     known = from_options(base_url, path_prefix, token_file, clock) if config is None else from_file(config)
-    return look(known, file=config, leads=leads, json_wanted=json)
+    return look(known, file=config, leads=leads, spec=spec, json_wanted=json)
 
 
 @command(app, EXIT_CODES)

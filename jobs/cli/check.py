@@ -41,6 +41,8 @@ OPLEAD = "oplead"
 """The key of Oplead's findings, beside the destinations'."""
 LATEST = 200
 """How many of the latest leads to judge."""
+_TELLING = 20
+"""How few leads say nothing of whose they are."""
 _CORRECT = "Correct it in the settings, or what they refer to."
 _PHONES = "Mend them in Oplead, or name the field that holds the country's code as `oplead.fields.country`."
 
@@ -193,7 +195,8 @@ def _look_at_oplead(settings: Settings, file: Path) -> OpleadCheck:
             connect(settings, clock, validate_only=True) as (book, deps),
         ):
             looked, reads_leads = _latest(settings, file, book, deps)
-            owners = deps.source.seen.owners if isinstance(deps.source, ShowsLatest) else None
+            seen = deps.source.seen if isinstance(deps.source, ShowsLatest) else None
+            owners = seen.owners if seen and seen.leads >= _TELLING else None
             with oplead_lists(settings, clock) as lists:
                 key = key_finding(reads_leads, _access(lists.channels), owners)
             return replace(looked, findings=[*looked.findings, *([key] if key else [])])

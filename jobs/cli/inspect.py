@@ -1,6 +1,7 @@
 """`status` and `explain`: show delivery states and the reasons for them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,18 @@ from jobs.reporting.wording import REASONS, STATES
 from jobs.rules.decision import Decision, NotConcerned
 from jobs.rules.delivery_state import OPEN, DeliveryState
 from jobs.rules.extraction import ERASED
-from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, normalise_label
+from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableAmount, listed_label
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import rules_alone
+from jobs.wiring import inbox_of, rules_alone
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:
     """Print delivery states, what comes next, and what needs a human's attention."""
     settings = open_account(file, secrets=False).settings
     account = settings.account
-    with open_view(settings) as view:
+    with open_view(settings) as view, closing(inbox_of(settings)) as inbox:
         session, run, book = view.session, queries.last_run(view.session, account), rules_alone(settings)
         anomalies = run and standing_anomalies(session, book, run=run.id or 0, now=run.started_at)
         status = Status(
@@ -51,6 +52,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
+            webhooks=inbox.waiting(after=leads.inbox_place(session, account)),
             renamed=tuple(
                 DetectedRename(
                     status_labels.as_oplead_writes(session, account, row.before),
@@ -154,7 +156,7 @@ def explain_lead(lead_id: str, file: Path, *, json_wanted: bool) -> int:
 def explain(settings: Settings, view: StateView, row: LeadRow) -> Explanation:
     """Collect what is known about a lead, and the verdict on each of its conversions."""
     lead, listed = LeadId(row.id), (settings.ignored_statuses, *settings.stages.values())
-    in_settings = {normalise_label(label): label for labels in listed for label in labels}
+    in_settings = {listed_label(label): label for labels in listed for label in labels}
 
     def as_written(label: str) -> str:
         return status_labels.as_oplead_writes(view.session, settings.account, label, else_as=in_settings.get(label))

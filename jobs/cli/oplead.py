@@ -8,7 +8,7 @@ import typer
 
 from connectors.crm import EventKind
 from jobs.cli.oplead_options import with_lead_options
-from jobs.cli.options import Config, DryRun, Json, Yes, command, day
+from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
 
 app = typer.Typer(
     name="oplead", help="Work with Oplead itself: leads, documents, statuses and webhooks.", no_args_is_help=True
@@ -347,3 +347,15 @@ def remove_subscriptions(
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return subscriptions.remove(context, ids or [], all_ours=all_ours)
+
+
+@command(webhooks, "Exit codes: 0 stopped as asked; 2 wrong usage or settings; 70 a bug.")
+def serve(config: Configs, *, json: Json = False) -> int:
+    """Take webhooks into the inbox.
+
+    Goes on until Ctrl-C, SIGTERM or SIGHUP, behind a proxy that speaks TLS; the next night reads what has come in. An
+    event is acknowledged once it is stored. Supports systemd's Type=notify and WatchdogSec.
+    """
+    from jobs.cli.serve import serve_webhooks  # noqa: PLC0415
+
+    return serve_webhooks(config, json_wanted=json)

@@ -30,6 +30,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen;
 FirstRun = Annotated[bool, typer.Option("--first-run", help=_FIRST_RUN)]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree beforehand: ask nothing.")]
 PathPrefix = Annotated[str | None, typer.Option(metavar="PATH", help=f"{PATH_PREFIX}.")]
+Specification = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="A copy of Oplead's OpenAPI specification, in JSON or YAML, instead of asking for it."
+    ),
+]
 Conversion = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversion.")]
 Destination = Annotated[str | None, typer.Option(metavar="ID", help="Only to this destination.")]
 Seed = Annotated[int, typer.Option(min=0, help="Which invented leads: the same number gives the same ones.")]

@@ -11,12 +11,13 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 
-from connectors.survey import SUGGESTED, SeenInLeads, Survey
+from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json
+from jobs.cli.specified import assumed, differences, subscription_settings, write_settings
 from jobs.reporting.console import duration, results, table, times
-from jobs.rules.model import normalise_label
+from jobs.rules.model import listed_label, normalise_label
 from jobs.settings import Invalid
 from jobs.settings.document import Tree, Written, block
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
@@ -24,20 +25,32 @@ from jobs.settings.references import References
 from jobs.settings.unmatched import loose_path, paths_named_in, unmatched, wanted_in
 from jobs.wiring import survey_files, survey_oplead
 
+SAMPLE = 300
+"""How many leads of an exported file to look at where nobody says."""
 _TOKEN = "OPLEAD_TOKEN"  # noqa: S105 - the name of a variable
 
 
-def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted: bool) -> int:
+def probe(
+    known: PartialSettings, *, file: Path | None, leads: int | None, spec: Path | None = None, json_wanted: bool
+) -> int:
     """Survey Oplead, or its exported files, and print the report, including what the file names and no lead has."""
+    specification = read_specification(spec)
     look = known.settings
     named = paths_named_in(file) if file else frozenset()
     if look.source is not None:
-        survey = survey_files(look, look.source, leads=leads, named=wanted_in(file) if file else frozenset())
+        wanted = wanted_in(file) if file else frozenset()
+        survey = survey_files(look, look.source, leads=leads or SAMPLE, named=wanted)
     else:
         with open_visible_clock(look.clock, look.oplead.rate) as clock:
-            survey = survey_oplead(look, clock, leads=leads, folder=known.state_folder, named=named)
+            survey = survey_oplead(
+                look, clock, leads=leads, folder=known.state_folder, named=named, specification=specification
+            )
     unchanged = {name: value for name, value in known.section.items() if name not in SUGGESTED and value is not None}
     kept = {name: _written(value) for name, value in unchanged.items()}
+    write, webhooks = known.section.get("write"), known.webhooks
+    if new := write_settings(survey, write):
+        old = kept.get("write")
+        kept["write"] = _merged(old, new) if isinstance(old, dict) else new
     labels = [*(one.label for one in survey.labels), *survey.past_labels]
     paths = [one.path for one in survey.paths]
     seen = SeenInLeads(survey.leads, paths, labels, lambda path: survey.named.get(path, 0))
@@ -49,12 +62,39 @@ def probe(known: PartialSettings, *, file: Path | None, leads: int, json_wanted:
         unmatched=tuple(str(one.problem) for one in unmatched(file, seen)) if file else (),
         per_minute=look.oplead.rate,
         settings="\n".join(block(_suggested(survey, kept, known.source))),
+        webhook_settings=_webhook_lines(subscription_settings(survey, webhooks)),
+        assumed=assumed(survey, write, webhooks),
+        differences=tuple(differences(survey, write, webhooks)),
     )
     if json_wanted:
         print_json(report.document)
     else:
         print_report(results(), report)
     return Exit.DONE if survey.usable else Exit.ATTENTION
+
+
+def read_specification(file: Path | None) -> bytes | None:
+    """Read the file of `--spec`, if there is one.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return None if file is None else file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--spec: {file} cannot be read ({error.strerror})") from None
+
+
+def _merged(old: Mapping[str, Written], new: Mapping[str, Written]) -> dict[str, Written]:
+    merged: dict[str, Written] = dict(old)
+    for name, value in new.items():
+        before = merged.get(name)
+        merged[name] = {**before, **value} if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _webhook_lines(subscriptions: Mapping[str, Written]) -> str:
+    return "\n".join(block({"webhooks": {"subscriptions": subscriptions}})) if subscriptions else ""
 
 
 def _address(look: OpleadSection) -> str:
@@ -112,7 +152,7 @@ def from_options(
 
 def _stages(look: OpleadSection, survey: Survey) -> dict[str, str]:
     """Map each label found in leads to its stage, leaving out those that the settings don't name."""
-    named = {normalise_label(label): stage for stage, labels in look.stages.items() for label in labels}
+    named = {listed_label(label): stage for stage, labels in look.stages.items() for label in labels}
     named |= {normalise_label(label): "ignored" for label in look.ignored_statuses}
     return {seen.label: named[normal] for seen in survey.labels if (normal := normalise_label(seen.label)) in named}
 
@@ -166,6 +206,12 @@ class ProbeReport:
     """What the settings name and no lead has, each with its place in the file."""
     settings: str = ""
     """The lines to paste."""
+    webhook_settings: str = ""
+    """The lines for the webhooks section, if they differ from the defaults."""
+    assumed: tuple[str, ...] = ()
+    """The settings that nothing settles."""
+    differences: tuple[str, ...] = ()
+    """Where the file and the specification differ on writing and webhooks."""
 
     @property
     def unmapped(self) -> tuple[str, ...]:
@@ -184,7 +230,10 @@ class ProbeReport:
             "unmapped": self.unmapped,
             "unknown_consents": self.unknown_consents,
             "unmatched": self.unmatched,
+            "assumed": self.assumed,
+            "differences": self.differences,
             "settings": self.settings,
+            "webhook_settings": self.webhook_settings,
         }
 
 
@@ -193,6 +242,9 @@ def print_report(console: Console, report: ProbeReport) -> None:
     for part in _parts(report):
         console.print(part)
     console.print(report.settings, markup=False, soft_wrap=True)
+    if report.webhook_settings:
+        console.print(_heading("And this into its webhooks section, if you use them"))
+        console.print(report.webhook_settings, markup=False, soft_wrap=True)
 
 
 Parts = Iterator[RenderableType]
@@ -207,7 +259,9 @@ def _parts(report: ProbeReport) -> Parts:
     yield from _notes("Could not be determined; write these", survey.undecided, "bold red")
     yield from _notes("Named in your settings, but found on no lead", report.unmatched, "yellow")
     yield from _notes("Looks wrong", survey.suspicions, "yellow")
+    yield from _notes("Specified otherwise than in your settings", report.differences, "yellow")
     yield from _notes("How it answers", (*survey.how, *_time(report)))
+    yield from _notes("What settings rest on", tuple(_rests_on(report)))
     yield from _labels(report)
     yield from _sources(survey)
     yield from _few_values(report)
@@ -228,6 +282,27 @@ def _time(report: ProbeReport) -> Iterator[str]:
         yield f"Time: {first} to read everything once, {nightly} in a usual night, at {rate}."
     elif survey.leads and survey.columns is None:
         yield "Time: unknown, because the number of leads is."
+
+
+_BASES: Mapping[Basis, str] = {
+    "specification": "Oplead's specification",
+    "settings": "your settings, which work",
+    "trials": "trials",
+}
+
+
+def _rests_on(report: ProbeReport) -> Iterator[str]:
+    survey = report.survey
+    specified = [
+        *(f"write.{name}" for name in survey.write),
+        *(f"subscriptions.{name}" for name in survey.subscriptions),
+    ]
+    for basis, words in _BASES.items():
+        names = [name for name, found in survey.rests_on.items() if found == basis]
+        if names := names + (specified if basis == "specification" else []):
+            yield f"On {words}: {', '.join(names)}."
+    if report.assumed:
+        yield f"On nothing yet, for they are assumed: {', '.join(report.assumed)}."
 
 
 def _heading(text: str, style: str = "bold") -> str:

@@ -32,18 +32,19 @@ from jobs.cli.output import (
 )
 from jobs.cli.session import (
     RunOptions,
-    ask_for_outcomes,
     do_night,
     expect_state,
     log_night,
     reading_state,
+    take_up_inbox,
     try_night,
+    work_between_nights,
 )
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
 from jobs.reporting.console import AccountHeading, day_and_time, results
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
-from jobs.run_context import Watch
+from jobs.run_context import Reading, Watch
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.settings import Valid
 from jobs.timetable import Firing, Timetable, by_cron, daily
@@ -101,8 +102,11 @@ def _night(file: Path, loaded: Valid, options: RunOptions, stop: StopSignal, *, 
         for note in loaded.notes:
             _log.info("setting noted", note=str(note))
         with watching(settings.account, alone=alone) as watch:
-            play = do_night if options.mode is Mode.RUN else try_night
-            night = play(settings, options, watch=watch, stop=stop)
+            if options.inbox_only:
+                night = take_up_inbox(settings, watch=watch, stop=stop)
+            else:
+                play = do_night if options.mode is Mode.RUN else try_night
+                night = play(settings, options, watch=watch, stop=stop)
         if not sys.stderr.isatty():
             log_night(night)
     return Ended(settings.account, night.summary.exit_code, night, heading_of(settings, file))
@@ -198,7 +202,8 @@ class _ServedAccount:
         if when is None or problems:
             raise UsageError("\n".join(f"{self.key}: {each}" for each in problems))
         expect_state(settings, first_run=self._makes_state(), others=shared.names)
-        return daily(when.daily, settings.zone) if when.daily else by_cron(when.cron or "", settings.zone)
+        nights = daily(when.daily, settings.zone) if when.daily else by_cron(when.cron or "", settings.zone)
+        return replace(nights, also_every=when.also_every)
 
     def _makes_state(self) -> bool:
         """Whether to create the account's state; one that existed once and is now missing is lost, not new."""
@@ -256,9 +261,17 @@ class _ServedAccount:
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
-        return self._outcome(
-            lambda watch: ask_for_outcomes(self.account.settings, clock, watch=watch, stop=self._shared.stop)
-        )
+        return self._between_nights(Reading.NOTHING, clock)
+
+    def inbox(self, clock: Clock) -> TaskOutcome:
+        """Read the leads that webhooks report, and send what follows from them; the first night comes first."""
+        if not has_state(state_of(self.account.settings)):
+            return TaskOutcome()
+        return self._between_nights(Reading.WEBHOOKS, clock)
+
+    def _between_nights(self, reading: Reading, clock: Clock) -> TaskOutcome:
+        settings, stop = self.account.settings, self._shared.stop
+        return self._outcome(lambda watch: work_between_nights(settings, reading, clock, watch=watch, stop=stop))
 
     def _outcome(self, do: Callable[[Watch], Night]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next."""

@@ -15,17 +15,17 @@ from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import state_of
-from jobs.cli.output import Exit, failure_of
+from jobs.cli.output import Exit, UsageError, failure_of
 from jobs.ledger import queries
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, remove_stale_copies, temporary_copy
-from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger, NightDoneError, finish_run, hold_account, open_snapshot
+from jobs.ledger.runs import INBOX, NIGHTLY, RESOLVING, Ledger, NightDoneError, finish_run, hold_account, open_snapshot
 from jobs.ledger.starts import NeighbouringLedger, neighbouring_ledgers
 from jobs.metrics import measure, write_metrics
 from jobs.nightly import rehearse, run_night, validate
 from jobs.reporting.run_report import Mode, Night
 from jobs.reporting.sentences import incident_words, notice_text, sentence, stop_sentence
 from jobs.rules.delivery_state import DeliveryState
-from jobs.run_context import Deps, RunContext, Watch, unwatched
+from jobs.run_context import Deps, Reading, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
@@ -177,6 +177,8 @@ class RunOptions:
     """Whether the account has never run, so that its state is created."""
     others: frozenset[str] = frozenset()
     """Names of other accounts, whose states are not mistaken for this one's under an older name."""
+    inbox_only: bool = False
+    """Whether to read only the leads that webhooks report."""
 
 
 def do_night(
@@ -219,14 +221,31 @@ def _night_deps(deps: Deps, options: RunOptions, watch: Watch) -> Deps:
     return replace(deps, accept_volume=options.accept_volume, accept_file=options.accept_file, watch=watch)
 
 
-def ask_for_outcomes(settings: Settings, clock: Clock, *, watch: Watch, stop: StopSignal) -> Night:
-    """Ask for outcomes and send what is due, without reading leads; recorded as its own run, not as a night."""
+_BETWEEN_NIGHTS = {Reading.NOTHING: RESOLVING, Reading.WEBHOOKS: INBOX}
+
+
+def work_between_nights(settings: Settings, reading: Reading, clock: Clock, *, watch: Watch, stop: StopSignal) -> Night:
+    """Ask for outcomes and send what is due, after reading what webhooks report or nothing; no night is recorded."""
     with (
         connect(settings, clock, cancel_token=stop.cancel_token) as (book, deps),
-        recorded_run(settings, state_of(settings), RESOLVING, clock) as ledger,
+        recorded_run(settings, state_of(settings), _BETWEEN_NIGHTS[reading], clock) as ledger,
     ):
-        summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=False)
+        summary = run_night(RunContext(ledger, book, replace(deps, watch=watch)), reading=reading)
         return notify(ledger, book, deps, settings, _ended(ledger, summary, clock, None))
+
+
+def take_up_inbox(settings: Settings, *, watch: Watch, stop: StopSignal) -> Night:
+    """Read the leads that webhooks report, and send what follows from them.
+
+    Raises:
+        UsageError: the settings name no webhooks.
+        LedgerError: the state is missing.
+    """
+    if settings.webhooks is None:
+        raise UsageError("--inbox reads what webhooks report: add `webhooks`, and start `oplead webhooks serve`")
+    expect_state(settings)
+    with open_clock(settings, stop) as clock:
+        return work_between_nights(settings, Reading.WEBHOOKS, clock, watch=watch, stop=stop)
 
 
 def try_night(settings: Settings, options: RunOptions, *, watch: Watch, stop: StopSignal) -> Night:
@@ -309,6 +328,13 @@ def pinging(settings: Settings) -> Iterator[list[int]]:
                 _log.warning("the address under `ping` did not answer, so its monitor may raise the alarm")
 
 
+_ENDED = {
+    Reading.EVERYTHING: "night ended",
+    Reading.WEBHOOKS: "webhooks taken up",
+    Reading.NOTHING: "outcomes asked for",
+}
+
+
 def log_night(night: Night) -> None:
     """Log a summary line for a night, and a line for each stop and each reason a human is needed."""
     summary = night.summary
@@ -319,7 +345,7 @@ def log_night(night: Night) -> None:
     for message in summary.attention:
         _log.warning("a human is needed", why=sentence(message))
     _log.info(
-        "outcomes asked for" if summary.only_outcomes else "night ended",
+        _ENDED[summary.reading],
         run=summary.run,
         seen=summary.pulled.seen,
         changed=summary.pulled.changed,

@@ -5,7 +5,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from sqlalchemy import and_, distinct, exists, func, or_
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
-from jobs.ledger.runs import NIGHTLY, RESOLVING, Ledger
+from jobs.ledger.runs import INBOX, NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import AnomalyCause, Scope
@@ -99,19 +99,30 @@ def night_dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: date
     """Map each run since `since`, including the current one, to the local date of its night.
 
     A date is a night if a run completed on it or is under way; runs that died on that date count towards it. A run that
-    only asks for outcomes belongs to the preceding night, even past midnight.
+    only asks for outcomes belongs to the preceding night, even past midnight; one of the inbox belongs to the next.
     """
     found: dict[int, date] = {}
     nights: set[date] = set()
     last: date | None = None
+    passes: list[int] = []
     for run in session.exec(
         select(Run).where(Run.account == ledger.account, Run.started_at >= since).order_by(col(Run.id))
     ):
-        if run.id is None or (run.id != ledger.run and run.command not in (NIGHTLY, RESOLVING)):
+        if run.id is None or (run.id != ledger.run and run.command not in (NIGHTLY, RESOLVING, INBOX)):
             continue
         its_own = run.started_at.astimezone(zone).date()
+        if run.command == INBOX:
+            passes.append(run.id)
+            if run.id == ledger.run:
+                tonight = its_own if last is None else max(its_own, last + timedelta(days=1))
+                found |= dict.fromkeys(passes, tonight)
+                nights.add(tonight)
+            continue
         night = last or its_own if run.command == RESOLVING else its_own
         found[run.id] = night
+        if run.command == NIGHTLY:
+            found |= dict.fromkeys(passes, night)
+            passes.clear()
         if run.id == ledger.run or (run.command == NIGHTLY and run.exit_code in _ENDED):
             nights.add(night)
         last = night

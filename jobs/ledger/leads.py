@@ -34,6 +34,7 @@ from jobs.ledger.schema import (
     Cursor,
     Delivery,
     ExcludedLead,
+    InboxPlace,
     LeadRow,
     OutboxRow,
     RowKind,
@@ -65,6 +66,17 @@ def get_cursor(session: Session, account: str) -> Cursor:
         found = Cursor(account=account)
         session.add(found)
     return found
+
+
+def inbox_place(session: Session, account: str) -> int:
+    """Return the last event of the inbox whose lead was read; 0 if none was."""
+    row = session.get(InboxPlace, account)
+    return 0 if row is None else row.event
+
+
+def move_inbox_place(session: Session, account: str, event: int) -> None:
+    """Record that the leads of all events up to this one were read."""
+    session.merge(InboxPlace(account=account, event=event))
 
 
 def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:
@@ -436,8 +448,11 @@ def erase_idle(session: Session, account: str, *, clicks_before: datetime, but: 
     destinations = select(ContactHash.destination).where(ContactHash.account == account).distinct()
     for destination in session.exec(destinations).all():
         _erase_hashes(session, account, destination)
+    kinds: defaultdict[datetime, list[ClickIdKind]] = defaultdict(list)
     for kind in ClickIdKind:
-        _erase_clicks(session, account, kind, before=but.get(kind, clicks_before))
+        kinds[but.get(kind, clicks_before)].append(kind)
+    for before, some in kinds.items():
+        _erase_clicks(session, account, some, before=before)
 
 
 def _erase_hashes(session: Session, account: str, destination: str) -> None:
@@ -462,18 +477,27 @@ def _erase_hashes(session: Session, account: str, destination: str) -> None:
     )
 
 
-def _erase_clicks(session: Session, account: str, kind: ClickIdKind, *, before: datetime) -> None:
-    """Replace a kind's click ids with their digests, in batches that bound memory."""
-    mine = (col(ClickIdRow.account) == account, col(ClickIdRow.kind) == kind)
-    closed = select(ClickIdRow.lead, ClickIdRow.value).where(*mine, ClickIdRow.clicked_at < before, WHOLE)
-    replace = (
-        update(ClickIdRow)
-        .where(*mine, col(ClickIdRow.lead) == bindparam("of_lead"), col(ClickIdRow.value) == bindparam("whole"))
-        .values(value=bindparam("erased"))
-        .execution_options(synchronize_session=False)
+def _erase_clicks(session: Session, account: str, kinds: Sequence[ClickIdKind], *, before: datetime) -> None:
+    """Replace click ids of these kinds with their digests, in batches that bound memory."""
+    closed = select(ClickIdRow.lead, ClickIdRow.kind, ClickIdRow.value).where(
+        ClickIdRow.account == account, col(ClickIdRow.kind).in_(kinds), ClickIdRow.clicked_at < before, WHOLE
     )
     while some := session.exec(closed.limit(_ERASED_AT_ONCE)).all():
-        values = [{"of_lead": lead, "whole": value, "erased": erased_value(value)} for lead, value in some]
+        replace = (
+            update(ClickIdRow)
+            .where(
+                col(ClickIdRow.account) == account,
+                col(ClickIdRow.lead) == bindparam("of_lead"),
+                col(ClickIdRow.kind) == bindparam("of_kind"),
+                col(ClickIdRow.value) == bindparam("whole"),
+            )
+            .values(value=bindparam("erased"))
+            .execution_options(synchronize_session=False)
+        )
+        values = [
+            {"of_lead": lead, "of_kind": kind, "whole": value, "erased": erased_value(value)}
+            for lead, kind, value in some
+        ]
         session.connection().execute(replace, values)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import Integer, and_, case, cast, false, func
+from sqlalchemy import Integer, case, cast, func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -137,16 +137,17 @@ def tallies(
     if approved_in is not None:
         mine.append(col(Delivery.approved_in) == approved_in)
     not_before, deferred_until = col(Delivery.not_before), col(Delivery.deferred_until)
-    due_at = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
-    is_waiting = and_(col(Delivery.state) == DeliveryState.PENDING, func.coalesce(due_at > now, false()))
+    later = case((not_before > deferred_until, not_before), else_=func.coalesce(deferred_until, not_before))
+    # Only for pending deliveries: most are accepted, and each would take SQLite longer.
+    due_at = case((col(Delivery.state) == DeliveryState.PENDING, later))
     place = (col(Delivery.conversion), col(Delivery.destination), col(Delivery.state), col(Delivery.held_for))
-    reasons = (*WHY, is_waiting.label("waits"))
+    is_waiting = (due_at > now).label("is_waiting")
     # Values are text with two decimals; summing them as integer cents is exact.
     cents = func.sum(cast(func.replace(Delivery.value, ".", ""), Integer))
     rows = session.connection().execute(
-        sqlalchemy.select(*place, *reasons, func.count(), cents, func.min(due_at))
+        sqlalchemy.select(*place, *WHY, is_waiting, func.count(), cents, func.min(due_at))
         .where(*mine)
-        .group_by(*place, *reasons)
+        .group_by(*place, *WHY, is_waiting.name)
     )
     counts: Counter[_Alike] = Counter()
     worth: defaultdict[_Alike, Decimal] = defaultdict(Decimal)
@@ -306,13 +307,13 @@ STOPPED = (DeliveryState.WITHHELD, DeliveryState.EXPIRED)
 _LONGEST_RUN = timedelta(days=2)
 
 
-def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[QualifiedConversion]:
-    """Yield the conversions that qualified in a run since a time, in order, with why they couldn't be sent."""
+def qualified_since(session: Session, *runs: int, since: datetime) -> Iterator[QualifiedConversion]:
+    """Yield the conversions that qualified in these runs since a time, in order, with why they couldn't be sent."""
     rows = session.exec(
         select(Transition.to_state, Transition.reason, Delivery.conversion, Delivery.destination)
         .join(Delivery, col(Delivery.id) == col(Transition.delivery))
         .where(
-            Transition.run == run,
+            col(Transition.run).in_(runs),
             col(Transition.from_state).is_(None),
             Transition.to_state != DeliveryState.SKIPPED,
             # A delivery found to belong to another platform, or sent by other means, never qualified here.
@@ -327,14 +328,14 @@ def qualified_since(session: Session, *, run: int, since: datetime) -> Iterator[
 
 
 def qualified_in_earlier_runs(
-    session: Session, account: str, *, run: int, since: datetime
+    session: Session, account: str, *, run: int, since: datetime, but: Collection[int] = ()
 ) -> Iterator[QualifiedConversion]:
-    """Yield the conversions that qualified in the runs before this one since a time, in order."""
+    """Yield the conversions that qualified in the runs before this one since a time, except some runs', in order."""
     # On a working machine, no run moves anything this long after it began.
     runs = select(Run.id).where(Run.account == account, Run.started_at >= since - _LONGEST_RUN, col(Run.id) < run)
     for earlier in session.exec(runs.order_by(col(Run.id))).all():
-        if earlier is not None:
-            yield from qualified_since(session, run=earlier, since=since)
+        if earlier is not None and earlier not in but:
+            yield from qualified_since(session, earlier, since=since)
 
 
 def pairs_with_deliveries(session: Session, account: str, places: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

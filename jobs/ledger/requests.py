@@ -1,6 +1,6 @@
 """Stored requests and their attempts: what was sent, the receipts, and the outcomes still unknown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -146,22 +146,23 @@ def first_sends(
     Human-approved deliveries are excluded because they don't reflect a night's usual volume. A correction requeued by
     hand has gone out before, so it isn't counted.
     """
-    first = (
-        sqlalchemy.select(col(Request.sent_at), func.count())
-        .where(
-            col(Request.account) == account,
-            col(Request.destination) == destination,
-            col(Request.sent_at) >= since,
-            went_out(),
-            col(Request.id) == col(kind.attempts.request),
-            ~_went_before(kind),
-        )
-        .group_by(col(Request.id))
-    )
-    if kind is Delivery:
-        approved = exists().where(col(Delivery.id) == kind.attempted(), col(Delivery.approved_in).is_not(None))
-        first = first.where(~approved)
+    mine = (col(Request.account) == account, col(Request.destination) == destination, col(Request.sent_at) >= since)
+    first = sqlalchemy.select(col(Request.sent_at), func.count()).where(*mine, *_first(kind)).group_by(col(Request.id))
     return [(sent_at, count) for sent_at, count in session.connection().execute(first)]
+
+
+def first_sends_of(session: Session, kind: RowKind, destination: str, runs: Collection[int]) -> int:
+    """Return how many rows went out for the first time in these runs, counted as by `first_sends`."""
+    mine = (col(Request.run).in_(runs), col(Request.destination) == destination)
+    return session.exec(select(func.count()).where(*mine, *_first(kind))).one() if runs else 0
+
+
+def _first(kind: RowKind) -> list[ColumnElement[bool]]:
+    """Match requests and their rows that went out for the first time."""
+    first = [went_out(), col(Request.id) == col(kind.attempts.request), ~_went_before(kind)]
+    if kind is Delivery:
+        first.append(~exists().where(col(Delivery.id) == kind.attempted(), col(Delivery.approved_in).is_not(None)))
+    return first
 
 
 def _went_before(kind: RowKind) -> ColumnElement[bool]:

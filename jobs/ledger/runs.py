@@ -29,6 +29,8 @@ RESOLVING = "resolve"
 """Command of a run that only fetches outcomes and sends what has come due; it belongs to the preceding night."""
 NIGHTLY = "run"
 """Command of a run that does a whole night's work, started by hand or on a schedule."""
+INBOX = "inbox"
+"""Command of a run between nights, which reads only the leads that webhooks report; it belongs to the next night."""
 STOPPED_BY_SIGNAL = 128
 """Exit codes from this value up mean a signal."""
 _log = structlog.stdlib.get_logger()
@@ -88,12 +90,20 @@ def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> dat
         select(Run.started_at).where(
             Run.account == account,
             col(Run.id) > last.id,
-            col(Run.command).in_((NIGHTLY, RESOLVING)),
+            col(Run.command).in_((NIGHTLY, RESOLVING, INBOX)),
             col(Run.exit_code) < STOPPED_BY_SIGNAL,
         )
     ).all()
     latest = max(asked, default=last.ended_at)
     return next((due for span in sorted(after) if (due := last.ended_at + span) > latest), None)
+
+
+def passes_before(session: Session, account: str, run: int) -> list[int]:
+    """Return the runs of the inbox before a run and after the last night before it, in order."""
+    earlier = (Run.account == account, col(Run.id) < run)
+    night = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY).scalar_subquery()
+    passes = select(Run.id).where(*earlier, Run.command == INBOX, col(Run.id) > func.coalesce(night, 0))
+    return [found for found in session.exec(passes.order_by(col(Run.id))) if found is not None]
 
 
 def _first_between(session: Session, account: str, first: date, last: date) -> Run | None:

@@ -91,6 +91,13 @@ class ReadExport(AccountRow, table=True):
     ends_line: bool
 
 
+class InboxPlace(AccountRow, table=True):
+    """The last event of the webhooks' inbox whose lead was read; it outlives a change of what is read from leads."""
+
+    __tablename__ = "inbox_place"
+    event: int
+
+
 class BackfillPlace(AccountRow, table=True):
     """An interrupted backfill's position in the leads, independent of the nightly cursor."""
 

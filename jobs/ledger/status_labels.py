@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import LabelMove, LeadRow, Run, StatusChange, StatusLabel, StatusRename
 from jobs.rules.extraction import LeadReading
-from jobs.rules.model import Origin, StatusEntered, normalise_label
+from jobs.rules.model import APPOINTMENT_SET, Origin, StatusEntered, normalise_label
 from jobs.rules.status_changes import (
     FEWEST,
     EntryDating,
@@ -49,7 +49,8 @@ def record_labels(session: Session, account: str, readings: Sequence[LeadReading
         if reading.lead.id not in on_record:
             continue
         move = LabelChange(on_record[reading.lead.id], reading.label or "")
-        shown = {change.label for change in reading.changes}
+        # A webhook reports a change of the lead's, not of a status' name.
+        shown = {change.label for change in reading.changes if change.origin is not Origin.WEBHOOK} - {APPOINTMENT_SET}
         waits = not dates_both_labels(reading.lead.history, move) and (
             not shown.isdisjoint(fresh)
             or any(_had_before(session, reading.lead.id, one) for one in renames if one.after in shown)
@@ -201,7 +202,7 @@ def take_unreported(session: Session, account: str, with_click: Mapping[str, int
 
 def _note_labels(session: Session, account: str, readings: Sequence[LeadReading], seen_at: datetime) -> set[str]:
     """Record new labels, and return which of these leads' labels are not settled by a complete reading."""
-    shown = {change.label for reading in readings for change in reading.changes}
+    shown = {change.label for reading in readings for change in reading.changes} - {APPOINTMENT_SET}
     shown |= {reading.label for reading in readings if reading.label}
     known = session.exec(
         select(StatusLabel).where(StatusLabel.account == account, col(StatusLabel.label).in_(shown))

@@ -26,7 +26,7 @@ def key_finding(leads: Access, settings: Access, owners: int | None) -> CheckFin
     Args:
         leads: whether it may read leads.
         settings: whether it may read the marketing channels.
-        owners: how many users or agencies the latest leads belong to; None if they do not say.
+        owners: how many users or agencies the latest leads belong to; None if they do not say, or are few.
     """
     match leads, settings, owners:
         case Access.REFUSED, Access.GRANTED, _:
@@ -43,8 +43,8 @@ def key_finding(leads: Access, settings: Access, owners: int | None) -> CheckFin
             return CheckFinding(SUBJECT, CheckVerdict.VERIFIED, found)
         case Access.GRANTED, _, None:
             found = (
-                "reads leads; whether all of them nobody can tell, since leads do not say whose they are: a user's key "
-                "would hide the other users'"
+                "reads leads; whether all of them cannot be told from the latest ones: a user's key would hide the "
+                "others'"
             )
             return CheckFinding(SUBJECT, CheckVerdict.VERIFIED, found, is_notable=True)
     return None

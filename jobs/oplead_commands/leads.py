@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from connectors.crm import LeadData, WriteReceipt, Written
+from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused, Written
 from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
@@ -12,6 +12,11 @@ from jobs.oplead_commands.identity import key_of
 from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
+
+_PLACES = (
+    "Where each value goes is assumed: `oplead-sync probe` shows where leads hold them; write other places under "
+    "oplead.write.fields."
+)
 
 
 def create(context: OpleadContext, lead: LeadData, *, reference: str | None = None, again: bool = False) -> int:
@@ -124,4 +129,6 @@ def _told(context: OpleadContext, receipt: WriteReceipt, done: str, key: str, lo
         print_json({**document_of(receipt), **todo, "exit_code": exit_of(receipt)})
     else:
         say(sentence_of(receipt, done, key=key, look=look))
+        if isinstance(receipt, WriteRefused) and receipt.status and receipt.fault is WriteFault.DATA:
+            say(_PLACES)
     return exit_of(receipt)

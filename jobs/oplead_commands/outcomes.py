@@ -71,7 +71,7 @@ def document_of(receipt: WriteReceipt) -> Mapping[str, object]:
         case Written():
             return {"outcome": "written", "id": receipt.id}
         case WriteRefused():
-            refusal = {"status": receipt.status, "fault": receipt.fault, "reason": receipt.reason}
+            refusal = {"http_status": receipt.status, "fault": receipt.fault, "reason": receipt.reason}
             return {"outcome": "refused", **refusal}
         case NotSent():
             return {"outcome": "not_sent", "reason": receipt.reason}

@@ -51,7 +51,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
         case None:
             problem = "Oplead has no such lead, or this key may not see it."
     if context.approval.json:
-        print_json({"id": lead_id, "problem": problem})
+        print_json({"lead": lead_id, "problem": problem})
     else:
         say(problem)
     return Exit.ATTENTION
@@ -105,7 +105,7 @@ def _start_of(day: date, context: OpleadContext) -> datetime:
 def document_of(lead: Lead, *, contact: bool) -> Mapping[str, object]:
     """Return a lead for JSON: without click ids' values, and without contact data unless asked for."""
     document: dict[str, object] = {
-        "id": lead.id,
+        "lead": lead.id,
         "created_at": lead.created_at,
         "updated_at": lead.updated_at,
         "status": lead.label,

@@ -46,13 +46,14 @@ def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> 
         label = label_of(text, force=force)
     except ValueError as error:
         raise UsageError(f"STATUS: {error}") from None
-    if not _is_agreed(context, f"lead {lead_id}: status {label}", f"Set the status of lead {lead_id} to {label}?"):
+    question = f"Set the status of lead {lead_id} to {label}?"
+    if not _is_agreed(context, f"lead {lead_id}: status {label}", {label: 1}, question):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
         receipt = settled(context, writer, source, LeadId(lead_id), label)
     look = f"Look at it: `oplead-sync oplead leads get {lead_id}`; setting the same status again does no harm."
     if context.approval.json:
-        print_json({"lead": lead_id, "status": label, **document_of(receipt), "exit_code": exit_of(receipt)})
+        print_json({"lead": lead_id, "label": label, **document_of(receipt), "exit_code": exit_of(receipt)})
     else:
         say(sentence_of(receipt, f"Lead {lead_id} is {label} now", key=ADMIN, look=look))
     return exit_of(receipt)
@@ -63,9 +64,8 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
     wanted = read_file(file, force=force)
     tally = Counter(wanted.values())
     shown = ", ".join(f"{label} ×{count}" for label, count in tally.items())
-    if not _is_agreed(
-        context, f"{counted(len(wanted), 'lead')}: {shown}", f"Set {counted(len(wanted), 'status', 'statuses')}?"
-    ):
+    question = f"Set {counted(len(wanted), 'status', 'statuses')}?"
+    if not _is_agreed(context, f"{counted(len(wanted), 'lead')}: {shown}", tally, question):
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
@@ -74,7 +74,7 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
             receipt = settled(context, writer, source, lead_id, label)
             codes.append(exit_of(receipt))
             if context.approval.json:
-                print_json({"lead": lead_id, "status": label, **document_of(receipt)})
+                print_json({"lead": lead_id, "label": label, **document_of(receipt)})
             elif not isinstance(receipt, Written):
                 look = "Run the same file again: a status that is set already is set once more, which does no harm."
                 problems.append(f"{lead_id}: {sentence_of(receipt, '', key=ADMIN, look=look)}")
@@ -116,10 +116,10 @@ def _label_now(source: LeadSource, lead_id: LeadId) -> str | None:
     return (found.label or "") if isinstance(found, Lead) else None
 
 
-def _is_agreed(context: OpleadContext, shown: str, question: str) -> bool:
+def _is_agreed(context: OpleadContext, shown: str, labels: Mapping[str, int], question: str) -> bool:
     dry_run, json = context.approval.dry_run, context.approval.json
     if json and dry_run:
-        print_json({"rehearsed": True, "would_set": shown})
+        print_json({"rehearsed": True, "labels": dict(labels)})
     elif not json:
         say(shown)
     if dry_run or not context.agrees(question):

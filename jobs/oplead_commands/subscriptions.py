@@ -79,7 +79,7 @@ def show(context: OpleadContext) -> int:
         found = _on_record(writer)
     if context.approval.json:
         for one in found:
-            print_json({"id": one.id, "event": one.event, "url": shown(one.url), "ours": one.url == ours})
+            print_json({"subscription": one.id, "event": one.event, "address": shown(one.url), "ours": one.url == ours})
         return Exit.DONE
     rows = [
         [escape(one.id), escape(one.event), escape(shown(one.url)), "yes" if one.url == ours else ""] for one in found
@@ -100,6 +100,9 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
             return Exit.DONE if all_ours else Exit.CONFIGURATION
         if not context.approval.json:
             say(*(f"end subscription {each}" for each in ids))
+        if context.approval.dry_run and context.approval.json:
+            print_json({"rehearsed": True, "subscriptions": list(ids)})
+            return Exit.DONE
         if context.approval.dry_run or not context.agrees(f"End {counted(len(ids), 'subscription')}?"):
             say("Nothing was written.")
             return Exit.DONE
@@ -110,7 +113,7 @@ def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int
 def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> int:
     receipt = context.until_taken(partial(writer.unsubscribe, subscription_id))
     if context.approval.json:
-        print_json({"id": subscription_id, **document_of(receipt)})
+        print_json({"subscription": subscription_id, **document_of(receipt)})
     else:
         look = "Ending it again does no harm."
         say(f"{subscription_id}: {sentence_of(receipt, 'ended', key=ANY_KEY, look=look)}")
@@ -137,6 +140,6 @@ def _tell(context: OpleadContext, kind: EventKind, text: str, document: Mapping[
 
 def _rehearsed(context: OpleadContext, missing: Sequence[EventKind]) -> None:
     if context.approval.json:
-        print_json({"rehearsed": True, "would_subscribe": missing})
+        print_json({"rehearsed": True, "events": missing})
     else:
         say("Nothing was written.")

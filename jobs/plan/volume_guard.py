@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
-from jobs.ledger import outbox, requests
+from jobs.ledger import outbox, requests, runs
 from jobs.ledger.schema import KINDS, Adjustment, Delivery
 from jobs.rules.reasons import Message, MessageId, Scope
 from jobs.run_context import RunContext
@@ -66,19 +66,22 @@ def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now:
     return tuple(counts.values())
 
 
-def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessVolume]:
+def hold_excess_volume(run: RunContext, *, now: datetime, between_nights: bool = False) -> dict[Scope, ExcessVolume]:
     """Hold what is due in each scope that exceeds its limit, and return those scopes with the excess.
 
-    Conversions and corrections are counted separately. Nothing is held if a human has accepted whatever is due.
+    Conversions and corrections are counted separately. Nothing is held if a human has accepted whatever is due. All the
+    runs between two nights together may send what one night may.
     """
     found: dict[Scope, ExcessVolume] = {}
     account, book = run.ledger.account, run.book
     with run.ledger.writing() as session:
         outbox.release_held_rows(session, account)
+        passes = runs.passes_before(session, account, run.ledger.run) if between_nights else []
         for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}
             due = outbox.count_new(session, kind, account, destination, conversions, now=now)
+            due += requests.first_sends_of(session, kind, destination, passes)
             if due <= (WITHOUT_HISTORY if limit is None else limit):
                 # Count a month of requests only if enough is due to be held.
                 continue
@@ -86,6 +89,7 @@ def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessV
             sends = requests.first_sends(session, kind, account, destination, since=since)
             # Counted separately, so that corrections a platform keeps refusing don't hold up conversions.
             what = "conversions" if kind is Delivery else "corrections"
+            what += " since the last night" if passes else ""
             nights = nights_before(sends, book.zone, now=now)
             excess = excess_volume(due, nights, max_per_run=limit, what=what)
             if excess is not None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from connectors.crm import ReceivedEvent
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import leads
@@ -13,12 +14,40 @@ from jobs.rules.eligibility import may_keep_contact
 from jobs.rules.extraction import LeadReading, amounts, consent_answer, new_click_ids, where_facts
 from jobs.rules.model import LeadFacts, normalise_label
 from jobs.rules.reasons import Message, MessageId
-from jobs.rules.status_changes import new_status_changes
+from jobs.rules.status_changes import ObservedAt, new_status_changes
+from jobs.rules.webhook_history import webhook_history
 from jobs.run_context import RunContext
 
 AT_ONCE = 50
 """Leads stored per transaction; the time limit is checked after each."""
 _OTHER_LEAD = "its own page is another lead's, see oplead.fields.id"
+
+
+@dataclass(slots=True)
+class WebhooksTaken:
+    """What a run took from the webhooks' inbox."""
+
+    read_to: int | None = None
+    """The last event up to which every lead was read; None if one is left, or there is no inbox."""
+    leads: int = 0
+    """Leads with new events."""
+    left: int = 0
+    """Those that could not be read in time; the next run reads them."""
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Structures not understood and new, and how many events have each."""
+    known_unknown: int = 0
+    """Events of structures that an earlier run reported."""
+    problem: str | None = None
+    """Why the inbox cannot be read."""
+
+    @property
+    def attention(self) -> list[Message]:
+        """Messages about what a human should look at."""
+        found = [] if self.problem is None else [Message(MessageId.INBOX_UNREADABLE, {"why": self.problem})]
+        if self.unknown:
+            values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
+            found.append(Message(MessageId.UNKNOWN_WEBHOOKS, values))
+        return found
 
 
 @dataclass(slots=True)
@@ -51,6 +80,7 @@ class Pulled:
     """How many more leads Oplead reports than it listed."""
     undated: bool = False
     """Whether a list page had no timestamp, so its clock couldn't be compared with ours."""
+    webhooks: WebhooksTaken = field(default_factory=WebhooksTaken)
 
     @property
     def attention(self) -> list[Message]:
@@ -60,7 +90,7 @@ class Pulled:
             (MessageId.UNREAD, self.unread),
             (MessageId.NO_DETAIL_PAGES, int(self.no_detail_pages)),
         )
-        return [Message(message, {"count": count}) for message, count in found if count]
+        return [*(Message(message, {"count": count}) for message, count in found if count), *self.webhooks.attention]
 
     def count_page(self, page: LeadPage, before: LeadPage | None) -> None:
         """Count a list page, without what the previous page showed: a list may repeat its last page."""
@@ -98,6 +128,8 @@ class ReadTimes:
     started: datetime
     served: datetime
     ended: datetime
+    heard: int
+    """The last webhook that had arrived before they were requested: what came later may have changed them since."""
 
 
 def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, done: Pulled) -> None:
@@ -108,8 +140,9 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     ids = list(latest)
     known = leads.facts(session, account, ids)
     tests = {lead.id for lead in latest.values() if run.book.extraction.exclude.covers(lead)}
+    received = run.deps.inbox.events_of(ids, to=when.heard)
     readings = [
-        _reading(run, lead, known.get(lead.id), when, excluded=lead.id in tests)
+        _reading(run, lead, known.get(lead.id), when, received.get(lead.id, ()), excluded=lead.id in tests)
         for lead in latest.values()
         if lead.id in known or lead.id not in tests
     ]
@@ -126,8 +159,16 @@ def store(session: Session, run: RunContext, page: LeadPage, when: ReadTimes, do
     done.back += sum(one.deleted for one in known.values())
 
 
-def _reading(run: RunContext, lead: Lead, known: LeadFacts | None, when: ReadTimes, *, excluded: bool) -> LeadReading:
-    wanted = run.book.extraction
+def _reading(
+    run: RunContext,
+    lead: Lead,
+    known: LeadFacts | None,
+    when: ReadTimes,
+    received: Sequence[ReceivedEvent],
+    *,
+    excluded: bool,
+) -> LeadReading:
+    wanted, zone = run.book.extraction, run.book.zone
     user_data = consent_answer(wanted.ad_user_data, lead)
     personalization = consent_answer(wanted.ad_personalization, lead)
     changes, clicks = (known.changes, known.click_ids) if known else ((), ())
@@ -150,10 +191,14 @@ def _reading(run: RunContext, lead: Lead, known: LeadFacts | None, when: ReadTim
         changes=new_status_changes(
             changes,
             lead,
-            previously=known.seen_at if known else None,
-            started=when.started,
-            ended=max(when.served, when.ended),
-            zone=run.book.zone,
+            ObservedAt(
+                previously=known.seen_at if known else None,
+                started=when.started,
+                ended=max(when.served, when.ended),
+                read_alike=known.seen_at if known and not known.stale else None,
+            ),
+            zone=zone,
+            webhooks=webhook_history(received, lead.created_at, zone),
         ),
         click_ids=new_clicks,
         identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},
@@ -211,14 +256,14 @@ class DetailFetch:
         return asked
 
     def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
-        began, found = self.run.now(), []
+        began, heard, found = self.run.now(), self.run.deps.inbox.latest() or 0, []
         try:
             for one in self.run.deps.source.fetch_each(part):
                 found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
-            self._store(found, began, asked)
+            self._store(found, began, heard, asked)
 
-    def _store(self, found: Sequence[tuple[LeadId, Found]], began: datetime, asked: FetchedDetails) -> None:
+    def _store(self, found: Sequence[tuple[LeadId, Found]], began: datetime, heard: int, asked: FetchedDetails) -> None:
         account = self.run.ledger.account
         with self.run.ledger.writing() as session:
             merged = self._merged(session, found)
@@ -238,7 +283,7 @@ class DetailFetch:
                 served_at=None,
                 resume=None,
             )
-            when = self._read_times(began)
+            when = self._read_times(began, heard)
             store(session, self.run, page, when, self.done)
             leads.record_detail_fetch(session, account, [lead for lead, _ in found], at=self.started)
         asked.ids.extend(lead for lead, _ in found)
@@ -247,7 +292,7 @@ class DetailFetch:
         asked.merged.update(merged)
         self.done.count_details(page)
 
-    def _read_times(self, began: datetime) -> ReadTimes:
+    def _read_times(self, began: datetime, heard: int) -> ReadTimes:
         """When the leads were observed: between the request for the first and the arrival of the last.
 
         What a file says was so when it was exported.
@@ -255,8 +300,8 @@ class DetailFetch:
         source = self.run.deps.source
         exported_at = source.exported_at if isinstance(source, ReadsExports) else None
         if exported_at is not None:
-            return ReadTimes(exported_at, exported_at, self.run.now())
-        return ReadTimes(self.started, max(self.started, began + self.ahead), self.run.now())
+            return ReadTimes(exported_at, exported_at, self.run.now(), heard)
+        return ReadTimes(self.started, max(self.started, began + self.ahead), self.run.now(), heard)
 
     def _merged(self, session: Session, found: Sequence[tuple[LeadId, Found]]) -> dict[LeadId, LeadId]:
         """Leads on record whose page shows another lead on record; if it shows any other, ids may be misread."""

@@ -13,6 +13,7 @@ from jobs.cancellation import StoppedBySignal
 from jobs.ledger import leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
+from jobs.pull.inbox import NewEvents
 from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled, ReadTimes, store
 from jobs.run_context import RunContext, SyncMode
 
@@ -37,10 +38,14 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
         Transient: the source kept failing. What was read so far is kept; the next pull resumes there.
     """
     reading = _NightReading(run, done, until, started=run.now())
+    reading.events = NewEvents.since_last_run(run, done)
     try:
+        if reading.by_details:
+            reading.events.read_rest(reading)
         if not reading.read_list(*reading.begin()):
             reading.hold_merges()
             return
+        reading.events.read_rest(reading)
     except (Transient, StoppedBySignal, Misconfigured) as error:
         reading.hold_merges()
         if isinstance(error, Misconfigured):
@@ -48,6 +53,8 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
                 # The saved cursor may be exactly what the source refuses.
                 leads.get_cursor(session, run.ledger.account).resume = None
         raise
+    finally:
+        reading.events.conclude(run, done)
     began_at, is_whole = reading.finish()
     if reading.by_details:
         done.complete = reading.read_known()
@@ -95,18 +102,23 @@ class _ListReading(DetailFetch, ABC):
     def read_list(self, since: datetime | None, resume: str | None) -> bool:
         """Read the list to its last page; return False if time runs out first."""
         page = before = None
+        heard = self._heard()
         for page in self.run.deps.source.fetch_changes(since, resume=resume, is_known=self._is_known):
             # Use the source's own clock. A pull resumed days later observes leads as of now, not as of its start.
             if page.served_at is not None:
                 self.ahead = page.served_at - self.run.now()
                 if self.done.pages == 0:
                     self.started = page.served_at
-            if not self._keep(page, before):
+            if not self._keep(page, before, heard):
                 return False
-            before = page
+            before, heard = page, self._heard()
             if page.resume is not None and self.run.now() > self.until:
                 return False
         return page is None or page.resume is None
+
+    def _heard(self) -> int:
+        """The latest webhook so far."""
+        return self.run.deps.inbox.latest() or 0
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         """Whether a list entry is unchanged; always True if leads are read by their own pages."""
@@ -133,7 +145,7 @@ class _ListReading(DetailFetch, ABC):
     def _check_own_pages(self, asked: FetchedDetails) -> None:
         """Raise `Misconfigured` if none of many listed leads has a page of its own."""
 
-    def _keep(self, page: LeadPage, before: LeadPage | None) -> bool:
+    def _keep(self, page: LeadPage, before: LeadPage | None, heard: int) -> bool:
         """Store a page; return False if its new leads couldn't all be read."""
         started, kept_page = self.started, page
         if self.by_details:
@@ -149,7 +161,7 @@ class _ListReading(DetailFetch, ABC):
                 return False
         with self.run.ledger.writing() as session:
             self._note_page(session, page)
-            when = ReadTimes(started, page.served_at or started, self.run.now())
+            when = ReadTimes(started, page.served_at or started, self.run.now(), heard)
             store(session, self.run, kept_page, when, self.done)
         self.done.count_page(page, before)
         return True
@@ -184,6 +196,7 @@ class _NightReading(_ListReading):
 
     listed: dict[LeadId, str] = field(default_factory=dict)
     """Digests of the current page's entries by lead, in `DETAILS` mode."""
+    events: NewEvents = field(default_factory=NewEvents)
 
     def begin(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
@@ -217,10 +230,13 @@ class _NightReading(_ListReading):
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         if self.by_details:
             self.listed[lead] = digest
+        elif lead in self.events.unread:
+            return False
         return super(_NightReading, self)._is_known(lead, digest)
 
     def _note_page(self, session: Session, page: LeadPage) -> None:
         account = self.run.ledger.account
+        self.events.strike(page)
         leads.update_test_leads(session, account, self.listed, read_since=self.started)
         self.listed.clear()
         place = leads.get_cursor(session, account)

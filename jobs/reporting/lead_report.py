@@ -21,6 +21,7 @@ from jobs.rules.reasons import Cause, Reason
 
 ORIGINS: Mapping[str, str] = {
     "reported": "dated by Oplead",
+    "webhook": "reported by webhook",
     "bounded": "not dated by Oplead: taken from between our two readings of it",
     "relabel": "no change of the lead: the status was renamed in Oplead",
     "baseline": "not dated by Oplead, and already so when first read",

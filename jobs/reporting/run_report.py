@@ -13,6 +13,7 @@ from connectors.text import counted, number
 from jobs.alerts.notify import OpenIncident
 from jobs.deliver.transactions import Delivered
 from jobs.ledger.queries import StateCount
+from jobs.pull.ingest import WebhooksTaken
 from jobs.reporting.console import (
     AccountHeading,
     bulleted,
@@ -27,8 +28,10 @@ from jobs.reporting.sentences import sentence, stop_lines, stop_sentence, words_
 from jobs.reporting.status_report import print_states
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Cause, Reason
+from jobs.run_context import Reading
 from jobs.run_summary import RunSummary
 
+_READING = {Reading.EVERYTHING: "", Reading.WEBHOOKS: ", webhooks only", Reading.NOTHING: ", outcomes only"}
 _VALID = {
     "VALIDATED": "valid, says the platform",
     "CHECKED_LOCALLY": "valid, checked on this machine only",
@@ -105,7 +108,7 @@ class Night:
 def print_night(console: Console, account: AccountHeading, night: Night) -> None:
     """Print what was done, the state of tonight's deliveries, and what needs a human."""
     summary = night.summary
-    what = _TRIED.get(night.mode, f"run {summary.run}{', outcomes only' if summary.only_outcomes else ''}")
+    what = _TRIED.get(night.mode, f"run {summary.run}{_READING[summary.reading]}")
     began = day_and_time(summary.started_at, account.zone)
     took = night.ended_at - summary.started_at
     lasted = f" · took {duration(took)}" if took >= timedelta(seconds=1) else ""
@@ -146,7 +149,9 @@ def _nothing(night: Night) -> str:
 def report_lines(night: Night) -> list[tuple[str, str]]:
     """Return what was read, decided, sent and answered, one line each."""
     summary = night.summary
-    lines = [] if summary.only_outcomes else [("read", _read(summary))]
+    lines = [("read", _read(summary))] if summary.reading is Reading.EVERYTHING else []
+    if summary.reading is Reading.WEBHOOKS or summary.pulled.webhooks.leads:
+        lines.append(("webhooks", _webhooks(summary.pulled.webhooks)))
     lines += [("judged", counted(summary.planned.leads, "lead"))]
     if summary.planned.same_click:
         shared = ", ".join(f"{name} × {number(count)}" for name, count in sorted(summary.planned.same_click.items()))
@@ -212,6 +217,15 @@ def _read(summary: RunSummary) -> str:
     if summary.source_stopped:
         return f"{text}, then stopped"
     return text if pulled.complete else f"{text}; time or requests are used up, the next run goes on there"
+
+
+def _webhooks(taken: WebhooksTaken) -> str:
+    text = f"{counted(taken.leads, 'lead')} with news" if taken.leads else "no news"
+    if taken.left:
+        text += f", {number(taken.left)} left for the next run"
+    if taken.known_unknown:
+        text += f"; {counted(taken.known_unknown, 'webhook')} again of a kind that is not understood"
+    return text
 
 
 def sent_line(done: Delivered) -> str:

@@ -29,6 +29,7 @@ from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import Message, Reason
 from jobs.rules.status_changes import LabelChange
 from jobs.run_summary import LabelCount
+from jobs.webhooks.inbox import WaitingEvents
 
 _PLAIN = (STATES[DeliveryState.ACCEPTED], STATES[DeliveryState.SUBMITTED], REASONS[Reason.DUE])
 """Words that need no explanation below the table."""
@@ -160,6 +161,8 @@ class Status:
     unknown_labels: list[LabelCount]
     anomalies: tuple[Message, ...] = ()
     """What keeps conversions from being sent, one message per cause."""
+    webhooks: WaitingEvents | None = None
+    """Events that no run has taken up yet; None without an inbox that can be read."""
     renamed: tuple[DetectedRename, ...] = ()
     """Statuses renamed in Oplead whose new names no setting has."""
 
@@ -180,6 +183,8 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     lines = [("last run", _run(account, status.run)), ("next", _next(account, status))]
     if status.awaited.requests:
         lines.append(("awaited", _awaited(account, status.awaited)))
+    if status.webhooks is not None:
+        lines.append(("webhooks", _webhooks(account, status.webhooks)))
     console.print(facts(lines))
     console.print()
     if status.tallies:
@@ -256,6 +261,13 @@ def _awaited(account: AccountHeading, awaited: AwaitedOutcomes) -> str:
     if awaited.ask_at is None:
         return text
     return f"{text}, to be asked for from {day_and_time(awaited.ask_at, account.zone)} on"
+
+
+def _webhooks(account: AccountHeading, webhooks: WaitingEvents) -> str:
+    if webhooks.received_at is None:
+        return "none has arrived yet"
+    last = f"the last one arrived {day_and_time(webhooks.received_at, account.zone)}"
+    return f"{_do(webhooks.count, 'waits', 'wait')} for the next run, {last}" if webhooks.count else last
 
 
 @dataclass(frozen=True, slots=True)

@@ -465,6 +465,14 @@ MESSAGES: Mapping[MessageId, str] = {
         "so no change was seen"
     ),
     MessageId.NO_DETAIL_PAGES: "leads that are listed have no page of their own: see oplead.lead_path",
+    MessageId.INBOX_UNREADABLE: (
+        "the webhooks' inbox cannot be read, so changes are found and dated without it ({why}): restore it, or move it "
+        "away and restart the receiver"
+    ),
+    MessageId.UNKNOWN_WEBHOOKS: (
+        "{count:webhook} not understood, nothing was read from {count:it|them}: name under `webhooks.fields` what "
+        "{structures} holds"
+    ),
 }
 
 ANOMALY_TITLES: Mapping[MessageId, str] = {

@@ -19,7 +19,7 @@ from connectors.records import (
 )
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.eligibility import click_for, consent_is_withdrawn, consent_to_send, identifiers_for
-from jobs.rules.model import LeadFacts, Origin, Route
+from jobs.rules.model import APPOINTMENT_SET, LeadFacts, Origin, Route
 from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import in_chronological_order
 
@@ -48,7 +48,7 @@ def left_stage(
     found: LeftStage | None = None
     has_entered = False
     for when, change in in_chronological_order(route, lead, key):
-        if when < at or change.origin is Origin.RELABEL:
+        if when < at or change.origin is Origin.RELABEL or change.label == APPOINTMENT_SET:
             continue
         if change.label in own:
             found, has_entered = None, True

@@ -16,9 +16,9 @@ from jobs.rules.eligibility import (
     window,
 )
 from jobs.rules.extraction import NoValue, value_to_send
-from jobs.rules.model import LeadFacts, Origin, Route, Starts
+from jobs.rules.model import AHEAD, LeadFacts, Origin, Route, Starts
 from jobs.rules.reasons import Reason
-from jobs.rules.status_changes import AHEAD, StageEntry, first_entry
+from jobs.rules.status_changes import StageEntry, first_entry
 
 
 @dataclass(frozen=True, slots=True)

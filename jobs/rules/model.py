@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from connectors.records import ClickIdKind, DeliveryKey, DestinationId, Identifier, LeadId, Limits, Target
 
+AHEAD = timedelta(minutes=5)
+"""How far ahead of its observation a reported time may be, to allow for clock skew."""
 FEWEST_LEADS = 20
 """Smallest sample of leads or ids that supports a conclusion about all of them."""
 
@@ -21,6 +23,8 @@ class Origin(StrEnum):
 
     REPORTED = "reported"
     """Dated by Oplead, in a history entry or a status date."""
+    WEBHOOK = "webhook"
+    """Reported by a webhook: dated by the event, or by its arrival where the event names no time."""
     BOUNDED = "bounded"
     """Undated; happened between two of our observations."""
     BASELINE = "baseline"
@@ -249,6 +253,16 @@ def normalise_label(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return _GAPS.sub(" ", plain).strip()
+
+
+APPOINTMENT_SET = "appointment_set"
+"""The built-in label of a lead whose first appointment was set; it stands beside the lead's status and never replaces
+it. Normalising turns an underscore into a space, so no status of Oplead's has this label."""
+
+
+def listed_label(text: str) -> str:
+    """Return the form that a label listed in the settings is compared in; the built-in label is left as it is."""
+    return APPOINTMENT_SET if text.strip().casefold() == APPOINTMENT_SET else normalise_label(text)
 
 
 def shape(value: str) -> str:

@@ -171,6 +171,8 @@ class MessageId(StrEnum):
     SUSPICIOUSLY_MISSING = auto()
     UNREAD = auto()
     NO_DETAIL_PAGES = auto()
+    INBOX_UNREADABLE = auto()
+    UNKNOWN_WEBHOOKS = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,55 +1,129 @@
 """When a lead entered a stage, as precisely as is known, and whether a status was merely renamed. Pure."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
 from zoneinfo import ZoneInfo
 
 from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
-from jobs.rules.model import LeadFacts, Origin, Route, Starts, StatusEntered, normalise_label
+from jobs.rules.model import AHEAD, APPOINTMENT_SET, LeadFacts, Origin, Route, Starts, StatusEntered, normalise_label
+from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
 
-AHEAD = timedelta(minutes=5)
-"""How far ahead of the pull a reported time may be, to allow for clock skew."""
+DATED = frozenset({Origin.REPORTED, Origin.WEBHOOK})
+"""Origins whose time is the change's own."""
+SAME_WITHIN = timedelta(minutes=10)
+"""Oplead's own date of a change and a webhook about it lie no further apart."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAt:
+    """When a lead was read, now and before."""
+
+    previously: datetime | None
+    """When it was last seen; None at first sight."""
+    started: datetime
+    """The start of the current pull."""
+    ended: datetime
+    """When the lead had been read: nothing it reports can be later."""
+    read_alike: datetime | None = None
+    """When it was last read for the same fields; None if never."""
 
 
 def new_status_changes(
     known: Sequence[StatusEntered],
     lead: Lead,
+    when: ObservedAt,
     *,
-    previously: datetime | None,
-    started: datetime,
-    ended: datetime,
     zone: ZoneInfo,
+    webhooks: WebhookHistory = NO_WEBHOOKS,
 ) -> list[StatusEntered]:
     """Return the status changes that a fresh reading of a lead adds to those `known`, which may be in any order.
 
-    Args:
-        known: the lead's status changes on record.
-        lead: the lead as read.
-        previously: when it was last seen; None at first sight.
-        started: the start of the current pull.
-        ended: when the lead had been read: nothing it reports can be later.
-        zone: the account's zone.
+    `zone` is the account's; `webhooks` is what had arrived about the lead before it was read.
     """
-    added: list[StatusEntered] = []
-    for entry in lead.history:
-        at = _start_of(entry.at, zone)
-        change = StatusEntered(normalise_label(entry.label), at, entry.at.date_only, Origin.REPORTED, ended)
-        if not any(same_entry(change, other) for other in (*known, *added)):
-            added.append(change)
+    changes = [change for change in known if change.label != APPOINTMENT_SET]
+    before = len(changes)
+    history = [
+        StatusEntered(
+            normalise_label(one.label), _start_of(one.at, zone), one.at.date_only, Origin.REPORTED, when.ended
+        )
+        for one in lead.history
+    ]
+    # Oplead's own times come first, then the webhooks', then mere days.
+    _add(changes, (change for change in history if not change.date_only))
+    for event in webhooks.entries:
+        # A lead that is in a status already does not enter it, whatever reports it again.
+        if event.label != _latest(changes, until=event.time.at):
+            _add(changes, [StatusEntered(event.label, *event.time, Origin.WEBHOOK, when.ended)])
+    _add(changes, (change for change in history if change.date_only))
     label = lead.label and normalise_label(lead.label)
-    if label is None or label == _current((*known, *added), lead, zone):
-        return added
-    # An undated change is dated by `updated_at` if that lies between two observations, else by the pull that saw it.
+    if label is not None and label != _current(changes, lead, zone):
+        was_in = _latest(changes[:before], until=when.previously)
+        changes.append(_undated(label, changes, lead, when, was_in=was_in, zone=zone, webhooks=webhooks))
+    return [*changes[before:], *_appointment(known, lead, when, webhooks)]
+
+
+def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:
+    """Add the changes that are not known yet."""
+    for change in found:
+        if not any(same_entry(change, other) for other in changes):
+            changes.append(change)
+
+
+def _undated(
+    label: str,
+    changes: Sequence[StatusEntered],
+    lead: Lead,
+    when: ObservedAt,
+    *,
+    was_in: str | None,
+    zone: ZoneInfo,
+    webhooks: WebhookHistory,
+) -> StatusEntered:
+    """Return a lead's entry into the status it shows, which nothing dates.
+
+    It is dated by a webhook that may be a redelivery, or else by `updated_at`, if that lies between two observations;
+    otherwise by the pull that saw it. A webhook is an observation, too. If the last reading showed the lead in that
+    status already, and a webhook tells only now that it had left it before, it was back by then.
+    """
+    heard = [change.at for change in changes if change.origin is Origin.WEBHOOK]
     dated = max((_start_of(entry.at, zone) for entry in lead.history), default=lead.created_at)
-    after = previously or dated
-    at = max(started, lead.created_at)
-    if lead.updated_at is not None and after < lead.updated_at <= ended:
+    after, until = max([when.previously or dated, *heard]), when.ended
+    if was_in == label and when.previously is not None and heard and max(heard) <= when.previously:
+        after, until = max(heard), when.previously
+    repeat = max((event.time for event in webhooks.repeats if event.label == label), default=None)
+    if repeat is not None and after < repeat.at <= until:
+        return StatusEntered(label, *repeat, Origin.WEBHOOK, when.ended)
+    at = min(max(when.started, lead.created_at, *heard), until)
+    if lead.updated_at is not None and after < lead.updated_at <= until:
         at = lead.updated_at
-    origin = Origin.BASELINE if previously is None else Origin.BOUNDED
-    return [*added, StatusEntered(label, at, date_only=False, origin=origin, seen_at=ended, after=after)]
+    origin = Origin.BASELINE if when.previously is None and not heard else Origin.BOUNDED
+    return StatusEntered(label, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
+
+
+def _appointment(
+    known: Sequence[StatusEntered], lead: Lead, when: ObservedAt, webhooks: WebhookHistory
+) -> Iterator[StatusEntered]:
+    """Yield the setting of a lead's first appointment, once.
+
+    Whatever else shows an appointment does not say when it was set: then it is undated, as a status may be.
+    """
+    if any(change.label == APPOINTMENT_SET for change in known):
+        return
+    told, shown = webhooks.appointment_set, webhooks.appointment_seen
+    if told is not None and (shown is None or told <= shown):
+        yield StatusEntered(APPOINTMENT_SET, *told, Origin.WEBHOOK, when.ended)
+    elif shown is not None or lead.has_appointment:
+        at = max(when.started, lead.created_at)
+        if lead.updated_at is not None and (when.read_alike or lead.created_at) < lead.updated_at <= when.ended:
+            at = lead.updated_at
+        at = min(at, shown.at) if shown else at
+        after = min(at, when.read_alike or lead.created_at)
+        origin = Origin.BASELINE if when.read_alike is None else Origin.BOUNDED
+        yield StatusEntered(APPOINTMENT_SET, at, date_only=False, origin=origin, seen_at=when.ended, after=after)
 
 
 def happened_at(change: StatusEntered, lead: LeadFacts, key: DeliveryKey, zone: ZoneInfo) -> datetime:
@@ -84,30 +158,52 @@ def assumed_time(change: StatusEntered, updated_at: datetime | None) -> datetime
 
 
 def implausible(change: StatusEntered, at: datetime, lead: LeadFacts) -> bool:
-    """Return whether a reported time is impossible: before the lead's creation, or ahead of the pull that read it."""
-    return change.origin is Origin.REPORTED and (at < lead.created_at or _is_ahead(change))
+    """Return whether a change's own time is impossible: before the lead's creation, or ahead of its observation."""
+    return change.origin in DATED and (at < lead.created_at or _is_ahead(change))
 
 
-def same_entry(reported: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
-    """Return whether a reported change is already known: the same entry, or one we had bounded before it was dated."""
-    if reported.label != other.label and not whatever_label:
+def same_entry(found: StatusEntered, other: StatusEntered, *, whatever_label: bool = False) -> bool:
+    """Return whether a dated change is already known: the same entry, or one we had bounded before it was dated."""
+    if found.label != other.label and not whatever_label:
         return False
-    if other.origin is Origin.REPORTED:
-        return (reported.at, reported.date_only) == (other.at, other.date_only)
-    earliest = other.after or datetime.min.replace(tzinfo=UTC)
-    return earliest - timedelta(days=1 if reported.date_only else 0) <= reported.at <= other.seen_at
+    if other.origin in DATED:
+        if (found.at, found.date_only) == (other.at, other.date_only):
+            return True
+        return not whatever_label and found.origin is not other.origin and _are_near(found, other)
+    earliest = other.after or datetime.min.replace(tzinfo=UTC) + _DAY
+    return earliest - (_DAY if found.date_only else timedelta()) <= found.at <= other.seen_at
+
+
+def _are_near(one: StatusEntered, other: StatusEntered) -> bool:
+    """Whether what Oplead and a webhook report of a lead's entry into one status is one change."""
+    if one.date_only and other.date_only:
+        return one.at == other.at
+    if one.date_only or other.date_only:
+        day, instant = (one, other) if one.date_only else (other, one)
+        return day.at <= instant.at < day.at + _DAY + SAME_WITHIN
+    return abs(one.at - other.at) <= SAME_WITHIN
 
 
 def _current(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> str | None:
     """The lead's current label according to the record."""
+    # A change dated ahead of the pull that read it hadn't happened yet.
+    happened = [change for change in changes if not _is_ahead(change)]
+    if any(change.origin is Origin.WEBHOOK for change in happened):
+        # Webhooks may arrive in any order, and long after a reading showed what came later.
+        return _latest(happened)
     if lead.history and lead.label is not None:
         # Among simultaneous entries, the last one listed wins.
         last = max(reversed(lead.history), key=lambda entry: _start_of(entry.at, zone))
         if normalise_label(last.label) == normalise_label(lead.label):
             return normalise_label(last.label)
-    # A change dated ahead of the pull that read it hadn't happened yet.
-    happened = (change for change in changes if not _is_ahead(change))
     latest = max(happened, key=lambda change: (change.seen_at, change.at), default=None)
+    return latest.label if latest else None
+
+
+def _latest(changes: Sequence[StatusEntered], *, until: datetime | None = None) -> str | None:
+    """The label of the latest change, or of the latest up to a time; among simultaneous ones, the last one known."""
+    happened = (change for change in reversed(changes) if until is None or change.at <= until)
+    latest = max(happened, key=lambda change: change.at, default=None)
     return latest.label if latest else None
 
 
@@ -153,18 +249,20 @@ def first_entry(
     outside, early = True, None
     for at, change in in_chronological_order(route, lead, key):
         inside = change.label in labels
+        # An appointment stands beside the status: it takes no lead out of one.
+        is_status = change.label != APPOINTMENT_SET
         if change.origin is Origin.RELABEL:
             # The lead didn't move: it is inside if the stage lists only the new name, and a rename never takes it out.
             outside = outside and not inside
             continue
-        if inside and outside and (after is None or at > after):
+        if inside and (outside or not is_status) and (after is None or at > after):
             is_implausible = implausible(change, at, lead)
             entry = StageEntry(at, change.label, change.origin, is_implausible, change.after or lead.created_at)
             # Between the conversion's start and the label's own, the label didn't count yet.
             if not starts.conversion <= at < starts.of(change.label):
                 return entry
             early, inside = early or entry, False
-        outside = not inside
+        outside = not inside if is_status else outside
     return early
 
 
@@ -239,7 +337,7 @@ def entry_dating(changes: Collection[StatusEntered], move: LabelChange, *, since
     new = [change for change in changes if change.label == move.after and change.seen_at >= since]
     if any(_is_exact(change) and change.at in old for change in new):
         return EntryDating.AS_BEFORE
-    is_undated = new and all(change.origin is not Origin.REPORTED for change in new)
+    is_undated = new and all(change.origin not in DATED for change in new)
     return EntryDating.NOT if is_undated else EntryDating.BY_ITSELF
 
 
@@ -256,7 +354,7 @@ def is_merged(moved: Counter[EntryDating], left: int) -> bool:
 
 def _is_exact(change: StatusEntered) -> bool:
     """Whether the time is precise enough that two statuses of one lead can't share it by chance."""
-    return change.origin is Origin.REPORTED and not change.date_only
+    return change.origin in DATED and not change.date_only
 
 
 def dates_both_labels(history: Collection[StatusEntry], move: LabelChange) -> bool:

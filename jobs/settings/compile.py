@@ -12,7 +12,7 @@ from connectors.contact import clean_phones
 from connectors.ports import ConversionSink
 from connectors.records import AssumedTarget, ClickIdKind, DestinationId, Limits, Target
 from jobs.rules.extraction import ConsentField, Exclusion, Extraction, domain
-from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, normalise_label
+from jobs.rules.model import DedupRule, DedupScope, FieldAmount, Route, Undo, listed_label, normalise_label
 from jobs.rules.reasons import Scope
 from jobs.settings.schema import (
     ConsentSignal,
@@ -160,7 +160,7 @@ def compile_rules(settings: Settings, limits: AllLimits) -> Rulebook:
             for conversion in settings.conversions
             if conversion.was is not None
         },
-        meanings={normalise_label(label): place for place, listed in labels.items() for label in listed},
+        meanings={listed_label(label): place for place, listed in labels.items() for label in listed},
         extraction_digest=extraction_digest(settings),
         rules_digest=rules_digest(settings),
         ask_when_lost=frozenset(DestinationId(meta.id) for meta in settings.meta if meta.in_doubt == "ask"),
@@ -274,7 +274,7 @@ def _route(
 
 
 def _labels(settings: Settings, stages: tuple[str, ...]) -> frozenset[str]:
-    return _normalised(label for stage in stages for label in settings.stages.get(stage, ()))
+    return frozenset(listed_label(label) for stage in stages for label in settings.stages.get(stage, ()))
 
 
 def _condition(where: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:

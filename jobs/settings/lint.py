@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
-from jobs.rules.model import normalise_label
+from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
 from jobs.settings.document import (
     KeyPath,
     SettingsFinding,
@@ -83,13 +83,21 @@ def _labels_have_one_meaning(tree: Tree) -> Found:
     first: dict[str, str] = {}
     for pattern, meaning in {**meanings, "ignored_statuses": "ignored_statuses"}.items():
         for path, label in texts_at(tree, pattern):
-            normal = normalise_label(label)
+            normal = listed_label(label)
             if not normal:
                 yield path, "a label needs letters or digits"
             elif normal in first:
                 yield path, f"this label stands in {first[normal]} already (accents and case do not matter)"
             else:
                 first[normal] = meaning
+
+
+def _appointments_are_reported(tree: Tree) -> Found:
+    known = value_at(tree, ("oplead", "fields", "appointment_at")), value_at(tree, ("webhooks",))
+    stages = _mapping(value_at(tree, ("stages",)))
+    for path, label in texts_at(tree, *(f"stages.{name}" for name in stages)):
+        if listed_label(label) == APPOINTMENT_SET and not any(known):
+            yield path, "nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks"
 
 
 def _undo_stages_make_sense(tree: Tree) -> Found:
@@ -295,6 +303,16 @@ def _a_schedule_is_daily_or_cron(tree: Tree) -> Found:
     schedule = value_at(tree, ("schedule",))
     if isinstance(schedule, dict) and ("daily" in schedule) == ("cron" in schedule):
         yield ("schedule",), "write either daily or cron"
+    if "also_every" in _mapping(schedule) and value_at(tree, ("webhooks",)) is None:
+        yield (
+            ("schedule", "also_every"),
+            "between nights, only webhooks report what to read: add webhooks, or take this out",
+        )
+    if value_at(tree, ("source",)) is not None and value_at(tree, ("webhooks",)) is not None:
+        yield (
+            ("webhooks",),
+            "the leads that webhooks report are read by the API, and source names files: take one of the two out",
+        )
 
 
 def _references_stand_where_they_are_read(tree: Tree) -> Found:
@@ -309,6 +327,7 @@ _CHECKS: tuple[Callable[[Tree], Found], ...] = (
     _stages_are_known,
     _funnels_have_stages,
     _labels_have_one_meaning,
+    _appointments_are_reported,
     _undo_stages_make_sense,
     _ids_are_unique,
     _conversions_go_somewhere,

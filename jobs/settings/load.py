@@ -227,6 +227,8 @@ class PartialSettings:
     """The `oplead` section as written, with its token as a reference."""
     source: Mapping[str, Tree] = field(default_factory=dict)
     """The `source` section as written."""
+    webhooks: Tree = field(default=None, repr=False)
+    """The `webhooks` section as written, likewise."""
     state_folder: Path | None = None
     """Where the account's commands share their request rate; None if the file doesn't determine it yet."""
     state: Path | None = None
@@ -257,6 +259,7 @@ def load_partial(path: Path, environ: Mapping[str, str], *, needed: Collection[s
         settings,
         _mapping(keys.get("oplead")),
         _mapping(keys.get("source")),
+        keys.get("webhooks"),
         state_folder=state.parent if state else None,
         state=state,
         env_file=env_file,

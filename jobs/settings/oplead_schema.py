@@ -1,11 +1,21 @@
 """The model of what concerns Oplead in the configuration file: reading leads, writing them, webhooks and files."""
 
+import re
 from datetime import timedelta
 from glob import escape
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AnyUrl, BeforeValidator, Field, PositiveInt, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    model_validator,
+)
 
 from jobs.settings.references import Address, References
 from jobs.settings.types import Like, Path_, Paths, Secret, Span, Strict, Text, YesNo
@@ -261,22 +271,41 @@ class SignatureSettings(Strict):
 
 
 class WebhookFields(Strict):
-    """Where each thing is in a webhook; several paths are tried in turn. All defaults are assumed."""
+    """Where each thing is in a webhook; several paths are tried in turn."""
 
     event: Paths = ("event", "type", "eventType", "event_type", "action")
-    """The event's name."""
+    """The event's name; assumed."""
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
-    """An id that every redelivery of the same event has."""
+    """An id that every redelivery of the same event has; assumed."""
     at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
-    """When it happened."""
+    """When it happened; assumed."""
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
-    """The lead; the event itself if none of these is an object."""
+    """The lead; the event itself if none of these is an object; assumed."""
+    lead_id: Paths | None = None
+    """The lead's id where it is not in the lead; unset, leadId is tried, and two that differ are refused; assumed."""
+    status: Paths = ("newStatus", "toStatus", "status.new", "status.to")
+    """The new status where it is not the lead's own; assumed."""
+    appointment_at: Paths = ("appointmentAt", "appointmentDate", "appointment.date", "appointment.at", "dateRdv")
+    """The date of the appointment, after `oplead.fields.appointment_at`; assumed."""
+
+
+SHORTEST_SECRET = 20
+_IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+def _hard_to_guess(secret: SecretStr, info: ValidationInfo) -> SecretStr:
+    is_known = isinstance(info.context, References) and info.context.looks_up
+    if is_known and len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(
+            f"this secret has fewer than {SHORTEST_SECRET} characters; make one with: openssl rand -hex 32"
+        )
+    return secret
 
 
 class WebhookSettings(Strict):
     """The receiver of Oplead's webhooks, started by `oplead-sync oplead webhooks serve`."""
 
-    secret: Secret
+    secret: Annotated[Secret, AfterValidator(_hard_to_guess)]
     """A reference to the secret that every webhook carries, 20 characters or more."""
     secret_header: HeaderName | None = None
     """The header that carries it; unset, it is the last part of the address."""
@@ -306,6 +335,16 @@ class WebhookSettings(Strict):
     def inbox_of(self, account: str, folder: Path) -> Path:
         """Return the receiver's file, for an account whose state is in a folder."""
         return self.inbox or folder / f"{account}.inbox.db"
+
+    @model_validator(mode="after")
+    def _secret_fits_an_address(self, info: ValidationInfo) -> Self:
+        is_known = isinstance(info.context, References) and info.context.looks_up
+        if is_known and not self.secret_header and not _IN_A_PATH.fullmatch(self.secret.get_secret_value()):
+            raise ValueError(
+                "the secret is part of an address, so it has letters, digits, . _ ~ and - only; "
+                "make one with: openssl rand -hex 32, or name a secret_header"
+            )
+        return self
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────

@@ -393,6 +393,15 @@ Zone = Annotated[Text, AfterValidator(_a_known_zone)]
 """A time zone by its name, as Europe/Paris."""
 
 
+_SHORTEST_INTERVAL = timedelta(minutes=5)
+
+
+def _at_least_five_minutes(span: timedelta) -> timedelta:
+    if span < _SHORTEST_INTERVAL:
+        raise ValueError("write 5 min or more: every time, leads are read and the rules applied")
+    return span
+
+
 class ScheduleSettings(Strict):
     """When `oplead-sync schedule` runs the night."""
 
@@ -412,7 +421,7 @@ class ScheduleSettings(Strict):
         | None
     ) = None
     """By a cron expression of five parts, such as "30 5 * * mon-fri"."""
-    also_every: Span | None = None
+    also_every: Annotated[Span, AfterValidator(_at_least_five_minutes)] | None = None
     """How often to send what webhooks have brought in since, such as 1 h; it takes `webhooks`."""
 
 
@@ -436,7 +445,7 @@ class Settings(Strict):
     source: SourceSettings | None = None
     """Files to read leads from instead of the API."""
     webhooks: WebhookSettings | None = None
-    """The receiver of Oplead's webhooks; what it has taken is read before each night's list."""
+    """The receiver of Oplead's webhooks; every reading of a lead takes in what they have reported of it."""
     stages: Annotated[dict[Slug, OneOrMore], Field(min_length=1)]
     """Your words for Oplead's status labels, such as won: [Gagné]."""
     ignored_statuses: tuple[Text, ...] = ()

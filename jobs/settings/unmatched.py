@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 
 from connectors.survey import SeenInLeads
 from connectors.text import counted
-from jobs.rules.model import normalise_label
+from jobs.rules.model import APPOINTMENT_SET, listed_label, normalise_label
 from jobs.settings.document import (
     KeyPath,
     SettingsFinding,
@@ -107,7 +107,7 @@ def _is_status_date(at: KeyPath) -> bool:
 def _is_reached(conversion: Tree, tree: Tree, seen: SeenInLeads) -> bool:
     """Whether any lead is or was in a stage that counts for a conversion."""
     stages = [stage for _, stage in texts_at(conversion, "stage", "implied_by")]
-    labels = {normalise_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
+    labels = {listed_label(label) for _, label in texts_at(tree, *(f"stages.{stage}" for stage in stages))}
     return CREATED in stages or not labels.isdisjoint(map(normalise_label, seen.labels))
 
 
@@ -119,7 +119,7 @@ def _unmatched_labels(tree: Tree, seen: SeenInLeads) -> Unmatched:
     written = {normalise_label(label) for _, label in named}
     free = [label for normal, label in in_leads.items() if normal not in written]
     for at, label in named:
-        if normalise_label(label) in in_leads:
+        if normalise_label(label) in in_leads or listed_label(label) == APPOINTMENT_SET:
             continue
         hint = did_you_mean(label, free, loosely=normalise_label)
         if not hint and at[0] == "ignored_statuses":

@@ -6,6 +6,7 @@ all before it, so that a reader's place is one number.
 
 import sqlite3
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS event (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ix_event_digest ON event (digest) WHERE is_unique;
 CREATE INDEX IF NOT EXISTS ix_event_lead ON event (lead, id);
+CREATE INDEX IF NOT EXISTS ix_event_not_understood ON event (id) WHERE kind IS NULL;
 """
 _COLUMNS = "received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique"
 # An event without an id or time of its own is a redelivery only of its lead's latest one: a lead may return to a
@@ -40,6 +42,16 @@ WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead
 """
 _AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
+_LAST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvents:
+    """The events that the next run takes up."""
+
+    count: int
+    received_at: datetime | None
+    """When the latest event arrived, waiting or not; None if there never was one."""
 
 
 class Inbox:
@@ -63,7 +75,7 @@ class Inbox:
     @classmethod
     def to_read(cls, path: Path) -> Self | None:
         """Open the inbox for a reader; None if no receiver has ever made one."""
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
             return None
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = TRUE")
@@ -94,6 +106,15 @@ class Inbox:
         (latest,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
         return int(latest)
 
+    def waiting(self, *, after: int) -> WaitingEvents:
+        """Return how many events came after a place, and when the latest of all arrived."""
+        count, latest = self._connection.execute(
+            "SELECT (SELECT count(*) FROM event WHERE id > ?), "
+            "(SELECT received_at FROM event ORDER BY id DESC LIMIT 1)",
+            (after,),
+        ).fetchone()
+        return WaitingEvents(count, datetime.fromisoformat(latest) if latest else None)
+
     def leads(self, *, after: int, to: int) -> list[LeadId]:
         """Return the leads with events after one place and up to another, in the order of their first one."""
         rows = self._connection.execute(
@@ -102,15 +123,15 @@ class Inbox:
         )
         return [LeadId(lead) for (lead,) in rows]
 
-    def events_of(self, leads: Collection[LeadId]) -> dict[LeadId, list[ReceivedEvent]]:
-        """Return every event of these leads, by lead, in the order of arrival."""
+    def events_of(self, leads: Collection[LeadId], *, to: int | None = None) -> dict[LeadId, list[ReceivedEvent]]:
+        """Return these leads' events up to a place, or all of them, by lead and in the order of arrival."""
         found: dict[LeadId, list[ReceivedEvent]] = {}
         rest = iter(leads)
         while part := list(islice(rest, _AT_ONCE)):
             marks = ", ".join("?" * len(part))
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM event WHERE lead IN ({marks}) ORDER BY id",  # noqa: S608 - only marks
-                part,
+                f"SELECT {_COLUMNS} FROM event WHERE lead IN ({marks}) AND id <= ? ORDER BY id",  # noqa: S608 - only marks
+                (*part, _LAST if to is None else to),
             )
             for row in rows:
                 received = _event(row)

@@ -146,9 +146,9 @@ class Files:
         parse = self.source._parser.parse
         self.source._parser.parse = lambda item, name, digest: self._read.append(name) or parse(item, name, digest)
 
-    def put(self, name, *, updated_at=NOW - timedelta(days=2)):
+    def put(self, name, *, created_at=NOW - timedelta(days=30), updated_at=NOW - timedelta(days=2)):
         """Export a lead from now on."""
-        self._rows[name] = (wall_clock(NOW - timedelta(days=30)), wall_clock(updated_at), f"gclid=Cj0KCQjw-{name}")
+        self._rows[name] = (wall_clock(created_at), wall_clock(updated_at), f"gclid=Cj0KCQjw-{name}")
         self._write()
 
     def spoil(self, name):

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.sandbox.meta.wire import APP_SECRETS, TOKENS
+from connectors.sandbox.oplead.gate import SUPPLIER_KEY
 from tests import suite
 from tests.e2e.support.company import START, fbclid, gclid, lead
 from tests.e2e.support.typed import type_in
@@ -657,3 +658,30 @@ def test_reports_unreadable_phone_numbers(company):
     assert "1 of 3 leads has a phone that cannot be read: 1: not a valid personal number" == said
     assert "oplead.fields.country" in advice
     assert "phones" not in looked(company)[1]
+
+
+def of_agencies(company, count):
+    """Serve 25 leads of so many agencies."""
+    for number in range(10, 35):
+        company.serve(lead(number, agency=f"Agence {number % count}"))
+
+
+@pytest.mark.parametrize(("agencies", "verdict"), [(1, "look at"), (3, "verified")])
+def test_says_whether_the_key_may_be_one_users(company, agencies, verdict):
+    """A user's key shows one user's leads, and a night by it would never send the others'."""
+    of_agencies(company, agencies)
+    company.sandbox.oplead.delete("L-1")
+    company.sandbox.oplead.delete("L-2")
+    _, found, _ = looked(company)
+
+    assert verdict == found["key"][0]
+    assert ("client admin's" in found["key"][1]) == (agencies > 1)
+
+
+def test_a_suppliers_key_fails_as_what_it_is(company):
+    """It reads settings and no leads."""
+    company.environ["OPLEAD_TOKEN"] = SUPPLIER_KEY
+    code, found, _ = looked(company)
+
+    assert (1, "failed") == (code, found["key"][0])
+    assert "seems to be a supplier's" in found["key"][1]

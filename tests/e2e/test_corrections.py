@@ -33,7 +33,6 @@ class Sale:
             self.serve()
             assert 0 == self.company.night(self.company.clock.now() + DAY).exit_code
             assert 0 == self.company.later().exit_code
-            assert 0 == self.company.later().exit_code
             # The ledger cannot know what Google does not report.
             silent = self.has_come_back and self.zero_is_final
             assert silent or [] == self.company.disagreements()
@@ -125,13 +124,13 @@ def test_google_ads_api_retracts_a_lost_sale(company, sale, way):
 def test_meta_keeps_a_lost_sale_and_the_ledger_says_so(company, sale):
     """Meta takes no corrections: the retraction is skipped, and nothing is sent twice."""
     company.use_meta_alone()
-    sale.nights(2)
+    sale.nights(1)
     sale.amount = "14 000,00 €"
     sale.nights(1)
     sale.goes("Perdu")
     sale.nights(4)
     sale.goes("Gagné")
-    sale.nights(2)
+    sale.nights(1)
 
     assert [(12_500.0, False)] == sale.lines
     assert [("retraction", None, "skipped")] == sale.corrections

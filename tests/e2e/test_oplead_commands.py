@@ -11,14 +11,17 @@ from datetime import date
 from functools import partial
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.crm import EventKind
-from connectors.errors import KeyRefused
+from connectors.errors import KeyRefused, Misconfigured
+from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import never_cancelled
+from jobs.cli.app import app
 from jobs.cli.approval import Approval
 from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
@@ -27,6 +30,7 @@ from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.lead_values import lead_of
 from jobs.settings.load import PartialSettings, load_partial
 from tests import quick
+from tests.e2e.support.typed import _as_it_was, documented
 
 SECRET = "a-secret-of-the-receiver-0123"
 JEANNE = {"email": "jeanne.exemple@example.com", "last_name": "L'Exemple", "gclid": "Cj0KCQjwAbC-dEf_123456"}
@@ -64,7 +68,9 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
     @contextmanager
     def context(self, key=ADMIN_KEY, *, yes=True, dry_run=False, json=False):
         """What a command works with."""
-        known = load_partial(self.file, {"KEY": key, "HOOK": SECRET}, needed=("account", "webhooks"))
+        known = load_partial(
+            self.file, {"KEY": key, "HOOK": SECRET, "FORM": FORM_TOKEN}, needed=("account", "webhooks")
+        )
         assert isinstance(known, PartialSettings), known
         with open_visible_clock(known.settings.clock, known.settings.oplead.rate) as clock:
             yield OpleadContext(known, clock, Approval(yes, dry_run, json), never_cancelled)
@@ -79,7 +85,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
         with self.context(json=True) as context:
             lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
             assert Exit.DONE == leads.create(context, lead, again=True)
-        return json.loads(capsys.readouterr().out)["id"]
+        return documented(capsys.readouterr().out)["id"]
 
     def fail(self, path, kind=FaultKind.STATUS, **more):
         """Plant a fault on the next request to a path."""
@@ -110,7 +116,7 @@ def oplead(running, tmp_path):
     yield Oplead(running, tmp_path)
     running.faults.clear()
     running.oplead.subscriptions.all.clear()
-    for name, position in {"errors_quote": False, "supplier_reads": "refused"}.items():
+    for name, position in {"errors_quote": False, "form_external_id": "ignored"}.items():
         running.oplead.switch(name, position)
 
 
@@ -245,10 +251,10 @@ def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
 def test_the_list_is_newest_first_and_bounded(oplead, capsys):
     """`--since` counts from the start of that day, in the account's zone."""
     oplead.run(reading.show, since=None, limit=3, contact=False, json=True)
-    newest = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    newest = [documented(line) for line in capsys.readouterr().out.splitlines()]
     day = newest[2]["created_at"][:10]
     oplead.run(reading.show, since=date.fromisoformat(day), limit=100, contact=False, json=True)
-    since = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    since = [documented(line) for line in capsys.readouterr().out.splitlines()]
 
     assert 3 == len(newest)
     assert [lead["created_at"] for lead in newest] == [lead["created_at"] for lead in since[:3]]
@@ -285,6 +291,57 @@ def test_an_export_never_writes_over_a_file_and_leaves_no_half(oplead):
 
     assert b"kept" == there.read_bytes()
     assert {"maison.yaml", "there.csv"} == {path.name for path in oplead.folder.iterdir() if path.suffix != ".pace"}
+
+
+FORM = """
+    via: form
+    form: {{ token: "${{FORM}}", form: site-web, url: "{url}/addlead/"{click_id} }}
+    fields:"""
+
+
+def by_form(oplead, click_id=""):
+    """Have leads created by the form import."""
+    form = FORM.format(url=oplead.sandbox.addresses["oplead_form"], click_id=click_id)
+    oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", form))
+
+
+def test_a_lead_is_created_by_the_form_import(oplead, capsys):
+    """Another service, another token; the lead is the same platform's."""
+    by_form(oplead)
+    values = {**JEANNE, "gclid": None, "postcode": "69003", "country": "FR"}
+
+    with oplead.context(SUPPLIER_KEY, json=True) as context:
+        assert Exit.DONE == leads.create(context, lead_of(values, [], None))
+
+    new = documented(capsys.readouterr().out)["id"]
+    assert "jeanne.exemple@example.com" == oplead.lead(new)["contact"]["email"]
+
+
+def test_the_form_import_refuses_click_ids_until_their_variable_is_known(oplead, capsys):
+    """Which one it is nobody documents; once written, the night reads them."""
+    oplead.sandbox.oplead.switch("form_external_id", "external_id")
+    values = {**JEANNE, "postcode": "69003", "country": "FR"}
+    by_form(oplead)
+    with (
+        oplead.context() as context,
+        pytest.raises(UsageError, match=r"write oplead\.write\.form\.click_id"),
+    ):
+        leads.create(context, lead_of(values, [], None))
+    oplead.file.write_text(oplead.file.read_text().replace('/addlead/"', '/addlead/", click_id: external_id'))
+
+    with oplead.context(json=True) as context:
+        assert Exit.DONE == leads.create(context, lead_of(values, [], None))
+
+    new = documented(capsys.readouterr().out)["id"]
+    assert "gclid=Cj0KCQjwAbC-dEf_123456" == oplead.lead(new)["leadData"]["externalID"]
+
+
+def test_the_form_import_that_is_not_set_up_is_said(oplead):
+    """Before anything is sent."""
+    oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", "\n    via: form\n    fields:"))
+
+    with oplead.context() as context, pytest.raises(Misconfigured, match=r"oplead\.write\.form is missing"):
+        leads.create(context, lead_of(JEANNE, [], None))
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -473,7 +530,7 @@ def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
     """All create; a supplier's may not set a status, and is told in one sentence which key may."""
     with oplead.context(key, json=True) as context:
         assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], None))
-    new = json.loads(capsys.readouterr().out)["id"]
+    new = documented(capsys.readouterr().out)["id"]
 
     code = oplead.run(statuses.set_one, new, "Nurserie", force=False, key=key)
 
@@ -528,3 +585,80 @@ def test_subscribing_needs_a_public_address(oplead):
 
     with pytest.raises(UsageError, match=r"webhooks\.public_url is missing"):
         oplead.run(SUBSCRIBE)
+
+
+# ── the command line ─────────────────────────────────────────────────────────────────────────────
+
+
+def typed(oplead, *arguments, **environ):
+    """Type a command and return its exit code, stdout and stderr."""
+    keys = {"KEY": ADMIN_KEY, "HOOK": SECRET, "FORM": FORM_TOKEN} | environ
+    with _as_it_was():
+        done = CliRunner().invoke(app, ["oplead", *arguments, "--config", str(oplead.file)], env=keys)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_commands_are_typed_with_an_unfinished_file(oplead):
+    """Without conversions: account, oplead and webhooks are enough."""
+    code, out, err = typed(
+        oplead, "leads", "create", "--email", "a@example.com", "--gclid", "Cj0KCQjwAbC-dEf_1", "--yes", "--json"
+    )
+    new = documented(out)["id"]
+
+    assert (0, "") == (code, err)
+    assert (
+        0 == typed(oplead, "leads", "update", new, "--city", "Lyon", "--field", "leadData.projet=Pergola", "--yes")[0]
+    )
+    assert 0 == typed(oplead, "leads", "list", "--limit", "2")[0]
+    assert 0 == typed(oplead, "status", "set", new, "En cours", "--yes")[0]
+    assert 0 == typed(oplead, "document", "add", new, str(quote(oplead.folder)), "--yes")[0]
+    assert 0 == typed(oplead, "settings", "show", "--json")[0]
+    assert 0 == typed(oplead, "webhooks", "subscribe", "--event", "status_change", "--yes")[0]
+    assert 0 == typed(oplead, "webhooks", "list")[0]
+    assert 0 == typed(oplead, "webhooks", "remove", "--all", "--yes")[0]
+    assert 0 == typed(oplead, "leads", "export", str(oplead.folder / "new.csv"), "--field", "leadData.projet")[0]
+    assert "Pergola" in (oplead.folder / "new.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("leads", "create", "--email", "a@example.com"), "write --yes to agree, or --dry-run"),
+        (("leads", "create", "--email", "a@example.com", "--json"), "--json asks nobody"),
+        (("leads", "create", "--yes"), "at least one value"),
+        (("status", "set", "L-1", "--yes"), "write LEAD and STATUS, or --csv FILE"),
+        (("status", "set", "--csv", "none.csv", "--yes"), "No such file"),
+        (("document", "add", "L-1", "none.pdf", "--yes"), "there is no such file"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_one_sentence(oplead, arguments, said):
+    """Nothing is sent, and no traceback is shown."""
+    before = len(oplead.log)
+    code, out, err = typed(oplead, *arguments)
+
+    assert 2 == code
+    assert said in out + err
+    assert before == len(oplead.log)
+    assert "Traceback" not in out + err
+
+
+def test_a_key_that_may_not_read_exits_with_2_and_one_sentence(oplead):
+    """It says which key it takes, and never what the key is."""
+    code, out, err = typed(oplead, "leads", "list", KEY=SUPPLIER_KEY)
+
+    assert 2 == code
+    assert "client admin" in err
+    assert SUPPLIER_KEY not in out + err
+
+
+def test_secrets_never_reach_the_output(oplead):
+    """Neither the key nor the receiver's secret, whatever is shown or fails."""
+    oplead.fail("/v1/subscriptions", status=500, count=5)
+    said = ""
+    for arguments in (("webhooks", "subscribe", "--yes"), ("webhooks", "list", "--json"), ("settings", "show")):
+        _, out, err = typed(oplead, *arguments)
+        said += out + err
+
+    assert not [secret for secret in (ADMIN_KEY, SECRET, FORM_TOKEN) if secret in said]

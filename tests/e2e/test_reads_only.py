@@ -45,7 +45,7 @@ def schedule(company):
     while len(company.clock._callers) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     try:
-        clock.sleep_until(start + timedelta(days=1))
+        clock.sleep_until(start + timedelta(days=1, hours=8))
     finally:
         process.send_signal(15)
         process.communicate(timeout=PATIENCE)

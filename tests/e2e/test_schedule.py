@@ -5,13 +5,18 @@ import shutil
 import signal
 import threading
 import time
+from collections import Counter
+from contextlib import closing
 from datetime import UTC, date, datetime
 
 import pytest
 
 from connectors.clock import SandboxClock
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import LeadId, Moment
 from jobs.ledger.runs import hold_lock
 from jobs.ledger.schema import Run
+from jobs.webhooks.inbox import Inbox
 from tests import quick
 
 PATIENCE = 60
@@ -346,3 +351,24 @@ def ended_of(process):
     """The process's exit code and output."""
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
+
+
+def test_service_sends_between_nights_what_webhooks_report(company, hours, tmp_path):
+    """`also_every` takes them up hours before the next night."""
+    company.settings["schedule"] = {"daily": "05:30", "also_every": "6 h"}
+    company.settings["webhooks"] = {"secret": "${HOOK}", "inbox": str(tmp_path / "inbox.db")}
+    company.environ["HOOK"] = "0123456789abcdef0123456789abcdef"
+    company.serve(company.lead(1))
+    process = hours.start()
+    hours.go_to(at(11, 8))
+    company.serve(sold(company, 1, at(11, 7)))
+    event = WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", Moment(at(11, 7)))
+    with closing(Inbox.to_write(tmp_path / "inbox.db")) as inbox:
+        inbox.append([ReceivedEvent(event, at(11, 7), "d", is_unique=True)])
+    hours.go_to(at(11, 12))
+    code, said = stopped(process)
+
+    assert 0 == code, said
+    assert ("inbox", None, 0) in runs(company)
+    assert Counter({("L-1", "appointment"): 1, ("L-1", "sale"): 1}) == Counter(company.taken())
+    assert [date(2026, 9, 11)] == [night for _, night, _ in runs(company) if night]

@@ -67,6 +67,20 @@ def named(chosen):
     ]
 
 
+FORMATS = ("openapi3_json", "openapi3_yaml", "swagger2_json", "swagger2_yaml")
+QUICK = (1, 9, 13, 22)
+"""The shapes whose specification is always tried: among them each format and a shape that is refused without it."""
+
+
+def documented():
+    """Every shape with the form of its specification; Swagger 2 cannot tell the entries of a list apart."""
+    for number, shape in enumerate(shapes()):
+        needs_3 = shape.lead_data != "object" and shape.list_has_details is not True
+        form = FORMATS[number % (2 if needs_3 else 4)]
+        marks = () if number in QUICK else pytest.mark.exhaustive
+        yield pytest.param(shape, form, id=f"{number:02d} {form} {shape.pagination} {shape.auth}", marks=marks)
+
+
 @pytest.fixture(scope="module")
 def population():
     """Leads of two months, recent enough to be sent."""
@@ -258,9 +272,20 @@ def test_suggested_settings_read_every_lead_right(newcomer, population, shape):
     reads_every_lead_right(newcomer, population, shape)
 
 
-def reads_every_lead_right(newcomer, population, shape):
-    """Probe, paste, run, and compare everything read and sent with the truth."""
+@pytest.mark.parametrize(("shape", "form"), list(documented()))
+def test_specification_settles_every_shape_with_few_requests(newcomer, population, shape, form):
+    """At most three requests go to the documentation and five to the API, and every lead is read right."""
+    newcomer.company.sandbox.oplead.switch("documentation", form)
+    reads_every_lead_right(newcomer, population, shape, most=(3, 5))
+
+
+def reads_every_lead_right(newcomer, population, shape, *, most=None):
+    """Probe, paste, run, and compare everything read and sent with the truth; `most` are the requests allowed."""
     looked = newcomer.probe()
+    if most is not None:
+        asked = [one["path"] for one in newcomer.company.asked("oplead")]
+        documentation = sum(path.startswith("/documentation/") for path in asked)
+        assert (documentation <= most[0], len(asked) - documentation <= most[1]) == (True, True), newcomer.survey["how"]
 
     assert looked.code in (0, 1), looked.out + looked.err
     assert [] == newcomer.survey["undecided"]

@@ -41,6 +41,7 @@ PIECES = st.sampled_from(
         *LABELS,
         *SAMPLES,
         "gclid_ts",
+        "msclkid_ts",
         *"=:&;|,%?#{}[]\"'<> \n/",
         "%3D",
         "%253D",
@@ -59,7 +60,7 @@ TEXTS = st.one_of(
     st.sampled_from(SAMPLES).map(lambda text: quote(text, safe="")),
     st.sampled_from(SAMPLES).map(json.dumps),
 )
-NAMES = st.sampled_from([*LABELS, "name", "value", "type", "key", "gclid_ts", "ref", ""])
+NAMES = st.sampled_from([*LABELS, "name", "value", "type", "key", "gclid_ts", "gbraid_ts", "ref", ""])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.decimals() | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
@@ -172,7 +173,7 @@ def says_something(value):
 def is_time(text):
     """Whether a text names a capture time."""
     plain = text.lower().replace("_", "").replace("-", "")
-    return "gclidts" in plain or "fbclidts" in plain
+    return any(f"{kind}ts" in plain for kind in ("gclid", "gbraid", "wbraid", "fbclid", "msclkid"))
 
 
 @FUZZ

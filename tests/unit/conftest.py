@@ -9,7 +9,8 @@ from jobs.ledger.schema import ContactHash, Delivery, Request, Transition
 from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
-from jobs.run_context import Deps, RunContext
+from jobs.run_context import Deps, Reading, RunContext
+from jobs.webhooks.reading import InboxReader
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
@@ -26,13 +27,16 @@ class Account:
         self.sinks = {GOOGLE: self.sink}
         self.book = rulebook()
         self.sync_window = REACH
+        self.inbox = None
+        """The file of the webhooks' inbox; None without webhooks."""
 
-    def hold(self):
+    def hold(self, command="test"):
         """Hold the ledger for one run."""
-        return self.state.hold(self.clock)
+        return self.state.hold(self.clock, command)
 
     def run(self, ledger, **more):
         """The run that holds the ledger."""
+        more = {"inbox": InboxReader(self.inbox)} | more
         deps = Deps(self.source, self.sinks, self.clock, lambda: 0.5, self.sync_window, **more)
         return RunContext(ledger, self.book, deps)
 
@@ -41,8 +45,8 @@ class Account:
         for lead in leads:
             self.source.put(lead)
 
-    def night(self, *, reading=True):
-        """Run the whole job, or only what follows reading; return its summary."""
+    def night(self, *, reading=Reading.EVERYTHING):
+        """Run the whole job, or what is done between nights; return its summary."""
         self.source.made = 0
         with self.hold() as ledger:
             return run_night(self.run(ledger), reading=reading)

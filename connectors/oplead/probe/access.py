@@ -134,17 +134,20 @@ _REDIRECTS = range(300, 400)
 _ELSEWHERE = frozenset({None, _NOT_FOUND, 405, 410, *_REDIRECTS})
 
 
-def find_access(options: OpleadOptions, open_client: OpenClient, most: int) -> tuple[Asker, OpleadAnswer]:
+def find_access(
+    options: OpleadOptions, open_client: OpenClient, most: int, specified: AuthOptions | None = None
+) -> tuple[Asker, OpleadAnswer]:
     """Return an asker with the first options that give access, and the list's response with them.
 
-    Tries the configured options, then other common auth styles (after 401, 403) and path prefixes (after 404 etc.).
+    Tries the configured options, then the specified auth style, then other common auth styles (after 401, 403) and
+    path prefixes (after 404 etc.).
 
     Raises:
         Misconfigured: none works; the message lists what was tried and which setting to write.
         Transient: it kept failing.
         RequestLimitReached: `most` requests were made.
     """
-    styles = dict.fromkeys((options.auth, *_STYLES))
+    styles = dict.fromkeys((options.auth, *filter(None, [specified]), *_STYLES))
     configured = options.path_prefix
     below = () if configured in _PREFIXES else (configured + prefix for prefix in _PREFIXES)
     prefixes = tuple(dict.fromkeys((configured, *below, *_PREFIXES)))
@@ -223,9 +226,12 @@ def _no_list(options: OpleadOptions, prefixes: Sequence[str], statuses: Sequence
     )
 
 
-def access_notes(found: OpleadOptions, configured: OpleadOptions) -> Iterator[str]:
+def access_notes(
+    found: OpleadOptions, configured: OpleadOptions, specified: AuthOptions | None = None
+) -> Iterator[str]:
     """Yield a sentence on the auth style, and one for each problem or difference from the configured options."""
     source = "as the settings say" if found.auth == configured.auth else "found by trying"
+    source = "as the specification says" if found.auth == specified else source
     yield f"The token is sent as {_example(found.auth)} ({source})."
     if found.auth.style == "query":
         yield "A token in the address ends up in the logs of servers between here and Oplead: ask for a header."

@@ -308,6 +308,17 @@ def surveyed_labels(leads: Sequence[Lead], listed: Sequence[Lead], fold: Fold) -
     return tuple(SurveyedLabel(one[0], count, shown_ids[one], masked=one[1]) for one, count in shown.most_common())
 
 
+def with_specified_labels(
+    seen: tuple[SurveyedLabel, ...], enums: Mapping[str, tuple[str, ...]], status: Paths, fold: Fold
+) -> tuple[SurveyedLabel, ...]:
+    """Return the labels seen, and those that a specification lists but no lead has."""
+    places = [normalise_path(f"{path}{end}") for path in status for end in ("", ".label", ".name", ".libelle", ".code")]
+    listed = {normalise_path(path): values for path, values in enums.items()}
+    values = next((listed[place] for place in places if place in listed), ())
+    known = {fold(one.label) for one in seen}
+    return seen + tuple(SurveyedLabel(value, 0, 0) for value in values if fold(value) not in known)
+
+
 def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
     """Return the labels that occur only in histories and may be shown; none if there are too many."""
     present = {fold(lead.label) for lead in leads if lead.label is not None}
@@ -331,6 +342,22 @@ def few_values_of(tree: Tree, leads: Sequence[object], skipped: frozenset[str], 
     """
     every = (_few(path, leads, fold) for path in _single_values(tree, skipped) if not _is_amount_name(path))
     return tuple(sorted(filter(None, every), key=lambda one: not one.consent))
+
+
+def with_specified_answers(seen: tuple[FewValues, ...], enums: Mapping[str, tuple[str, ...]]) -> tuple[FewValues, ...]:
+    """Return the fields with few values, with the answers to a consent that a specification lists and no lead gave."""
+    by_path = {normalise_path(one.path): one for one in seen}
+    completed: dict[str, FewValues] = {}
+    for path, values in enums.items():
+        if any(part in leaf(path) for part in CONSENT_PARTS):
+            one = by_path.get(normalise_path(path), FewValues(path, {}, consent=True))
+            counts = {**dict.fromkeys(values, 0), **one.values}
+            granted, refused = ([text for text in counts if normalise(text) in words] for words in (_GRANTED, _REFUSED))
+            proposes = not any(part in leaf(path) for part in _OTHER_WAY_ROUND)
+            answers = (tuple(granted), tuple(refused)) if proposes else ((), ())
+            completed[normalise_path(path)] = FewValues(one.path, counts, True, *answers)
+    rest = tuple(one for one in seen if normalise_path(one.path) not in completed)
+    return (*completed.values(), *rest)
 
 
 def amounts_of(

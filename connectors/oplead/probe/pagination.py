@@ -58,7 +58,9 @@ class Paging:
 class PageSearch:
     """Finds the way from a list's first page to its second."""
 
-    def __init__(self, leads: LeadList, first: ListedPage) -> None:
+    def __init__(self, leads: LeadList, first: ListedPage, *, said_by: str = "the settings say") -> None:
+        self._said_by = said_by
+        """Whose pagination is configured, with its verb."""
         self._list = leads
         self._first = first
         self.trials = Trials(leads, first)
@@ -99,8 +101,8 @@ class PageSearch:
         if effect is None:
             return None
         if options.style == "none" and (self._total or 0) <= self._count:
-            return self._found(options, "all at once, as the settings say", all_seen=True)
-        return self._found(options, "as the settings say") if effect in {Effect.OTHER, Effect.EMPTY} else None
+            return self._found(options, f"all at once, as {self._said_by}", all_seen=True)
+        return self._found(options, f"as {self._said_by}") if effect in {Effect.OTHER, Effect.EMPTY} else None
 
     def _effect_of_following(self, options: PaginationOptions) -> Effect | None:
         """Return the second page's effect: SAME if there is none, None if the options do not fit the first page."""
@@ -109,6 +111,19 @@ class PageSearch:
             return Effect.SAME if position is None else filter_effect(self._first, self._list.page(options, position))
         except Misconfigured:
             return None
+
+    def as_specified(self, options: PaginationOptions, *, all_seen: bool) -> Paging:
+        """Return the pagination that a specification describes, which was seen to work."""
+        found = self._found(
+            options, f"as the specification says, with {counted(self._count, 'lead')} a page", all_seen=all_seen
+        )
+        total = self._first.answer.totals.get(options.total_header or "")
+        return replace(found, header=None, total=found.total if total is None else total)
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there may be more than the first page."""
+        return bool(self._unpaged(PaginationOptions()).undecided)
 
     # ── what the first page states ───────────────────────────────────────────────────────────────
 

@@ -1,18 +1,19 @@
 """Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from math import ceil
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, locate, tree_of
+from connectors.oplead.field_tree import CONTACT, key_paths, locate, tree_of
 from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
@@ -24,9 +25,10 @@ from connectors.oplead.probe.access import (
     access_notes,
     find_access,
 )
+from connectors.oplead.probe.basis import judge
+from connectors.oplead.probe.documentation import Documentation, NotASpecificationError
 from connectors.oplead.probe.field_survey import (
     Fold,
-    Places,
     Readable,
     amounts_of,
     few_values_of,
@@ -36,16 +38,21 @@ from connectors.oplead.probe.field_survey import (
     sources_of,
     surveyed_labels,
     suspicions_of,
+    with_specified_answers,
+    with_specified_labels,
 )
-from connectors.oplead.probe.pagination import PageSearch, Paging, with_total
+from connectors.oplead.probe.findings import Notes, ProbeFindings
+from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
+from connectors.oplead.probe.pagination import PageSearch, with_total
 from connectors.oplead.probe.sampling import (
     FIRST_DETAIL_PAGES,
-    Filtering,
     FilterSearch,
     LeadDates,
     LeadSample,
     take_sample,
 )
+from connectors.oplead.probe.specification import Specification, read_specification
+from connectors.oplead.probe.written import subscribed, written
 from connectors.oplead.source import OpleadSource
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SUGGESTED, Suggestion, Survey
@@ -53,62 +60,17 @@ from connectors.text import counted
 
 MAX_REQUESTS = 100
 """The request limit for finding access, pagination and filters; sampling and verification are extra."""
+SAMPLE = 300
+"""How many leads to look at where nobody says."""
+_NOBODY_LOOKED = Documentation(None, "")
 _CHANGED_WITHIN = timedelta(days=4)
 """One night plus the usual overlap."""
 _SENT_WITHIN = timedelta(days=90)
-_AHEAD = timedelta(days=300)
-"""Far enough ahead that no lead has changed later."""
 _MOST_UNREADABLE = 0.5
 _ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
 
 Pull = Literal["since", "list", "details"]
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """Notes for the report, collected along the way."""
-
-    how: list[str] = field(default_factory=list)
-    suspicions: list[str] = field(default_factory=list)
-    undecided: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeFindings:
-    """Everything found."""
-
-    options: OpleadOptions
-    """The options that gave access, with the array of leads and their fields as found."""
-    now: datetime
-    """The time by the later of the platform's clock and ours."""
-    paging: Paging
-    sample: LeadSample
-    places: Places
-    filtering: Filtering
-    dates: tuple[LeadDates, ...]
-
-    @property
-    def lacks_click_ids(self) -> bool:
-        """Whether most list entries lack the object that holds click ids."""
-        lacks_click_ids = LeadParser(self.options).lacks_click_ids
-        lacking = [lacks_click_ids(item) for item in self.sample.items.values() if isinstance(item, Mapping)]
-        return sum(lacking) > len(lacking) / 2
-
-    @property
-    def fields_in_list(self) -> set[str]:
-        """The fields that list entries hold."""
-        return {match.field for match in find_places(self.sample.listed, self.options).matches if match.path}
-
-    def missing_in_list(self) -> Iterator[str]:
-        """Yield the fields, amounts and consents that only detail pages hold."""
-        in_list = self.fields_in_list
-        yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
-        listed = {path for path, node in tree_of(self.sample.listed).items() if node.filled}
-        for path, node in tree_of(list(self.sample.detail_pages.values())).items():
-            is_needed = any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
-            if node.filled and path not in listed and is_needed:
-                yield path
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -121,35 +83,84 @@ class OpleadProbe:
     """The allowed request rate, used to estimate how long a night takes."""
     readable: Readable
     fold: Fold
+    documentation: Documentation | None = None
+    """What came of looking for the platform's specification; None if nobody looked."""
     named: frozenset[str] = frozenset()
     """Paths named in the settings, whose filled leads are counted."""
     _clients: list[OpleadClient] = field(default_factory=list, init=False)
 
-    def survey(self, *, leads: int) -> Survey:
-        """Find out how the platform responds and where fields are, from a sample of about `leads` leads.
+    def survey(self, *, leads: int | None = None) -> Survey:
+        """Find out how the platform responds and where fields are.
+
+        What the specification says is tried first. With it, and without a number of leads to look at, five requests
+        are enough; otherwise about `leads` leads are looked at, or 300.
 
         Raises:
             Misconfigured: the token is refused however it is sent, no list of leads is found, or the platform is a
                 sandbox whose clock stands still.
             Transient: it kept failing after bounded retries.
         """
-        asker, answer = find_access(self.client.options, self._open, MAX_REQUESTS)
-        notes = Notes(how=[*access_notes(asker.client.options, self.client.options)])
-        with closing(asker.client):
-            survey = self._survey(asker, answer, leads, notes)
+        notes = Notes()
+        specification = self._specification(notes)
+        survey = self._guided(specification, notes) if specification and leads is None else None
+        if survey is None:
+            survey = self._by_trials(specification, leads or SAMPLE, notes)
         return replace(
             survey,
-            requests=sum(client.requests for client in self._clients),
+            requests=sum(client.requests for client in self._clients) + (self.documentation or _NOBODY_LOOKED).requests,
             how=tuple(notes.how),
             suspicions=tuple(notes.suspicions),
             undecided=tuple(notes.undecided),
         )
 
+    def _specification(self, notes: Notes) -> Specification | None:
+        """Return what the specification says, if there is one of Oplead's; note where it was read, or why not."""
+        found = self.documentation
+        if found is None:
+            return None
+        if found.specification is None:
+            notes.how.append(found.sentence)
+            return None
+        try:
+            specification = read_specification(found.specification, urlsplit(self.client.options.base_url).path)
+        except NotASpecificationError as reason:
+            notes.how.append(f"{found.sentence[:-1]}, and not used, for {reason}.")
+            return None
+        notes.how.append(found.sentence)
+        if (host := specification.api.host) and host != self.client.host:
+            notes.how.append(f"The specification is of {host}; its paths are used on {self.client.host}.")
+        return specification
+
+    def _guided(self, specification: Specification, notes: Notes) -> Survey | None:
+        """Survey as specified; None if the platform answers otherwise, or has no lead."""
+        client = self._open(as_specified(self.client.options, specification))
+        with closing(client):
+            try:
+                found = GuidedLook(specification, client).find()
+            except ContradictedError as contradiction:
+                notes.how.append(f"The specification does not hold, so the rest was found by trying: {contradiction}.")
+                return None
+            if found is None:
+                return None
+            notes.how.extend(access_notes(found.options, self.client.options, specification.auth))
+            return self._report(found, notes, specification)
+
+    def _by_trials(self, specification: Specification | None, leads: int, notes: Notes) -> Survey:
+        configured = self.client.options
+        options = as_specified(configured, specification) if specification else configured
+        auth = specification.auth if specification else None
+        asker, answer = find_access(options, self._open, MAX_REQUESTS, auth)
+        notes.how.extend(access_notes(asker.client.options, configured, auth))
+        with closing(asker.client):
+            return self._survey(asker, answer, leads, notes, specification)
+
     def _open(self, options: OpleadOptions) -> OpleadClient:
         self._clients.append(replace(self.client, options=options))
         return self._clients[-1]
 
-    def _survey(self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes) -> Survey:
+    def _survey(
+        self, asker: Asker, answer: OpleadAnswer, leads: int, notes: Notes, specification: Specification | None
+    ) -> Survey:
         """Survey the leads; if none is found, return only the suggestion."""
         options = asker.client.options
         refuse_standing_clock(asker, answer)
@@ -166,9 +177,19 @@ class OpleadProbe:
             )
             return Survey(suggestion=suggestion_of(options))
         listed = LeadList(asker, path, find_places(items, options).fields.id)
-        return self._report(_look(options, listed, listed.read(answer), leads), notes)
+        said_by = self._said_by(options)
+        return self._report(_look(options, listed, listed.read(answer), leads, said_by), notes, specification)
 
-    def _report(self, found: ProbeFindings, notes: Notes) -> Survey:
+    def _said_by(self, options: OpleadOptions) -> str:
+        """Return who says what is tried first: the specification, if it took the place of a default."""
+        configured = self.client.options
+        pairs = (
+            (options.pagination.style, configured.pagination.style),
+            (options.since_filter, configured.since_filter),
+        )
+        return "the settings say" if all(one == other for one, other in pairs) else "the specification says"
+
+    def _report(self, found: ProbeFindings, notes: Notes, specification: Specification | None) -> Survey:
         places, sample = found.places, found.sample
         complete = list(sample.complete.values())
         notes.how.extend(found.paging.how)
@@ -189,21 +210,29 @@ class OpleadProbe:
         contact = [path for one in CONTACT for path in getattr(places.fields, one)]
         matched = [match.path for match in places.matches if match.path]
         known = frozenset(map(normalise_path, (*contact, *matched)))
+        judgement = judge(self.client.options, options, places.matches, specification)
+        notes.how.extend(judgement.contradictions)
+        enums = specification.enums if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         return Survey(
             leads=len(complete),
             total=found.paging.total,
             paths=key_paths(tree, options.zone),
             fields=places.matches,
-            labels=surveyed_labels(records, everyone, self.fold),
+            labels=with_specified_labels(
+                surveyed_labels(records, everyone, self.fold), enums, options.fields.status, self.fold
+            ),
             past_labels=past_labels_of(everyone, self.fold),
             named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self.named)},
-            few_values=few_values_of(tree, complete, known, self.fold),
+            few_values=with_specified_answers(few_values_of(tree, complete, known, self.fold), enums),
             amounts=amounts_of(tree, complete, self.readable, known),
             sources=sources_of(records),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
+            rests_on=judgement.rests_on,
+            write=written(specification, options) if specification else {},
+            subscriptions=subscribed(specification) if specification else {},
         )
 
     def _minutes(self, options: OpleadOptions, pull: Pull, found: ProbeFindings) -> tuple[float, float] | None:
@@ -220,17 +249,17 @@ class OpleadProbe:
         )
 
 
-def _look(options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int) -> ProbeFindings:
+def _look(options: OpleadOptions, listed: LeadList, first: ListedPage, leads: int, said_by: str) -> ProbeFindings:
     """Find out the pagination, sample the leads, locate their fields, and find the change filter."""
     now = listed.asker.client.clock.now()
     now = max(now, first.answer.served_at or now)
-    search = PageSearch(listed, first)
+    search = PageSearch(listed, first, said_by=said_by)
     paging = search.find()
     sample = take_sample(listed, first, paging, leads)
     places = find_places(list(sample.complete.values()), options)
     options = replace(options, fields=places.fields)
     dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
-    filtering = FilterSearch(search.trials, dates, options, now + _AHEAD).find()
+    filtering = FilterSearch(search.trials, dates, options, now + AHEAD, said_by=said_by).find()
     paging = with_total(listed, paging, sample.counted)
     return ProbeFindings(options, now, paging, sample, places, filtering, tuple(dates.values()))
 
@@ -295,14 +324,19 @@ def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple
     """Return the options to suggest and how to pull; leave out and report whatever fails verification."""
     sample, filtering = found.sample, found.filtering
     options = _with_detail(found, notes)
-    if not found.paging.undecided and (objection := _objection_to_pages(options, sample, open_client)):
+    is_verified = found.is_verified
+    if (
+        not is_verified
+        and not found.paging.undecided
+        and (objection := _objection_to_pages(options, sample, open_client))
+    ):
         notes.undecided.append(objection)
         options = replace(options, pagination=PaginationOptions(items=options.pagination.items))
-    if options.detail != "never" and sample.detail_pages_add:
+    if not is_verified and options.detail != "never" and sample.detail_pages_add:
         with closing(OpleadSource(open_client(options))) as source:
             objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
         notes.undecided.extend([objection] if objection else [])
-    if sample.detail_pages_add and found.fields_in_list.isdisjoint({"status", "status_at", "updated_at"}):
+    if found.is_dated_by_own_pages:
         notes.how.append(
             "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
             "leads that may still be sent."
@@ -312,7 +346,7 @@ def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple
     if filtering.since_filter is None or filtering.split is None:
         return options, "list"
     filtered = replace(options, since_filter=filtering.since_filter)
-    if objection := _objection_to_filter(filtered, filtering.split, sample.pages[0], open_client):
+    if not is_verified and (objection := _objection_to_filter(filtered, filtering.split, sample.pages[0], open_client)):
         notes.how.append(f"Changes: the filter did not hold when tried once more ({objection}), so it is left out.")
         return options, "list"
     return filtered, "since"

@@ -12,7 +12,7 @@ from connectors.oplead.client import OpleadRefused, TokenRefused
 from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, first_instant, since_query, text_of, write_moment
 from connectors.oplead.lead_parser import lead_among, objects_in
-from connectors.oplead.options import OpleadOptions, SinceOptions
+from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trial, Trials
 from connectors.oplead.probe.field_survey import find_places
@@ -107,20 +107,20 @@ def _detail_pages(
     options = asker.client.options
     with_id = [mark for mark, item in items.items() if text_of(first(_object(item), id_paths)) == mark]
     for path in dict.fromkeys((options.lead_path, f"{options.leads_path}/{{id}}", *_LEAD_PATHS)):
-        found = _read_detail_pages(asker, _spread(with_id, FIRST_DETAIL_PAGES), id_paths, path)
+        found = read_detail_pages(asker, _spread(with_id, FIRST_DETAIL_PAGES), id_paths, path)
         if found:
             break
     else:
         return None, {}, False
-    if not any(_adds(items[mark], lead) for mark, lead in found.items()):
+    if not any(adds(items[mark], lead) for mark, lead in found.items()):
         return path, found, False
     status_paths = find_places(list(items.values()), options).fields.status
     labels = {mark: text_of(first(item, status_paths)) for mark, item in items.items()}
     rest = [mark for mark in in_turn(with_id, labels, _MOST_DETAIL_PAGES) if mark not in found]
-    return path, {**found, **_read_detail_pages(asker, rest, id_paths, path)}, True
+    return path, {**found, **read_detail_pages(asker, rest, id_paths, path)}, True
 
 
-def _read_detail_pages(
+def read_detail_pages(
     asker: Asker, ids: Iterable[str], id_paths: tuple[str, ...], lead_path: str
 ) -> dict[str, Mapping[str, object]]:
     """Return the detail pages found, by id; stop after two misses if none was found, at the limit or on an outage."""
@@ -142,7 +142,7 @@ def _object(item: object) -> Mapping[str, object]:
     return item if isinstance(item, Mapping) else {}
 
 
-def _adds(listed: object, details: Mapping[str, object]) -> bool:
+def adds(listed: object, details: Mapping[str, object]) -> bool:
     """Whether a detail page fills a path that the list entry does not."""
     before = {path for path, node in tree_of([listed]).items() if node.filled}
     return any(node.filled and path not in before for path, node in tree_of([details]).items())
@@ -220,11 +220,20 @@ class Filtering:
 class FilterSearch:
     """Tries the usual names and formats, first with a future moment, then with one that splits the sampled leads."""
 
-    def __init__(self, trials: Trials, dates: Mapping[str, LeadDates], options: OpleadOptions, ahead: datetime) -> None:
+    def __init__(
+        self,
+        trials: Trials,
+        dates: Mapping[str, LeadDates],
+        options: OpleadOptions,
+        ahead: datetime,
+        *,
+        said_by: str = "the settings say",
+    ) -> None:
         """Send nothing yet; `dates` has the sampled leads' by mark, `ahead` is a future moment by the platform's clock.
 
-        `options` say where dates are in a lead, and may name a filter.
+        `options` say where dates are in a lead, and may name a filter, as `said_by` tells.
         """
+        self._said_by = said_by
         self._trials = trials
         self._dates = dates
         self._options = options
@@ -236,7 +245,7 @@ class FilterSearch:
     def find(self) -> Filtering:
         """Return the filter by change; never suggest one that may filter by creation."""
         if (configured := self._options.since_filter) is not None:
-            note = f"Changes: `{configured.param}` lists only what changed since a time, as the settings say."
+            note = f"Changes: `{configured.param}` lists only what changed since a time, as {self._said_by}."
             return Filtering(configured, self._ahead, (note,))
         notes: list[str] = []
         try:
@@ -250,6 +259,21 @@ class FilterSearch:
             notes.append("Changes: not every usual filter could be tried within the request limit.")
         none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
         return Filtering(None, None, tuple(notes or [none]))
+
+    def check(self, found: SinceOptions, paging: PaginationOptions) -> Filtering:
+        """Return the filter that a specification names, unless it does something else; one request."""
+        sized = {paging.size_param: str(paging.size)} if paging.size_param and paging.size else {}
+        moment = self._split or self._ahead
+        trial = self._trials.ask({**sized, **self._query(found, moment)})
+        if trial.page is None or trial.effect in {Effect.SAME, Effect.WRONG}:
+            does = "refuses it" if trial.page is None else "ignores it"
+            note = f"Changes: `{found.param}` is specified to list only what changed since a time, but Oplead {does}."
+            return Filtering(None, None, (note,))
+        dates = self._dates_on(trial.page)
+        if self._split and (self._is_by_creation(dates) or self._has_older(dates)):
+            note = f"Changes: `{found.param}` is specified to filter by change, but Oplead lists other leads with it."
+            return Filtering(None, None, (note,))
+        return Filtering(found, moment, (_found(found),))
 
     def _filters(self) -> Iterator[SinceOptions]:
         """Yield the parameters that filter out existing leads, each with its format."""
@@ -304,14 +328,30 @@ class FilterSearch:
         page = None if split is None else self._ask(found, split).page
         if split is None or page is None:
             return "unclear"
-        entries = zip(page.marks, page.items, strict=True)
-        dates = [self._dates.get(mark) or LeadDates.of(item, self._options) for mark, item in entries]
-        # Day precision, or a time read in another zone, may let in a few older leads.
-        if any(one.updated is not None and one.updated < split - _DAY for one in dates):
+        dates = self._dates_on(page)
+        if self._has_older(dates):
             return "unclear"
         if any(one.is_old_but_changed_after(split) for one in dates):
             return "changes"
-        return "creation" if any(one.is_old_but_changed_after(split) for one in self._dates.values()) else "unclear"
+        return "creation" if self._is_by_creation(dates) else "unclear"
+
+    def _dates_on(self, page: ListedPage) -> list[LeadDates]:
+        entries = zip(page.marks, page.items, strict=True)
+        return [self._dates.get(mark) or LeadDates.of(item, self._options) for mark, item in entries]
+
+    def _has_older(self, dates: Sequence[LeadDates]) -> bool:
+        """Whether some leads changed before the split; day precision, or a time in another zone, may let in a few."""
+        split = self._split
+        return split is not None and any(one.updated is not None and one.updated < split - _DAY for one in dates)
+
+    def _is_by_creation(self, dates: Sequence[LeadDates]) -> bool:
+        """Whether the leads that changed after the split, but are older, are left out."""
+        split = self._split
+        return (
+            split is not None
+            and not any(one.is_old_but_changed_after(split) for one in dates)
+            and any(one.is_old_but_changed_after(split) for one in self._dates.values())
+        )
 
 
 def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:

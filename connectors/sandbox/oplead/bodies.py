@@ -133,6 +133,17 @@ def require_reachable(lead: Fields) -> None:
         raise RefusedError(422, "a lead needs an e-mail address or a telephone number")
 
 
+def only_writable(lead: object, shape: Shape) -> object:
+    """Return the parts of a lead on the wire that may be written."""
+    return _within(lead, _places(shape))
+
+
+def _within(value: object, places: object) -> object:
+    if not isinstance(places, Mapping) or not isinstance(value, Mapping):
+        return value
+    return {name: _within(one, places[name]) for name, one in value.items() if name in places}
+
+
 def _places(shape: Shape) -> Places:
     def named(names: Iterable[str], *folder: str) -> dict[str, object]:
         return {wire_name(name, shape): (*folder, name) for name in names}

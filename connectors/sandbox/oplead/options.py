@@ -29,6 +29,18 @@ class Options:
     webhook_signature: Literal["none", "hex", "prefixed", "base64"] = "none"
     webhook_redelivery: Literal["until_2xx", "once", "twice"] = "until_2xx"
     webhook_lag: Literal[0, 60, 3600] = 0
+    documentation: Literal[
+        "none",
+        "openapi3_json",
+        "openapi3_yaml",
+        "swagger2_json",
+        "swagger2_yaml",
+        "with_key",
+        "login",
+        "external_ref",
+        "bare_page",
+        "elsewhere",
+    ] = "none"
     webhook_secret: str = "sandbox-webhook-secret"  # noqa: S105 - invented; signs nothing but invented leads
     """The signature's key: the only option that takes any text."""
 

@@ -14,7 +14,7 @@ from connectors.sandbox.oplead.shape import NUMBERED, Shape
 LONGEST_PAGE = 100
 
 Query = Mapping[str, tuple[str, ...]]
-_UNTIL: Final = "date_to"
+UNTIL: Final = "date_to"
 
 
 class BadQueryError(Exception):
@@ -67,9 +67,9 @@ def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shap
 
 def known_parameters(shape: Shape) -> frozenset[str]:
     """Return the parameters that the list accepts."""
-    filters = {_filter(shape)} if shape.filters else set()
+    filters = {filter_of(shape)} if shape.filters else set()
     if shape.filters == "date_from":
-        filters.add(_UNTIL)
+        filters.add(UNTIL)
     if shape.pagination in NUMBERED:
         first = shape.offset_parameter if shape.pagination == "offset" else shape.page_parameter
         return frozenset({*filters, first, shape.size_parameter})
@@ -108,21 +108,22 @@ def enveloped(leads: Sequence[object], fields: Mapping[str, object], shape: Shap
     return special.get(shape.envelope, {shape.envelope: leads, **fields})
 
 
-def _filter(shape: Shape) -> str:
+def filter_of(shape: Shape) -> str:
+    """Return the name of the filter's parameter."""
     return "updated_since" if shape.filters is True else str(shape.filters)
 
 
 def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Mapping[str, object]:
     """Return the leads that pass the filter; a lead with an unreadable date passes."""
-    name = _filter(shape)
-    if shape.filters == "date_from" and (name in query) != (_UNTIL in query):
-        raise BadQueryError(f"{name} and {_UNTIL} are given together")
+    name = filter_of(shape)
+    if shape.filters == "date_from" and (name in query) != (UNTIL in query):
+        raise BadQueryError(f"{name} and {UNTIL} are given together")
     if name not in query:
         return leads
     since = _SINCE.get(name, instant)(query[name])
-    until = instant(query[_UNTIL]) if shape.filters == "date_from" else datetime.max.replace(tzinfo=UTC)
+    until = instant(query[UNTIL]) if shape.filters == "date_from" else datetime.max.replace(tzinfo=UTC)
     if since is None or until is None:
-        raise BadQueryError(f"{name if since is None else _UNTIL} does not read as it must")
+        raise BadQueryError(f"{name if since is None else UNTIL} does not read as it must")
     dates = ("createdAt",) if shape.filters == "created_since" else ("updatedAt", "createdAt")
     moments = {lead_id: _moment(lead, dates) for lead_id, lead in leads.items()}
     return {lead_id: leads[lead_id] for lead_id, at in moments.items() if at is None or since <= at <= until}

@@ -15,6 +15,8 @@ from jobs.cli.demo.sandbox import command_name
 from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
 from jobs.cli.output import Exit, UsageError, is_interactive, open_visible_clock, say
+from jobs.cli.probe import read_specification
+from jobs.cli.specified import subscription_settings, write_settings
 from jobs.ledger.database import open_privately
 from jobs.settings import Invalid, load
 from jobs.settings.document import INDENT, block, flow
@@ -28,7 +30,9 @@ _AUTH = {"style": "auth", "name": "auth_name", "prefix": "auth_prefix"}
 """The keys of `oplead.auth`, and the question for each."""
 
 
-def write_first_settings(folder: Path, given: Answers, *, export: Path | None, force: bool, yes: bool) -> int:
+def write_first_settings(
+    folder: Path, given: Answers, *, export: Path | None, force: bool, yes: bool, spec: Path | None = None
+) -> int:
     """Ask what the options leave open, write the settings and `.env.example`, and print the next steps.
 
     With an exported file, leads come from its folder, and Oplead is not asked.
@@ -41,19 +45,20 @@ def write_first_settings(folder: Path, given: Answers, *, export: Path | None, f
         given = {**given, "auth": "header"}
     look = _where_to_look(given)
     source = None if export is None else _files_like(export, folder)
-    survey = _survey(look) if export is None else _survey_of(export, look)
+    survey = _survey(look, read_specification(spec)) if export is None else _survey_of(export, look)
     address = str(look.oplead.base_url).rstrip("/")
     answers = Interview(given, survey, Dialogue(ask=is_interactive() and not yes)).answers() | {
         "base_url": None if address == PUBLIC_ADDRESS else address,
         "path_prefix": look.oplead.path_prefix if "path_prefix" in look.oplead.model_fields_set else None,
         "schema": _schema_beside(folder),
-        "found": survey.suggestion if survey and source is None else None,
+        "found": _found(survey) if survey and source is None else None,
         "files": None
         if source is None
         else {**source, "columns": survey.columns}
         if survey and survey.columns
         else source,
         "read_from": None if survey is None or source is None else survey.suggestion or None,
+        "subscriptions": subscription_settings(survey, None) if survey else {},
         "looked_at": counted(survey.leads, "lead") if survey else None,
     }
     if source is not None:
@@ -76,7 +81,13 @@ def write_first_settings(folder: Path, given: Answers, *, export: Path | None, f
     return code
 
 
-def _survey(look: OpleadSection) -> Survey | None:
+def _found(survey: Survey) -> dict[str, object]:
+    """Return the survey's suggestion with what the specification says of writing."""
+    write = write_settings(survey, None)
+    return {**survey.suggestion, **({"write": write} if write else {})}
+
+
+def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
     """Survey Oplead; None if OPLEAD_TOKEN is not set or Oplead cannot be read."""
     if not _token():
         say(
@@ -86,7 +97,7 @@ def _survey(look: OpleadSection) -> Survey | None:
         return None
     try:
         with open_visible_clock(look.clock, look.oplead.rate) as clock:
-            survey = survey_oplead(look, clock, leads=_SAMPLE)
+            survey = survey_oplead(look, clock, leads=_SAMPLE, specification=specification)
     except KeyRefused:
         raise UsageError(
             "Oplead refuses the key in OPLEAD_TOKEN: set it to the client admin's API key (gear, API, tab API Oplead), "
@@ -96,6 +107,8 @@ def _survey(look: OpleadSection) -> Survey | None:
     except ConnectorError as error:
         say(f"Oplead could not be read: {error}")
         return None
+    if survey.how[:1] and survey.how[0].startswith("Specification:"):
+        say(survey.how[0])
     say(
         f"looked at {counted(survey.leads, 'lead')} of {str(look.oplead.base_url).rstrip('/')}",
         *(f"  {sentence}" for sentence in (*survey.undecided, *survey.suspicions)),
@@ -261,6 +274,7 @@ consent:
   missing: withhold   # no answer: not sent
 
 """
+_WEBHOOKS = "# To receive webhooks; what is under subscriptions is as Oplead's specification says:"
 _GOOGLE = """\
 google_ads:
   customer_id: {google_customer_id}   # the account that owns the conversion actions
@@ -322,6 +336,9 @@ def settings_text(answers: Answers) -> str:
     parts = [_filled(_START, answers)]
     parts += [_filled(_LEFT_OUT, {"shape": shape.strip("<>")}) for shape in answers["left_out"]]
     parts.append(_filled(_MIDDLE, answers))
+    if answers.get("subscriptions"):
+        lines = block({"webhooks": {"secret": "${OPLEAD_WEBHOOK_SECRET}", "subscriptions": answers["subscriptions"]}})
+        parts.append(iter([_WEBHOOKS, *(f"# {line}" for line in lines), ""]))
     if answers["google_customer_id"]:
         parts.append(_filled(_GOOGLE, answers))
     if answers["meta_dataset_id"]:

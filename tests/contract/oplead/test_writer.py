@@ -39,6 +39,8 @@ class Wire:
     def __init__(self):
         self.requests = []
         self.answers = [answer()]
+        self.pause = 0.0
+        """Seconds before each answer."""
         self._done = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -78,11 +80,12 @@ class Wire:
             while request := self._read(connection):
                 self.requests.append(request)
                 reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                self._done.wait(self.pause)
                 if reply == HANG:
                     self._done.wait(5)
                 if reply in {CUT, HANG}:
                     return
-                connection.sendall(reply[:-1] if reply.endswith(HALF.encode()) else reply)
+                connection.sendall(reply.removesuffix(HALF.encode()))
                 if reply.endswith(HALF.encode()):
                     return
 
@@ -114,14 +117,14 @@ def open_writer(wire, clock):
     """Open a writer on the scripted server; it is closed after the test."""
     opened = []
 
-    def open_one(*, options=None, form=None, clocks_within=None, cancel_token=None, per_minute=90, **more):
+    def open_one(*, options=None, form=None, clocks_within=None, cancel_token=None, per_minute=90, timeout=0.4, **more):
         given = {"token": TOKEN, "zone": ZoneInfo("Europe/Paris"), "base_url": wire.url, **more}
         made = [
             OpleadClient(
                 each,
                 clock=clock,
                 pacer=Pacer(clock, per_minute, cancel_token=cancel_token),
-                timeout=httpx.Timeout(0.4),
+                timeout=httpx.Timeout(timeout),
                 clocks_within=clocks_within,
                 cancel_token=cancel_token,
             )
@@ -467,6 +470,18 @@ def test_a_stop_before_a_write_sends_nothing(wire, open_writer):
         open_writer(cancel_token=stopped).create(JEANNE)
 
     assert [] == wire.requests
+
+
+def test_a_stop_while_the_answer_is_awaited_still_hears_it(wire, open_writer):
+    """A few seconds are left: without the answer nobody knows what became of the lead."""
+    wire.answers = [answer(201, {"id": "L-9"})]
+    wire.pause = 0.7
+
+    def stopped():
+        if wire.requests:
+            raise KeyboardInterrupt
+
+    assert Written("L-9") == open_writer(cancel_token=stopped, timeout=5.0).create(JEANNE)
 
 
 # ── reasons ──────────────────────────────────────────────────────────────────────────────────────

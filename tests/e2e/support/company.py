@@ -152,6 +152,7 @@ class Company:
         quick.with_state(self.state)
         self.settings = copy.deepcopy(SETTINGS)
         self.max_per_run = None
+        self._read = None
         self.traffic = Traffic()
         folder = directory / "sandbox"
         folder.mkdir(parents=True)
@@ -323,10 +324,14 @@ class Company:
         return next(each for each in self.settings["conversions"] if each["id"] == name)
 
     def read_settings(self):
-        """The settings as a command reads them."""
-        loaded = load(self.config, self.environ)
-        assert isinstance(loaded, Valid), loaded
-        return loaded.settings
+        """The settings as a command reads them; what did not change is not read again."""
+        config = self.config
+        given = (config.read_text(encoding="utf-8"), dict(self.environ))
+        if self._read is None or self._read[0] != given:
+            loaded = load(config, self.environ)
+            assert isinstance(loaded, Valid), loaded
+            self._read = (given, loaded.settings)
+        return self._read[1]
 
     def night(self, at=None, *, accept_volume=False):
         """Run the main job once in this process, as the command does; return its summary."""
@@ -335,6 +340,7 @@ class Company:
         settings = self.read_settings()
         with (
             wiring.open_clock(settings) as clock,
+            quick.clock_at_hand(clock, self.clock),
             wiring.connect(settings, clock) as (book, deps),
             hold_account(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):

@@ -29,6 +29,7 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 LOADED = (
     "jobs.cli",
     "jobs.cli.run",
+    "jobs.cli.serve",
     "jobs.wiring",
     "jobs.nightly",
     "connectors.google_ads.ads_api.sink",

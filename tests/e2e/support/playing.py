@@ -163,9 +163,9 @@ def _played(variant, way, wires):
             for night in nights:
                 sandbox.clock.advance(max(night, sandbox.clock.now()))
                 _serve(sandbox, cases, night)
-                assert _run(settings, directory / "state.db").source_stopped is None
+                assert _run(settings, sandbox, directory / "state.db").source_stopped is None
             sandbox.clock.advance(nights[-1] + UNTIL_OUTCOMES)
-            _run(settings, directory / "state.db")
+            _run(settings, sandbox, directory / "state.db")
             _read_ledger(settings, directory / "state.db", result)
     return result
 
@@ -198,10 +198,11 @@ def _settings(variant, way, sandbox, directory):
     return loaded.settings
 
 
-def _run(settings, state):
+def _run(settings, sandbox, state):
     """Run the main job once."""
     with (
         wiring.open_clock(settings) as clock,
+        quick.clock_at_hand(clock, sandbox.clock),
         wiring.connect(settings, clock) as (book, deps),
         hold_account(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):

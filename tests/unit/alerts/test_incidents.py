@@ -18,6 +18,7 @@ from jobs.ledger.queries import QualifiedConversion
 from jobs.plan.volume_guard import ExcessVolume
 from jobs.reporting.sentences import incident_words
 from jobs.rules.reasons import Anomaly, AnomalyCause, AnomalyKind, Message, MessageId, Reason, Scope, Stop, StopKind
+from jobs.run_context import Reading
 from jobs.run_summary import RunSummary
 from jobs.settings.schema import NotifyWhen
 from tests.builders import PARIS
@@ -31,9 +32,18 @@ REVOKED = Stop(StopKind.REFUSED, ("token revoked",))
 EXCESS = ExcessVolume(60, 50, 10)
 
 
-def facts(*, source_stopped=None, was_read=True, stopped=None, held=None, anomalies=(), **over):
+def facts(
+    *,
+    source_stopped=None,
+    was_read=True,
+    stopped=None,
+    held=None,
+    anomalies=(),
+    reading=Reading.EVERYTHING,
+    **over,
+):
     """A quiet night at one destination."""
-    summary = RunSummary("maison-test", 1, NOW, source_stopped=source_stopped, held=held or {})
+    summary = RunSummary("maison-test", 1, NOW, source_stopped=source_stopped, held=held or {}, reading=reading)
     summary.pulled.pages, summary.delivered.stopped = int(was_read), stopped or {}
     summary.review.anomalies = list(anomalies)
     plain = {
@@ -284,6 +294,13 @@ def test_silent_night_with_a_known_cause_raises_no_second_notice(why):
     assert (IncidentKind.NOTHING_SENT, GOOGLE) not in told
 
 
+def test_a_run_between_nights_is_no_silent_night():
+    """It looks at few leads: only a night shows silence."""
+    told = found(**at(before=sends(*[9] * 14)), reading=Reading.WEBHOOKS)
+
+    assert (IncidentKind.NOTHING_SENT, GOOGLE) not in told
+
+
 def test_each_anomaly_raises_a_notice_of_its_own():
     """Each is a separate cause with its own sentence."""
     field, share = AnomalyCause(AnomalyKind.FIELD, ("montant",)), AnomalyCause(AnomalyKind.CLICK_SHARE)
@@ -372,6 +389,8 @@ def begun(*reasons):
         (FUNNEL, {"let_in": frozenset({("funnel:sale", "google_ads")})}, "cleared"),
         (LEFT, {}, "cleared"),
         (SHARE, {}, "cleared"),
+        (SHARE, {"reading": Reading.WEBHOOKS}, "unknown"),
+        (LEFT, {"reading": Reading.WEBHOOKS}, "unknown"),
         (IncidentId(IncidentKind.SOURCE), {}, "cleared"),
         (IncidentId(IncidentKind.SOURCE), {"was_read": False}, "unknown"),
         (IncidentId(IncidentKind.HELD, GOOGLE), {}, "cleared"),

@@ -294,15 +294,15 @@ def test_platform_that_refuses_everything_with_an_unknown_code_stops(account):
 
 def test_replays_refused_with_an_unknown_code_are_bounded(account):
     """There are no more of them than of unanswered ones, and they stop nothing by themselves."""
-    ready(account, 100)
+    ready(account, 30)
     refuse_by_a_new_code(account, "")
     account.deliver()
     account.sink.calls.clear()
     account.clock.time = NIGHT + DAY
     done = account.deliver()
 
-    assert [100, 1, 1] == sizes(account)
-    assert ({}, {"in_doubt": 100}) == (stops(done), standing(account))
+    assert [30, 1, 1] == sizes(account)
+    assert ({}, {"in_doubt": 30}) == (stops(done), standing(account))
 
 
 def test_refused_replays_of_one_action_do_not_affect_others(account):
@@ -369,11 +369,11 @@ def test_row_with_an_inconclusive_answer_is_isolated(account):
 
 def test_platform_with_only_inconclusive_answers_stops(account):
     """The answers to one batch and to two single rows are enough, however many rows are due."""
-    ready(account, 300, batch=300)
+    ready(account, 60, batch=60)
     never_say(account, "")
     done = account.deliver()
 
-    assert [300, 1, 1] == sizes(account)
+    assert [60, 1, 1] == sizes(account)
     assert {GOOGLE: "EVENTS_RECEIVED_MISMATCH, at every try"} == stops(done)
 
 
@@ -389,7 +389,7 @@ def test_few_unknown_outcomes_do_not_stop_the_platform(account):
 
 def test_silent_platform_gets_few_copies_if_each_may_count(account):
     """An event is sent at most twice a night and four times in all, even if each copy is accepted."""
-    forgets(account, 100)
+    forgets(account, 40)
     account.sink.script.extend([fakes.lost_after] * FOREVER)
     for night in range(4):
         before = copies(account)
@@ -446,14 +446,14 @@ def test_adjacent_unanswered_rows_stop_nothing(account, poison):
 
 def test_platform_is_not_stopped_by_deliveries_already_in_doubt(account):
     """Nothing is waiting behind them, and they are already reported as in doubt."""
-    ready(account, 100)
+    ready(account, 30)
     never_answer(account, "L-001", "L-002", "L-003")
     account.deliver()
     for night in (1, 2, 3):
         account.clock.time = NIGHT + night * DAY
 
         assert {} == stops(account.deliver())
-        assert {"accepted": 97, "in_doubt": 3} == standing(account)
+        assert {"accepted": 27, "in_doubt": 3} == standing(account)
 
 
 def test_local_refusal_is_not_an_answer(account):

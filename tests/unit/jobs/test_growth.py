@@ -80,8 +80,8 @@ def test_steps_do_not_depend_on_past_conversions(account):
     more = {step: (small[step], large[step]) for step in small.keys() - counted if large[step] > 1.1 * small[step]}
 
     assert more == {}
-    # Counting and summing one more delivery in SQL takes some seventy of SQLite's steps.
-    assert {step: large[step] - small[step] for step in counted if large[step] - small[step] > 80 * 1_000} == {}
+    # Some 55 steps each: to group deliveries without an index of all these columns, SQLite reads and sorts every one.
+    assert {step: large[step] - small[step] for step in counted if large[step] - small[step] > 60 * 1_000} == {}
 
 
 def test_steps_of_a_backfill_grow_linearly(account):

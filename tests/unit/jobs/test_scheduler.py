@@ -1,6 +1,7 @@
 """A failed night is retried at growing intervals until the account's next night is due."""
 
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -97,6 +98,30 @@ def test_retries_end_when_the_next_night_is_due(play):
 
     assert tried[-2:] == [following, following + timedelta(minutes=5)]
     assert HOUR == max(later - earlier for earlier, later in pairwise(tried) if later < following)
+
+
+class WithWebhooks(Account):
+    """An account that also takes up webhooks, which fails at the second attempt."""
+
+    def __init__(self, clock, **more):
+        super().__init__(clock, works_from=DUE, **more)
+
+    def read(self):
+        """Return the same timetable every time."""
+        return replace(super().read(), also_every=6 * HOUR)
+
+    def inbox(self, clock):
+        """Record the attempt."""
+        self.tried.append((clock.now(), "inbox"))
+        return TaskOutcome(undone=len(self.tried) == 2)
+
+
+def test_webhooks_are_taken_up_between_nights(play):
+    """Every so often; one that fails is left to the next, and each night comes at its time."""
+    tried = play(DUE + 10 * HOUR, kind=WithWebhooks)
+    passes = [START + number * 6 * HOUR for number in range(1, 5)]
+
+    assert sorted([*((at, "inbox") for at in passes), (DUE, False)], key=lambda one: one[0]) == tried
 
 
 def test_retry_still_checks_that_a_night_was_missed(play):

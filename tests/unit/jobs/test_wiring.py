@@ -2,14 +2,15 @@
 
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from connectors.oplead import OpleadOptions, SinceOptions
-from jobs.settings.oplead_schema import OpleadSettings
+from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import ClickIds
-from jobs.wiring import oplead_options, pacer_for
+from jobs.wiring import inbox_of, oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -84,3 +85,18 @@ def test_commands_with_one_key_and_folder_share_a_rate_limit(tmp_path: Path):
     assert pacer_for(OpleadSettings(**asked | {"token": "tok-2"}), clock, folder=tmp_path).take() is None
     assert pacer_for(OpleadSettings(**asked), clock, folder=tmp_path / "other").take() is None
     assert pacer_for(OpleadSettings(**asked), clock, folder=None).take() is None
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [(None, None), ({}, "/states/maison-test.inbox.db"), ({"inbox": Path("/hooks/in.db")}, "/hooks/in.db")],
+)
+def test_the_inbox_is_that_of_an_account_with_webhooks(written, expected):
+    """It stands beside the state, or where the settings say; without webhooks, none is opened."""
+    settings = SimpleNamespace(
+        account="maison-test",
+        state="sqlite:////states/state.db",
+        webhooks=None if written is None else WebhookSettings(secret="s" * 20, **written),
+    )
+
+    assert (None if expected is None else Path(expected)) == inbox_of(settings)._path

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from jobs.ledger import incidents
-from jobs.ledger.runs import RESOLVING, hold_account
+from jobs.ledger.runs import INBOX, RESOLVING, hold_account
 from jobs.ledger.schema import Run
 from tests import quick
 from tests.builders import ACCOUNT, PARIS
@@ -43,6 +43,14 @@ def test_resolving_run_belongs_to_the_night_before_it(tmp_path):
     found, _ = dates(tmp_path / "state.db", ("run", FIRST, 0), (RESOLVING, FIRST + HOUR, 0))
 
     assert [date(2026, 9, 1)] * 2 == found
+
+
+def test_run_of_the_inbox_belongs_to_the_night_after_it(tmp_path):
+    """What it sent, that night did not have to; without one yet, it belongs to the one under way."""
+    night, passed = ("run", FIRST, 0), (INBOX, FIRST + HOUR, 0)
+    found, present = dates(tmp_path / "state.db", night, passed, ("run", FIRST + DAY, 0), (INBOX, NOW - HOUR, 0))
+
+    assert [date(2026, 9, 1), *[date(2026, 9, 2)] * 2, present] == found
 
 
 @pytest.mark.parametrize("code", [2, 70, 75, 143, None])

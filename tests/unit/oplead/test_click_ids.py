@@ -17,7 +17,9 @@ PARIS = ZoneInfo("Europe/Paris")
 GCLID = "Cj0KCQjwAbC-dEf_123456"
 FBCLID = "IwAR0aBcDeFgHiJkLmNoP-qRs_7890"
 FBC = f"fb.1.1784559901000.{FBCLID}"
+OTHER = "0AAAAADxyzGHIJ-klmnop_q2"
 CLICKED = datetime(2026, 7, 20, 15, 5, 1, tzinfo=UTC)
+EARLIER = datetime(2026, 7, 1, 8, tzinfo=UTC)
 
 
 def read(value, *, utm_source=None, bare="by_utm", bare_digits="reject", label=None):
@@ -197,6 +199,24 @@ def test_keeps_a_click_time_captured_with_the_id(value):
     ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
 
     assert [CLICKED] == [one.clicked_at for one in ids]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"gclid={GCLID}&gclid_ts=2026-07-01T08:00:00Z&gbraid={OTHER}&gbraid_ts=1784559901",
+        f"gbraid={OTHER}&gbraid_ts=1784559901&gclid={GCLID}&gclid_ts=2026-07-01T08:00:00Z",
+        {"gbraidTs": Decimal(1784559901), "wbraid": OTHER, "gclid_ts": "2026-07-20T15:05:01Z"},
+        f"msclkid={OTHER}&msclkid_ts=1784559901",
+    ],
+)
+def test_time_of_one_kind_wins_over_the_time_for_all_of_googles(value):
+    """Two clicks of one person have two times, in whatever order they are written."""
+    ids, _ = read_click_ids(value, utm_source=None, rules=ClickIdRules(bare="reject"), zone=PARIS)
+
+    times = {one.value: one.clicked_at for one in ids}
+    assert CLICKED == times[OTHER]
+    assert EARLIER == times.get(GCLID, EARLIER)
 
 
 @pytest.mark.parametrize("value", [f"gclid={GCLID}&gclid_ts=soon", f"gclid={GCLID}&fbclid_ts=1784559901"])

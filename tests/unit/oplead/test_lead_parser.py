@@ -321,3 +321,14 @@ def test_sanitises_and_truncates_labels():
 def test_number_of_a_million_digits_stays_text():
     """No amount is that long, and arithmetic on it would take minutes."""
     assert "9" * 1_000_000 == read_json("9" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("2026-07-20 10:00", True), ("2026-07-20", True), (None, False), ("", False)]
+)
+def test_only_the_existence_of_an_appointment_is_kept(value, expected):
+    """Its date is nobody's business; without a setting, none is looked for."""
+    fields = FieldPaths(appointment_at=("rdv.date",))
+
+    assert expected is parse(fields=fields, rdv={"date": value}).has_appointment
+    assert not parse(rdv={"date": value}).has_appointment

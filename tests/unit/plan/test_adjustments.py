@@ -92,7 +92,7 @@ def test_lost_sale_is_retracted_after_three_days(sold):
 
     assert [("retraction", None, "undone", "pending", "may_come_back")] == corrections(account)
 
-    nights(account, 5)
+    nights(account, 4)
 
     assert [("retraction", None, "undone", "accepted", None)] == corrections(account)
     assert {key(account)} == account.sink.retracted
@@ -105,7 +105,7 @@ def test_retraction_is_cancelled_if_the_sale_is_won_again(sold):
     goes(account, ("Perdu", LOST_ON))
     nights(account)
     goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + DAY))
-    nights(account, 5)
+    nights(account, 3)
 
     assert [("retraction", None, "undone", "cancelled", "stands_again")] == corrections(account)
     assert [] == account.sink.corrections
@@ -115,7 +115,7 @@ def test_correction_is_dated_at_least_a_second_after_its_conversion(sold):
     """A platform refuses a correction that is not later, even for a sale lost in the second it was won."""
     account = sold()
     goes(account, ("Perdu", WON + timedelta(milliseconds=1)))
-    nights(account, 6)
+    nights(account, 2)
 
     assert [WON + timedelta(seconds=1)] == [row.at for row in account.rows(Adjustment)]
 
@@ -124,8 +124,8 @@ def test_sale_won_again_after_its_retraction_is_a_second_conversion(sold):
     """It has its own key and time, and is retracted by itself when lost again."""
     account = sold()
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 5)
-    again = LOST_ON + 5 * DAY
+    nights(account, 4)
+    again = LOST_ON + 4 * DAY
     goes(account, ("Perdu", LOST_ON), ("Gagné", again))
     nights(account, 2)
 
@@ -136,7 +136,7 @@ def test_sale_won_again_after_its_retraction_is_a_second_conversion(sold):
     assert {first.key: 0, second.key: 1} == dict(account.sink.counted)
 
     goes(account, ("Perdu", LOST_ON), ("Gagné", again), ("Perdu", again + DAY))
-    nights(account, 6)
+    nights(account, 4)
 
     assert {first.key, second.key} == account.sink.retracted
     assert [1, 1] == [row.number for row in account.rows(Adjustment)]
@@ -146,11 +146,11 @@ def test_value_is_restated_to_zero_and_back_without_retractions(sold):
     """The Data Manager receives the same key with 0, and later with the amount."""
     account = sold(target=TARGET)
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 6)
+    nights(account, 5)
 
     assert {key(account): "0"} == account.sink.values
 
-    goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 6 * DAY))
+    goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 5 * DAY))
     nights(account, 2)
 
     assert [
@@ -165,7 +165,7 @@ def test_undo_via_retracts_by_another_transport(sold):
     """`undo_via` corrects what the Data Manager sent."""
     account = sold(target=TARGET, undo=replace(UNDO, via="google_ads_api"))
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 6)
+    nights(account, 4)
 
     assert ["google_ads_api"] == [call.target.transport for call in account.sink.corrections]
     assert {key(account)} == account.sink.retracted
@@ -189,7 +189,7 @@ def test_correction_is_skipped_if_the_platform_supports_none(sold):
     account = sold(limits=replace(LIMITS, corrects={}))
     account.sink.limits = replace(LIMITS, corrects={})
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 6)
+    nights(account, 5)
 
     assert [("retraction", None, "undone", "skipped", "not_undoable")] == corrections(account)
 
@@ -198,7 +198,7 @@ def test_skipped_retraction_is_sent_once_the_settings_allow_it(sold):
     """A new rules digest has it planned again."""
     account = sold(limits=replace(LIMITS, corrects={}))
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 6)
+    nights(account, 4)
     account.book = rulebook(sale(), rules_digest="r2")
     nights(account)
 
@@ -223,14 +223,14 @@ def test_rejected_conversion_is_not_corrected(account):
     account.put(lead(), lead("L-2"))
     account.night()
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 6)
+    nights(account, 4)
 
     assert [] == corrections(account)
 
 
 def test_sale_lost_before_sending_is_cancelled(account):
     """It was still waiting for its amount; won again, it is sent once for the later entry."""
-    account.book = rulebook(sale(field_value=from_field(otherwise=Decimal(900), wait=10 * DAY)))
+    account.book = rulebook(sale(field_value=from_field(otherwise=Decimal(900), wait=7 * DAY)))
     account.sink.asynchronous = False
     account.put(changed(lead(), fields={"consent": "oui", "amount": ""}))
     account.night()
@@ -242,15 +242,16 @@ def test_sale_lost_before_sending_is_cancelled(account):
 
     assert [("pending", "may_come_back")] == [(row.state, row.reason) for row in account.rows()]
 
-    nights(account, 4)
+    nights(account, 3)
 
     assert [("cancelled", "undone")] == [(row.state, row.reason) for row in account.rows()]
 
-    nights(account, 10)
+    account.clock.time += DAY
+    nights(account)
 
     assert [] == account.sink.calls
 
-    again = LOST_ON + 14 * DAY
+    again = LOST_ON + 6 * DAY
     goes(account, ("Perdu", LOST_ON), ("Gagné", again))
     nights(account, 2)
 
@@ -290,7 +291,7 @@ def test_crash_while_correcting_sends_one_correction(sold, target, death):
     first, second = account.sink.corrections[:2]
     assert first.events == second.events
 
-    nights(account, 3)
+    nights(account, 2)
 
     assert ["1200.00", "2000.00"] == [row.value for row in account.rows(Adjustment)]
     assert {"accepted"} == {row.state for row in account.rows(Adjustment)}
@@ -303,12 +304,12 @@ def test_correction_is_unconfirmed_after_three_lost_replays(sold):
     account = sold()
     goes(account, ("Perdu", LOST_ON))
     account.sink.adjust_script.extend([fakes.lost_before] * 40)
-    nights(account, 10)
+    nights(account, 8)
 
     assert ["unconfirmed"] == [row.state for row in account.rows(Adjustment)]
 
-    goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 11 * DAY))
-    nights(account, 3)
+    goes(account, ("Perdu", LOST_ON), ("Gagné", LOST_ON + 9 * DAY))
+    nights(account, 2)
 
     assert 1 == len(account.rows())
 
@@ -440,7 +441,7 @@ def test_renamed_conversion_keeps_its_corrections(sold):
     goes(account, ("Perdu", LOST_ON))
     nights(account, 2)
     account.book = rulebook(sale(conversion="vente"), was={"vente": "sale"}, since={}, rules_digest="r2")
-    nights(account, 4)
+    nights(account, 2)
 
     assert {"vente"} == {row.conversion for row in (*account.rows(Adjustment), *account.rows(Delivery))}
     assert ["accepted"] == [row.state for row in account.rows(Adjustment)]
@@ -553,7 +554,7 @@ def test_click_window_does_not_limit_corrections(sold):
     """A correction has its own 54 days, even if the interface receives the whole conversion again."""
     account = sold(target=TARGET, click_window=WON - CREATED + 3 * DAY)
     goes(account, ("Perdu", LOST_ON))
-    nights(account, 8)
+    nights(account, 5)
 
     assert [("restatement", "0.00", "undone", "accepted", None)] == corrections(account)
 
@@ -609,7 +610,7 @@ def test_corrections_of_a_deleted_lead_are_cancelled(sold):
     account.put(lead("L-2"))
     nights(account)
     account.source.delete("L-1")
-    nights(account, 6)
+    nights(account, 4)
 
     assert ["cancelled"] == [row.state for row in account.rows(Adjustment)]
     assert [] == account.sink.corrections

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Moment, StatusEntry
 from jobs.rules.model import Origin, StatusEntered
-from jobs.rules.status_changes import happened_at, implausible, new_status_changes
+from jobs.rules.status_changes import ObservedAt, happened_at, implausible, new_status_changes
 from tests.builders import CREATED, PARIS, WON, at, facts, lead, reported
 from tests.fakes import NIGHT
 
@@ -23,7 +23,8 @@ NEXT = NIGHT + DAY
 
 def seen(some, *, known=(), previously=None, pull=NIGHT, zone=PARIS):
     """The changes one reading adds."""
-    return new_status_changes(known, some, previously=previously, started=pull, ended=pull, zone=zone)
+    when = ObservedAt(previously, started=pull, ended=pull, read_alike=previously)
+    return new_status_changes(known, some, when, zone=zone)
 
 
 def undated(label="Gagné", **over):
@@ -313,3 +314,10 @@ def test_date_only_change_read_before_noon_is_plausible():
     change = on(date(2026, 9, 10), seen=morning)
 
     assert not implausible(change, happened_at(change, facts(), KEY + "0", PARIS), facts())
+
+
+def test_a_day_that_a_rename_explains_is_known_when_it_is_read_again():
+    """The entry has no earlier bound, and a day has none either."""
+    known = [replace(reported("gagne", at("2026-08-31T22:00"), date_only=True), origin=Origin.RELABEL)]
+
+    assert [] == seen(lead(history=entries(("Gagné", date(2026, 9, 1)))), known=known, previously=NIGHT, pull=NEXT)

@@ -9,6 +9,7 @@ from jobs.settings import Invalid, load
 ENVIRON = {
     "OPLEAD_TOKEN": "tok-5a1d",
     "META_ACCESS_TOKEN": "tok-77e0",
+    "WEBHOOK_SECRET": "tok-0c5e-0c5e-0c5e-0c5e",
     "NOTIFY_URL": "jsons://hooks.example.com/tok-91c3",
     "PING_URL": "https://ping.example.com/tok-44b2",
     "NOT_A_SERVICE": "https://hooks.example.com/tok-91c3",

@@ -462,3 +462,13 @@ def test_the_deduplication_rule_follows_count_once_per(compiled, written, expect
     compiled.conversion |= written
 
     assert expected == compiled.route().once
+
+
+def test_the_built_in_label_of_appointments_stays_as_it_is(compiled):
+    """No status of Oplead's has it, and marketing may list it beside theirs."""
+    compiled.settings["oplead"]["fields"] = {"appointment_at": "rdv"}
+    compiled.settings["stages"]["appointment"] = ["RDV-pris", "Appointment_set"]
+    compiled.conversion["stage"] = "appointment"
+
+    assert frozenset({"rdv pris", "appointment_set"}) == compiled.route().labels
+    assert "appointment" == compiled.book.meanings["appointment_set"]

@@ -12,6 +12,7 @@ NEEDS_CONTACT = (
     "conversions.0.count_once_per: a person is recognised by e-mail or phone, whose hashes are kept only for a "
     "destination with contact_data: attach or audience: all; write one of them under %s, or write click here"
 )
+NO_APPOINTMENTS = "nothing reports appointments: name oplead.fields.appointment_at, or receive webhooks"
 SHARED_EVENT = "several conversions use this event: give each its own, or all of them shared_action: true"
 GOOGLE = "{ customer_id: 123-456-7890, credentials: key.json, %s }"
 BOTH = "[{ id: sale, stage: won, value: 60, google_ads: { conversion_action: 12 }, meta: { event: Lead }, %s }]"
@@ -117,6 +118,18 @@ def test_the_unmodified_configuration_is_valid(loaded):
             "ignored_statuses.1: this label stands in the stage won already (accents and case do not matter)",
         ),
         ({"ignored_statuses": "['-']"}, "ignored_statuses.0: a label needs letters or digits"),
+        (
+            {"stages": "{ appointment: [RDV, appointment_set], won: [Gagné], lost: [Perdu] }"},
+            f"stages.appointment.1: {NO_APPOINTMENTS}",
+        ),
+        (
+            {"schedule": "{ daily: '05:30', also_every: 1 h }"},
+            "schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",
+        ),
+        (
+            {"schedule": "{ daily: '05:30', also_every: 4 min }", "webhooks": "{ secret: '${OPLEAD_TOKEN}' }"},
+            "schedule.also_every: write 5 min or more: every time, leads are read and the rules applied",
+        ),
         (
             {"conversions": "[{ id: sale, stage: won }]"},
             "conversions.0: this conversion goes nowhere: give it google_ads, meta or both",
@@ -263,3 +276,10 @@ def test_a_meta_id_with_punctuation_is_refused(complaints, written):
     sale = "[{ id: sale, stage: won, meta: { event: Lead } }]"
 
     assert ["meta.dataset_id: write the id, digits only"] == complaints(google_ads=None, meta=meta, conversions=sale)
+
+
+def test_an_appointment_may_stand_beside_a_status_of_nearly_its_name(loaded):
+    """The built-in label is not the status that it would be without its underscore."""
+    stages = "{ appointment: [appointment_set, Appointment set], won: [Gagné], lost: [Perdu] }"
+
+    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${OPLEAD_TOKEN}' }"), Valid)

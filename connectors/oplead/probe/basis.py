@@ -1,0 +1,100 @@
+"""Which settings rest on the specification, which on the settings file, and which on trials. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from connectors.oplead.options import OpleadOptions, PaginationOptions
+from connectors.oplead.probe.field_survey import normalise_path
+from connectors.oplead.probe.guided import as_specified, specified_places
+from connectors.oplead.probe.specification import Specification
+from connectors.survey import Basis, FieldMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the settings rest on, and where the specification is contradicted."""
+
+    rests_on: Mapping[str, Basis]
+    contradictions: tuple[str, ...]
+
+
+def judge(
+    configured: OpleadOptions,
+    final: OpleadOptions,
+    matches: tuple[FieldMatch, ...],
+    specification: Specification | None,
+) -> Judgement:
+    """Compare the settings that are suggested with those that were configured and those that are specified."""
+    usual = OpleadOptions(token="", zone=configured.zone)
+    specified = as_specified(usual, specification) if specification else None
+    rests_on: dict[str, Basis] = {}
+    contradictions: list[str] = []
+    for name in ("auth", "path_prefix", "leads_path", "lead_path", "pagination", "since_filter"):
+        value, said = _of(final, name), _of(specified, name) if _is_said(specification, name) else None
+        if said is not None and said == value:
+            rests_on[name] = "specification"
+        elif _of(configured, name) == value and value != _of(usual, name):
+            rests_on[name] = "settings"
+        elif value is not None:
+            rests_on[name] = "trials"
+        if said is not None and value is not None and said != value:
+            contradictions.append(
+                f"oplead.{name}: the specification says {_shown(said)}, Oplead answers to {_shown(value)}."
+            )
+    places = (
+        {match.field: match.path for match in specified_places(specification, usual).matches} if specification else {}
+    )
+    for match in matches:
+        said_path = places.get(match.field)
+        if said_path and (match.path is None or normalise_path(match.path) == normalise_path(said_path)):
+            rests_on[f"fields.{match.field}"] = "specification"
+        elif match.path:
+            rests_on[f"fields.{match.field}"] = "trials"
+            if said_path:
+                there = f"the specification says {said_path}, Oplead has it at {match.path}"
+                contradictions.append(f"oplead.fields.{match.field}: {there}.")
+    return Judgement(rests_on, tuple(contradictions))
+
+
+def _is_said(specification: Specification | None, name: str) -> bool:
+    if specification is None:
+        return False
+    match name:
+        case "auth":
+            return specification.auth is not None
+        case "lead_path":
+            return specification.paths.lead_path is not None
+        case "pagination":
+            return specification.says_pages
+        case "since_filter":
+            return specification.since_filter is not None
+    return True
+
+
+def _of(options: OpleadOptions | None, name: str) -> object:
+    """Return a setting for comparison; of the pagination only what leads from page to page."""
+    value = getattr(options, name, None)
+    if not isinstance(value, PaginationOptions):
+        return value
+    match value.style:
+        case "page":
+            return value.style, value.page_param, value.first_page
+        case "offset":
+            return value.style, value.offset_param
+        case "cursor" | "last_id":
+            return value.style, value.cursor_param
+        case style:
+            return (style,)
+
+
+def _shown(value: object) -> str:
+    """Return a setting as a few words."""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, str):
+        return value or '""'
+    return " ".join(_texts(value))
+
+
+def _texts(value: object) -> Iterator[str]:
+    yield from (text for one in fields(value) if isinstance(text := getattr(value, one.name), str) and text)  # type: ignore[arg-type]

@@ -1,0 +1,290 @@
+"""Find the OpenAPI specification that Oplead's documentation page loads: few requests, one host, bounded everything.
+
+What is read here comes from outside: nothing in it is followed to another host, and no key goes along unasked.
+"""
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+
+from connectors.errors import Misconfigured, Transient
+from connectors.oplead.client import OpleadClient, OpleadDocument, TooLarge
+from connectors.oplead.options import AuthOptions
+
+PAGE = "/documentation/index.html"
+"""Where Oplead's guide says the documentation is."""
+MOST_REQUESTS = 3
+LARGEST = 8 * 1024 * 1024  # bytes
+LARGEST_YAML = 1024 * 1024  # bytes; YAML is read slowly
+DEEPEST = 100
+MOST_VALUES = 500_000
+"""The most values a specification may have, each counted as often as it is referred to."""
+_ACCEPT = {"Accept": "text/html, application/json, application/yaml, */*;q=0.5"}
+_REDIRECTS = range(300, 400)
+_PORTS = {"http": 80, "https": 443}
+
+Specified = Mapping[str, object]
+"""A specification as it was written."""
+
+
+class NotASpecificationError(Exception):
+    """There is no specification that can be used; the text says why, without a capital letter or a full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """What came of looking for a specification."""
+
+    specification: Specified | None = field(repr=False)
+    sentence: str
+    """Where it was found, or why there is none."""
+    requests: int = 0
+
+
+# ── looking for it ───────────────────────────────────────────────────────────────────────────────
+
+
+def find_specification(client: OpleadClient) -> Documentation:
+    """Return the specification that the platform's documentation page loads, with at most three requests.
+
+    The key is sent only after the page was refused without it (401), and only to the host of `base_url`.
+    """
+    anonymous = replace(client.options, auth=AuthOptions(style="none"), extra_headers=_ACCEPT, extra_query={})
+    with_key = replace(client.options, extra_headers={**client.options.extra_headers, **_ACCEPT})
+    with (
+        closing(replace(client, options=anonymous)) as without,
+        closing(replace(client, options=with_key)) as within,
+    ):
+        search = _Search(without, within)
+        try:
+            specification, place = search.find()
+        except NotASpecificationError as reason:
+            return Documentation(None, f"Specification: none is used, for {reason}.", search.requests)
+        except TooLarge:
+            most = f"{LARGEST // 1024 // 1024} MB"
+            return Documentation(None, f"Specification: none is used, for it has more than {most}.", search.requests)
+        except (Misconfigured, Transient) as error:
+            return Documentation(None, f"Specification: none is used ({error}).", search.requests)
+    return Documentation(specification, f"Specification: read from {place}.", search.requests)
+
+
+def given_specification(content: bytes) -> Documentation:
+    """Return the specification in a copy that somebody downloaded.
+
+    Raises:
+        Misconfigured: there is none in it, or it cannot be used.
+    """
+    try:
+        specification = specification_in(content)
+    except NotASpecificationError as reason:
+        raise Misconfigured(f"--spec: {reason}") from None
+    if specification is None:
+        raise Misconfigured(
+            "--spec: this file holds no OpenAPI specification: download the file that the documentation page loads, "
+            "usually a .json or .yaml"
+        )
+    return Documentation(specification, "Specification: read from the file given.")
+
+
+@dataclass(slots=True)
+class _Search:
+    """The way from the page to the specification."""
+
+    without: OpleadClient
+    """Sends no key."""
+    within: OpleadClient
+    """Sends the key, once the page wants one."""
+    requests: int = 0
+    _wants_key: bool = False
+
+    def find(self) -> tuple[Specified, str]:
+        """Return the specification and its path, or raise NotASpecificationError."""
+        target, seen = PAGE, set[str]()
+        while target not in seen:
+            seen.add(target)
+            document = self._get(target)
+            if document.status in _REDIRECTS and document.location:
+                target = self._same_host(document.location, target)
+                continue
+            _require_success(document, target)
+            specification = specification_in(document.content)
+            if specification is not None:
+                return specification, target.partition("?")[0]
+            link = specification_link(document.content)
+            if link is None:
+                raise NotASpecificationError(_no_link(document.content))
+            target = self._same_host(link, target)
+        raise NotASpecificationError(f"{PAGE} leads in a circle")
+
+    def _get(self, target: str) -> OpleadDocument:
+        if self._wants_key:
+            return self._ask(self.within, target)
+        document = self._ask(self.without, target)
+        if document.status != HTTPStatus.UNAUTHORIZED:
+            return document
+        self._wants_key = True
+        return self._ask(self.within, target)
+
+    def _ask(self, client: OpleadClient, target: str) -> OpleadDocument:
+        if self.requests >= MOST_REQUESTS:
+            raise NotASpecificationError(f"it takes more than {MOST_REQUESTS} requests to find: see --spec")
+        self.requests += 1
+        return client.document(target, LARGEST)
+
+    def _same_host(self, link: str, page: str) -> str:
+        """Return a link's path and query; raise NotASpecificationError if it leads to another host."""
+        try:
+            here, there = urlsplit(self.without.origin), urlsplit(urljoin(self.without.origin + page, link))
+            is_same = _host(here) == _host(there)
+        except ValueError:
+            raise NotASpecificationError("the address of the specification is invalid") from None
+        if not is_same:
+            raise NotASpecificationError("what the page loads is on another host, which is not asked: see --spec")
+        return "/" + there.path.lstrip("/") + (f"?{there.query}" if there.query else "")
+
+
+def _host(address: SplitResult) -> tuple[str, str | None, int | None]:
+    return address.scheme, address.hostname, address.port or _PORTS.get(address.scheme)
+
+
+def _require_success(document: OpleadDocument, target: str) -> None:
+    place = target.partition("?")[0]
+    match document.status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            raise NotASpecificationError(f"{place} needs a login ({document.status})")
+        case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
+            raise NotASpecificationError(f"there is nothing at {place}")
+        case status if status != HTTPStatus.OK:
+            raise NotASpecificationError(f"{place} answers {status}")
+
+
+# ── what a page names ────────────────────────────────────────────────────────────────────────────
+
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_LINKS = (
+    re.compile(r"""\bspec-url\s*=\s*["']([^"'\s]+)["']"""),
+    re.compile(r"""\b(?:url|specUrl)\\?["']?\s*:\s*\\?["']([^"'\\\s]+(?:\\/[^"'\\\s]+)*)\\?["']"""),
+    re.compile(r"""\bconfigUrl\\?["']?\s*[:=]\s*\\?["']([^"'\s]+)["']"""),
+    re.compile(r"""<script[^>]+src\s*=\s*["']([^"'\s]*(?:init[a-z-]*|index)\.js(?:\?[^"'\s]*)?)["']""", re.IGNORECASE),
+)
+"""What leads to a specification, the most direct first."""
+_INLINE = re.compile(r"""\b(?:swaggerDoc|spec)["']?\s*:\s*(?=\{)""")
+_PASSWORD = re.compile(r"""type\s*=\s*["']?password""", re.IGNORECASE)
+
+
+def specification_link(content: bytes) -> str | None:
+    """Return the address that a page, script or configuration loads its specification from, if it names one."""
+    text = _COMMENT.sub("", content.decode("utf-8", "replace"))
+    found = next((match for pattern in _LINKS if (match := pattern.search(text))), None)
+    return html.unescape(found[1]).replace("\\/", "/") if found else None
+
+
+def _no_link(content: bytes) -> str:
+    if _PASSWORD.search(content.decode("utf-8", "replace")):
+        return f"{PAGE} needs a login (it shows a login page)"
+    return f"{PAGE} names no specification"
+
+
+# ── reading it ───────────────────────────────────────────────────────────────────────────────────
+
+_IS_YAML = re.compile(rb"""^["']?(?:openapi|swagger)["']?\s*:""", re.MULTILINE)
+
+
+def specification_in(content: bytes) -> Specified | None:
+    """Return the specification that this is or holds, as JSON, YAML or in a page; None if it is none.
+
+    Raises:
+        NotASpecificationError: it is broken, too large or too deep, or refers to another document.
+    """
+    if len(content) > LARGEST:
+        raise NotASpecificationError(f"the specification has more than {LARGEST // 1024 // 1024} MB")
+    text = content.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"{"):
+        document = _from_json(text.decode("utf-8", "replace"))
+    elif text.startswith(b"<") or not _IS_YAML.search(text):
+        document = _inline(text.decode("utf-8", "replace"))
+    else:
+        document = _from_yaml(text)
+    if not isinstance(document, Mapping) or not {"openapi", "swagger"} & document.keys():
+        return None
+    _require_bounded(document)
+    return document
+
+
+def _from_json(text: str) -> object:
+    try:
+        return json.JSONDecoder().decode(text)
+    except (ValueError, RecursionError):
+        raise NotASpecificationError("the specification is no valid JSON") from None
+
+
+def _inline(text: str) -> object:
+    """Return the specification that a script passes to its page, if it does."""
+    found = _INLINE.search(text)
+    if found is None:
+        return None
+    try:
+        document, _ = json.JSONDecoder().raw_decode(text, found.end())
+    except (ValueError, RecursionError):
+        return None
+    return document
+
+
+def _from_yaml(content: bytes) -> object:
+    if len(content) > LARGEST_YAML:
+        raise NotASpecificationError(f"the specification has more than {LARGEST_YAML // 1024 // 1024} MB of YAML")
+    try:
+        _require_few_values(content)
+        return YAML(typ="safe", pure=True).load(content)
+    except (YAMLError, ValueError, RecursionError):
+        raise NotASpecificationError("the specification is no valid YAML") from None
+
+
+def _require_few_values(content: bytes) -> None:
+    """Refuse YAML whose aliases would make it large, or that holds itself, before anything is built of it."""
+    sizes: dict[str, int] = {}
+    open_ones: list[tuple[str | None, int]] = []
+    count = 0
+    for event in YAML(typ="safe", pure=True).parse(content):
+        match event:
+            case AliasEvent():
+                if event.anchor not in sizes:
+                    raise NotASpecificationError("the specification holds itself")
+                count += sizes[event.anchor]
+            case CollectionStartEvent():
+                open_ones.append((event.anchor, count))
+                count += 1
+            case CollectionEndEvent():
+                anchor, before = open_ones.pop()
+                sizes |= {anchor: count - before} if anchor else {}
+            case NodeEvent():
+                count += 1
+                sizes |= {event.anchor: 1} if event.anchor else {}
+        if count > MOST_VALUES or len(open_ones) > DEEPEST:
+            raise NotASpecificationError("the specification is too large or too deep")
+
+
+def _require_bounded(document: object) -> None:
+    """Refuse what is too deep or large to be walked, and any reference to another document."""
+    waiting, count = [(document, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if count > MOST_VALUES or depth > DEEPEST:
+            raise NotASpecificationError("the specification is too large or too deep")
+        if isinstance(value, Mapping):
+            reference = value.get("$ref")
+            if isinstance(reference, str) and not reference.startswith("#"):
+                raise NotASpecificationError("the specification refers to another document, which is not read")
+            waiting += [(inner, depth + 1) for inner in value.values()]
+        elif isinstance(value, list):
+            waiting += [(inner, depth + 1) for inner in value]

@@ -1,0 +1,122 @@
+"""A made-up lead for a schema, so that fields are found in a specification as they are in real leads. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from connectors.oplead.click_ids import is_click_id_label
+from connectors.oplead.field_tree import NAMES, leaf
+from connectors.oplead.probe.openapi import Api, Schema, kind_of, mapping, text
+
+_DEEPEST = 7
+_MOST_VALUES = 3_000
+_PAIR_NAMES = ("name", "key", "code", "label")
+_TIME, _SECONDS = "2026-01-05T10:00:00+01:00", Decimal(1_767_603_600)
+_CLICK_ID = "gclid=CjwKCAiA1MadeUp0ForASchema0AndNobodysClick0AbCdEfGhIjKlMn"
+_FORMATS: Mapping[str, str] = {
+    "date-time": _TIME,
+    "date": "2026-01-05",
+    "email": "nobody@example.org",
+    "uri": "https://example.org/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+_BY_FIELD: Mapping[str, str] = {
+    "email": "nobody@example.org",
+    "phone": "01 99 00 12 34",
+    "click_id": _CLICK_ID,
+}
+_DATES = frozenset(
+    {*NAMES["created_at"], *NAMES["updated_at"], *NAMES["status_at"], *NAMES["click_id_at"], "date", "at"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A made-up value that a schema allows."""
+
+    value: object
+    enums: Mapping[str, tuple[str, ...]]
+    """The values that the schema lists, by path."""
+
+
+def example_of(api: Api, schema: Schema) -> Example:
+    """Return a made-up value for a schema; what is too deep, or leads in a circle, is None."""
+    maker = _Maker(api)
+    return Example(maker.value(schema, "", _DEEPEST), maker.enums)
+
+
+@dataclass(slots=True)
+class _Maker:
+    api: Api
+    enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _made: int = 0
+
+    def value(self, schema: object, path: str, depth: int) -> object:
+        """Return a value for a schema, whose place in the lead is at this path."""
+        self._made += 1
+        if depth == 0 or self._made > _MOST_VALUES:
+            return None
+        flat = self.api.flat(schema)
+        match kind_of(flat):
+            case "object":
+                properties = mapping(flat.get("properties"))
+                return {str(name): self.value(one, _below(path, name), depth - 1) for name, one in properties.items()}
+            case "array":
+                return self._list(self.api.flat(flat.get("items")), path, depth - 1)
+            case "boolean":
+                return True
+            case kind:
+                return self._scalar(kind, flat, path)
+
+    def _list(self, entry: Schema, path: str, depth: int) -> object:
+        """Return a list's entries; of name/value pairs there is one for each name that the schema lists."""
+        choices = entry.get("oneOf")
+        variants = [self.api.flat(one) for one in choices] if isinstance(choices, list) else [entry]
+        made = [pair for one in variants for pair in self._pairs(one, path, depth)]
+        return made or [self.value(one, path, depth) for one in variants[:1]]
+
+    def _pairs(self, entry: Schema, path: str, depth: int) -> list[object]:
+        properties = mapping(entry.get("properties"))
+        key = next((name for name in _PAIR_NAMES if name in properties), None)
+        if key is None or "value" not in properties:
+            return []
+        named = self.api.flat(properties[key])
+        written = [named["const"]] if "const" in named else named.get("enum")
+        names = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
+        return [{key: name, "value": self.value(properties["value"], _below(path, name), depth)} for name in names]
+
+    def _scalar(self, kind: str, flat: Schema, path: str) -> object:
+        listed = flat.get("enum")
+        values = [one for one in listed if isinstance(one, str | int | float)] if isinstance(listed, list) else []
+        if values:
+            self.enums.setdefault(path, tuple(dict.fromkeys(str(one) for one in values if str(one).strip())))
+            return values[0] if isinstance(values[0], str) else Decimal(str(values[0]))
+        if kind in ("integer", "number"):
+            return _SECONDS if leaf(path) in _DATES else Decimal(1)
+        form = text(flat.get("format"))
+        if form in _FORMATS:
+            return _FORMATS[form]
+        given = _given(flat)
+        if leaf(path) in _DATES:
+            return given if given and given[0].isdigit() else _TIME
+        return _by_name(leaf(path), path) or given or "text"
+
+
+def _below(path: str, name: object) -> str:
+    return f"{path}.{name}" if path else str(name)
+
+
+def _by_name(name: str, path: str) -> str | None:
+    """Return a value fit for what a name means, if it has to be more than a text to be recognised."""
+    if is_click_id_label(path.rpartition(".")[2]):
+        return _CLICK_ID
+    return next((value for one, value in _BY_FIELD.items() if name in NAMES.get(one, ())), None)
+
+
+def _given(flat: Schema) -> str | None:
+    """Return the schema's own example."""
+    examples = flat.get("examples")
+    first = examples[0] if isinstance(examples, list) and examples else None
+    return next(
+        (one for one in (flat.get("example"), first, flat.get("default")) if isinstance(one, str) and one), None
+    )

@@ -1,0 +1,65 @@
+"""What a look at a platform found, before settings are made of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, leaf, tree_of
+from connectors.oplead.lead_parser import LeadParser
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.probe.field_survey import Places, find_places
+from connectors.oplead.probe.pagination import Paging
+from connectors.oplead.probe.sampling import Filtering, LeadDates, LeadSample
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Notes for the report, collected along the way."""
+
+    how: list[str] = field(default_factory=list)
+    suspicions: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFindings:
+    """Everything found."""
+
+    options: OpleadOptions
+    """The options that gave access, with the array of leads and their fields as found."""
+    now: datetime
+    """The time by the later of the platform's clock and ours."""
+    paging: Paging
+    sample: LeadSample
+    places: Places
+    filtering: Filtering
+    dates: tuple[LeadDates, ...]
+    is_verified: bool = False
+    """Whether it was read just as a night would, so that nothing needs to be read a second time."""
+
+    @property
+    def lacks_click_ids(self) -> bool:
+        """Whether most list entries lack the object that holds click ids."""
+        lacks_click_ids = LeadParser(self.options).lacks_click_ids
+        lacking = [lacks_click_ids(item) for item in self.sample.items.values() if isinstance(item, Mapping)]
+        return sum(lacking) > len(lacking) / 2
+
+    @property
+    def fields_in_list(self) -> set[str]:
+        """The fields that list entries hold."""
+        return {match.field for match in find_places(self.sample.listed, self.options).matches if match.path}
+
+    @property
+    def is_dated_by_own_pages(self) -> bool:
+        """Whether only leads' own pages show that they have changed."""
+        return self.sample.detail_pages_add and self.fields_in_list.isdisjoint({"status", "status_at", "updated_at"})
+
+    def missing_in_list(self) -> Iterator[str]:
+        """Yield the fields, amounts and consents that only detail pages hold."""
+        in_list = self.fields_in_list
+        yield from (match.field for match in self.places.matches if match.path and match.field not in in_list)
+        listed = {path for path, node in tree_of(self.sample.listed).items() if node.filled}
+        for path, node in tree_of(list(self.sample.detail_pages.values())).items():
+            is_needed = any(part in leaf(path) for part in (*AMOUNT_PARTS, *CONSENT_PARTS))
+            if node.filled and path not in listed and is_needed:
+                yield path

@@ -1,0 +1,195 @@
+"""Look at a platform as its specification describes it: at most five requests, and only what it says is tried.
+
+Whatever the platform contradicts is reported, and then found by trials as where there is no specification.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+
+from connectors.errors import Misconfigured
+from connectors.oplead.client import OpleadClient, OpleadRefused, TokenRefused
+from connectors.oplead.field_tree import locate
+from connectors.oplead.fields import first, text_of
+from connectors.oplead.options import (
+    CANDIDATES,
+    AuthOptions,
+    FieldPaths,
+    OpleadOptions,
+    PaginationOptions,
+)
+from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
+from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trials, filter_effect
+from connectors.oplead.probe.field_survey import Places, find_places
+from connectors.oplead.probe.findings import ProbeFindings
+from connectors.oplead.probe.pagination import PageSearch, Paging
+from connectors.oplead.probe.sampling import (
+    Filtering,
+    FilterSearch,
+    LeadDates,
+    LeadSample,
+    adds,
+    in_turn,
+    read_detail_pages,
+)
+from connectors.oplead.probe.specification import Specification
+
+MOST_REQUESTS = 5
+AHEAD = timedelta(days=300)
+"""Far enough ahead that no lead has changed later."""
+_NOT_FOUND = 404
+_ENOUGH_TO_MISS = 20
+"""Leads among which a field must be found; among fewer it may be empty."""
+_MOST_DETAIL_PAGES = 3
+
+
+class ContradictedError(Exception):
+    """The platform answers otherwise than specified; the text says how."""
+
+
+# ── what to try ──────────────────────────────────────────────────────────────────────────────────
+
+
+def specified_places(specification: Specification, options: OpleadOptions) -> Places:
+    """Return where the fields of the made-up lead are; configured paths come first."""
+    return find_places([specification.lead] if specification.lead else [], options)
+
+
+def as_specified(options: OpleadOptions, specification: Specification) -> OpleadOptions:
+    """Return the options with what the specification says in place of the defaults; what was configured stays."""
+    said, usual = specification.paths, OpleadOptions(token="", zone=options.zone)
+    paths = (options.path_prefix, options.leads_path, options.lead_path)
+    if paths == (usual.path_prefix, usual.leads_path, usual.lead_path):
+        lead_path = said.lead_path or options.lead_path
+        options = replace(options, path_prefix=said.path_prefix, leads_path=said.leads_path, lead_path=lead_path)
+    if options.auth == AuthOptions() and specification.auth is not None:
+        options = replace(options, auth=specification.auth)
+    if options.pagination == PaginationOptions():
+        options = replace(options, pagination=specification.pagination)
+    if options.since_filter is None:
+        options = replace(options, since_filter=specification.since_filter)
+    places = specified_places(specification, options)
+    found = {match.field for match in places.matches if match.path}
+    chosen = {
+        one.name: getattr(places.fields if one.name in found else options.fields, one.name)
+        for one in fields(FieldPaths)
+        if getattr(options.fields, one.name) == getattr(CANDIDATES, one.name)
+    }
+    return replace(options, fields=replace(options.fields, **chosen))
+
+
+# ── the look ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedLook:
+    """Five requests to a platform whose specification is known."""
+
+    specification: Specification
+    client: OpleadClient
+    """Has the options as specified."""
+
+    def find(self) -> ProbeFindings | None:
+        """Return what was found; None if the list holds no lead.
+
+        Raises:
+            ContradictedError: the platform answers otherwise than specified.
+            UnknownHost: its host does not exist.
+        """
+        try:
+            return self._find(Asker(self.client, MOST_REQUESTS))
+        except TokenRefused as refusal:
+            raise ContradictedError(
+                f"Oplead refuses the token as it is specified to be sent ({refusal.status})"
+            ) from None
+        except RequestLimitReached:
+            raise ContradictedError("Oplead refuses what is specified") from None
+        except Misconfigured as error:
+            raise ContradictedError(str(error)) from None
+
+    def _find(self, asker: Asker) -> ProbeFindings | None:
+        options = self.client.options
+        walk = PageWalk(options.pagination, self.client)
+        answer = asker.ask(walk.address(walk.start()))
+        path, items = locate(answer.body, options.pagination.items)
+        if not items:
+            return None
+        options = replace(options, pagination=replace(options.pagination, items=path))
+        listed = LeadList(asker, path, find_places(items, options).fields.id)
+        front = listed.read(answer)
+        paging, pages = self._pages(listed, options.pagination, front)
+        options = replace(options, pagination=paging.options)
+        now = max(self.client.clock.now(), answer.served_at or self.client.clock.now())
+        sample = self._sample(asker, options, listed, pages)
+        places = self._places(sample, options)
+        options = replace(options, fields=places.fields)
+        dates = {mark: LeadDates.of(lead, options) for mark, lead in sample.every.items()}
+        found = ProbeFindings(
+            options, now, paging, sample, places, Filtering(None, None, ()), tuple(dates.values()), is_verified=True
+        )
+        if options.since_filter is None:
+            note = (
+                "Changes: no filter by change is specified, so a night reads the whole list and finds changes itself."
+            )
+            return replace(found, filtering=Filtering(None, None, (note,)))
+        if found.is_dated_by_own_pages:
+            return found
+        search = FilterSearch(Trials(listed, front), dates, options, now + AHEAD)
+        return replace(found, filtering=search.check(options.since_filter, options.pagination))
+
+    def _pages(
+        self, listed: LeadList, options: PaginationOptions, front: ListedPage
+    ) -> tuple[Paging, tuple[ListedPage, ...]]:
+        """Return the pagination and the first pages, two if there are more; raise ContradictedError if they repeat."""
+        search, position = PageSearch(listed, front), listed.following(options, front)
+        page = self._second(listed, options, position) if position else None
+        if page is None or not page.marks:
+            if not self.specification.says_pages and search.may_be_cut:
+                raise ContradictedError("no pages are specified, and the list looks cut")
+            return search.as_specified(options, all_seen=True), (front,)
+        if filter_effect(front, page) is not Effect.OTHER:
+            raise ContradictedError("Oplead does not page its list as specified")
+        if options.size and len(front.items) < options.size:  # it serves shorter pages than it was asked for
+            options = replace(options, size=None, size_param=None)
+        return search.as_specified(options, all_seen=False), (front, page)
+
+    def _second(self, listed: LeadList, options: PaginationOptions, position: PagePosition) -> ListedPage | None:
+        try:
+            return listed.page(options, position)
+        except OpleadRefused as refusal:
+            if refusal.status == _NOT_FOUND and options.style in {"page", "offset"}:
+                return None
+            raise
+
+    def _sample(
+        self, asker: Asker, options: OpleadOptions, listed: LeadList, pages: tuple[ListedPage, ...]
+    ) -> LeadSample:
+        """Return the leads on the pages, some with their own page."""
+        items = {mark: item for page in pages for mark, item in zip(page.marks, page.items, strict=True)}
+        path, ids = self.specification.paths.lead_path and options.lead_path, listed.ids
+        most = min(_MOST_DETAIL_PAGES, asker.left - (options.since_filter is not None))
+        details: dict[str, Mapping[str, object]] = {}
+        if path:
+            labels = {mark: text_of(first(item, options.fields.status)) for mark, item in items.items()}
+            chosen = in_turn([mark for mark in items if not lacks_id(mark)], labels, most)
+            details = read_detail_pages(Asker(asker.client, most), chosen, ids, path)
+            asker.left -= len(chosen)
+            if chosen and not details:
+                raise ContradictedError(f"no lead is found at {path}, where its own page is specified to be")
+        more = any(adds(items[mark], lead) for mark, lead in details.items())
+        is_more = bool(details) and (more or self.specification.details_add)
+        return LeadSample(pages, items, path if details else None, details, is_more, None, None)
+
+    def _places(self, sample: LeadSample, options: OpleadOptions) -> Places:
+        """Return where fields are; one that is specified may be empty on a few leads."""
+        leads = list(sample.complete.values())
+        places = find_places(leads, options)
+        if len(leads) >= _ENOUGH_TO_MISS:
+            return places
+        specified = {match.field for match in specified_places(self.specification, options).matches if match.path}
+        undecided = (one for one in places.undecided if not any(one.startswith(_named(name)) for name in specified))
+        return replace(places, undecided=tuple(undecided))
+
+
+def _named(field: str) -> str:
+    return f"oplead.fields.{field}:"

@@ -1,0 +1,270 @@
+"""An OpenAPI specification, 2.0 or 3.x, as operations with schemas. Pure, tolerant, and bounded.
+
+Whatever is malformed is as if it were absent. The document is already bounded in size and depth; here references,
+which may lead in circles, are followed only so far.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+Schema = Mapping[str, object]
+
+VERBS = ("get", "post", "put", "patch", "delete")
+_HOPS = 20
+_MOST_OPERATIONS = 2_000
+_MEDIA = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
+"""The kinds of bodies, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a request."""
+
+    name: str
+    place: str
+    """`query`, `header`, `path` or `cookie`."""
+    description: str
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's body."""
+
+    media: str
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One verb of one path."""
+
+    verb: str
+    """In capitals."""
+    path: str
+    """With what precedes every path, and the names of its parameters in braces."""
+    description: str
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | None = None
+    answer: Schema | None = None
+    """The schema of the answer to a request that succeeds."""
+    headers: tuple[str, ...] = ()
+    """The headers of that answer."""
+    security: tuple[str, ...] = ()
+    """The names of the schemes, one of which it wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityScheme:
+    """How a key is shown."""
+
+    kind: str
+    """`apiKey`, `http`, `oauth2`, …"""
+    place: str
+    """`header` or `query`, for `apiKey`."""
+    name: str
+    """The header's or parameter's name, for `apiKey`."""
+    scheme: str
+    """`bearer`, `basic`, …, for `http`."""
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What a specification describes."""
+
+    document: Mapping[str, object] = field(repr=False)
+    version: str
+    host: str | None
+    """The host it says the API is on, if it says so."""
+    operations: tuple[Operation, ...]
+    schemes: Mapping[str, SecurityScheme]
+
+    def flat(self, schema: object) -> Schema:
+        """Return a schema with its reference followed, `allOf` merged, and the first real choice of `anyOf` taken."""
+        return _flat(self.document, schema, _HOPS)
+
+
+def read_api(document: Mapping[str, object]) -> Api:
+    """Read a specification."""
+    return _Reader(document).read()
+
+
+class _Reader:
+    def __init__(self, document: Mapping[str, object]) -> None:
+        self._document = document
+        self._is_2 = "swagger" in document and "openapi" not in document
+
+    def read(self) -> Api:
+        """Return what the document describes."""
+        server = self._server()
+        every = [one for path, item in _items(self._document.get("paths")) for one in self._at(server, path, item)]
+        host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
+        version = text(self._document.get("swagger" if self._is_2 else "openapi"))
+        return Api(self._document, version, host, tuple(every[:_MOST_OPERATIONS]), dict(self._schemes()))
+
+    def _server(self) -> "_Server":
+        if self._is_2:
+            return _Server.at(text(self._document.get("basePath")))
+        servers = self._document.get("servers")
+        first = servers[0] if isinstance(servers, list) and servers else {}
+        url = text(mapping(first).get("url"))
+        for name, variable in _items(mapping(first).get("variables")):
+            url = url.replace(f"{{{name}}}", text(variable.get("default")))
+        return _Server.at(url)
+
+    def _schemes(self) -> Iterator[tuple[str, SecurityScheme]]:
+        place = self._document if self._is_2 else mapping(self._document.get("components"))
+        for name, written in _items(place.get("securityDefinitions" if self._is_2 else "securitySchemes")):
+            one = resolved(self._document, written)
+            said = (text(one.get(key)) for key in ("type", "in", "name", "scheme", "description"))
+            kind, where, called, scheme, description = said
+            yield name, SecurityScheme(kind, where, called, scheme.casefold(), description)
+
+    def _at(self, server: "_Server", path: str, written: Schema) -> Iterator[Operation]:
+        item = resolved(self._document, written)
+        shared = self._parameters(item)
+        for verb in VERBS:
+            operation = mapping(item.get(verb))
+            if not operation:
+                continue
+            parameters = [*shared, *self._parameters(operation)]
+            answer = self._answer(operation)
+            yield Operation(
+                verb=verb.upper(),
+                path=server.path + "/" + path.lstrip("/"),
+                description=f"{text(operation.get('summary'))} {text(operation.get('description'))}",
+                parameters=tuple(map(self._parameter, filter(_is_outside_body, parameters))),
+                body=self._body(operation, parameters),
+                answer=self._content(answer).schema if answer else None,
+                headers=tuple(name for name, _ in _items((answer or {}).get("headers"))),
+                security=tuple(self._security(operation)),
+            )
+
+    def _parameters(self, item: Schema) -> list[Schema]:
+        written = item.get("parameters")
+        return [resolved(self._document, one) for one in written] if isinstance(written, list) else []
+
+    def _parameter(self, written: Schema) -> Parameter:
+        schema = written if self._is_2 else mapping(written.get("schema"))
+        name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
+        flat = _flat(self._document, schema, _HOPS)
+        return Parameter(name, place, f"{description} {text(flat.get('description'))}".strip(), flat)
+
+    def _body(self, operation: Schema, parameters: Sequence[Schema]) -> Body | None:
+        if not self._is_2:
+            body = resolved(self._document, operation.get("requestBody"))
+            return self._content(body) if body else None
+        whole = next((one for one in parameters if one.get("in") == "body"), None)
+        if whole is not None:
+            return Body("application/json", mapping(whole.get("schema")))
+        form = {text(one.get("name")): one for one in parameters if one.get("in") == "formData"}
+        return Body("multipart/form-data", {"type": "object", "properties": form}) if form else None
+
+    def _answer(self, operation: Schema) -> Schema | None:
+        answers = {str(status): one for status, one in _items(operation.get("responses"))}
+        status = next((one for one in sorted(answers) if one[:1] == "2"), "default")
+        return resolved(self._document, answers.get(status)) or None
+
+    def _content(self, written: Schema) -> Body:
+        """Return the media type and schema of a request's or answer's content."""
+        if self._is_2:
+            return Body("application/json", mapping(written.get("schema")))
+        content = {name.partition(";")[0].strip(): one for name, one in _items(written.get("content"))}
+        media = next((name for name in (*_MEDIA, *content) if name in content), "")
+        return Body(media, mapping(mapping(content.get(media)).get("schema")))
+
+    def _security(self, operation: Schema) -> Iterator[str]:
+        wanted = operation.get("security", self._document.get("security"))
+        for one in wanted if isinstance(wanted, list) else []:
+            yield from map(str, mapping(one))
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    hostname: str | None
+    path: str
+
+    @classmethod
+    def at(cls, url: str) -> "_Server":
+        try:
+            there = urlsplit(url)
+            return cls(there.hostname, there.path.rstrip("/"))
+        except ValueError:
+            return cls(None, "")
+
+
+def _is_outside_body(parameter: Schema) -> bool:
+    return parameter.get("in") not in ("body", "formData")
+
+
+# ── schemas ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def resolved(document: Mapping[str, object], written: object) -> Schema:
+    """Return what a local reference leads to; a mapping without one is returned as it is, anything else empty."""
+    found = mapping(written)
+    for _ in range(_HOPS):
+        reference = found.get("$ref")
+        if not isinstance(reference, str):
+            return found
+        found = mapping(_pointed(document, reference))
+    return {}
+
+
+def _pointed(document: object, reference: str) -> object:
+    value = document
+    for part in reference.removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        value = mapping(value).get(name)
+    return value
+
+
+def _flat(document: Mapping[str, object], schema: object, hops: int) -> Schema:
+    found = resolved(document, schema)
+    if hops == 0:
+        return {}
+    if isinstance(parts := found.get("allOf"), list):
+        own = {name: value for name, value in found.items() if name != "allOf"}
+        merged: dict[str, object] = {}
+        for part in (*parts[:_HOPS], own):
+            flat = _flat(document, part, hops // 2)
+            properties = {**mapping(merged.get("properties")), **mapping(flat.get("properties"))}
+            merged |= {**flat, **({"properties": properties} if properties else {})}
+        return merged
+    for choice in ("anyOf", "oneOf"):
+        options = found.get(choice)
+        real = [one for one in options if mapping(one).get("type") != "null"] if isinstance(options, list) else []
+        if len(real) == 1 or (real and "properties" not in found and choice == "anyOf"):
+            own = {name: value for name, value in found.items() if name != choice}
+            return {**own, **_flat(document, real[0], hops // 2)}
+    return found
+
+
+def kind_of(schema: Schema) -> str:
+    """Return a flat schema's type, guessed from its other keys if it has none; null is no type."""
+    written = schema.get("type")
+    if isinstance(written, list):
+        written = next((one for one in written if one != "null"), None)
+    if isinstance(written, str):
+        return written
+    if "properties" in schema:
+        return "object"
+    return "array" if "items" in schema else ""
+
+
+def mapping(value: object) -> Schema:
+    """Return a value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text(value: object) -> str:
+    """Return a value if it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def _items(value: object) -> Iterator[tuple[str, Schema]]:
+    for name, one in mapping(value).items():
+        if isinstance(one, Mapping):
+            yield str(name), one

@@ -1,0 +1,340 @@
+"""What a specification says of how leads are read: the key, the paths, the pages, the filter and a lead's fields. Pure.
+
+Paths are matched tolerantly, by what they end with; what is not said stays None.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from connectors.errors import Misconfigured
+from connectors.oplead.client import TOTAL_HEADERS
+from connectors.oplead.field_tree import LEAD_WORDS, envelope_values, locate, normalise
+from connectors.oplead.lead_parser import objects_in
+from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
+from connectors.oplead.pagination import CURSORS, NEXT_URLS
+from connectors.oplead.probe.documentation import NotASpecificationError
+from connectors.oplead.probe.examples import Example, example_of
+from connectors.oplead.probe.openapi import Api, Operation, Parameter, SecurityScheme, kind_of, read_api
+
+LEADS = ("leads", "lead", "prospects", "prospect")
+"""What the last part of the list's path may be, likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadPaths:
+    """Where leads are, as settings write it."""
+
+    path_prefix: str
+    leads_path: str
+    lead_path: str | None
+    """None if no page of one lead is described."""
+
+    def within(self, path: str) -> str | None:
+        """Return a path as it is written after the prefix, with `{id}` for its parameter; None if it is elsewhere."""
+        if not path.startswith(f"{self.path_prefix}/"):
+            return None
+        return re.sub(r"\{[^{}]*\}", "{id}", path.removeprefix(self.path_prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """What a specification says of reading leads."""
+
+    api: Api = field(repr=False)
+    paths: LeadPaths
+    auth: AuthOptions | None
+    pagination: PaginationOptions
+    """Style `auto` if the answers say where the next page is, or if nothing is said of pages."""
+    says_pages: bool
+    """Whether it says how pages are reached."""
+    since_filter: SinceOptions | None
+    listed: Mapping[str, object]
+    """A made-up entry of the list; empty if none is described."""
+    lead: Mapping[str, object]
+    """A made-up lead with all that its own page adds."""
+    enums: Mapping[str, tuple[str, ...]]
+    """The values that a lead may have, by path, where they are listed."""
+
+    @property
+    def details_add(self) -> bool:
+        """Whether a lead's own page has something that the list has not."""
+        return bool(set(self.lead) - set(self.listed))
+
+
+def read_specification(document: Mapping[str, object], base_path: str) -> Specification:
+    """Read a specification; `base_path` is the path of `base_url`, which precedes every path there.
+
+    Raises:
+        NotASpecificationError: it describes no list of leads.
+    """
+    api = read_api(document)
+    api = replace(api, operations=tuple(_below(api.operations, base_path.rstrip("/"))))
+    operation = _list_of_leads(api)
+    if operation is None:
+        raise NotASpecificationError("it describes no list of leads")
+    prefix = operation.path.rpartition("/")[0]
+    detail = _own_page(api, prefix)
+    paths = LeadPaths(prefix, operation.path.removeprefix(prefix), None)
+    paths = replace(paths, lead_path=paths.within(detail.path) if detail else None)
+    body = example_of(api, operation.answer or {})
+    path, listed = _entry(body)
+    own = _own_lead(example_of(api, detail.answer or {})) if detail else Example({}, {})
+    whole = own.value if isinstance(own.value, Mapping) else {}
+    pages = _pages(operation, body)
+    return Specification(
+        api=api,
+        paths=paths,
+        auth=_auth(api, operation),
+        pagination=replace(pages or PaginationOptions(), items=path, total_header=_total_header(operation)),
+        says_pages=pages is not None,
+        since_filter=_since_filter(operation),
+        listed=listed.value if isinstance(listed.value, Mapping) else {},
+        lead={**(listed.value if isinstance(listed.value, Mapping) else {}), **whole},
+        enums={**listed.enums, **own.enums},
+    )
+
+
+# ── paths ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _below(operations: Sequence[Operation], base_path: str) -> Iterator[Operation]:
+    """Yield the operations with their paths after `base_path`; it may be left out of a specification."""
+    is_written = any(one.path.startswith(f"{base_path}/") for one in operations)
+    for one in operations:
+        if one.path.startswith(f"{base_path}/"):
+            yield replace(one, path=one.path.removeprefix(base_path))
+        elif not is_written:
+            yield one
+
+
+def segments(path: str) -> list[str]:
+    """Return a path's parts, in lower case, with `{}` for a parameter."""
+    return [re.sub(r"\{[^{}]*\}", "{}", part.casefold()) for part in path.strip("/").split("/")]
+
+
+def _list_of_leads(api: Api) -> Operation | None:
+    def rank(one: Operation) -> tuple[int, int]:
+        return LEADS.index(segments(one.path)[-1]), len(one.path)
+
+    found = [
+        one
+        for one in api.operations
+        if one.verb == "GET" and segments(one.path)[-1] in LEADS and "{}" not in segments(one.path)
+    ]
+    return min(found, key=rank, default=None)
+
+
+def _own_page(api: Api, prefix: str) -> Operation | None:
+    found = [one for one in api.operations if one.verb == "GET" and is_of_one_lead(one.path, prefix, [])]
+    return min(found, key=lambda one: LEADS.index(segments(one.path)[-2]), default=None)
+
+
+def is_of_one_lead(path: str, prefix: str, rest: Sequence[str]) -> bool:
+    """Return whether a path is that of one lead, with `rest` behind it."""
+    parts = segments(path.removeprefix(prefix)) if path.startswith(f"{prefix}/") else []
+    return len(parts) == len(rest) + 2 and parts[0] in LEADS and parts[1:] == ["{}", *rest]
+
+
+# ── the key ──────────────────────────────────────────────────────────────────────────────────────
+
+_PREFIXED = re.compile(
+    r"""\b(?P<prefix>[A-Za-z][\w-]{1,20}) ["'`]?[<{\[(]?\s*(?:your[ _-]?)?(?:api[ _-]?)?(?:key|token|clé)\b"""
+)
+_NO_PREFIXES = frozenset(
+    {"the", "a", "an", "your", "api", "la", "le", "une", "un", "votre", "client", "admin", "oplead", "access", "of"}
+    | {"this", "with", "de", "auth", "authentication", "and", "as", "is", "or", "cette", "ce"}
+)
+
+
+def _auth(api: Api, operation: Operation) -> AuthOptions | None:
+    """Return how the key is shown; where there are several ways, the one that the list wants, else the safest."""
+    names = [name for name in operation.security if name in api.schemes] or list(api.schemes)
+    ways = [way for name in names if (way := _way(api.schemes[name])) is not None]
+    return min(ways, key=lambda way: ("header", "bearer", "query").index(way.style), default=None)
+
+
+def _way(scheme: SecurityScheme) -> AuthOptions | None:
+    if scheme.kind == "http" and scheme.scheme == "bearer":
+        return AuthOptions()
+    if scheme.kind != "apiKey" or not re.fullmatch(r"[!-~]{1,100}", scheme.name):
+        return None
+    if scheme.place == "query":
+        return AuthOptions(style="query", name=scheme.name)
+    if scheme.place != "header":
+        return None
+    words = (match["prefix"] for match in _PREFIXED.finditer(scheme.description))
+    prefix = next((word for word in words if word.casefold() not in _NO_PREFIXES), None)
+    if scheme.name.casefold() == "authorization" and prefix == "Bearer":
+        return AuthOptions()
+    return AuthOptions(style="header", name=scheme.name, prefix=f"{prefix} " if prefix else "")
+
+
+# ── pages ────────────────────────────────────────────────────────────────────────────────────────
+
+_NUMBERS = frozenset({"page", "p", "pagenumber", "pageno", "pageindex", "numpage", "numeropage"})
+_OFFSETS = frozenset({"offset", "skip", "start", "startindex", "pageoffset"})
+_SIZES = frozenset({"limit", "size", "perpage", "pagesize", "count", "take", "itemsperpage", "pagelimit", "nbparpage"})
+_CURSORS = frozenset(
+    {"cursor", "nextcursor", "pagetoken", "nextpagetoken", "continuationtoken", "curseur", "pagecursor"}
+)
+_LAST_IDS = frozenset({"afterid", "lastid", "sinceid", "fromid", "startingafter", "minid"})
+_LARGEST_PAGE = 100
+
+
+def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
+    """Return how pages are reached; None if nothing is said of it."""
+    query = {normalise(one.name): one for one in operation.parameters if one.place == "query"}
+
+    def named(names: frozenset[str]) -> Parameter | None:
+        return next((query[name] for name in query if name in names), None)
+
+    following = [(path, value) for path, value in envelope_values(body.value) if _is_next(path)]
+    size = named(_SIZES)
+    if any(name.casefold() == "link" for name in operation.headers):
+        return PaginationOptions()
+    for path, value in following:
+        if not _is_cursor(path):
+            is_known = path in NEXT_URLS or not str(value).startswith(("http", "/", "?"))
+            return PaginationOptions() if is_known else PaginationOptions(style="next_url", next=path)
+    if (cursor := named(_CURSORS)) and following:
+        path = following[0][0]
+        if cursor.name == "cursor" and path in CURSORS:
+            return _sized(PaginationOptions(), size)
+        return _sized(PaginationOptions(style="cursor", cursor_param=cursor.name, next=path), size)
+    if page := named(_NUMBERS):
+        found = PaginationOptions(style="page", page_param=page.name, first_page=_first_page(page))
+        return _sized(found, size)
+    if offset := named(_OFFSETS):
+        return _sized(PaginationOptions(style="offset", offset_param=offset.name), size)
+    if last := named(_LAST_IDS):
+        return _sized(PaginationOptions(style="last_id", cursor_param=last.name), size)
+    return None
+
+
+def _is_next(path: str) -> bool:
+    name = normalise(path)
+    return (
+        any(word in name for word in ("next", "suivant", "cursor", "continuation", "pagetoken"))
+        and "hasnext" not in name
+    )
+
+
+def _is_cursor(path: str) -> bool:
+    return any(word in normalise(path) for word in ("cursor", "curseur", "token", "continuation"))
+
+
+def _first_page(page: Parameter) -> int:
+    said = (page.schema.get(key) for key in ("minimum", "default"))
+    return next((number for number in said if number in (0, 1) and isinstance(number, int)), 1)
+
+
+def _sized(options: PaginationOptions, parameter: Parameter | None) -> PaginationOptions:
+    """Return the options that ask for long pages, if there is a parameter for it and they are not long anyway."""
+    if parameter is None:
+        return options
+    largest, usual = (parameter.schema.get(key) for key in ("maximum", "default"))
+    size = min(largest, _LARGEST_PAGE) if isinstance(largest, int) and largest > 0 else _LARGEST_PAGE
+    is_usual = isinstance(usual, int) and usual >= size
+    return options if is_usual else replace(options, size_param=parameter.name, size=size)
+
+
+def _total_header(operation: Operation) -> str | None:
+    usual = {name.casefold() for name in TOTAL_HEADERS}
+    return next((name for name in operation.headers if name.casefold() in usual), None)
+
+
+# ── the filter ───────────────────────────────────────────────────────────────────────────────────
+
+_CHANGED = ("updated", "modified", "changed", "lastmodif", "modifie", "misajour", "miseajour", "maj", "change")
+_CREATED = ("created", "creation", "cree", "ajoute", "received", "recu")
+_SINCE = ("since", "after", "from", "depuis", "gte", "min", "start", "apartirde", "apres")
+_UNTIL = ("until", "before", "to", "jusqua", "jusque", "lte", "max", "end", "avant")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+
+
+def _since_filter(operation: Operation) -> SinceOptions | None:
+    """Return the parameter that lists what has changed since a time; one that may filter by creation is not taken."""
+    query = [one for one in operation.parameters if one.place == "query"]
+    for one in query:
+        words = [word.casefold() for word in _WORD.findall(one.name)]
+        if not any(word in _SINCE for word in words) and not any(word in normalise(one.name) for word in _SINCE[:4]):
+            continue
+        if words[-1] in _UNTIL or not _is_by_change(one):
+            continue
+        if (form := _time_format(one)) is not None:
+            ends = (other.name for other in query if other is not one and _ends(other, words))
+            until = next((name for name in ends if name in one.description), None)
+            return SinceOptions(one.name, form, until)
+    return None
+
+
+def _is_by_change(parameter: Parameter) -> bool:
+    for said in (normalise(parameter.name), normalise(parameter.description)):
+        if any(word in said for word in _CREATED):
+            return False
+        if any(word in said for word in _CHANGED):
+            return True
+    return False
+
+
+def _ends(parameter: Parameter, words: Sequence[str]) -> bool:
+    """Return whether a parameter is the other end of the period that one of these words begins."""
+    own = [word.casefold() for word in _WORD.findall(parameter.name)]
+    return any(word in _UNTIL for word in own) and bool({*own} & {*words})
+
+
+def _time_format(parameter: Parameter) -> str | None:
+    kind, form = kind_of(parameter.schema), parameter.schema.get("format")
+    if kind in ("integer", "number"):
+        return "epoch_ms" if "milli" in parameter.description.casefold() else "epoch_s"
+    if kind not in ("string", ""):
+        return None
+    is_day = form == "date" or (
+        form is None and re.search(r"YYYY-MM-DD(?!.{0,3}H)", parameter.description, re.IGNORECASE)
+    )
+    return "date" if is_day else "iso"
+
+
+# ── a lead ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _entry(body: Example) -> tuple[str | None, Example]:
+    """Return the path of the array of leads, None if it can stay unset, and an entry of it."""
+    try:
+        path, items = locate(body.value, None)
+    except Misconfigured:
+        return None, Example({}, {})
+    place = next((path for path, value in _lists(body.value, "", 3) if value is items), "")
+    return path, Example(items[0] if items else {}, _within(body.enums, place))
+
+
+def _lists(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
+    if isinstance(value, list):
+        yield path, value
+    elif isinstance(value, Mapping) and depth:
+        for name, inner in value.items():
+            yield from _lists(inner, f"{path}.{name}" if path else str(name), depth - 1)
+
+
+def _own_lead(body: Example) -> Example:
+    """Return the lead in the answer of its own page: the object with the most names typical of one."""
+
+    def words(one: Mapping[str, object]) -> int:
+        return len({normalise(name) for name in one} & LEAD_WORDS)
+
+    lead = max(objects_in(body.value), key=words, default=None)
+    if lead is None:
+        return Example({}, {})
+    place = next((str(name) for name, one in _named(body.value) if one is lead), "")
+    return Example(lead, _within(body.enums, place))
+
+
+def _named(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        yield from ((str(name), one) for name, one in value.items())
+
+
+def _within(enums: Mapping[str, tuple[str, ...]], place: str) -> dict[str, tuple[str, ...]]:
+    start = f"{place}." if place else ""
+    return {path.removeprefix(start): values for path, values in enums.items() if path.startswith(start)}

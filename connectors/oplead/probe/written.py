@@ -1,0 +1,141 @@
+"""What a specification says of writing leads and of subscribing to webhooks, as settings. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from connectors.oplead.field_tree import NAMES, leaf, normalise, tree_of
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.probe.examples import example_of
+from connectors.oplead.probe.field_survey import find_places, normalise_path
+from connectors.oplead.probe.openapi import Api, Operation, mapping, text
+from connectors.oplead.probe.specification import Specification, is_of_one_lead, segments
+
+_WRITE_VERBS = ("PATCH", "PUT", "POST")
+"""PATCH first: what a PUT leaves out may be emptied."""
+_STATUS = ("status", "statut", "statuts", "state")
+_DOCUMENTS = (("document", "add"), ("attachments",), ("documents",), ("document",), ("attachment",), ("files",))
+_SUBSCRIPTIONS = ("subscriptions", "subscription", "webhooks", "webhook")
+_CHANNELS = ("marketing-channels", "channels", "canaux", "marketingchannels")
+_CUSTOM_FIELDS = ("custom-fields", "customfields", "custom_fields", "champs-personnalises")
+_EVENTS = frozenset({"event", "eventtype", "type", "topic", "action", "evenement", "eventname", "events"})
+_URLS = frozenset(
+    {"url", "callback", "callbackurl", "target", "targeturl", "endpoint", "webhookurl", "hook", "address"}
+)
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "appointment": ("appointment", "rdv", "rendezvous", "meeting"),
+    "status_change": ("status", "statut"),
+    "new_lead": ("created", "new", "nouveau", "creation", "assigned", "attribue"),
+}
+_WRITTEN_FIELDS = frozenset(
+    {"click_id", "utm_source", "utm_medium", "utm_campaign", "email", "phone"}
+    | {"first_name", "last_name", "postcode", "city", "country"}
+)
+
+
+def written(specification: Specification, options: OpleadOptions) -> dict[str, str]:
+    """Return what is said of `oplead.write`, by dotted name; `options` say where things are read."""
+    api, paths = specification.api, specification.paths
+    said: dict[str, str] = {}
+
+    def note(name: str, operation: Operation | None) -> None:
+        if operation is not None and (place := paths.within(operation.path)) is not None:
+            said[name] = f"{operation.verb} {place}"
+
+    prefix = paths.path_prefix
+    create = _first(api, ("POST",), lambda path: segments(path) == segments(prefix + paths.leads_path))
+    status = _first(api, _WRITE_VERBS, lambda path: any(is_of_one_lead(path, prefix, [name]) for name in _STATUS))
+    document = next(filter(None, (_document(api, prefix, rest) for rest in _DOCUMENTS)), None)
+    note("create", create)
+    note("update", _first(api, _WRITE_VERBS, lambda path: is_of_one_lead(path, prefix, [])))
+    note("status", status)
+    note("document", document)
+    if status is not None and (field := _status_field(api, status)):
+        said["status_field"] = field
+    if document is not None and (field := _document_field(api, document)):
+        said["document_field"] = field
+    for name, endings in (("channels", _CHANNELS), ("custom_fields", _CUSTOM_FIELDS)):
+        found = _first(api, ("GET",), _ends_in(endings))
+        if found is not None and (place := paths.within(found.path)) is not None and "{" not in place:
+            said[name] = place
+    return {**said, **dict(_written_fields(api, create, options))}
+
+
+def subscribed(specification: Specification) -> dict[str, str]:
+    """Return what is said of `webhooks.subscriptions`."""
+    api, paths = specification.api, specification.paths
+    operation = _first(api, ("POST",), lambda path: segments(path)[-1] in _SUBSCRIPTIONS)
+    if operation is None or (place := paths.within(operation.path)) is None or "{" in place:
+        return {}
+    said = {"path": place}
+    example = example_of(api, operation.body.schema if operation.body else {})
+    for path in _leaves(example.value):
+        if leaf(path) in _URLS:
+            said.setdefault("url_field", path)
+        elif leaf(path) in _EVENTS and "event_field" not in said:
+            said["event_field"] = path
+            said |= _events(example.enums.get(path, ()))
+    return said
+
+
+def _events(names: Sequence[str]) -> dict[str, str]:
+    """Return which event is which, by its name; one that nothing tells is left out."""
+    found: dict[str, str] = {}
+    for name in names:
+        kind = next((kind for kind, words in _KINDS.items() if any(word in normalise(name) for word in words)), None)
+        if kind is not None:
+            found.setdefault(kind, name)
+    return found
+
+
+def _first(api: Api, verbs: Sequence[str], is_wanted: Callable[[str], bool]) -> Operation | None:
+    found = [one for one in api.operations if one.verb in verbs and is_wanted(one.path)]
+    return min(found, key=lambda one: (verbs.index(one.verb), len(one.path)), default=None)
+
+
+def _ends_in(endings: Sequence[str]) -> Callable[[str], bool]:
+    return lambda path: segments(path)[-1] in endings
+
+
+def _document(api: Api, prefix: str, rest: Sequence[str]) -> Operation | None:
+    return _first(api, ("POST", "PUT"), lambda path: is_of_one_lead(path, prefix, rest))
+
+
+def _status_field(api: Api, operation: Operation) -> str | None:
+    """Return where the label goes in the request that sets a status: where its name says so, or the only place."""
+    example = example_of(api, operation.body.schema if operation.body else {})
+    leaves = list(_leaves(example.value))
+    named = [path for path in leaves if leaf(path) in NAMES["status"] or leaf(path) in ("label", "libelle")]
+    return next(iter(named), leaves[0] if len(leaves) == 1 else None)
+
+
+def _document_field(api: Api, operation: Operation) -> str | None:
+    """Return the name of the part of a form that takes the file."""
+    body = operation.body
+    if body is None or body.media != "multipart/form-data":
+        return None
+    for name, written_as in mapping(api.flat(body.schema).get("properties")).items():
+        part = api.flat(written_as)
+        if text(part.get("type")) == "file" or text(part.get("format")) == "binary" or "contentMediaType" in part:
+            return str(name)
+    return None
+
+
+def _written_fields(api: Api, create: Operation | None, options: OpleadOptions) -> Iterator[tuple[str, str]]:
+    """Yield the places in a new lead that differ from where they are first read, and those of the supplier."""
+    example = example_of(api, create.body.schema if create and create.body else {})
+    if not isinstance(example.value, Mapping):
+        return
+    found = find_places([example.value], OpleadOptions(token="", zone=options.zone))
+    for match in found.matches:
+        read_from: tuple[str, ...] = getattr(options.fields, match.field)
+        if match.field in _WRITTEN_FIELDS and match.path and normalise_path(match.path) != normalise_path(read_from[0]):
+            yield f"fields.{match.field}", match.path
+    for path in _leaves(example.value):
+        parent = leaf(path.rpartition(".")[0])
+        if parent in ("provider", "fournisseur", "supplier") and leaf(path) in ("name", "nom", "url"):
+            yield f"fields.provider_{'url' if leaf(path) == 'url' else 'name'}", path
+
+
+def _leaves(value: object) -> Iterator[str]:
+    """Yield the paths of a made-up body's texts and numbers."""
+    nodes = tree_of([value])
+    yield from (path for path, node in nodes.items() if not any(isinstance(one, Mapping) for one in node.every()))

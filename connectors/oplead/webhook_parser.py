@@ -1,0 +1,231 @@
+"""Parse the body of a webhook into events; what an event means is decided by its name, or else by what it holds.
+
+Oplead's guide documents three kinds of event and neither their names nor their bodies, so every place and name comes
+from the options. What is not understood keeps its structure, with every value masked.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.oplead.field_tree import key_paths, normalise, tree_of
+from connectors.oplead.fields import find, first, moment_in, raw, read_json, shape, text_of
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
+from connectors.oplead.options import OpleadOptions, WebhookOptions
+from connectors.records import LeadId, Moment
+
+MOST_EVENTS = 100
+"""In one body."""
+_LONGEST_STRUCTURE = 2_000
+_WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
+_WORDS = {
+    EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
+    EventKind.STATUS_CHANGE: ("status", "statut"),
+}
+"""Parts of an event's name, normalised, that say its kind."""
+_NEW = frozenset(["new", "created", "create", "added", "assigned", "nouveau", "nouveaux", "nouvelle", "cree"])
+"""Words of an event's name, one of which says that a lead is new, if all others are among the next ones."""
+_LEAD = frozenset(["lead", "leads", "prospect", "event", "webhook", "attribue", "attribues", "affecte"])
+_LEAD_ID = ("leadId", "leadIdentifier", "lead")
+"""Where a lead's id may be beside an `id` of the event's own."""
+_EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
+_TELLING = ("lead", "contact", "event", "update", "delete", "create", "change", "maj", "modif", "suppr")
+"""Parts of a name that make sure that it names an event, so that it may be shown."""
+
+Content = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One event and where to look in it."""
+
+    content: Content
+    scopes: tuple[Content, ...]
+    """The objects in which to look: the lead first, then what surrounds it, the whole event last."""
+    name: str | None
+    """What the event calls itself."""
+
+    @property
+    def lead(self) -> Content:
+        """The lead, which may be the event itself."""
+        return self.scopes[0]
+
+    @property
+    def is_bare_lead(self) -> bool:
+        """Whether it is a lead and nothing else, as the API shows it: then its ids and times are the lead's."""
+        return self.lead is self.content and self.name is None
+
+    def first(self, paths: Sequence[str]) -> object:
+        """Return the first value at any of the paths."""
+        return next((value for scope in self.scopes if (value := first(scope, paths)) is not None), None)
+
+    def has(self, paths: Sequence[str]) -> bool:
+        """Whether any of the paths is there, even with an empty value."""
+        return any(raw(scope, path) for scope in self.scopes for path in paths)
+
+
+class WebhookParser:
+    """Parser for the webhooks of one platform, including its calls to the `provider.url` of a lead."""
+
+    def __init__(self, options: OpleadOptions, webhooks: WebhookOptions) -> None:
+        """Read leads by `options`, and what surrounds them by `webhooks`."""
+        self._leads = LeadParser(options)
+        self._paths = webhooks
+        self._appointment = (*options.fields.appointment_at, *webhooks.appointment_at)
+        self._zone = options.zone
+        self._kinds = {normalise(name): kind for kind, name in webhooks.names.items()}
+
+    def parse(self, body: bytes, received_at: datetime) -> list[ReceivedEvent]:
+        """Return the events in a body: one, or those in a list.
+
+        Raises:
+            ValueError: it is not JSON, is nested too deeply, or holds no event or too many; never quotes the body.
+        """
+        content = read_json(body)
+        events = content if isinstance(content, list) else [content]
+        if not 0 < len(events) <= MOST_EVENTS:
+            raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
+        return [self._received(event, received_at) for event in events]
+
+    def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
+        if not isinstance(content, Mapping):
+            raise ValueError(f"no event ({shape(content)})")  # noqa: TRY004 - it is the body that is wrong
+        try:
+            canonical = digest_of(content)  # which also refuses what is nested too deeply
+        except UnreadableLeadError as error:
+            raise ValueError(str(error)) from None
+        scopes = _scopes(content, self._paths.lead)
+        name = first(content, self._paths.event)
+        event = _Event(content, scopes, name if isinstance(name, str) else None)
+        own_at = None if event.is_bare_lead else moment_in(first(content, self._paths.at), self._zone)
+        own_id = None if event.is_bare_lead else text_of(first(content, self._paths.event_id))
+        read = self._read(event, own_at)
+        digest = canonical if own_id is None else _digest(own_id, read)
+        return ReceivedEvent(read, received_at, digest, is_unique=own_id is not None or _is_dated(read, own_at))
+
+    def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
+        named, lead = self._kind_by_name(event.name), self._lead_id(event)
+        label, label_at = self._status(event, named)
+        appointment_at = moment_in(event.first(self._appointment), self._zone)
+        kind = named or _kind_by_content(event.name, label, label_at, appointment_at)
+        if lead is None or kind is None or not self._is_complete(event, kind, label):
+            return WebhookEvent(None, lead, label, structure=self._structure(event))
+        # An event that does not name its kind may be about something else in the lead, and then so is its time.
+        about_it = own_at if named else None
+        at = _more_exact(self._lead_time(event, kind, label_at), about_it)
+        return WebhookEvent(kind, lead, label, at, appointment_at)
+
+    # ── what kind ──
+
+    def _kind_by_name(self, name: str | None) -> EventKind | None:
+        if name is None:
+            return None
+        normal = normalise(name)
+        if normal in self._kinds:
+            return self._kinds[normal]
+        kinds = [kind for kind, words in _WORDS.items() if any(word in normal for word in words)]
+        if kinds:
+            return kinds[0] if len(kinds) == 1 else None
+        words = {normalise(word) for word in _WORD.findall(name)}
+        return EventKind.NEW_LEAD if words & _NEW and words <= _NEW | _LEAD else None
+
+    def _is_complete(self, event: _Event, kind: EventKind, label: str | None) -> bool:
+        """Whether an event has what its kind is about; an appointment may be empty: it was called off."""
+        match kind:
+            case EventKind.NEW_LEAD:
+                return True
+            case EventKind.STATUS_CHANGE:
+                return label is not None
+            case EventKind.APPOINTMENT:
+                return event.has(self._appointment)
+        assert_never(kind)
+
+    # ── which lead ──
+
+    def _lead_id(self, event: _Event) -> LeadId | None:
+        """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
+        own = as_lead_id(first(event.lead, self._leads.paths.id))
+        if event.is_bare_lead:
+            return own
+        paths = self._paths.lead_id or _LEAD_ID
+        values = (value for scope in event.scopes for path in paths for value in find(scope, path))
+        named = next(filter(None, map(as_lead_id, values)), None)
+        if named is None or own is None or named == own or self._paths.lead_id:
+            return named or own
+        # Beside a lead's id, the event's own `id` is the event's.
+        return named if event.lead is event.content else None
+
+    # ── which status, and since when ──
+
+    def _status(self, event: _Event, named: EventKind | None) -> tuple[str | None, Moment | None]:
+        """Return the status that the event tells, and when the lead got it if the lead's own dates say so."""
+        own, own_at = self._leads.current_status(event.lead)
+        told = event.first(self._paths.status)
+        if told is None and own is None and named is EventKind.STATUS_CHANGE:
+            told = event.first(self._leads.paths.status)
+        label = clean_label(text_of(told)) or own
+        return label, own_at if own in {label, None} else None
+
+    def _lead_time(self, event: _Event, kind: EventKind, label_at: Moment | None) -> Moment | None:
+        match kind:
+            case EventKind.NEW_LEAD:
+                return moment_in(first(event.lead, self._leads.paths.created_at), self._zone)
+            case EventKind.STATUS_CHANGE:
+                return label_at
+            case EventKind.APPOINTMENT:
+                return None
+        assert_never(kind)
+
+    # ── what is not understood ──
+
+    def _structure(self, event: _Event) -> str:
+        """Return every path with the shape of its values, and the event's name if it can be no personal data."""
+        name = [f"event {event.name}"] if event.name and _names_an_event(event.name) else []
+        paths = (f"{one.path}: {' or '.join(one.shapes)}" for one in key_paths(tree_of([event.content]), self._zone))
+        return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE]
+
+
+def _scopes(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
+    inside = (value for path in paths for value in raw(content, path) if isinstance(value, Mapping))
+    return (*inside, content)
+
+
+def _kind_by_content(
+    name: str | None, label: str | None, label_at: Moment | None, appointment_at: Moment | None
+) -> EventKind | None:
+    """Return what an event must be about: a dated status, or, if the event has no name at all, what there is of it.
+
+    Under an unknown name, a status without a date may be one that the lead has had for long.
+    """
+    if label is not None and (label_at is not None or name is None):
+        return EventKind.STATUS_CHANGE
+    return EventKind.APPOINTMENT if appointment_at and label is None and name is None else None
+
+
+def _more_exact(one: Moment | None, other: Moment | None) -> Moment | None:
+    """Return the first of two times that is an instant, else the first that is a day."""
+    known = [moment for moment in (one, other) if moment]
+    return next((moment for moment in known if not moment.date_only), known[0] if known else None)
+
+
+def _digest(event_id: str, read: WebhookEvent) -> str:
+    """Return a digest of an event's id and content, not of when it was sent, which differs between deliveries."""
+    appointment = read.appointment_at and read.appointment_at.at.isoformat()
+    told = json.dumps([event_id, read.lead, read.kind, read.label, appointment])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _is_dated(read: WebhookEvent, own_at: Moment | None) -> bool:
+    """Whether an event holds an instant of its own; a day does not tell two changes apart, nor another field's time."""
+    about_status = read.at if read.kind in {EventKind.STATUS_CHANGE, EventKind.NEW_LEAD} else None
+    return any(moment and not moment.date_only for moment in (own_at, about_status))
+
+
+def _names_an_event(name: str) -> bool:
+    telling = (*_TELLING, *(word for words in _WORDS.values() for word in words))
+    return bool(_EVENT_NAME.fullmatch(name)) and any(word in normalise(name) for word in telling)

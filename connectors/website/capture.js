@@ -1,0 +1,264 @@
+// Fills a form's hidden fields with the ad click that brought the visitor; docs/website.md says how to use it.
+// ES5 syntax, as Tag Manager demands of code pasted into it; the functions it calls need a browser of 2018 or later.
+// After a change: make script
+(function (window, document) {
+  'use strict';
+
+  var KEY = 'oplead_capture'; // in localStorage; also the mark on fields it filled and documents it watches
+  var LASTS = 90 * 864e5; // milliseconds: no platform takes an older click
+  var UTM = ['utm_source', 'utm_medium', 'utm_campaign'];
+  var KINDS = ['gclid', 'gbraid', 'wbraid', 'fbclid', 'fbc', 'msclkid', 'fbp']; // by value: the last go first
+
+  // What a click id looks like, as connectors/oplead/click_ids.py reads it.
+  var PLAUSIBLE = /^(?=.*[a-z])[\w.-]{5,511}[\w-]$/i;
+  var NO_ID = /^(cnl_|fb\.\d|(\d+(\.\d+)?e\d+|undefined|unknown|inconnu|not[-_]set|[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12})$)/i;
+  var FORMS = {
+    fbc: /^fb\.[0-2]\.(1[3-9]|[23]\d)\d{11}\.(?!\d+$)[\w.-]{5,511}[\w-]$/,
+    fbp: /^fb\.[0-2]\.\d{13}\.\d{1,20}$/,
+    utm: /[^,]/
+  };
+
+  // In a frame, what counts is the outermost page it may look at: its address, its consent platform.
+  var top = window;
+  try {
+    while (top.parent != top && top.parent.document) top = top.parent;
+  } catch (_) {}
+  var api = top.opleadCapture;
+  if (api && api.values) {
+    window.opleadCapture = api;
+    return;
+  }
+
+  var script = document.currentScript;
+  var setting = function (name, otherwise) {
+    return (script && script.getAttribute('data-' + name)) || otherwise;
+  };
+
+  /** What a field's name ends with, alone or within a form's own: form_fields[externalID]. */
+  var ending = function (name) {
+    return ('[' + name.toLowerCase()).replace(/]$/, '');
+  };
+
+  var fields = { externalID: ending(setting('external-id', 'externalID')) };
+  UTM.forEach(function (name) {
+    fields[name] = ending(setting(name.replace('_', '-'), name));
+  });
+
+  var arrival = top.performance.getEntriesByType('navigation')[0] || {};
+  var said = {}; // what each source of consent said last
+  var kept; // the click, by kind: [value, time]
+  var address, isRepeated, isSaved, isHeard, timer;
+
+  // ── the click ──
+
+  /** Keep the last value of a kind, with the first time it was seen. */
+  var put = function (into, kind, value, at) {
+    var old = into[kind];
+    var isSound = FORMS[kind] ? FORMS[kind].test(value) : PLAUSIBLE.test(value) && !NO_ID.test(value);
+    if (isSound && Math.abs(Date.now() - at) < LASTS)
+      if (!old || (old[0] + '' == value ? at < old[1] : at >= old[1])) into[kind] = [value, at];
+  };
+
+  var putAll = function (into, entries, isOlder) {
+    for (var kind in entries) if (!isOlder || !into[kind]) put(into, kind, entries[kind][0], entries[kind][1]);
+  };
+
+  var readAddress = function (url, at) {
+    var found = {};
+    var utm = ['', '', ''];
+    new URLSearchParams(url.split('#')[0].replace(/\?/g, '&')).forEach(function (value, name) {
+      name = name.toLowerCase();
+      if (UTM.includes(name) && !value.includes('@')) utm[UTM.indexOf(name)] = value.trim().slice(0, 150);
+      if (KINDS.includes(name) && !FORMS[name]) put(found, name, value, at);
+    });
+    put(found, 'utm', utm, at);
+    return found;
+  };
+
+  /** Know what this page's addresses say, and nothing else. */
+  var start = function () {
+    kept = readAddress(arrival.name + '', Math.round(top.performance.timeOrigin));
+    isRepeated = /load|back/.test(arrival.type);
+    address = 0;
+    look();
+  };
+
+  var look = function () {
+    if (address != top.location.href) putAll(kept, readAddress((address = top.location.href), Date.now()));
+  };
+
+  // ── storage and cookies, touched only with consent ──
+
+  var isAllowed = function () {
+    var answers = Object.values(said);
+    return answers[0] != null && !answers.includes(false);
+  };
+
+  var keep = function () {
+    try {
+      var stored = {};
+      var text = localStorage.getItem(KEY);
+      if (isSaved && !text) {
+        said = {}; // another tab or frame erased it, since consent was withdrawn there
+        return forget();
+      }
+      putAll(stored, JSON.parse(text || '{}'));
+      putAll(stored, kept, isRepeated);
+      isRepeated = 0;
+      kept = stored;
+      top.document.cookie.split('; ').forEach(function (cookie) {
+        var fb = /^_(fb[cp])=(.*)/.exec(cookie);
+        if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : Date.now());
+      });
+      stored = JSON.stringify(kept);
+      if (stored != (text || '{}')) localStorage.setItem(KEY, stored);
+      isSaved = stored != '{}';
+    } catch (_) {
+      forget(); // storage is blocked, or holds what this script has not written
+    }
+  };
+
+  var forget = function () {
+    isSaved = 0;
+    try {
+      localStorage.removeItem(KEY);
+    } catch (_) {}
+    start();
+  };
+
+  // ── fields ──
+
+  var values = function () {
+    var from = isAllowed() ? kept : {};
+    var fbclid = from.fbclid;
+    var all = { externalID: '' };
+    UTM.forEach(function (name, at) {
+      all[name] = (from.utm && from.utm[0][at]) || '';
+    });
+    KINDS.forEach(function (kind) {
+      var id = from[kind];
+      // No cookie of an earlier click than the one in the address.
+      if (!id || (kind == 'fbc' && fbclid && fbclid[1] > id[1] && !id[0].includes(fbclid[0]))) return;
+      var text = all.externalID + (all.externalID && '&') + kind + '=' + id[0];
+      if (!FORMS[kind]) text += '&' + kind + '_ts=' + new Date(id[1]).toISOString();
+      if (text.length <= setting('max-length', 500)) all.externalID = text;
+    });
+    return all;
+  };
+
+  var fill = function (doc, all) {
+    if (!doc[KEY]) {
+      doc[KEY] = new MutationObserver(later);
+      doc[KEY].observe(doc, { childList: true, subtree: true });
+      doc.addEventListener('submit', refresh, true);
+      doc.addEventListener('load', later, true); // of a frame
+    }
+    doc.querySelectorAll('input[type=hidden]').forEach(function (field) {
+      for (var key in fields)
+        if (ending(field.name).endsWith(fields[key]) && field.value == (field[KEY] || '') && field.value != all[key])
+          field.value = field[KEY] = all[key];
+    });
+    doc.querySelectorAll('iframe').forEach(function (frame) {
+      if (frame.contentDocument) fill(frame.contentDocument, all);
+    });
+  };
+
+  var refresh = function () {
+    timer = clearTimeout(timer);
+    if (top.opleadCapture && top.opleadCapture != api) return; // by now the page around this frame does all
+    look();
+    hearTcf();
+    if (isAllowed()) keep();
+    fill(document, values());
+  };
+
+  var later = function () {
+    timer = timer || setTimeout(refresh, 100);
+  };
+
+  // ── consent ──
+
+  var consent = function (granted, source) {
+    said[source || 'site'] = granted === true;
+    if (!isAllowed()) forget();
+    refresh();
+  };
+
+  // Purpose 1 is to store, 7 to measure advertising.
+  var hearTcf = function () {
+    if (isHeard || !top.__tcfapi) return;
+    isHeard = 1;
+    top.__tcfapi('addEventListener', 2, function (data, isKnown) {
+      if (isKnown && data.gdprApplies !== false && /loaded|complete/.test(data.eventStatus))
+        consent(data.purpose.consents[1] && data.purpose.consents[7], 'tcf');
+    });
+  };
+
+  // A default is what the site assumes; an update is what the visitor said.
+  var hearGoogle = function (entry) {
+    var update = entry && entry[0] == 'consent' && entry[1] == 'update' && entry[2];
+    if (update && update.ad_storage) consent(update.ad_storage == 'granted', 'google');
+  };
+
+  // All that the platform offers of these must be accepted.
+  var hearAxeptio = function (choices) {
+    var asked = setting('axeptio', 'google_ads,facebook_pixel').split(',').filter(function (vendor) {
+      return vendor in choices;
+    });
+    function isAccepted(vendor) {
+      return choices[vendor] === true;
+    }
+    if (asked[0]) consent(asked.every(isAccepted), 'axeptio');
+  };
+
+  // Before the visitor has chosen, a purpose is neither enabled nor disabled.
+  var hearDidomi = function () {
+    var purposes = top.Didomi.getUserStatus().purposes.consent;
+    var asked = setting('didomi', 'cookies,measure_ad_performance').split(',');
+    function isIn(purpose) {
+      return this.includes(purpose);
+    }
+    if (asked.every(isIn, purposes.enabled.concat(purposes.disabled)))
+      consent(asked.every(isIn, purposes.enabled), 'didomi');
+  };
+
+  var queue = function (name) {
+    return (top[name] = top[name] || []);
+  };
+
+  // ── from here on it runs ──
+
+  start();
+  var before = api && api.said; // what the page said before this script was there
+  window.opleadCapture = api = { consent: consent, values: values };
+  if (before != null) consent(before);
+
+  var layer = queue('dataLayer');
+  var push = layer.push;
+  layer.forEach(hearGoogle);
+  layer.push = function (entry) {
+    hearGoogle(entry);
+    return push.apply(layer, arguments);
+  };
+  queue('_axcb').push(function (sdk) {
+    sdk.on('cookies:complete', hearAxeptio);
+  });
+  queue('didomiOnReady').push(function (sdk) {
+    hearDidomi();
+    sdk.on('consent.changed', hearDidomi);
+  });
+
+  ['pushState', 'replaceState'].forEach(function (name) {
+    var go = history[name];
+    history[name] = function () {
+      go.apply(history, arguments);
+      look();
+      later();
+    };
+  });
+  ['popstate', 'pageshow', 'storage'].forEach(function (type) {
+    window.addEventListener(type, refresh);
+  });
+  for (var wait = 250; wait < 1e5; wait *= 2) setTimeout(refresh, wait); // a platform or cookie that comes late
+  refresh();
+})(window, document);

@@ -1,0 +1,88 @@
+"""`oplead webhooks serve`: loads the accounts whose webhooks to receive, and runs the receiver."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from connectors.notifiers import Liveness
+from jobs.cli.accounts import files_of, log_env_files, problems_of, secrets_of
+from jobs.cli.output import Exit, UsageError, print_json, running_command, say
+from jobs.oplead_commands.receive import Served, receive
+from jobs.settings import Invalid
+from jobs.settings.load import load_partial
+
+_SHARED = ("listen", "connections", "seconds")
+_log = structlog.stdlib.get_logger()
+
+
+def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
+    """Receive until a signal asks to stop; print the address once webhooks are taken, and counts at the end."""
+    with running_command() as (stop, redaction):
+        accounts = [_served(file, os.environ) for file in files_of(paths)]
+        for each in accounts:
+            redaction.learn(secrets_of(each.settings))
+        _expect_one_receiver(accounts)
+        total = receive(
+            accounts,
+            should_stop=lambda: stop.number is not None,
+            liveness=Liveness(),
+            listening=lambda address: _announce(address, accounts, json_wanted=json_wanted),
+        )
+    if json_wanted:
+        print_json(total)
+    _log.info("stopped, as asked; what was acknowledged is in the inbox")
+    return Exit.DONE
+
+
+def _served(file: Path, environ: Mapping[str, str]) -> Served:
+    known = load_partial(file, environ, needed=("account", "webhooks"))
+    log_env_files([known.env_file])
+    if isinstance(known, Invalid):
+        raise UsageError(problems_of(known))
+    account, webhooks, folder = known.settings.account, known.settings.webhooks, known.state_folder
+    if account is None or webhooks is None:
+        missing = "account" if account is None else "webhooks"
+        raise UsageError(f"{file}: {missing} is missing; docs/webhooks.md says what receiving takes")
+    if folder is None:
+        raise UsageError(f"{file}: state: the inbox lies beside the state; write where that is")
+    return Served(account, known.settings, webhooks, webhooks.inbox_of(account, folder))
+
+
+def _expect_one_receiver(accounts: Sequence[Served]) -> None:
+    """Refuse accounts that one process cannot serve, or could not tell apart."""
+    for key in _SHARED:
+        if len({getattr(one.webhooks, key) for one in accounts}) > 1:
+            raise UsageError(f"webhooks.{key} differs between these accounts; write the same, or start one for each")
+    for name, of in _OWN.items():
+        if twice := _repeated(of(one) for one in accounts):
+            first, second = (accounts[place].account for place in twice)
+            raise UsageError(f"{name}: {first} and {second} have the same; each account needs its own")
+
+
+_OWN: Mapping[str, Callable[[Served], object]] = {
+    "account": lambda one: one.account,
+    "webhooks.secret": lambda one: one.webhooks.secret.get_secret_value(),
+    "webhooks.inbox": lambda one: one.inbox.resolve(),
+}
+
+
+def _repeated(values: Iterable[object]) -> tuple[int, int] | None:
+    """Return the places of the first two equal values."""
+    places: dict[object, int] = {}
+    for place, value in enumerate(values):
+        if value in places:
+            return places[value], place
+        places[value] = place
+    return None
+
+
+def _announce(address: str, accounts: Sequence[Served], *, json_wanted: bool) -> None:
+    names = [one.account for one in accounts]
+    if json_wanted:
+        print_json({"listening": address, "accounts": names})
+    else:
+        say(f"Taking webhooks at {address} for {', '.join(names)}. Ctrl-C stops.")
+    sys.stdout.flush()  # whoever reads through a pipe waits for this line

@@ -1,0 +1,92 @@
+"""What Oplead's specification says of writing and webhooks, beside what the settings say and what is only assumed."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from connectors.survey import Survey
+from jobs.settings.document import Tree, Written
+from jobs.settings.oplead_schema import SubscriptionSettings, WebhookFields, WriteSettings
+from jobs.settings.types import Strict
+
+_WRITE, _SUBSCRIPTIONS, _FIELDS = "oplead.write", "webhooks.subscriptions", "webhooks.fields"
+_SECTIONS: Mapping[str, type[Strict]] = {
+    _WRITE: WriteSettings,
+    _SUBSCRIPTIONS: SubscriptionSettings,
+    _FIELDS: WebhookFields,
+}
+_WHOLLY_ASSUMED = frozenset({_FIELDS})
+"""The sections all of whose defaults are assumed."""
+
+
+def assumed(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, ...]:
+    """Return the settings that nothing settles: marked as assumed, not specified, and not in the file."""
+    known = {
+        _WRITE: {*survey.write, *_keys(write)},
+        _SUBSCRIPTIONS: {*survey.subscriptions, *_keys(_within(webhooks, "subscriptions"))},
+        _FIELDS: _keys(_within(webhooks, "fields")),
+    }
+    return tuple(
+        f"{section}.{name}"
+        for section, model in _SECTIONS.items()
+        for name, one in model.model_fields.items()
+        if name not in known[section]
+        if section in _WHOLLY_ASSUMED or (one.description or "").rstrip().endswith("assumed.")
+    )
+
+
+def write_settings(survey: Survey, written: Tree) -> dict[str, Written]:
+    """Return what is specified of `oplead.write`, where it is not the default and the file does not say it."""
+    return _new(survey.write, WriteSettings, written)
+
+
+def subscription_settings(survey: Survey, written: Tree) -> dict[str, Written]:
+    """Return what is specified of `webhooks.subscriptions`, likewise."""
+    return _new(survey.subscriptions, SubscriptionSettings, _within(written, "subscriptions"))
+
+
+def differences(survey: Survey, write: Tree, webhooks: Tree) -> Iterator[str]:
+    """Yield a sentence for each setting of the file that the specification contradicts."""
+    sections = (
+        (_WRITE, survey.write, write),
+        (_SUBSCRIPTIONS, survey.subscriptions, _within(webhooks, "subscriptions")),
+    )
+    for section, said, tree in sections:
+        for name, value in said.items():
+            written = _at(tree, name)
+            if isinstance(written, str) and written != value:
+                yield f"{section}.{name}: your settings say {written}, the specification says {value}"
+
+
+def _new(said: Mapping[str, str], model: type[Strict], written: Tree) -> dict[str, Written]:
+    found: dict[str, Any] = {}
+    for name, value in said.items():
+        if _at(written, name) is not None or value == _default(model, name):
+            continue
+        section, *rest = name.split(".")
+        if rest:
+            found.setdefault(section, {})[rest[0]] = value
+        else:
+            found[section] = value
+    return found
+
+
+def _default(model: type[Strict], name: str) -> object:
+    default: object = model
+    for part in name.split("."):
+        fields = type(default).model_fields if isinstance(default, Strict) else model.model_fields
+        default = fields[part].default if part in fields else None
+    return default
+
+
+def _at(tree: Tree, name: str) -> Tree:
+    for part in name.split("."):
+        tree = _within(tree, part)
+    return tree
+
+
+def _within(tree: Tree, name: str) -> Tree:
+    return tree.get(name) if isinstance(tree, dict) else None
+
+
+def _keys(tree: Tree) -> set[str]:
+    return {name for name, value in tree.items() if value is not None} if isinstance(tree, dict) else set()

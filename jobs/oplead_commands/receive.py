@@ -1,0 +1,175 @@
+"""`oplead webhooks serve`: takes the webhooks of one or more accounts into their inboxes until it is asked to stop."""
+
+import socket
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from connectors.errors import Misconfigured
+from jobs.settings.load import OpleadSection
+from jobs.settings.oplead_schema import WebhookSettings
+from jobs.webhooks.group_commit import GroupCommit
+from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.receiver import Hook, Rate, Receiver, Secret, Signature
+from jobs.webhooks.server import Limits, serve
+from jobs.wiring import webhook_parser
+
+_A_MINUTE = 60.0
+_MOST_THREADS = 32  # an inbox that is locked must not hold up the others
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One account whose webhooks are received."""
+
+    account: str
+    settings: OpleadSection
+    webhooks: WebhookSettings
+    inbox: Path
+
+
+class SignsOfLife(Protocol):
+    """What tells a service manager that the receiver is at work."""
+
+    def report_ready(self) -> None:
+        """Report that webhooks are taken."""
+
+    def beat(self) -> None:
+        """Report that the receiver is alive."""
+
+    def report_stopping(self) -> None:
+        """Report that it is stopping."""
+
+
+def receive(
+    accounts: Sequence[Served],
+    *,
+    should_stop: Callable[[], bool],
+    liveness: SignsOfLife,
+    listening: Callable[[str], None],
+) -> Mapping[str, object]:
+    """Receive until `should_stop`, then return how many requests were taken and refused.
+
+    Args:
+        accounts: whose webhooks to take; all listen at the same address.
+        should_stop: asked ten times a second.
+        liveness: told that the receiver is ready, alive and stopping.
+        listening: called with the address once webhooks are taken.
+
+    Raises:
+        Misconfigured: the address or an inbox cannot be opened.
+    """
+    shared = accounts[0].webhooks
+    limits = Limits(shared.connections, shared.seconds)
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listener(shared))
+        # Closed after the threads that write to them.
+        inboxes = [stack.enter_context(closing(_inbox(one))) for one in accounts]
+        threads = stack.enter_context(ThreadPoolExecutor(min(len(accounts), _MOST_THREADS), "inbox"))
+        hooks = [_hook(one, GroupCommit(inbox.append, threads)) for one, inbox in zip(accounts, inboxes, strict=True)]
+        receiver = Receiver(hooks)
+        pulse = _Pulse(receiver, limits, hooks, liveness)
+
+        def started() -> None:
+            listening(_address_of(listener))
+            liveness.report_ready()
+
+        serve(receiver.app, listener, limits, started=started, tick=lambda: pulse.beat() or should_stop())
+        liveness.report_stopping()
+    pulse.log_counts()
+    return pulse.total
+
+
+def _hook(one: Served, inbox: GroupCommit) -> Hook:
+    webhooks, signs = one.webhooks, one.webhooks.signature
+    signature = None
+    if signs is not None:
+        key = signs.secret.get_secret_value().encode()
+        signature = Signature(signs.header, key, signs.algorithm, signs.encoding, signs.prefix)
+    return Hook(
+        account=one.account,
+        secret=Secret(webhooks.secret.get_secret_value()),
+        header=webhooks.secret_header,
+        signature=signature,
+        largest=webhooks.largest_kb * 1024,
+        rate=Rate(webhooks.per_minute),
+        parse=webhook_parser(one.settings, webhooks),
+        inbox=inbox,
+    )
+
+
+def _inbox(one: Served) -> Inbox:
+    try:
+        return Inbox.to_write(one.inbox)
+    except (sqlite3.Error, OSError) as error:
+        raise Misconfigured(f"webhooks.inbox: {one.inbox} cannot be written ({error})") from None
+
+
+def _listener(shared: WebhookSettings) -> socket.socket:
+    host, _, port = shared.listen.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=shared.connections)
+    except (OSError, OverflowError) as error:
+        hint = "; is another receiver running?" if isinstance(error, OSError) else ""
+        raise Misconfigured(f"webhooks.listen: {shared.listen} cannot be listened on ({error}){hint}") from None
+
+
+def _address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class _Pulse:
+    """What happens while the receiver is at work: signs of life, and a line of counts for each minute."""
+
+    def __init__(self, receiver: Receiver, limits: Limits, hooks: Sequence[Hook], liveness: SignsOfLife) -> None:
+        self._receiver = receiver
+        self._limits = limits
+        self._hooks = hooks
+        self._liveness = liveness
+        self._beat_at = self._logged_at = time.monotonic()
+        self._logged: Counter[HTTPStatus] = Counter()
+
+    def beat(self) -> bool:
+        """Do what is due; False, as this is no reason to stop."""
+        now = time.monotonic()
+        if now - self._beat_at >= 1:
+            self._beat_at = now
+            self._liveness.beat()
+        if now - self._logged_at >= _A_MINUTE:
+            self._logged_at = now
+            self.log_counts()
+        return False
+
+    def log_counts(self) -> None:
+        """Log what was answered since the last time, unless it was nothing."""
+        answered = self._answered
+        if since := answered - self._logged:
+            self._logged = answered
+            _log.info("webhooks answered", **_counts(since))
+
+    @property
+    def total(self) -> Mapping[str, object]:
+        """What was answered in all, and how many events were no redelivery."""
+        return {**_counts(self._answered), "new_events": sum(hook.inbox.new for hook in self._hooks)}
+
+    @property
+    def _answered(self) -> Counter[HTTPStatus]:
+        return self._receiver.answered + self._limits.refused
+
+
+def _counts(answered: Counter[HTTPStatus]) -> dict[str, object]:
+    refused = {str(int(status)): count for status, count in sorted(answered.items()) if status != HTTPStatus.NO_CONTENT}
+    return {"taken": answered[HTTPStatus.NO_CONTENT], "refused": refused}

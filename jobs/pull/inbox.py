@@ -1,0 +1,103 @@
+"""Takes up what webhooks have reported: the leads to read, and what was not understood.
+
+The inbox is a second source of every lead's history: whenever a lead is stored, its events are merged with what it
+shows (`jobs.pull.ingest`). Here is only what makes sure that the leads with new events are read.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from connectors.records import LeadId, LeadPage
+from jobs.ledger import leads, status_labels
+from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled
+from jobs.run_context import RunContext
+
+MANY = 5
+"""So many leads, all gone at once, suggest that their own pages are elsewhere."""
+
+
+@dataclass(slots=True)
+class NewEvents:
+    """The events that arrived since the last run that read all their leads."""
+
+    after: int = 0
+    to: int | None = None
+    """The latest event as this began; None if there is no inbox that can be read."""
+    unread: dict[LeadId, None] = field(default_factory=dict)
+    """The leads still to be read, in the order of their first event."""
+
+    @classmethod
+    def since_last_run(cls, run: RunContext, done: Pulled) -> Self:
+        """Return the new events, counted in `done`.
+
+        Events with lower ids than those taken before are an inbox made anew: it is taken from its beginning, which
+        adds nothing that is on record.
+        """
+        inbox, taken = run.deps.inbox, done.webhooks.read_to
+        if (to := inbox.latest()) is None:
+            return cls()
+        if taken is None:
+            with run.ledger.reading() as session:
+                taken = leads.inbox_place(session, run.ledger.account)
+        after = taken if taken <= to else 0
+        unread = dict.fromkeys(inbox.leads(after=after, to=to))
+        done.webhooks.leads += len(unread)
+        return cls(after, to, unread)
+
+    def strike(self, page: LeadPage) -> None:
+        """Note that the leads of a page were read, or found unreadable."""
+        for lead in (*(one.id for one in page.leads), *(one.id for one in page.unreadable)):
+            self.unread.pop(LeadId(lead or ""), None)
+
+    def read_rest(self, reading: DetailFetch) -> FetchedDetails:
+        """Read the leads still unread by their own pages; changed or not, they are stored, so that events are merged.
+
+        One that is gone counts as read. Raises what `DetailFetch.read` does.
+        """
+        fetch = DetailFetch(
+            reading.run, reading.done, reading.until, started=reading.started, ahead=reading.ahead, afresh=True
+        )
+        asked = fetch.read(list(self.unread))
+        for lead in asked.ids:
+            self.unread.pop(lead, None)
+        return asked
+
+    def conclude(self, run: RunContext, done: Pulled) -> None:
+        """Note how far the inbox was taken; once all its leads were read, also what was not understood in it."""
+        inbox, taken = run.deps.inbox, done.webhooks
+        taken.left = len(self.unread)
+        if self.to is not None and not self.unread:
+            structures = inbox.not_understood(after=self.after, to=self.to)
+            before = inbox.not_understood(after=0, to=self.after) if structures else {}
+            taken.unknown |= {one: count for one, count in structures.items() if one not in before}
+            taken.known_unknown += sum(count for one, count in structures.items() if one in before)
+            taken.read_to = self.to
+        taken.problem = inbox.problem
+        if inbox.problem is not None:
+            taken.read_to = None
+
+
+def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
+    """Read the leads that webhooks have reported since the last run, and only those.
+
+    If several leads on record are all gone, their pages are probably elsewhere: the night, which lists all, decides.
+
+    Raises:
+        Misconfigured: the source refuses us. What was read so far is kept.
+        Transient: the source kept failing. What was read so far is kept; the next run reads the rest.
+    """
+    events, now = NewEvents.since_last_run(run, done), run.now()
+    try:
+        asked = events.read_rest(DetailFetch(run, done, until, started=now))
+        with run.ledger.reading() as session:
+            known = leads.stored_leads(session, run.ledger.account, asked.ids)
+        if len(asked.deleted) == len(asked.ids) == len(known) >= MANY:
+            done.no_detail_pages = True
+            events.unread |= dict.fromkeys(asked.ids)
+    finally:
+        events.conclude(run, done)
+        # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
+        with run.ledger.writing() as session:
+            status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=now)
+    done.complete = not events.unread

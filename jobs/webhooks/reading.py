@@ -1,0 +1,60 @@
+"""The inbox as one run reads it: where it cannot be read, the run goes on without it, and a human is told."""
+
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from connectors.crm import ReceivedEvent
+from connectors.records import LeadId
+from jobs.webhooks.inbox import Inbox, WaitingEvents
+
+T = TypeVar("T")
+
+
+class InboxReader:
+    """One run's view of an account's inbox; use it from one thread at a time."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open nothing yet; None stands for an account without webhooks."""
+        self._path = path
+        self._inbox: Inbox | None = None
+        self.problem: str | None = None
+        """Why it cannot be read; from then on it counts as missing for this run."""
+
+    def latest(self) -> int | None:
+        """Return the id of the latest event; None if there is no inbox that can be read."""
+        return self._ask(Inbox.latest, None)
+
+    def waiting(self, *, after: int) -> WaitingEvents | None:
+        """Return the events after a place; None if there is no inbox that can be read."""
+        return self._ask(lambda inbox: inbox.waiting(after=after), None)
+
+    def leads(self, *, after: int, to: int) -> list[LeadId]:
+        """Return the leads with events after one place and up to another, in the order of their first one."""
+        return self._ask(lambda inbox: inbox.leads(after=after, to=to), [])
+
+    def events_of(self, leads: Collection[LeadId], *, to: int) -> Mapping[LeadId, Sequence[ReceivedEvent]]:
+        """Return these leads' events up to a place, in the order of arrival."""
+        return self._ask(lambda inbox: inbox.events_of(leads, to=to), {})
+
+    def not_understood(self, *, after: int, to: int) -> dict[str, int]:
+        """Return the structures that were not understood between two places, and how often each came."""
+        return self._ask(lambda inbox: inbox.not_understood(after=after, to=to), {})
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._inbox is not None:
+            self._inbox.close()
+            self._inbox = None
+
+    def _ask(self, question: Callable[[Inbox], T], otherwise: T) -> T:
+        if self._path is None or self.problem is not None:
+            return otherwise
+        try:
+            self._inbox = self._inbox or Inbox.to_read(self._path)
+            return otherwise if self._inbox is None else question(self._inbox)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            # ValueError: what a damaged row holds is no time, and no kind of event.
+            self.problem = f"{self._path}: {error}"
+            return otherwise

@@ -1,0 +1,196 @@
+"""The receiver: who may send an event, how much, and that it is answered only once the event is durable."""
+
+import hmac
+import sqlite3
+import time
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Literal
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from connectors.crm import ReceivedEvent
+from jobs.webhooks.group_commit import BusyError, GroupCommit
+
+_A_MINUTE = 60
+_MEMORY = 64 * 1024 * 1024  # bytes of all bodies that are being read
+_MOST_STRUCTURES = 200  # logged, each once
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Secret"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(_A_MINUTE)},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "10"},
+}
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a sender signs: an HMAC over the raw body."""
+
+    header: str
+    key: bytes = field(repr=False)
+    algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+
+    def is_valid(self, body: bytes | bytearray, given: str) -> bool:
+        """Whether a header's value is this body's signature."""
+        made = hmac.new(self.key, body, self.algorithm)
+        if self.encoding == "hex":
+            expected, given = f"{self.prefix}{made.hexdigest()}".lower(), given.lower()
+        else:
+            expected = f"{self.prefix}{b64encode(made.digest()).decode()}"
+        return hmac.compare_digest(expected.encode(), given.encode())
+
+
+class Secret:
+    """A secret, kept as its SHA-256, so that comparing it reveals neither its content nor its length."""
+
+    def __init__(self, text: str) -> None:
+        """Keep the text's hash."""
+        self._digest = sha256(text.encode()).digest()
+
+    def equals(self, given: str) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(self._digest, sha256(given.encode()).digest())
+
+
+class Rate:
+    """How many requests one account takes in each minute."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count minutes by `clock`, in seconds."""
+        self._per_minute = per_minute
+        self._clock = clock
+        self._minute = -1
+        self._count = 0
+
+    def allows_one_more(self) -> bool:
+        """Count a request, and return whether it is still within the limit."""
+        minute = int(self._clock() // _A_MINUTE)
+        if minute != self._minute:
+            self._minute, self._count = minute, 0
+        self._count += 1
+        return self._count <= self._per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One account's entrance."""
+
+    account: str
+    secret: Secret
+    header: str | None
+    """The header that carries the secret; None: the last part of the path."""
+    signature: Signature | None
+    largest: int
+    """Bytes of a body."""
+    rate: Rate
+    parse: Callable[[bytes], Sequence[ReceivedEvent]]
+    """Reads a body as received now; raises ValueError for one that is no webhook."""
+    inbox: GroupCommit
+
+    def is_meant_by(self, request: Request) -> bool:
+        """Whether a request carries this account's secret."""
+        place = request.path_params if self.header is None else request.headers
+        return self.secret.equals(place.get(self.header or "secret", ""))
+
+
+class Receiver:
+    """The ASGI application for several accounts, with the counts of what it answered."""
+
+    def __init__(self, hooks: Iterable[Hook]) -> None:
+        """Take the webhooks of these accounts."""
+        self._hooks = tuple(hooks)
+        self._bytes_held = 0
+        self._structures: set[str] = set()
+        self._failures = Rate(1)
+        self.answered: Counter[HTTPStatus] = Counter()
+        self.app = Router(
+            [
+                Route("/hooks", self._answer, methods=["POST"]),
+                Route("/hooks/{secret}", self._answer, methods=["POST"]),
+                Route("/health", _health, methods=["GET"]),
+            ],
+            redirect_slashes=False,  # a redirection would repeat the secret
+        )
+
+    async def _answer(self, request: Request) -> Response:
+        body = bytearray()
+        try:
+            status = await self._take(request, body)
+        except ClientDisconnect:
+            status = HTTPStatus.REQUEST_TIMEOUT  # nobody is there to see it
+        finally:
+            self._bytes_held -= len(body)
+        self.answered[status] += 1
+        return Response(status_code=status, headers=_HEADERS.get(status))
+
+    async def _take(self, request: Request, body: bytearray) -> HTTPStatus:
+        hook = self._hook_for(request)
+        if hook is None:
+            return HTTPStatus.UNAUTHORIZED
+        if not hook.rate.allows_one_more():
+            return HTTPStatus.TOO_MANY_REQUESTS
+        if request.headers.get("content-encoding", "identity") != "identity":
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        if problem := await self._read(request, hook.largest, body):
+            return problem
+        if hook.signature and not hook.signature.is_valid(body, request.headers.get(hook.signature.header, "")):
+            return HTTPStatus.UNAUTHORIZED
+        try:
+            events = hook.parse(bytes(body))
+        except ValueError:
+            return HTTPStatus.BAD_REQUEST
+        return await self._store(hook, events)
+
+    def _hook_for(self, request: Request) -> Hook | None:
+        found = None
+        for hook in self._hooks:  # all of them: how long it takes must not tell which one it was
+            if hook.is_meant_by(request):
+                found = hook
+        return found
+
+    async def _read(self, request: Request, largest: int, body: bytearray) -> HTTPStatus | None:
+        """Read the body, and return why it cannot be taken if it cannot."""
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > largest:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > largest:
+                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            if self._bytes_held + len(chunk) > _MEMORY:
+                return HTTPStatus.SERVICE_UNAVAILABLE
+            self._bytes_held += len(chunk)
+            body += chunk
+        return None
+
+    async def _store(self, hook: Hook, events: Sequence[ReceivedEvent]) -> HTTPStatus:
+        try:
+            await hook.inbox.add(events)
+        except (BusyError, sqlite3.Error, OSError) as error:
+            if self._failures.allows_one_more():  # once a minute: each request would repeat it
+                why = str(error) or "too many are waiting"
+                _log.error("events cannot be stored; the sender is told to try again", account=hook.account, why=why)
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        for each in events:
+            self._log_unknown(hook.account, each)
+        return HTTPStatus.NO_CONTENT
+
+    def _log_unknown(self, account: str, received: ReceivedEvent) -> None:
+        structure = received.event.structure
+        is_known = received.event.kind is not None or structure in self._structures
+        if not is_known and len(self._structures) < _MOST_STRUCTURES:
+            self._structures.add(structure)
+            _log.warning("an event was not understood; see webhooks.fields", account=account, structure=structure)
+
+
+async def _health(_request: Request) -> Response:
+    return Response("ok", media_type="text/plain")

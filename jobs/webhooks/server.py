@@ -1,0 +1,171 @@
+"""The HTTP server around the receiver: how many connections, and how long a request may take to arrive."""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import cast
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+_LINGER = 1.0  # seconds in which a client may still read its refusal
+_ARRIVING = frozenset({h11.IDLE, h11.SEND_BODY})
+_UNANSWERED = frozenset({h11.IDLE, h11.SEND_RESPONSE})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server takes at a time."""
+
+    connections: int
+    seconds: float
+    """How long a request, head and body, may take to arrive, and how long the last ones may take when it stops."""
+    refused: Counter[HTTPStatus] = field(default_factory=Counter)
+    """How often the server itself refused, by status; it counts here."""
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's protocol with a limit on connections and a time in which each request must have arrived."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Serve one connection."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Take the connection, or refuse it if too many are open."""
+        super().connection_made(transport)
+        if len(self.connections) <= self._limits.connections:
+            self._expect(self._limits.seconds)
+            return
+        self.connections.discard(self)
+        self._is_refused = True
+        self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        # Closing before the request is read would reset the connection, and the client would never see the answer.
+        self._expect(_LINGER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived; the time for a further request starts with its first byte."""
+        if self._is_refused:
+            self.transport.close()
+            return
+        super().data_received(data)
+        if self._deadline is None and self.conn.their_state in _ARRIVING:
+            self._expect(self._limits.seconds)
+
+    def handle_events(self) -> None:
+        """Handle what has arrived; a whole request has no deadline any more."""
+        super().handle_events()
+        if self.conn.their_state not in _ARRIVING:
+            self._arrived()
+
+    def on_response_complete(self) -> None:
+        """Give the rest of a body that was refused unread a moment, so that the client sees its answer."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self._expect(_LINGER)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        del msg
+        self._refuse(HTTPStatus.BAD_REQUEST)
+        self.transport.close()
+
+    def _expect(self, seconds: float) -> None:
+        self._arrived()
+        self._deadline = self.loop.call_later(seconds, self._too_slow)
+
+    def _arrived(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self._is_refused:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        self.transport.close()
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Answer in place of the application, if it has not answered."""
+        if self.conn.our_state not in _UNANSWERED or self.transport.is_closing():
+            return
+        self._limits.refused[status] += 1
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        for event in (h11.Response(status_code=status, headers=headers), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to the command."""
+
+    def __init__(self, config: uvicorn.Config, *, started: Callable[[], None], tick: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._has_started = started
+        self._tick = tick
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._has_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit |= self._tick()
+        return await super().on_tick(counter)
+
+
+def serve(
+    app: ASGIApp, listener: socket.socket, limits: Limits, *, started: Callable[[], None], tick: Callable[[], bool]
+) -> None:
+    """Serve until `tick`, called ten times a second, returns True; then finish what is under way.
+
+    Args:
+        app: what answers requests.
+        listener: the socket to accept connections on.
+        limits: what is taken at a time.
+        started: called once connections are accepted.
+        tick: whether to stop.
+    """
+    config = uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits)),
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(limits.seconds),
+    )
+    asyncio.run(_Server(config, started=started, tick=tick).serve(sockets=[listener]))

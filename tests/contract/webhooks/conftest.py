@@ -1,0 +1,122 @@
+"""A receiver on a loopback port, in this process."""
+
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connectors.crm import EventKind
+from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
+from jobs.webhooks.group_commit import GroupCommit
+from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.receiver import Hook, Rate, Receiver, Secret
+from jobs.webhooks.server import Limits, serve
+
+SECRET = "correct-horse-battery-staple"
+NAMES = {kind: kind.value for kind in EventKind}
+PATIENCE = 10
+
+
+class Running:
+    """A receiver that can be asked, and what has become of its events."""
+
+    def __init__(self, folder, limits, **hook):
+        self.path = folder / "test.inbox.db"
+        self.inbox = Inbox.to_write(self.path)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=600)
+        self.port = self.listener.getsockname()[1]
+        self.limits = limits
+        self._stop = threading.Event()
+        self._started = threading.Event()
+        self._threads = ThreadPoolExecutor(1)
+        parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookOptions(NAMES))
+        usual = {
+            "account": "maison-test",
+            "secret": Secret(SECRET),
+            "header": None,
+            "signature": None,
+            "largest": 256 * 1024,
+            "rate": Rate(100_000),
+            "parse": lambda body: parser.parse(body, datetime.now(UTC)),
+            "inbox": GroupCommit(self.inbox.append, self._threads),
+        }
+        self.receiver = Receiver([Hook(**{**usual, **hook})])
+        self._server = threading.Thread(target=self._serve)
+
+    def _serve(self):
+        serve(self.receiver.app, self.listener, self.limits, started=self._started.set, tick=self._stop.is_set)
+
+    def __enter__(self):
+        self._server.start()
+        assert self._started.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        self._threads.shutdown()
+        self.inbox.close()
+        self.listener.close()
+
+    def stop(self):
+        """Ask it to stop, and wait until it has."""
+        self._stop.set()
+        self._server.join(PATIENCE)
+        assert not self._server.is_alive()
+
+    def connect(self):
+        """A connection of one's own."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def send(self, *parts):
+        """The status of the answer to these bytes."""
+        with self.connect() as line:
+            for part in parts:
+                line.sendall(part)
+            return status(line)
+
+    def post(self, content, path=f"/hooks/{SECRET}", **headers):
+        """The status of the answer to a body, as JSON unless it is bytes."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return self.send(request(path, length=len(body), **headers), body)
+
+    def stored(self):
+        """The lead and the label of each stored event."""
+        with closing(Inbox.to_read(self.path)) as inbox:
+            leads = inbox.leads(after=0, to=inbox.latest())
+            return [(lead, one.event.label) for lead, found in inbox.events_of(leads).items() for one in found]
+
+
+def request(path, length=None, method="POST", **headers):
+    """The head of a request."""
+    size = {} if length is None else {"Content-Length": length}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in {"Host": "hooks", **size, **named}.items()), "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def status(line):
+    """The status of the next answer; None if the connection ends without one."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        part = line.recv(4096)
+        if not part:
+            return None
+        answer += part
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Starts a receiver, whose limits and account may differ from the usual ones."""
+
+    @contextmanager
+    def run(*, connections=200, seconds=5.0, **hook):
+        with Running(tmp_path, Limits(connections, seconds), **hook) as receiver:
+            yield receiver
+
+    return run

@@ -1,0 +1,297 @@
+"""Parsing the body of a webhook into events without contact data."""
+
+import json
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from connectors.crm import EventKind, WebhookEvent
+from connectors.oplead import FieldPaths, OpleadOptions, WebhookOptions, WebhookParser
+from connectors.records import LeadId, Moment
+
+PARIS = ZoneInfo("Europe/Paris")
+ARRIVED = datetime(2026, 7, 20, 12, tzinfo=UTC)
+NAMES = {
+    EventKind.NEW_LEAD: "lead.created",
+    EventKind.STATUS_CHANGE: "lead.status_changed",
+    EventKind.APPOINTMENT: "lead.appointment_updated",
+}
+TEN = Moment(datetime(2026, 7, 20, 10, tzinfo=UTC))
+ELEVEN = Moment(datetime(2026, 7, 20, 11, tzinfo=UTC))
+
+
+def received(content, fields=None, names=NAMES, **places):
+    """What a platform's parser makes of a body, given as it would be before it is written as JSON."""
+    options = OpleadOptions(token="t", zone=PARIS, fields=fields or FieldPaths())
+    return WebhookParser(options, WebhookOptions(names, **places)).parse(json.dumps(content).encode(), ARRIVED)
+
+
+def event(content, **more):
+    """The only event of a body."""
+    (one,) = received(content, **more)
+    return one.event
+
+
+def digest(content, **more):
+    """The digest of a body's only event."""
+    (one,) = received(content, **more)
+    return one.digest
+
+
+# ── what each shape means ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}},
+        {"type": "lead.status_changed", "data": {"id": "L-1", "status": {"label": "Gagné"}}},
+        {"event": "lead.status_changed", "data": {"lead": {"id": "L-1"}, "oldStatus": "RDV", "newStatus": "Gagné"}},
+        {"eventType": "lead.status_changed", "payload": {"lead": {"id": "L-1", "leadData": {"status": "Gagné"}}}},
+        {"event": "lead.status_changed", "leadId": "L-1", "status": {"old": "RDV", "new": "Gagné"}},
+        {"id": "evt-9", "event": "lead.status_changed", "leadId": "L-1", "status": "Gagné"},
+        {"id": "evt-9", "event": "lead.status_changed", "lead": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": {"id": "L-1"}, "status": "Gagné"},
+        {"id": "L-1", "status": "Gagné"},
+        {"leadIdentifier": "L-1", "statusHistory": [{"status": "Gagné", "date": "2026-07-19"}], "name": "x"},
+    ],
+)
+def test_a_status_change_is_read_from_many_shapes(content):
+    """The lead may be nested, flat, named by its id only, or the whole body, as in a call to `provider.url`."""
+    read = event(content)
+
+    assert (EventKind.STATUS_CHANGE, "L-1", "Gagné") == (read.kind, read.lead, read.label)
+    assert read.structure == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("lead.created", EventKind.NEW_LEAD),
+        ("LEAD_CREATED", EventKind.NEW_LEAD),
+        ("newLead", EventKind.NEW_LEAD),
+        ("nouveau lead attribué", EventKind.NEW_LEAD),
+        ("lead.status_changed", EventKind.STATUS_CHANGE),
+        ("statusUpdate", EventKind.STATUS_CHANGE),
+        ("changement de statut", EventKind.STATUS_CHANGE),
+        ("new_status", EventKind.STATUS_CHANGE),
+        ("appointment.created", EventKind.APPOINTMENT),
+        ("MAJ RDV", EventKind.APPOINTMENT),
+        ("Rendez-vous modifié", EventKind.APPOINTMENT),
+        ("status_set_to_rdv", None),
+        ("lead.renewed", None),
+        ("ping", None),
+    ],
+)
+def test_a_kind_is_known_by_its_name(name, kind):
+    """The configured name decides, else the plain words for a status, an appointment and what is new."""
+    read = event({"event": name, "lead": {"id": "L-1", "status": "Gagné", "appointmentAt": "2026-08-01 14:00"}})
+
+    assert kind == read.kind
+
+
+def test_a_configured_name_comes_first():
+    """A platform that calls its status changes updates says so in the settings."""
+    names = {**NAMES, EventKind.STATUS_CHANGE: "LEAD_UPDATED"}
+
+    assert EventKind.STATUS_CHANGE == event({"event": "lead.updated", "id": "L-1", "status": "Gagné"}, names=names).kind
+
+
+def test_a_new_lead_has_the_time_of_its_creation():
+    """Its own date comes before that of the event."""
+    read = event(
+        {"event": "lead.created", "date": "2026-07-20T13:00:00", "lead": {"id": 7, "createdAt": "2026-07-20T10:00:00Z"}}
+    )
+
+    assert WebhookEvent(EventKind.NEW_LEAD, LeadId("7"), None, TEN) == read
+
+
+def test_an_appointment_has_its_date():
+    """It is read by the settings of a lead, else where an event may have it; the event's time is when it was set."""
+    told = {"event": "lead.appointment_updated", "occurredAt": "2026-07-20T10:00:00Z"}
+    usual = event({**told, "lead": {"id": "L-1"}, "appointment": {"date": "2026-07-20T13:00:00+02:00"}})
+    own = event({**told, "lead": {"id": "L-1", "rdv": "20/07/2026 13:00"}}, fields=FieldPaths(appointment_at=("rdv",)))
+
+    assert WebhookEvent(EventKind.APPOINTMENT, LeadId("L-1"), None, TEN, ELEVEN) == usual == own
+
+
+def test_an_appointment_that_was_called_off_has_no_date():
+    """Its place is there and empty; without its place nothing is known of it."""
+    gone = event({"event": "rdv", "lead": {"id": "L-1", "appointmentAt": None}})
+    unknown = event({"event": "rdv", "lead": {"id": "L-1", "debut": "2026-08-01"}})
+
+    assert (EventKind.APPOINTMENT, None) == (gone.kind, gone.appointment_at)
+    assert (None, "L-1") == (unknown.kind, unknown.lead)
+
+
+# ── when it happened ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("more", "at"),
+    [
+        ({"lead": {"statusDate": "2026-07-20T11:00:00Z"}}, ELEVEN),
+        ({"lead": {"statusDate": "2026-07-20"}}, TEN),
+        ({"lead": {"statusHistory": [{"status": "Gagné", "date": "2026-07-20T11:00:00Z"}]}}, ELEVEN),
+        ({"lead": {"statusHistory": [{"status": "RDV", "date": "2026-07-20T11:00:00Z"}]}}, TEN),
+        ({"lead": {"status": "RDV", "statusDate": "2026-07-20T11:00:00Z"}, "newStatus": "Gagné"}, TEN),
+        ({"lead": {}}, TEN),
+        ({"lead": {}, "occurredAt": None}, None),
+        ({"lead": {}, "occurredAt": "bientôt"}, None),
+        ({"lead": {}, "occurredAt": "2026-07-20"}, Moment(date(2026, 7, 20))),
+    ],
+)
+def test_a_status_has_its_own_date_or_else_the_events(more, at):
+    """The lead's date counts if it is that of this status; of a day and an instant, the instant counts."""
+    lead = {"id": "L-1", "status": "Gagné", **more.pop("lead")}
+    read = event({"event": "lead.status_changed", "occurredAt": "2026-07-20T10:00:00Z", "lead": lead, **more})
+
+    assert ("Gagné", at) == (read.label, read.at)
+
+
+def test_an_event_of_another_name_does_not_date_a_status():
+    """A note that is added today to a lead won long ago says nothing about when it was won."""
+    note = {"event": "lead.note_added", "occurredAt": "2026-07-20T10:00:00Z", "lead": {"id": "L-1", "status": "Gagné"}}
+    dated = {**note, "lead": {**note["lead"], "statusDate": "2026-07-20T11:00:00Z"}}
+
+    assert (None, "L-1") == (event(note).kind, event(note).lead)
+    assert WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", ELEVEN) == event(dated)
+
+
+def test_dates_of_a_bare_lead_are_not_those_of_an_event():
+    """The `date` of a lead that is sent as it is may be that of its creation."""
+    assert event({"id": "L-1", "status": "Gagné", "date": "2026-07-01T10:00:00Z"}).at is None
+
+
+# ── whose it is ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_different_ids_are_refused():
+    """`id` beside `leadId` in one object may be either's; the settings can say which it is."""
+    content = {"event": "lead.status_changed", "data": {"id": "N-9", "leadId": "L-1", "status": "Gagné"}}
+
+    assert (None, None) == (event(content).kind, event(content).lead)
+    assert "L-1" == event(content, lead_id=("leadId",)).lead
+
+
+@pytest.mark.parametrize("lead_id", ["", None, {"x": 1}, "x" * 201, "a\u0000b", ".."])
+def test_an_event_without_a_usable_id_is_not_understood(lead_id):
+    """What cannot be a lead's id is none."""
+    read = event({"event": "lead.status_changed", "lead": {"id": lead_id, "status": "Gagné"}})
+
+    assert (None, None) == (read.kind, read.lead)
+
+
+# ── redeliveries ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_redelivery_has_the_digest_of_its_event():
+    """The order of keys does not matter, nor does the time of sending where the event has an id."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}}
+    first = {**told, "eventId": 12, "sentAt": "2026-07-20T10:00:00Z"}
+
+    assert digest(told) == digest(dict(reversed(told.items())))
+    assert digest(first) == digest({**first, "sentAt": "2026-07-20T11:00:00Z"})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"eventId": "e-2"},
+        {"lead": {"id": "L-2", "status": "Gagné"}},
+        {"lead": {"id": "L-1", "status": "Perdu"}},
+        {"event": "lead.created"},
+    ],
+)
+def test_different_events_have_different_digests(other):
+    """An id that the platform gives to several events does not make them one."""
+    told = {"event": "lead.status_changed", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
+
+    assert digest(told) != digest({**told, **other})
+
+
+@pytest.mark.parametrize(
+    ("more", "is_unique"),
+    [
+        ({"eventId": "e-1"}, True),
+        ({"occurredAt": "2026-07-20T10:00:00Z"}, True),
+        ({"lead": {"statusDate": "2026-07-20T10:00:00Z"}}, True),
+        ({"lead": {"statusDate": "2026-07-20"}}, False),
+        ({"occurredAt": "2026-07-20"}, False),
+        ({"lead": {"createdAt": "2026-07-01T10:00:00Z"}}, False),
+        ({}, False),
+    ],
+)
+def test_only_an_id_or_an_instant_makes_an_event_unique(more, is_unique):
+    """A lead may return to a status on the same day, and then the same body is news."""
+    lead = {"id": "L-1", "status": "Gagné", **more.pop("lead", {})}
+    (one,) = received({"event": "lead.status_changed", "lead": lead, **more})
+
+    assert is_unique is one.is_unique
+
+
+def test_the_date_of_a_status_does_not_make_an_appointment_unique():
+    """It may be moved to a day and back while the status stays."""
+    lead = {"id": "L-1", "statusDate": "2026-07-20T10:00:00Z", "status": "RDV", "appointmentAt": "2026-08-01 14:00"}
+    (one,) = received({"event": "rdv", "lead": lead})
+
+    assert not one.is_unique
+
+
+# ── bodies ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_body_may_hold_a_list():
+    """Each entry is an event of its own; a hundred are taken."""
+    events = received([{"id": f"L-{number}", "status": "Gagné"} for number in range(100)])
+
+    assert [f"L-{number}" for number in range(100)] == [one.event.lead for one in events]
+    assert {ARRIVED} == {one.received_at for one in events}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"nope", b"\xff\xfe\x00", b"a=1&b=2", b'"text"', b"12", b"null", b"[]", b'[{"id": 1}, 2]'),
+        b"[" * 100_000,
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+        json.dumps([{"id": "L-1"}] * 101).encode(),
+    ],
+    ids=lambda body: body[:12].decode(errors="replace"),
+)
+def test_what_is_no_event_is_refused(body):
+    """Neither text, nor a number, nor too many events or levels; the message never quotes the body."""
+    with pytest.raises(ValueError, match=r".") as refused:
+        WebhookParser(OpleadOptions(token="t", zone=PARIS), WebhookOptions(NAMES)).parse(body, ARRIVED)
+
+    assert "nope" not in str(refused.value)
+
+
+def test_what_is_not_understood_keeps_its_structure_only():
+    """Paths and shapes, no values, and the event's name only where it can be nothing but one."""
+    person = {"nom": "Martin", "email": "jeanne.martin@example.fr", "tel": "0612345678", "note": "à rappeler"}
+    shown = event({"event": "contact.merged", "contact": person}).structure
+    hidden = event({"event": "Jeanne Martin", "contact": person}).structure
+
+    assert shown == (
+        "event contact.merged; event: text, 14 characters; contact: object; contact.nom: text, 6 characters; "
+        "contact.email: e-mail address; contact.tel: phone number or other digits; contact.note: text, 10 characters"
+    )
+    for value in (*person.values(), "Jeanne"):
+        assert value not in hidden
+    assert len(event({f"k{number}": number for number in range(2_000)}).structure) <= 2_000
+
+
+def test_contact_data_is_in_no_event():
+    """Of a lead as the API shows it, ids, labels and times are kept."""
+    lead = {
+        "id": "L-1",
+        "status": "Gagné",
+        "email": "jeanne.martin@example.fr",
+        "phone": "0612345678",
+        "lastname": "Martin",
+    }
+    (one,) = received({"event": "lead.status_changed", "lead": lead, "occurredAt": "2026-07-20T10:00:00Z"})
+
+    assert WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", TEN) == one.event

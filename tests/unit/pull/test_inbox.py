@@ -1,0 +1,458 @@
+"""What webhooks have reported: every lead with news is read, before the inbox counts as taken."""
+
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+
+import pytest
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.errors import Misconfigured, Transient
+from connectors.records import LeadId, Moment, UnreadableLead
+from jobs.cancellation import StoppedBySignal
+from jobs.ledger.runs import INBOX, NIGHTLY
+from jobs.ledger.schema import Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
+from jobs.nightly import run_night
+from jobs.rules.model import Origin
+from jobs.run_context import NightStep, Reading, SyncMode, unwatched
+from jobs.webhooks.inbox import Inbox
+from jobs.webhooks.reading import InboxReader
+from tests.builders import REACH, attention, changed, lead
+from tests.fakes import NIGHT, Crash
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+WON = NIGHT + 5 * HOUR
+"""When a lead is won, between two nights."""
+
+
+@pytest.fixture
+def account(account, tmp_path):
+    """An account with an inbox, after a first night with three leads that Oplead dates nothing of."""
+    account.inbox = tmp_path / "inbox.db"
+    account.put(*(undated(f"L-{number}") for number in range(3)))
+    account.night()
+    account.source.asked.clear()
+    account.clock.time += DAY
+    return account
+
+
+def undated(name="L-1", label="Nouveau"):
+    """A lead whose status Oplead does not date."""
+    return lead(name, label=label, history=(), updated_at=None)
+
+
+def received(name, label, at=WON, *, kind=EventKind.STATUS_CHANGE, structure=""):
+    """A webhook as it was received, at once."""
+    appointment = Moment(at + DAY) if kind is EventKind.APPOINTMENT else None
+    told = WebhookEvent(kind, LeadId(name) if name else None, label, Moment(at), appointment, structure)
+    return ReceivedEvent(told, at, sha256(repr(told).encode()).hexdigest(), is_unique=True)
+
+
+def deliver(account, *events):
+    """Have the receiver take these events."""
+    inbox = Inbox.to_write(account.inbox)
+    inbox.append(events)
+    inbox.close()
+
+
+def not_understood(account, structure, *, times=1):
+    """Have the receiver take events that it does not understand."""
+    deliver(account, *(received(None, str(n) + structure, kind=None, structure=structure) for n in range(times)))
+
+
+def win(account, *names):
+    """Have leads won in Oplead, and webhooks tell."""
+    for name in names:
+        account.put(changed(account.source.leads[name], label="Gagné"))
+    deliver(account, *(received(name, "Gagné") for name in names))
+
+
+def between_nights(account, command=INBOX):
+    """Take up the inbox, and return what was done."""
+    with account.hold(command) as ledger:
+        return run_night(account.run(ledger), reading=Reading.WEBHOOKS)
+
+
+def place(account):
+    """How far the inbox was taken."""
+    return [row.event for row in account.rows(InboxPlace)]
+
+
+def changes(account, name="L-1"):
+    """A lead's changes on record: label, time and origin."""
+    return [(row.label, row.at, row.origin) for row in account.rows(StatusChange) if row.lead == name]
+
+
+def test_a_night_takes_a_change_at_its_webhooks_time(account):
+    """It is sent with that time."""
+    win(account, "L-1")
+    account.night()
+
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert {"L-1": WON} == {row.lead: row.at for row in account.rows(Delivery)}
+    assert [1] == place(account)
+
+
+def test_the_next_night_adds_nothing_and_sends_nothing(account):
+    """By both, as by webhook."""
+    win(account, "L-1")
+    account.night()
+    on_record, sent = changes(account), len(account.sink.calls)
+    account.clock.time += DAY
+    account.night()
+
+    assert (on_record, sent) == (changes(account), len(account.sink.calls))
+
+
+def test_a_lead_that_looks_unchanged_is_read_all_the_same(account):
+    """Its list entry may show nothing of a status."""
+    account.source.entry = lambda _: "always the same"
+    account.night()
+    account.source.read_whole.clear()
+    win(account, "L-1")
+    account.night()
+
+    assert ["L-1"] == account.source.read_whole
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+
+
+def test_a_lead_that_the_list_leaves_out_is_read_by_its_own_page(account):
+    """A filter or a narrow list does not hide what a webhook reports."""
+    account.source.unlisted = {"L-1"}
+    win(account, "L-1", "L-2")
+    account.night()
+
+    assert ["L-1"] == account.source.asked
+    assert [("gagne", WON, Origin.WEBHOOK)] * 2 == [changes(account, name)[-1] for name in ("L-1", "L-2")]
+
+
+def test_where_leads_are_read_one_by_one_the_reported_ones_come_first(account):
+    """A night that runs out of time has read them."""
+    account.sync_window = replace(REACH, style=SyncMode.DETAILS)
+    win(account, "L-2")
+    account.source.allowed = 1
+    account.night()
+
+    assert ["L-2"] == account.source.asked
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
+
+
+@pytest.mark.parametrize("what", ["gone", "unreadable", "another's"])
+def test_a_lead_that_cannot_be_read_holds_nothing_up(account, what):
+    """It was asked for: the inbox counts as taken."""
+    win(account, "L-1", "L-2")
+    account.source.unlisted = {"L-1"}
+    if what == "gone":
+        account.source.delete("L-1")
+    elif what == "unreadable":
+        account.source.leads["L-1"] = UnreadableLead("L-1", "no creation time")
+        account.source.unlisted = set()
+        account.source.fetch_changes = lambda *_args, **_more: iter(())
+    else:
+        account.source.merged = {"L-1": LeadId("L-9")}
+    between_nights(account)
+
+    assert [2] == place(account)
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
+
+
+@pytest.mark.parametrize("error", [Transient("it keeps failing"), Misconfigured("the key is refused")])
+def test_while_oplead_is_unreachable_nothing_moves(account, error):
+    """The next night takes it."""
+    win(account, "L-1")
+    account.source.fails = {0: error, "L-1": error}
+    account.night()
+
+    assert [] == place(account)
+    account.clock.time += DAY
+    account.source.fails = {}
+    account.night()
+    assert [1] == place(account)
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+
+
+def test_requests_that_run_out_leave_the_rest_for_the_next_run(account):
+    """What was read is kept, and nothing counts as taken."""
+    win(account, "L-1", "L-2")
+    account.source.made, account.source.allowed = 0, 1
+    summary = between_nights(account)
+
+    assert (2, 1) == (summary.pulled.webhooks.leads, summary.pulled.webhooks.left)
+    assert [] == place(account)
+    account.source.made = 0
+    account.source.allowed = None
+    assert 0 == between_nights(account).pulled.webhooks.left
+    assert [2] == place(account)
+
+
+@pytest.mark.parametrize("step", [NightStep.PLAN, NightStep.DELIVER])
+def test_a_run_that_ends_before_it_reports_takes_nothing(account, step):
+    """The next one meets the same events, and adds nothing twice."""
+    win(account, "L-1")
+    not_understood(account, "{a: text}")
+
+    def watch(at, _summary):
+        if at is step:
+            raise Crash
+        return unwatched(at, _summary)
+
+    with pytest.raises(Crash), account.hold() as ledger:
+        run_night(account.run(ledger, watch=watch))
+
+    assert [] == place(account)
+    summary = account.night()
+    assert 1 == summary.exit_code
+    assert 1 == len([label for label, *_ in changes(account) if label == "gagne"])
+
+
+def test_a_stop_between_two_requests_takes_nothing(account):
+    """What was read is kept."""
+    win(account, "L-1")
+
+    def stopped():
+        raise StoppedBySignal(15)
+
+    with pytest.raises(StoppedBySignal), account.hold() as ledger:
+        run_night(account.run(ledger, cancel_token=stopped), reading=Reading.WEBHOOKS)
+
+    assert [] == place(account)
+
+
+def test_an_event_that_arrives_while_its_lead_is_read_waits_for_the_next_reading(account):
+    """The page may have been answered before the change that the event reports."""
+    win(account, "L-1")
+    served = account.source.fetch_each
+
+    def and_then(ids):
+        for found in served(ids):
+            yield found
+            deliver(account, received("L-1", "Perdu", WON + HOUR))
+
+    account.source.fetch_each = and_then
+    between_nights(account)
+
+    assert [("nouveau", "gagne"), 1] == [tuple(label for label, *_ in changes(account)), *place(account)]
+    account.source.fetch_each = served
+    account.put(changed(account.source.leads["L-1"], label="Perdu"))
+    between_nights(account)
+    assert ("perdu", WON + HOUR, Origin.WEBHOOK) == changes(account)[-1]
+
+
+def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
+    """Their pages are probably elsewhere; the night reads the list, where they are."""
+    names = [f"G-{number}" for number in range(5)]
+    account.put(*(undated(name) for name in names))
+    account.night()
+    before, won = place(account), account.clock.now() + HOUR
+    account.put(*(undated(name, "Gagné") for name in names))
+    deliver(account, *(received(name, "Gagné", won) for name in names))
+    account.clock.time += DAY
+    served, account.source.fetch_each = account.source.fetch_each, lambda ids: ((lead, None) for lead in ids)
+    summary = between_nights(account)
+
+    assert (before, 5) == (place(account), summary.pulled.webhooks.left)
+    assert ["leads that are listed have no page of their own: see oplead.lead_path"] == attention(summary)
+    account.source.fetch_each = served
+    account.night()
+    assert {("gagne", won, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
+
+
+def test_an_inbox_made_anew_is_taken_from_its_beginning(account):
+    """Its ids start again, and what is on record is not added again."""
+    win(account, "L-1", "L-2")
+    account.night()
+    on_record = changes(account)
+    account.inbox.unlink()
+    deliver(account, received("L-1", "Gagné"))
+    between_nights(account)
+
+    assert (["L-1"], [1]) == (account.source.asked, place(account))
+    assert on_record == changes(account)
+
+
+def test_a_change_of_what_is_read_does_not_take_the_inbox_anew(account):
+    """Every lead is read again in full; those with old events are not asked for one by one."""
+    win(account, "L-1")
+    account.night()
+    account.book = replace(account.book, extraction_digest="another")
+    account.clock.time += DAY
+    account.night()
+
+    assert ([1], 0) == (place(account), between_nights(account).pulled.webhooks.leads)
+
+
+def test_a_damaged_inbox_is_done_without(account):
+    """The night finds the change by itself, and a human is told."""
+    win(account, "L-1")
+    account.inbox.write_bytes(b"no database" * 1000)
+    summary = account.night()
+
+    assert (Origin.BOUNDED, 1) == (changes(account)[-1][2], summary.exit_code)
+    assert "inbox cannot be read" in attention(summary)[0]
+    assert [] == place(account)
+
+
+def test_a_damaged_inbox_leaves_the_place_where_it_was(account):
+    """Once it is restored, the next run goes on there."""
+    win(account, "L-1")
+    account.night()
+    whole = account.inbox.read_bytes()
+    account.inbox.write_bytes(b"no database" * 1000)
+    between_nights(account)
+    account.inbox.write_bytes(whole)
+
+    assert [1] == place(account)
+    assert 0 == between_nights(account).pulled.webhooks.leads
+
+
+def test_a_row_that_holds_no_time_is_a_damaged_inbox(account):
+    """It is not guessed at."""
+    win(account, "L-1")
+    writing = Inbox.to_write(account.inbox)
+    writing._connection.execute("UPDATE event SET received_at = 'yesterday'")
+    writing.close()
+
+    assert 1 == account.night().exit_code
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_before_any_webhook_there_is_nothing_to_take(account, made):
+    """The receiver may not have been started yet, or have just begun to make its file."""
+    if made:
+        account.inbox.touch()
+    summary = account.night()
+
+    assert (0, None, []) == (summary.exit_code, summary.pulled.webhooks.problem, place(account))
+
+
+def test_without_webhooks_no_inbox_is_opened():
+    """Nothing is asked of the disk."""
+    inbox = InboxReader()
+
+    assert (None, [], {}) == (inbox.latest(), inbox.leads(after=0, to=9), inbox.events_of([LeadId("L-1")], to=9))
+    assert inbox.problem is None
+
+
+def test_a_receiver_that_was_down_costs_the_time_and_not_the_change(account):
+    """The night finds it, between its bounds."""
+    deliver(account, received("L-1", "Nouveau"))
+    account.put(changed(account.source.leads["L-2"], label="Gagné"))
+    account.night()
+
+    assert ("gagne", account.clock.now(), Origin.BOUNDED) == changes(account, "L-2")[-1]
+
+
+def test_what_is_not_understood_is_reported_once_with_its_structure(account):
+    """The same structure again is counted, and wakes nobody."""
+    not_understood(account, "{a: text, 3 letters}", times=2)
+    first = account.night()
+    not_understood(account, "{a: text, 3 letters}{}", times=1)
+    again = received(None, "again", kind=None, structure="{a: text, 3 letters}")
+    deliver(account, again)
+    second = account.night()
+
+    assert (1, 1) == (first.exit_code, second.exit_code)
+    assert ["2 webhooks not understood", "1 webhook not understood"] == [
+        text.split(",")[0] for summary in (first, second) for text in attention(summary)
+    ]
+    assert "{a: text, 3 letters}" in attention(first)[0]
+    assert 1 == second.pulled.webhooks.known_unknown
+    assert 0 == account.night().exit_code
+
+
+# ── between nights ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_between_nights_only_the_reported_leads_are_read(account):
+    """No page of the list is asked for."""
+    calls = len(account.source.calls)
+    win(account, "L-1")
+    account.put(changed(account.source.leads["L-2"], label="Gagné"))
+    summary = between_nights(account)
+
+    assert (["L-1"], calls) == (account.source.asked, len(account.source.calls))
+    assert {"L-1"} == {row.lead for row in account.rows(Delivery)}
+    assert Reading.WEBHOOKS is summary.reading
+
+
+def test_without_news_nothing_is_read(account):
+    """What has come due is sent all the same."""
+    deliver(account)
+    between_nights(account)
+
+    assert [] == account.source.asked
+
+
+def test_a_lead_that_is_still_unknown_is_read_when_a_webhook_reports_it(account):
+    """It was created since the last night."""
+    account.put(replace(undated("L-9", "Gagné"), created_at=WON - HOUR))
+    deliver(account, received("L-9", "Gagné"))
+    between_nights(account)
+
+    assert {"L-9": WON} == {row.lead: row.at for row in account.rows(Delivery)}
+
+
+def test_the_night_after_sends_nothing_again(account):
+    """It reads the same leads, and knows their changes."""
+    win(account, "L-1")
+    between_nights(account)
+    sent = len(account.sink.calls)
+    account.clock.time += DAY
+    account.night()
+
+    assert sent == len(account.sink.calls)
+    assert 1 == len(account.rows(Delivery))
+
+
+def test_all_runs_between_two_nights_send_no_more_than_one_night(account):
+    """The volume guard counts them together."""
+    names = [f"N-{number}" for number in range(60)]
+    for half in (names[:30], names[30:]):
+        for name in half:
+            account.put(replace(undated(name), created_at=NIGHT))
+        win(account, *half)
+        summary = between_nights(account)
+
+    assert [60] == [excess.due for excess in summary.held.values()]
+    assert 30 == sum(len(call.events) for call in account.sink.calls)
+    with account.hold(NIGHTLY) as ledger:
+        assert {} == run_night(account.run(ledger)).held
+
+
+def test_a_new_status_that_a_webhook_reports_waits_for_no_night(account):
+    """A rename moves no lead, so this one moved."""
+    account.put(changed(account.source.leads["L-1"], label="Signé"))
+    deliver(account, received("L-1", "Signé"))
+    between_nights(account)
+
+    assert [False] == [row.waits for row in account.rows(LabelMove)]
+
+
+def test_a_new_status_that_no_webhook_reports_waits_for_the_night(account):
+    """Only a reading of every lead tells whether it was renamed."""
+    account.put(changed(account.source.leads["L-1"], label="Signé"))
+    deliver(account, received("L-1", None, kind=EventKind.APPOINTMENT))
+    between_nights(account)
+
+    assert [True] == [row.waits for row in account.rows(LabelMove)]
+
+
+def test_an_appointment_becomes_a_change_beside_the_status(account):
+    """The lead keeps its status, and no label is new to anyone."""
+    deliver(account, received("L-1", None, kind=EventKind.APPOINTMENT))
+    summary = between_nights(account)
+
+    assert ("appointment_set", WON, Origin.WEBHOOK) == changes(account)[-1]
+    assert {"nouveau"} == {row.label for row in account.rows(LeadRow)}
+    assert ([], []) == (account.rows(LabelMove), summary.unknown_labels)
+
+
+def test_what_waits_in_the_inbox_can_be_told(account):
+    """Until a run has taken it up."""
+    inbox = InboxReader(account.inbox)
+
+    assert inbox.waiting(after=0) is None
+    win(account, "L-1", "L-2")
+    assert (2, WON) == (inbox.waiting(after=0).count, inbox.waiting(after=0).received_at)
+    assert 0 == inbox.waiting(after=2).count
+    inbox.close()

@@ -1,0 +1,457 @@
+"""Status changes from webhooks and from readings are one history, whatever arrives first, again or never."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import LeadId, Moment, StatusEntry
+from jobs.rules.adjustment import left_stage
+from jobs.rules.decision import Decision, decide
+from jobs.rules.delivery_state import DeliveryState
+from jobs.rules.model import APPOINTMENT_SET, Origin, StatusEntered, Undo
+from jobs.rules.status_changes import ObservedAt, first_entry, new_status_changes
+from jobs.rules.webhook_history import webhook_history
+from tests.builders import PARIS, START, facts, lead, reported, route, starts
+from tests.fakes import NIGHT
+
+HOUR, DAY, MINUTE, SECOND = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
+KEY = "0" * 39
+BORN = NIGHT - DAY
+"""When the lead is created, as `Nouveau`."""
+NEXT = NIGHT + DAY
+NINE, ELEVEN, THREE = (NIGHT.replace(hour=hour, minute=0) for hour in (7, 9, 13))
+"""Nine, eleven and three in the afternoon in Paris, between the two nights."""
+THE_DAY = ((NINE, "RDV"), (ELEVEN, "Perdu"), (THREE, "Gagné"))
+"""Three changes in a day."""
+
+
+def event(label, happened=None, *, received=None, kind=EventKind.STATUS_CHANGE, unique=True, **more):
+    """A webhook as received, two seconds after what it reports unless a test says otherwise."""
+    told = WebhookEvent(kind, LeadId("L-1"), label=label, at=None if happened is None else Moment(happened), **more)
+    received = received or happened + 2 * SECOND
+    body = f"{label} {happened}" if unique else f"{label}"
+    return ReceivedEvent(told, received, sha256(body.encode()).hexdigest(), is_unique=unique)
+
+
+def undated(label, received):
+    """A webhook with neither an id nor a time of its own."""
+    return event(label, received=received, unique=False)
+
+
+class Record:
+    """One lead's changes on record."""
+
+    def __init__(self):
+        self.changes = []
+        self.seen_at = None
+        self.read(BORN, (), "Nouveau")
+
+    def read(self, when, received=(), label=None, history=(), **over):
+        """Read the lead as it is at a time, with what had arrived about it; return what that added."""
+        some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
+        at = ObservedAt(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
+        added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=webhook_history(received, BORN, PARIS))
+        self.changes += added
+        self.seen_at = when
+        return added
+
+    @property
+    def told(self):
+        """Label, time and how it is known of each change since the first, in order."""
+        inside = sorted(self.changes[1:], key=lambda change: change.at)
+        return [(change.label, change.at, change.origin) for change in inside]
+
+
+def entry(label, when):
+    """One entry of Oplead's history."""
+    return StatusEntry(label, Moment(when))
+
+
+DATED = [event(label, when) for when, label in THE_DAY]
+UNDATED = [undated(label, when) for when, label in THE_DAY]
+HISTORY = [entry("Nouveau", BORN), *(entry(label, when) for when, label in THE_DAY)]
+BY_WEBHOOK = [("rdv", NINE, Origin.WEBHOOK), ("perdu", ELEVEN, Origin.WEBHOOK), ("gagne", THREE, Origin.WEBHOOK)]
+BY_NIGHT = [("gagne", NEXT, Origin.BOUNDED)]
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        pytest.param([(NEXT, DATED)], BY_WEBHOOK, id="by webhook, three changes with three times"),
+        pytest.param([(NEXT, UNDATED)], BY_WEBHOOK, id="without a time of its own, at its arrival"),
+        pytest.param([(NEXT, DATED[::-1])], BY_WEBHOOK, id="in whatever order they arrive"),
+        pytest.param([(NEXT, DATED * 3)], BY_WEBHOOK, id="redelivered"),
+        pytest.param([(NEXT, ())], BY_NIGHT, id="by night only, what can be known"),
+        pytest.param([(NEXT, DATED), (NEXT + DAY, DATED)], BY_WEBHOOK, id="the next night adds nothing"),
+        pytest.param([(NINE + HOUR, DATED[:1], "RDV"), (NEXT, DATED)], BY_WEBHOOK, id="by and by"),
+        pytest.param(
+            [(NEXT, DATED[1:]), (NEXT + DAY, DATED)], BY_WEBHOOK, id="one arrives after the night that read the lead"
+        ),
+        pytest.param([(NEXT, ()), (NEXT + DAY, DATED)], [*BY_WEBHOOK[:2], *BY_NIGHT], id="after the night, times stay"),
+        pytest.param(
+            [(NEXT, [DATED[0], DATED[2]])], [BY_WEBHOOK[0], BY_WEBHOOK[2]], id="a change that nobody reports is unknown"
+        ),
+        pytest.param(
+            [(NEXT, DATED[:2])], [*BY_WEBHOOK[:2], *BY_NIGHT], id="the last one lost, the night finds it all the same"
+        ),
+    ],
+)
+def test_a_day_of_three_changes(readings, expected):
+    """Webhooks give each its time; a night alone knows the last and its bounds; both together are as by webhook."""
+    record = Record()
+
+    for when, received, *label in readings:
+        record.read(when, received, *(label or ["Gagné"]))
+
+    assert expected == record.told
+
+
+@pytest.mark.parametrize("first", ["webhooks", "history"])
+@pytest.mark.parametrize("apart", [timedelta(), 2 * SECOND, 9 * MINUTE])
+def test_what_oplead_dates_and_what_a_webhook_reports_is_one_change(first, apart):
+    """The same label within ten minutes is the same change, whichever comes first."""
+    record = Record()
+    received = [undated(label, when + apart) for when, label in THE_DAY]
+    shown = [((), HISTORY), (received, ())] if first == "history" else [(received, ()), ((), HISTORY)]
+
+    for day, (webhooks, history) in enumerate(shown):
+        record.read(NEXT + day * DAY, webhooks, "Gagné", history)
+
+    assert ["rdv", "perdu", "gagne"] == [label for label, *_ in record.told]
+
+
+@pytest.mark.parametrize("later", [5 * SECOND, 2 * HOUR])
+def test_a_status_reported_again_is_not_entered_again(later):
+    """Two subscriptions, or an update of something else, report a status that the lead is in already."""
+    record = Record()
+    record.read(NEXT, [DATED[0], event("RDV", NINE + later), *DATED[1:]], "Gagné")
+
+    assert BY_WEBHOOK == record.told
+
+
+def test_a_webhook_is_more_exact_than_a_day():
+    """Where Oplead gives days only, each change keeps its webhook's time."""
+    record = Record()
+    day = date(2026, 9, 10)
+    record.read(NEXT, DATED, "Gagné", [entry(label, day) for _, label in THE_DAY])
+
+    assert BY_WEBHOOK == record.told
+
+
+def test_a_webhook_about_a_change_on_record_by_its_day_adds_nothing():
+    """Its time stays as it was fixed."""
+    record = Record()
+    days = [entry("Gagné", date(2026, 9, 10))]
+    record.read(NEXT, (), "Gagné", days)
+
+    assert [] == record.read(NEXT + DAY, DATED[2:], "Gagné", days)
+
+
+@pytest.mark.parametrize(
+    ("happened", "received", "expected"),
+    [
+        pytest.param(NINE, ELEVEN, NINE, id="its own time"),
+        pytest.param(NINE + 4 * MINUTE, NINE, NINE + 4 * MINUTE, id="a clock a little ahead"),
+        pytest.param(ELEVEN, NINE, NINE, id="ahead of its arrival"),
+        pytest.param(BORN - SECOND, NINE, NINE, id="before its lead's creation"),
+        pytest.param(date(2026, 9, 10), NINE, NINE, id="the day it arrived on"),
+        pytest.param(date(2026, 9, 11), NINE, NINE, id="a day to come"),
+        pytest.param(None, BORN - SECOND, BORN, id="arrived before the creation, by another clock"),
+    ],
+)
+def test_an_event_happens_when_it_can(happened, received, expected):
+    """An impossible time gives way to the time of arrival."""
+    told = webhook_history([event("RDV", happened, received=received)], BORN, PARIS)
+
+    assert [(expected, False)] == [one.time for one in told.entries]
+
+
+def test_a_day_before_its_arrival_stays_a_day():
+    """The event came late, so its arrival says less than its day."""
+    told = webhook_history([event("RDV", date(2026, 9, 10), received=NEXT + DAY)], BORN, PARIS)
+
+    assert [(datetime(2026, 9, 9, 22, tzinfo=UTC), True)] == [one.time for one in told.entries]
+
+
+def test_only_a_status_change_dates_a_status():
+    """Other events show the status, too, but the lead may have had it for long."""
+    received = [event("RDV", NINE, kind=kind) for kind in (EventKind.NEW_LEAD, EventKind.APPOINTMENT, None)]
+
+    assert () == webhook_history(received, BORN, PARIS).entries
+
+
+def test_a_late_redelivery_adds_nothing():
+    """A body with neither an id nor a time may come again long after the lead moved on."""
+    record = Record()
+    record.read(NEXT, UNDATED, "Gagné")
+
+    assert [] == record.read(NEXT + DAY, [*UNDATED, undated("Perdu", NEXT + HOUR)], "Gagné")
+
+
+def test_the_same_body_dates_a_return_that_a_reading_confirms():
+    """The lead is in that status again, and nothing else says since when."""
+    record = Record()
+    record.read(NEXT, UNDATED, "Gagné")
+    back = NEXT + HOUR
+
+    assert [("perdu", back, Origin.WEBHOOK)] == [
+        (one.label, one.at, one.origin) for one in record.read(NEXT + DAY, [*UNDATED, undated("Perdu", back)], "Perdu")
+    ]
+
+
+def test_a_change_missed_after_a_webhook_is_bounded_by_it():
+    """The webhook showed the lead elsewhere, later than the last reading did."""
+    record = Record()
+    added = record.read(NEXT, DATED[:1], "Gagné")
+
+    assert NINE == added[-1].after
+
+
+def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read_later():
+    """The undated change that followed it cannot lie before it."""
+    record = Record()
+    some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
+    when = ObservedAt(BORN, started=NINE - HOUR, ended=NINE + HOUR)
+    added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=webhook_history(DATED[:1], BORN, PARIS))
+
+    assert [NINE, NINE] == [change.at for change in added]
+
+
+def test_a_webhook_converts_like_a_reported_change():
+    """It is no baseline, however the lead is first seen."""
+    some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
+    told = webhook_history(DATED[2:], some.created_at, PARIS)
+    added = new_status_changes((), some, ObservedAt(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
+    decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
+
+    assert isinstance(decision, Decision)
+    assert (DeliveryState.PENDING, Origin.WEBHOOK, THREE) == (
+        decision.state,
+        decision.entry.origin,
+        decision.entry.at,
+    )
+
+
+def test_a_lead_that_had_left_and_was_back_when_read_was_back_by_then():
+    """A webhook that comes after that reading tells that it had left; it returned before the reading."""
+    record = Record()
+    record.read(ELEVEN, (), "Nouveau")
+    late = event("Perdu", NINE, received=THREE)
+    record.read(NEXT, [late], "Nouveau")
+
+    assert [("perdu", NINE), ("nouveau", ELEVEN)] == [(label, at) for label, at, _ in record.told]
+
+
+# ── any sequence of changes, any part of its webhooks, any readings ──────────────────────────────
+
+
+@dataclass(frozen=True)
+class Life:
+    """What truly happened to a lead, what webhooks arrived of it, and when it was read."""
+
+    changes: list
+    """Time and label, from its creation on."""
+    received: list
+    readings: list
+
+    def label_at(self, when):
+        """The status it then had."""
+        return [label for at, label in self.changes if at <= when][-1]
+
+    def entered(self, label, until):
+        """When it entered a status, up to a time."""
+        return [at for at, other in self.changes if other == label and at <= until]
+
+
+DELAYS = st.integers(0, 5_000)
+
+
+@st.composite
+def lives(draw, *, dated=None, delay=DELAYS, lost=True):
+    """A lead's life over a few days, with times in minutes that are never less than a quarter of an hour apart."""
+    dated = draw(st.booleans()) if dated is None else dated
+    gaps = draw(st.lists(st.integers(15, 600), min_size=1, max_size=7))
+    changes = [(BORN, "a")]
+    for gap in gaps:
+        label = draw(st.sampled_from([name for name in "abc" if name != changes[-1][1]]))
+        changes.append((changes[-1][0] + gap * MINUTE, label))
+    received = []
+    for at, label in changes[1:]:
+        for copy in range(draw(st.integers(0 if lost else 1, 3))):
+            after = draw(delay) * MINUTE if dated or copy else timedelta()
+            received.append(event(label, at, received=at + after) if dated else undated(label, at + after))
+    received.sort(key=lambda one: one.received_at)
+    last = max([changes[-1][0], *(one.received_at for one in received)])
+    minutes = draw(st.lists(st.integers(1, 10_000), min_size=1, max_size=5, unique=True))
+    readings = sorted({BORN + (minute + 0.5) * MINUTE for minute in minutes} | {last + MINUTE})
+    return Life(changes, as_kept(received), readings)
+
+
+def as_kept(received):
+    """What the inbox keeps of them: no event twice, and no body twice in a row."""
+    kept = []
+    for one in received:
+        latest = kept[-1].digest if kept else None
+        if not (one.digest in {each.digest for each in kept} if one.is_unique else one.digest == latest):
+            kept.append(one)
+    return kept
+
+
+def played(life, shape):
+    """The lead's record after each reading, with the time of that reading."""
+    record = Record.__new__(Record)
+    record.changes, record.seen_at = [], None
+    for when in life.readings:
+        past = [entry(label, at) for at, label in life.changes if at <= when]
+        history = {"none": [], "current": past[-1:], "full": past}[shape]
+        received = [one for one in life.received if one.received_at <= when]
+        record.read(when, received, life.label_at(when), history)
+        yield when, record, received, history
+
+
+SHAPES = st.sampled_from(["none", "current", "full"])
+
+
+@given(lives(), SHAPES)
+def test_the_record_ends_where_the_lead_is(life, shape):
+    """After every reading, whatever had arrived by then."""
+    for when, record, _, _ in played(life, shape):
+        last = max(reversed(record.changes), key=lambda change: change.at)
+
+        assert life.label_at(when) == last.label
+
+
+@given(lives(), SHAPES)
+def test_a_change_is_never_doubled(life, shape):
+    """A lead enters a status no more often on record than it did."""
+    for when, record, _, _ in played(life, shape):
+        in_order = [change.label for change in sorted(record.changes, key=lambda change: change.at)]
+        entries = [label for label, before in zip(in_order, [None, *in_order], strict=False) if label != before]
+
+        for label in set(entries):
+            assert entries.count(label) <= len(life.entered(label, when))
+
+
+@given(lives(), SHAPES)
+def test_no_time_is_worse_than_its_bounds(life, shape):
+    """What is dated has a time at which it happened; what is bounded happened between its bounds."""
+    for when, record, _, _ in played(life, shape):
+        for change in record.changes:
+            true = life.entered(change.label, when)
+
+            if change.origin in (Origin.BOUNDED, Origin.BASELINE):
+                assert any(change.after <= at <= change.seen_at for at in true)
+            else:
+                assert change.at in true or not any(one.is_unique for one in life.received)
+
+
+@given(lives(), SHAPES)
+def test_the_same_again_adds_nothing(life, shape):
+    """Neither a second reading nor the same events change the record."""
+    for when, record, received, history in played(life, shape):
+        assert [] == record.read(when, received, life.label_at(when), history)
+
+
+@given(lives(dated=True, delay=st.just(0), lost=False), SHAPES)
+def test_with_every_webhook_each_change_has_its_own_time(life, shape):
+    """However often the lead is read, and whatever Oplead shows of its history."""
+    *_, (_, record, _, _) = played(life, shape)
+    in_order = [(change.at, change.label) for change in sorted(record.changes, key=lambda change: change.at)]
+
+    assert life.changes[1:] == in_order[-len(life.changes[1:]) :]
+    assert in_order[: -len(life.changes[1:])] in ([], [(BORN, "a")], [(life.readings[0], "a")])
+
+
+# ── appointments ─────────────────────────────────────────────────────────────────────────────────
+
+SET = event(None, NINE, kind=EventKind.APPOINTMENT, appointment_at=Moment(NEXT))
+CALLED_OFF = event(None, NINE, kind=EventKind.APPOINTMENT)
+SHOWN = event("RDV", ELEVEN, appointment_at=Moment(NEXT))
+
+
+def appointments(record):
+    """When the appointment was set, and how that is known."""
+    return [(change.at, change.origin) for change in record.changes if change.label == APPOINTMENT_SET]
+
+
+@pytest.mark.parametrize(
+    ("received", "over", "expected"),
+    [
+        pytest.param([SET], {}, (NINE, Origin.WEBHOOK), id="by webhook, at its time"),
+        pytest.param([SET, SHOWN], {}, (NINE, Origin.WEBHOOK), id="by the first of them"),
+        pytest.param([SHOWN], {}, (ELEVEN, Origin.BOUNDED), id="shown by another webhook, by then at the latest"),
+        pytest.param([], {"has_appointment": True}, (NEXT, Origin.BOUNDED), id="read, between two readings"),
+        pytest.param(
+            [], {"has_appointment": True, "updated_at": NINE}, (NINE, Origin.BOUNDED), id="read, dated by the update"
+        ),
+        pytest.param([SET], {"has_appointment": True}, (NINE, Origin.WEBHOOK), id="both"),
+        pytest.param([CALLED_OFF], {}, (NEXT + HOUR, Origin.WEBHOOK), id="not by one that calls it off"),
+    ],
+)
+def test_an_appointment_is_set_once(received, over, expected):
+    """A change, a cancellation and every later event leave it as it is."""
+    record = Record()
+    record.read(NEXT, received, "Nouveau", **over)
+    moved = replace(SET, received_at=NEXT + HOUR, event=replace(SET.event, at=Moment(NEXT + HOUR)), digest="moved")
+    record.read(NEXT + DAY, [*received, moved], "Nouveau", has_appointment=True)
+
+    assert [expected] == appointments(record)
+
+
+def test_an_appointment_found_at_first_sight_is_baseline():
+    """Nobody knows since when it is there."""
+    some = lead(label=None, history=(), has_appointment=True, updated_at=None)
+    [change] = new_status_changes((), some, ObservedAt(None, started=NIGHT, ended=NIGHT), zone=PARIS)
+
+    assert (APPOINTMENT_SET, Origin.BASELINE, some.created_at) == (change.label, change.origin, change.after)
+
+
+def test_an_appointment_is_no_status():
+    """The lead keeps the status it had, and a reading that shows it adds nothing."""
+    record = Record()
+    record.read(NEXT, [SET], "Nouveau")
+
+    assert [] == record.read(NEXT + DAY, [SET], "Nouveau")
+
+
+def appointment(when):
+    """An appointment set by webhook."""
+    return StatusEntered(APPOINTMENT_SET, when, False, Origin.WEBHOOK, NEXT)
+
+
+STAGE = route(labels=frozenset({"rdv", APPOINTMENT_SET}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([appointment(NINE)], (NINE, APPOINTMENT_SET)),
+        ([appointment(NINE), reported("rdv", ELEVEN)], (NINE, APPOINTMENT_SET)),
+        ([reported("rdv", NINE), appointment(ELEVEN)], (NINE, "rdv")),
+    ],
+)
+def test_a_stage_is_entered_by_an_appointment_or_a_status(changes, expected):
+    """Whichever comes first."""
+    entered = first_entry(STAGE, facts(changes=(reported("nouveau", BORN), *changes)), starts(), KEY, after=None)
+
+    assert expected == (entered.at, entered.label)
+
+
+def test_an_appointment_takes_no_lead_out_of_a_stage():
+    """A sale before it is not won a second time after it."""
+    changes = (reported("gagne", NINE), appointment(ELEVEN), reported("gagne", THREE))
+
+    assert first_entry(route(), facts(changes=changes), starts(), KEY, after=NINE) is None
+
+
+def test_an_appointment_restores_nothing_that_was_lost():
+    """A lost lead with an appointment is lost."""
+    changes = (reported("rdv", NINE), reported("perdu", ELEVEN), appointment(THREE))
+    undone = replace(STAGE, undo=Undo(frozenset({"perdu"}), 3 * DAY))
+
+    assert left_stage(undone, facts(changes=changes), NINE, KEY, {}).is_still_there
