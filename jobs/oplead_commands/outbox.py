@@ -255,6 +255,7 @@ def hold_outbox(path: Path, *, now: datetime) -> Iterator[Outbox]:
             _expect_known(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
             connection.executescript(_SCHEMA)
             outbox = Outbox(connection)
             outbox.recover()

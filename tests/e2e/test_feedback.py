@@ -1,7 +1,6 @@
 """`oplead leads feedback`: where each lead created with a `provider.url` stands, and since when."""
 
 import csv
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from jobs.run_context import Deps, RunContext
 from jobs.webhooks.inbox import Inbox
 from tests import quick
 from tests.builders import GOOGLE, REACH, lead, rulebook
+from tests.e2e.support.typed import documented
 from tests.e2e.test_import import leads_file, outbox_of, row
 from tests.e2e.test_oplead_commands import Oplead
 from tests.fakes import FakeClock, FakeSink, FakeSource
@@ -72,7 +72,7 @@ def told(oplead, capsys):
     """What is printed as JSON, by lead."""
     capsys.readouterr()
     assert Exit.DONE == oplead.run(feedback, None, json=True)
-    return {each["lead"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
+    return {each["lead"]: each for each in map(documented, capsys.readouterr().out.splitlines())}
 
 
 def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead, capsys):

@@ -1,7 +1,6 @@
 """`oplead leads import` against the sandbox: each lead of a file once, whatever crashes and whatever is lost."""
 
 import csv
-import json
 import os
 import signal
 from collections import Counter
@@ -25,7 +24,8 @@ from tests import quick
 from tests.e2e.support.company import ended
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.killed_import import POINTS
-from tests.e2e.test_oplead_commands import JEANNE, SECRET, Oplead
+from tests.e2e.support.typed import documented
+from tests.e2e.test_oplead_commands import JEANNE, SECRET, Oplead, typed
 
 TITLES = ("Référence", "Nom", "Courriel", "Téléphone", "gclid", "leadData.budget")
 PLAIN = ImportOptions()
@@ -128,7 +128,7 @@ def result(oplead, capsys, file, options=PLAIN, **how):
     """Import a file and return what is printed as JSON."""
     capsys.readouterr()
     run(oplead, file, options, json=True, **how)
-    return json.loads(capsys.readouterr().out)
+    return documented(capsys.readouterr().out)
 
 
 def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys):
@@ -324,7 +324,7 @@ def test_a_lead_typed_twice_is_created_once(oplead, capsys):
     for again in (False, False, True):
         with oplead.context(json=True) as context:
             leads.create(context, lead_of(JEANNE, [], context.known.settings.zone), again=again)
-        outcomes.append(json.loads(capsys.readouterr().out)["outcome"])
+        outcomes.append(documented(capsys.readouterr().out)["outcome"])
 
     assert ["written", "created_before", "written"] == outcomes
     assert 2 == emails(oplead).total()
@@ -359,3 +359,16 @@ def test_a_report_never_overwrites_a_file(oplead):
     with pytest.raises(UsageError, match="it exists already"):
         run(oplead, file, ImportOptions(report=file))
     assert 0 == emails(oplead).total()
+
+
+def test_it_is_typed_with_a_mapping_file_and_a_report(oplead):
+    """As a supplier does it, with settings that hold nothing else."""
+    file = leads_file(oplead.folder, [{"Contact": "a@example.com", "Notes": "Rappeler"}])
+    columns, report = oplead.folder / "columns.yaml", oplead.folder / "report.csv"
+    columns.write_text("Contact: email\nNotes: ignore\n", encoding="utf-8")
+    options = ["--columns", str(columns), "--report", str(report), "--delimiter", ";", "--yes", "--json"]
+
+    code, out, _ = typed(oplead, "leads", "import", str(file), *options, KEY=SUPPLIER_KEY)
+
+    assert (Exit.DONE, 1) == (code, documented(out)["created"])
+    assert "2,created,L-" in report.read_text(encoding="utf-8")
