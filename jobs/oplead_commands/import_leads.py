@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from connectors.crm import PreviewsWrites, WritePreview
 from connectors.text import counted, number
+from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.columns import read_mapping
 from jobs.oplead_commands.context import OpleadContext
@@ -116,7 +117,12 @@ def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDo
                 outbox.settle(one.key, CreationState.CREATED, reason="by_hand")
     with _progress(len(plan.due)) as on_settled:
         creating = Creating(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
-        creating.run()
+        try:
+            creating.run()
+        except StoppedBySignal:
+            if not context.approval.json:
+                say("Stopped. The same command goes on from here, and creates no lead twice.")
+            raise
     outbox.forget_marks()
     return creating
 

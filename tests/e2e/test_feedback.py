@@ -14,11 +14,14 @@ from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.oplead_commands.feedback import feedback
 from jobs.oplead_commands.import_leads import ImportOptions, import_file
+from jobs.oplead_commands.statuses import set_one
 from jobs.run_context import Deps, RunContext
 from jobs.webhooks.inbox import Inbox
 from tests import quick
 from tests.builders import GOOGLE, REACH, lead, rulebook
 from tests.e2e.support.typed import documented
+from tests.e2e.support.webhook_receiver import SECRET as RECEIVERS_SECRET
+from tests.e2e.support.webhook_receiver import ReceiverProcess
 from tests.e2e.test_import import leads_file, outbox_of, row
 from tests.e2e.test_oplead_commands import Oplead
 from tests.fakes import FakeClock, FakeSink, FakeSource
@@ -92,6 +95,23 @@ def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead,
     shown = capsys.readouterr().out
     assert "3 leads created with provider.url; nothing heard yet of 1." in shown
     assert "Wed 2 Sep 2026 10:00" in shown
+
+
+def test_a_status_set_in_oplead_comes_back_through_the_receiver(running, tmp_path, capsys):
+    """The whole loop: imported with the receiver's address, treated in Oplead, reported there, and shown."""
+    oplead = Oplead(running, tmp_path)
+    receiver = ReceiverProcess(tmp_path, account="maison-durand")
+    address = f"http://127.0.0.1:{receiver.port}/hooks/{RECEIVERS_SECRET}"
+    file = leads_file(tmp_path, [row(number, provider_url=address) for number in range(2)])
+    with receiver:
+        assert Exit.DONE == oplead.run(import_file, file, ImportOptions())
+        treated, silent = created(oplead)
+        assert Exit.DONE == oplead.run(set_one, treated, "En cours", force=False)
+        assert 1 == running.oplead.deliver()["delivered"]
+        said = told(oplead, capsys)
+
+    assert ("En cours", "webhook") == (said[treated]["status"], said[treated]["heard_by"])
+    assert said[silent]["status"] is None
 
 
 def test_nothing_is_asked_of_oplead(oplead, capsys):

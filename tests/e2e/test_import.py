@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from itertools import cycle, islice
 
 import pytest
@@ -13,6 +14,7 @@ from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
+from jobs.cancellation import StoppedBySignal
 from jobs.cli.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
@@ -271,6 +273,23 @@ def test_an_oplead_that_takes_nothing_is_left_alone(oplead, capsys):
 
     assert (2, 28, Exit.STOPPED) == (said["created"], said["left"] + said["in_doubt"], said["exit_code"])
     assert 28 == result(oplead, capsys, file)["created"]
+    assert {1} == set(emails(oplead).values())
+
+
+def test_an_import_that_is_asked_to_stop_ends_between_two_leads(oplead, capsys):
+    """What was created is on record, nothing is in doubt, and the same command goes on."""
+    file = leads_file(oplead.folder, [row(number) for number in range(5)])
+
+    def stop():
+        if emails(oplead).total() == 2:
+            raise StoppedBySignal(signal.SIGTERM)
+
+    with oplead.context() as context, pytest.raises(StoppedBySignal):
+        import_file(replace(context, cancel_token=stop), file, PLAIN)
+
+    assert "The same command goes on from here" in capsys.readouterr().out
+    assert {CreationState.CREATED: 2, CreationState.PENDING: 3} == Counter(one.state for one in outbox_of(oplead))
+    assert 3 == result(oplead, capsys, file)["created"]
     assert {1} == set(emails(oplead).values())
 
 
