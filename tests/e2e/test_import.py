@@ -245,6 +245,7 @@ def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monk
     assert "About 3 minutes" in said
     assert "contact.email" in said
     assert "personne0" not in said
+    assert not list(oplead.folder.glob("*.oplead.db"))
     monkeypatch.setattr(Approval, "agrees", lambda *_: False)
     assert Exit.DONE == run(oplead, file)
     assert "Nothing was written." in capsys.readouterr().out
