@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, SecretStr
 
-from jobs.cli.output import UsageError
+from jobs.exit_codes import UsageError
 from jobs.reporting.console import AccountHeading
 from jobs.settings import Invalid, Loaded, Settings, Valid, load
 from jobs.settings.document import SUFFIXES

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from connectors.http import CancelToken
-from jobs.cli.output import UsageError, is_interactive
+from jobs.cli.output import is_interactive
+from jobs.exit_codes import UsageError
 from jobs.reporting.console import results
 
 PATIENCE_SECONDS = 600

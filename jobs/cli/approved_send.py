@@ -18,8 +18,9 @@ from connectors.text import counted, number
 from jobs import requeue
 from jobs.cli.accounts import AccountFile, heading_of, open_account, state_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Exit, UsageError, print_json, running_command, watching
+from jobs.cli.output import running_command, watching
 from jobs.cli.session import expect_state, recorded_run
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
 from jobs.ledger import requeue as ledger_requeue
 from jobs.ledger.database import temporary_copy
@@ -37,7 +38,7 @@ from jobs.reporting.backfill_report import (
     read_line,
     sending_json,
 )
-from jobs.reporting.console import AccountHeading, facts, results
+from jobs.reporting.console import AccountHeading, facts, print_json, results
 from jobs.reporting.run_report import needs, print_needs
 from jobs.requeue import AlreadySent, Requeued
 from jobs.run_context import Deps, NightStep, RunContext, Watch, unwatched

@@ -11,8 +11,9 @@ from connectors.errors import ConnectorError, KeyRefused, Misconfigured, Transie
 from connectors.ports import ShowsLatest
 from connectors.records import CheckFinding, CheckVerdict, Lead
 from jobs.cli.accounts import heading_of, open_accounts
-from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json, say, worst_exit_code
+from jobs.cli.output import open_visible_clock, worst_exit_code
 from jobs.cli.session import reading_state
+from jobs.exit_codes import Exit, UsageError
 from jobs.forecast import Forecast, ForecastLabel, forecast, labels_seen
 from jobs.ledger import starts
 from jobs.ledger.database import LedgerError
@@ -28,7 +29,7 @@ from jobs.reporting.check_report import (
     print_labels,
     unmatched_findings,
 )
-from jobs.reporting.console import day_and_time, results
+from jobs.reporting.console import day_and_time, print_json, results, say
 from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, assumed_targets

@@ -8,12 +8,12 @@ from typing import Any
 from connectors.records import LeadId
 from jobs.alerts.review import standing_anomalies, unknown_labels
 from jobs.cli.accounts import heading_of, open_account
-from jobs.cli.output import Exit, UsageError, print_json
 from jobs.cli.session import StateView, open_view
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import leads, outbox, queries, starts, status_labels
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow, OutboxRow, identity, rows_by_lead
 from jobs.plan.planner import hold_missing_values, judge, was_sent
-from jobs.reporting.console import results
+from jobs.reporting.console import print_json, results
 from jobs.reporting.lead_report import (
     AdjustmentReport,
     ConversionReport,

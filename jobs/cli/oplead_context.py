@@ -11,7 +11,8 @@ import typer
 from jobs.cancellation import StoppedBySignal
 from jobs.cli.accounts import log_env_files, problems_of, secrets_of
 from jobs.cli.approval import Approval
-from jobs.cli.output import Failure, UsageError, open_visible_clock, report, running_command, stopped_by
+from jobs.cli.output import Failure, open_visible_clock, report, running_command, stopped_by
+from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.settings import Invalid
 from jobs.settings.load import load_partial

@@ -27,13 +27,10 @@ from connectors.errors import ConnectorError
 from connectors.ports import Clock
 from connectors.text import counted, plain
 from jobs.cancellation import StoppedBySignal, StopSignal, stop_signals, stoppable
-from jobs.exit_codes import Exit as Exit  # noqa: PLC0414 - commands take these two from here
-from jobs.exit_codes import UsageError as UsageError  # noqa: PLC0414
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError, NightDoneError
 from jobs.nightly import RenamedError
-from jobs.reporting.console import print_json as print_json  # noqa: PLC0414
-from jobs.reporting.console import say as say  # noqa: PLC0414
 from jobs.run_context import NightStep, Watch
 from jobs.run_summary import RunSummary
 

@@ -14,9 +14,10 @@ from rich.padding import Padding
 from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
-from jobs.cli.output import Exit, UsageError, open_visible_clock, print_json
+from jobs.cli.output import open_visible_clock
 from jobs.cli.specified import assumed, differences, subscription_settings, write_settings
-from jobs.reporting.console import duration, results, table, times
+from jobs.exit_codes import Exit, UsageError
+from jobs.reporting.console import duration, print_json, results, table, times
 from jobs.rules.model import listed_label, normalise_label
 from jobs.settings import Invalid
 from jobs.settings.document import Tree, Written, block

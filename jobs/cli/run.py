@@ -17,19 +17,7 @@ from connectors.notifiers import Liveness
 from connectors.ports import Clock
 from jobs.cancellation import StoppedBySignal, StopSignal, run_in_threads
 from jobs.cli.accounts import AccountFile, clash_of, files_of, heading_of, open_account, open_accounts, state_of
-from jobs.cli.output import (
-    Exit,
-    Redaction,
-    UsageError,
-    failure_of,
-    print_json,
-    report,
-    running_command,
-    say,
-    stopped_by,
-    watching,
-    worst_exit_code,
-)
+from jobs.cli.output import Redaction, failure_of, report, running_command, stopped_by, watching, worst_exit_code
 from jobs.cli.session import (
     RunOptions,
     do_night,
@@ -40,9 +28,10 @@ from jobs.cli.session import (
     try_night,
     work_between_nights,
 )
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
-from jobs.reporting.console import AccountHeading, day_and_time, results
+from jobs.reporting.console import AccountHeading, day_and_time, print_json, results, say
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
 from jobs.run_context import Reading, Watch
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome

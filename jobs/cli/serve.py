@@ -9,8 +9,10 @@ import structlog
 
 from connectors.notifiers import Liveness
 from jobs.cli.accounts import files_of, log_env_files, problems_of, secrets_of
-from jobs.cli.output import Exit, UsageError, print_json, running_command, say
+from jobs.cli.output import running_command
+from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.receive import Served, receive
+from jobs.reporting.console import print_json, say
 from jobs.settings import Invalid
 from jobs.settings.load import load_partial
 

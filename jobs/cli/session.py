@@ -15,7 +15,8 @@ from connectors.ports import Clock
 from jobs.alerts.notify import send_undelivered, update_incidents
 from jobs.cancellation import StopSignal, never_cancelled
 from jobs.cli.accounts import state_of
-from jobs.cli.output import Exit, UsageError, failure_of
+from jobs.cli.output import failure_of
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import queries
 from jobs.ledger.database import LedgerError, NoStateError, has_state, open_engine, remove_stale_copies, temporary_copy
 from jobs.ledger.runs import INBOX, NIGHTLY, RESOLVING, Ledger, NightDoneError, finish_run, hold_account, open_snapshot

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.cancellation import never_cancelled
 from jobs.cli import approval
-from jobs.cli.output import UsageError
+from jobs.exit_codes import UsageError
 from tests.e2e.support.typed import type_in
 
 DAY = timedelta(days=1)

@@ -14,10 +14,10 @@ from connectors.text import number
 from jobs.cli.accounts import heading_of
 from jobs.cli.demo.sandbox import Stage, command_name, next_command
 from jobs.cli.inspect import explain
-from jobs.cli.output import say
 from jobs.cli.session import StateView, open_view
 from jobs.ledger import outbox, queries
 from jobs.ledger.schema import Adjustment, Delivery, LeadRow
+from jobs.reporting.console import say
 from jobs.reporting.lead_report import print_explanation
 from jobs.reporting.status_report import print_states
 from jobs.rules.adjustment import AdjustmentCause

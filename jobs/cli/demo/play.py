@@ -18,8 +18,8 @@ from connectors.text import counted, number
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
 from jobs.cli.demo.sandbox import Cast, Stage, staged
-from jobs.cli.output import Exit, UsageError
 from jobs.cli.session import RunOptions, do_night, open_view
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
 from jobs.ledger.schema import Adjustment, Delivery
 from jobs.reporting.console import facts, results

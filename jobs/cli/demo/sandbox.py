@@ -20,9 +20,9 @@ from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import STATE_FILE, Sandbox
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.output import Exit, UsageError, say
+from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.reporting.console import results, table
+from jobs.reporting.console import results, say, table
 
 LEADS_FILE, ENVIRONMENT_FILE, SETTINGS_FILE = "leads.json", "sandbox.env", "pipeline.yaml"
 NAME = "oplead-sync"

@@ -11,8 +11,8 @@ import typer
 from connectors.survey import FewValues, Survey, SurveyedLabel
 from connectors.text import counted, number
 from jobs.cli.init.questions import CONVERSIONS, NONE, QUESTIONS, STAGES, Answers, Question
-from jobs.cli.output import UsageError, say
-from jobs.reporting.console import times
+from jobs.exit_codes import UsageError
+from jobs.reporting.console import say, times
 from jobs.rules.model import normalise_label
 from jobs.settings.document import did_you_mean
 from jobs.settings.unmatched import loose_path

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from jobs.cli.accounts import files_of, open_accounts
-from jobs.cli.output import UsageError
+from jobs.exit_codes import UsageError
 
 ENVIRON = {"OPLEAD_TOKEN": "t0ken-of-oplead", "META": "t0ken-of-meta"}
 SETTINGS = """

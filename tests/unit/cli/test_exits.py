@@ -9,7 +9,8 @@ import structlog
 
 from connectors.errors import Misconfigured
 from jobs.cancellation import StoppedBySignal
-from jobs.cli.output import Exit, failure_of, start_logging, worst_exit_code
+from jobs.cli.output import failure_of, start_logging, worst_exit_code
+from jobs.exit_codes import Exit
 from jobs.ledger.database import LedgerError
 from jobs.ledger.runs import LeaseHeldError, LeaseLostError
 from jobs.nightly import RenamedError

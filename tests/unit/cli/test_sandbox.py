@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.shape import Shape, drawn_shape
 from jobs.cli.demo.sandbox import Cast, cast_of, staged
-from jobs.cli.output import UsageError
+from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
 
 FEW = Cast(leads=5)

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from jobs.cli.output import Exit, failure_of
+from jobs.cli.output import failure_of
+from jobs.exit_codes import Exit
 from jobs.ledger.runs import hold_account
 from jobs.ledger.schema import Adjustment
 from jobs.nightly import run_night

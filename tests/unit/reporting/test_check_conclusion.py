@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.cli.output import Exit
+from jobs.exit_codes import Exit
 from jobs.reporting.check_report import CheckedFile, print_checked_files
 
 FILE = Path("config/a.yaml")
