@@ -31,6 +31,10 @@ class Misconfigured(ConnectorError):
     """Stop this source or destination: nothing will work until a human makes the change the message asks for."""
 
 
+class WrongFile(Misconfigured):
+    """A file named on the command line is not what it has to be."""
+
+
 class KeyRefused(Misconfigured):
     """The platform rejects the key, or the way it is presented."""
 

@@ -294,16 +294,25 @@ _BASES: Mapping[Basis, str] = {
 
 def _rests_on(report: ProbeReport) -> Iterator[str]:
     survey = report.survey
-    specified = [
-        *(f"write.{name}" for name in survey.write),
-        *(f"subscriptions.{name}" for name in survey.subscriptions),
-    ]
     for basis, words in _BASES.items():
         names = [name for name, found in survey.rests_on.items() if found == basis]
-        if names := names + (specified if basis == "specification" else []):
-            yield f"On {words}: {', '.join(names)}."
+        if basis == "specification":
+            names += [f"write.{name}" for name in survey.write]
+            names += [f"webhooks.subscriptions.{name}" for name in survey.subscriptions]
+        if names:
+            yield f"On {words}: {', '.join(_grouped(names))}."
     if report.assumed:
-        yield f"On nothing yet, for they are assumed: {', '.join(report.assumed)}."
+        yield f"On nothing yet, for they are assumed: {', '.join(_grouped(report.assumed))}."
+
+
+def _grouped(names: Sequence[str]) -> Iterator[str]:
+    """Yield the names, those of one section together."""
+    sections: dict[str, list[str]] = {}
+    for name in names:
+        section, _, last = name.rpartition(".")
+        sections.setdefault(section, []).append(last)
+    for section, lasts in sections.items():
+        yield f"{section} ({', '.join(lasts)})" if section else ", ".join(lasts)
 
 
 def _heading(text: str, style: str = "bold") -> str:

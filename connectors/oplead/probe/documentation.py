@@ -16,9 +16,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, Transient, WrongFile
 from connectors.oplead.client import OpleadClient, OpleadDocument, TooLarge
 from connectors.oplead.options import AuthOptions
+from connectors.text import counted
 
 PAGE = "/documentation/index.html"
 """Where Oplead's guide says the documentation is."""
@@ -81,14 +82,14 @@ def given_specification(content: bytes) -> Documentation:
     """Return the specification in a copy that somebody downloaded.
 
     Raises:
-        Misconfigured: there is none in it, or it cannot be used.
+        WrongFile: there is none in it, or it cannot be used.
     """
     try:
         specification = specification_in(content)
     except NotASpecificationError as reason:
-        raise Misconfigured(f"--spec: {reason}") from None
+        raise WrongFile(f"--spec: {reason}") from None
     if specification is None:
-        raise Misconfigured(
+        raise WrongFile(
             "--spec: this file holds no OpenAPI specification: download the file that the documentation page loads, "
             "usually a .json or .yaml"
         )
@@ -123,7 +124,7 @@ class _Search:
             if link is None:
                 raise NotASpecificationError(_no_link(document.content))
             target = self._same_host(link, target)
-        raise NotASpecificationError(f"{PAGE} leads in a circle")
+        raise NotASpecificationError("its pages lead in a circle")
 
     def _get(self, target: str) -> OpleadDocument:
         if self._wants_key:
@@ -136,7 +137,7 @@ class _Search:
 
     def _ask(self, client: OpleadClient, target: str) -> OpleadDocument:
         if self.requests >= MOST_REQUESTS:
-            raise NotASpecificationError(f"it takes more than {MOST_REQUESTS} requests to find: see --spec")
+            raise NotASpecificationError(f"{counted(MOST_REQUESTS, 'request')} did not find it: see --spec")
         self.requests += 1
         return client.document(target, LARGEST)
 
@@ -164,7 +165,7 @@ def _require_success(document: OpleadDocument, target: str) -> None:
         case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
             raise NotASpecificationError(f"there is nothing at {place}")
         case status if status != HTTPStatus.OK:
-            raise NotASpecificationError(f"{place} answers {status}")
+            raise NotASpecificationError(f"the status of {place} is {status}")
 
 
 # ── what a page names ────────────────────────────────────────────────────────────────────────────
@@ -191,7 +192,7 @@ def specification_link(content: bytes) -> str | None:
 def _no_link(content: bytes) -> str:
     if _PASSWORD.search(content.decode("utf-8", "replace")):
         return f"{PAGE} needs a login (it shows a login page)"
-    return f"{PAGE} names no specification"
+    return f"no specification is named at {PAGE}"
 
 
 # ── reading it ───────────────────────────────────────────────────────────────────────────────────

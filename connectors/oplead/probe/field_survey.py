@@ -316,7 +316,8 @@ def with_specified_labels(
     listed = {normalise_path(path): values for path, values in enums.items()}
     values = next((listed[place] for place in places if place in listed), ())
     known = {fold(one.label) for one in seen}
-    return seen + tuple(SurveyedLabel(value, 0, 0) for value in values if fold(value) not in known)
+    shown = [value for value in values if fold(value) not in known and _may_be_shown(value, _LONGEST_LABEL)]
+    return seen + tuple(SurveyedLabel(value, 0, 0) for value in shown[:_MOST_LABELS])
 
 
 def past_labels_of(leads: Sequence[Lead], fold: Fold) -> tuple[str, ...]:
@@ -351,7 +352,8 @@ def with_specified_answers(seen: tuple[FewValues, ...], enums: Mapping[str, tupl
     for path, values in enums.items():
         if any(part in leaf(path) for part in CONSENT_PARTS):
             one = by_path.get(normalise_path(path), FewValues(path, {}, consent=True))
-            counts = {**dict.fromkeys(values, 0), **one.values}
+            shown = [value for value in values if _may_be_shown(value, _LONGEST_CHANNEL)][: _FEW + 1]
+            counts = {**dict.fromkeys(shown, 0), **one.values}
             granted, refused = ([text for text in counts if normalise(text) in words] for words in (_GRANTED, _REFUSED))
             proposes = not any(part in leaf(path) for part in _OTHER_WAY_ROUND)
             answers = (tuple(granted), tuple(refused)) if proposes else ((), ())

@@ -141,17 +141,19 @@ class GuidedLook:
         self, listed: LeadList, options: PaginationOptions, front: ListedPage
     ) -> tuple[Paging, tuple[ListedPage, ...]]:
         """Return the pagination and the first pages, two if there are more; raise ContradictedError if they repeat."""
-        search, position = PageSearch(listed, front), listed.following(options, front)
+        search, walk = PageSearch(listed, front), PageWalk(options, self.client)
+        position = walk.position_after(walk.start(), front.answer, front.marks)
         page = self._second(listed, options, position) if position else None
-        if page is None or not page.marks:
+        if position is None or page is None or not page.marks:
             if not self.specification.says_pages and search.may_be_cut:
                 raise ContradictedError("no pages are specified, and the list looks cut")
-            return search.as_specified(options, all_seen=True), (front,)
+            return search.as_specified(options, len(front.items)), (front,)
         if filter_effect(front, page) is not Effect.OTHER:
             raise ContradictedError("Oplead does not page its list as specified")
+        is_end = walk.position_after(position, page.answer, page.marks) is None
         if options.size and len(front.items) < options.size:  # it serves shorter pages than it was asked for
             options = replace(options, size=None, size_param=None)
-        return search.as_specified(options, all_seen=False), (front, page)
+        return search.as_specified(options, len(front.items) + len(page.items) if is_end else None), (front, page)
 
     def _second(self, listed: LeadList, options: PaginationOptions, position: PagePosition) -> ListedPage | None:
         try:

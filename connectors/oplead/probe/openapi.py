@@ -4,6 +4,7 @@ Whatever is malformed is as if it were absent. The document is already bounded i
 which may lead in circles, are followed only so far.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -11,7 +12,12 @@ from urllib.parse import urlsplit
 Schema = Mapping[str, object]
 
 VERBS = ("get", "post", "put", "patch", "delete")
+_PLAIN = re.compile(r"[!-~]{1,100}")
+_PATH = re.compile(r"(?!.*[?#])[!-~]{1,500}")
+"""Paths and names of printable ASCII; anything else cannot be written in the settings."""
 _HOPS = 20
+_MOST_PARTS = 200
+"""Schemas that one may be composed of."""
 _MOST_OPERATIONS = 2_000
 _MEDIA = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 """The kinds of bodies, best first."""
@@ -83,7 +89,7 @@ class Api:
 
     def flat(self, schema: object) -> Schema:
         """Return a schema with its reference followed, `allOf` merged, and the first real choice of `anyOf` taken."""
-        return _flat(self.document, schema, _HOPS)
+        return _Flattener(self.document).flat(schema)
 
 
 def read_api(document: Mapping[str, object]) -> Api:
@@ -99,7 +105,10 @@ class _Reader:
     def read(self) -> Api:
         """Return what the document describes."""
         server = self._server()
-        every = [one for path, item in _items(self._document.get("paths")) for one in self._at(server, path, item)]
+        paths = [
+            (path, item) for path, item in _items(self._document.get("paths")) if _PATH.fullmatch(server.path + path)
+        ]
+        every = [one for path, item in paths for one in self._at(server, path, item)]
         host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
         version = text(self._document.get("swagger" if self._is_2 else "openapi"))
         return Api(self._document, version, host, tuple(every[:_MOST_OPERATIONS]), dict(self._schemes()))
@@ -135,7 +144,7 @@ class _Reader:
                 verb=verb.upper(),
                 path=server.path + "/" + path.lstrip("/"),
                 description=f"{text(operation.get('summary'))} {text(operation.get('description'))}",
-                parameters=tuple(map(self._parameter, filter(_is_outside_body, parameters))),
+                parameters=tuple(map(self._parameter, filter(_is_usable, parameters))),
                 body=self._body(operation, parameters),
                 answer=self._content(answer).schema if answer else None,
                 headers=tuple(name for name, _ in _items((answer or {}).get("headers"))),
@@ -149,7 +158,7 @@ class _Reader:
     def _parameter(self, written: Schema) -> Parameter:
         schema = written if self._is_2 else mapping(written.get("schema"))
         name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
-        flat = _flat(self._document, schema, _HOPS)
+        flat = _Flattener(self._document).flat(schema)
         return Parameter(name, place, f"{description} {text(flat.get('description'))}".strip(), flat)
 
     def _body(self, operation: Schema, parameters: Sequence[Schema]) -> Body | None:
@@ -195,8 +204,10 @@ class _Server:
             return cls(None, "")
 
 
-def _is_outside_body(parameter: Schema) -> bool:
-    return parameter.get("in") not in ("body", "formData")
+def _is_usable(parameter: Schema) -> bool:
+    """Whether a parameter is outside the body, with a name that settings can hold."""
+    is_plain = _PLAIN.fullmatch(text(parameter.get("name"))) is not None
+    return is_plain and parameter.get("in") not in ("body", "formData")
 
 
 # ── schemas ──────────────────────────────────────────────────────────────────────────────────────
@@ -221,25 +232,35 @@ def _pointed(document: object, reference: str) -> object:
     return value
 
 
-def _flat(document: Mapping[str, object], schema: object, hops: int) -> Schema:
-    found = resolved(document, schema)
-    if hops == 0:
-        return {}
-    if isinstance(parts := found.get("allOf"), list):
-        own = {name: value for name, value in found.items() if name != "allOf"}
+@dataclass(slots=True)
+class _Flattener:
+    """Merges what a schema is composed of, within a budget of parts: parts may lead in circles, and branch."""
+
+    document: Mapping[str, object]
+    left: int = _MOST_PARTS
+
+    def flat(self, schema: object) -> Schema:
+        found = resolved(self.document, schema)
+        self.left -= 1
+        if self.left < 0:
+            return {}
+        if isinstance(parts := found.get("allOf"), list):
+            return self._merged([*parts, {name: value for name, value in found.items() if name != "allOf"}])
+        for choice in ("anyOf", "oneOf"):
+            options = found.get(choice)
+            real = [one for one in options if mapping(one).get("type") != "null"] if isinstance(options, list) else []
+            if len(real) == 1 or (real and "properties" not in found and choice == "anyOf"):
+                own = {name: value for name, value in found.items() if name != choice}
+                return {**own, **self.flat(real[0])}
+        return found
+
+    def _merged(self, parts: Sequence[object]) -> Schema:
         merged: dict[str, object] = {}
-        for part in (*parts[:_HOPS], own):
-            flat = _flat(document, part, hops // 2)
+        for part in parts:
+            flat = self.flat(part) if self.left > 0 else {}
             properties = {**mapping(merged.get("properties")), **mapping(flat.get("properties"))}
             merged |= {**flat, **({"properties": properties} if properties else {})}
         return merged
-    for choice in ("anyOf", "oneOf"):
-        options = found.get(choice)
-        real = [one for one in options if mapping(one).get("type") != "null"] if isinstance(options, list) else []
-        if len(real) == 1 or (real and "properties" not in found and choice == "anyOf"):
-            own = {name: value for name, value in found.items() if name != choice}
-            return {**own, **_flat(document, real[0], hops // 2)}
-    return found
 
 
 def kind_of(schema: Schema) -> str:

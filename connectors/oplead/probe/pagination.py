@@ -112,13 +112,11 @@ class PageSearch:
         except Misconfigured:
             return None
 
-    def as_specified(self, options: PaginationOptions, *, all_seen: bool) -> Paging:
-        """Return the pagination that a specification describes, which was seen to work."""
-        found = self._found(
-            options, f"as the specification says, with {counted(self._count, 'lead')} a page", all_seen=all_seen
-        )
-        total = self._first.answer.totals.get(options.total_header or "")
-        return replace(found, header=None, total=found.total if total is None else total)
+    def as_specified(self, options: PaginationOptions, seen: int | None) -> Paging:
+        """Return the pagination that a specification describes, which worked; `seen` counts the leads, if all were."""
+        found = self._found(options, f"as the specification says, with {counted(self._count, 'lead')} a page")
+        stated = self._first.answer.totals.get(options.total_header or "", found.total)
+        return replace(found, header=None, total=seen if stated is None else stated)
 
     @property
     def may_be_cut(self) -> bool:

@@ -1,5 +1,6 @@
 """What a specification says of writing leads and of subscribing to webhooks, as settings. Pure."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from connectors.oplead.field_tree import NAMES, leaf, normalise, tree_of
@@ -9,6 +10,7 @@ from connectors.oplead.probe.field_survey import find_places, normalise_path
 from connectors.oplead.probe.openapi import Api, Operation, mapping, text
 from connectors.oplead.probe.specification import Specification, is_of_one_lead, segments
 
+_PLAIN = re.compile(r"[!-~]{1,100}")
 _WRITE_VERBS = ("PATCH", "PUT", "POST")
 """PATCH first: what a PUT leaves out may be emptied."""
 _STATUS = ("status", "statut", "statuts", "state")
@@ -79,7 +81,7 @@ def subscribed(specification: Specification) -> dict[str, str]:
 def _events(names: Sequence[str]) -> dict[str, str]:
     """Return which event is which, by its name; one that nothing tells is left out."""
     found: dict[str, str] = {}
-    for name in names:
+    for name in filter(_PLAIN.fullmatch, names):
         kind = next((kind for kind, words in _KINDS.items() if any(word in normalise(name) for word in words)), None)
         if kind is not None:
             found.setdefault(kind, name)

@@ -2,19 +2,21 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ruamel.yaml import YAML
 
 from connectors.sandbox.oplead.bodies import only_writable
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
-from connectors.sandbox.oplead.leads import CODES, PAIRS, Fields, render_lead, render_list_entry
+from connectors.sandbox.oplead.leads import Fields, render_lead, render_list_entry
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, enveloped, filter_of
+from connectors.sandbox.oplead.schemas import EXEMPLARS, LISTED_LEAD, Schema, reference, schema_of
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import NUMBERED, Shape
 from connectors.sandbox.oplead.subscriptions import EVENTS
+from connectors.sandbox.oplead.swagger2 import as_swagger_2
 from connectors.sandbox.server import WireResponse
 
 FOLDER: Final = "/documentation/"
@@ -22,8 +24,6 @@ PAGE: Final = f"{FOLDER}index.html"
 INITIALISER: Final = f"{FOLDER}swagger-initializer.js"
 ELSEWHERE: Final = "https://specifications.example.com/oplead.json"
 """An address on another host, which nobody should ask."""
-
-Schema = dict[str, object]
 
 
 def page(path: str, shape: Shape, options: Options, *, has_key: bool) -> WireResponse:
@@ -81,16 +81,19 @@ def specification(shape: Shape, options: Options) -> Schema:
     document = _openapi_3(shape, options)
     if options.documentation == "external_ref":
         document["components"]["schemas"]["Contact"] = {"$ref": "contact.json#/Contact"}  # type: ignore[index]
-    return _swagger_2(document) if options.documentation.startswith("swagger2") else document
+    return as_swagger_2(document) if options.documentation.startswith("swagger2") else document
 
 
 def _openapi_3(shape: Shape, options: Options) -> Schema:
     name, scheme = _security(shape)
-    listed, whole = _schema([render_list_entry(one, shape) for one in _EXEMPLARS]), _schema(_whole(shape))
-    lead: Schema = _reference("ListedLead")
+    listed, whole = (
+        schema_of([render_list_entry(one, shape) for one in EXEMPLARS]),
+        schema_of([render_lead(one, shape) for one in EXEMPLARS]),
+    )
+    lead: Schema = reference("ListedLead")
     if whole != listed:
-        lead = {"allOf": [_reference("ListedLead"), whole]}
-    writable = only_writable(render_lead(_EXEMPLARS[0], shape), shape)
+        lead = {"allOf": [reference("ListedLead"), whole]}
+    writable = only_writable(render_lead(EXEMPLARS[0], shape), shape)
     return {
         "openapi": "3.0.3",
         "info": {"title": "Oplead", "version": "1", "description": "Leads, their statuses and documents."},
@@ -102,8 +105,10 @@ def _openapi_3(shape: Shape, options: Options) -> Schema:
             "schemas": {
                 "ListedLead": listed,
                 "Lead": lead,
-                "NewLead": _schema([writable]),
-                "Subscription": _schema([{"event": one, "url": "https://hooks.example.org/oplead"} for one in EVENTS]),
+                "NewLead": schema_of([writable]),
+                "Subscription": schema_of(
+                    [{"event": one, "url": "https://hooks.example.org/oplead"} for one in EVENTS]
+                ),
             },
         },
     }
@@ -126,7 +131,7 @@ def _security(shape: Shape) -> tuple[str, Schema]:
 
 
 def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
-    lead = _reference("Lead")
+    lead = reference("Lead")
     status: Schema = {"type": "object", "properties": {"status": _status(options)}}
     yield (
         "/leads",
@@ -134,7 +139,7 @@ def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
             "get": _operation(
                 "The leads.", _listed(shape), parameters=[*_list_parameters(shape)], headers=_total(shape)
             ),
-            "post": _operation("Create a lead.", lead, body=_reference("NewLead")),
+            "post": _operation("Create a lead.", lead, body=reference("NewLead")),
         },
     )
     yield (
@@ -142,7 +147,7 @@ def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
         {
             "parameters": [_identifier("leadIdentifier")],
             "get": _operation("One lead.", lead),
-            options.update_verb.lower(): _operation("Change a lead.", lead, body=_reference("NewLead")),
+            options.update_verb.lower(): _operation("Change a lead.", lead, body=reference("NewLead")),
         },
     )
     yield (
@@ -154,7 +159,7 @@ def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
     )
     for path in ("document/add", "attachments") if options.document_path == "both" else (options.document_path,):
         file: Schema = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-        added = _schema([{"name": "devis.pdf", "type": "pdf", "size": 1, "sha256": "0"}])
+        added = schema_of([{"name": "devis.pdf", "type": "pdf", "size": 1, "sha256": "0"}])
         yield (
             f"/leads/{{leadId}}/{path}",
             {
@@ -162,7 +167,7 @@ def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
                 "post": _operation("Add a document.", added, body=file, media="multipart/form-data"),
             },
         )
-    subscription = _reference("Subscription")
+    subscription = reference("Subscription")
     yield (
         "/subscriptions",
         {
@@ -177,7 +182,7 @@ def _paths(shape: Shape, options: Options) -> Iterator[tuple[str, Schema]]:
     for name, values in SETTINGS.items():
         yield (
             f"/settings/{name}",
-            {"get": _operation("A setting of the platform.", _schema([enveloped(values, {}, shape)]))},
+            {"get": _operation("A setting of the platform.", schema_of([enveloped(values, {}, shape)]))},
         )
 
 
@@ -200,10 +205,6 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {media: {"schema": body}}}
     return operation
-
-
-def _reference(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _identifier(name: str) -> Schema:
@@ -261,7 +262,7 @@ def _listed(shape: Shape) -> Schema:
         "cursor": {"nextCursor": "TA"},
     }
     fields = {**around.get(shape.pagination, {}), **({"total": 137} if shape.page_total is True else {})}
-    return _schema([enveloped([_LEAD], fields, shape)])
+    return schema_of([enveloped([LISTED_LEAD], fields, shape)])
 
 
 def _total(shape: Shape) -> Schema:
@@ -269,171 +270,3 @@ def _total(shape: Shape) -> Schema:
     names += ["Link"] if shape.pagination == "link_header" else []
     described = {name: {"description": "See the list.", "schema": {"type": "string"}} for name in names}
     return {"headers": described} if names else {}
-
-
-# ── schemas, from leads as examples ──────────────────────────────────────────────────────────────
-
-_LEAD: Final = object()
-"""Stands for a lead of the list."""
-_AT: Final = "2026-07-06 20:02:10"
-
-
-def _exemplar(label: str, answer: str) -> Fields:
-    """Return an untranslated lead that has everything a lead can have."""
-    return {
-        "id": "L-10005",
-        "createdAt": _AT,
-        "updatedAt": _AT,
-        "status": label,
-        "statusDate": _AT,
-        "statusHistory": [{"status": label, "date": _AT}],
-        "leadData": {
-            "externalID": "gclid=CjwKCAjwLHJGZ03vcEbOEV1USvUOo3EHm1EV1HLDpZ6c",
-            "utm_source": "google",
-            "utm_medium": "cpc",
-            "utm_campaign": "fenetres-pvc",
-            "consent": answer,
-            "adPersonalization": answer,
-        },
-        "contact": {
-            "firstname": "Jeanne",
-            "lastname": "Exemple",
-            "email": "jeanne.exemple@example.org",
-            "phone": "01 99 00 12 34",
-            "mobile": "06 39 98 12 34",
-        },
-        "address": {"postcode": "44000", "city": "Nantes", "country": "FR"},
-        "channel": "Site web",
-        "agency": "Nantes",
-        "amount": "1 250,00",
-        "provider": {"name": "Fournisseur", "url": "https://supplier.example.org/leads"},
-        "appointment": {"date": _AT, "updatedAt": _AT},
-    }
-
-
-_EXEMPLARS: Final = [
-    _exemplar(label, answer) for label, answer in zip(CODES, ("oui", "non") * len(CODES), strict=False)
-]
-"""They differ in what has few possible values only."""
-
-
-def _whole(shape: Shape) -> list[object]:
-    return [render_lead(one, shape) for one in _EXEMPLARS]
-
-
-def _schema(examples: Sequence[object]) -> Schema:
-    """Return the schema of these values; what differs among them is enumerated."""
-    first = examples[0]
-    if first is _LEAD:
-        return _reference("ListedLead")
-    if isinstance(first, Mapping):
-        names = dict.fromkeys(name for one in examples if isinstance(one, Mapping) for name in one)
-        return {"type": "object", "properties": {name: _schema(list(_under(examples, name))) for name in names}}
-    if isinstance(first, list | tuple):
-        return {"type": "array", "items": _entry([entry for one in examples for entry in _entries(one)])}
-    kind = {bool: "boolean", int: "integer", float: "number"}.get(type(first), "string")
-    different = list(dict.fromkeys(examples))
-    scalar: Schema = {"type": kind, "enum": different} if len(different) > 1 else {"type": kind, "example": first}
-    return scalar | ({"format": "date-time"} if isinstance(first, str) and "T" in first and "+" in first else {})
-
-
-def _under(examples: Iterable[object], name: str) -> Iterator[object]:
-    return (one[name] for one in examples if isinstance(one, Mapping) and name in one)
-
-
-def _entries(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _entry(entries: Sequence[object]) -> Schema:
-    """Return the schema of a list's entries; pairs of a name and a value have one for each name."""
-    key = next((key for key in PAIRS.values() if _are_pairs(entries, key)), None)
-    if key is None:
-        return _schema(entries) if entries else {}
-    by_name: dict[object, list[object]] = {}
-    for entry in entries:
-        if isinstance(entry, Mapping):
-            by_name.setdefault(entry[key], []).append(entry["value"])
-    return {
-        "oneOf": [
-            {"type": "object", "properties": {key: {"type": "string", "enum": [name]}, "value": _schema(values)}}
-            for name, values in by_name.items()
-        ]
-    }
-
-
-def _are_pairs(entries: Sequence[object], key: str) -> bool:
-    return bool(entries) and all(isinstance(one, Mapping) and one.keys() == {key, "value"} for one in entries)
-
-
-# ── the same in Swagger 2 ────────────────────────────────────────────────────────────────────────
-
-
-def _swagger_2(document: Schema) -> Schema:
-    """Return a specification as Swagger 2.0 writes it; it cannot tell the entries of a list apart."""
-    components: Fields = document["components"]  # type: ignore[assignment]  # written above
-    schemes: Mapping[str, Schema] = components["securitySchemes"]  # type: ignore[assignment]
-    bearer = {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Bearer <key>"}
-    servers: list[Schema] = document["servers"]  # type: ignore[assignment]
-    paths: Mapping[str, Mapping[str, object]] = document["paths"]  # type: ignore[assignment]
-    return {
-        "swagger": "2.0",
-        "info": document["info"],
-        "basePath": servers[0]["url"],
-        "consumes": ["application/json"],
-        "produces": ["application/json"],
-        "security": document["security"],
-        "securityDefinitions": {name: bearer if one["type"] == "http" else one for name, one in schemes.items()},
-        "paths": {
-            path: {key: _part_2(key, _converted(value)) for key, value in item.items()} for path, item in paths.items()
-        },
-        "definitions": _converted(components["schemas"]),
-    }
-
-
-def _converted(value: object) -> object:
-    """Return a value with its references and choices as Swagger 2.0 has them."""
-    if isinstance(value, list):
-        return [_converted(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    if isinstance(reference := value.get("$ref"), str):
-        return {"$ref": reference.replace("#/components/schemas/", "#/definitions/")}
-    if isinstance(choices := value.get("oneOf"), list):
-        names = [name for one in choices for name in one["properties"]]
-        key = next(name for name in names if name != "value")
-        enum = [known for one in choices for known in one["properties"][key]["enum"]]
-        properties = {key: {"type": "string", "enum": enum}, "value": {"type": "string"}}
-        return {"type": "object", "properties": properties}
-    return {name: _converted(one) for name, one in value.items()}
-
-
-def _part_2(key: str, part: object) -> object:
-    """Return the parameters or an operation of a path."""
-    if key == "parameters" and isinstance(part, list):
-        return [_parameter_2(one) for one in part]
-    operation: Schema = part  # type: ignore[assignment]  # anything else is an operation
-    body: Schema = operation.pop("requestBody", {})  # type: ignore[assignment]
-    parameters: list[Schema] = [_parameter_2(one) for one in operation.pop("parameters", [])]  # type: ignore[attr-defined]
-    for media, said in body.get("content", {}).items():  # type: ignore[attr-defined]
-        if media == "multipart/form-data":
-            operation["consumes"] = [media]
-            parameters += [{"name": name, "in": "formData", "type": "file"} for name in said["schema"]["properties"]]
-        else:
-            parameters.append({"name": "body", "in": "body", "required": True, "schema": said["schema"]})
-    answers: Mapping[str, Schema] = operation["responses"]  # type: ignore[assignment]
-    operation["responses"] = {status: _answer_2(one) for status, one in answers.items()}
-    return {**operation, **({"parameters": parameters} if parameters else {})}
-
-
-def _parameter_2(parameter: Schema) -> Schema:
-    schema: Schema = parameter.pop("schema")  # type: ignore[assignment]
-    return {**parameter, **schema}
-
-
-def _answer_2(answer: Schema) -> Schema:
-    content: Mapping[str, Schema] = answer.pop("content", {})  # type: ignore[assignment]
-    headers: Mapping[str, Schema] = answer.pop("headers", {})  # type: ignore[assignment]
-    schema = next(({"schema": one["schema"]} for one in content.values()), {})
-    flat = {name: {"type": "string", "description": one["description"]} for name, one in headers.items()}
-    return {**answer, **schema, **({"headers": flat} if flat else {})}

@@ -8,7 +8,7 @@ from glob import escape
 from pathlib import Path
 from typing import Literal
 
-from connectors.errors import ConnectorError, KeyRefused
+from connectors.errors import ConnectorError, KeyRefused, WrongFile
 from connectors.survey import Survey
 from connectors.text import counted
 from jobs.cli.demo.sandbox import command_name
@@ -106,6 +106,8 @@ def _survey(look: OpleadSection, specification: bytes | None) -> Survey | None:
             "or say how Oplead wants it sent by --auth, --auth-name and --auth-prefix. Without OPLEAD_TOKEN, `init` "
             "asks Oplead nothing"
         ) from None
+    except WrongFile as error:
+        raise UsageError(str(error)) from None
     except ConnectorError as error:
         say(f"Oplead could not be read: {error}")
         return None

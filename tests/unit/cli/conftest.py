@@ -16,8 +16,9 @@ def type_in(tmp_path, monkeypatch):
         if survey is not None:
             monkeypatch.setenv("OPLEAD_TOKEN", "sk-1")
 
-        def survey_oplead(*_, leads):
+        def survey_oplead(*_, leads, specification):
             assert leads
+            assert specification is None
             if isinstance(survey, Exception):
                 raise survey
             return survey

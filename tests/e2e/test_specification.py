@@ -1,0 +1,173 @@
+"""`probe` and `init` before an Oplead that documents itself: rightly, wrongly, or behind a login."""
+
+import json
+
+import pytest
+from ruamel.yaml import YAML
+
+from connectors.sandbox.oplead.documentation import specification
+from connectors.sandbox.oplead.options import Options
+from connectors.sandbox.oplead.shape import shape_of
+from connectors.sandbox.population.company import Population
+from connectors.sandbox.sandbox import Sandbox
+from tests import quick
+from tests.e2e.test_probe import Account
+
+DOCUMENTATION = "/documentation/"
+
+
+@pytest.fixture(scope="module")
+def population():
+    """The generated leads."""
+    return Population.generate(7, 130)
+
+
+@pytest.fixture
+def account(tmp_path, population):
+    """A fresh account."""
+    with Sandbox(quick.with_key(tmp_path / "sandbox"), population) as sandbox:
+        yield Account(sandbox)
+
+
+def probed(account, *options, config=False):
+    """What `probe --json` finds."""
+    place = ("--config", str(account.file)) if config else account.where
+    code, out, err = account.type("probe", *place, *options, "--json", OPLEAD_TOKEN="sandbox-admin-key")
+
+    assert code in (0, 1), err
+    return json.loads(out.splitlines()[-1])
+
+
+def asked(account):
+    """The requests to the documentation, and those to the API."""
+    paths = [one["path"] for one in account.sandbox.servers["oplead"].log.dump()["log"]]
+    documentation = [path for path in paths if path.startswith(DOCUMENTATION)]
+    return len(documentation), len(paths) - len(documentation)
+
+
+@pytest.mark.parametrize(
+    ("position", "why"),
+    [
+        pytest.param("login", "login page", marks=pytest.mark.exhaustive),
+        ("external_ref", "another document"),
+        pytest.param("bare_page", "no specification is named", marks=pytest.mark.exhaustive),
+        pytest.param("elsewhere", "another host", marks=pytest.mark.exhaustive),
+        pytest.param("none", "nothing at", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_without_a_usable_specification_all_is_found_by_trying(account, position, why):
+    """The suggestion is the same as without, and one sentence says why."""
+    account.sandbox.oplead.switch("documentation", position)
+
+    told = probed(account)
+
+    assert why in told["survey"]["how"][0]
+    assert told["usable"]
+    assert {"trials"} == {*told["survey"]["rests_on"].values()}
+    assert "oplead.write.status" in told["assumed"]
+    assert "webhooks.subscriptions.new_lead" in told["assumed"]
+
+
+def test_the_key_opens_a_documentation_that_wants_it(account):
+    """After a 401; then the specification is used as any."""
+    account.sandbox.oplead.switch("documentation", "with_key")
+
+    told = probed(account)
+
+    assert {"auth": "specification", "pagination": "specification"}.items() <= told["survey"]["rests_on"].items()
+    assert (3, True) == (asked(account)[0], asked(account)[1] <= 5)
+
+
+def test_what_the_platform_contradicts_is_reported_and_found_by_trying(account, tmp_path):
+    """A specification of another version: another header, another prefix, other pages, other names."""
+    other = shape_of({"auth": "x_api_key", "path_prefix": "/api/v1", "pagination": "page", "names": "french"})
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps(specification(other, Options(documentation="openapi3_json"))))
+    account.sandbox.oplead.shape = shape_of({"pagination": "offset", "page_size": 20})
+
+    told = probed(account, "--spec", str(file))
+
+    how = " ".join(told["survey"]["how"])
+    assert told["usable"], told["survey"]["undecided"]
+    assert 0 == asked(account)[0]
+    assert "The specification does not hold, so the rest was found by trying" in how
+    for name in ("auth", "path_prefix", "pagination", "fields.status", "fields.created_at"):
+        assert "trials" == told["survey"]["rests_on"][name]
+        assert f"oplead.{name}: the specification says" in how
+    assert "offset" == YAML(typ="safe").load(told["settings"])["oplead"]["pagination"]["style"]
+
+
+def test_settings_for_writing_and_webhooks_are_proposed(account):
+    """What differs from the defaults is in the lines to paste; what the file says otherwise is told, and kept."""
+    account.sandbox.oplead.switch("documentation", "swagger2_yaml")
+    account.sandbox.oplead.switch("status_verb", "POST")
+    account.sandbox.oplead.switch("update_verb", "PATCH")
+    text = account.file.read_text()
+    account.file.write_text(text.replace("oplead:\n", "oplead:\n  write: { update: 'POST /leads/{id}' }\n", 1))
+
+    told = probed(account, config=True)
+
+    proposed = YAML(typ="safe").load(told["settings"])["oplead"]["write"]
+    assert "POST /leads/{id}/status" == proposed["status"]
+    assert "POST /leads/{id}" == proposed["update"]
+    assert [
+        "oplead.write.update: your settings say POST /leads/{id}, the specification says PATCH /leads/{id}"
+    ] == told["differences"]
+    assert "lead.status_changed" == told["survey"]["subscriptions"]["status_change"]
+    assert "oplead.write.status_field" not in told["assumed"]
+    assert "oplead.write.largest_document_mb" in told["assumed"]
+    account.paste(told["settings"])
+    assert [] == probed(account, config=True)["survey"]["undecided"]
+
+
+def test_the_report_says_what_settings_rest_on(account):
+    """In words, for a person: the specification, trials, or nothing yet."""
+    account.sandbox.oplead.switch("documentation", "openapi3_yaml")
+
+    code, out, _ = account.type("probe", "--config", str(account.file))
+    text = " ".join(out.split())
+
+    assert 0 == code
+    assert "Specification: read from /documentation/openapi.yaml." in text
+    assert "On Oplead's specification: auth," in text
+    assert "On nothing yet, for they are assumed:" in text
+
+
+def test_init_proposes_what_the_specification_says(account, tmp_path):
+    """In the file it writes, which `check` takes."""
+    account.sandbox.oplead.switch("documentation", "openapi3_json")
+    account.sandbox.oplead.switch("status_verb", "PATCH")
+    options = ("--dir", str(tmp_path / "new"), "--account", "new", "--yes", "--consent-field", "leadData.consent")
+    stages = ("--stage", "won=Gagné", "--meta-dataset-id", "1234567890123456", "--contact-data", "none")
+
+    _, out, err = account.type("init", *options, *account.where, *stages, OPLEAD_TOKEN="sandbox-admin-key")
+
+    written = tmp_path / "new" / "pipeline.yaml"
+    assert written.exists(), out + err
+    settings = YAML(typ="safe").load(written.read_text())
+    assert "PATCH /leads/{id}/status" == settings["oplead"]["write"]["status"]
+
+
+@pytest.mark.parametrize("text", ["nothing", "", "<html></html>", '{"openapi": "3.0.3", "paths": {}}'])
+def test_a_file_that_is_no_specification_of_oplead_is_told(account, tmp_path, text):
+    """A file without one is wrong usage; another product's is not used."""
+    file = tmp_path / "spec.txt"
+    file.write_text(text)
+
+    code, out, err = account.type("probe", *account.where, "--spec", str(file), OPLEAD_TOKEN="sandbox-admin-key")
+
+    if text.startswith("{"):
+        assert "describes no list of leads" in " ".join(out.split())
+        return
+    assert (2, True) == (code, "--spec" in err)
+    again = account.type(
+        "init",
+        "--dir",
+        str(tmp_path / "new"),
+        "--yes",
+        *account.where,
+        "--spec",
+        str(file),
+        OPLEAD_TOKEN="sandbox-admin-key",
+    )
+    assert (2, True, False) == (again[0], "--spec" in again[2], (tmp_path / "new").exists())
