@@ -66,6 +66,35 @@ FAULTS = (
         "tests/contract/oplead/test_writer.py",
     ),
     Fault(
+        "a lead is on record before its request leaves",
+        "jobs/oplead_commands/creating.py",
+        "begin(key, now=self._context.clock.now())\n        receipt = writer.create(self._wanted[key].lead)",
+        "find([])\n        receipt = writer.create(self._wanted[key].lead)\n"
+        "        self._outbox.begin(key, now=self._context.clock.now())",
+        "tests/e2e/test_import.py::test_each_lead_is_created_once_though_imports_are_killed_and_answers_cut",
+    ),
+    Fault(
+        "a lead whose request was under way when a command died may be in Oplead",
+        "jobs/oplead_commands/outbox.py",
+        "(CreationState.IN_DOUBT, CreationState.IN_FLIGHT),\n            )\n\n    def forget_marks",
+        "(CreationState.PENDING, CreationState.IN_FLIGHT),\n            )\n\n    def forget_marks",
+        "tests/unit/oplead_commands/test_outbox.py tests/e2e/test_import.py",
+    ),
+    Fault(
+        "a lead whose answer was lost is looked up before it is sent again",
+        "jobs/oplead_commands/creating.py",
+        'self._outbox.settle(key, CreationState.IN_DOUBT, reason="no_answer")',
+        'self._outbox.settle(key, CreationState.PENDING, reason="no_answer")',
+        "tests/e2e/test_import.py::test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again",
+    ),
+    Fault(
+        "a lead counts as not there only where a created one is recognised",
+        "jobs/oplead_commands/recognition.py",
+        "proven = is_whole and any(_shows(one, those_of(one)) for one in marked)",
+        "proven = is_whole",
+        "tests/unit/oplead_commands/test_recognition.py",
+    ),
+    Fault(
         "a status is set again only where the lead has another",
         "jobs/oplead_commands/statuses.py",
         "if normalise_label(has) == normalise_label(label):",

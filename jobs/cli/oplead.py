@@ -202,7 +202,7 @@ def lead_feedback(
     """Show what has become of the leads created with a provider.url.
 
     Where each stands and since when, as its webhooks and, where there is one, the nightly job's state say. Asks Oplead
-    nothing: no key is needed.
+    nothing.
     """
     from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.feedback import feedback  # noqa: PLC0415

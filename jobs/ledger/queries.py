@@ -32,11 +32,12 @@ from jobs.ledger.schema import (
     Request,
     Run,
     StatusChange,
+    StatusLabel,
     Transition,
     UnreadableLeadRow,
 )
 from jobs.rules.delivery_state import DeliveryState
-from jobs.rules.model import LeadFacts, normalise_label
+from jobs.rules.model import LeadFacts
 from jobs.rules.reasons import Cause, Reason
 
 
@@ -239,16 +240,22 @@ class LeadStanding:
 
 def standing(session: Session, account: str, leads: Collection[LeadId]) -> dict[LeadId, LeadStanding]:
     """Return the status of each of these leads that is on record; since it was seen, where it has no time."""
+    labels = session.exec(select(StatusLabel.label, StatusLabel.written).where(StatusLabel.account == account))
+    written = {label: spelled for label, spelled in labels if spelled}
     found: dict[LeadId, LeadStanding] = {}
     wanted = iter(leads)
     while part := list(islice(wanted, _AT_ONCE)):
-        for row in session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(part))):
-            if row.label is not None:
-                found[LeadId(row.id)] = LeadStanding(row.label, row.seen_at, date_only=False)
+        rows = session.exec(select(LeadRow).where(LeadRow.account == account, col(LeadRow.id).in_(part))).all()
+        on_record = {row.id: row.label for row in rows if row.label is not None}
+        found |= {
+            LeadId(row.id): LeadStanding(written.get(row.label, row.label), row.seen_at, date_only=False)
+            for row in rows
+            if row.label is not None
+        }
         changes = select(StatusChange).where(StatusChange.account == account, col(StatusChange.lead).in_(part))
         for change in session.exec(changes.order_by(col(StatusChange.at))):
-            lead = LeadId(change.lead)
-            if lead in found and normalise_label(found[lead].label) == change.label:
+            if on_record.get(change.lead) == change.label:
+                lead = LeadId(change.lead)
                 found[lead] = LeadStanding(found[lead].label, change.at, change.date_only)
     return found
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from operator import attrgetter
@@ -12,6 +12,7 @@ from connectors.crm import LeadData, LeadWriter, WriteFault, WriteReceipt, Write
 from connectors.errors import Misconfigured, Transient, WrongClock
 from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
+from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.identity import content_of, key_of, mark_of, reference_mark
 from jobs.oplead_commands.outbox import Creation, CreationState, NewCreation, Outbox
@@ -38,11 +39,17 @@ class Wanted:
 
 
 def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None) -> Wanted:
-    """Return a lead to create; its own reference is written too, where the settings say where."""
+    """Return a lead to create; its own reference is written too, where the settings say where.
+
+    Raises:
+        UsageError: something else goes there already.
+    """
     look = context.known.settings
     content, path = content_of(lead), look.oplead.write.fields.reference
     if reference is not None and path is not None:
-        lead = _with_field(lead, path, reference)
+        if path in lead.fields:
+            raise UsageError(f"two values go to {path}, where oplead.write.fields.reference puts yours: write one")
+        lead = replace(lead, fields={**lead.fields, path: reference})
         mark = reference_mark(reference)
     else:
         ids = lead.click_ids
@@ -50,13 +57,6 @@ def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None) -> 
             ids = click_ids_in(look, lead.external_id, lead.utm.source)
         mark = mark_of(ids, lead.contact)
     return Wanted(lead, NewCreation(key_of(reference, content), content, mark, lead.provider_url is not None))
-
-
-def _with_field(lead: LeadData, path: str, value: str) -> LeadData:
-    fields = {**lead.fields, path: value}
-    return LeadData(
-        lead.contact, lead.click_ids, lead.external_id, lead.utm, lead.provider_name, lead.provider_url, fields
-    )
 
 
 class Creating:

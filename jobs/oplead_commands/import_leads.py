@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from connectors.crm import PreviewsWrites, WritePreview
 from connectors.text import counted, number
+from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.columns import read_mapping
 from jobs.oplead_commands.context import OpleadContext
@@ -22,7 +23,7 @@ from jobs.oplead_commands.creating import Creating, wanted_of
 from jobs.oplead_commands.import_report import Line, outcome_of, say_changed, told, write_report
 from jobs.oplead_commands.lead_file import Delimiter, Encoding, Reading, read_leads
 from jobs.oplead_commands.lead_values import values_of
-from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
+from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, open_outbox, outbox_path
 from jobs.reporting.console import facts, print_json, results, say
 from jobs.wiring import click_ids_in
 
@@ -68,17 +69,19 @@ class _Plan:
 
 def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> int:
     """Validate a file whole, show what it holds, ask, create what is new, and say what became of each line."""
-    if options.report is not None and options.report.exists():
-        raise UsageError(f"{options.report}: it exists already; name another file for --report")
+    if options.report is not None and (options.report.exists() or not options.report.parent.is_dir()):
+        raise UsageError(f"{options.report}: it exists already, or its folder does not; name another file for --report")
     with context.writer() as writer:
         rows = read_leads(file, _reading(context, writer, options))
         lines = [Line(row.line, wanted_of(context, row.lead, row.reference)) for row in rows]
         path = outbox_path(context.known.state_folder, context.known.settings.account)
+        if context.approval.dry_run:
+            with open_outbox(path) as known:
+                _show(context, writer, _Plan(lines, known.find([one.key for one in lines]) if known else {}))
+            return Exit.DONE
         with hold_outbox(path, now=context.clock.now()) as outbox:
             plan = _Plan(lines, outbox.find([one.key for one in lines]))
             _show(context, writer, plan)
-            if context.approval.dry_run:
-                return Exit.DONE
             if plan.due and not context.agrees(f"Create {counted(len(plan.due), 'lead')} in Oplead?"):
                 say("Nothing was written.")
                 return Exit.DONE
@@ -116,7 +119,12 @@ def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDo
                 outbox.settle(one.key, CreationState.CREATED, reason="by_hand")
     with _progress(len(plan.due)) as on_settled:
         creating = Creating(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
-        creating.run()
+        try:
+            creating.run()
+        except StoppedBySignal:
+            if not context.approval.json:
+                say("Stopped. The same command goes on from here, and creates no lead twice.")
+            raise
     outbox.forget_marks()
     return creating
 

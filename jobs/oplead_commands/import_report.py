@@ -152,6 +152,6 @@ def _say_in_doubt(doubtful: Sequence[LineOutcome], unreadable: str | None) -> No
     if unreadable is not None:
         say(f"Leads could not be looked up: {unreadable}")
     say(
-        "None of these is sent again by itself. Look for them in Oplead, or have whoever sees its leads look; then run "
-        "the same command with `--in-doubt created` if they are there, or `--in-doubt again` if none of them is."
+        "The same command looks for them again, and sends none of them by itself. Look in Oplead, or have whoever sees "
+        "its leads look; then run it with `--in-doubt created` if they are there, or `--in-doubt again` if none is."
     )

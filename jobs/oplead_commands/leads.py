@@ -18,6 +18,9 @@ _PLACES = (
     "oplead.write.fields."
 )
 
+_PATIENCE = 60.0
+"""How many seconds to wait for another command that creates leads: a website may send two at once."""
+
 
 def create(context: OpleadContext, lead: LeadData, *, reference: str | None = None, again: bool = False) -> int:
     """Show a new lead, ask, create it once, and say what became of it.
@@ -32,7 +35,7 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
     if not _is_agreed(context, lead, None):
         return Exit.DONE
     wanted = wanted_of(context, lead, reference)
-    with hold_outbox(path, now=context.clock.now()) as outbox:
+    with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
         known = outbox.find([wanted.new.key]).get(wanted.new.key)
         if known is not None and known.is_created and not again:
             return _told_before(context, known)

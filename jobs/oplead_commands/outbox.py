@@ -5,8 +5,9 @@ times and hashes; never contact data.
 """
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,7 @@ from pathlib import Path
 from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, read_only
-from jobs.ledger.runs import hold_lock
+from jobs.ledger.runs import LeaseHeldError, hold_lock
 
 
 class CreationState(StrEnum):
@@ -65,6 +66,7 @@ PRAGMA user_version = {_VERSION};
 """
 _COLUMNS = "key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url"
 _AT_ONCE = 500  # keys per query
+_POLL = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,26 +243,46 @@ class Outbox:
 
 
 @contextmanager
-def hold_outbox(path: Path, *, now: datetime) -> Iterator[Outbox]:
+def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator[Outbox]:
     """Hold the outbox for the block, made where it is missing; what died under way before is in doubt.
+
+    Args:
+        path: the file.
+        now: the present.
+        patience: how many seconds to wait for another process that holds it.
 
     Raises:
         LeaseHeldError: another process holds it.
         UsageError: it cannot be used.
     """
-    with hold_lock(path, now=now), _told(path):
+    with ExitStack() as stack, _told(path):
+        _wait_for_lock(stack, path, now, patience)
         open_privately(path, "a").close()
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             _expect_known(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
             connection.executescript(_SCHEMA)
             outbox = Outbox(connection)
             outbox.recover()
             yield outbox
         finally:
             connection.close()
+
+
+def _wait_for_lock(stack: ExitStack, path: Path, now: datetime, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            stack.enter_context(hold_lock(path, now=now))
+        except LeaseHeldError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_POLL)
+        else:
+            return
 
 
 @contextmanager

@@ -186,6 +186,9 @@ def print_status(console: Console, account: AccountHeading, status: Status) -> N
     if status.webhooks is not None:
         lines.append(("webhooks", _webhooks(account, status.webhooks)))
     console.print(facts(lines))
+    if any(tally.reason is Reason.EXCESS_VOLUME for tally in status.tallies):
+        command = account.command("run --accept-volume")
+        console.print(f"To approve what is held: `{command}`", markup=False, soft_wrap=True)
     console.print()
     if status.tallies:
         print_states(console, account, status.tallies)
@@ -239,9 +242,7 @@ def _next(account: AccountHeading, status: Status) -> str:
     )
     text = [f"{_do(due, 'goes', 'go')} out with the next run"] if due else []
     if held:
-        text.append(
-            f"{_do(held, 'is', 'are')} held as far more than usual, until `{account.command('run --accept-volume')}`"
-        )
+        text.append(f"{_do(held, 'is', 'are')} held as far more than usual, until someone approves them")
     if in_doubt:
         text.append(f"{_do(in_doubt, 'is', 'are')} in doubt and sent again, unless `in_doubt: ask` has it wait for you")
     if later:

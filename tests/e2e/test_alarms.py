@@ -66,7 +66,8 @@ def test_commands_report_held_volume_and_accept_it(company):
     assert [1, 1, 0, 0, 0] == [code for code, _, _ in (tried, run, status, explained, agreed)]
     for _, out, _ in (tried, run):
         assert "6 conversions are due and one night may send 5" in " ".join(out.split())
-    assert "6 are held as far more than usual, until `run --accept-volume`" in " ".join(status[1].split())
+    assert "6 are held as far more than usual, until someone approves them" in " ".join(status[1].split())
+    assert f"To approve what is held: `oplead-sync run --accept-volume --config {company.config}`\n" in status[1]
     assert "6 waiting" not in status[1]
     assert "Far more conversions are due" in " ".join(explained[1].split())
     assert {"submitted"} == set(company.states().values())

@@ -1,10 +1,10 @@
 """`oplead leads import` against the sandbox: each lead of a file once, whatever crashes and whatever is lost."""
 
 import csv
-import json
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from itertools import cycle, islice
 
 import pytest
@@ -14,6 +14,7 @@ from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
+from jobs.cancellation import StoppedBySignal
 from jobs.cli.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
@@ -25,7 +26,8 @@ from tests import quick
 from tests.e2e.support.company import ended
 from tests.e2e.support.forked import Forked
 from tests.e2e.support.killed_import import POINTS
-from tests.e2e.test_oplead_commands import JEANNE, SECRET, Oplead
+from tests.e2e.support.typed import documented
+from tests.e2e.test_oplead_commands import JEANNE, SECRET, Oplead, typed
 
 TITLES = ("Référence", "Nom", "Courriel", "Téléphone", "gclid", "leadData.budget")
 PLAIN = ImportOptions()
@@ -128,7 +130,7 @@ def result(oplead, capsys, file, options=PLAIN, **how):
     """Import a file and return what is printed as JSON."""
     capsys.readouterr()
     run(oplead, file, options, json=True, **how)
-    return json.loads(capsys.readouterr().out)
+    return documented(capsys.readouterr().out)
 
 
 def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys):
@@ -243,6 +245,7 @@ def test_what_will_be_written_is_shown_masked_and_asked_for(oplead, capsys, monk
     assert "About 3 minutes" in said
     assert "contact.email" in said
     assert "personne0" not in said
+    assert not list(oplead.folder.glob("*.oplead.db"))
     monkeypatch.setattr(Approval, "agrees", lambda *_: False)
     assert Exit.DONE == run(oplead, file)
     assert "Nothing was written." in capsys.readouterr().out
@@ -271,6 +274,23 @@ def test_an_oplead_that_takes_nothing_is_left_alone(oplead, capsys):
 
     assert (2, 28, Exit.STOPPED) == (said["created"], said["left"] + said["in_doubt"], said["exit_code"])
     assert 28 == result(oplead, capsys, file)["created"]
+    assert {1} == set(emails(oplead).values())
+
+
+def test_an_import_that_is_asked_to_stop_ends_between_two_leads(oplead, capsys):
+    """What was created is on record, nothing is in doubt, and the same command goes on."""
+    file = leads_file(oplead.folder, [row(number) for number in range(5)])
+
+    def stop():
+        if emails(oplead).total() == 2:
+            raise StoppedBySignal(signal.SIGTERM)
+
+    with oplead.context() as context, pytest.raises(StoppedBySignal):
+        import_file(replace(context, cancel_token=stop), file, PLAIN)
+
+    assert "The same command goes on from here" in capsys.readouterr().out
+    assert {CreationState.CREATED: 2, CreationState.PENDING: 3} == Counter(one.state for one in outbox_of(oplead))
+    assert 3 == result(oplead, capsys, file)["created"]
     assert {1} == set(emails(oplead).values())
 
 
@@ -324,7 +344,7 @@ def test_a_lead_typed_twice_is_created_once(oplead, capsys):
     for again in (False, False, True):
         with oplead.context(json=True) as context:
             leads.create(context, lead_of(JEANNE, [], context.known.settings.zone), again=again)
-        outcomes.append(json.loads(capsys.readouterr().out)["outcome"])
+        outcomes.append(documented(capsys.readouterr().out)["outcome"])
 
     assert ["written", "created_before", "written"] == outcomes
     assert 2 == emails(oplead).total()
@@ -359,3 +379,16 @@ def test_a_report_never_overwrites_a_file(oplead):
     with pytest.raises(UsageError, match="it exists already"):
         run(oplead, file, ImportOptions(report=file))
     assert 0 == emails(oplead).total()
+
+
+def test_it_is_typed_with_a_mapping_file_and_a_report(oplead):
+    """As a supplier does it, with settings that hold nothing else."""
+    file = leads_file(oplead.folder, [{"Contact": "a@example.com", "Notes": "Rappeler"}])
+    columns, report = oplead.folder / "columns.yaml", oplead.folder / "report.csv"
+    columns.write_text("Contact: email\nNotes: ignore\n", encoding="utf-8")
+    options = ["--columns", str(columns), "--report", str(report), "--delimiter", ";", "--yes", "--json"]
+
+    code, out, _ = typed(oplead, "leads", "import", str(file), *options, KEY=SUPPLIER_KEY)
+
+    assert (Exit.DONE, 1) == (code, documented(out)["created"])
+    assert "2,created,L-" in report.read_text(encoding="utf-8")

@@ -614,6 +614,7 @@ def test_commands_are_typed_with_an_unfinished_file(oplead):
     assert 0 == typed(oplead, "leads", "list", "--limit", "2")[0]
     assert 0 == typed(oplead, "status", "set", new, "En cours", "--yes")[0]
     assert 0 == typed(oplead, "document", "add", new, str(quote(oplead.folder)), "--yes")[0]
+    assert 0 == typed(oplead, "leads", "feedback")[0]
     assert 0 == typed(oplead, "settings", "show", "--json")[0]
     assert 0 == typed(oplead, "webhooks", "subscribe", "--event", "status_change", "--yes")[0]
     assert 0 == typed(oplead, "webhooks", "list")[0]
@@ -628,6 +629,8 @@ def test_commands_are_typed_with_an_unfinished_file(oplead):
         (("leads", "create", "--email", "a@example.com"), "write --yes to agree, or --dry-run"),
         (("leads", "create", "--email", "a@example.com", "--json"), "--json asks nobody"),
         (("leads", "create", "--yes"), "at least one value"),
+        (("leads", "import", "none.csv", "--yes"), "there is no such file"),
+        (("leads", "import", "none.csv"), "write --yes to agree, or --dry-run"),
         (("status", "set", "L-1", "--yes"), "write LEAD and STATUS, or --csv FILE"),
         (("status", "set", "--csv", "none.csv", "--yes"), "No such file"),
         (("document", "add", "L-1", "none.pdf", "--yes"), "there is no such file"),

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -110,6 +111,26 @@ def test_only_one_process_holds_it_and_only_its_owner_reads_it(path):
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
         with pytest.raises(LeaseHeldError), hold_outbox(path, now=NOW):
             pass
+
+
+def test_a_patient_command_waits_for_the_one_before(path):
+    """Two forms that a website sends at the same moment are both created."""
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        with hold_outbox(path, now=NOW):
+            held.set()
+            let_go.wait(10)
+
+    first = threading.Thread(target=hold)
+    first.start()
+    assert held.wait(10)
+    threading.Timer(0.2, let_go.set).start()
+
+    with hold_outbox(path, now=NOW, patience=10) as outbox:
+        outbox.add([LEAD])
+        assert CreationState.PENDING is only(outbox).state
+    first.join(10)
 
 
 def test_a_file_that_is_no_outbox_is_left_as_it_is(path):
