@@ -8,10 +8,12 @@ from ruamel.yaml import YAML
 from connectors.sandbox.oplead.documentation import specification
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.shape import shape_of
-from connectors.sandbox.population.company import Population
+from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from connectors.sandbox.sandbox import Sandbox
 from tests import quick
+from tests.e2e.support.shapes import shapes
 from tests.e2e.test_probe import Account
+from tests.e2e.test_shapes import LEADS, Newcomer, reads_every_lead_right
 
 DOCUMENTATION = "/documentation/"
 
@@ -43,6 +45,17 @@ def asked(account):
     paths = [one["path"] for one in account.sandbox.servers["oplead"].log.dump()["log"]]
     documentation = [path for path in paths if path.startswith(DOCUMENTATION)]
     return len(documentation), len(paths) - len(documentation)
+
+
+@pytest.mark.parametrize(("number", "form"), [(1, "openapi3_yaml"), (9, "openapi3_json"), (22, "swagger2_json")])
+def test_a_few_shapes_are_settled_by_their_specification(companies, number, form):
+    """With three requests and five; all the shapes are left to the exhaustive tests. The second is refused without."""
+    population = Population.generate(seed=5, leads=LEADS, past_days=58, future_days=0)
+    company = companies(start=FIRST_NIGHT, population=population)
+    company.sandbox.oplead.shape = shapes()[number]
+    company.sandbox.oplead.switch("documentation", form)
+
+    reads_every_lead_right(Newcomer(company), population, shapes()[number], most=(3, 5))
 
 
 @pytest.mark.parametrize(
