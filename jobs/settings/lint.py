@@ -308,11 +308,6 @@ def _a_schedule_is_daily_or_cron(tree: Tree) -> Found:
             ("schedule", "also_every"),
             "between nights, only webhooks report what to read: add webhooks, or take this out",
         )
-    if value_at(tree, ("source",)) is not None and value_at(tree, ("webhooks",)) is not None:
-        yield (
-            ("webhooks",),
-            "the leads that webhooks report are read by the API, and source names files: take one of the two out",
-        )
 
 
 def _references_stand_where_they_are_read(tree: Tree) -> Found:

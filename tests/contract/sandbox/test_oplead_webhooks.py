@@ -200,7 +200,7 @@ def test_several_changes_within_a_second_are_several_events(world, subscribe):
 def test_population_reports_its_changes_as_the_clock_moves(world):
     """Every new lead and every status that the leads' histories have since then, and no other."""
     population = Population.generate(3, 60, START, past_days=20, future_days=10)
-    world.oplead = OpleadPlatform(lambda: world.time, population.records_at)
+    world.oplead = OpleadPlatform(lambda: world.time, population.leads_and_deletions_at)
     world.oplead.subscriptions.watch(world.oplead.leads)
     for event in ("lead.created", "lead.status_changed"):
         world.oplead.subscriptions.add(event, f"{world.receiver.url}/hook", Caller.ADMIN)
