@@ -27,7 +27,7 @@ def test_files_need_no_token(loaded):
             {"source": "{ csv: a.csv, columns: { A: status, B: status.code } }"},
             "source.columns.B: another column's values are status, so nothing can be inside it",
         ),
-        ({"source": CSV, "webhooks": "{ secret: 'file:key.json' }"}, "webhooks: webhooks tell of changes that"),
+        ({"source": CSV, "webhooks": "{ secret: '${OPLEAD_TOKEN}' }"}, "webhooks: webhooks tell of changes that"),
     ],
 )
 def test_each_slip_gives_one_message_at_its_place(complaints, changes, expected):
