@@ -7,7 +7,12 @@ import pytest
 from connectors.errors import WrongClock
 from connectors.oplead.files.columns import Columns
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
+from jobs import wiring
 from jobs.ledger import schema
+from jobs.ledger.runs import hold_account
+from jobs.pull.export import open_export
+from jobs.pull.ingest import DetailFetch, Pulled
+from jobs.run_context import RunContext
 from tests.e2e.support import exports
 from tests.e2e.support.traffic import GRAPH, INGEST
 from tests.e2e.support.typed import type_in
@@ -363,6 +368,22 @@ def test_status_without_a_date_is_bounded_by_the_files(company):
     [change] = [row for row in company.rows(schema.StatusChange) if (row.lead, row.label) == ("L-12", "gagne")]
 
     assert ("bounded", company.START + 1 * DAY, company.START + 2 * DAY) == (change.origin, change.after, change.at)
+
+
+def test_single_lead_counts_as_seen_when_the_file_was_written(company):
+    """`retry` reads leads one by one; a file exported before it, but after the last one, is no older file then."""
+    company.clock.advance(company.START + DAY)
+    settings = company.read_settings()
+    with (
+        wiring.open_clock(settings) as clock,
+        wiring.connect(settings, clock) as (book, deps),
+        hold_account(company.state, settings.account, "retry", now=clock.now()) as ledger,
+    ):
+        run = RunContext(ledger, book, deps)
+        open_export(run)
+        DetailFetch(run, Pulled(), until=clock.now() + DAY, started=clock.now(), afresh=True).read(["L-1"])
+
+    assert {company.START} == {row.seen_at for row in company.rows(schema.LeadRow)}
 
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────
