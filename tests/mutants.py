@@ -508,8 +508,8 @@ FAULTS = (
     Fault(
         "a row that is cut is not taken for a short one",
         "connectors/oplead/files/csv_table.py",
-        "            if short is not None:\n",
-        "            if short is None:\n",
+        'raise self._refusal(_CUT.format(what=f"its last row, line {short.number}"))',
+        "return",
         "tests/unit/oplead/test_file_tables.py",
     ),
     Fault(

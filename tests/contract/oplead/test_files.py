@@ -84,23 +84,31 @@ def test_newest_file_of_the_folder_is_read(folder):
     assert datetime(2026, 9, 1, 7, tzinfo=UTC) == export.newest
 
 
+@pytest.fixture
+def small_pages(monkeypatch):
+    """Pages of fifty rows."""
+    monkeypatch.setattr("connectors.oplead.files.source.PAGE", 50)
+
+
+@pytest.mark.usefixtures("small_pages")
 def test_pages_tell_the_time_of_the_export(folder):
     """What a file says was so when it was written, not when it is read."""
-    folder.put(*(row(number) for number in range(1200)))
+    folder.put(*(row(number) for number in range(120)))
     read = pages(folder.source())
 
-    assert [500, 500, 200] == [len(page.leads) for page in read]
+    assert [50, 50, 20] == [len(page.leads) for page in read]
     assert {NOW - timedelta(hours=6)} == {page.served_at for page in read}
     assert [False, False, True] == [page.resume is None for page in read]
 
 
+@pytest.mark.usefixtures("small_pages")
 def test_another_file_starts_an_interrupted_reading_over(folder):
     """Its rows are other ones."""
-    folder.put(*(row(number) for number in range(600)))
+    folder.put(*(row(number) for number in range(60)))
     first, _ = pages(folder.source())
-    folder.put(*(row(number, "Gagné") for number in range(600)), name="new.csv", at=NOW)
+    folder.put(*(row(number, "Gagné") for number in range(60)), name="new.csv", at=NOW)
 
-    assert 600 == sum(len(page.leads) for page in pages(folder.source(), first.resume))
+    assert 60 == sum(len(page.leads) for page in pages(folder.source(), first.resume))
 
 
 def test_repeated_row_counts_once(folder):
@@ -158,14 +166,15 @@ def test_latest_leads_are_those_created_last(folder):
     assert ("Nouveau", 2) == (source.seen.labels[0], source.seen.leads)
 
 
+@pytest.mark.usefixtures("small_pages")
 def test_file_that_changes_after_it_was_checked_is_not_read_on(folder):
     """Neither its pages nor single leads."""
-    file = folder.put(*(row(number) for number in range(600)))
+    file = folder.put(*(row(number) for number in range(60)))
     source = folder.source()
     reading = source.fetch_changes(None, resume=None, is_known=lambda *_: False)
     next(reading)
     with file.open("a", encoding="utf-8") as more:
-        more.write(row(601))
+        more.write(row(61))
 
     with pytest.raises(Misconfigured, match="changed while it was read"):
         next(reading)
@@ -244,6 +253,11 @@ def test_file_written_a_moment_ahead_counts_as_of_now(folder):
     folder.put(row(1), at=NOW + timedelta(minutes=4))
 
     assert NOW == opened(folder).exported_at
+
+
+def test_folder_without_a_file_is_refused(folder):
+    """The message says where one is expected."""
+    assert "no file matches" in refusal(folder)
 
 
 def test_too_large_a_file_is_refused_unread(folder):
