@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, DecimalException
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from connectors.oplead.options import SinceOptions
@@ -138,8 +137,8 @@ def _named(container: object, name: str) -> Iterator[object]:
 
 
 def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object]:
-    wanted = _loose(name)
-    return (value for key, value in pairs if _loose(key) == wanted)
+    wanted = loose(name)
+    return (value for key, value in pairs if loose(key) == wanted)
 
 
 def pairs_in(entries: Sequence[object]) -> list[tuple[str, object]]:
@@ -161,10 +160,6 @@ def _flat(values: Iterable[object]) -> Iterator[object]:
 def loose(name: str) -> str:
     """Return a name without case, `_` and `-`, for comparison."""
     return name.replace("_", "").replace("-", "").casefold()
-
-
-_loose = lru_cache(maxsize=512)(loose)
-"""The same for names of fields: a few names, compared a thousand times per lead."""
 
 
 _TIME = r"(?P<hour>\d{1,2})[:h](?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"

@@ -28,6 +28,7 @@ from connectors.records import (
     Signal,
     StillPending,
 )
+from tests import suite
 from tests.contract.sinks import BY_NUMBER, BY_ROW, CONTACT, EVERY, REAL, WHOLE, WHOLE_UNNAMED, Fake, Real, click_id
 
 GOOD = {OutcomeClass.DONE, OutcomeClass.DUPLICATE}
@@ -231,6 +232,7 @@ def test_accepts_every_kind_of_click_id(played):
     assert [1] * len(events) == [played.counted(event.key) for event in events]
 
 
+@only(suite.mostly_exhaustive(EVERY, *(name for name in EVERY if not name.startswith("google by "))))
 def test_accepts_a_full_batch_and_refuses_a_larger_one(played):
     """The limit is the platform's own, and nothing of the larger batch counts."""
     batch = played.freeze(*(played.event(identifiers=()) for _ in range(played.sink.limits.batch + 1)))

@@ -208,7 +208,12 @@ print("asked about:", *command.commands)
 @pytest.mark.parametrize(
     ("shell", "typed", "completed"),
     [
-        ("bash", {"COMP_WORDS": "oplead-sync pro", "COMP_CWORD": "1"}, "probe"),
+        pytest.param(
+            "bash",
+            {"COMP_WORDS": "oplead-sync pro", "COMP_CWORD": "1"},
+            "probe",
+            marks=pytest.mark.exhaustive,
+        ),
         ("bash", {"COMP_WORDS": "oplead-sync run --dry", "COMP_CWORD": "2"}, "--dry-run"),
         ("zsh", {"_TYPER_COMPLETE_ARGS": "oplead-sync expl"}, "explain"),
     ],
@@ -490,7 +495,7 @@ def test_missing_secret_names_its_variable(account):
     _assert_told(account("run"), 2, "OPLEAD_TOKEN is not set", "oplead.token", line)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "probe"])
+@pytest.mark.parametrize("command", suite.mostly_exhaustive(["run", "check", "probe"], "run", "check"))
 def test_reads_env_file_beside_the_settings(account, command):
     """A forgotten `set -a` costs no run; lax file permissions are reported, and no secret is shown."""
     file = account.settings.with_name(".env")
@@ -630,14 +635,8 @@ def test_renamed_conversion_requires_was(account):
 def test_sigterm_ends_the_run_cleanly_and_the_next_resumes(account):
     """While Oplead is slow, the current request ends at once, no other begins, and the exit code is recorded."""
     account.sandbox.faults.plant(PlannedFault("oplead", FaultKind.LATENCY, seconds=3, count=10))
-    process = subprocess.Popen(
-        [COMMAND, "run", "--config", str(account.settings)],
-        env=_environ(account.environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with _killed_at_the_end(process):
+    arguments = ["run", "--config", str(account.settings)]
+    with ended(Forked(arguments, environ=_environ(account.environ), cwd=ROOT)) as process:
         _wait_until(lambda: account.state.exists() and account.sandbox.faults.dump()[0]["count"] != 10)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE)

@@ -85,7 +85,7 @@ def settled(company, *numbers):
         ),
         pytest.param(BARE_500, BACKOFF, 0, id="500 not the API's", marks=pytest.mark.exhaustive),
         pytest.param(PROXY_PAGE, BACKOFF, 0, id="a proxy's page", marks=pytest.mark.exhaustive),
-        pytest.param(PORTAL_PAGE, BACKOFF, 0, id="a page with 200"),
+        pytest.param(PORTAL_PAGE, BACKOFF, 0, id="a page with 200", marks=pytest.mark.exhaustive),
         pytest.param(HANG, BACKOFF, 0, id="no answer"),
         pytest.param(CUT_BEFORE, BACKOFF, 0, id="cut before", marks=pytest.mark.exhaustive),
         pytest.param(CUT_AFTER, BACKOFF, 1, id="cut after it was taken"),
@@ -117,7 +117,7 @@ def test_failed_upload_is_retried_the_same_night(company, fault, wait, replays):
     [
         pytest.param(BUSY | {"retry_after": 90}, 4 * timedelta(seconds=90), "pending", id="429, later named"),
         pytest.param(INTERNAL, 15 * BACKOFF, "in_doubt", id="500", marks=pytest.mark.exhaustive),
-        pytest.param(PORTAL_PAGE, 15 * BACKOFF, "in_doubt", id="a page with 200"),
+        pytest.param(PORTAL_PAGE, 15 * BACKOFF, "in_doubt", id="a page with 200", marks=pytest.mark.exhaustive),
         pytest.param(HANG, 15 * BACKOFF, "in_doubt", id="no answer", marks=pytest.mark.exhaustive),
         pytest.param(CUT_BEFORE, 15 * BACKOFF, "in_doubt", id="cut before", marks=pytest.mark.exhaustive),
         pytest.param(CUT_AFTER, 15 * BACKOFF, "in_doubt", id="cut after it was taken"),
@@ -452,7 +452,7 @@ def test_failed_oplead_request_is_retried_the_same_night(company, fault, wait):
         pytest.param(CUT_AFTER, TRIES, id="cut", marks=pytest.mark.exhaustive),
         pytest.param(TRUNCATED, TRIES, id="half an answer"),
         pytest.param({"kind": "status", "status": 401}, 1, id="401", marks=pytest.mark.exhaustive),
-        pytest.param({"kind": "status", "status": 403}, 1, id="403"),
+        pytest.param({"kind": "status", "status": 403}, 1, id="403", marks=pytest.mark.exhaustive),
         pytest.param({"kind": "status", "status": 404}, 1, id="404", marks=pytest.mark.exhaustive),
     ],
 )

@@ -17,7 +17,7 @@ STAGES = {
 @pytest.fixture(scope="module")
 def population():
     """A generated CRM with ten weeks of history."""
-    return Population.generate(seed=11, leads=400)
+    return Population.generate(seed=11, leads=200)
 
 
 def googles(population):

@@ -68,7 +68,7 @@ def account(tmp_path, population):
 @pytest.mark.parametrize(
     "switches",
     [
-        {"pagination": "next_url"},
+        pytest.param({"pagination": "next_url"}, marks=pytest.mark.exhaustive),
         pytest.param(
             {"pagination": "cursor", "filters": True, "list_has_details": False}, marks=pytest.mark.exhaustive
         ),

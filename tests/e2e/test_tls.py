@@ -57,7 +57,8 @@ def test_run_over_tls_to_a_trusted_server(company):
 
 def test_untrusted_server_stops_the_destination(company):
     """Nothing is sent, so no row is `in_doubt`."""
-    code, printed = installed_command(company, "run")
+    code, out, err = company.command("run")
+    printed = out + err
 
     assert STOPPED == code
     assert "no connection to the Google Ads API" in printed

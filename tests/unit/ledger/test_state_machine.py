@@ -337,7 +337,7 @@ class Nights(RuleBasedStateMachine):
 
 TestNights = Nights.TestCase
 TestNights.settings = settings(
-    max_examples=suite.examples(6, 40),
+    max_examples=suite.examples(4, 40),
     stateful_step_count=8,
     deadline=None,
     print_blob=True,

@@ -122,7 +122,7 @@ def test_label_appearing_during_a_detail_fetch_does_not_repeat_it(account, monke
 LABELS = st.sampled_from(["Devis", "Signé", "Gagné", "Perdu", "Nouveau", "Visite"])
 
 
-@settings(deadline=None, max_examples=suite.examples(2, 8))
+@settings(deadline=None, max_examples=suite.examples(1, 8))
 @given(
     style=st.sampled_from(SyncMode),
     allowed=st.integers(6, 12),

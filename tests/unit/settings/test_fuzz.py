@@ -11,11 +11,14 @@ from ruamel.yaml import YAML
 from jobs.settings import Invalid, Valid, load
 from jobs.settings.load import _OTHERWISE, _models
 from jobs.settings.schema import Settings
+from tests import suite
 
 SECRET = "s3cr3t-Zq9"
 LITERAL = "l1t3ral-Xw7"
 ENVIRON = {"TOKEN": SECRET, "KEY": SECRET, "BROKEN": f"{SECRET} é\n"}
-WHOLE = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WHOLE = settings(
+    max_examples=suite.examples(40, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def keys():
