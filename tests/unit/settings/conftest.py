@@ -8,7 +8,6 @@ from jobs.settings import Invalid, load
 
 ENVIRON = {
     "OPLEAD_TOKEN": "tok-5a1d",
-    "OPLEAD_WEBHOOK_SECRET": "invented-0123456789abcdef",
     "META_ACCESS_TOKEN": "tok-77e0",
     "WEBHOOK_SECRET": "tok-0c5e-0c5e-0c5e-0c5e",
     "NOTIFY_URL": "jsons://hooks.example.com/tok-91c3",

@@ -127,7 +127,7 @@ def test_the_unmodified_configuration_is_valid(loaded):
             "schedule.also_every: between nights, only webhooks report what to read: add webhooks, or take this out",
         ),
         (
-            {"schedule": "{ daily: '05:30', also_every: 4 min }", "webhooks": "{ secret: '${OPLEAD_WEBHOOK_SECRET}' }"},
+            {"schedule": "{ daily: '05:30', also_every: 4 min }", "webhooks": "{ secret: '${WEBHOOK_SECRET}' }"},
             "schedule.also_every: write 5 min or more: every time, leads are read and the rules applied",
         ),
         (
@@ -282,4 +282,4 @@ def test_an_appointment_may_stand_beside_a_status_of_nearly_its_name(loaded):
     """The built-in label is not the status that it would be without its underscore."""
     stages = "{ appointment: [appointment_set, Appointment set], won: [Gagné], lost: [Perdu] }"
 
-    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${OPLEAD_WEBHOOK_SECRET}' }"), Valid)
+    assert isinstance(loaded(stages=stages, webhooks="{ secret: '${WEBHOOK_SECRET}' }"), Valid)
