@@ -655,7 +655,7 @@ def test_reports_unreadable_phone_numbers(company):
     verdict, said, advice = found["phones"]
 
     assert (0, "look at") == (code, verdict)
-    assert "1 of 3 leads has a phone that cannot be read: 1: not a valid personal number" == said
+    assert "1 of 3 leads has a phone that cannot be read: not a valid personal number" == said
     assert "oplead.fields.country" in advice
     assert "phones" not in looked(company)[1]
 
