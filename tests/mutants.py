@@ -76,15 +76,15 @@ FAULTS = (
     Fault(
         "a lead whose request was under way when a command died may be in Oplead",
         "jobs/oplead_commands/outbox.py",
-        "(CreationState.IN_DOUBT, CreationState.IN_FLIGHT),\n            )\n\n    def forget_marks",
-        "(CreationState.PENDING, CreationState.IN_FLIGHT),\n            )\n\n    def forget_marks",
+        "(now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),\n            )\n\n    def forget_marks",
+        "(now.isoformat(), CreationState.PENDING, CreationState.IN_FLIGHT),\n            )\n\n    def forget_marks",
         "tests/unit/oplead_commands/test_outbox.py tests/e2e/test_import.py",
     ),
     Fault(
         "a lead whose answer was lost is looked up before it is sent again",
         "jobs/oplead_commands/creating.py",
-        'self._outbox.settle(key, CreationState.IN_DOUBT, reason="no_answer")',
-        'self._outbox.settle(key, CreationState.PENDING, reason="no_answer")',
+        'key, CreationState.IN_DOUBT, reason="no_answer"',
+        'key, CreationState.PENDING, reason="no_answer"',
         "tests/e2e/test_import.py::test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again",
     ),
     Fault(

@@ -25,7 +25,12 @@ _FAULTS: Mapping[int, WriteFault] = {
     429: WriteFault.PACE,
     501: WriteFault.PATH,
 }
-_REDIRECTS, _REFUSALS, _FAILURES = range(300, 400), range(400, 500), range(500, 600)
+_SUCCESSES, _REFUSALS, _FAILURES = range(200, 300), range(400, 500), range(500, 600)
+_MOVED = frozenset({301, 307, 308})
+"""Redirects that ask for the same request elsewhere; after any other one, 303 above all, the write may be done."""
+_ERRORS = frozenset({"error", "errors"})
+_FAILED = frozenset({"error", "failed", "failure", "fail", "ko"})
+"""What a body's `status` says where nothing was made."""
 _LONGEST_ID = 200
 _LONGEST_REASON = 200
 _REASONS = ("message", "detail", "title", "error", "error_description", "errors", "violations", "reason", "code")
@@ -55,15 +60,50 @@ def receipt_of(
     status = answer.status
     if status in _LOST or (status in _FAILURES and status not in _FAULTS):
         return Lost(f"Oplead answered {status}", answer.retry_after)
-    if status in _REDIRECTS:
+    if status in _MOVED:
         return WriteRefused(status, WriteFault.PATH, "it leads elsewhere, where the key must not go")
     if status in _REFUSALS or status in _FAILURES:
         missing = WriteFault.MISSING if names_lead else WriteFault.PATH
         fault = missing if status == 404 else _FAULTS.get(status, WriteFault.DATA)  # noqa: PLR2004 - not found
         return WriteRefused(status, fault, safe_reason(_json(answer.body), sent))
+    if status not in _SUCCESSES:
+        return Lost(f"Oplead answered {status}, which does not say what became of it")
     if answer.body.lstrip()[:1] == b"<":
         return Lost(f"Oplead answered {status} with a web page, as no API does")
-    return Written(_new_id(_json(answer.body), ids) or _id_in(answer.location, path) if ids else None)
+    return _made(answer, ids, path) if ids else Written()
+
+
+def _made(answer: WriteAnswer, ids: Paths, path: str) -> Written | Lost:
+    """Return what a 2xx says of something new: it is there only if nothing in the body says otherwise."""
+    there = _id_in(answer.location, path)
+    try:
+        body = read_json(answer.body) if answer.body.strip() else None
+    except ValueError:
+        return Written(there) if there else Lost(f"Oplead answered {answer.status} with a body that is no JSON")
+    if _tells_of_failure(body):
+        return Lost(f"Oplead answered {answer.status} with an error")
+    return Written(_new_id(body, ids) or there)
+
+
+def _tells_of_failure(body: object) -> bool:
+    """Whether a body, or what it wraps, says that nothing was made, whatever the status."""
+    if isinstance(body, list):
+        return any(map(_tells_of_failure, body))
+    return body is False or isinstance(body, str) or any(map(_is_failure, objects_in(body)))
+
+
+def _is_failure(one: Mapping[str, object]) -> bool:
+    status = one.get("status")
+    return (
+        any(one.get(name) for name in _ERRORS)
+        or any(name in one and _is_no(one[name]) for name in ("success", "ok"))
+        or (isinstance(status, str) and status.strip().casefold() in _FAILED)
+        or (isinstance(status, Decimal) and 400 <= status < 600)  # noqa: PLR2004 - an HTTP error
+    )
+
+
+def _is_no(value: object) -> bool:
+    return value is False or value == 0 or (isinstance(value, str) and value.strip().casefold() in {"false", "no", "0"})
 
 
 def _json(body: bytes) -> object:

@@ -24,8 +24,8 @@ TRIES = 3
 """How often a lead that is certain not to be there is sent in one run."""
 _IN_A_ROW = 10
 """After so many lost answers in a row, look before any other lead is sent."""
-_SETTLES_IN = timedelta(minutes=1)
-"""How long after a lost answer its lead is looked up."""
+_SETTLES_IN = timedelta(minutes=2)
+"""How long after an answer was lost its lead is looked up: Oplead may still be at work on the request."""
 
 _PROOFS = 5
 
@@ -137,7 +137,7 @@ class Creating:
                 self.refusals[key] = receipt
                 self._outbox.settle(key, CreationState.REFUSED, reason=f"refused_{status}")
             case Lost():
-                self._outbox.settle(key, CreationState.IN_DOUBT, reason="no_answer")
+                self._outbox.settle(key, CreationState.IN_DOUBT, reason="no_answer", lost_at=self._context.clock.now())
                 return
             case _:
                 assert_never(receipt)
@@ -146,12 +146,14 @@ class Creating:
     # ── looking ──────────────────────────────────────────────────────────────────────────────────
 
     def _look_up(self, source: LeadSource) -> int:
-        """Look for what is in doubt, a minute or more after its answer was lost; return how many were found."""
+        """Look for what is in doubt, two minutes or more after the last answer was lost; return how many were found."""
         marked = self._outbox.marked()
         doubtful = [one for one in marked if one.state is CreationState.IN_DOUBT]
         if not doubtful:
             return 0
-        self._context.clock.sleep_until(max(filter(None, (one.sent_at for one in doubtful))) + _SETTLES_IN)
+        self._context.clock.sleep_until(
+            max(filter(None, (one.lost_at or one.sent_at for one in doubtful))) + _SETTLES_IN
+        )
         claimed = self._outbox.claimed()
         try:
             seen, is_whole = self._read(source, marked, claimed)

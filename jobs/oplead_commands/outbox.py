@@ -47,7 +47,7 @@ _FROM: Mapping[CreationState, tuple[CreationState, ...]] = {
     to: tuple(start for start, ends in _MOVES.items() if to in ends) for to in CreationState
 }
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS creation (
     key TEXT PRIMARY KEY,
@@ -59,12 +59,18 @@ CREATE TABLE IF NOT EXISTS creation (
     sends INTEGER NOT NULL DEFAULT 0,
     first_sent_at TEXT,
     sent_at TEXT,
-    has_provider_url INTEGER NOT NULL
+    has_provider_url INTEGER NOT NULL,
+    lost_at TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
 PRAGMA user_version = {_VERSION};
 """
-_COLUMNS = "key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url"
+_ADDED = {"lost_at": "TEXT"}
+"""Columns that files of version 1 lack."""
+_COLUMNS = (
+    *("key", "content", "state", "mark", "lead", "reason", "sends", "first_sent_at", "sent_at", "has_provider_url"),
+    *_ADDED,
+)
 _AT_ONCE = 500  # keys per query
 _POLL = 0.1  # seconds
 
@@ -99,7 +105,10 @@ class Creation:
     """How many requests may have left for it."""
     first_sent_at: datetime | None
     sent_at: datetime | None
+    """When the last request was put on record; it may leave later."""
     has_provider_url: bool
+    lost_at: datetime | None = None
+    """When its answer was lost, or was found to be."""
 
     @property
     def is_created(self) -> bool:
@@ -126,6 +135,8 @@ class Outbox:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Use an open connection; see `hold_outbox` and `open_outbox`."""
         self._connection = connection
+        missing = _missing_columns(connection)
+        self._columns = ", ".join(f"NULL AS {name}" if name in missing else name for name in _COLUMNS)
 
     def add(self, new: Iterable[NewCreation]) -> None:
         """Put leads on record as pending, except those that are there."""
@@ -155,11 +166,22 @@ class Outbox:
                 {"now": now.isoformat(), "key": key},
             )
 
-    def settle(self, key: str, state: CreationState, *, lead: str | None = None, reason: str = "") -> None:
-        """Put on record what became of a lead."""
+    def settle(
+        self,
+        key: str,
+        state: CreationState,
+        *,
+        lead: str | None = None,
+        reason: str = "",
+        lost_at: datetime | None = None,
+    ) -> None:
+        """Put on record what became of a lead, and for one in doubt when its answer was lost."""
         with _transaction(self._connection):
             self._move(key, state)
-            self._connection.execute("UPDATE creation SET lead = ?, reason = ? WHERE key = ?", (lead, reason, key))
+            self._connection.execute(
+                "UPDATE creation SET lead = ?, reason = ?, lost_at = ? WHERE key = ?",
+                (lead, reason, lost_at.isoformat() if lost_at else None, key),
+            )
 
     def unsend(self, key: str) -> None:
         """Put on record that a lead's request did not leave, or was turned away unread."""
@@ -186,12 +208,12 @@ class Outbox:
                 (lead, key, CreationState.CREATED),
             )
 
-    def recover(self) -> None:
-        """Doubt every lead whose request was under way when an earlier command died."""
+    def recover(self, *, now: datetime) -> None:
+        """Doubt every lead whose request was under way when an earlier command died: maybe just now."""
         with _transaction(self._connection):
             self._connection.execute(
-                "UPDATE creation SET state = ?, reason = 'died' WHERE state = ?",
-                (CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
+                "UPDATE creation SET lost_at = ?, state = ?, reason = 'died' WHERE state = ?",
+                (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
             )
 
     def forget_marks(self) -> None:
@@ -238,7 +260,7 @@ class Outbox:
             raise RuntimeError(f"no lead of this key can become {to}")
 
     def _select(self, where: str, values: Sequence[str]) -> list[Creation]:
-        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM creation {where}", values)  # noqa: S608 - only marks
+        rows = self._connection.execute(f"SELECT {self._columns} FROM creation {where}", values)  # noqa: S608 - only marks
         return [_creation(row) for row in rows]
 
 
@@ -265,8 +287,10 @@ def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.executescript(_SCHEMA)
+            for column in _missing_columns(connection):
+                connection.execute(f"ALTER TABLE creation ADD COLUMN {column} {_ADDED[column]}")
             outbox = Outbox(connection)
-            outbox.recover()
+            outbox.recover(now=now)
             yield outbox
         finally:
             connection.close()
@@ -304,6 +328,12 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
             connection.close()
 
 
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    """Return the columns that a file of an earlier version lacks."""
+    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(creation)")}
+    return [column for column in _ADDED if column not in there]
+
+
 def _expect_known(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -336,7 +366,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _creation(row: tuple[str | int | None, ...]) -> Creation:
-    key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url = row
+    key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url, lost_at = row
     return Creation(
         key=str(key),
         content=str(content),
@@ -348,6 +378,7 @@ def _creation(row: tuple[str | int | None, ...]) -> Creation:
         first_sent_at=_moment(first_sent_at),
         sent_at=_moment(sent_at),
         has_provider_url=bool(has_provider_url),
+        lost_at=_moment(lost_at),
     )
 
 

@@ -5,10 +5,13 @@ import os
 import signal
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from itertools import cycle, islice
 
 import pytest
 
+from connectors.oplead.writer import OpleadWriter
+from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -19,6 +22,7 @@ from jobs.cli.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
 from jobs.oplead_commands import leads
+from jobs.oplead_commands.creating import Creating
 from jobs.oplead_commands.import_leads import ImportOptions, import_file
 from jobs.oplead_commands.lead_values import lead_of
 from jobs.oplead_commands.outbox import CreationState, hold_outbox, open_outbox, outbox_path
@@ -144,6 +148,28 @@ def test_a_lost_answer_is_looked_up_before_its_lead_is_sent_again(oplead, capsys
 
     assert {1} == set(emails(oplead).values())
     assert before + 7 == posts(oplead)
+
+
+def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monkeypatch):
+    """However long its request waited before it left: Oplead may still be at work on it."""
+    lost, read = [], []
+    look = Creating._read
+
+    def late(writer, _lead):
+        writer._client.clock.sleep_until(writer._client.clock.now() + timedelta(minutes=10))
+        lost.append(writer._client.clock.now())
+        return Lost("cut")
+
+    def reading(creating, *given):
+        read.append(creating._context.clock.now())
+        return look(creating, *given)
+
+    monkeypatch.setattr(OpleadWriter, "create", late)
+    monkeypatch.setattr(Creating, "_read", reading)
+
+    assert Exit.ATTENTION == run(oplead, leads_file(oplead.folder, [row(0)]))
+
+    assert read[0] - lost[-1] >= timedelta(minutes=2)
 
 
 def test_what_was_not_looked_up_when_a_command_ended_is_looked_up_by_the_next(oplead, capsys):

@@ -294,14 +294,15 @@ def test_a_path_with_which_no_request_can_be_made_is_misconfigured(wire, open_wr
         (b"", {"Location": "https://api.example/v1/leads/L-9?x=1"}, "L-9"),
         (b"", {"Location": "/v1/welcome"}, None),
         (b"", {}, None),
-        (b"OK", {}, None),
-        (b'{"id": "L-9', {}, None),
+        (b"OK", {"Location": "/v1/leads/L-9"}, "L-9"),
+        ({"id": "L-9", "success": True, "errors": [], "error": None, "status": "Nouveau"}, {}, "L-9"),
+        ({}, {}, None),
         ({"id": None}, {}, None),
         ({"id": "x" * 300}, {}, None),
     ],
 )
-def test_a_lead_is_written_whatever_the_answers_body(wire, open_writer, body, headers, new):
-    """2xx says that it was done; the id is known only if the answer names one."""
+def test_a_2xx_that_does_not_say_otherwise_is_written(wire, open_writer, body, headers, new):
+    """The id is known only if the answer names one."""
     wire.answers = [answer(201, body, **headers)]
 
     assert Written(new) == open_writer().create(JEANNE)
@@ -327,6 +328,7 @@ FAULTS = {
     429: WriteFault.PACE,
     301: WriteFault.PATH,
     307: WriteFault.PATH,
+    308: WriteFault.PATH,
     501: WriteFault.PATH,
 }
 
@@ -359,6 +361,17 @@ LOSSES = {
     "a cut": CUT,
     "a hang": HANG,
     "a web page": answer(200, b"\n<!doctype html><p>Welcome"),
+    "a 300": answer(300, Location="/v1/leads/L-9"),
+    "a 302": answer(302, Location="/v1/leads/L-9"),
+    "a 303": answer(303, Location="/v1/leads/L-9"),
+    "a 304": answer(304),
+    "no success": answer(200, {"success": False, "id": "L-9"}),
+    "an error": answer(201, {"error": "quota"}),
+    "errors inside": answer(200, {"data": {"errors": ["quota"]}}),
+    "an error as a status": answer(200, {"status": "ERROR"}),
+    "a refusal as a status": answer(200, {"status": 422}),
+    "a text": answer(200, b"OK"),
+    "half a body": answer(201, b'{"id": "L-9'),
     "a head without end": b"HTTP/1.1 201 Created\r\nDate: ",
     "no HTTP": b"hello\r\n\r\n",
 }

@@ -34,7 +34,28 @@ def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
         outbox.begin("key", now=NOW)
 
     with hold_outbox(path, now=LATER) as outbox:
-        assert (CreationState.IN_DOUBT, "died") == (only(outbox).state, only(outbox).reason)
+        assert (CreationState.IN_DOUBT, "died", LATER) == (
+            only(outbox).state,
+            only(outbox).reason,
+            only(outbox).lost_at,
+        )
+
+
+def test_a_file_of_the_version_before_is_read_and_gets_what_it_lacks(path):
+    """Its leads stay what they are."""
+    with hold_outbox(path, now=NOW) as outbox:
+        outbox.add([LEAD])
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE creation DROP COLUMN lost_at")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+    with open_outbox(path) as outbox:
+        assert only(outbox).lost_at is None
+    with hold_outbox(path, now=NOW) as outbox:
+        outbox.begin("key", now=NOW)
+        outbox.settle("key", CreationState.IN_DOUBT, lost_at=LATER)
+        assert LATER == only(outbox).lost_at
 
 
 def test_what_is_on_record_is_durable_before_the_method_returns(path):
