@@ -51,7 +51,9 @@ def digest(content, **more):
         {"eventType": "lead.status_changed", "payload": {"lead": {"id": "L-1", "leadData": {"status": "Gagné"}}}},
         {"event": "lead.status_changed", "leadId": "L-1", "status": {"old": "RDV", "new": "Gagné"}},
         {"id": "evt-9", "event": "lead.status_changed", "leadId": "L-1", "status": "Gagné"},
-        {"id": "evt-9", "event": "lead.status_changed", "lead": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": "Jeanne Martin", "id": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": "jeanne@martin.fr", "leadId": "L-1", "status": "Gagné"},
         {"event": "lead.status_changed", "lead": {"id": "L-1"}, "status": "Gagné"},
         {"id": "L-1", "status": "Gagné"},
         {"leadIdentifier": "L-1", "statusHistory": [{"status": "Gagné", "date": "2026-07-19"}], "name": "x"},
@@ -175,7 +177,33 @@ def test_two_different_ids_are_refused():
     assert "L-1" == event(content, lead_id=("leadId",)).lead
 
 
-@pytest.mark.parametrize("lead_id", ["", None, {"x": 1}, "x" * 201, "a\u0000b", ".."])
+def test_a_lead_that_is_a_text_does_not_outvote_an_id():
+    """It may be anything, so that neither counts until the settings say which it is."""
+    content = {"event": "lead.status_changed", "lead": "75011-R2", "id": "L-1", "status": "Gagné"}
+
+    assert (None, None) == (event(content).kind, event(content).lead)
+    assert "75011-R2" == event(content, lead_id=("lead",)).lead
+
+
+@pytest.mark.parametrize("text", ["jeanne@martin.fr", "Jeanne Martin", "Martin", "Jeanne2 Martin", "1 rue X", "é1"])
+@pytest.mark.parametrize("place", ["lead", "leadId", "id"])
+def test_a_text_that_looks_like_no_id_is_stored_nowhere(place, text):
+    """Neither as the lead, nor in the structure."""
+    read = event({"event": "lead.status_changed", place: text, "status": "Gagné"})
+
+    assert (None, None) == (read.kind, read.lead)
+    assert text not in repr(read)
+
+
+def test_an_id_without_digits_counts_where_the_settings_say_so():
+    """There it is no guess; yet no text with a space or an @ is one even there."""
+    content = {"event": "lead.status_changed", "ref": "abc", "status": "Gagné"}
+
+    assert "abc" == event(content, lead_id=("ref",)).lead == event(content, fields=FieldPaths(id=("ref",))).lead
+    assert None is event({**content, "ref": "a@b.fr"}, lead_id=("ref",)).lead
+
+
+@pytest.mark.parametrize("lead_id", ["", None, {"x": 1}, "1" * 65, "a\u0000b", ".."])
 def test_an_event_without_a_usable_id_is_not_understood(lead_id):
     """What cannot be a lead's id is none."""
     read = event({"event": "lead.status_changed", "lead": {"id": lead_id, "status": "Gagné"}})
