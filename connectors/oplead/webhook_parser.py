@@ -116,7 +116,7 @@ class WebhookParser:
         appointment_at = moment_in(event.first(self._appointment), self._zone)
         kind = named or _kind_by_content(event.name, label, label_at, appointment_at)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
-            return WebhookEvent(None, lead, label, structure=self._structure(event))
+            return WebhookEvent(None, lead, structure=self._structure(event))
         # An event that does not name its kind may be about something else in the lead, and then so is its time.
         about_it = own_at if named else None
         at = _more_exact(self._lead_time(event, kind, label_at), about_it)

@@ -311,6 +311,14 @@ def test_what_is_not_understood_keeps_its_structure_only():
     assert len(event({f"k{number}": number for number in range(2_000)}).structure) <= 2_000
 
 
+def test_what_is_not_understood_keeps_no_label():
+    """What stands where a status should be may be anything."""
+    read = event({"event": "lead.note_added", "lead": {"id": "L-1", "status": "Rappeler Mme Martin"}})
+
+    assert (None, "L-1", None) == (read.kind, read.lead, read.label)
+    assert "Martin" not in repr(read)
+
+
 def test_contact_data_is_in_no_event():
     """Of a lead as the API shows it, ids, labels and times are kept."""
     lead = {
