@@ -113,13 +113,15 @@ class WebhookParser:
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = self._kind_by_name(event.name), self._lead_id(event)
         label, label_at = self._status(event, named)
+        is_told = event.first(self._paths.status) is not None
         appointment_at = moment_in(event.first(self._appointment), self._zone)
-        kind = named or _kind_by_content(event.name, label, label_at, appointment_at)
+        kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=is_told or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
             return WebhookEvent(None, lead, structure=self._structure(event))
         # An event that does not name its kind may be about something else in the lead, and then so is its time.
         about_it = own_at if named else None
-        at = _more_exact(self._lead_time(event, kind, label_at), about_it)
+        is_shown = named is None and kind is EventKind.NEW_LEAD  # when, nothing says but its arrival
+        at = None if is_shown else _more_exact(self._lead_time(event, kind, label_at), about_it)
         return WebhookEvent(kind, lead, label, at, appointment_at)
 
     # ── what kind ──
@@ -209,15 +211,20 @@ def _scopes(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
 
 
 def _kind_by_content(
-    name: str | None, label: str | None, label_at: Moment | None, appointment_at: Moment | None
+    name: str | None, label: str | None, appointment_at: Moment | None, *, is_dated: bool
 ) -> EventKind | None:
-    """Return what an event must be about: a dated status, or, if the event has no name at all, what there is of it.
+    """Return what an event must be about: a dated or new status, or, if it has no name at all, what there is of it.
 
-    Under an unknown name, a status without a date may be one that the lead has had for long.
+    A status that is merely shown may be one that the lead has had for long: an event without a name only shows the
+    lead, as a new one does, and under an unknown name nothing is known.
     """
-    if label is not None and (label_at is not None or name is None):
+    if label is not None and is_dated:
         return EventKind.STATUS_CHANGE
-    return EventKind.APPOINTMENT if appointment_at and label is None and name is None else None
+    if name is not None:
+        return None
+    if label is not None:
+        return EventKind.NEW_LEAD
+    return EventKind.APPOINTMENT if appointment_at else None
 
 
 def _more_exact(one: Moment | None, other: Moment | None) -> Moment | None:

@@ -55,7 +55,8 @@ def digest(content, **more):
         {"event": "lead.status_changed", "lead": "Jeanne Martin", "id": "L-1", "status": "Gagné"},
         {"event": "lead.status_changed", "lead": "jeanne@martin.fr", "leadId": "L-1", "status": "Gagné"},
         {"event": "lead.status_changed", "lead": {"id": "L-1"}, "status": "Gagné"},
-        {"id": "L-1", "status": "Gagné"},
+        {"id": "L-1", "status": "Gagné", "statusDate": "2026-07-19"},
+        {"id": "L-1", "newStatus": "Gagné"},
         {"leadIdentifier": "L-1", "statusHistory": [{"status": "Gagné", "date": "2026-07-19"}], "name": "x"},
     ],
 )
@@ -159,6 +160,21 @@ def test_an_event_of_another_name_does_not_date_a_status():
 
     assert (None, "L-1") == (event(note).kind, event(note).lead)
     assert WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", ELEVEN) == event(dated)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"id": "L-1", "status": "Gagné", "createdAt": "2026-07-01", "updatedAt": "2026-07-20T10:00:00Z"},
+        {"data": {"id": "L-1", "status": "Gagné"}, "occurredAt": "2026-07-20T10:00:00Z"},
+        {"id": "L-1", "status": "Gagné", "appointmentAt": "2026-08-01"},
+    ],
+)
+def test_a_lead_that_is_merely_shown_does_not_date_its_status(content):
+    """One that was won last year and edited today was not won today; it is known and read, as a new lead is."""
+    read = event(content)
+
+    assert (EventKind.NEW_LEAD, "L-1", "Gagné", None) == (read.kind, read.lead, read.label, read.at)
 
 
 def test_dates_of_a_bare_lead_are_not_those_of_an_event():
