@@ -239,6 +239,15 @@ def test_a_redelivery_has_the_digest_of_its_event():
     assert digest(first) == digest({**first, "sentAt": "2026-07-20T11:00:00Z"})
 
 
+@pytest.mark.parametrize("name", ["sentAt", "timestamp", "date"])
+def test_a_time_that_may_be_that_of_sending_is_no_time_of_an_event(name):
+    """Each redelivery would have another, date the change anew and count as an event of its own."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}, name: "2026-07-20T10:00:00Z"}
+    (one,) = received(told)
+
+    assert (None, False) == (one.event.at, one.is_unique)
+
+
 @pytest.mark.parametrize(
     "other",
     [
