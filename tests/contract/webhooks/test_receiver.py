@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import shutil
 import sqlite3
 import threading
 import time
@@ -58,7 +59,7 @@ def test_nothing_is_acknowledged_that_no_reader_would_find(running, replaced):
         taken = receiver.post(WON)
         receiver.path.rename(receiver.path.with_suffix(".old"))
         if replaced:
-            Inbox.to_write(receiver.path).close()
+            shutil.copy(receiver.path.with_suffix(".old"), receiver.path)
 
         assert (204, 503) == (taken, receiver.post({**WON, "eventId": "e-2"}))
     assert "inbox.db" in next(one["why"] for one in logs if one["log_level"] == "error")
@@ -96,6 +97,20 @@ def test_an_inbox_that_others_could_read_is_closed_to_them(tmp_path):
     Inbox.to_write(path).close()
 
     assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_a_fault_of_ours_loses_no_event_and_shows_no_value(running, caplog):
+    """The sender is told to try again; the log has the type of the error only."""
+
+    def append(events):
+        raise RuntimeError(f"jeanne@example.fr in {events}")
+
+    with capture_logs() as logs, running() as receiver:
+        receiver.receiver._hooks[0].inbox._append = append
+
+        assert 503 == receiver.post(WON)
+    assert ["RuntimeError"] == [one["why"] for one in logs if one["log_level"] == "error"]
+    assert "jeanne" not in repr(logs) + caplog.text
 
 
 class _FailingCommit:
