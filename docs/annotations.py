@@ -113,7 +113,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "WebhookFields": {
         "event": "type",
         "event_id": "id",
-        "at": "date",
+        "at": "changedAt",
         "lead": "data",
         "lead_id": "leadId",
         "status": "data.statut.nouveau",

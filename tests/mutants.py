@@ -53,7 +53,7 @@ FAULTS = (
     Fault(
         "an event that is not about a status does not date one",
         "connectors/oplead/webhook_parser.py",
-        "if label is not None and (label_at is not None or name is None):",
+        "if label is not None and is_dated:",
         "if label is not None:",
         "tests/unit/oplead/test_webhook_parser.py",
     ),

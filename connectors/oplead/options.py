@@ -139,7 +139,7 @@ class WebhookOptions:
     """The platform's own name for each kind of event."""
     event: Paths = ("event", "type", "eventType", "event_type", "action")
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
-    at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
+    at: Paths = ("occurredAt", "occurred_at")
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
     lead_id: Paths | None = None
     """None tries a few names, and refuses two different ids."""

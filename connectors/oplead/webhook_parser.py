@@ -16,7 +16,7 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.oplead.field_tree import key_paths, normalise, tree_of
 from connectors.oplead.fields import find, first, moment_in, raw, read_json, shape, text_of
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
-from connectors.oplead.options import OpleadOptions, WebhookOptions
+from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
 from connectors.records import LeadId, Moment
 
 MOST_EVENTS = 100
@@ -33,6 +33,8 @@ _NEW = frozenset(["new", "created", "create", "added", "assigned", "nouveau", "n
 _LEAD = frozenset(["lead", "leads", "prospect", "event", "webhook", "attribue", "attribues", "affecte"])
 _LEAD_ID = ("leadId", "leadIdentifier", "lead")
 """Where a lead's id may be beside an `id` of the event's own."""
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_DIGIT = re.compile(r"[0-9]")
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
 _TELLING = ("lead", "contact", "event", "update", "delete", "create", "change", "maj", "modif", "suppr")
 """Parts of a name that make sure that it names an event, so that it may be shown."""
@@ -111,13 +113,15 @@ class WebhookParser:
     def _read(self, event: _Event, own_at: Moment | None) -> WebhookEvent:
         named, lead = self._kind_by_name(event.name), self._lead_id(event)
         label, label_at = self._status(event, named)
+        is_told = event.first(self._paths.status) is not None
         appointment_at = moment_in(event.first(self._appointment), self._zone)
-        kind = named or _kind_by_content(event.name, label, label_at, appointment_at)
+        kind = named or _kind_by_content(event.name, label, appointment_at, is_dated=is_told or label_at is not None)
         if lead is None or kind is None or not self._is_complete(event, kind, label):
-            return WebhookEvent(None, lead, label, structure=self._structure(event))
+            return WebhookEvent(None, lead, structure=self._structure(event))
         # An event that does not name its kind may be about something else in the lead, and then so is its time.
         about_it = own_at if named else None
-        at = _more_exact(self._lead_time(event, kind, label_at), about_it)
+        is_shown = named is None and kind is EventKind.NEW_LEAD  # when, nothing says but its arrival
+        at = None if is_shown else _more_exact(self._lead_time(event, kind, label_at), about_it)
         return WebhookEvent(kind, lead, label, at, appointment_at)
 
     # ── what kind ──
@@ -149,16 +153,18 @@ class WebhookParser:
 
     def _lead_id(self, event: _Event) -> LeadId | None:
         """Return the lead's id; None if there is none, or if two differ and nothing says which is the lead's."""
-        own = as_lead_id(first(event.lead, self._leads.paths.id))
+        own_paths = self._leads.paths.id
+        own = _id_in(first(event.lead, own_paths), is_certain=own_paths != CANDIDATES.id)
         if event.is_bare_lead:
             return own
         paths = self._paths.lead_id or _LEAD_ID
-        values = (value for scope in event.scopes for path in paths for value in find(scope, path))
-        named = next(filter(None, map(as_lead_id, values)), None)
+        places = ((path, value) for scope in event.scopes for path in paths for value in find(scope, path))
+        ids = ((path, _id_in(value, is_certain=self._paths.lead_id is not None)) for path, value in places)
+        path, named = next(((path, one) for path, one in ids if one), (None, None))
         if named is None or own is None or named == own or self._paths.lead_id:
             return named or own
-        # Beside a lead's id, the event's own `id` is the event's.
-        return named if event.lead is event.content else None
+        # Beside a lead's id, the event's own `id` is the event's; but a `lead` that is a text may be anything.
+        return named if event.lead is event.content and path != "lead" else None
 
     # ── which status, and since when ──
 
@@ -190,21 +196,35 @@ class WebhookParser:
         return "; ".join([*name, *paths])[:_LONGEST_STRUCTURE]
 
 
+def _id_in(value: object, *, is_certain: bool) -> LeadId | None:
+    """Return a value that looks like an id; a text without a digit only if the settings say that an id is there.
+
+    Anything else may be a name or an e-mail address, which must not be stored.
+    """
+    found = as_lead_id(value)
+    return found if found and _ID.fullmatch(found) and (is_certain or _DIGIT.search(found)) else None
+
+
 def _scopes(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
     inside = (value for path in paths for value in raw(content, path) if isinstance(value, Mapping))
     return (*inside, content)
 
 
 def _kind_by_content(
-    name: str | None, label: str | None, label_at: Moment | None, appointment_at: Moment | None
+    name: str | None, label: str | None, appointment_at: Moment | None, *, is_dated: bool
 ) -> EventKind | None:
-    """Return what an event must be about: a dated status, or, if the event has no name at all, what there is of it.
+    """Return what an event must be about: a dated or new status, or, if it has no name at all, what there is of it.
 
-    Under an unknown name, a status without a date may be one that the lead has had for long.
+    A status that is merely shown may be one that the lead has had for long: an event without a name only shows the
+    lead, as a new one does, and under an unknown name nothing is known.
     """
-    if label is not None and (label_at is not None or name is None):
+    if label is not None and is_dated:
         return EventKind.STATUS_CHANGE
-    return EventKind.APPOINTMENT if appointment_at and label is None and name is None else None
+    if name is not None:
+        return None
+    if label is not None:
+        return EventKind.NEW_LEAD
+    return EventKind.APPOINTMENT if appointment_at else None
 
 
 def _more_exact(one: Moment | None, other: Moment | None) -> Moment | None:

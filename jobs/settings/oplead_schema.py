@@ -277,8 +277,8 @@ class WebhookFields(Strict):
     """The event's name; assumed."""
     event_id: Paths = ("eventId", "event_id", "deliveryId", "messageId")
     """An id that every redelivery of the same event has; assumed."""
-    at: Paths = ("occurredAt", "occurred_at", "timestamp", "date", "sentAt")
-    """When it happened; assumed."""
+    at: Paths = ("occurredAt", "occurred_at")
+    """When it happened, not when it was sent; assumed."""
     lead: Paths = ("lead", "data.lead", "data", "payload.lead", "payload")
     """The lead; the event itself if none of these is an object; assumed."""
     lead_id: Paths | None = None

@@ -57,20 +57,23 @@ class WaitingEvents:
 class Inbox:
     """One account's inbox; use each instance from one thread at a time."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use an open connection; see `to_write` and `to_read`."""
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Use an open connection to a file; see `to_write` and `to_read`."""
         self._connection = connection
+        self._path = path
+        self._file = _identity(path)
 
     @classmethod
     def to_write(cls, path: Path) -> Self:
         """Open the inbox for the receiver, and create it if it is missing; only its owner may read it."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
+        path.chmod(0o600)  # one that was there may be open to others
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
-        return cls(connection)
+        return cls(connection, path)
 
     @classmethod
     def to_read(cls, path: Path) -> Self | None:
@@ -79,7 +82,7 @@ class Inbox:
             return None
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = TRUE")
-        return cls(connection)
+        return cls(connection, path)
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,16 +91,27 @@ class Inbox:
     # ── the receiver's side ──
 
     def append(self, events: Iterable[ReceivedEvent]) -> int:
-        """Add events in one durable transaction, without redeliveries, and return how many were new."""
+        """Add events in one durable transaction, without redeliveries, and return how many were new.
+
+        Raises:
+            OSError: the file was deleted or replaced, so that no reader would find them.
+            sqlite3.Error: it cannot be written. Nothing was stored.
+        """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             before = self._connection.total_changes
             self._connection.executemany(_APPEND, map(_row, events))
+            self._make_sure_it_is_found()
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # SQLite has rolled back by itself after some errors
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
         return self._connection.total_changes - before
+
+    def _make_sure_it_is_found(self) -> None:
+        if _identity(self._path) != self._file:
+            raise OSError(f"{self._path} was replaced by another file; start the receiver again")
 
     # ── the readers' side ──
 
@@ -145,6 +159,12 @@ class Inbox:
             (after, to),
         )
         return dict(rows.fetchall())
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another one of the same name."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _row(received: ReceivedEvent) -> dict[str, object]:

@@ -180,6 +180,10 @@ class Receiver:
                 why = str(error) or "too many are waiting"
                 _log.error("events cannot be stored; the sender is told to try again", account=hook.account, why=why)
             return HTTPStatus.SERVICE_UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - a fault of ours must neither lose the event nor show what it holds
+            if self._failures.allows_one_more():
+                _log.error("events cannot be stored (a bug)", account=hook.account, why=type(error).__name__)
+            return HTTPStatus.SERVICE_UNAVAILABLE
         for each in events:
             self._log_unknown(hook.account, each)
         return HTTPStatus.NO_CONTENT

@@ -3,17 +3,22 @@
 import hashlib
 import hmac
 import logging
+import shutil
 import sqlite3
 import threading
 import time
 from base64 import b64encode
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
+from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
+from connectors.records import LeadId
+from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.receiver import Rate, Receiver, Secret, Signature
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
@@ -45,6 +50,93 @@ def test_nothing_is_acknowledged_before_it_is_durable(running):
 
         assert (503, 204) == (refused, receiver.post(WON))
         assert [("L-1", "Gagné")] == receiver.stored()
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_nothing_is_acknowledged_that_no_reader_would_find(running, replaced):
+    """The receiver still has its file open, but under its name there is none or another one."""
+    with capture_logs() as logs, running() as receiver:
+        taken = receiver.post(WON)
+        receiver.path.rename(receiver.path.with_suffix(".old"))
+        if replaced:
+            shutil.copy(receiver.path.with_suffix(".old"), receiver.path)
+
+        assert (204, 503) == (taken, receiver.post({**WON, "eventId": "e-2"}))
+    assert "inbox.db" in next(one["why"] for one in logs if one["log_level"] == "error")
+
+
+def test_a_commit_that_fails_leaves_the_inbox_usable(tmp_path, received):
+    """Nothing of it is stored, and the next events are."""
+    inbox = Inbox.to_write(tmp_path / "inbox.db")
+    real = inbox._connection
+    inbox._connection = _FailingCommit(real)
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
+        inbox.append([received])
+    inbox._connection = real
+
+    assert 1 == inbox.append([received])
+    inbox.close()
+
+
+@pytest.mark.parametrize("is_rolled_back", [False, True])
+def test_the_error_of_a_commit_is_the_one_that_is_raised(tmp_path, received, is_rolled_back):
+    """SQLite rolls back by itself after some, and a second time would fail and hide it."""
+    inbox = Inbox.to_write(tmp_path / "inbox.db")
+    inbox._connection = _FailingCommit(inbox._connection, is_rolled_back=is_rolled_back)
+
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O"):
+        inbox.append([received])
+    inbox.close()
+
+
+def test_an_inbox_that_others_could_read_is_closed_to_them(tmp_path):
+    """One that was copied back may have lost its mode."""
+    path = tmp_path / "inbox.db"
+    path.touch()
+    path.chmod(0o644)
+    Inbox.to_write(path).close()
+
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_a_fault_of_ours_loses_no_event_and_shows_no_value(running, caplog):
+    """The sender is told to try again; the log has the type of the error only."""
+
+    def append(events):
+        raise RuntimeError(f"jeanne@example.fr in {events}")
+
+    with capture_logs() as logs, running() as receiver:
+        receiver.receiver._hooks[0].inbox._append = append
+
+        assert 503 == receiver.post(WON)
+    assert ["RuntimeError"] == [one["why"] for one in logs if one["log_level"] == "error"]
+    assert "jeanne" not in repr(logs) + caplog.text
+
+
+class _FailingCommit:
+    """A connection whose disk fails when it commits."""
+
+    def __init__(self, real, *, is_rolled_back=False):
+        self._real = real
+        self._is_rolled_back = is_rolled_back
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    def execute(self, statement, *more):
+        """Fail on COMMIT only."""
+        if statement != "COMMIT":
+            return self._real.execute(statement, *more)
+        if self._is_rolled_back:
+            self._real.execute("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.fixture
+def received():
+    """An event as parsed."""
+    won = WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné")
+    return ReceivedEvent(won, datetime(2026, 7, 20, tzinfo=UTC), "0" * 64, is_unique=True)
 
 
 def test_what_arrives_meanwhile_is_committed_together(running):

@@ -51,9 +51,12 @@ def digest(content, **more):
         {"eventType": "lead.status_changed", "payload": {"lead": {"id": "L-1", "leadData": {"status": "Gagné"}}}},
         {"event": "lead.status_changed", "leadId": "L-1", "status": {"old": "RDV", "new": "Gagné"}},
         {"id": "evt-9", "event": "lead.status_changed", "leadId": "L-1", "status": "Gagné"},
-        {"id": "evt-9", "event": "lead.status_changed", "lead": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": "Jeanne Martin", "id": "L-1", "status": "Gagné"},
+        {"event": "lead.status_changed", "lead": "jeanne@martin.fr", "leadId": "L-1", "status": "Gagné"},
         {"event": "lead.status_changed", "lead": {"id": "L-1"}, "status": "Gagné"},
-        {"id": "L-1", "status": "Gagné"},
+        {"id": "L-1", "status": "Gagné", "statusDate": "2026-07-19"},
+        {"id": "L-1", "newStatus": "Gagné"},
         {"leadIdentifier": "L-1", "statusHistory": [{"status": "Gagné", "date": "2026-07-19"}], "name": "x"},
     ],
 )
@@ -159,6 +162,21 @@ def test_an_event_of_another_name_does_not_date_a_status():
     assert WebhookEvent(EventKind.STATUS_CHANGE, LeadId("L-1"), "Gagné", ELEVEN) == event(dated)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"id": "L-1", "status": "Gagné", "createdAt": "2026-07-01", "updatedAt": "2026-07-20T10:00:00Z"},
+        {"data": {"id": "L-1", "status": "Gagné"}, "occurredAt": "2026-07-20T10:00:00Z"},
+        {"id": "L-1", "status": "Gagné", "appointmentAt": "2026-08-01"},
+    ],
+)
+def test_a_lead_that_is_merely_shown_does_not_date_its_status(content):
+    """One that was won last year and edited today was not won today; it is known and read, as a new lead is."""
+    read = event(content)
+
+    assert (EventKind.NEW_LEAD, "L-1", "Gagné", None) == (read.kind, read.lead, read.label, read.at)
+
+
 def test_dates_of_a_bare_lead_are_not_those_of_an_event():
     """The `date` of a lead that is sent as it is may be that of its creation."""
     assert event({"id": "L-1", "status": "Gagné", "date": "2026-07-01T10:00:00Z"}).at is None
@@ -175,7 +193,33 @@ def test_two_different_ids_are_refused():
     assert "L-1" == event(content, lead_id=("leadId",)).lead
 
 
-@pytest.mark.parametrize("lead_id", ["", None, {"x": 1}, "x" * 201, "a\u0000b", ".."])
+def test_a_lead_that_is_a_text_does_not_outvote_an_id():
+    """It may be anything, so that neither counts until the settings say which it is."""
+    content = {"event": "lead.status_changed", "lead": "75011-R2", "id": "L-1", "status": "Gagné"}
+
+    assert (None, None) == (event(content).kind, event(content).lead)
+    assert "75011-R2" == event(content, lead_id=("lead",)).lead
+
+
+@pytest.mark.parametrize("text", ["jeanne@martin.fr", "Jeanne Martin", "Martin", "Jeanne2 Martin", "1 rue X", "é1"])
+@pytest.mark.parametrize("place", ["lead", "leadId", "id"])
+def test_a_text_that_looks_like_no_id_is_stored_nowhere(place, text):
+    """Neither as the lead, nor in the structure."""
+    read = event({"event": "lead.status_changed", place: text, "status": "Gagné"})
+
+    assert (None, None) == (read.kind, read.lead)
+    assert text not in repr(read)
+
+
+def test_an_id_without_digits_counts_where_the_settings_say_so():
+    """There it is no guess; yet no text with a space or an @ is one even there."""
+    content = {"event": "lead.status_changed", "ref": "abc", "status": "Gagné"}
+
+    assert "abc" == event(content, lead_id=("ref",)).lead == event(content, fields=FieldPaths(id=("ref",))).lead
+    assert None is event({**content, "ref": "a@b.fr"}, lead_id=("ref",)).lead
+
+
+@pytest.mark.parametrize("lead_id", ["", None, {"x": 1}, "1" * 65, "a\u0000b", ".."])
 def test_an_event_without_a_usable_id_is_not_understood(lead_id):
     """What cannot be a lead's id is none."""
     read = event({"event": "lead.status_changed", "lead": {"id": lead_id, "status": "Gagné"}})
@@ -193,6 +237,15 @@ def test_a_redelivery_has_the_digest_of_its_event():
 
     assert digest(told) == digest(dict(reversed(told.items())))
     assert digest(first) == digest({**first, "sentAt": "2026-07-20T11:00:00Z"})
+
+
+@pytest.mark.parametrize("name", ["sentAt", "timestamp", "date"])
+def test_a_time_that_may_be_that_of_sending_is_no_time_of_an_event(name):
+    """Each redelivery would have another, date the change anew and count as an event of its own."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}, name: "2026-07-20T10:00:00Z"}
+    (one,) = received(told)
+
+    assert (None, False) == (one.event.at, one.is_unique)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +334,14 @@ def test_what_is_not_understood_keeps_its_structure_only():
     for value in (*person.values(), "Jeanne"):
         assert value not in hidden
     assert len(event({f"k{number}": number for number in range(2_000)}).structure) <= 2_000
+
+
+def test_what_is_not_understood_keeps_no_label():
+    """What stands where a status should be may be anything."""
+    read = event({"event": "lead.note_added", "lead": {"id": "L-1", "status": "Rappeler Mme Martin"}})
+
+    assert (None, "L-1", None) == (read.kind, read.lead, read.label)
+    assert "Martin" not in repr(read)
 
 
 def test_contact_data_is_in_no_event():
