@@ -16,7 +16,7 @@ from sqlalchemy import and_, distinct, exists, func, or_
 from sqlmodel import Session, col, select
 
 from connectors.records import OutcomeClass
-from jobs.ledger.runs import INBOX, NIGHTLY, RESOLVING, Ledger
+from jobs.ledger.runs import ENDED, INBOX, NIGHTLY, RESOLVING, Ledger
 from jobs.ledger.schema import STREAMED, Delivery, IncidentRow, RowKind, Run
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.reasons import AnomalyCause, Scope
@@ -91,10 +91,6 @@ class NightNumbers:
         return NightNumbers(*map(operator.add, astuple(self), astuple(other)))
 
 
-_ENDED = (0, 1, 3)
-"""Exit codes of completed runs; a refused or crashed run is not a night."""
-
-
 def night_dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: datetime) -> dict[int, date]:
     """Map each run since `since`, including the current one, to the local date of its night.
 
@@ -123,7 +119,7 @@ def night_dates(session: Session, ledger: Ledger, zone: ZoneInfo, *, since: date
         if run.command == NIGHTLY:
             found |= dict.fromkeys(passes, night)
             passes.clear()
-        if run.id == ledger.run or (run.command == NIGHTLY and run.exit_code in _ENDED):
+        if run.id == ledger.run or (run.command == NIGHTLY and run.exit_code in ENDED):
             nights.add(night)
         last = night
     return {run: night for run, night in found.items() if night in nights}

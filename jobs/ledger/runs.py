@@ -33,6 +33,8 @@ INBOX = "inbox"
 """Command of a run between nights, which reads only the leads that webhooks report; it belongs to the next night."""
 STOPPED_BY_SIGNAL = 128
 """Exit codes from this value up mean a signal."""
+ENDED = (0, 1, 3)
+"""Exit codes of completed runs; a refused or crashed run is not a night."""
 _log = structlog.stdlib.get_logger()
 
 
@@ -99,9 +101,10 @@ def next_pass(session: Session, account: str, after: Sequence[timedelta]) -> dat
 
 
 def passes_before(session: Session, account: str, run: int) -> list[int]:
-    """Return the runs of the inbox before a run and after the last night before it, in order."""
+    """Return the runs of the inbox before a run and after the last completed night before it, in order."""
     earlier = (Run.account == account, col(Run.id) < run)
-    night = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY).scalar_subquery()
+    nights = select(func.max(Run.id)).where(*earlier, Run.command == NIGHTLY, col(Run.exit_code).in_(ENDED))
+    night = nights.scalar_subquery()
     passes = select(Run.id).where(*earlier, Run.command == INBOX, col(Run.id) > func.coalesce(night, 0))
     return [found for found in session.exec(passes.order_by(col(Run.id))) if found is not None]
 

@@ -14,7 +14,7 @@ from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled
 from jobs.run_context import RunContext
 
 MANY = 5
-"""So many leads, all gone at once, suggest that their own pages are elsewhere."""
+"""So many leads, none of them found at once, suggest that their own pages are elsewhere."""
 
 
 @dataclass(slots=True)
@@ -53,10 +53,20 @@ class NewEvents:
     def read_rest(self, reading: DetailFetch) -> FetchedDetails:
         """Read the leads still unread by their own pages; changed or not, they are stored, so that events are merged.
 
-        One that is gone counts as read. Raises what `DetailFetch.read` does.
+        One that is gone or refused counts as read: whoever reaches the receiver may report any id.
+
+        Raises:
+            KeyRefused: the source refuses the key. What was read so far is kept.
+            Transient: the source kept failing. What was read so far is kept.
         """
         fetch = DetailFetch(
-            reading.run, reading.done, reading.until, started=reading.started, ahead=reading.ahead, afresh=True
+            reading.run,
+            reading.done,
+            reading.until,
+            started=reading.started,
+            ahead=reading.ahead,
+            afresh=True,
+            passes_refused=True,
         )
         asked = fetch.read(list(self.unread))
         for lead in asked.ids:
@@ -81,10 +91,10 @@ class NewEvents:
 def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
     """Read the leads that webhooks have reported since the last run, and only those.
 
-    If several leads on record are all gone, their pages are probably elsewhere: the night, which lists all, decides.
+    If none of several leads on record is found, their pages are probably elsewhere: the night lists all, and decides.
 
     Raises:
-        Misconfigured: the source refuses us. What was read so far is kept.
+        KeyRefused: the source refuses us. What was read so far is kept.
         Transient: the source kept failing. What was read so far is kept; the next run reads the rest.
     """
     events, now = NewEvents.since_last_run(run, done), run.now()
@@ -92,7 +102,7 @@ def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
         asked = events.read_rest(DetailFetch(run, done, until, started=now))
         with run.ledger.reading() as session:
             known = leads.stored_leads(session, run.ledger.account, asked.ids)
-        if len(asked.deleted) == len(asked.ids) == len(known) >= MANY:
+        if not asked.as_asked and len(asked.ids) == len(known) >= MANY:
             done.no_detail_pages = True
             events.unread |= dict.fromkeys(asked.ids)
     finally:

@@ -1,12 +1,13 @@
 """Ingest: stores the facts the rules need and each sink's contact hashes, and reads single leads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from connectors.crm import ReceivedEvent
+from connectors.errors import KeyRefused, Misconfigured
 from connectors.ports import ReadsExports
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from jobs.ledger import leads
@@ -39,11 +40,15 @@ class WebhooksTaken:
     """Events of structures that an earlier run reported."""
     problem: str | None = None
     """Why the inbox cannot be read."""
+    stopped: str | None = None
+    """Why the night stopped reading the leads with new events, and went on without them."""
 
     @property
     def attention(self) -> list[Message]:
         """Messages about what a human should look at."""
         found = [] if self.problem is None else [Message(MessageId.INBOX_UNREADABLE, {"why": self.problem})]
+        if self.stopped is not None:
+            found.append(Message(MessageId.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
         if self.unknown:
             values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
             found.append(Message(MessageId.UNKNOWN_WEBHOOKS, values))
@@ -237,6 +242,8 @@ class DetailFetch:
     """How far the source's clock is ahead of ours."""
     afresh: bool = False
     """Whether to store unchanged leads again, since their contact hashes may have been erased."""
+    passes_refused: bool = False
+    """Whether a lead whose page is refused only counts as unreadable; what named it may have made up its id."""
 
     def read(self, ids: Sequence[LeadId]) -> FetchedDetails:
         """Read leads in the given order until all are read, time is up or the source yields no more tonight.
@@ -258,10 +265,27 @@ class DetailFetch:
     def _read(self, part: Sequence[LeadId], asked: FetchedDetails) -> None:
         began, heard, found = self.run.now(), self.run.deps.inbox.latest() or 0, []
         try:
-            for one in self.run.deps.source.fetch_each(part):
+            for one in self._fetched(part):
                 found.append(one)  # noqa: PERF402 - keeps what arrived before a failure
         finally:
             self._store(found, began, heard, asked)
+
+    def _fetched(self, part: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
+        """Yield what the source shows, past the leads that it refuses if they are passed; never past a refused key."""
+        position = 0
+        while position < len(part):
+            try:
+                for one in self.run.deps.source.fetch_each(part[position:]):
+                    position += 1
+                    yield one
+            except Misconfigured as error:
+                if not self.passes_refused or isinstance(error, KeyRefused):
+                    raise
+                lead = part[position]
+                position += 1
+                yield lead, UnreadableLead(lead, f"its own page fails ({error})")
+            else:
+                return
 
     def _store(self, found: Sequence[tuple[LeadId, Found]], began: datetime, heard: int, asked: FetchedDetails) -> None:
         account = self.run.ledger.account

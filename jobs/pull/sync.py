@@ -40,12 +40,11 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
     reading = _NightReading(run, done, until, started=run.now())
     reading.events = NewEvents.since_last_run(run, done)
     try:
-        if reading.by_details:
-            reading.events.read_rest(reading)
         if not reading.read_list(*reading.begin()):
             reading.hold_merges()
             return
-        reading.events.read_rest(reading)
+        began_at, is_whole = reading.finish()
+        reading.read_reported()
     except (Transient, StoppedBySignal, Misconfigured) as error:
         reading.hold_merges()
         if isinstance(error, Misconfigured):
@@ -55,7 +54,6 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
         raise
     finally:
         reading.events.conclude(run, done)
-    began_at, is_whole = reading.finish()
     if reading.by_details:
         done.complete = reading.read_known()
         reading.settle_labels_by_detail_pages()
@@ -197,6 +195,8 @@ class _NightReading(_ListReading):
     listed: dict[LeadId, str] = field(default_factory=dict)
     """Digests of the current page's entries by lead, in `DETAILS` mode."""
     events: NewEvents = field(default_factory=NewEvents)
+    began: datetime | None = None
+    """When this pull began, once the list was read to its end."""
 
     def begin(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
@@ -225,7 +225,19 @@ class _NightReading(_ListReading):
                     place.full_read_at = began
             place.pull_started_at = place.pull_since = place.resume = None
             place.moved = False
+        self.began = began
         return began, is_whole
+
+    def read_reported(self) -> None:
+        """Read the leads that webhooks reported and the list did not show; the night goes on without those it cannot.
+
+        Raises:
+            KeyRefused: the source refuses the key.
+        """
+        try:
+            self.events.read_rest(self)
+        except Transient as error:
+            self.done.webhooks.stopped = str(error)
 
     def _is_known(self, lead: LeadId, digest: str) -> bool:
         if self.by_details:
@@ -313,7 +325,7 @@ class _NightReading(_ListReading):
         """Hold leads back until a complete reading tells new statuses from renamed ones."""
         account = self.run.ledger.account
         with self.run.ledger.writing() as session:
-            began = leads.get_cursor(session, account).pull_started_at
+            began = leads.get_cursor(session, account).pull_started_at or self.began
             if began is not None:
                 status_labels.hold_merges(session, account, self.run.book.meanings, since=began)
 

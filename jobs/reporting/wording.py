@@ -469,6 +469,9 @@ MESSAGES: Mapping[MessageId, str] = {
         "the webhooks' inbox cannot be read, so changes are found and dated without it ({why}): restore it, or move it "
         "away and restart the receiver"
     ),
+    MessageId.REPORTED_UNREAD: (
+        "{count:lead} that webhooks reported could not be read ({why}); the next run reads what is left"
+    ),
     MessageId.UNKNOWN_WEBHOOKS: (
         "{count:webhook} not understood, nothing was read from {count:it|them}: name under `webhooks.fields` what "
         "{structures} holds"

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from jobs.ledger import incidents
+from jobs.ledger import incidents, runs
 from jobs.ledger.runs import INBOX, RESOLVING, hold_account
 from jobs.ledger.schema import Run
 from tests import quick
@@ -51,6 +51,21 @@ def test_run_of_the_inbox_belongs_to_the_night_after_it(tmp_path):
     found, present = dates(tmp_path / "state.db", night, passed, ("run", FIRST + DAY, 0), (INBOX, NOW - HOUR, 0))
 
     assert [date(2026, 9, 1), *[date(2026, 9, 2)] * 2, present] == found
+
+
+@pytest.mark.parametrize(("code", "passes"), [(0, [4]), (1, [4]), (3, [4]), (2, [2, 4]), (70, [2, 4]), (None, [2, 4])])
+def test_only_a_completed_night_ends_what_runs_of_the_inbox_may_send_together(tmp_path, code, passes):
+    """One that died, or is tried again, gives them nothing anew."""
+    done = ("run", 0), (INBOX, 0), ("run", code), (INBOX, 0)
+    with hold_account(quick.with_state(tmp_path / "state.db"), ACCOUNT, "run", now=NOW) as ledger:
+        with ledger.writing() as session:
+            session.delete(session.get(Run, ledger.run))
+            session.flush()
+            for number, (command, exit_code) in enumerate(done, start=1):
+                row = Run(id=number, account=ACCOUNT, command=command, epoch=1, started_at=FIRST, exit_code=exit_code)
+                session.add(row)
+        with ledger.reading() as session:
+            assert passes == runs.passes_before(session, ACCOUNT, 99)
 
 
 @pytest.mark.parametrize("code", [2, 70, 75, 143, None])

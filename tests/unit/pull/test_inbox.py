@@ -7,11 +7,11 @@ from hashlib import sha256
 import pytest
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger.runs import INBOX, NIGHTLY
-from jobs.ledger.schema import Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
+from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
 from jobs.nightly import run_night
 from jobs.rules.model import Origin
 from jobs.run_context import NightStep, Reading, SyncMode, unwatched
@@ -127,10 +127,10 @@ def test_a_lead_that_the_list_leaves_out_is_read_by_its_own_page(account):
 
 
 def test_where_leads_are_read_one_by_one_the_reported_ones_come_first(account):
-    """A night that runs out of time has read them."""
+    """A night that runs out of time once it has the list has read them."""
     account.sync_window = replace(REACH, style=SyncMode.DETAILS)
     win(account, "L-2")
-    account.source.allowed = 1
+    account.source.allowed = 2
     account.night()
 
     assert ["L-2"] == account.source.asked
@@ -160,7 +160,7 @@ def test_a_lead_that_cannot_be_read_holds_nothing_up(account, what):
 def test_while_oplead_is_unreachable_nothing_moves(account, error):
     """The next night takes it."""
     win(account, "L-1")
-    account.source.fails = {0: error, "L-1": error}
+    account.source.fails = {0: error}
     account.night()
 
     assert [] == place(account)
@@ -169,6 +169,61 @@ def test_while_oplead_is_unreachable_nothing_moves(account, error):
     account.night()
     assert [1] == place(account)
     assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+
+
+@pytest.mark.parametrize("style", [SyncMode.SINCE, SyncMode.DETAILS])
+def test_ids_that_oplead_refuses_hold_up_neither_the_inbox_nor_the_night(account, style):
+    """Whoever reaches the receiver may report any id: a human is told, and the rest is read."""
+    account.sync_window = replace(REACH, style=style)
+    win(account, "L-1")
+    deliver(account, received("bogus-1", "Gagné"), received("bogus-2", "Gagné"))
+    win(account, "L-2")
+    account.source.unlisted = {"L-2"}
+    account.source.fails = {name: Misconfigured("Oplead answered 400") for name in ("bogus-1", "bogus-2")}
+    summary = account.night()
+
+    assert (None, True, 1) == (summary.source_stopped, summary.pulled.complete, summary.exit_code)
+    assert [4] == place(account)
+    assert "2 leads" in attention(summary)[0]
+    assert {("gagne", WON, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in ("L-1", "L-2")}
+
+
+def test_ids_that_oplead_refuses_are_passed_between_nights(account):
+    """The next run does not meet them again."""
+    deliver(account, received("bogus-1", "Gagné"), received("bogus-2", "Gagné"))
+    win(account, "L-1")
+    account.source.fails = {name: Misconfigured("Oplead answered 400") for name in ("bogus-1", "bogus-2")}
+    summary = between_nights(account)
+
+    assert (None, [3]) == (summary.source_stopped, place(account))
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account)[-1]
+
+
+@pytest.mark.parametrize("reading", [between_nights, lambda account: account.night()])
+def test_a_refused_key_stops_the_reading_of_reported_leads(account, reading):
+    """Nothing counts as taken."""
+    win(account, "L-1")
+    account.source.unlisted = {"L-1"}
+    account.source.fails = {"L-1": KeyRefused("the key is refused")}
+
+    assert 3 == reading(account).exit_code
+    assert [] == place(account)
+
+
+def test_a_reported_lead_that_keeps_failing_waits_and_the_night_goes_on(account):
+    """The list was read to its end, so the next one starts after it."""
+    before = account.rows(Cursor)[0].since
+    win(account, "L-1")
+    account.source.unlisted = {"L-1"}
+    account.source.fails = {"L-1": Transient("Oplead keeps answering 500")}
+    summary = account.night()
+
+    assert (None, True, 1) == (summary.source_stopped, summary.pulled.complete, summary.exit_code)
+    assert "Oplead keeps answering 500" in attention(summary)[0]
+    assert [] == place(account)
+    assert before < account.rows(Cursor)[0].since
+    account.night()
+    assert [1] == place(account)
 
 
 def test_requests_that_run_out_leave_the_rest_for_the_next_run(account):
