@@ -487,8 +487,8 @@ FAULTS = (
     Fault(
         "a lead that a file lacks may well exist",
         "connectors/oplead/files/source.py",
-        "absent = None if self._files.whole and not opened.is_reread else NotInExport()",
-        "absent = None",
+        "is_gone = self._files.whole and opened.shows_deletions and not opened.index.has_unnamed",
+        "is_gone = True",
         "tests/contract/oplead/test_files.py tests/e2e/test_files.py",
     ),
     Fault(

@@ -44,8 +44,8 @@ class _Opened:
     columns: Columns
     index: "_RowIndex"
     export: Export
-    is_reread: bool = False
-    """Whether it is the very file that was read last, so that what it lacks is no news."""
+    shows_deletions: bool = False
+    """Whether what it lacks may be gone: it is another file than the last one, and has no fewer leads."""
 
 
 class FileSource:
@@ -99,14 +99,12 @@ class FileSource:
         opened = self._checked()
         try:
             export = opened.export
-            opened.is_reread = last is not None and (last.exported_at, last.sha256) == (
-                export.exported_at,
-                export.sha256,
-            )
-            if not opened.is_reread:
+            is_reread = last is not None and (last.exported_at, last.sha256) == (export.exported_at, export.sha256)
+            if not is_reread:
                 _expect_later(opened.file, export, last, read_until)
                 if last is not None and not accept:
                     _expect_as_much(opened.file, export, last)
+            opened.shows_deletions = last is not None and not is_reread and export.rows >= last.rows
         except Misconfigured:
             opened.index.close()
             raise
@@ -195,7 +193,8 @@ class FileSource:
                     if not isinstance(one, str):
                         found[lead_id] = one
             opened.file.expect_unchanged()
-        absent = None if self._files.whole and not opened.is_reread else NotInExport()
+        is_gone = self._files.whole and opened.shows_deletions and not opened.index.has_unnamed
+        absent = None if is_gone else NotInExport()
         for lead_id in ids:
             yield lead_id, found.get(lead_id, absent)
 
@@ -348,6 +347,8 @@ class _RowIndex:
         self._database.execute("BEGIN")
         self.rows = 0
         """How many leads there are, those without a usable id included."""
+        self.has_unnamed = False
+        """Whether a row has no usable id: it may be any lead's."""
 
     def close(self) -> None:
         self._database.close()
@@ -358,6 +359,7 @@ class _RowIndex:
         Raises:
             Misconfigured: it repeats another's id with other content.
         """
+        self.has_unnamed |= lead_id is None
         content = hashlib.sha256(
             json.dumps(row.cells, default=str, ensure_ascii=False).encode(errors="replace")
         ).digest()

@@ -143,15 +143,43 @@ def test_single_leads_come_in_the_order_asked_for(folder):
 
 
 def test_only_a_new_whole_file_shows_that_a_lead_is_gone(folder):
-    """The file that was read last shows nothing more when it is read again."""
-    folder.put(row(1))
+    """Neither the first file, which nothing vouches for, nor the last one when it is read again."""
+    folder.put(row(1), at=NOW - timedelta(hours=7))
     source = folder.source(whole=True)
-    export = source.open_export(None, read_until=None, accept=False)
-    first = list(source.fetch_each(["L-99"]))
-    source.open_export(export, read_until=export.exported_at, accept=False)
+    first = source.open_export(None, read_until=None, accept=False)
+    by_first = list(source.fetch_each(["L-99"]))
+    folder.put(row(2), name="new.csv")
+    second = source.open_export(first, read_until=first.exported_at, accept=False)
+    by_second = list(source.fetch_each(["L-99"]))
+    source.open_export(second, read_until=second.exported_at, accept=False)
 
-    assert [("L-99", None)] == first
+    assert [("L-99", NotInExport())] == by_first
+    assert [("L-99", None)] == by_second
     assert [("L-99", NotInExport())] == list(source.fetch_each(["L-99"]))
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_file_with_fewer_leads_shows_no_deletion(folder, accept):
+    """It may be a part of one, even if a human lets it be read."""
+    folder.put(row(1), row(2), at=NOW - timedelta(hours=7))
+    source = folder.source(whole=True)
+    last = source.open_export(None, read_until=None, accept=False)
+    folder.put(row(2), name="new.csv")
+    source.open_export(last, read_until=last.exported_at, accept=accept)
+
+    assert [("L-1", NotInExport())] == list(source.fetch_each(["L-1"]))
+
+
+@pytest.mark.parametrize("unusable", ["", "1,23E+11"])
+def test_row_without_a_usable_id_may_be_any_lead(folder, unusable):
+    """So no lead is gone, although files have every lead."""
+    folder.put(row(1), row(2), at=NOW - timedelta(hours=7))
+    source = folder.source(whole=True)
+    last = source.open_export(None, read_until=None, accept=False)
+    folder.put(row(2), f"{unusable};2026-08-01;;Gagné;", name="new.csv")
+    source.open_export(last, read_until=last.exported_at, accept=False)
+
+    assert [("L-1", NotInExport())] == list(source.fetch_each(["L-1"]))
 
 
 def test_latest_leads_are_those_created_last(folder):
