@@ -31,7 +31,8 @@ _FEWER, _FEWEST = 0.2, 5
 """A file that lacks so large a share of the last one's rows, and at least so many, is taken for a part of one."""
 _ACCEPT = "if that is right, run `oplead-sync run --accept-file` once"
 _DAMAGED_ID = (
-    "its id was rounded by a spreadsheet, as 1,23E+11; have that column be text, or use Oplead's own file as it comes"
+    "its id was rounded or grouped by a spreadsheet, as 1,23E+11 or 1 234 567; have that column be text, or use "
+    "Oplead's own file as it comes"
 )
 
 
