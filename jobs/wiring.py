@@ -19,7 +19,7 @@ from connectors.crm import EventKind, ReceivedEvent
 from connectors.errors import Misconfigured
 from connectors.http import CancelToken
 from connectors.ports import Clock, ConversionSink, Inspects, Pings
-from connectors.records import ClickId, DestinationId
+from connectors.records import ClickId, DestinationId, LeadId
 from connectors.survey import Survey
 from jobs.alerts.notify import Recipient
 from jobs.cancellation import StopSignal, never_cancelled
@@ -193,6 +193,13 @@ def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: Canc
         clocks_within=MAX_CLOCK_SKEW,
     )
     return OpleadSource(client, wanted_fields=book.extraction.paths)
+
+
+def lead_id_in(text: str) -> LeadId | None:
+    """Return a text as a lead's id; None if it can be none."""
+    from connectors.oplead.lead_parser import as_lead_id  # noqa: PLC0415
+
+    return as_lead_id(text)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from zipfile import BadZipFile, ZipFile
 import puremagic
 
 from connectors.crm import Document, Written
-from connectors.records import LeadId
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.lead_argument import named_lead
 from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 
@@ -38,23 +38,24 @@ _INSIDE: Mapping[str, str] = {"docx": "word/", "xlsx": "xl/", "pptx": "ppt/"}
 
 def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
     """Check every file, show them, ask, and send one after the other, as far as Oplead takes them."""
+    named = named_lead(lead_id)
     documents = checked(files, largest_mb=context.known.settings.oplead.write.largest_document_mb)
     json = context.approval.json
     if not json:
         results().print(facts([(one.name, f"{one.media_type}, {_size(one.size)}") for one in documents]))
     if context.approval.dry_run:
         if json:
-            print_json({"rehearsed": True, "lead": lead_id, "documents": list(map(_named, documents))})
+            print_json({"rehearsed": True, "lead": named, "documents": list(map(_named, documents))})
         else:
             say("Nothing was sent.")
         return Exit.DONE
-    if not context.agrees(f"Add {counted(len(documents), 'document')} to lead {lead_id}?"):
+    if not context.agrees(f"Add {counted(len(documents), 'document')} to lead {named}?"):
         say("Nothing was sent.")
         return Exit.DONE
     for number, document in enumerate(documents, 1):
         with context.writer() as writer:
-            receipt = context.until_taken(partial(writer.attach, LeadId(lead_id), document))
-        look = f"Look at lead {lead_id} in Oplead before you send it again: a second copy would stay."
+            receipt = context.until_taken(partial(writer.attach, named, document))
+        look = f"Look at lead {named} in Oplead before you send it again: a second copy would stay."
         if json:
             print_json({**_named(document), **document_of(receipt)})
         else:

@@ -9,6 +9,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creating import Creating, Wanted, wanted_of
 from jobs.oplead_commands.identity import key_of
+from jobs.oplead_commands.lead_argument import named_lead
 from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
@@ -95,19 +96,20 @@ def _told_before(context: OpleadContext, one: Creation) -> int:
 
 def update(context: OpleadContext, lead_id: str, lead: LeadData) -> int:
     """Show what changes in a lead, ask, change it, and say what became of it."""
-    if not _is_agreed(context, lead, lead_id):
+    named = named_lead(lead_id)
+    if not _is_agreed(context, lead, named):
         return Exit.DONE
     with context.writer() as writer:
-        receipt = writer.update(LeadId(lead_id), lead)
-    look = f"Compare with `oplead-sync oplead leads get {lead_id}`; writing the same values again does no harm."
+        receipt = writer.update(named, lead)
+    look = f"Compare with `oplead-sync oplead leads get {named}`; writing the same values again does no harm."
     return _told(context, receipt, "Lead changed", ADMIN, look)
 
 
-def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: str | None) -> bool:
+def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -> bool:
     """Show what would be written, and ask; in a dry run, only show it."""
     with context.writer() as writer:
         try:
-            preview = writer.preview(lead, LeadId(lead_id) if lead_id else None)
+            preview = writer.preview(lead, lead_id)
         except ValueError as error:
             raise UsageError(f"this lead cannot be written: {error}") from None
     dry_run, json = context.approval.dry_run, context.approval.json

@@ -16,10 +16,11 @@ from typing import TextIO
 from rich.markup import escape
 
 from connectors.ports import LeadSource
-from connectors.records import Lead, LeadId, OtherLead, UnreadableLead
+from connectors.records import Lead, OtherLead, UnreadableLead
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
+from jobs.oplead_commands.lead_argument import named_lead
 from jobs.reporting.console import day_and_time, facts, print_json, results, say, table
 from jobs.wiring import click_id_text
 
@@ -35,8 +36,9 @@ COLUMNS = ("id", "created_at", "status", *_CONTACT, *_OTHERS, *_UTM, "click_id",
 
 def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
     """Print one lead."""
+    named = named_lead(lead_id)
     with context.source() as source:
-        _, found = next(iter(source.fetch_each([LeadId(lead_id)])))
+        _, found = next(iter(source.fetch_each([named])))
     match found:
         case Lead():
             if context.approval.json:
@@ -51,7 +53,7 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
         case None:
             problem = "Oplead has no such lead, or this key may not see it."
     if context.approval.json:
-        print_json({"lead": lead_id, "problem": problem})
+        print_json({"lead": named, "problem": problem})
     else:
         say(problem)
     return Exit.ATTENTION

@@ -13,9 +13,11 @@ from connectors.records import Lead, LeadId, Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import ATTEMPTS, OpleadContext
+from jobs.oplead_commands.lead_argument import named_lead
 from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
 from jobs.reporting.console import print_json, say
 from jobs.rules.model import normalise_label
+from jobs.wiring import lead_id_in
 
 SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
 """The statuses that Oplead's guide says an integration may set, the last one in either of its spellings."""
@@ -42,20 +44,21 @@ def label_of(text: str, *, force: bool) -> str:
 
 def set_one(context: OpleadContext, lead_id: str, text: str, *, force: bool) -> int:
     """Show the change, ask, set one lead's status, and say what became of it."""
+    named = named_lead(lead_id)
     try:
         label = label_of(text, force=force)
     except ValueError as error:
         raise UsageError(f"STATUS: {error}") from None
-    question = f"Set the status of lead {lead_id} to {label}?"
-    if not _is_agreed(context, f"lead {lead_id}: status {label}", {label: 1}, question):
+    question = f"Set the status of lead {named} to {label}?"
+    if not _is_agreed(context, f"lead {named}: status {label}", {label: 1}, question):
         return Exit.DONE
     with context.writer() as writer, context.source() as source:
-        receipt = settled(context, writer, source, LeadId(lead_id), label)
-    look = f"Look at it: `oplead-sync oplead leads get {lead_id}`; setting the same status again does no harm."
+        receipt = settled(context, writer, source, named, label)
+    look = f"Look at it: `oplead-sync oplead leads get {named}`; setting the same status again does no harm."
     if context.approval.json:
-        print_json({"lead": lead_id, "label": label, **document_of(receipt), "exit_code": exit_of(receipt)})
+        print_json({"lead": named, "label": label, **document_of(receipt), "exit_code": exit_of(receipt)})
     else:
-        say(sentence_of(receipt, f"Lead {lead_id} is {label} now", key=ADMIN, look=look))
+        say(sentence_of(receipt, f"Lead {named} is {label} now", key=ADMIN, look=look))
     return exit_of(receipt)
 
 
@@ -186,8 +189,8 @@ def _columns(names: Iterable[str]) -> tuple[str, str]:
 
 
 def _row(lead_id: str | None, status: str | None, wanted: Mapping[LeadId, str], *, force: bool) -> tuple[LeadId, str]:
-    known_as = LeadId((lead_id or "").strip())
-    if not known_as or not known_as.isprintable() or known_as in {".", ".."}:
+    known_as = lead_id_in(lead_id or "")
+    if known_as is None:
         raise ValueError("the lead's id is missing or cannot be used")
     label = label_of(status or "", force=force)
     if wanted.get(known_as, label) != label:

@@ -15,7 +15,7 @@ from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, Paginat
 from connectors.oplead.files import FileOptions, FileSource
 from connectors.ports import LeadSource
 from connectors.rate_limit import Pacer
-from connectors.records import UnreadableLead
+from connectors.records import Export, UnreadableLead
 from connectors.sandbox.oplead.server import ADMIN_KEY, OpleadPlatform
 from connectors.sandbox.platform import FaultKind, Faults, PlannedFault
 from connectors.sandbox.server import Server
@@ -157,9 +157,11 @@ class Files:
         self._write()
 
     def delete(self, name):
-        """Export a lead no longer."""
+        """Export a lead no longer, after a file that had no more leads."""
         del self._rows[name]
         self._write()
+        last = Export(NOW - timedelta(days=1), "", len(self._rows), (), None, ends_line=True)
+        self.source.open_export(last, read_until=None, accept=False)
 
     def _write(self):
         lines = [

@@ -291,11 +291,13 @@ def test_pause_of_weeks_is_no_wrong_clock(company):
 # ── leads that a file lacks ──────────────────────────────────────────────────────────────────────
 
 
-def nights_without(company, lead_id, *days):
-    """Read files that lack a lead, exported this many days after the first night."""
+def nights_without(company, lead_id, *days, instead=None):
+    """Read files that lack a lead, exported this many days after the first night; `instead` has its row otherwise."""
     for day in days:
         company.clock.advance(company.START + day * DAY)
-        leads = [one for one in exports.leads_of(company) if one["id"] != lead_id]
+        every = exports.leads_of(company)
+        leads = [one for one in every if one["id"] != lead_id]
+        leads += [{**one, "id": instead} for one in every if instead and one["id"] == lead_id]
         export(company, exports.csv_bytes(leads))
         assert company.night().source_stopped is None
 
@@ -311,11 +313,11 @@ def test_lead_missing_from_later_files_is_not_deleted(company):
 def test_lead_missing_from_two_whole_files_is_deleted(company):
     """With `source.whole`, as a lead whose page is gone on two nights; the same file twice shows nothing more."""
     company.settings["source"]["whole"] = True
-    nights_without(company, "L-11", 1)
+    nights_without(company, "L-11", 1, instead="L-11b")
     once = company.states()["L-11", "sale"]
     company.night(company.START + 1.8 * DAY)
     same_file = company.states()["L-11", "sale"]
-    nights_without(company, "L-11", 2)
+    nights_without(company, "L-11", 2, instead="L-11b")
 
     assert ("withheld", "withheld", "cancelled") == (once, same_file, company.states()["L-11", "sale"])
 

@@ -647,6 +647,28 @@ def test_wrong_usage_exits_with_2_and_one_sentence(oplead, arguments, said):
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize("lead", ["", " ", ".", "..", "L\n1", "L" * 201])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("leads", "get", "LEAD"),
+        ("leads", "update", "LEAD", "--city", "Lyon", "--yes"),
+        ("document", "add", "LEAD", "devis.pdf", "--yes"),
+        ("status", "set", "LEAD", "Nurserie", "--yes"),
+    ],
+)
+def test_a_lead_that_no_path_can_name_is_wrong_usage(oplead, arguments, lead):
+    """Without an id, or with dots for one, the request would be about something else."""
+    file = str(quote(oplead.folder))
+    named = {"LEAD": lead, "devis.pdf": file}
+    before = len(oplead.log)
+    code, out, err = typed(oplead, *(named.get(one, one) for one in arguments))
+
+    assert 2 == code
+    assert "LEAD: write the lead's id" in out + err
+    assert before == len(oplead.log)
+
+
 def test_a_key_that_may_not_read_exits_with_2_and_one_sentence(oplead):
     """It says which key it takes, and never what the key is."""
     code, out, err = typed(oplead, "leads", "list", KEY=SUPPLIER_KEY)

@@ -33,7 +33,8 @@ _SEVERAL = frozenset({"phone", "email"})
 """Fields of which a lead may have several, each in a column of its own."""
 _VAGUE = frozenset({"id", "name", "label", "value", "date", "type", "code", "title", "nom", "libelle"})
 """Last names of paths that, as titles, may mean anything."""
-_DAMAGED_ID = re.compile(r"\d+(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
+_DAMAGED_ID = re.compile(r"\d+[.,]\d+[eE]\+?\d+|\d+[eE]\+\d+|\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+", re.ASCII)
+"""A number that a spreadsheet has rounded or grouped; `12e5` may well be an id."""
 _EXACT_DIGITS = 15
 """A spreadsheet keeps this many digits of a number."""
 _SHOWN_TITLES, _LONGEST_TITLE = 40, 60
@@ -57,7 +58,7 @@ class Columns:
         """Return a row as the API would show the lead, without what is empty; several values of one place are a list.
 
         Raises:
-            DamagedIdError: a spreadsheet has rounded the id.
+            DamagedIdError: a spreadsheet has rounded or grouped the id.
         """
         made: dict[str, object] = {}
         for number, place in self.places.items():

@@ -31,7 +31,12 @@ _FEWER, _FEWEST = 0.2, 5
 """A file that lacks so large a share of the last one's rows, and at least so many, is taken for a part of one."""
 _ACCEPT = "if that is right, run `oplead-sync run --accept-file` once"
 _DAMAGED_ID = (
-    "its id was rounded by a spreadsheet, as 1,23E+11; have that column be text, or use Oplead's own file as it comes"
+    "its id was rounded or grouped by a spreadsheet, as 1,23E+11 or 1 234 567; have that column be text, or use "
+    "Oplead's own file as it comes"
+)
+_CUT_ROW = (
+    "it is the last one, and the file ends without a line end, so its last value may be cut; export it again, or end "
+    "the last line"
 )
 
 
@@ -44,8 +49,14 @@ class _Opened:
     columns: Columns
     index: "_RowIndex"
     export: Export
-    is_reread: bool = False
-    """Whether it is the very file that was read last, so that what it lacks is no news."""
+    is_vouched_for: bool = False
+    """Whether it is another file than the last one and has no fewer leads, so that it is no part of a file: what it
+    lacks may be gone, and its last row is whole although no line end follows."""
+
+    @property
+    def cut_row(self) -> int | None:
+        """The last row's number, if its last value may be cut."""
+        return None if self.export.ends_line or self.is_vouched_for else self.index.last_row
 
 
 class FileSource:
@@ -99,14 +110,12 @@ class FileSource:
         opened = self._checked()
         try:
             export = opened.export
-            opened.is_reread = last is not None and (last.exported_at, last.sha256) == (
-                export.exported_at,
-                export.sha256,
-            )
-            if not opened.is_reread:
+            is_reread = last is not None and (last.exported_at, last.sha256) == (export.exported_at, export.sha256)
+            if not is_reread:
                 _expect_later(opened.file, export, last, read_until)
                 if last is not None and not accept:
                     _expect_as_much(opened.file, export, last)
+            opened.is_vouched_for = last is not None and not is_reread and export.rows >= last.rows
         except Misconfigured:
             opened.index.close()
             raise
@@ -186,7 +195,7 @@ class FileSource:
     def fetch_each(self, ids: Sequence[LeadId]) -> Iterator[tuple[LeadId, Found]]:
         """Yield each lead by id, in order; one that the file lacks is deleted only if files have every lead."""
         opened = self._current()
-        wanted = opened.index.rows_of(ids)
+        wanted = {row: one for row, one in opened.index.rows_of(ids).items() if row != opened.cut_row}
         found: dict[LeadId, Lead | UnreadableLead] = {}
         if wanted:
             for row in self._rows(opened):
@@ -195,7 +204,8 @@ class FileSource:
                     if not isinstance(one, str):
                         found[lead_id] = one
             opened.file.expect_unchanged()
-        absent = None if self._files.whole and not opened.is_reread else NotInExport()
+        is_gone = self._files.whole and opened.is_vouched_for and not opened.index.has_unnamed
+        absent = None if is_gone else NotInExport()
         for lead_id in ids:
             yield lead_id, found.get(lead_id, absent)
 
@@ -246,7 +256,11 @@ class FileSource:
             item = opened.columns.lead(row.cells)
             lead_id = self._parser.read_id(item)
             digest = digest_of(item)
-            return lead_id if is_known(lead_id, digest) else self._parser.parse(item, lead_id, digest)
+            if is_known(lead_id, digest):
+                return lead_id
+            if row.number == opened.cut_row:  # the id itself may be cut
+                return UnreadableLead(None, f"row {row.number}: {_CUT_ROW}")
+            return self._parser.parse(item, lead_id, digest)
         except DamagedIdError:
             return UnreadableLead(None, f"row {row.number}: {_DAMAGED_ID}")
         except UnreadableLeadError as error:
@@ -348,6 +362,10 @@ class _RowIndex:
         self._database.execute("BEGIN")
         self.rows = 0
         """How many leads there are, those without a usable id included."""
+        self.has_unnamed = False
+        """Whether a row has no usable id: it may be any lead's."""
+        self.last_row: int | None = None
+        """The number of the last row."""
 
     def close(self) -> None:
         self._database.close()
@@ -358,6 +376,8 @@ class _RowIndex:
         Raises:
             Misconfigured: it repeats another's id with other content.
         """
+        self.has_unnamed |= lead_id is None
+        self.last_row = row.number
         content = hashlib.sha256(
             json.dumps(row.cells, default=str, ensure_ascii=False).encode(errors="replace")
         ).digest()

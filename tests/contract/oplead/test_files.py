@@ -10,7 +10,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead import OpleadOptions
 from connectors.oplead.files import FileOptions, FileSource
 from connectors.ports import LeadSource, ReadsExports, ShowsLatest
-from connectors.records import Lead, NotInExport, UnreadableLead
+from connectors.records import Export, Lead, NotInExport, UnreadableLead
 from tests.fakes import FakeClock
 
 NOW = datetime(2026, 9, 10, 3, 30, tzinfo=UTC)
@@ -132,6 +132,55 @@ def test_lead_with_a_damaged_id_is_unreadable(folder):
     assert missing.reason.startswith("row 4: no id")
 
 
+def test_last_value_of_a_first_file_without_a_line_end_may_be_cut(folder):
+    """`…;125` may be the beginning of 12500; what is read of it later counts once another file bears it out."""
+    folder.put(row(1), row(2), end="", at=NOW - timedelta(hours=7))
+    source = folder.source(whole=True)
+    first = source.open_export(None, read_until=None, accept=False)
+    [page] = pages(source)
+    again = source.open_export(first, read_until=first.exported_at, accept=False)
+    [reread] = pages(source)
+    alone = list(source.fetch_each(["L-1", "L-2"]))
+    folder.put(row(1), row(2), end="", name="new.csv")
+    source.open_export(again, read_until=again.exported_at, accept=False)
+    [second] = pages(source)
+
+    assert ["L-1"] == [lead.id for lead in page.leads] == [lead.id for lead in reread.leads]
+    assert [None] == [one.id for one in page.unreadable]
+    assert page.unreadable[0].reason.startswith("row 3: it is the last one, and the file ends without a line end")
+    assert [("L-1", page.leads[0]), ("L-2", NotInExport())] == alone
+    assert ["L-1", "L-2"] == [lead.id for lead in second.leads]
+
+
+def test_last_value_of_a_smaller_file_without_a_line_end_may_be_cut(folder):
+    """As few as one lead less: an export that stopped early looks like this."""
+    folder.put(*map(row, range(4)), end="", at=NOW - timedelta(hours=7))
+    last = opened(folder)
+    folder.put(*map(row, range(3)), end="", name="new.csv")
+    source = folder.source()
+    source.open_export(last, read_until=last.exported_at, accept=False)
+    [page] = pages(source)
+
+    assert ["L-0", "L-1"] == [lead.id for lead in page.leads]
+    assert 1 == len(page.unreadable)
+
+
+def test_row_that_was_read_whole_before_is_not_doubted_when_its_file_is_read_again(folder):
+    """Every export of some tools ends so."""
+    folder.put(row(1), row(2), end="")
+    source = folder.source()
+    before = Export(NOW - timedelta(days=1), "0", 2, tuple(TITLES.split(";")), None, ends_line=False)
+    source.open_export(before, read_until=None, accept=False)
+    [page] = pages(source)
+    known = [(lead.id, lead.digest) for lead in page.leads]
+    export = source.open_export(None, read_until=None, accept=False)
+    source.open_export(export, read_until=None, accept=False)
+    [again] = pages(source, known=known)
+
+    assert ("L-1", "L-2") == again.unchanged
+    assert () == again.unreadable
+
+
 def test_single_leads_come_in_the_order_asked_for(folder):
     """Each equals the one in the list, and what the file lacks is not called deleted."""
     folder.put(*(row(number) for number in range(5)))
@@ -143,15 +192,43 @@ def test_single_leads_come_in_the_order_asked_for(folder):
 
 
 def test_only_a_new_whole_file_shows_that_a_lead_is_gone(folder):
-    """The file that was read last shows nothing more when it is read again."""
-    folder.put(row(1))
+    """Neither the first file, which nothing vouches for, nor the last one when it is read again."""
+    folder.put(row(1), at=NOW - timedelta(hours=7))
     source = folder.source(whole=True)
-    export = source.open_export(None, read_until=None, accept=False)
-    first = list(source.fetch_each(["L-99"]))
-    source.open_export(export, read_until=export.exported_at, accept=False)
+    first = source.open_export(None, read_until=None, accept=False)
+    by_first = list(source.fetch_each(["L-99"]))
+    folder.put(row(2), name="new.csv")
+    second = source.open_export(first, read_until=first.exported_at, accept=False)
+    by_second = list(source.fetch_each(["L-99"]))
+    source.open_export(second, read_until=second.exported_at, accept=False)
 
-    assert [("L-99", None)] == first
+    assert [("L-99", NotInExport())] == by_first
+    assert [("L-99", None)] == by_second
     assert [("L-99", NotInExport())] == list(source.fetch_each(["L-99"]))
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_file_with_fewer_leads_shows_no_deletion(folder, accept):
+    """It may be a part of one, even if a human lets it be read."""
+    folder.put(row(1), row(2), at=NOW - timedelta(hours=7))
+    source = folder.source(whole=True)
+    last = source.open_export(None, read_until=None, accept=False)
+    folder.put(row(2), name="new.csv")
+    source.open_export(last, read_until=last.exported_at, accept=accept)
+
+    assert [("L-1", NotInExport())] == list(source.fetch_each(["L-1"]))
+
+
+@pytest.mark.parametrize("unusable", ["", "1,23E+11"])
+def test_row_without_a_usable_id_may_be_any_lead(folder, unusable):
+    """So no lead is gone, although files have every lead."""
+    folder.put(row(1), row(2), at=NOW - timedelta(hours=7))
+    source = folder.source(whole=True)
+    last = source.open_export(None, read_until=None, accept=False)
+    folder.put(row(2), f"{unusable};2026-08-01;;Gagné;", name="new.csv")
+    source.open_export(last, read_until=last.exported_at, accept=False)
+
+    assert [("L-1", NotInExport())] == list(source.fetch_each(["L-1"]))
 
 
 def test_latest_leads_are_those_created_last(folder):

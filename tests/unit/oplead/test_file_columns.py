@@ -116,14 +116,20 @@ def test_row_becomes_a_lead_like_the_apis():
     assert {"id": "00123", "leadData": {"externalID": "gclid=x"}, "phone": ["01", "06"]} == made
 
 
-@pytest.mark.parametrize("cell", ["1,23E+11", "1.5e10", Decimal(1234567890123456), Decimal("12.5")])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("1,23E+11", "1.5e10", "1E+11", Decimal(1234567890123456), Decimal("12.5")),
+        *("1 234 567", "1\u202f234\u202f567", "12\u00a0345", " 1 234 "),
+    ],
+)
 def test_id_damaged_by_a_spreadsheet_is_refused(cell):
-    """The digits that made it unique are lost."""
+    """The digits that made it unique are lost, or it is written as no other reading writes it."""
     with pytest.raises(DamagedIdError):
         lead((cell, "Gagné"), "ID", "Statut")
 
 
-@pytest.mark.parametrize("cell", ["00123", "L-1E5", "12E", Decimal(123)])
+@pytest.mark.parametrize("cell", ["00123", "L-1E5", "12E", "12e5", "4E10", "12 34", "L 123", Decimal(123)])
 def test_other_ids_stay_as_they_are(cell):
     """An id is opaque text."""
     assert cell == lead((cell, "Gagné"), "ID", "Statut")["id"]
