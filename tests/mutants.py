@@ -90,7 +90,7 @@ FAULTS = (
     Fault(
         "a lead counts as not there only where a created one is recognised",
         "jobs/oplead_commands/recognition.py",
-        "proven = is_whole and any(_shows(one, those_of(one)) for one in marked)",
+        "proven = any(_proves(other, one) for other in shown)",
         "proven = is_whole",
         "tests/unit/oplead_commands/test_recognition.py",
     ),
