@@ -138,7 +138,12 @@ class OpleadWriter(OpleadLists):
         answer = client.attempt(endpoint.verb, path, json_bytes(body) if isinstance(body, dict) else body)
         if not isinstance(answer, WriteAnswer):
             return answer
-        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=_texts_of(body))
+        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=self._sent(body))
+
+    def _sent(self, body: Tree | FilePart | None) -> Iterable[str]:
+        """Return every text of a request, and the keys: none of them may come back in a reason."""
+        form = self._options.form
+        return (*_texts_of(body), self._client.options.token, *([form.token] if form else []))
 
 
 def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:
