@@ -122,12 +122,22 @@ class Creating:
         return None
 
     def _attempt(self, writer: LeadWriter, key: str) -> WriteReceipt:
-        """Make one request, on record before it leaves; what was not taken in is pending again at once."""
-        self._outbox.begin(key, now=self._context.clock.now())
-        receipt = writer.create(self._wanted[key].lead)
+        """Make one request, on record right before it leaves; what was not taken in is pending again at once."""
+        try:
+            receipt = writer.create(self._wanted[key].lead, leaving=partial(self._begin, key))
+        except Misconfigured:  # no request can be made
+            self._unsend(key)
+            raise
         if isinstance(receipt, NotSent) or _is_everyones(receipt):
-            self._outbox.unsend(key)
+            self._unsend(key)
         return receipt
+
+    def _begin(self, key: str) -> None:
+        self._outbox.begin(key, now=self._context.clock.now())
+
+    def _unsend(self, key: str) -> None:
+        if self._outbox.find([key])[key].state is CreationState.IN_FLIGHT:
+            self._outbox.unsend(key)
 
     def _record(self, key: str, receipt: Written | WriteRefused | Lost) -> None:
         match receipt:

@@ -35,7 +35,7 @@ class CreationState(StrEnum):
 
 
 _MOVES: Mapping[CreationState, frozenset[CreationState]] = {
-    CreationState.PENDING: frozenset({CreationState.IN_FLIGHT}),
+    CreationState.PENDING: frozenset({CreationState.IN_FLIGHT, CreationState.REFUSED}),
     CreationState.IN_FLIGHT: frozenset(
         {CreationState.PENDING, CreationState.CREATED, CreationState.REFUSED, CreationState.IN_DOUBT}
     ),
