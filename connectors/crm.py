@@ -1,6 +1,6 @@
 """Writing to a CRM, and what it reports by webhook: records and protocols; frozen, no I/O, no third-party imports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -111,8 +111,8 @@ class LeadWriter(Protocol):
     `Misconfigured` is raised for settings with which no request can be made.
     """
 
-    def create(self, lead: LeadData) -> WriteReceipt:
-        """Create a lead."""
+    def create(self, lead: LeadData, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
+        """Create a lead; `leaving` is called right before its request leaves, after every wait, or not at all."""
 
     def update(self, lead_id: LeadId, lead: LeadData) -> WriteReceipt:
         """Change a lead; what `lead` leaves out stays."""

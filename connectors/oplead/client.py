@@ -226,7 +226,14 @@ class OpleadClient:
                 wait([queue[0][1]])
                 yield from self._finished(queue)
 
-    def attempt(self, verb: str, path: str, body: bytes | FilePart | None = None) -> WriteAnswer | NotSent | Lost:
+    def attempt(
+        self,
+        verb: str,
+        path: str,
+        body: bytes | FilePart | None = None,
+        *,
+        leaving: Callable[[], None] = lambda: None,
+    ) -> WriteAnswer | NotSent | Lost:
         """Make one request that writes, and return what became of it; it is never repeated.
 
         `NotSent` means that not a byte of it can have arrived; `Lost`, that some may have and no status came back.
@@ -235,6 +242,7 @@ class OpleadClient:
             verb: POST, PUT, PATCH or DELETE.
             path: on this platform, without a query; the configured parameters are added.
             body: JSON, or a file that is sent as multipart/form-data.
+            leaving: called once the slot is taken, right before the request leaves.
 
         Raises:
             Misconfigured: the URL is invalid.
@@ -247,6 +255,7 @@ class OpleadClient:
         except Transient as error:
             return NotSent(str(error))
         try:
+            leaving()
             answer = self._write(verb, path, body)
         finally:
             self.pacer.give_back()

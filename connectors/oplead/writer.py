@@ -1,7 +1,7 @@
 """The `LeadWriter` port for Oplead: writes leads, documents, statuses and subscriptions."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -43,14 +43,14 @@ class OpleadWriter(OpleadLists):
 
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
 
-    def create(self, lead: LeadData) -> WriteReceipt:
-        """Create a lead, by the API or the form import."""
+    def create(self, lead: LeadData, *, leaving: Callable[[], None] = lambda: None) -> WriteReceipt:
+        """Create a lead, by the API or the form import; `leaving` is called right before the request leaves."""
         ids = self._client.options.fields.id
         try:
             if self._form is not None and self._options.form is not None:
                 body = form_body(lead, self._options.form)
-                return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids)
-            return self._exchange(self._client, self._options.create, self._body(lead), ids=ids)
+                return self._exchange(self._form, _form_endpoint(self._options.form), body, ids=ids, leaving=leaving)
+            return self._exchange(self._client, self._options.create, self._body(lead), ids=ids, leaving=leaving)
         except UnwritableLead as error:
             return _unsent(str(error))
 
@@ -131,14 +131,22 @@ class OpleadWriter(OpleadLists):
         endpoint: Endpoint,
         body: Tree | FilePart | None,
         about: str | None = None,
+        *,
         ids: Paths = (),
+        leaving: Callable[[], None] = lambda: None,
     ) -> WriteReceipt:
         """Make one request, `about` a lead or a subscription, and judge its answer; a new id may be at `ids`."""
         path = _path(client, endpoint, about)
-        answer = client.attempt(endpoint.verb, path, json_bytes(body) if isinstance(body, dict) else body)
+        content = json_bytes(body) if isinstance(body, dict) else body
+        answer = client.attempt(endpoint.verb, path, content, leaving=leaving)
         if not isinstance(answer, WriteAnswer):
             return answer
-        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=_texts_of(body))
+        return receipt_of(answer, ids=ids, names_lead=endpoint.names_lead, path=path, sent=self._sent(body))
+
+    def _sent(self, body: Tree | FilePart | None) -> Iterable[str]:
+        """Return every text of a request, and the keys: none of them may come back in a reason."""
+        form = self._options.form
+        return (*_texts_of(body), self._client.options.token, *([form.token] if form else []))
 
 
 def _path(client: OpleadClient, endpoint: Endpoint, about: str | None) -> str:

@@ -1,6 +1,6 @@
 """Create leads, each once: on record before its request, and looked up before it is sent again."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -14,7 +14,7 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.identity import content_of, key_of, mark_of, reference_mark
+from jobs.oplead_commands.identity import Mark, Parts, content_of, key_of, mark_of, reference_mark
 from jobs.oplead_commands.outbox import Creation, CreationState, NewCreation, Outbox
 from jobs.oplead_commands.recognition import Absence, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
@@ -50,7 +50,7 @@ def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None) -> 
         if path in lead.fields:
             raise UsageError(f"two values go to {path}, where oplead.write.fields.reference puts yours: write one")
         lead = replace(lead, fields={**lead.fields, path: reference})
-        mark = reference_mark(reference)
+        mark: Mark | None = reference_mark(reference)
     else:
         ids = lead.click_ids
         if lead.external_id is not None:
@@ -122,12 +122,22 @@ class Creating:
         return None
 
     def _attempt(self, writer: LeadWriter, key: str) -> WriteReceipt:
-        """Make one request, on record before it leaves; what was not taken in is pending again at once."""
-        self._outbox.begin(key, now=self._context.clock.now())
-        receipt = writer.create(self._wanted[key].lead)
+        """Make one request, on record right before it leaves; what was not taken in is pending again at once."""
+        try:
+            receipt = writer.create(self._wanted[key].lead, leaving=partial(self._begin, key))
+        except Misconfigured:  # no request can be made
+            self._unsend(key)
+            raise
         if isinstance(receipt, NotSent) or _is_everyones(receipt):
-            self._outbox.unsend(key)
+            self._unsend(key)
         return receipt
+
+    def _begin(self, key: str) -> None:
+        self._outbox.begin(key, now=self._context.clock.now())
+
+    def _unsend(self, key: str) -> None:
+        if self._outbox.find([key])[key].state is CreationState.IN_FLIGHT:
+            self._outbox.unsend(key)
 
     def _record(self, key: str, receipt: Written | WriteRefused | Lost) -> None:
         match receipt:
@@ -189,10 +199,12 @@ class Creating:
         self, source: LeadSource, marked: list[Creation], claimed: Collection[LeadId]
     ) -> tuple[list[SeenLead], bool]:
         """Return the leads with a mark of ours, and whether every lead could be read."""
-        ours = {one.mark for one in marked}
-        # Of our own, the last few prove that leads are recognised; the others need no page of their own.
-        named = [one for one in marked if one.lead and one.sent_at]
-        proofs = {one.lead for one in sorted(named, key=attrgetter("sent_at"))[-_PROOFS:]}
+        ours = {one.mark.digest for one in marked if one.mark}
+        # Of our own, the last few with each kind of mark prove that leads are recognised; the others need no page.
+        by_parts: dict[Parts, list[Creation]] = defaultdict(list)
+        for one in sorted((one for one in marked if one.lead and one.sent_at), key=attrgetter("sent_at")):
+            by_parts[one.mark.parts if one.mark else Parts(0)].append(one)
+        proofs = {one.lead for same in by_parts.values() for one in same[-_PROOFS:]}
         passed_over = frozenset(claimed) - proofs
         since = min(one.first_sent_at for one in marked if one.first_sent_at) - MAX_CLOCK_SKEW
         seen: list[SeenLead] = []
@@ -211,7 +223,8 @@ class Creating:
         path = self._context.known.settings.oplead.write.fields.reference
         reference = lead.fields.get(path) if path else None
         own = mark_of(lead.click_ids, lead.contact)
-        return {own} if reference is None else {own, reference_mark(str(reference))}
+        marks = (own, reference_mark(str(reference)) if reference is not None else None)
+        return {mark.digest for mark in marks if mark}
 
 
 def _is_everyones(receipt: WriteReceipt) -> bool:

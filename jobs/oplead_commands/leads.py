@@ -33,9 +33,9 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
         again: whether to send it although it was created before, or is in doubt.
     """
     path = outbox_path(context.known.state_folder, context.known.settings.account)
-    if not _is_agreed(context, lead, None):
-        return Exit.DONE
     wanted = wanted_of(context, lead, reference)
+    if not _is_agreed(context, wanted.lead, None):
+        return Exit.DONE
     with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
         known = outbox.find([wanted.new.key]).get(wanted.new.key)
         if known is not None and known.is_created and not again:

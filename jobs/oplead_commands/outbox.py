@@ -17,6 +17,7 @@ from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
+from jobs.oplead_commands.identity import Mark, Parts
 
 
 class CreationState(StrEnum):
@@ -34,7 +35,7 @@ class CreationState(StrEnum):
 
 
 _MOVES: Mapping[CreationState, frozenset[CreationState]] = {
-    CreationState.PENDING: frozenset({CreationState.IN_FLIGHT}),
+    CreationState.PENDING: frozenset({CreationState.IN_FLIGHT, CreationState.REFUSED}),
     CreationState.IN_FLIGHT: frozenset(
         {CreationState.PENDING, CreationState.CREATED, CreationState.REFUSED, CreationState.IN_DOUBT}
     ),
@@ -60,12 +61,13 @@ CREATE TABLE IF NOT EXISTS creation (
     first_sent_at TEXT,
     sent_at TEXT,
     has_provider_url INTEGER NOT NULL,
-    lost_at TEXT
+    lost_at TEXT,
+    parts INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
 PRAGMA user_version = {_VERSION};
 """
-_ADDED = {"lost_at": "TEXT"}
+_ADDED = {"lost_at": "TEXT", "parts": "INTEGER"}
 """Columns that files of version 1 lack."""
 _COLUMNS = (
     *("key", "content", "state", "mark", "lead", "reason", "sends", "first_sent_at", "sent_at", "has_provider_url"),
@@ -83,8 +85,8 @@ class NewCreation:
     """Hash of its own reference, or else of its content: two with one key are one lead."""
     content: str
     """Hash of its content."""
-    mark: str
-    """Hash by which it is recognised in Oplead."""
+    mark: Mark | None
+    """By what it is recognised in Oplead, if by anything."""
     has_provider_url: bool
 
 
@@ -95,8 +97,8 @@ class Creation:
     key: str
     content: str
     state: CreationState
-    mark: str | None
-    """None once nothing needs to be recognised any more."""
+    mark: Mark | None
+    """None if nothing marks it, or once nothing needs to be recognised any more."""
     lead: LeadId | None
     """Its id in Oplead, if known."""
     reason: str
@@ -140,10 +142,11 @@ class Outbox:
 
     def add(self, new: Iterable[NewCreation]) -> None:
         """Put leads on record as pending, except those that are there."""
-        rows = [(one.key, one.content, CreationState.PENDING, one.mark, one.has_provider_url) for one in new]
+        rows = [(one.key, one.content, CreationState.PENDING, *_stored(one.mark), one.has_provider_url) for one in new]
         with _transaction(self._connection):
             self._connection.executemany(
-                "INSERT OR IGNORE INTO creation (key, content, state, mark, has_provider_url) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, has_provider_url) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
@@ -152,8 +155,8 @@ class Outbox:
         with _transaction(self._connection):
             self._move(new.key, CreationState.PENDING, unless=CreationState.PENDING)
             self._connection.execute(
-                "UPDATE creation SET content = ?, mark = ?, has_provider_url = ? WHERE key = ?",
-                (new.content, new.mark, new.has_provider_url, new.key),
+                "UPDATE creation SET content = ?, mark = ?, parts = ?, has_provider_url = ? WHERE key = ?",
+                (new.content, *_stored(new.mark), new.has_provider_url, new.key),
             )
 
     def begin(self, key: str, *, now: datetime) -> None:
@@ -220,7 +223,7 @@ class Outbox:
         """Erase what leads are recognised by, unless one is in doubt: that one and the created ones need theirs."""
         with _transaction(self._connection):
             self._connection.execute(
-                "UPDATE creation SET mark = NULL WHERE state = ? "
+                "UPDATE creation SET mark = NULL, parts = NULL WHERE state = ? "
                 "AND NOT EXISTS (SELECT 1 FROM creation WHERE state IN (?, ?))",
                 (CreationState.CREATED, CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
             )
@@ -236,9 +239,9 @@ class Outbox:
         return found
 
     def marked(self) -> list[Creation]:
-        """Return the leads that may be recognised in Oplead: created, or in doubt."""
+        """Return every lead in doubt, and the created ones that may be recognised in Oplead."""
         states = (CreationState.CREATED, CreationState.IN_DOUBT)
-        return self._select("WHERE mark IS NOT NULL AND state IN (?, ?)", states)
+        return self._select("WHERE mark IS NOT NULL AND state = ? OR state = ?", states)
 
     def claimed(self) -> frozenset[LeadId]:
         """Return the ids of the created leads."""
@@ -366,12 +369,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _creation(row: tuple[str | int | None, ...]) -> Creation:
-    key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url, lost_at = row
+    key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url, lost_at, parts = row
     return Creation(
         key=str(key),
         content=str(content),
         state=CreationState(str(state)),
-        mark=None if mark is None else str(mark),
+        mark=None if mark is None else Mark(str(mark), Parts(int(parts or 0))),
         lead=None if lead is None else LeadId(str(lead)),
         reason=str(reason),
         sends=int(sends or 0),
@@ -380,6 +383,10 @@ def _creation(row: tuple[str | int | None, ...]) -> Creation:
         has_provider_url=bool(has_provider_url),
         lost_at=_moment(lost_at),
     )
+
+
+def _stored(mark: Mark | None) -> tuple[str | None, int | None]:
+    return (None, None) if mark is None else (mark.digest, int(mark.parts))
 
 
 def _moment(text: str | int | None) -> datetime | None:

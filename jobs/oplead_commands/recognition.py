@@ -1,10 +1,11 @@
 """Whether a lead whose answer was lost is in Oplead: judged from one reading of its leads. Pure.
 
-"Not there" sends it again, so it is said only of a reading that is whole and in which a lead that we know we created
-shows by its mark: otherwise nobody knows whether leads can be recognised at all.
+"Not there" sends it again, so it is said only of a reading that is whole and in which a lead that we know we created,
+no earlier than this one, shows by a mark of at least the same parts: otherwise nobody knows whether Oplead shows those
+parts at all, or whether its list has come so far.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ class Absence(StrEnum):
 
     NOT_THERE = "not_there"
     AMBIGUOUS = "ambiguous"
-    """Several leads, or several of ours, have one mark."""
+    """Several leads, or several of ours, have one mark; or one lead has the marks of several of ours."""
     UNPROVEN = "unproven"
     """It was not seen, and the reading does not prove that it would have been."""
 
@@ -50,29 +51,42 @@ def recognise(
         is_whole: whether every lead was read.
         skew: how far Oplead's clock may be behind ours.
     """
-    leads: dict[str, list[SeenLead]] = defaultdict(list)
+    leads: dict[str | None, list[SeenLead]] = defaultdict(list)
     for lead in seen:
         for mark in lead.marks:
             leads[mark].append(lead)
-    unnamed: dict[str, list[Creation]] = defaultdict(list)
-    for one in marked:
-        if one.lead is None:
-            unnamed[one.mark or ""].append(one)
+    unnamed = Counter(_digest(one) for one in marked if one.lead is None)
 
     def those_of(one: Creation) -> list[SeenLead]:
         since = one.first_sent_at
-        return [lead for lead in leads[one.mark or ""] if since is not None and lead.created_at >= since - skew]
+        return [lead for lead in leads[_digest(one)] if since is not None and lead.created_at >= since - skew]
 
-    proven = is_whole and any(_shows(one, those_of(one)) for one in marked)
+    shown = [one for one in marked if is_whole and _shows(one, those_of(one))]
     found: dict[str, LeadId | Absence] = {}
     for one in (each for each in marked if each.lead is None):
         free = [lead.id for lead in those_of(one) if lead.id not in claimed]
-        if len(free) == 1 and len(unnamed[one.mark or ""]) == 1:
+        if len(free) == 1 and unnamed[_digest(one)] == 1:
             found[one.key] = free[0]
         elif one.state is CreationState.IN_DOUBT:
+            proven = any(_proves(other, one) for other in shown)
             absence = Absence.NOT_THERE if proven else Absence.UNPROVEN
             found[one.key] = Absence.AMBIGUOUS if free else absence
-    return found
+    times = Counter(found.values())
+    return {
+        key: Absence.AMBIGUOUS if not isinstance(judged, Absence) and times[judged] > 1 else judged
+        for key, judged in found.items()
+    }
+
+
+def _digest(one: Creation) -> str | None:
+    return one.mark.digest if one.mark else None
+
+
+def _proves(shown: Creation, one: Creation) -> bool:
+    """Whether one that shows proves that another would show if it were there."""
+    if shown.mark is None or one.mark is None or shown.sent_at is None or one.sent_at is None:
+        return False
+    return shown.mark.proves(one.mark) and shown.sent_at >= one.sent_at
 
 
 def _shows(one: Creation, leads: Sequence[SeenLead]) -> bool:

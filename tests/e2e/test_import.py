@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 from collections import Counter
 from dataclasses import replace
@@ -10,6 +11,8 @@ from itertools import cycle, islice
 
 import pytest
 
+from connectors.errors import Misconfigured, WrongClock
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.writer import OpleadWriter
 from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
@@ -155,7 +158,8 @@ def test_a_lead_is_looked_up_two_minutes_after_its_answer_was_lost(oplead, monke
     lost, read = [], []
     look = Creating._read
 
-    def late(writer, _lead):
+    def late(writer, _lead, leaving):
+        leaving()
         writer._client.clock.sleep_until(writer._client.clock.now() + timedelta(minutes=10))
         lost.append(writer._client.clock.now())
         return Lost("cut")
@@ -320,6 +324,38 @@ def test_an_import_that_is_asked_to_stop_ends_between_two_leads(oplead, capsys):
     assert {1} == set(emails(oplead).values())
 
 
+@pytest.mark.parametrize("stop", [StoppedBySignal(signal.SIGTERM), WrongClock("set the one that is wrong")])
+def test_what_ends_while_a_lead_waits_for_its_turn_leaves_it_pending(oplead, monkeypatch, stop):
+    """Nothing was sent, so nothing is in doubt, and the same command creates it."""
+    file = leads_file(oplead.folder, [row(0)])
+
+    def ends(*_):
+        raise stop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OpleadClient, "_take_slot", ends)
+        with pytest.raises(type(stop)):
+            run(oplead, file)
+
+    assert [(CreationState.PENDING, 0)] == [(one.state, one.sends) for one in outbox_of(oplead)]
+    assert Exit.DONE == run(oplead, file)
+
+
+def test_an_address_with_which_no_request_can_be_made_leaves_a_lead_pending(oplead, monkeypatch):
+    """It is found only as the request is about to leave."""
+    file = leads_file(oplead.folder, [row(0)])
+
+    def fails(*_):
+        raise Misconfigured("no address")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OpleadClient, "_write", fails)
+        with pytest.raises(Misconfigured):
+            run(oplead, file)
+
+    assert [(CreationState.PENDING, 0)] == [(one.state, one.sends) for one in outbox_of(oplead)]
+
+
 def test_too_many_requests_are_waited_out(oplead, capsys):
     """A 429 wrote nothing: its lead is sent again at once, and no human is asked."""
     file = leads_file(oplead.folder, [row(number) for number in range(3)])
@@ -342,6 +378,19 @@ def test_a_custom_field_with_the_reference_is_what_leads_are_looked_up_by(oplead
 
     references = {each["leadData"]["projet"] for each in map(oplead.lead, (one.lead for one in outbox_of(oplead)))}
     assert {"R-0", "R-0 bis", "R-1"} == references
+
+
+def test_what_is_shown_of_one_lead_holds_its_reference(oplead, capsys):
+    """Whoever agrees sees everything that is written."""
+    text = oplead.file.read_text(encoding="utf-8")
+    oplead.file.write_text(
+        text.replace("    fields:", "    fields:\n      reference: leadData.projet"), encoding="utf-8"
+    )
+
+    with oplead.context(dry_run=True) as context:
+        leads.create(context, lead_of(JEANNE, [], context.known.settings.zone), reference="R-77")
+
+    assert re.search(r"leadData.projet +R-77", capsys.readouterr().out)
 
 
 def test_the_form_import_creates_each_lead_once_too(oplead, capsys):

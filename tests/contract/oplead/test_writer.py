@@ -519,11 +519,21 @@ def test_a_reason_never_repeats_what_was_sent(wire, open_writer):
     assert not re.search(r"(?i)jeanne|exemple|@|\d", receipt.reason), receipt.reason
 
 
-def test_the_key_is_in_no_receipt(wire, open_writer):
-    """A platform may echo it."""
-    wire.answers = [answer(401, {"error": f"unknown key {TOKEN}"})]
+KEY, FORM_KEY = "opaque-secret", "formkey"
 
-    assert TOKEN not in open_writer().create(JEANNE).reason
+
+@pytest.mark.parametrize("status", [401, 422])
+def test_no_key_is_in_a_receipt(wire, open_writer, status):
+    """A platform may echo it, however it is written."""
+    wire.answers = [answer(status, {"error": f"unknown key {KEY}, {KEY.upper()}: see {FORM_KEY}"})]
+    form = FormOptions(FORM_KEY, "7", f"{wire.url}/addlead/")
+    contact = Contact(("a@example.com",), last_name="Exemple", postcode="69003", country="FR")
+
+    writer = open_writer(token=KEY, form=form)
+    for receipt in (writer.create(LeadData(contact)), writer.update(LEAD, JEANNE)):
+        said = receipt.reason.casefold()
+        assert "unknown key" in said
+        assert not {"opaque", "secret", "formkey"} & set(re.findall("[a-z]+", said)), said
 
 
 # ── documents that cannot be read ────────────────────────────────────────────────────────────────

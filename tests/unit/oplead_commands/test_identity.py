@@ -2,7 +2,7 @@
 
 from connectors.crm import LeadData
 from connectors.records import ClickId, ClickIdKind, Contact
-from jobs.oplead_commands.identity import content_of, key_of, mark_of
+from jobs.oplead_commands.identity import Parts, content_of, key_of, mark_of, reference_mark
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
 TYPED = Contact(("Jeanne@Example.com",), ("06 12 34 56 78",), last_name="Léxemple ")
@@ -24,6 +24,23 @@ def test_another_click_address_number_or_name_is_another_lead():
     ]
 
     assert 5 == len({mark_of([GCLID], TYPED), *others})
+
+
+def test_a_mark_says_of_what_it_is_made():
+    """Only one of at least the same parts proves anything of another."""
+    whole, bare = mark_of([GCLID], TYPED), mark_of([], Contact(TYPED.emails))
+
+    assert whole.parts == Parts.CLICK_ID | Parts.EMAIL | Parts.PHONE | Parts.NAME
+    assert (Parts.EMAIL, Parts.REFERENCE) == (bare.parts, reference_mark("R-1").parts)
+    assert whole.proves(bare)
+    assert not bare.proves(whole)
+    assert not whole.proves(reference_mark("R-1"))
+
+
+def test_a_name_alone_marks_nobody():
+    """Many are called Durand."""
+    assert mark_of([], Contact(last_name="Durand")) is None
+    assert mark_of([], Contact()) is None
 
 
 def test_a_lead_is_known_by_its_reference_or_else_by_its_whole_content():

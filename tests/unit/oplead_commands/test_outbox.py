@@ -9,11 +9,13 @@ import pytest
 
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
+from jobs.oplead_commands.identity import Mark, Parts
 from jobs.oplead_commands.outbox import CreationState, NewCreation, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-LEAD = NewCreation("key", "content", "mark", has_provider_url=True)
+MARK = Mark("mark", Parts.EMAIL | Parts.NAME)
+LEAD = NewCreation("key", "content", MARK, has_provider_url=True)
 
 
 @pytest.fixture
@@ -47,11 +49,12 @@ def test_a_file_of_the_version_before_is_read_and_gets_what_it_lacks(path):
         outbox.add([LEAD])
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE creation DROP COLUMN lost_at")
+        connection.execute("ALTER TABLE creation DROP COLUMN parts")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
 
     with open_outbox(path) as outbox:
-        assert only(outbox).lost_at is None
+        assert (None, Mark("mark", Parts(0))) == (only(outbox).lost_at, only(outbox).mark)
     with hold_outbox(path, now=NOW) as outbox:
         outbox.begin("key", now=NOW)
         outbox.settle("key", CreationState.IN_DOUBT, lost_at=LATER)
@@ -90,7 +93,7 @@ def test_a_created_lead_stays_created(path):
         outbox.add([LEAD])
         outbox.begin("key", now=NOW)
         outbox.settle("key", CreationState.CREATED, lead="L-1")
-        outbox.add([NewCreation("key", "other", "other", has_provider_url=False)])
+        outbox.add([NewCreation("key", "other", None, has_provider_url=False)])
 
         with pytest.raises(RuntimeError):
             outbox.renew(LEAD)
@@ -112,18 +115,28 @@ def test_a_request_that_did_not_leave_counts_for_nothing(path):
 def test_marks_are_forgotten_once_nothing_is_in_doubt(path):
     """They are kept only to recognise leads by."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD, NewCreation("other", "content", "mark", has_provider_url=False)])
+        outbox.add([LEAD, NewCreation("other", "content", MARK, has_provider_url=False)])
         for key in ("key", "other"):
             outbox.begin(key, now=NOW)
         outbox.settle("key", CreationState.CREATED, lead="L-1")
         outbox.settle("other", CreationState.IN_DOUBT)
         outbox.forget_marks()
-        assert "mark" == only(outbox).mark
+        assert MARK == only(outbox).mark
 
         outbox.settle("other", CreationState.CREATED, lead="L-2")
         outbox.forget_marks()
 
         assert only(outbox).mark is None
+
+
+def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
+    """It stays in doubt until a human says what became of it."""
+    with hold_outbox(path, now=NOW) as outbox:
+        outbox.add([NewCreation("key", "content", None, has_provider_url=False)])
+        outbox.begin("key", now=NOW)
+        outbox.settle("key", CreationState.IN_DOUBT, lost_at=NOW)
+
+        assert ["key"] == [one.key for one in outbox.marked()]
 
 
 def test_only_one_process_holds_it_and_only_its_owner_reads_it(path):

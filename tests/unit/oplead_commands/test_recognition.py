@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from connectors.records import LeadId
+from jobs.oplead_commands.identity import Mark, Parts
 from jobs.oplead_commands.outbox import Creation, CreationState
 from jobs.oplead_commands.recognition import Absence, SeenLead, recognise
 
@@ -10,10 +13,14 @@ NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 SKEW = timedelta(hours=2)
 
 
-def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW):
+ALL = Parts.CLICK_ID | Parts.EMAIL | Parts.PHONE | Parts.NAME
+
+
+def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW, parts=ALL):
     """One lead on record."""
     known = LeadId(lead) if lead else None
-    return Creation(key, "content", state, mark or f"mark of {key}", known, "", 1, sent, sent, has_provider_url=False)
+    by = Mark(mark or f"mark of {key}", parts) if parts is not None else None
+    return Creation(key, "content", state, by, known, "", 1, sent, sent, has_provider_url=False)
 
 
 def seen(lead, *marks, at=NOW):
@@ -84,3 +91,38 @@ def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
 
     assert {"a": "L-2"} == judged([nameless], [seen("L-2", "mark of a")])
     assert {} == judged([nameless], [])
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "proof", "absence"),
+    [
+        (ALL, ALL, Absence.NOT_THERE),
+        (Parts.EMAIL, ALL, Absence.NOT_THERE),
+        (ALL, Parts.EMAIL, Absence.UNPROVEN),
+        (Parts.REFERENCE, ALL, Absence.UNPROVEN),
+        (Parts.EMAIL, Parts(0), Absence.UNPROVEN),
+        (Parts(0), ALL, Absence.UNPROVEN),
+        (None, ALL, Absence.UNPROVEN),
+    ],
+)
+def test_a_lead_proves_only_what_is_recognised_by_no_more_than_itself(doubtful, proof, absence):
+    """Oplead may show addresses and no click ids; what has no mark is never known to be missing."""
+    created = creation("proof", CreationState.CREATED, lead="L-1", parts=proof)
+
+    assert {"a": absence} == judged([creation("a", parts=doubtful), created], [PROVEN])
+
+
+def test_a_lead_of_earlier_proves_nothing_of_a_later_one():
+    """The list may not have come so far yet."""
+    doubtful = creation("a", sent=NOW + timedelta(seconds=1))
+
+    assert {"a": Absence.UNPROVEN} == judged([doubtful, PROOF], [PROVEN])
+
+
+def test_one_lead_with_the_marks_of_two_of_ours_is_left_to_a_human():
+    """It cannot be both: one of them may not be there."""
+    marked = [creation("a"), creation("b"), PROOF]
+
+    assert {"a": Absence.AMBIGUOUS, "b": Absence.AMBIGUOUS} == judged(
+        marked, [PROVEN, seen("L-2", "mark of a", "mark of b")]
+    )
