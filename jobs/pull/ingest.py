@@ -39,11 +39,15 @@ class WebhooksTaken:
     """Events of structures that an earlier run reported."""
     problem: str | None = None
     """Why the inbox cannot be read."""
+    damaged: int = 0
+    """Events that could not be read and were left out."""
 
     @property
     def attention(self) -> list[Message]:
         """Messages about what a human should look at."""
         found = [] if self.problem is None else [Message(MessageId.INBOX_UNREADABLE, {"why": self.problem})]
+        if self.damaged:
+            found.append(Message(MessageId.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
             values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
             found.append(Message(MessageId.UNKNOWN_WEBHOOKS, values))

@@ -469,6 +469,10 @@ MESSAGES: Mapping[MessageId, str] = {
         "the webhooks' inbox cannot be read, so changes are found and dated without it ({why}): restore it, or move it "
         "away and restart the receiver"
     ),
+    MessageId.INBOX_DAMAGED: (
+        "{count:event} in the webhooks' inbox {count:is|are} damaged and left out, so a change may be dated without "
+        "{count:it|them}: restore the inbox from a backup"
+    ),
     MessageId.UNKNOWN_WEBHOOKS: (
         "{count:webhook} not understood, nothing was read from {count:it|them}: name under `webhooks.fields` what "
         "{structures} holds"

@@ -172,6 +172,7 @@ class MessageId(StrEnum):
     UNREAD = auto()
     NO_DETAIL_PAGES = auto()
     INBOX_UNREADABLE = auto()
+    INBOX_DAMAGED = auto()
     UNKNOWN_WEBHOOKS = auto()
 
 
