@@ -36,8 +36,16 @@ _LEAD_ID = ("leadId", "leadIdentifier", "lead")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGIT = re.compile(r"[0-9]")
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
-_TELLING = ("lead", "contact", "event", "update", "delete", "create", "change", "maj", "modif", "suppr")
-"""Parts of a name that make sure that it names an event, so that it may be shown."""
+_SHOWN = (
+    "contact contacts client customer note notes document documents file task call email sms message campaign "
+    "tag owner user agency form rendez vous appel tache fichier de du la le set of on is "
+    "update updated updates delete deleted remove removed change changed changes merge merged convert converted "
+    "archive archived restore restored import imported close closed open opened won lost cancel cancelled canceled "
+    "renew renewed unassigned reassigned sent received ping test hook hooks crm maj modifie modification "
+    "modified changement suppr supprime suppression ajout ajoute fusion annule gagne perdu"
+)
+_KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in words) | frozenset(_SHOWN.split())
+"""Words of which a name must be made up to be shown: any other may be a person's name."""
 
 Content = Mapping[str, object]
 
@@ -247,5 +255,4 @@ def _is_dated(read: WebhookEvent, own_at: Moment | None) -> bool:
 
 
 def _names_an_event(name: str) -> bool:
-    telling = (*_TELLING, *(word for words in _WORDS.values() for word in words))
-    return bool(_EVENT_NAME.fullmatch(name)) and any(word in normalise(name) for word in telling)
+    return bool(_EVENT_NAME.fullmatch(name)) and all(normalise(word) in _KNOWN for word in _WORD.findall(name))

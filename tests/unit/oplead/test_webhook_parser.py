@@ -336,6 +336,26 @@ def test_what_is_not_understood_keeps_its_structure_only():
     assert len(event({f"k{number}": number for number in range(2_000)}).structure) <= 2_000
 
 
+@pytest.mark.parametrize(
+    ("name", "is_shown"),
+    [
+        ("lead.merged", True),
+        ("leadUpdated", True),
+        ("LEAD_DELETED", True),
+        ("lead.martin", False),
+        ("Jeanne_Leadbetter", False),
+        ("contact/martin", False),
+        ("eventJeanne", False),
+        ("lead.updated.Martin", False),
+    ],
+)
+def test_an_events_name_is_shown_only_if_every_word_of_it_is_known(name, is_shown):
+    """One known word does not make the others harmless."""
+    structure = event({"event": name, "lead": {"x": 1}}).structure
+
+    assert is_shown is (name in structure)
+
+
 def test_what_is_not_understood_keeps_no_label():
     """What stands where a status should be may be anything."""
     read = event({"event": "lead.note_added", "lead": {"id": "L-1", "status": "Rappeler Mme Martin"}})

@@ -295,13 +295,19 @@ def test_a_damaged_inbox_is_done_without(account):
 
 
 @pytest.mark.parametrize(
-    "damage", ["received_at = 'soon'", "received_at = x'ff'", "kind = 'gossip'", "at = 'T'"], ids=lambda text: text[:9]
+    "damage",
+    [
+        "UPDATE event SET received_at = 'soon' WHERE lead = 'L-1'",
+        "UPDATE event SET received_at = x'ff' WHERE lead = 'L-1'",
+        "UPDATE event SET kind = 'gossip' WHERE lead = 'L-1'",
+        "UPDATE event SET at = 'T' WHERE lead = 'L-1'",
+    ],
 )
 def test_a_damaged_event_does_not_cost_the_others(account, damage):
     """It is left out and counted; the rest of the inbox is taken as ever."""
     win(account, "L-1", "L-2")
     with closing(sqlite3.connect(account.inbox)) as file, file:
-        file.execute(f"UPDATE event SET {damage} WHERE lead = 'L-1'")
+        file.execute(damage)
     summary = account.night()
 
     assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
