@@ -21,7 +21,9 @@ from connectors.records import LeadId, Moment
 
 MOST_EVENTS = 100
 """In one body."""
+_MOST_VALUES = 10_000  # in one body: as many events with a hundred fields each
 _LONGEST_STRUCTURE = 2_000
+_LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
 _WORDS = {
     EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
@@ -94,9 +96,10 @@ class WebhookParser:
         """Return the events in a body: one, or those in a list.
 
         Raises:
-            ValueError: it is not JSON, is nested too deeply, or holds no event or too many; never quotes the body.
+            ValueError: it is not JSON, is nested too deeply, or holds no event or too many events or values; never
+                quotes the body.
         """
-        content = read_json(body)
+        content = read_json(body, most_values=_MOST_VALUES)
         events = content if isinstance(content, list) else [content]
         if not 0 < len(events) <= MOST_EVENTS:
             raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
@@ -111,7 +114,7 @@ class WebhookParser:
             raise ValueError(str(error)) from None
         scopes = _scopes(content, self._paths.lead)
         name = first(content, self._paths.event)
-        event = _Event(content, scopes, name if isinstance(name, str) else None)
+        event = _Event(content, scopes, name[:_LONGEST_NAME] if isinstance(name, str) else None)
         own_at = None if event.is_bare_lead else moment_in(first(content, self._paths.at), self._zone)
         own_id = None if event.is_bare_lead else text_of(first(content, self._paths.event_id))
         read = self._read(event, own_at)
