@@ -21,7 +21,7 @@ from connectors.records import LeadId, Moment
 
 MOST_EVENTS = 100
 """In one body."""
-_MOST_VALUES = 10_000  # in one body: as many events with a hundred fields each
+_MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
