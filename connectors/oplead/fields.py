@@ -34,7 +34,7 @@ def read_json(content: bytes | str, *, most_values: int = _MOST_VALUES) -> objec
     """
     text = content if isinstance(content, str) else content.decode(json.detect_encoding(content), "surrogatepass")
     if sum(map(text.count, ",[{")) > most_values:  # checked before parsing: values take far more memory than text
-        raise ValueError(f"more than {most_values:,} values")
+        raise ValueError("more values than are taken at once")
     text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], _HALF.sub("\ufffd", text))
     try:
         return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
