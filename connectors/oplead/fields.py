@@ -22,7 +22,7 @@ _ESCAPE = re.compile(
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
-def read_json(content: bytes | str) -> object:
+def read_json(content: bytes | str, *, most_values: int = _MOST_VALUES) -> object:
     """Parse a JSON text, with numbers as Decimal.
 
     A number in exponent form that is long enough to be an id (`1.2345678901235E+16`, as spreadsheets write it) stays
@@ -33,8 +33,8 @@ def read_json(content: bytes | str) -> object:
         ValueError: the text is not JSON, is truncated, has too many values or is nested too deeply.
     """
     text = content if isinstance(content, str) else content.decode(json.detect_encoding(content), "surrogatepass")
-    if sum(map(text.count, ",[{")) > _MOST_VALUES:  # checked before parsing: values take far more memory than text
-        raise ValueError("more values than any page of leads has")
+    if sum(map(text.count, ",[{")) > most_values:  # checked before parsing: values take far more memory than text
+        raise ValueError("more values than are taken at once")
     text = _ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], _HALF.sub("\ufffd", text))
     try:
         return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)

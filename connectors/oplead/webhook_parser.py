@@ -21,7 +21,9 @@ from connectors.records import LeadId, Moment
 
 MOST_EVENTS = 100
 """In one body."""
+_MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields each
 _LONGEST_STRUCTURE = 2_000
+_LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
 _WORDS = {
     EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
@@ -36,8 +38,16 @@ _LEAD_ID = ("leadId", "leadIdentifier", "lead")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DIGIT = re.compile(r"[0-9]")
 _EVENT_NAME = re.compile(r"[A-Za-z]+(?:[._:/-][A-Za-z]+){0,5}")
-_TELLING = ("lead", "contact", "event", "update", "delete", "create", "change", "maj", "modif", "suppr")
-"""Parts of a name that make sure that it names an event, so that it may be shown."""
+_SHOWN = (
+    "contact contacts client customer note notes document documents file task call email sms message campaign "
+    "tag owner user agency form rendez vous appel tache fichier de du la le set of on is "
+    "update updated updates delete deleted remove removed change changed changes merge merged convert converted "
+    "archive archived restore restored import imported close closed open opened won lost cancel cancelled canceled "
+    "renew renewed unassigned reassigned sent received ping test hook hooks crm maj modifie modification "
+    "modified changement suppr supprime suppression ajout ajoute fusion annule gagne perdu"
+)
+_KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in words) | frozenset(_SHOWN.split())
+"""Words of which a name must be made up to be shown: any other may be a person's name."""
 
 Content = Mapping[str, object]
 
@@ -86,9 +96,10 @@ class WebhookParser:
         """Return the events in a body: one, or those in a list.
 
         Raises:
-            ValueError: it is not JSON, is nested too deeply, or holds no event or too many; never quotes the body.
+            ValueError: it is not JSON, is nested too deeply, or holds no event or too many events or values; never
+                quotes the body.
         """
-        content = read_json(body)
+        content = read_json(body, most_values=_MOST_VALUES)
         events = content if isinstance(content, list) else [content]
         if not 0 < len(events) <= MOST_EVENTS:
             raise ValueError(f"a list of {len(events)} events; one body holds 1 to {MOST_EVENTS}")
@@ -103,7 +114,7 @@ class WebhookParser:
             raise ValueError(str(error)) from None
         scopes = _scopes(content, self._paths.lead)
         name = first(content, self._paths.event)
-        event = _Event(content, scopes, name if isinstance(name, str) else None)
+        event = _Event(content, scopes, name[:_LONGEST_NAME] if isinstance(name, str) else None)
         own_at = None if event.is_bare_lead else moment_in(first(content, self._paths.at), self._zone)
         own_id = None if event.is_bare_lead else text_of(first(content, self._paths.event_id))
         read = self._read(event, own_at)
@@ -247,5 +258,4 @@ def _is_dated(read: WebhookEvent, own_at: Moment | None) -> bool:
 
 
 def _names_an_event(name: str) -> bool:
-    telling = (*_TELLING, *(word for words in _WORDS.values() for word in words))
-    return bool(_EVENT_NAME.fullmatch(name)) and any(word in normalise(name) for word in telling)
+    return bool(_EVENT_NAME.fullmatch(name)) and all(normalise(word) in _KNOWN for word in _WORD.findall(name))

@@ -84,6 +84,7 @@ class NewEvents:
             taken.known_unknown += sum(count for one, count in structures.items() if one in before)
             taken.read_to = self.to
         taken.problem = inbox.problem
+        taken.damaged = inbox.damaged
         if inbox.problem is not None:
             taken.read_to = None
 

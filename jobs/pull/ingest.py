@@ -42,6 +42,8 @@ class WebhooksTaken:
     """Why the inbox cannot be read."""
     stopped: str | None = None
     """Why the night stopped reading the leads with new events, and went on without them."""
+    damaged: int = 0
+    """Events that could not be read and were left out."""
 
     @property
     def attention(self) -> list[Message]:
@@ -49,6 +51,8 @@ class WebhooksTaken:
         found = [] if self.problem is None else [Message(MessageId.INBOX_UNREADABLE, {"why": self.problem})]
         if self.stopped is not None:
             found.append(Message(MessageId.REPORTED_UNREAD, {"count": self.left, "why": self.stopped}))
+        if self.damaged:
+            found.append(Message(MessageId.INBOX_DAMAGED, {"count": self.damaged}))
         if self.unknown:
             values = {"count": sum(self.unknown.values()), "structures": tuple(self.unknown)}
             found.append(Message(MessageId.UNKNOWN_WEBHOOKS, values))

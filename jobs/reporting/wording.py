@@ -472,6 +472,10 @@ MESSAGES: Mapping[MessageId, str] = {
     MessageId.REPORTED_UNREAD: (
         "{count:lead} that webhooks reported could not be read ({why}); the next run reads what is left"
     ),
+    MessageId.INBOX_DAMAGED: (
+        "{count:event} in the webhooks' inbox {count:is|are} damaged and left out, so a change may be dated without "
+        "{count:it|them}: restore the inbox from a backup"
+    ),
     MessageId.UNKNOWN_WEBHOOKS: (
         "{count:webhook} not understood, nothing was read from {count:it|them}: name under `webhooks.fields` what "
         "{structures} holds"

@@ -173,6 +173,7 @@ class MessageId(StrEnum):
     NO_DETAIL_PAGES = auto()
     INBOX_UNREADABLE = auto()
     REPORTED_UNREAD = auto()
+    INBOX_DAMAGED = auto()
     UNKNOWN_WEBHOOKS = auto()
 
 

@@ -5,7 +5,7 @@ all before it, so that a reader's place is one number.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -62,6 +62,8 @@ class Inbox:
         self._connection = connection
         self._path = path
         self._file = _identity(path)
+        self.damaged: set[int] = set()
+        """The ids of the rows that could not be read and were left out."""
 
     @classmethod
     def to_write(cls, path: Path) -> Self:
@@ -138,17 +140,24 @@ class Inbox:
         return [LeadId(lead) for (lead,) in rows]
 
     def events_of(self, leads: Collection[LeadId], *, to: int | None = None) -> dict[LeadId, list[ReceivedEvent]]:
-        """Return these leads' events up to a place, or all of them, by lead and in the order of arrival."""
+        """Return these leads' events up to a place, or all of them, by lead and in the order of arrival.
+
+        A damaged row is left out, and noted in `damaged`.
+        """
         found: dict[LeadId, list[ReceivedEvent]] = {}
         rest = iter(leads)
         while part := list(islice(rest, _AT_ONCE)):
             marks = ", ".join("?" * len(part))
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM event WHERE lead IN ({marks}) AND id <= ? ORDER BY id",  # noqa: S608 - only marks
+                f"SELECT id, {_COLUMNS} FROM event WHERE lead IN ({marks}) AND id <= ? ORDER BY id",  # noqa: S608 - only marks
                 (*part, _LAST if to is None else to),
             )
-            for row in rows:
-                received = _event(row)
+            for id_, *row in rows:
+                try:
+                    received = _event(row)
+                except (ValueError, TypeError):  # what it holds is no time, no text and no kind of event
+                    self.damaged.add(id_)
+                    continue
                 found.setdefault(received.event.lead or LeadId(""), []).append(received)
         return found
 
@@ -182,7 +191,7 @@ def _row(received: ReceivedEvent) -> dict[str, object]:
     }
 
 
-def _event(row: tuple[str | None, ...]) -> ReceivedEvent:
+def _event(row: Sequence[str | None]) -> ReceivedEvent:
     received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique = row
     event = WebhookEvent(
         kind=EventKind(kind) if kind else None,

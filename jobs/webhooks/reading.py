@@ -21,6 +21,7 @@ class InboxReader:
         self._inbox: Inbox | None = None
         self.problem: str | None = None
         """Why it cannot be read; from then on it counts as missing for this run."""
+        self._damaged = 0
 
     def latest(self) -> int | None:
         """Return the id of the latest event; None if there is no inbox that can be read."""
@@ -42,9 +43,15 @@ class InboxReader:
         """Return the structures that were not understood between two places, and how often each came."""
         return self._ask(lambda inbox: inbox.not_understood(after=after, to=to), {})
 
+    @property
+    def damaged(self) -> int:
+        """How many of its rows could not be read and were left out."""
+        return self._damaged if self._inbox is None else len(self._inbox.damaged)
+
     def close(self) -> None:
         """Close the file."""
         if self._inbox is not None:
+            self._damaged = len(self._inbox.damaged)
             self._inbox.close()
             self._inbox = None
 
@@ -54,7 +61,7 @@ class InboxReader:
         try:
             self._inbox = self._inbox or Inbox.to_read(self._path)
             return otherwise if self._inbox is None else question(self._inbox)
-        except (sqlite3.Error, OSError, ValueError) as error:
-            # ValueError: what a damaged row holds is no time, and no kind of event.
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            # ValueError, TypeError: the latest arrival is no time.
             self.problem = f"{self._path}: {error}"
             return otherwise

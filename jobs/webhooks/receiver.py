@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Literal
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -21,6 +22,7 @@ from jobs.webhooks.group_commit import BusyError, GroupCommit
 
 _A_MINUTE = 60
 _MEMORY = 64 * 1024 * 1024  # bytes of all bodies that are being read
+_LARGE = 16 * 1024  # bytes of a body
 _MOST_STRUCTURES = 200  # logged, each once
 _HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Secret"},
@@ -146,7 +148,7 @@ class Receiver:
         if hook.signature and not hook.signature.is_valid(body, request.headers.get(hook.signature.header, "")):
             return HTTPStatus.UNAUTHORIZED
         try:
-            events = hook.parse(bytes(body))
+            events = await _parsed(hook, bytes(body))
         except ValueError:
             return HTTPStatus.BAD_REQUEST
         return await self._store(hook, events)
@@ -194,6 +196,11 @@ class Receiver:
         if not is_known and len(self._structures) < _MOST_STRUCTURES:
             self._structures.add(structure)
             _log.warning("an event was not understood; see webhooks.fields", account=account, structure=structure)
+
+
+async def _parsed(hook: Hook, body: bytes) -> Sequence[ReceivedEvent]:
+    """Parse a large body on another thread, as all other requests would wait for it on this one."""
+    return await run_in_threadpool(hook.parse, body) if len(body) > _LARGE else hook.parse(body)
 
 
 async def _health(_request: Request) -> Response:

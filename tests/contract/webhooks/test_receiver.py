@@ -113,6 +113,28 @@ def test_a_fault_of_ours_loses_no_event_and_shows_no_value(running, caplog):
     assert "jeanne" not in repr(logs) + caplog.text
 
 
+def test_a_large_body_keeps_no_other_request_waiting(running):
+    """It is parsed beside the others."""
+    held, began = threading.Event(), threading.Event()
+
+    def parse(body):
+        if len(body) > 2:
+            began.set()
+            held.wait(PATIENCE)
+        return []
+
+    with running(parse=parse) as receiver, receiver.connect() as large:
+        large.sendall(request(HOOK, length=20_000) + b" " * 20_000)
+        assert began.wait(PATIENCE)
+        with receiver.connect() as small:
+            small.sendall(request(HOOK, length=2) + b"{}")
+            small.settimeout(2)
+
+            assert 204 == status(small)
+        held.set()
+        assert 204 == status(large)
+
+
 class _FailingCommit:
     """A connection whose disk fails when it commits."""
 

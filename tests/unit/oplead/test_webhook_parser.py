@@ -94,6 +94,13 @@ def test_a_kind_is_known_by_its_name(name, kind):
     assert kind == read.kind
 
 
+def test_a_name_is_read_to_a_hundred_characters():
+    """No event has a longer one, and matching takes its time."""
+    named = {"event": "lead." * 50_000 + "status", "lead": {"id": "L-1", "status": "Gagné"}}
+
+    assert (None, "L-1") == (event(named).kind, event(named).lead)
+
+
 def test_a_configured_name_comes_first():
     """A platform that calls its status changes updates says so in the settings."""
     names = {**NAMES, EventKind.STATUS_CHANGE: "LEAD_UPDATED"}
@@ -310,6 +317,7 @@ def test_a_body_may_hold_a_list():
         b"[" * 100_000,
         b'{"a":' * 500 + b"1" + b"}" * 500,
         json.dumps([{"id": "L-1"}] * 101).encode(),
+        json.dumps({"id": "L-1", "status": "Gagné", "values": [1] * 10_001}).encode(),
     ],
     ids=lambda body: body[:12].decode(errors="replace"),
 )
@@ -334,6 +342,26 @@ def test_what_is_not_understood_keeps_its_structure_only():
     for value in (*person.values(), "Jeanne"):
         assert value not in hidden
     assert len(event({f"k{number}": number for number in range(2_000)}).structure) <= 2_000
+
+
+@pytest.mark.parametrize(
+    ("name", "is_shown"),
+    [
+        ("lead.merged", True),
+        ("leadUpdated", True),
+        ("LEAD_DELETED", True),
+        ("lead.martin", False),
+        ("Jeanne_Leadbetter", False),
+        ("contact/martin", False),
+        ("eventJeanne", False),
+        ("lead.updated.Martin", False),
+    ],
+)
+def test_an_events_name_is_shown_only_if_every_word_of_it_is_known(name, is_shown):
+    """One known word does not make the others harmless."""
+    structure = event({"event": name, "lead": {"x": 1}}).structure
+
+    assert is_shown is (name in structure)
 
 
 def test_what_is_not_understood_keeps_no_label():

@@ -1,5 +1,7 @@
 """What webhooks have reported: every lead with news is read, before the inbox counts as taken."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -345,6 +347,28 @@ def test_a_damaged_inbox_is_done_without(account):
     assert (Origin.BOUNDED, 1) == (changes(account)[-1][2], summary.exit_code)
     assert "inbox cannot be read" in attention(summary)[0]
     assert [] == place(account)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE event SET received_at = 'soon' WHERE lead = 'L-1'",
+        "UPDATE event SET received_at = x'ff' WHERE lead = 'L-1'",
+        "UPDATE event SET kind = 'gossip' WHERE lead = 'L-1'",
+        "UPDATE event SET at = 'T' WHERE lead = 'L-1'",
+    ],
+)
+def test_a_damaged_event_does_not_cost_the_others(account, damage):
+    """It is left out and counted; the rest of the inbox is taken as ever."""
+    win(account, "L-1", "L-2")
+    with closing(sqlite3.connect(account.inbox)) as file, file:
+        file.execute(damage)
+    summary = account.night()
+
+    assert ("gagne", WON, Origin.WEBHOOK) == changes(account, "L-2")[-1]
+    assert Origin.BOUNDED == changes(account, "L-1")[-1][2]
+    assert (1, [2]) == (summary.exit_code, place(account))
+    assert "1 event in the webhooks' inbox is damaged" in attention(summary)[0]
 
 
 def test_a_damaged_inbox_leaves_the_place_where_it_was(account):
