@@ -215,7 +215,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         plan_adjustments(run)
         erase_idle(run)
         decided_at = run.now()
-        summary.held = hold_excess_volume(run, now=decided_at, between_nights=summary.reading is Reading.WEBHOOKS)
+        summary.held = hold_excess_volume(run, now=decided_at)
     return run, decided_at
 
 

@@ -10,7 +10,7 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger.runs import INBOX, NIGHTLY
+from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
 from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
 from jobs.nightly import run_night
 from jobs.rules.model import Origin
@@ -459,8 +459,8 @@ def test_the_night_after_sends_nothing_again(account):
     assert 1 == len(account.rows(Delivery))
 
 
-def test_all_runs_between_two_nights_send_no_more_than_one_night(account):
-    """The volume guard counts them together."""
+def test_all_runs_up_to_a_night_and_the_night_itself_send_no_more_than_one_night(account):
+    """The volume guard counts them together; the night after may send what is left."""
     names = [f"N-{number}" for number in range(60)]
     for half in (names[:30], names[30:]):
         for name in half:
@@ -471,7 +471,10 @@ def test_all_runs_between_two_nights_send_no_more_than_one_night(account):
     assert [60] == [excess.due for excess in summary.held.values()]
     assert 30 == sum(len(call.events) for call in account.sink.calls)
     with account.hold(NIGHTLY) as ledger:
-        assert {} == run_night(account.run(ledger)).held
+        assert [60] == [excess.due for excess in run_night(account.run(ledger)).held.values()]
+        finish_run(ledger, 0, now=account.clock.now())
+    account.clock.time += DAY
+    assert {} == account.night().held
 
 
 def test_a_new_status_that_a_webhook_reports_waits_for_no_night(account):
