@@ -42,7 +42,7 @@ class NewEvents:
                 taken = leads.inbox_place(session, run.ledger.account)
         after = taken if taken <= to else 0
         unread = dict.fromkeys(inbox.leads(after=after, to=to))
-        done.webhooks.leads += len(unread)
+        done.webhooks.reported |= unread.keys()
         return cls(after, to, unread)
 
     def strike(self, page: LeadPage) -> None:
@@ -109,5 +109,8 @@ def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
         events.conclude(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
         with run.ledger.writing() as session:
-            status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=now)
+            read_to = leads.get_cursor(session, run.ledger.account).since
+            # However many runs they are spread over since the last complete reading began.
+            since = now if read_to is None else min(now, read_to + run.deps.sync_window.overlap)
+            status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=since)
     done.complete = not events.unread

@@ -30,7 +30,7 @@ class WebhooksTaken:
 
     read_to: int | None = None
     """The last event up to which every lead was read; None if one is left, or there is no inbox."""
-    leads: int = 0
+    reported: set[LeadId] = field(default_factory=set)
     """Leads with new events."""
     left: int = 0
     """Those that could not be read in time; the next run reads them."""
@@ -42,6 +42,11 @@ class WebhooksTaken:
     """Why the inbox cannot be read."""
     stopped: str | None = None
     """Why the night stopped reading the leads with new events, and went on without them."""
+
+    @property
+    def leads(self) -> int:
+        """How many leads have new events, however often a night reads the inbox."""
+        return len(self.reported)
 
     @property
     def attention(self) -> list[Message]:

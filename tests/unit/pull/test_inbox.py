@@ -13,6 +13,8 @@ from jobs.cancellation import StoppedBySignal
 from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
 from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
 from jobs.nightly import run_night
+from jobs.pull.inbox import NewEvents
+from jobs.pull.ingest import Pulled
 from jobs.rules.model import Origin
 from jobs.run_context import NightStep, Reading, SyncMode, unwatched
 from jobs.webhooks.inbox import Inbox
@@ -493,6 +495,33 @@ def test_a_new_status_that_no_webhook_reports_waits_for_the_night(account):
     between_nights(account)
 
     assert [True] == [row.waits for row in account.rows(LabelMove)]
+
+
+def test_leads_that_lose_a_label_silently_wait_however_many_runs_they_are_spread_over(account):
+    """A night that read them at once would hold them, too."""
+    names = [f"M-{number}" for number in range(20)]
+    account.put(*(undated(name, "Signé") for name in names), undated("L-9", "Gagné"))
+    account.clock.time += DAY
+    account.night()
+    for half in (names[:10], names[10:]):
+        account.clock.time += HOUR
+        account.put(*(changed(account.source.leads[name], label="Gagné") for name in half))
+        now = account.clock.now()
+        deliver(account, *(received(name, None, now, kind=EventKind.APPOINTMENT) for name in half))
+        between_nights(account)
+
+    assert dict.fromkeys(names, True) == {row.lead: row.waits for row in account.rows(LabelMove)}
+
+
+def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
+    """What was left of the first is met again."""
+    win(account, "L-1")
+    done = Pulled()
+    with account.hold() as ledger:
+        for _ in range(2):
+            NewEvents.since_last_run(account.run(ledger), done)
+
+    assert 1 == done.webhooks.leads
 
 
 def test_an_appointment_becomes_a_change_beside_the_status(account):
