@@ -31,15 +31,15 @@ class NewEvents:
     def since_last_run(cls, run: RunContext, done: Pulled) -> Self:
         """Return the new events, counted in `done`.
 
-        Events with lower ids than those taken before are an inbox made anew: it is taken from its beginning, which
-        adds nothing that is on record.
+        An inbox made anew, or restored to before those taken, is taken from its beginning, which adds nothing that is
+        on record.
         """
         inbox, taken = run.deps.inbox, done.webhooks.read_to
         if (to := inbox.latest()) is None:
             return cls()
         if taken is None:
             with run.ledger.reading() as session:
-                taken = leads.inbox_place(session, run.ledger.account)
+                taken = leads.inbox_place(session, run.ledger.account, inbox.identity())
         after = taken if taken <= to else 0
         unread = dict.fromkeys(inbox.leads(after=after, to=to))
         done.webhooks.reported |= unread.keys()
@@ -82,7 +82,7 @@ class NewEvents:
             before = inbox.not_understood(after=0, to=self.after) if structures else {}
             taken.unknown |= {one: count for one, count in structures.items() if one not in before}
             taken.known_unknown += sum(count for one, count in structures.items() if one in before)
-            taken.read_to = self.to
+            taken.read_to, taken.inbox = self.to, inbox.identity()
         taken.problem = inbox.problem
         if inbox.problem is not None:
             taken.read_to = None

@@ -314,6 +314,17 @@ def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
     assert {("gagne", won, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
 
 
+def test_an_inbox_made_anew_is_known_by_more_than_its_size(account):
+    """It may hold more events than the old one by the time it is read."""
+    win(account, "L-1")
+    account.night()
+    account.inbox.unlink()
+    win(account, "L-2", "L-0")
+    between_nights(account)
+
+    assert (["L-2", "L-0"], [2]) == (account.source.asked, place(account))
+
+
 def test_an_inbox_made_anew_is_taken_from_its_beginning(account):
     """Its ids start again, and what is on record is not added again."""
     win(account, "L-1", "L-2")
