@@ -37,12 +37,14 @@ class NewEvents:
         inbox, taken = run.deps.inbox, done.webhooks.read_to
         if (to := inbox.latest()) is None:
             return cls()
-        if taken is None:
-            with run.ledger.reading() as session:
-                taken = leads.inbox_place(session, run.ledger.account, inbox.identity())
+        with run.ledger.reading() as session:
+            place = leads.inbox_place(session, run.ledger.account, inbox.identity())
+        place = place if place <= to else 0
+        taken = place if taken is None else taken
         after = taken if taken <= to else 0
         unread = dict.fromkeys(inbox.leads(after=after, to=to))
-        done.webhooks.reported |= unread.keys()
+        # A night's second reading counts no lead again: the place on record moves only as the night ends.
+        done.webhooks.leads = len(inbox.leads(after=place, to=to))
         return cls(after, to, unread)
 
     def strike(self, page: LeadPage) -> None:

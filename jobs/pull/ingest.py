@@ -32,7 +32,7 @@ class WebhooksTaken:
     """The last event up to which every lead was read; None if one is left, or there is no inbox."""
     inbox: str = ""
     """The identity of that inbox."""
-    reported: set[LeadId] = field(default_factory=set)
+    leads: int = 0
     """Leads with new events."""
     left: int = 0
     """Those that could not be read in time; the next run reads them."""
@@ -44,11 +44,6 @@ class WebhooksTaken:
     """Why the inbox cannot be read."""
     stopped: str | None = None
     """Why the night stopped reading the leads with new events, and went on without them."""
-
-    @property
-    def leads(self) -> int:
-        """How many leads have new events, however often a night reads the inbox."""
-        return len(self.reported)
 
     @property
     def attention(self) -> list[Message]:
