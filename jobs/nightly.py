@@ -215,7 +215,7 @@ def _plan(run: RunContext, summary: RunSummary) -> tuple[RunContext, datetime]:
         plan_adjustments(run)
         erase_idle(run)
         decided_at = run.now()
-        summary.held = hold_excess_volume(run, now=decided_at, between_nights=summary.reading is Reading.WEBHOOKS)
+        summary.held = hold_excess_volume(run, now=decided_at)
     return run, decided_at
 
 
@@ -225,9 +225,10 @@ def _conclude(run: RunContext, summary: RunSummary) -> RunSummary:
         is_pass = summary.reading is Reading.WEBHOOKS
         planned = None if is_pass else summary.planned
         summary.review = review_run(session, run.ledger, run.book, planned, now=summary.started_at)
-        if (read_to := summary.pulled.webhooks.read_to) is not None:
+        taken = summary.pulled.webhooks
+        if taken.read_to is not None:
             # Only now: whatever ends a run before it reports, the next one meets the same events.
-            leads.move_inbox_place(session, run.ledger.account, read_to)
+            leads.move_inbox_place(session, run.ledger.account, taken.inbox, taken.read_to)
     with run.ledger.reading() as session:
         summary.unknown_labels = unknown_labels(session, run.ledger.account, run.book.meanings.keys())
         count_states(session, run, summary)

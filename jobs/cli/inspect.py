@@ -52,7 +52,7 @@ def show_status(file: Path, *, json_wanted: bool) -> int:
             unreadable={row.id: row.reason for row in queries.unreadable_leads(session, account)},
             unknown_labels=unknown_labels(session, account, book.meanings.keys()),
             anomalies=tuple(anomalies or ()),
-            webhooks=inbox.waiting(after=leads.inbox_place(session, account)),
+            webhooks=inbox.waiting(after=leads.inbox_place(session, account, inbox.identity())),
             renamed=tuple(
                 DetectedRename(
                     status_labels.as_oplead_writes(session, account, row.before),

@@ -68,15 +68,15 @@ def get_cursor(session: Session, account: str) -> Cursor:
     return found
 
 
-def inbox_place(session: Session, account: str) -> int:
-    """Return the last event of the inbox whose lead was read; 0 if none was."""
+def inbox_place(session: Session, account: str, inbox: str) -> int:
+    """Return the last event of this inbox whose lead was read; 0 if none was."""
     row = session.get(InboxPlace, account)
-    return 0 if row is None else row.event
+    return 0 if row is None or row.inbox != inbox else row.event
 
 
-def move_inbox_place(session: Session, account: str, event: int) -> None:
-    """Record that the leads of all events up to this one were read."""
-    session.merge(InboxPlace(account=account, event=event))
+def move_inbox_place(session: Session, account: str, inbox: str, event: int) -> None:
+    """Record that the leads of all events of this inbox up to this one were read."""
+    session.merge(InboxPlace(account=account, event=event, inbox=inbox))
 
 
 def store(session: Session, account: str, readings: Sequence[LeadReading], *, seen_at: datetime) -> None:

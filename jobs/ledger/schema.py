@@ -96,6 +96,8 @@ class InboxPlace(AccountRow, table=True):
 
     __tablename__ = "inbox_place"
     event: int
+    inbox: str
+    """The identity of that inbox: one made anew begins again."""
 
 
 class BackfillPlace(AccountRow, table=True):

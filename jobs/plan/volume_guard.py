@@ -66,17 +66,17 @@ def nights_before(sends: Iterable[tuple[datetime, int]], zone: ZoneInfo, *, now:
     return tuple(counts.values())
 
 
-def hold_excess_volume(run: RunContext, *, now: datetime, between_nights: bool = False) -> dict[Scope, ExcessVolume]:
+def hold_excess_volume(run: RunContext, *, now: datetime) -> dict[Scope, ExcessVolume]:
     """Hold what is due in each scope that exceeds its limit, and return those scopes with the excess.
 
-    Conversions and corrections are counted separately. Nothing is held if a human has accepted whatever is due. All the
-    runs between two nights together may send what one night may.
+    Conversions and corrections are counted separately. Nothing is held if a human has accepted whatever is due. A
+    night and the runs between nights before it may together send what one night may.
     """
     found: dict[Scope, ExcessVolume] = {}
     account, book = run.ledger.account, run.book
     with run.ledger.writing() as session:
         outbox.release_held_rows(session, account)
-        passes = runs.passes_before(session, account, run.ledger.run) if between_nights else []
+        passes = runs.passes_before(session, account, run.ledger.run)
         for destination, kind in () if run.deps.accept_volume else product(run.deps.sinks, KINDS):
             limit = book.max_per_run.get(destination)
             conversions = {route.conversion for route in book.routes_to(destination)}

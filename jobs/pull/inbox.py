@@ -31,18 +31,20 @@ class NewEvents:
     def since_last_run(cls, run: RunContext, done: Pulled) -> Self:
         """Return the new events, counted in `done`.
 
-        Events with lower ids than those taken before are an inbox made anew: it is taken from its beginning, which
-        adds nothing that is on record.
+        An inbox made anew, or restored to before those taken, is taken from its beginning, which adds nothing that is
+        on record.
         """
         inbox, taken = run.deps.inbox, done.webhooks.read_to
         if (to := inbox.latest()) is None:
             return cls()
-        if taken is None:
-            with run.ledger.reading() as session:
-                taken = leads.inbox_place(session, run.ledger.account)
+        with run.ledger.reading() as session:
+            place = leads.inbox_place(session, run.ledger.account, inbox.identity())
+        place = place if place <= to else 0
+        taken = place if taken is None else taken
         after = taken if taken <= to else 0
         unread = dict.fromkeys(inbox.leads(after=after, to=to))
-        done.webhooks.leads += len(unread)
+        # A night's second reading counts no lead again: the place on record moves only as the night ends.
+        done.webhooks.leads = len(inbox.leads(after=place, to=to))
         return cls(after, to, unread)
 
     def strike(self, page: LeadPage) -> None:
@@ -82,7 +84,7 @@ class NewEvents:
             before = inbox.not_understood(after=0, to=self.after) if structures else {}
             taken.unknown |= {one: count for one, count in structures.items() if one not in before}
             taken.known_unknown += sum(count for one, count in structures.items() if one in before)
-            taken.read_to = self.to
+            taken.read_to, taken.inbox = self.to, inbox.identity()
         taken.problem = inbox.problem
         taken.damaged = inbox.damaged
         if inbox.problem is not None:
@@ -110,5 +112,8 @@ def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
         events.conclude(run, done)
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
         with run.ledger.writing() as session:
-            status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=now)
+            read_to = leads.get_cursor(session, run.ledger.account).since
+            # However many runs they are spread over since the last complete reading began.
+            since = now if read_to is None else min(now, read_to + run.deps.sync_window.overlap)
+            status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=since)
     done.complete = not events.unread

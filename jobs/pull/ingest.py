@@ -30,6 +30,8 @@ class WebhooksTaken:
 
     read_to: int | None = None
     """The last event up to which every lead was read; None if one is left, or there is no inbox."""
+    inbox: str = ""
+    """The identity of that inbox."""
     leads: int = 0
     """Leads with new events."""
     left: int = 0

@@ -13,15 +13,14 @@ from jobs.cancellation import StoppedBySignal
 from jobs.ledger import leads, requeue, status_labels
 from jobs.ledger.runs import Ledger
 from jobs.ledger.schema import BackfillPlace
-from jobs.pull.inbox import NewEvents
+from jobs.pull.inbox import MANY, NewEvents
 from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled, ReadTimes, store
 from jobs.run_context import RunContext, SyncMode
 
 FULL_READ_EVERY = timedelta(days=7)
 """A filter or a shifting page may miss a lead; a periodic full read doesn't."""
-MANY = 5
 SHARE = 0.2
-"""So many leads, and such a share of those with open deliveries, missing at once suggest an API key that sees less."""
+"""`MANY` leads, and such a share of those with open deliveries, missing at once suggest an API key that sees less."""
 ASKED_A_NIGHT = 200
 """Maximum number of unlisted leads to ask for by their own pages."""
 BELIEVED_AFTER = timedelta(hours=12)

@@ -190,6 +190,10 @@ def _current(changes: Sequence[StatusEntered], lead: Lead, zone: ZoneInfo) -> st
     happened = [change for change in changes if not _is_ahead(change)]
     if any(change.origin is Origin.WEBHOOK for change in happened):
         # Webhooks may arrive in any order, and long after a reading showed what came later.
+        shown, newest = lead.label and normalise_label(lead.label), max(change.at for change in happened)
+        # An entry known by its day alone may have come after everything else of that day.
+        if any(change.label == shown and change.date_only and newest < change.at + _DAY for change in happened):
+            return shown
         return _latest(happened)
     if lead.history and lead.label is not None:
         # Among simultaneous entries, the last one listed wins.

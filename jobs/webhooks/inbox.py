@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE UNIQUE INDEX IF NOT EXISTS ix_event_digest ON event (digest) WHERE is_unique;
 CREATE INDEX IF NOT EXISTS ix_event_lead ON event (lead, id);
 CREATE INDEX IF NOT EXISTS ix_event_not_understood ON event (id) WHERE kind IS NULL;
+CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL);
+INSERT INTO identity SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM identity);
 """
 _COLUMNS = "received_at, kind, lead, label, at, appointment_at, structure, digest, is_unique"
 # An event without an id or time of its own is a redelivery only of its lead's latest one: a lead may return to a
@@ -116,6 +118,11 @@ class Inbox:
             raise OSError(f"{self._path} was replaced by another file; start the receiver again")
 
     # ── the readers' side ──
+
+    def identity(self) -> str:
+        """Return what tells this inbox from another that was made in its place."""
+        (found,) = self._connection.execute("SELECT id FROM identity").fetchone() or ("",)
+        return str(found)
 
     def latest(self) -> int:
         """Return the id of the latest event; 0 if there is none."""

@@ -27,6 +27,10 @@ class InboxReader:
         """Return the id of the latest event; None if there is no inbox that can be read."""
         return self._ask(Inbox.latest, None)
 
+    def identity(self) -> str:
+        """Return what tells this inbox from another made in its place; empty if there is none that can be read."""
+        return self._ask(Inbox.identity, "")
+
     def waiting(self, *, after: int) -> WaitingEvents | None:
         """Return the events after a place; None if there is no inbox that can be read."""
         return self._ask(lambda inbox: inbox.waiting(after=after), None)

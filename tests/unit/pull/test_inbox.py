@@ -12,9 +12,11 @@ from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
-from jobs.ledger.runs import INBOX, NIGHTLY
+from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
 from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
 from jobs.nightly import run_night
+from jobs.pull.inbox import NewEvents
+from jobs.pull.ingest import Pulled
 from jobs.rules.model import Origin
 from jobs.run_context import NightStep, Reading, SyncMode, unwatched
 from jobs.webhooks.inbox import Inbox
@@ -314,6 +316,17 @@ def test_several_leads_all_gone_leave_the_decision_to_the_night(account):
     assert {("gagne", won, Origin.WEBHOOK)} == {changes(account, name)[-1] for name in names}
 
 
+def test_an_inbox_made_anew_is_known_by_more_than_its_size(account):
+    """It may hold more events than the old one by the time it is read."""
+    win(account, "L-1")
+    account.night()
+    account.inbox.unlink()
+    win(account, "L-2", "L-0")
+    between_nights(account)
+
+    assert (["L-2", "L-0"], [2]) == (account.source.asked, place(account))
+
+
 def test_an_inbox_made_anew_is_taken_from_its_beginning(account):
     """Its ids start again, and what is on record is not added again."""
     win(account, "L-1", "L-2")
@@ -483,8 +496,8 @@ def test_the_night_after_sends_nothing_again(account):
     assert 1 == len(account.rows(Delivery))
 
 
-def test_all_runs_between_two_nights_send_no_more_than_one_night(account):
-    """The volume guard counts them together."""
+def test_all_runs_up_to_a_night_and_the_night_itself_send_no_more_than_one_night(account):
+    """The volume guard counts them together; the night after may send what is left."""
     names = [f"N-{number}" for number in range(60)]
     for half in (names[:30], names[30:]):
         for name in half:
@@ -495,7 +508,10 @@ def test_all_runs_between_two_nights_send_no_more_than_one_night(account):
     assert [60] == [excess.due for excess in summary.held.values()]
     assert 30 == sum(len(call.events) for call in account.sink.calls)
     with account.hold(NIGHTLY) as ledger:
-        assert {} == run_night(account.run(ledger)).held
+        assert [60] == [excess.due for excess in run_night(account.run(ledger)).held.values()]
+        finish_run(ledger, 0, now=account.clock.now())
+    account.clock.time += DAY
+    assert {} == account.night().held
 
 
 def test_a_new_status_that_a_webhook_reports_waits_for_no_night(account):
@@ -514,6 +530,33 @@ def test_a_new_status_that_no_webhook_reports_waits_for_the_night(account):
     between_nights(account)
 
     assert [True] == [row.waits for row in account.rows(LabelMove)]
+
+
+def test_leads_that_lose_a_label_silently_wait_however_many_runs_they_are_spread_over(account):
+    """A night that read them at once would hold them, too."""
+    names = [f"M-{number}" for number in range(20)]
+    account.put(*(undated(name, "Signé") for name in names), undated("L-9", "Gagné"))
+    account.clock.time += DAY
+    account.night()
+    for half in (names[:10], names[10:]):
+        account.clock.time += HOUR
+        account.put(*(changed(account.source.leads[name], label="Gagné") for name in half))
+        now = account.clock.now()
+        deliver(account, *(received(name, None, now, kind=EventKind.APPOINTMENT) for name in half))
+        between_nights(account)
+
+    assert dict.fromkeys(names, True) == {row.lead: row.waits for row in account.rows(LabelMove)}
+
+
+def test_a_second_reading_in_one_night_counts_no_lead_twice(account):
+    """What was left of the first is met again."""
+    win(account, "L-1")
+    done = Pulled()
+    with account.hold() as ledger:
+        for _ in range(2):
+            NewEvents.since_last_run(account.run(ledger), done)
+
+    assert 1 == done.webhooks.leads
 
 
 def test_an_appointment_becomes_a_change_beside_the_status(account):

@@ -152,6 +152,22 @@ def test_a_webhook_about_a_change_on_record_by_its_day_adds_nothing():
     assert [] == record.read(NEXT + DAY, DATED[2:], "Gagné", days)
 
 
+def test_a_day_lasts_to_its_end_whatever_a_webhook_dates_within_it():
+    """The status shown is the one that Oplead dates by its day: it is entered once, and nothing is added beside it."""
+    record = Record()
+    record.read(NEXT, DATED[:1], "Gagné", [entry("Gagné", date(2026, 9, 10))])
+
+    assert [("gagne", Origin.REPORTED), ("rdv", Origin.WEBHOOK)] == [(label, how) for label, _, how in record.told]
+
+
+def test_a_status_shown_again_after_its_day_is_entered_again():
+    """A webhook dates the other status later than the day."""
+    record = Record()
+    record.read(NEXT + DAY, [event("RDV", NINE + DAY)], "Gagné", [entry("Gagné", date(2026, 9, 10))])
+
+    assert ("gagne", Origin.BOUNDED) == (record.told[-1][0], record.told[-1][2])
+
+
 @pytest.mark.parametrize(
     ("happened", "received", "expected"),
     [

@@ -24,7 +24,7 @@ TABLES = {
     "excluded_lead": "account text key, id text key, digest text, read_at time",
     "incident": """account text key, cause text key, title text, text text, first_seen_at time, notified_at time?,
         cleared_at time?, undelivered text""",
-    "inbox_place": "account text key, event integer",
+    "inbox_place": "account text key, event integer, inbox text",
     "label_move": "account text key, lead text key, before text, after text, waits boolean",
     "lead": """account text key, id text key, created_at time, updated_at time?, label text?, digest text, seen_at time,
         ad_user_data text, ad_personalization text, click_id_problem text?, facts text, fresh boolean, to_plan boolean,
