@@ -7,14 +7,17 @@ import re
 import stat
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from connectors.crm import EventKind
 from connectors.errors import KeyRefused, Misconfigured
+from connectors.oplead import OpleadSource
 from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -291,6 +294,59 @@ def test_an_export_never_writes_over_a_file_and_leaves_no_half(oplead):
 
     assert b"kept" == there.read_bytes()
     assert {"maison.yaml", "there.csv"} == {path.name for path in oplead.folder.iterdir() if path.suffix != ".pace"}
+
+
+def cut_short(monkeypatch, **gap):
+    """Have every page say that leads are missing."""
+    fetch = OpleadSource.fetch_changes
+    monkeypatch.setattr(
+        OpleadSource, "fetch_changes", lambda *args, **more: (replace(one, **gap) for one in fetch(*args, **more))
+    )
+
+
+GAPS = [({"resume": "next"}, "oplead.max_requests"), ({"moved": True}, "start again"), ({"missing": 2}, "2 more leads")]
+
+
+@pytest.mark.parametrize(("gap", "said"), GAPS)
+def test_a_list_that_was_not_read_whole_is_no_export(oplead, capsys, monkeypatch, gap, said):
+    """Nobody takes half of the leads for all of them."""
+    oplead.create(capsys)
+    cut_short(monkeypatch, **gap)
+
+    codes = (
+        oplead.run(reading.export, oplead.folder / "leads.csv", since=None, fields=[], form=None),
+        oplead.run(reading.export, Path("-"), since=None, fields=[], form="csv"),
+        oplead.run(reading.show, since=date(2020, 1, 1), limit=5, contact=False),
+    )
+
+    assert (Exit.ATTENTION,) * 3 == codes
+    assert 3 == capsys.readouterr().err.count("not every lead was read")
+    assert [] == [path.name for path in oplead.folder.iterdir() if "leads.csv" in path.name]
+    oplead.run(reading.show, since=date(2020, 1, 1), limit=5, contact=False)
+    assert said in capsys.readouterr().err
+
+
+def test_of_two_exports_to_one_name_the_first_is_kept(oplead, monkeypatch):
+    """A file that appears meanwhile is not written over."""
+    file = oplead.folder / "leads.csv"
+    fetch = OpleadSource.fetch_changes
+
+    def fetched(*args, **more):
+        if not file.exists():
+            assert Exit.DONE == oplead.run(reading.export, file, since=None, fields=[], form=None)
+            file.write_bytes(b"the first")
+        return fetch(*args, **more)
+
+    def once(*args, **more):
+        monkeypatch.setattr(OpleadSource, "fetch_changes", fetch)
+        return fetched(*args, **more)
+
+    monkeypatch.setattr(OpleadSource, "fetch_changes", once)
+    with pytest.raises(UsageError, match="exists already"):
+        oplead.run(reading.export, file, since=None, fields=[], form=None)
+
+    assert b"the first" == file.read_bytes()
+    assert [] == [path.name for path in oplead.folder.glob(".*part")]
 
 
 FORM = """
