@@ -5,12 +5,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from heapq import nlargest
 from operator import attrgetter
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TextIO
 
 from rich.markup import escape
@@ -61,7 +63,8 @@ def get(context: OpleadContext, lead_id: str, *, contact: bool) -> int:
 
 def show(context: OpleadContext, *, since: date | None, limit: int, contact: bool) -> int:
     """List the newest leads, or the newest of those created on a day or later."""
-    unreadable: list[UnreadableLead] = []
+    every = EveryLead()
+    unreadable = every.unreadable
     with context.source() as source:
         if since is None:
             found = source.fetch_latest(limit)
@@ -69,8 +72,11 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
             leads = [one for one in found if isinstance(one, Lead)][:limit]
         else:
             start = _start_of(since, context)
-            every = every_lead(source, start, unreadable)
-            leads = nlargest(limit, (one for one in every if one.created_at >= start), key=attrgetter("created_at"))
+            leads = nlargest(
+                limit,
+                (one for one in every.read(source, start) if one.created_at >= start),
+                key=attrgetter("created_at"),
+            )
     if context.approval.json:
         for lead in leads:
             print_json(document_of(lead, contact=contact))
@@ -78,14 +84,36 @@ def show(context: OpleadContext, *, since: date | None, limit: int, contact: boo
         _print_list(context, leads, contact=contact)
         more = f", the limit: write --limit {10 * limit} to see more" if len(leads) == limit else ""
         say(f"{counted(len(leads), 'lead')}{more}")
-    return tell_unreadable(unreadable)
+    code = tell_unreadable(unreadable)
+    return code if every.gap is None else _tell_gap(every.gap)
 
 
-def every_lead(source: LeadSource, since: datetime | None, unreadable: list[UnreadableLead]) -> Iterator[Lead]:
-    """Yield every lead that may have changed since a time, a page in memory at once; note the unreadable ones."""
-    for page in source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: False):
-        unreadable += page.unreadable
-        yield from page.leads
+@dataclass(slots=True)
+class EveryLead:
+    """One reading of the list, and what it lacks."""
+
+    unreadable: list[UnreadableLead] = field(default_factory=list)
+    gap: str | None = None
+    """Why leads may be missing, and what to do; None if the list was read whole."""
+
+    def read(self, source: LeadSource, since: datetime | None) -> Iterator[Lead]:
+        """Yield every lead that may have changed since a time, a page in memory at once."""
+        has_moved, missing, resume = False, 0, None
+        for page in source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: False):
+            self.unreadable += page.unreadable
+            has_moved, missing, resume = has_moved or page.moved, missing + page.missing, page.resume
+            yield from page.leads
+        if resume is not None:
+            self.gap = "oplead.max_requests was reached before the end of the list: raise it, or read fewer by --since"
+        elif has_moved:
+            self.gap = "the list changed while it was read, so leads may have been skipped: start again"
+        elif missing:
+            self.gap = f"Oplead counts {counted(missing, 'more lead')} than it lists: start again, or ask Oplead why"
+
+
+def _tell_gap(gap: str) -> int:
+    sys.stderr.write(f"not every lead was read: {gap}\n")
+    return Exit.ATTENTION
 
 
 def tell_unreadable(unreadable: Sequence[UnreadableLead]) -> int:
@@ -180,17 +208,22 @@ def export(context: OpleadContext, file: Path, *, since: date | None, fields: Se
     provider = {"provider_name": written.provider_name, "provider_url": written.provider_url}
     wanted = frozenset({*provider.values(), *fields})
     start = _start_of(since, context) if since else None
-    unreadable: list[UnreadableLead] = []
+    every = EveryLead()
     count = 0
-    with context.source(wanted) as source, _opened(file) as out:
+    with context.source(wanted) as source, _opened(file, lambda: every.gap is None) as out:
         write = writing(out, (*COLUMNS, *fields))
-        for lead in every_lead(source, start, unreadable):
+        for lead in every.read(source, start):
             if start is None or lead.created_at >= start:
                 write(_exported(lead, provider, fields))
                 count += 1
+    code = tell_unreadable(every.unreadable)
+    if every.gap is not None:
+        if str(file) != "-":
+            say(f"{file}: not written.")
+        return _tell_gap(every.gap)
     if str(file) != "-":
         say(f"{file}: {counted(count, 'lead')}, with contact data: only you may read it.")
-    return tell_unreadable(unreadable)
+    return code
 
 
 def _format_of(file: Path, form: str | None) -> str:
@@ -201,28 +234,40 @@ def _format_of(file: Path, form: str | None) -> str:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[TextIO]:
-    """Open the file for writing under another name until the block has ended well.
+def _opened(file: Path, is_whole: Callable[[], bool]) -> Iterator[TextIO]:
+    """Open the file for writing under another name until the block has ended well; it is kept if it is whole then.
 
     Raises:
-        UsageError: it exists already.
+        UsageError: it exists already, perhaps since another command wrote it meanwhile.
     """
     if str(file) == "-":
         yield sys.stdout
         return
+    exists = UsageError(f"{file}: it exists already; name another file, or remove it")
     if file.exists():
-        raise UsageError(f"{file}: it exists already; name another file, or remove it")
-    part = file.with_name(f".{file.name}.part")
-    with suppress(FileNotFoundError):
-        part.unlink()
+        raise exists
+    handle, name = mkstemp(dir=file.parent, prefix=f".{file.name[:50]}.", suffix=".part")
+    part = Path(name)
     try:
-        with os.fdopen(
-            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline=""
-        ) as out:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
             yield out
-        part.rename(file)
+        if is_whole():
+            _name(part, file)
+    except FileExistsError:
+        raise exists from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _name(part: Path, file: Path) -> None:
+    """Give a file its name; unlike a rename alone, this never replaces another one."""
+    try:
+        file.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:  # this disk has no links
+        file.touch(mode=0o600, exist_ok=False)
+        part.replace(file)
 
 
 def _csv(out: TextIO, columns: Sequence[str]) -> Write:

@@ -72,31 +72,42 @@ def set_many(context: OpleadContext, file: Path, *, force: bool) -> int:
         return Exit.DONE
     codes: list[int] = []
     problems: list[str] = []
+    left = dict(wanted)
+    lost_in_a_row = 0
     with context.writer() as writer, context.source() as source:
         for lead_id, label in wanted.items():
             receipt = settled(context, writer, source, lead_id, label)
             codes.append(exit_of(receipt))
+            lost_in_a_row = lost_in_a_row + 1 if isinstance(receipt, Lost) else 0
+            if codes[-1] not in _ENDS and not isinstance(receipt, Lost):
+                del left[lead_id]
             if context.approval.json:
                 print_json({"lead": lead_id, "label": label, **document_of(receipt)})
             elif not isinstance(receipt, Written):
-                look = "Run the same file again: a status that is set already is set once more, which does no harm."
+                look = f"Look at it: `oplead-sync oplead leads get {lead_id}`."
                 problems.append(f"{lead_id}: {sentence_of(receipt, '', key=ADMIN, look=look)}")
-            if codes[-1] in _ENDS:
+            if codes[-1] in _ENDS or lost_in_a_row == _MOST_LOST:
                 break
     if not context.approval.json:
         say(*_first(problems))
         say(f"{counted(codes.count(Exit.DONE), 'status', 'statuses')} set of {len(wanted)}.")
+        if left:
+            said = ", ".join(_first(list(left)))
+            say(f"Left: {said}. Run a file with only these lines; the others are settled, and may have moved on since.")
     return codes[-1] if codes[-1] in _ENDS else Exit.ATTENTION if any(codes) else Exit.DONE
 
 
 _ENDS = frozenset({Exit.CONFIGURATION, Exit.STOPPED})
 """What would befall every other lead too."""
+_MOST_LOST = 10
+"""After so many lost answers in a row, nothing else is sent."""
 
 
 def settled(
     context: OpleadContext, writer: LeadWriter, source: LeadSource, lead_id: LeadId, label: str
 ) -> WriteReceipt:
-    """Set a status; after a lost answer read the lead, and set it again only if it has another."""
+    """Set a status; after a lost answer read the lead, and set it again only if nobody has changed it since."""
+    before = _label_now(source, lead_id)
     receipt = context.until_taken(partial(writer.set_status, lead_id, label))
     for _ in range(ATTEMPTS - 1):
         if not isinstance(receipt, Lost):
@@ -106,6 +117,8 @@ def settled(
             break
         if normalise_label(has) == normalise_label(label):
             return Written()
+        if before is None or normalise_label(has) != normalise_label(before):
+            break  # somebody else has set another since, which stays
         receipt = context.until_taken(partial(writer.set_status, lead_id, label))
     return receipt
 

@@ -7,14 +7,18 @@ import re
 import stat
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from connectors.crm import EventKind
+from connectors.crm import EventKind, Written
 from connectors.errors import KeyRefused, Misconfigured
+from connectors.oplead import OpleadSource
+from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
@@ -293,6 +297,59 @@ def test_an_export_never_writes_over_a_file_and_leaves_no_half(oplead):
     assert {"maison.yaml", "there.csv"} == {path.name for path in oplead.folder.iterdir() if path.suffix != ".pace"}
 
 
+def cut_short(monkeypatch, **gap):
+    """Have every page say that leads are missing."""
+    fetch = OpleadSource.fetch_changes
+    monkeypatch.setattr(
+        OpleadSource, "fetch_changes", lambda *args, **more: (replace(one, **gap) for one in fetch(*args, **more))
+    )
+
+
+GAPS = [({"resume": "next"}, "oplead.max_requests"), ({"moved": True}, "start again"), ({"missing": 2}, "2 more leads")]
+
+
+@pytest.mark.parametrize(("gap", "said"), GAPS)
+def test_a_list_that_was_not_read_whole_is_no_export(oplead, capsys, monkeypatch, gap, said):
+    """Nobody takes half of the leads for all of them."""
+    oplead.create(capsys)
+    cut_short(monkeypatch, **gap)
+
+    codes = (
+        oplead.run(reading.export, oplead.folder / "leads.csv", since=None, fields=[], form=None),
+        oplead.run(reading.export, Path("-"), since=None, fields=[], form="csv"),
+        oplead.run(reading.show, since=date(2020, 1, 1), limit=5, contact=False),
+    )
+
+    assert (Exit.ATTENTION,) * 3 == codes
+    assert 3 == capsys.readouterr().err.count("not every lead was read")
+    assert [] == [path.name for path in oplead.folder.iterdir() if "leads.csv" in path.name]
+    oplead.run(reading.show, since=date(2020, 1, 1), limit=5, contact=False)
+    assert said in capsys.readouterr().err
+
+
+def test_of_two_exports_to_one_name_the_first_is_kept(oplead, monkeypatch):
+    """A file that appears meanwhile is not written over."""
+    file = oplead.folder / "leads.csv"
+    fetch = OpleadSource.fetch_changes
+
+    def fetched(*args, **more):
+        if not file.exists():
+            assert Exit.DONE == oplead.run(reading.export, file, since=None, fields=[], form=None)
+            file.write_bytes(b"the first")
+        return fetch(*args, **more)
+
+    def once(*args, **more):
+        monkeypatch.setattr(OpleadSource, "fetch_changes", fetch)
+        return fetched(*args, **more)
+
+    monkeypatch.setattr(OpleadSource, "fetch_changes", once)
+    with pytest.raises(UsageError, match="exists already"):
+        oplead.run(reading.export, file, since=None, fields=[], form=None)
+
+    assert b"the first" == file.read_bytes()
+    assert [] == [path.name for path in oplead.folder.glob(".*part")]
+
+
 FORM = """
     via: form
     form: {{ token: "${{FORM}}", form: site-web, url: "{url}/addlead/"{click_id} }}
@@ -444,13 +501,14 @@ def test_another_status_takes_force(oplead, capsys):
     ],
 )
 def test_after_a_lost_answer_the_lead_is_read_and_set_again_only_if_it_differs(oplead, capsys, kind, again):
-    """The lead itself is the answer."""
+    """The lead itself, read before and after, is the answer."""
     new = oplead.create(capsys)
     path = f"/v1/leads/{new}/status"
     oplead.fail(path, kind)
 
     assert Exit.DONE == oplead.run(statuses.set_one, new, "Nurserie", force=False)
-    assert [f"PUT {path}", f"GET /v1/leads/{new}", *([f"PUT {path}"] if again else [])] == [
+    get = f"GET /v1/leads/{new}"
+    assert [get, f"PUT {path}", get, *([f"PUT {path}"] if again else [])] == [
         entry for entry in oplead.log if new in entry
     ]
     assert "Nurserie" == oplead.lead(new)["status"]
@@ -460,7 +518,7 @@ def test_a_lost_status_that_cannot_be_looked_up_needs_a_human(oplead, capsys):
     """Where reading fails too, nothing is repeated blindly."""
     new = oplead.create(capsys)
     oplead.fail(f"/v1/leads/{new}/status", FaultKind.CUT_AFTER)
-    oplead.fail(f"/v1/leads/{new}", status=403)
+    oplead.fail(f"/v1/leads/{new}", status=403, count=2)
 
     assert Exit.ATTENTION == oplead.run(statuses.set_one, new, "Nurserie", force=False)
     assert "Nobody knows whether it was written" in capsys.readouterr().out
@@ -478,6 +536,38 @@ def test_a_file_of_statuses_is_set_row_by_row(oplead, capsys):
     assert ("En cours", "Nurserie") == (oplead.lead(one)["status"], oplead.lead(two)["status"])
     assert "L-none: Oplead has no such lead" in said
     assert "2 statuses set of 3" in said
+
+
+def test_a_status_that_somebody_has_set_meanwhile_stays(oplead, monkeypatch):
+    """An answer that was lost is no reason to undo what a human did after."""
+    labels = iter(["Nouveau", "Gagné"])
+    monkeypatch.setattr(statuses, "_label_now", lambda *_: next(labels))
+    writes = []
+
+    class Writer:
+        def set_status(self, lead_id, label):
+            writes.append((lead_id, label))
+            return Lost("no answer")
+
+    with oplead.context() as context:
+        receipt = statuses.settled(context, Writer(), None, "L-1", "Nurserie")
+
+    assert Lost("no answer") == receipt
+    assert [("L-1", "Nurserie")] == writes
+
+
+def test_a_file_of_statuses_stops_after_ten_lost_answers_and_names_what_is_left(oplead, capsys, monkeypatch):
+    """Those that are set are not named: running them again might undo what was done since."""
+    lines = "".join(f"L-{number},Nurserie\n" for number in range(13))
+    receipts = iter([Written(), *[Lost("no answer")] * 12])
+    monkeypatch.setattr(statuses, "settled", lambda *_: next(receipts))
+
+    code = oplead.run(statuses.set_many, quote(oplead.folder, "s.csv", f"id,status\n{lines}".encode()), force=False)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert Exit.ATTENTION == code
+    assert 2 == len(list(receipts))
+    assert f"Left: {', '.join(f'L-{number}' for number in range(1, 13))}. Run a file with only these lines" in said
 
 
 BAD_STATUS_FILES = {

@@ -170,27 +170,54 @@ def _require_success(document: OpleadDocument, target: str) -> None:
 
 # ── what a page names ────────────────────────────────────────────────────────────────────────────
 
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+# Every pattern is linear in what it searches: pages come from outside.
+_SEARCHED = 256 * 1024
+"""How many bytes of a page are searched for links."""
 _LINKS = (
     re.compile(r"""\bspec-url\s*=\s*["']([^"'\s]+)["']"""),
     re.compile(r"""\b(?:url|specUrl)\\?["']?\s*:\s*\\?["']([^"'\\\s]+(?:\\/[^"'\\\s]+)*)\\?["']"""),
     re.compile(r"""\bconfigUrl\\?["']?\s*[:=]\s*\\?["']([^"'\s]+)["']"""),
-    re.compile(r"""<script[^>]+src\s*=\s*["']([^"'\s]*(?:init[a-z-]*|index)\.js(?:\?[^"'\s]*)?)["']""", re.IGNORECASE),
 )
 """What leads to a specification, the most direct first."""
+_SCRIPT = re.compile(r"<script\b([^<>]{1,2000})", re.IGNORECASE)
+_SOURCE = re.compile(r"""\bsrc\s{0,9}=\s{0,9}["']([^"'\s]{1,1000})["']""", re.IGNORECASE)
+_AFTER_INIT = re.compile(r"[a-z-]*")
 _INLINE = re.compile(r"""\b(?:swaggerDoc|spec)["']?\s*:\s*(?=\{)""")
 _PASSWORD = re.compile(r"""type\s*=\s*["']?password""", re.IGNORECASE)
 
 
 def specification_link(content: bytes) -> str | None:
     """Return the address that a page, script or configuration loads its specification from, if it names one."""
-    text = _COMMENT.sub("", content.decode("utf-8", "replace"))
-    found = next((match for pattern in _LINKS if (match := pattern.search(text))), None)
-    return html.unescape(found[1]).replace("\\/", "/") if found else None
+    text = _without_comments(content[:_SEARCHED].decode("utf-8", "replace"))
+    links = (match[1] for pattern in _LINKS if (match := pattern.search(text)))
+    found = next(links, None) or _initialiser(text)
+    return html.unescape(found).replace("\\/", "/") if found else None
+
+
+def _without_comments(text: str) -> str:
+    first, *rest = text.split("<!--")
+    kept, is_open = [first], False
+    for part in rest:
+        _, end, after = part.partition("-->")
+        is_open = not end
+        kept += [after] if end else []
+    return "".join([*kept, rest[-1]] if is_open else kept)
+
+
+def _initialiser(text: str) -> str | None:
+    """Return the address of the script that starts the page's viewer, by its usual names."""
+    for script in _SCRIPT.finditer(text):
+        source = _SOURCE.search(script[1])
+        name = source[1].partition("?")[0].casefold() if source else ""
+        stem = name.removesuffix(".js")
+        _, is_init, rest = stem.rpartition("init")
+        if source and stem != name and (stem.endswith("index") or (is_init and _AFTER_INIT.fullmatch(rest))):
+            return source[1]
+    return None
 
 
 def _no_link(content: bytes) -> str:
-    if _PASSWORD.search(content.decode("utf-8", "replace")):
+    if _PASSWORD.search(content[:_SEARCHED].decode("utf-8", "replace")):
         return f"{PAGE} needs a login (it shows a login page)"
     return f"no specification is named at {PAGE}"
 

@@ -7,6 +7,7 @@ which may lead in circles, are followed only so far.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import urlsplit
 
 Schema = Mapping[str, object]
@@ -19,6 +20,8 @@ _HOPS = 20
 _MOST_PARTS = 200
 """Schemas that one may be composed of."""
 _MOST_OPERATIONS = 2_000
+_MOST_PARAMETERS = 100
+"""Parameters of one operation, and those that its path shares."""
 _MEDIA = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 """The kinds of bodies, best first."""
 
@@ -101,17 +104,20 @@ class _Reader:
     def __init__(self, document: Mapping[str, object]) -> None:
         self._document = document
         self._is_2 = "swagger" in document and "openapi" not in document
+        self._made: dict[int, Parameter] = {}
+        """Parameters by the identity of what they were made of: a part of the document, or empty."""
+        self._flat: dict[int, Schema] = {}
+        """Flat schemas in the same way."""
 
     def read(self) -> Api:
         """Return what the document describes."""
         server = self._server()
-        paths = [
-            (path, item) for path, item in _items(self._document.get("paths")) if _PATH.fullmatch(server.path + path)
-        ]
-        every = [one for path, item in paths for one in self._at(server, path, item)]
+        paths = islice(_items(self._document.get("paths")), _MOST_OPERATIONS)
+        usable = ((path, item) for path, item in paths if _PATH.fullmatch(server.path + path))
+        every = islice((one for path, item in usable for one in self._at(server, path, item)), _MOST_OPERATIONS)
         host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
         version = text(self._document.get("swagger" if self._is_2 else "openapi"))
-        return Api(self._document, version, host, tuple(every[:_MOST_OPERATIONS]), dict(self._schemes()))
+        return Api(self._document, version, host, tuple(every), dict(self._schemes()))
 
     def _server(self) -> "_Server":
         if self._is_2:
@@ -153,12 +159,21 @@ class _Reader:
 
     def _parameters(self, item: Schema) -> list[Schema]:
         written = item.get("parameters")
-        return [resolved(self._document, one) for one in written] if isinstance(written, list) else []
+        few = islice(written, _MOST_PARAMETERS) if isinstance(written, list) else ()
+        return [resolved(self._document, one) for one in few]
 
     def _parameter(self, written: Schema) -> Parameter:
+        if id(written) not in self._made:
+            self._made[id(written)] = self._made_of(written)
+        return self._made[id(written)]
+
+    def _made_of(self, written: Schema) -> Parameter:
         schema = written if self._is_2 else mapping(written.get("schema"))
         name, place, description = (text(written.get(key)) for key in ("name", "in", "description"))
-        flat = _Flattener(self._document).flat(schema)
+        found = resolved(self._document, schema)
+        if id(found) not in self._flat:
+            self._flat[id(found)] = _Flattener(self._document).flat(found)
+        flat = self._flat[id(found)]
         return Parameter(name, place, f"{description} {text(flat.get('description'))}".strip(), flat)
 
     def _body(self, operation: Schema, parameters: Sequence[Schema]) -> Body | None:

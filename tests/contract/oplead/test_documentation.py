@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import asdict, dataclass, field
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from connectors.errors import Misconfigured
 from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions
 from connectors.oplead.probe import find_specification, given_specification
-from connectors.oplead.probe.documentation import LARGEST, LARGEST_YAML, MOST_REQUESTS, PAGE
+from connectors.oplead.probe.documentation import LARGEST, LARGEST_YAML, MOST_REQUESTS, PAGE, specification_link
 from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"
@@ -107,6 +108,19 @@ def test_the_initialiser_names_it_in_three_requests(platform, serve, find, conte
     assert SPECIFICATION == found.specification
     assert 3 == MOST_REQUESTS == found.requests
     assert [False] * 3 == keys_sent(platform)
+
+
+@pytest.mark.parametrize(
+    "part", ["<!--", "<script ", "<script src='", '<script src="initinit', 'url:"a', "spec-url = ", "<!-- --", "\\/"]
+)
+def test_a_page_made_to_be_searched_slowly_is_not(part):
+    """What comes from outside takes a time in proportion to its size, and of a large page only the beginning counts."""
+    content = (part * (8 * 1024 * 1024 // len(part))).encode()
+    start = process_time()
+    found = specification_link(content)
+
+    assert 1 > process_time() - start
+    assert found is None or len(found) < len(content)
 
 
 def test_a_specification_inside_the_page_needs_one_request(platform, serve, find):

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from decimal import Decimal
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -294,6 +295,27 @@ def test_circles_end():
     assert "statut" in read_specification(circular, "").listed
     for name in ("Self", "Wide", "All"):
         example_of(api, {"$ref": f"#/components/schemas/{name}"})
+
+
+def test_what_is_referred_to_again_and_again_is_built_once():
+    """Three thousand paths that share an operation with a thousand parameters, each of a schema of two hundred."""
+    part = {"allOf": [{"type": "object", "properties": {f"p{number}": TEXT}} for number in range(190)]}
+    schema = {"$ref": "#/components/schemas/Part"}
+    item = {
+        "parameters": [{"name": f"a{number}", "in": "query", "schema": schema} for number in range(1000)],
+        **{verb: answering({}) for verb in ("get", "post", "put", "patch", "delete")},
+    }
+    large = {
+        "openapi": "3.0.3",
+        "paths": {f"/p{number}": {"$ref": "#/components/pathItems/One"} for number in range(3000)},
+        "components": {"schemas": {"Part": part}, "pathItems": {"One": item}},
+    }
+    start = process_time()
+    api = read_api(large)
+
+    assert 3 > process_time() - start
+    assert 2000 == len(api.operations)
+    assert {100} == {len(one.parameters) for one in api.operations}
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], [1], {"a": 1}, {"$ref": "#/nowhere"}, {"$ref": 1}])
