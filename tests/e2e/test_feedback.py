@@ -78,8 +78,9 @@ def told(oplead, capsys):
     return {each["lead"]: each for each in map(documented, capsys.readouterr().out.splitlines())}
 
 
-def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead, capsys):
+def test_each_lead_with_a_provider_url_is_shown_with_what_was_heard_last(oplead, capsys, monkeypatch):
     """By the time it happened, or else by that it arrived; the others say truly that nothing was heard."""
+    monkeypatch.setenv("COLUMNS", "200")
     first, second, third = created(oplead)
     hear(oplead, first, "Signé", RECEIVED - timedelta(hours=1))
     hear(oplead, first, "En cours", RECEIVED - timedelta(hours=3))
