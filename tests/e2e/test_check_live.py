@@ -660,18 +660,11 @@ def test_reports_unreadable_phone_numbers(company):
     assert "phones" not in looked(company)[1]
 
 
-def of_agencies(company, count):
-    """Serve 25 leads of so many agencies."""
-    for number in range(10, 35):
-        company.serve(lead(number, agency=f"Agence {number % count}"))
-
-
 @pytest.mark.parametrize(("agencies", "verdict"), [(1, "look at"), (3, "verified")])
-def test_says_whether_the_key_may_be_one_users(company, agencies, verdict):
+def test_says_whether_the_key_may_be_one_users(companies, agencies, verdict):
     """A user's key shows one user's leads, and a night by it would never send the others'."""
-    of_agencies(company, agencies)
-    company.sandbox.oplead.delete("L-1")
-    company.sandbox.oplead.delete("L-2")
+    company = companies()
+    company.serve(*(lead(number, agency=f"Agence {number % agencies}") for number in range(25)))
     _, found, _ = looked(company)
 
     assert verdict == found["key"][0]
