@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from jobs.cli import oplead
 from jobs.cli.init.questions import QUESTIONS, Question, answers_given
+from jobs.cli.oplead import commands as oplead
 from jobs.cli.options import (
     EXIT_CODES,
     AtOnce,

@@ -15,7 +15,6 @@ from connectors.survey import SUGGESTED, Basis, SeenInLeads, Survey
 from connectors.text import counted, number
 from jobs.cli.accounts import log_env_files, problems_of
 from jobs.cli.output import open_visible_clock
-from jobs.cli.specified import assumed, differences, subscription_settings, write_settings
 from jobs.exit_codes import Exit, UsageError
 from jobs.reporting.console import duration, print_json, results, table, times
 from jobs.rules.model import listed_label, normalise_label
@@ -23,6 +22,7 @@ from jobs.settings import Invalid
 from jobs.settings.document import Tree, Written, block
 from jobs.settings.load import OpleadSection, PartialSettings, load_partial, partial_settings
 from jobs.settings.references import References
+from jobs.settings.specified import assumed, differences, subscription_settings, write_settings
 from jobs.settings.unmatched import loose_path, paths_named_in, unmatched, wanted_in
 from jobs.wiring import survey_files, survey_oplead
 

@@ -17,9 +17,10 @@ from connectors.crm import (
 )
 from connectors.http import CancelToken
 from connectors.ports import Clock, LeadSource
-from connectors.records import NotSent
+from connectors.records import LeadId, NotSent
+from jobs.exit_codes import UsageError
 from jobs.settings.load import PartialSettings
-from jobs.wiring import oplead_source, oplead_writer
+from jobs.wiring import lead_id_in, oplead_source, oplead_writer
 
 ATTEMPTS = 5
 _A_MINUTE = timedelta(minutes=1)
@@ -83,3 +84,15 @@ class OpleadContext:
                     return receipt
             self.cancel_token()
         return write()
+
+
+def named_lead(text: str) -> LeadId:
+    """Return the lead that is named.
+
+    Raises:
+        UsageError: no lead can have such an id, and a path with it would be another one.
+    """
+    lead_id = lead_id_in(text)
+    if lead_id is None:
+        raise UsageError("LEAD: write the lead's id as Oplead shows it: at most 200 printable characters")
+    return lead_id

@@ -10,8 +10,7 @@ import puremagic
 from connectors.crm import Document, Written
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.lead_argument import named_lead
+from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 

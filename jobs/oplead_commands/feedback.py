@@ -18,7 +18,7 @@ from jobs.ledger.database import NoStateError, open_engine
 from jobs.ledger.queries import standing
 from jobs.ledger.runs import open_snapshot
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.outbox import Creation, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import Creation, open_outbox, outbox_path
 from jobs.reporting.console import day_and_time, print_json, results, say, table
 from jobs.webhooks.inbox import Inbox
 

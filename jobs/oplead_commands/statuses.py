@@ -12,8 +12,7 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import ATTEMPTS, OpleadContext
-from jobs.oplead_commands.lead_argument import named_lead
+from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
 from jobs.reporting.console import print_json, say
 from jobs.rules.model import normalise_label

@@ -13,7 +13,7 @@ from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.oplead_commands.feedback import feedback
-from jobs.oplead_commands.import_leads import ImportOptions, import_file
+from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
 from jobs.oplead_commands.statuses import set_one
 from jobs.run_context import Deps, RunContext
 from jobs.webhooks.inbox import Inbox

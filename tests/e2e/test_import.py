@@ -25,10 +25,10 @@ from jobs.cli.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
 from jobs.oplead_commands import leads
-from jobs.oplead_commands.creating import Creating
-from jobs.oplead_commands.import_leads import ImportOptions, import_file
-from jobs.oplead_commands.lead_values import lead_of
-from jobs.oplead_commands.outbox import CreationState, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.creating import Creating
+from jobs.oplead_commands.creation.lead_values import lead_of
+from jobs.oplead_commands.creation.outbox import CreationState, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file
 from tests import quick
 from tests.e2e.support.company import ended
 from tests.e2e.support.forked import Forked

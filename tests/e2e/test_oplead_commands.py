@@ -31,7 +31,7 @@ from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, leads, reading, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.lead_values import lead_of
+from jobs.oplead_commands.creation.lead_values import lead_of
 from jobs.settings.load import PartialSettings, load_partial
 from tests import quick
 from tests.e2e.support.typed import _as_it_was, documented

@@ -5,7 +5,7 @@ import json
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.documentation import specification
+from connectors.sandbox.oplead.documentation.page import specification
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.shape import shape_of
 from connectors.sandbox.population.company import FIRST_NIGHT, Population

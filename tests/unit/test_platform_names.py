@@ -18,7 +18,7 @@ ALLOWED = {
     "cli/options.py",
     "cli/output.py",
     "oplead_commands/columns.py",
-    "oplead_commands/value_names.py",
+    "oplead_commands/creation/value_names.py",
     "reporting/wording.py",
     "settings/compile.py",
     "settings/lint.py",

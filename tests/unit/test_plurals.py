@@ -32,7 +32,7 @@ NEVER_ONE = {
     "connectors/oplead/lead_parser.py: characters": "more than any lead's",
     "connectors/oplead/pagination.py: characters": "more than a request may have",
     "connectors/oplead/webhook_parser.py: events": "more than a webhook may hold",
-    "jobs/oplead_commands/lead_values.py: characters": "more than a value may have",
+    "jobs/oplead_commands/creation/lead_values.py: characters": "more than a value may have",
     "jobs/settings/oplead_schema.py: characters": "the least length of a secret",
 }
 

@@ -8,9 +8,11 @@ from threading import Lock, RLock
 from typing import Any, Final
 from urllib.parse import unquote
 
-from connectors.sandbox.oplead import documentation, webhooks, writes
+from connectors.sandbox.oplead import webhooks, writes
 from connectors.sandbox.oplead.bodies import RefusedError
 from connectors.sandbox.oplead.book import LeadBook, LeadsAt
+from connectors.sandbox.oplead.documentation.page import FOLDER as DOCUMENTATION
+from connectors.sandbox.oplead.documentation.page import page as documentation_page
 from connectors.sandbox.oplead.gate import (
     ADMIN_KEY,
     KEY_PARAMETERS,
@@ -123,13 +125,13 @@ class OpleadPlatform:
         """Answer one API request."""
         shape, options = self.shape, self.options
         caller = caller_of(request, shape)
-        if caller is None and not request.path.startswith(documentation.FOLDER):
+        if caller is None and not request.path.startswith(DOCUMENTATION):
             return refusal(401, "unknown key", {"WWW-Authenticate": "Bearer"} if shape.auth == "bearer" else {})
         if wait := self._rate.wait(self._now()):
             later = {"Retry-After": str(wait)} if options.retry_after else {}
             return refusal(429, "more than 100 requests in a minute", later)
-        if caller is None or request.path.startswith(documentation.FOLDER):
-            return documentation.page(request.path, shape, options, has_key=caller is not None)
+        if caller is None or request.path.startswith(DOCUMENTATION):
+            return documentation_page(request.path, shape, options, has_key=caller is not None)
         try:
             return self._route(request, caller, shape, options)
         except BadQueryError as refused:

@@ -16,7 +16,6 @@ from jobs.cli.init.interview import Dialogue, Interview
 from jobs.cli.init.questions import CONVERSIONS, PUBLIC_ADDRESS, STAGES, Answers
 from jobs.cli.output import is_interactive, open_visible_clock
 from jobs.cli.probe import read_specification
-from jobs.cli.specified import subscription_settings, write_settings
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.database import open_privately
 from jobs.reporting.console import say
@@ -24,6 +23,7 @@ from jobs.settings import Invalid, load
 from jobs.settings.document import INDENT, block, flow
 from jobs.settings.load import OpleadSection, partial_settings
 from jobs.settings.oplead_schema import SourceSettings
+from jobs.settings.specified import subscription_settings, write_settings
 from jobs.wiring import survey_files, survey_oplead
 
 _SAMPLE = 300

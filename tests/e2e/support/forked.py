@@ -29,7 +29,7 @@ from tests.fakes import FakeClock, FakeSink, FakeSource
 LOADED = (
     "jobs.cli",
     "jobs.cli.run",
-    "jobs.cli.serve",
+    "jobs.cli.oplead.serve",
     "jobs.wiring",
     "jobs.nightly",
     "connectors.google_ads.ads_api.sink",
@@ -38,7 +38,7 @@ LOADED = (
     "connectors.notifiers",
     "connectors.oplead.probe",
     "connectors.oplead.writer",
-    "jobs.oplead_commands.import_leads",
+    "jobs.oplead_commands.importing.import_leads",
     "killed_import",
     "killed_run",
 )

@@ -3,7 +3,7 @@
 from functools import partial
 
 from connectors.oplead.client import OpleadClient
-from jobs.oplead_commands.outbox import Outbox
+from jobs.oplead_commands.creation.outbox import Outbox
 from tests.e2e.support.killed_run import after, before, countdown
 
 POINTS = {

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from connectors.records import LeadId
-from jobs.oplead_commands.outbox import Creation, CreationState
+from jobs.oplead_commands.creation.outbox import Creation, CreationState
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from connectors.crm import LeadData
 from connectors.records import ClickId, ClickIdKind, Contact
-from jobs.oplead_commands.identity import Parts, content_of, key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation.identity import Parts, content_of, key_of, mark_of, reference_mark
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
 TYPED = Contact(("Jeanne@Example.com",), ("06 12 34 56 78",), last_name="Léxemple ")

@@ -6,11 +6,10 @@ from typing import assert_never
 from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused, Written
 from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creating import Creating, Wanted, wanted_of
-from jobs.oplead_commands.identity import key_of
-from jobs.oplead_commands.lead_argument import named_lead
-from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
+from jobs.oplead_commands.context import OpleadContext, named_lead
+from jobs.oplead_commands.creation.creating import Creating, Wanted, wanted_of
+from jobs.oplead_commands.creation.identity import key_of
+from jobs.oplead_commands.creation.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 

@@ -9,8 +9,8 @@ import pytest
 
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands.identity import Mark, Parts
-from jobs.oplead_commands.outbox import CreationState, NewCreation, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.outbox import CreationState, NewCreation, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -8,9 +8,9 @@ import pytest
 
 from connectors.records import ClickId, ClickIdKind
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.columns import read_mapping
-from jobs.oplead_commands.lead_file import Reading, read_leads
-from jobs.oplead_commands.lead_values import values_of
+from jobs.oplead_commands.creation.lead_values import values_of
+from jobs.oplead_commands.importing.columns import read_mapping
+from jobs.oplead_commands.importing.lead_file import Reading, read_leads
 
 CLICKED = datetime(2026, 8, 20, 8, tzinfo=UTC)
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456", CLICKED)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.records import LeadId
-from jobs.oplead_commands.identity import Mark, Parts
-from jobs.oplead_commands.outbox import Creation, CreationState
-from jobs.oplead_commands.recognition import Absence, SeenLead, recognise
+from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.outbox import Creation, CreationState
+from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 SKEW = timedelta(hours=2)

@@ -21,8 +21,7 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, OtherLead, UnreadableLead
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.lead_argument import named_lead
+from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.reporting.console import day_and_time, facts, print_json, results, say, table
 from jobs.wiring import click_id_text
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.value_names import VALUES
+from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
 from jobs.settings.types import Path_, read_as
 from jobs.wiring import column_names, normalised_title

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.oplead_commands.value_names import VALUES
+from jobs.oplead_commands.creation.value_names import VALUES
 
 _FIELD = "Another value by its place, such as a custom field; may be repeated."
 

@@ -12,9 +12,9 @@ from connectors.crm import LeadData
 from connectors.errors import Misconfigured
 from connectors.text import counted
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.columns import REFERENCE, Column, columns_of, shown
-from jobs.oplead_commands.identity import content_of, key_of
-from jobs.oplead_commands.lead_values import lead_from
+from jobs.oplead_commands.creation.identity import content_of, key_of
+from jobs.oplead_commands.creation.lead_values import lead_from
+from jobs.oplead_commands.importing.columns import REFERENCE, Column, columns_of, shown
 from jobs.wiring import csv_rows
 
 _LARGEST = 64 * 1024**2  # bytes

@@ -14,9 +14,9 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.identity import Mark, Parts, content_of, key_of, mark_of, reference_mark
-from jobs.oplead_commands.outbox import Creation, CreationState, NewCreation, Outbox
-from jobs.oplead_commands.recognition import Absence, SeenLead, recognise
+from jobs.oplead_commands.creation.identity import Mark, Parts, content_of, key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation.outbox import Creation, CreationState, NewCreation, Outbox
+from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.wiring import click_ids_in
 

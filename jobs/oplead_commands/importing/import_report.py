@@ -11,8 +11,8 @@ from connectors.crm import WriteReceipt, WriteRefused
 from connectors.records import Lost
 from connectors.text import counted, number
 from jobs.exit_codes import Exit
-from jobs.oplead_commands.creating import Creating, Wanted
-from jobs.oplead_commands.outbox import Creation, CreationState
+from jobs.oplead_commands.creation.creating import Creating, Wanted
+from jobs.oplead_commands.creation.outbox import Creation, CreationState
 from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import print_json, say
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from connectors.crm import EventKind
-from jobs.cli.oplead_options import with_lead_options
+from jobs.cli.oplead.lead_options import with_lead_options
 from jobs.cli.options import Config, Configs, DryRun, Json, Yes, command, day
 
 app = typer.Typer(
@@ -61,9 +61,9 @@ def create_lead(
     user's or a supplier's; where oplead.write.via is form, the form import's token. Other people's data typed here
     stays in the shell's history: for many leads see `import`.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.lead_values import lead_of  # noqa: PLC0415
-    from jobs.oplead_commands.leads import create  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.creation.lead_values import lead_of  # noqa: PLC0415
+    from jobs.oplead_commands.lead_writes import create  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         lead = lead_of(values, field, context.known.settings.zone)
@@ -87,9 +87,9 @@ def update_lead(
     Writes what is given and leaves the rest. Shows what it will write, and asks. Needs the client admin's key, or a
     user's.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.lead_values import lead_of  # noqa: PLC0415
-    from jobs.oplead_commands.leads import update  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.creation.lead_values import lead_of  # noqa: PLC0415
+    from jobs.oplead_commands.lead_writes import update  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
         return update(context, lead, lead_of(values, field, context.known.settings.zone))
@@ -101,8 +101,8 @@ def get_lead(lead: LeadArgument, config: Config, *, contact: Contact = False, js
 
     Its dates, statuses, UTMs and kinds of click ids. Needs the client admin's key, or that of a user who sees the lead.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.reading import get  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.lead_reads import get  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
         return get(context, lead, contact=contact)
@@ -121,8 +121,8 @@ def list_leads(
 
     Needs the client admin's key; with a user's, only that user's leads are listed.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.reading import show  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.lead_reads import show  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
         return show(context, since=since, limit=limit, contact=contact)
@@ -146,8 +146,8 @@ def export_leads(
     With their contact data, in columns that `import` reads; only you may read the file. Needs the client admin's key;
     with a user's, only that user's leads are exported.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.reading import export  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.lead_reads import export  # noqa: PLC0415
 
     with open_oplead(config) as context:
         return export(context, file, since=since, fields=field or [], form=form)
@@ -184,8 +184,8 @@ def import_leads(
     command goes on; a lost answer is looked up before its lead is sent again. Needs the client admin's key or a user's;
     with a supplier's, which reads no leads, lost answers are left to you.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
-    from jobs.oplead_commands.import_leads import ImportOptions, import_file  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
+    from jobs.oplead_commands.importing.import_leads import ImportOptions, import_file  # noqa: PLC0415
 
     options = ImportOptions(columns, encoding, delimiter, in_doubt, report)
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
@@ -204,7 +204,7 @@ def lead_feedback(
     Where each stands and since when, as its webhooks and, where there is one, the nightly job's state say. Asks Oplead
     nothing.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.feedback import feedback  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
@@ -230,7 +230,7 @@ def add_documents(
 
     Checks every file before the first is sent, shows them, and asks. Needs the client admin's key, or a user's.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.documents import add  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
@@ -261,7 +261,7 @@ def set_status(
     A file is validated whole before the first request. Shows what it will write, and asks. Needs the client admin's
     key, or a user's.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.statuses import set_many, set_one  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
@@ -281,7 +281,7 @@ def show_settings(config: Config, *, json: Json = False) -> int:
 
     Any key may do: the client admin's, a user's or a supplier's. Says which of them this one may not read.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands.settings import show  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
@@ -308,7 +308,7 @@ def subscribe(
     To webhooks.public_url, with its secret; what is subscribed already is left. Shows what it will write, and asks. Any
     key may do; a supplier's hears only of its own leads.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
@@ -321,7 +321,7 @@ def list_subscriptions(config: Config, *, json: Json = False) -> int:
 
     Any key may do.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
     with open_oplead(config, json=json) as context:
@@ -342,7 +342,7 @@ def remove_subscriptions(
 
     Shows which, and asks. Any key may do.
     """
-    from jobs.cli.oplead_context import open_oplead  # noqa: PLC0415
+    from jobs.cli.oplead.context import open_oplead  # noqa: PLC0415
     from jobs.oplead_commands import subscriptions  # noqa: PLC0415
 
     with open_oplead(config, asks=True, yes=yes, dry_run=dry_run, json=json) as context:
@@ -356,6 +356,6 @@ def serve(config: Configs, *, json: Json = False) -> int:
     Goes on until Ctrl-C, SIGTERM or SIGHUP, behind a proxy that speaks TLS; the next night reads what has come in. An
     event is acknowledged once it is stored. Supports systemd's Type=notify and WatchdogSec.
     """
-    from jobs.cli.serve import serve_webhooks  # noqa: PLC0415
+    from jobs.cli.oplead.serve import serve_webhooks  # noqa: PLC0415
 
     return serve_webhooks(config, json_wanted=json)

@@ -17,13 +17,13 @@ from connectors.crm import PreviewsWrites, WritePreview
 from connectors.text import counted, number
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands.columns import read_mapping
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creating import Creating, wanted_of
-from jobs.oplead_commands.import_report import Line, outcome_of, say_changed, told, write_report
-from jobs.oplead_commands.lead_file import Delimiter, Encoding, Reading, read_leads
-from jobs.oplead_commands.lead_values import values_of
-from jobs.oplead_commands.outbox import Creation, CreationState, Outbox, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.creating import Creating, wanted_of
+from jobs.oplead_commands.creation.lead_values import values_of
+from jobs.oplead_commands.creation.outbox import Creation, CreationState, Outbox, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.importing.columns import read_mapping
+from jobs.oplead_commands.importing.import_report import Line, outcome_of, say_changed, told, write_report
+from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, Reading, read_leads
 from jobs.reporting.console import facts, print_json, results, say
 from jobs.wiring import click_ids_in
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from connectors.sandbox.oplead.documentation.schemas import Schema
 from connectors.sandbox.oplead.leads import Fields
-from connectors.sandbox.oplead.schemas import Schema
 
 
 def as_swagger_2(document: Schema) -> Schema:

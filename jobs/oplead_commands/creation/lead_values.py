@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from connectors.crm import LeadData
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.value_names import CLICK_IDS
+from jobs.oplead_commands.creation.value_names import CLICK_IDS
 from jobs.settings.types import Path_, read_as
 
 _LONGEST = 2_000

@@ -17,7 +17,7 @@ from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.oplead_commands.identity import Mark, Parts
+from jobs.oplead_commands.creation.identity import Mark, Parts
 
 
 class CreationState(StrEnum):

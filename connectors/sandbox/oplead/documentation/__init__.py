@@ -1,0 +1,1 @@
+"""The documentation page of the sandbox, and the specification it loads."""

@@ -1,0 +1,1 @@
+"""Leads that we create: what one is, the outbox that remembers it, and how each is created once."""

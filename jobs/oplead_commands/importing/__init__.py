@@ -1,0 +1,1 @@
+"""Files of leads to create: read and validated whole, created, reported."""
