@@ -12,18 +12,11 @@ from connectors.records import Lost
 from connectors.text import counted, number
 from jobs.exit_codes import Exit
 from jobs.oplead_commands.creation.creating import Creating, Wanted
-from jobs.oplead_commands.creation.outbox import Creation, CreationState
+from jobs.oplead_commands.creation.outbox import Creation
 from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import print_json, say
 
 _SHOWN = 20
-_STATES: Mapping[CreationState, str] = {
-    CreationState.PENDING: "left",
-    CreationState.IN_FLIGHT: "in_doubt",
-    CreationState.CREATED: "created",
-    CreationState.REFUSED: "refused",
-    CreationState.IN_DOUBT: "in_doubt",
-}
 _COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left")
 _FINE = frozenset({"created", "created_before"})
 _DOUBTS: Mapping[str, str] = {
@@ -71,19 +64,21 @@ class LineOutcome:
 
 
 def outcome_of(
-    line: Line, before: Creation | None, after: Creation, refusals: Mapping[str, WriteRefused]
+    line: Line, before: Creation | None, after: Creation | None, refused: WriteRefused | None
 ) -> LineOutcome:
-    """Return what became of a line, by what is on record before and after."""
-    state = _STATES[after.state]
-    if line.is_changed_since(after):
+    """Return what became of a line, by what is on record before and after, and by what Oplead refused."""
+    if refused is not None:
+        status = f" ({refused.status})" if refused.status else ""
+        return LineOutcome(line.line, "refused", "", f"{refused.reason or 'no reason that can be shown'}{status}")
+    if after is None:
+        return LineOutcome(line.line, "left", "", "")
+    if not after.is_created:
+        state = "in_doubt"
+    elif line.is_changed_since(after):
         state = "changed"
-    elif before is not None and before.is_created:
-        state = "created_before"
-    refusal = refusals.get(line.key) if state == "refused" else None
-    if refusal is None:
-        return LineOutcome(line.line, state, after.lead or "", after.reason)
-    status = f" ({refusal.status})" if refusal.status else ""
-    return LineOutcome(line.line, state, "", f"{refusal.reason or 'no reason that can be shown'}{status}")
+    else:
+        state = "created_before" if before is not None and before.is_created else "created"
+    return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
 def told(outcomes: Sequence[LineOutcome], creating: Creating, *, json: bool) -> int:
