@@ -91,8 +91,7 @@ FAULTS = (
         "jobs/oplead_commands/lead_writes.py",
         "if one is not None and one.is_created and one.content != wanted.new.content:",
         "if False:",
-        "tests/e2e/test_import.py::"
-        "test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created",
+        "tests/e2e/test_import.py::test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created",
     ),
     Fault(
         "a lead that stays in doubt makes no other command read leads",

@@ -36,13 +36,14 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
         return Exit.DONE
     with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
         wanted = wanted_of(context, lead, reference, outbox.salt)
-        key = wanted.new.key
-        one = outbox.find([key]).get(key)
-        if one is not None and again:
-            wanted = _once_more(context, outbox, wanted, one)
-            key = wanted.new.key
-        elif one is not None and one.is_created:
+        key, one = _latest(outbox, wanted.new.key)
+        if one is not None and one.is_created and not again:
             return _told_before(context, one, wanted)
+        if one is not None and not one.is_created:
+            key = one.key
+            if again:
+                outbox.drop(key)
+        wanted = replace(wanted, new=replace(wanted.new, key=key))
         creating = Creating(context, outbox, {key: wanted})
         creating.run()
         outbox.forget_marks()
@@ -52,19 +53,17 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
     today = context.clock.now().astimezone(context.known.settings.zone).date()
     look = (
         f"Look for it: `oplead-sync oplead leads list --since {today} --contact` shows the leads of today. The same "
-        "command looks again and never sends it twice; if it is not there, add --again."
+        "command without --again looks again and never sends it twice; if it is not there, add --again."
     )
     return _told(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
 
 
-def _once_more(context: OpleadContext, outbox: Outbox, wanted: Wanted, one: Creation) -> Wanted:
-    """Have a lead sent although it is on record: beside the one that was created, or instead of one in doubt."""
-    if not one.is_created:
-        outbox.drop(one.key)
-        return wanted
-    new = wanted.new
-    key = key_of(f"{new.key} {context.clock.now().isoformat()}", new.content, outbox.salt)
-    return replace(wanted, new=replace(new, key=key))
+def _latest(outbox: Outbox, key: str) -> tuple[str, Creation | None]:
+    """Return the key for a lead's next `--again`, each of which has its own, and what is on record of it last."""
+    last = None
+    while (one := outbox.find([key]).get(key)) is not None:
+        last, key = one, key_of(key, one.content, outbox.salt)
+    return key, last
 
 
 def _receipt(creating: Creating, wanted: Wanted, one: Creation | None) -> WriteReceipt:
@@ -82,14 +81,16 @@ def _receipt(creating: Creating, wanted: Wanted, one: Creation | None) -> WriteR
 
 
 def _told_before(context: OpleadContext, one: Creation, wanted: Wanted) -> int:
-    which, named = (f" as {one.lead}", f" {one.lead}") if one.lead else ("", "")
-    sent = "nothing was written" if one.content == wanted.new.content else "those of now were not sent"
-    other = "" if one.content == wanted.new.content else ", with other data"
+    named = f" {one.lead}" if one.lead else ""
+    which = f" as{named}" if named else ""
+    said = "nothing was written"
+    if one.content != wanted.new.content:
+        said = "it has other data, and those of now were not sent"
     look = f"To change it, use `oplead-sync oplead leads update{named}`; to create it once more, add --again."
     if context.approval.json:
         print_json({"outcome": "created_before", "id": one.lead, "look": look, "exit_code": Exit.ATTENTION})
     else:
-        say(f"Created before{which}{other}: {sent}. {look}")
+        say(f"Created before{which}: {said}. {look}")
     return Exit.ATTENTION
 
 

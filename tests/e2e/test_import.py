@@ -425,12 +425,12 @@ def test_a_lead_typed_twice_is_created_once(oplead, capsys):
     assert 2 == emails(oplead).total()
 
 
-def typed_lead(oplead, capsys, *, key=ADMIN_KEY, reference=None, **values):
+def typed_lead(oplead, capsys, *, key=ADMIN_KEY, reference=None, again=False, **values):
     """Create a lead and return what is printed as JSON."""
     capsys.readouterr()
     with oplead.context(key, json=True) as context:
         lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
-        lead_writes.create(context, lead, reference=reference)
+        lead_writes.create(context, lead, reference=reference, again=again)
     return documented(capsys.readouterr().out)
 
 
@@ -452,7 +452,7 @@ def test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_c
         lead = lead_of({**JEANNE, "city": "Lyon"}, [], context.known.settings.zone)
         assert Exit.ATTENTION == lead_writes.create(context, lead, reference="R-1")
     said = capsys.readouterr().out
-    assert "with other data: those of now were not sent" in said
+    assert "it has other data, and those of now were not sent" in said
 
 
 def test_a_lead_that_stays_in_doubt_makes_no_other_command_read_leads(oplead, capsys):
@@ -467,6 +467,29 @@ def test_a_lead_that_stays_in_doubt_makes_no_other_command_read_leads(oplead, ca
     assert reads == oplead.log.count("GET /v1/leads")
     assert "written" == typed_lead(oplead, capsys)["outcome"]
     assert reads < oplead.log.count("GET /v1/leads")
+
+
+def test_a_second_lead_whose_answer_was_lost_is_looked_for_without_again(oplead, capsys):
+    """The same command without --again finds the one that was asked for last, and sends nothing."""
+    first = typed_lead(oplead, capsys)["id"]
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+    assert "lost" == typed_lead(oplead, capsys, key=SUPPLIER_KEY, again=True)["outcome"]
+    before = posts(oplead)
+
+    second = typed_lead(oplead, capsys)
+
+    assert "written" == second["outcome"]
+    assert first != second["id"]
+    assert second["id"] == typed_lead(oplead, capsys)["id"]
+    assert before == posts(oplead)
+
+
+@pytest.mark.parametrize("name", ["create", "import"])
+def test_the_help_of_what_creates_leads_names_each_exit_code(oplead, name):
+    """That of an outbox which another command holds too."""
+    _, said, _ = typed(oplead, "leads", name, "--help")
+
+    assert re.search(r"75\s+another", said)
 
 
 def test_a_refused_lead_leaves_nothing_in_the_outbox(oplead, capsys):

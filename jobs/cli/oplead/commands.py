@@ -32,7 +32,8 @@ stopped by signal n.
 """
 IMPORT_EXIT_CODES = """
 Exit codes: 0 every lead is created; 1 some were refused, have changed or are in doubt; 2 the file, usage, settings or
-key are wrong; 3 Oplead stopped; 70 a bug; 75 another command that creates leads is at work; 128 + n stopped by signal n.
+key are wrong; 3 Oplead stopped; 70 a bug; 75 another command that creates leads is at work; 128 + n stopped by signal
+n.
 """
 LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
 Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
