@@ -113,16 +113,13 @@ def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -
         except ValueError as error:
             raise UsageError(f"this lead cannot be written: {error}") from None
     dry_run, json = context.approval.dry_run, context.approval.json
+    if dry_run and json:
+        print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
+        return False
     if not json:
         say(preview.request)
         results().print(facts(tuple(preview.values.items())))
-    elif dry_run:
-        print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
-    if dry_run:
-        if not json:
-            say("Nothing was written.")
-        return False
-    if not context.agrees("Write this to Oplead?"):
+    if dry_run or not context.agrees("Write this to Oplead?"):
         say("Nothing was written.")
         return False
     return True

@@ -41,7 +41,7 @@ def with_reference(context: OpleadContext, lead: LeadData, reference: str | None
     Raises:
         UsageError: something else goes there already.
     """
-    path = context.known.settings.oplead.write.fields.reference
+    path = _reference_path(context)
     if reference is None or path is None:
         return lead
     if path in lead.fields:
@@ -51,15 +51,17 @@ def with_reference(context: OpleadContext, lead: LeadData, reference: str | None
 
 def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None, salt: bytes) -> Wanted:
     """Return a lead to create, known by its own reference if it has one; `salt` is the outbox's."""
-    look = context.known.settings
-    content = content_of(lead, salt)
-    if reference is not None and look.oplead.write.fields.reference is not None:
+    content, external = content_of(lead, salt), lead.external_id
+    if reference is not None and _reference_path(context) is not None:
         mark: Mark | None = reference_mark(reference, salt)
     else:
-        external = lead.external_id
-        ids = lead.click_ids if external is None else click_ids_in(look, external, lead.utm.source)
+        ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
         mark = mark_of(ids, lead.contact, salt)
     return Wanted(lead, NewCreation(key_of(reference, content, salt), content, mark, lead.provider_url is not None))
+
+
+def _reference_path(context: OpleadContext) -> str | None:
+    return context.known.settings.oplead.write.fields.reference
 
 
 class Creating:
@@ -87,7 +89,8 @@ class Creating:
 
     def run(self) -> None:
         """Send what is certain not to be there and look up what is in doubt, until nothing changes any more."""
-        with self._context.writer() as writer, self._context.source(self._wanted_fields) as source:
+        path = _reference_path(self._context)
+        with self._context.writer() as writer, self._context.source(frozenset([path] if path else ())) as source:
             while True:
                 last = self._send(writer)
                 found = self._look_up(source)
@@ -95,11 +98,6 @@ class Creating:
                     self.stop = self.stop or last
                 if self.stop is not None or not self._sendable():
                     return
-
-    @property
-    def _wanted_fields(self) -> frozenset[str]:
-        path = self._context.known.settings.oplead.write.fields.reference
-        return frozenset([path] if path else ())
 
     def _sendable(self) -> list[str]:
         """Return the keys of what may be sent, in order."""
@@ -166,14 +164,14 @@ class Creating:
             return 0
         self._context.clock.sleep_until(max(one.lost_at or one.sent_at for one in doubtful) + _SETTLES_IN)
         first = min(one.sent_at for one in doubtful)
+        claimed = self._outbox.claimed()
         try:
-            seen, is_whole = self._read(source, marked, first - MAX_CLOCK_SKEW)
+            seen, is_whole = self._read(source, marked, claimed, first - MAX_CLOCK_SKEW)
         except (Misconfigured, WrongClock, Transient) as error:
             self.unreadable = str(error)
             for one in doubtful:
                 self._outbox.doubt(one.key, "not_looked_up")
             return 0
-        claimed = self._outbox.claimed()
         judged = recognise(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
         for one in marked:
             lead = judged.get(one.key, Absence.UNPROVEN)
@@ -194,10 +192,11 @@ class Creating:
                 return True
         return False
 
-    def _read(self, source: LeadSource, marked: list[Creation], since: datetime) -> tuple[list[SeenLead], bool]:
+    def _read(
+        self, source: LeadSource, marked: list[Creation], claimed: frozenset[LeadId], since: datetime
+    ) -> tuple[list[SeenLead], bool]:
         """Return the leads with a mark of ours, and whether every lead could be read."""
         ours = {one.mark.digest for one in marked if one.mark}
-        claimed = self._outbox.claimed()
         # Of our own, the marked ones prove that leads are recognised; the others need no page.
         passed_over = claimed - {one.lead for one in marked}
         seen: list[SeenLead] = []
@@ -213,9 +212,8 @@ class Creating:
         return seen, is_whole and resume is None
 
     def _marks(self, lead: Lead) -> set[str]:
-        path = self._context.known.settings.oplead.write.fields.reference
+        path, salt = _reference_path(self._context), self._outbox.salt
         reference = lead.fields.get(path) if path else None
-        salt = self._outbox.salt
         own = mark_of(lead.click_ids, lead.contact, salt)
         marks = (own, reference_mark(str(reference), salt) if reference is not None else None)
         return {mark.digest for mark in marks if mark}

@@ -53,7 +53,7 @@ def key_of(reference: str | None, content: str, salt: bytes) -> str:
 def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes) -> Mark | None:
     """Return the mark of a lead by its click ids, e-mail address, phone number and last name, however spelled.
 
-    None if it has only a name, or nothing: that is no one person's.
+    None if it has only a name, which many share, or nothing.
     """
     name = unicodedata.normalize("NFKD", tidy(contact.last_name or "")).casefold()
     by_part = {

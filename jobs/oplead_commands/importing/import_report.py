@@ -1,7 +1,6 @@
 """What became of each line of an imported file: said, as JSON, and as a report without contact data."""
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from connectors.crm import WriteReceipt, WriteRefused
 from connectors.records import Lost
 from connectors.text import counted, number
 from jobs.exit_codes import Exit
+from jobs.ledger.database import open_privately
 from jobs.oplead_commands.creation.creating import Creating, Wanted
 from jobs.oplead_commands.creation.outbox import Creation
 from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
@@ -114,8 +114,7 @@ def say_changed(lines: Sequence[int]) -> None:
 
 def write_report(file: Path, outcomes: Sequence[LineOutcome]) -> None:
     """Write what became of each line to a new file that only its owner may read."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+    with open_privately(file, "x") as out:
         rows = csv.writer(out)
         rows.writerow(("line", "state", "lead", "reason"))
         rows.writerows((one.line, one.state, one.lead, one.reason) for one in outcomes)
