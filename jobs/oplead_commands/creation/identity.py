@@ -18,7 +18,7 @@ from connectors.crm import LeadData
 from connectors.records import ClickId, Contact
 
 
-class Parts(IntFlag):
+class MarkParts(IntFlag):
     """What a mark is made of."""
 
     REFERENCE = auto()
@@ -33,7 +33,7 @@ class Mark:
     """By what a lead is recognised in Oplead."""
 
     digest: str
-    parts: Parts
+    parts: MarkParts
 
     def proves(self, other: "Mark") -> bool:
         """Whether a lead that is recognised by this mark proves that one with the other would be."""
@@ -57,18 +57,18 @@ def mark_of(ids: Iterable[ClickId], contact: Contact, salt: bytes) -> Mark | Non
     """
     name = unicodedata.normalize("NFKD", tidy(contact.last_name or "")).casefold()
     by_part = {
-        Parts.CLICK_ID: sorted({f"{one.kind}={one.value}" for one in ids}),
-        Parts.EMAIL: sorted(email.casefold() for email in clean_emails(contact.emails)),
-        Parts.PHONE: sorted(clean_phones(contact.phones, country=contact.country)),
-        Parts.NAME: "".join(letter for letter in name if not unicodedata.combining(letter)),
+        MarkParts.CLICK_ID: sorted({f"{one.kind}={one.value}" for one in ids}),
+        MarkParts.EMAIL: sorted(email.casefold() for email in clean_emails(contact.emails)),
+        MarkParts.PHONE: sorted(clean_phones(contact.phones, country=contact.country)),
+        MarkParts.NAME: "".join(letter for letter in name if not unicodedata.combining(letter)),
     }
-    parts = reduce(or_, (part for part, value in by_part.items() if value), Parts(0))
-    return Mark(_hash(salt, "mark", list(by_part.values())), parts) if parts & ~Parts.NAME else None
+    parts = reduce(or_, (part for part, value in by_part.items() if value), MarkParts(0))
+    return Mark(_hash(salt, "mark", list(by_part.values())), parts) if parts & ~MarkParts.NAME else None
 
 
 def reference_mark(reference: str, salt: bytes) -> Mark:
     """Return the mark of a lead by its own reference, where Oplead keeps it."""
-    return Mark(_hash(salt, "reference mark", reference), Parts.REFERENCE)
+    return Mark(_hash(salt, "reference mark", reference), MarkParts.REFERENCE)
 
 
 def _hash(salt: bytes, kind: str, value: object) -> str:

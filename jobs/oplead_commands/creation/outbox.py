@@ -18,7 +18,7 @@ from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.identity import Mark, MarkParts
 
 
 class CreationState(StrEnum):
@@ -308,7 +308,7 @@ def _creation(row: _Row) -> Creation:
         key,
         content,
         CreationState(state),
-        Mark(mark, Parts(parts)) if mark else None,
+        Mark(mark, MarkParts(parts)) if mark else None,
         lead,
         reason,
         datetime.fromisoformat(sent_at),

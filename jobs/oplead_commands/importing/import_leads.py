@@ -22,7 +22,7 @@ from jobs.oplead_commands.creation.creating import Creating, wanted_of, with_ref
 from jobs.oplead_commands.creation.lead_values import values_of
 from jobs.oplead_commands.creation.outbox import Creation, Outbox, hold_outbox, open_outbox, outbox_path
 from jobs.oplead_commands.importing.columns import read_mapping
-from jobs.oplead_commands.importing.import_report import Line, outcome_of, say_changed, told, write_report
+from jobs.oplead_commands.importing.import_report import FileLine, outcome_of, say_changed, told, write_report
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
 from jobs.reporting.console import facts, print_json, results, say
 from jobs.wiring import click_ids_in
@@ -52,17 +52,17 @@ class ImportOptions:
 class _Plan:
     """What an import would do."""
 
-    lines: Sequence[Line]
+    lines: Sequence[FileLine]
     before: Mapping[str, Creation]
     """What was on record, by key."""
 
     @property
-    def due(self) -> Sequence[Line]:
+    def due(self) -> Sequence[FileLine]:
         """The lines with something to settle."""
         return [one for one in self.lines if one.key not in self.before or not self.before[one.key].is_created]
 
     @property
-    def changed(self) -> Sequence[Line]:
+    def changed(self) -> Sequence[FileLine]:
         """The lines that were imported with other content."""
         return [one for one in self.lines if one.is_changed_since(self.before.get(one.key))]
 
@@ -110,7 +110,7 @@ def _file_options(context: OpleadContext, writer: PreviewsWrites, options: Impor
 def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None) -> _Plan:
     salt = outbox.salt if outbox else b""
     lines = [
-        Line(row.line, wanted_of(context, with_reference(context, row.lead, row.reference), row.reference, salt))
+        FileLine(row.line, wanted_of(context, with_reference(context, row.lead, row.reference), row.reference, salt))
         for row in rows
     ]
     return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})

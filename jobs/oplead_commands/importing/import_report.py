@@ -30,7 +30,7 @@ _DOUBTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FileLine:
     """One line of the file, and the lead it asks for."""
 
     line: int
@@ -64,7 +64,7 @@ class LineOutcome:
 
 
 def outcome_of(
-    line: Line, before: Creation | None, after: Creation | None, refused: WriteRefused | None
+    line: FileLine, before: Creation | None, after: Creation | None, refused: WriteRefused | None
 ) -> LineOutcome:
     """Return what became of a line, by what is on record before and after, and by what Oplead refused."""
     if refused is not None:

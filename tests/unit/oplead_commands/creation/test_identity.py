@@ -5,7 +5,7 @@ from functools import partial
 from connectors.crm import LeadData
 from connectors.records import ClickId, ClickIdKind, Contact
 from jobs.oplead_commands.creation import identity
-from jobs.oplead_commands.creation.identity import Parts
+from jobs.oplead_commands.creation.identity import MarkParts
 
 SALT = bytes(32)
 MADE = (identity.content_of, identity.key_of, identity.mark_of, identity.reference_mark)
@@ -37,8 +37,8 @@ def test_a_mark_says_of_what_it_is_made():
     """Only one of at least the same parts proves anything of another."""
     whole, bare = mark_of([GCLID], TYPED), mark_of([], Contact(TYPED.emails))
 
-    assert whole.parts == Parts.CLICK_ID | Parts.EMAIL | Parts.PHONE | Parts.NAME
-    assert (Parts.EMAIL, Parts.REFERENCE) == (bare.parts, reference_mark("R-1").parts)
+    assert whole.parts == MarkParts.CLICK_ID | MarkParts.EMAIL | MarkParts.PHONE | MarkParts.NAME
+    assert (MarkParts.EMAIL, MarkParts.REFERENCE) == (bare.parts, reference_mark("R-1").parts)
     assert whole.proves(bare)
     assert not bare.proves(whole)
     assert not whole.proves(reference_mark("R-1"))

@@ -9,12 +9,12 @@ import pytest
 
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.identity import Mark, MarkParts
 from jobs.oplead_commands.creation.outbox import CreationState, NewCreation, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-MARK = Mark("mark", Parts.EMAIL | Parts.NAME)
+MARK = Mark("mark", MarkParts.EMAIL | MarkParts.NAME)
 LEAD = NewCreation("key", "content", MARK, has_provider_url=True)
 
 
@@ -84,7 +84,7 @@ def test_a_created_lead_stays_created(path):
 def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
     """Neither on record nor in the file's bytes."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.begin(NewCreation("k" * 64, "c" * 64, Mark("m" * 64, Parts.EMAIL), has_provider_url=True), now=NOW)
+        outbox.begin(NewCreation("k" * 64, "c" * 64, Mark("m" * 64, MarkParts.EMAIL), has_provider_url=True), now=NOW)
         outbox.drop("k" * 64)
 
         assert {} == outbox.find(["k" * 64])
@@ -115,7 +115,7 @@ def test_marks_are_forgotten_once_nothing_is_in_doubt(path):
 
 def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
     """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
-    whole = Mark("whole", Parts.EMAIL | Parts.PHONE)
+    whole = Mark("whole", MarkParts.EMAIL | MarkParts.PHONE)
     with hold_outbox(path, now=NOW) as outbox:
         begin(outbox, "doubt")
         outbox.lose("doubt", "no_answer", now=NOW)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.records import LeadId
-from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.identity import Mark, MarkParts
 from jobs.oplead_commands.creation.outbox import Creation, CreationState
 from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
 
@@ -13,7 +13,7 @@ NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 SKEW = timedelta(hours=2)
 
 
-ALL = Parts.CLICK_ID | Parts.EMAIL | Parts.PHONE | Parts.NAME
+ALL = MarkParts.CLICK_ID | MarkParts.EMAIL | MarkParts.PHONE | MarkParts.NAME
 
 
 def creation(key, state=CreationState.IN_DOUBT, *, mark=None, lead=None, sent=NOW, parts=ALL):
@@ -97,9 +97,9 @@ def test_a_created_lead_whose_answer_did_not_name_it_gets_its_id():
     ("doubtful", "proof", "absence"),
     [
         (ALL, ALL, Absence.NOT_THERE),
-        (Parts.EMAIL, ALL, Absence.NOT_THERE),
-        (ALL, Parts.EMAIL, Absence.UNPROVEN),
-        (Parts.REFERENCE, ALL, Absence.UNPROVEN),
+        (MarkParts.EMAIL, ALL, Absence.NOT_THERE),
+        (ALL, MarkParts.EMAIL, Absence.UNPROVEN),
+        (MarkParts.REFERENCE, ALL, Absence.UNPROVEN),
         (None, ALL, Absence.UNPROVEN),
     ],
 )
