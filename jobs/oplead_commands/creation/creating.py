@@ -74,7 +74,7 @@ class Creating:
         wanted: Mapping[str, Wanted],
         on_settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """Send nothing yet; every lead of `wanted`, by key, is either in doubt or not on record."""
+        """Send nothing yet; of `wanted`, by key, what is on record is looked up at most."""
         self._context = context
         self._outbox = outbox
         self._wanted = wanted
