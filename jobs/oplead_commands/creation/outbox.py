@@ -8,7 +8,7 @@ contact data.
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -228,18 +228,14 @@ def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator
     with ExitStack() as stack, _told(path):
         _wait_for_lock(stack, path, now, patience)
         open_privately(path, "a").close()
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            _is_made(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-            outbox = Outbox(connection)
-            outbox.recover(now=now)
-            yield outbox
-        finally:
-            connection.close()
+        connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+        _is_made(connection, path)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        outbox = Outbox(connection)
+        outbox.recover(now=now)
+        yield outbox
 
 
 def _wait_for_lock(stack: ExitStack, path: Path, now: datetime, patience: float) -> None:
@@ -265,12 +261,8 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
     if not path.exists():
         yield None
         return
-    with _told(path):
-        connection = read_only(path)
-        try:
-            yield Outbox(connection) if _is_made(connection, path) else None
-        finally:
-            connection.close()
+    with _told(path), closing(read_only(path)) as connection:
+        yield Outbox(connection) if _is_made(connection, path) else None
 
 
 def _is_made(connection: sqlite3.Connection, path: Path) -> bool:

@@ -1,10 +1,10 @@
 """`oplead leads import`: create the leads of a file, each once, however often the command is killed and run again."""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -169,12 +169,11 @@ def _masked(place: str, value: str) -> str:
 def _progress(total: int) -> Iterator[Callable[[], None]]:
     """Show how many leads are settled: a bar at a terminal, otherwise a log line for every hundred."""
     if not sys.stderr.isatty():
-        settled = Counter[str]()
+        settled = count(1)
 
         def log() -> None:
-            settled["leads"] += 1
-            if settled["leads"] % _LOG_EVERY == 0:
-                _log.info("importing", settled=settled["leads"], total=total)
+            if (done := next(settled)) % _LOG_EVERY == 0:
+                _log.info("importing", settled=done, total=total)
 
         yield log
         return
