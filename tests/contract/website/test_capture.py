@@ -1,7 +1,7 @@
 """From the visitor's click to the form's hidden fields, on real pages in a real browser; consent was given at once."""
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -114,11 +114,12 @@ def test_reloading_an_old_landing_is_no_new_click(visitor):
     assert first != again == visitor.sees()
 
 
-@pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
-def test_click_is_kept_for_ninety_days(visitor, days, is_kept):
-    """Then it is neither written nor stored any more."""
+def clicked_days_ago(site, visitor, days):
+    """Make the browser remember a click of then; the page in it has no script that could write the time anew."""
     visitor.goes_to(f"/?gclid={GCLID}")
     visitor.sees()
+    site.pages["/plain"] = page(script=False)
+    visitor.goes_to("/plain")
     visitor.tab.evaluate(
         """days => {
             const kept = JSON.parse(localStorage.oplead_capture);
@@ -127,6 +128,22 @@ def test_click_is_kept_for_ninety_days(visitor, days, is_kept):
         }""",
         days,
     )
+
+
+def test_newest_click_wins_though_the_clock_was_set_back(site, visitor):
+    """A click of tomorrow was dated by a wrong clock."""
+    clicked_days_ago(site, visitor, -1)
+    visitor.goes_to(f"/?gclid={OTHER}")
+
+    value, clicked_at = read(visitor.sees())["gclid"]
+    assert OTHER == value
+    assert clicked_at <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
+def test_click_is_kept_for_ninety_days(site, visitor, days, is_kept):
+    """Then it is neither written nor stored any more."""
+    clicked_days_ago(site, visitor, days)
     visitor.goes_to(f"/?fbclid={FBCLID}")
 
     assert is_kept == ("gclid" in ids_in(visitor.sees(holding="fbclid")))
@@ -268,6 +285,16 @@ def test_tags_hold_no_address_and_are_bounded(visitor):
     assert ("", "email", "x" * 150) == tuple(
         visitor.fields()[f"utm_{name}"] for name in ("source", "medium", "campaign")
     )
+
+
+def test_tags_reach_the_form_character_for_character(visitor):
+    """Markup, separators and letters of any alphabet are text."""
+    told = ('"><script>document.title=1</script>', "a;b&c=d?e", "Été 100 % – 夏")
+    visitor.goes_to("/?" + urlencode(dict(zip(("utm_source", "utm_medium", "utm_campaign"), told, strict=True))))
+
+    assert told[0] == visitor.sees("utm_source", holding=told[0])
+    assert told == tuple(visitor.fields()[f"utm_{name}"] for name in ("source", "medium", "campaign"))
+    assert "Maison Durand" == visitor.tab.title()
 
 
 # ── forms ────────────────────────────────────────────────────────────────────────────────────────
@@ -432,7 +459,7 @@ def test_form_in_a_frame_of_the_same_site_is_filled(site, visitor):
 def test_frame_that_loads_the_script_itself(site, visitor, is_around):
     """With or without the script in the page around it, whose address and consent count."""
     site.pages["/form"] = page(FORM)
-    body = "<script>dataLayer = []; dataLayer.push(['consent', 'update', {ad_storage: 'granted'}])</script>"
+    body = "<script>dataLayer = [['consent', 'update', {ad_storage: 'granted', ad_user_data: 'granted'}]]</script>"
     site.pages["/landing"] = page("<iframe src=/form></iframe>", before=body, script=is_around)
     visitor.goes_to(f"/landing?gclid={GCLID}")
 
