@@ -51,13 +51,13 @@
 
   // ── the click ──
 
-  /** Keep the last value of a kind, with the first time it was seen; a time yet to come was of a wrong clock. */
+  /** Keep the last value of a kind, with the first time it was seen; a wrong clock gave a time to come. */
   var put = function (into, kind, value, at) {
     var old = into[kind];
     var now = Date.now();
     var isSound = FORMS[kind] ? FORMS[kind].test(value) : PLAUSIBLE.test(value) && !NO_ID.test(value);
-    if (isSound && Math.abs(now - at) < LASTS)
-      if (!old || old[1] > now || (old[0] + '' == value ? at < old[1] : at >= old[1])) into[kind] = [value, at];
+    if (isSound && now - at < LASTS && at - now < 6e4)
+      if (!old || (old[0] + '' == value ? at < old[1] : at >= old[1])) into[kind] = [value, at];
   };
 
   var putAll = function (into, entries, isOlder) {
@@ -69,7 +69,7 @@
     var utm = ['', '', ''];
     new URLSearchParams(url.split('#')[0].replace(/\?/g, '&')).forEach(function (value, name) {
       name = name.toLowerCase();
-      if (UTM.includes(name) && !value.includes('@')) utm[UTM.indexOf(name)] = value.trim().slice(0, 150);
+      if (UTM.includes(name) && !value.includes('@')) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
       if (KINDS.includes(name) && !FORMS[name]) put(found, name, value, at);
     });
     put(found, 'utm', utm, at);
@@ -114,8 +114,7 @@
         var fb = /^_(fb[cp])=(.*)/.exec(cookie);
         if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : Date.now());
       });
-      stored = JSON.stringify(kept);
-      if (stored != text) localStorage.setItem(KEY, stored); // even '{}': its absence tells the other tabs
+      localStorage.setItem(KEY, JSON.stringify(kept)); // even '{}': that it is gone tells the other tabs
       isSaved = 1;
     } catch (_) {
       forget(); // storage is blocked, or holds what this script has not written
@@ -169,7 +168,7 @@
 
   var refresh = function () {
     timer = clearTimeout(timer);
-    if (top.opleadCapture && top.opleadCapture != api) return; // by now the page around this frame does all
+    if ((top.opleadCapture || api) != api) return; // by now the page around this frame does all
     look();
     hearTcf();
     if (isAllowed()) keep();

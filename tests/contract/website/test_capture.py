@@ -288,12 +288,13 @@ def test_tags_hold_no_address_and_are_bounded(visitor):
 
 
 def test_tags_reach_the_form_character_for_character(visitor):
-    """Markup, separators and letters of any alphabet are text."""
-    told = ('"><script>document.title=1</script>', "a;b&c=d?e", "Été 100 % – 夏")
+    """Markup, separators and letters of any alphabet are text; a space of any kind and a line's end are a space."""
+    told = ('"><script>document.title=1</script>', "a;b&c=d?e", "Été\xa0100\u202f% –\n夏")
     visitor.goes_to("/?" + urlencode(dict(zip(("utm_source", "utm_medium", "utm_campaign"), told, strict=True))))
 
     assert told[0] == visitor.sees("utm_source", holding=told[0])
-    assert told == tuple(visitor.fields()[f"utm_{name}"] for name in ("source", "medium", "campaign"))
+    written = tuple(visitor.fields()[f"utm_{name}"] for name in ("source", "medium", "campaign"))
+    assert (*told[:2], "Été 100 % – 夏") == written
     assert "Maison Durand" == visitor.tab.title()
 
 
