@@ -1,5 +1,6 @@
 """From the visitor's click to the form's hidden fields, on real pages in a real browser; consent was given at once."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ import pytest
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.options import ClickIdRules
 from tests.suite import mostly_exhaustive
-from tests.website import FBCLID, FORM, GCLID, MSCLKID, OTHER, page
+from tests.website import FBCLID, FORM, GCLID, MSCLKID, OTHER, SCRIPTS, SOON, page
 
 pytestmark = pytest.mark.xdist_group("a browser")
 AGREED = "<script>opleadCapture.consent(true)</script>"
@@ -430,6 +431,24 @@ def test_script_loaded_twice_works_once(site, visitor):
     visitor.goes_to(f"/?gclid={GCLID}")
 
     assert {"gclid": GCLID} == ids_in(visitor.external_id())
+
+
+DOCS = SCRIPTS.parents[1] / "docs"
+
+
+@pytest.mark.parametrize("name", mostly_exhaustive(["website.md", "fr/site-web.md"], "website.md"))
+def test_documented_fields_and_tag_work_as_pasted(site, visitor, name):
+    """Tag Manager runs the tag's script, then the second tag's, in a page that has the fields and nothing else."""
+    fields, tag, own, _ = re.findall(r"```html\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+    site.pages["/"] = page(fields, script=False)
+    visitor.goes_to(f"/?gclid={GCLID}&utm_source=google")
+    run = "tag => document.head.append(document.createRange().createContextualFragment(tag))"
+    visitor.tab.evaluate(run, tag)
+    visitor.tab.wait_for_function("window.opleadCapture?.values", timeout=SOON)
+    visitor.tab.evaluate(run, own)
+
+    assert {"gclid": GCLID} == ids_in(visitor.sees())
+    assert "google" == visitor.fields()["utm_source"]
 
 
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────
