@@ -51,13 +51,16 @@
 
   // ── the click ──
 
-  /** Keep the last value of a kind, with the first time it was seen; a wrong clock gave a time to come. */
+  /** Keep the last value of a kind, with the first time it was seen. A time to come, from a wrong clock, is older. */
   var put = function (into, kind, value, at) {
     var old = into[kind];
     var now = Date.now();
     var isSound = FORMS[kind] ? FORMS[kind].test(value) : PLAUSIBLE.test(value) && !NO_ID.test(value);
-    if (isSound && now - at < LASTS && at - now < 6e4)
-      if (!old || (old[0] + '' == value ? at < old[1] : at >= old[1])) into[kind] = [value, at];
+    var isLast = function () {
+      return at > now == old[1] > now ? at >= old[1] : at <= now;
+    };
+    if (isSound && Math.abs(now - at) < LASTS)
+      if (!old || (old[0] + '' == value ? at < old[1] : isLast())) into[kind] = [value, at];
   };
 
   var putAll = function (into, entries, isOlder) {
@@ -182,7 +185,7 @@
   // ── consent ──
 
   var consent = function (granted, source) {
-    said[source || 'site'] = granted === true;
+    said[source || ''] = granted === true;
     heed();
   };
 

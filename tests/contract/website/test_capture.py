@@ -141,6 +141,27 @@ def test_newest_click_wins_though_the_clock_was_set_back(site, visitor):
     assert clicked_at <= datetime.now(UTC)
 
 
+def test_click_is_kept_though_the_clock_is_set_back(visitor):
+    """In two tabs, neither of which writes over the other again and again."""
+    visitor.goes_to(f"/?gclid={GCLID}")
+    second = visitor.context.new_page()
+    visitor.goes_to(f"/?gclid={OTHER}", second)
+    for tab in (visitor.tab, second):
+        tab.evaluate(
+            """() => {
+                const now = Date.now, write = Storage.prototype.setItem;
+                Date.now = () => now() - 3600000;
+                window.writes = 0;
+                Storage.prototype.setItem = function () { writes++; write.apply(this, arguments); };
+                document.body.append('changed');
+            }"""
+        )
+    visitor.waits()
+
+    assert {"gclid": OTHER} == ids_in(visitor.external_id()) == ids_in(visitor.external_id(second))
+    assert max(tab.evaluate("writes") for tab in (visitor.tab, second)) < 10
+
+
 @pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
 def test_click_is_kept_for_ninety_days(site, visitor, days, is_kept):
     """Then it is neither written nor stored any more."""
