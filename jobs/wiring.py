@@ -30,7 +30,7 @@ from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions

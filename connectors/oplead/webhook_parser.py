@@ -14,7 +14,7 @@ from typing import assert_never
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.oplead.field_tree import key_paths, normalise, tree_of
-from connectors.oplead.fields import find, first, moment_in, raw, read_json, shape, text_of
+from connectors.oplead.fields import find, first, loose, moment_in, raw, read_json, shape, text_of
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
 from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
 from connectors.records import LeadId, Moment
@@ -48,6 +48,14 @@ _SHOWN = (
 )
 _KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in words) | frozenset(_SHOWN.split())
 """Words of which a name must be made up to be shown: any other may be a person's name."""
+
+# An event without an id is recognised by its whole content, except what the sender adds to each delivery (assumed).
+# Recognising it by what is understood would be unsafe: the lead may have changed otherwise, and must be read again. A
+# name too many here loses a change; one too few makes a redelivery look like news. So `timestamp` stays: it may be the
+# event's own.
+_OF_THE_DELIVERY = frozenset(
+    ["sentat", "deliveredat", "deliveryattempt", "attempt", "attemptnumber", "retry", "retrycount"]
+)
 
 Content = Mapping[str, object]
 
@@ -109,7 +117,8 @@ class WebhookParser:
         if not isinstance(content, Mapping):
             raise ValueError(f"no event ({shape(content)})")  # noqa: TRY004 - it is the body that is wrong
         try:
-            canonical = digest_of(content)  # which also refuses what is nested too deeply
+            # It also refuses what is nested too deeply.
+            canonical = digest_of({key: content[key] for key in content if loose(key) not in _OF_THE_DELIVERY})
         except UnreadableLeadError as error:
             raise ValueError(str(error)) from None
         scopes = _scopes(content, self._paths.lead)

@@ -19,8 +19,8 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import Hook, Rate, Receiver, Secret, Signature
-from jobs.webhooks.server import Limits, serve
+from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver, Signature
+from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring import webhook_parser
 
 _A_MINUTE = 60.0
@@ -70,7 +70,7 @@ def receive(
         Misconfigured: the address or an inbox cannot be opened.
     """
     shared = accounts[0].webhooks
-    limits = Limits(shared.connections, shared.seconds)
+    limits = ServerLimits(shared.connections, shared.seconds)
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(shared))
         # Closed after the threads that write to them.
@@ -98,7 +98,7 @@ def _hook(one: Served, inbox: GroupCommit) -> Hook:
         signature = Signature(signs.header, key, signs.algorithm, signs.encoding, signs.prefix)
     return Hook(
         account=one.account,
-        secret=Secret(webhooks.secret.get_secret_value()),
+        secret=HashedSecret(webhooks.secret.get_secret_value()),
         header=webhooks.secret_header,
         signature=signature,
         largest=webhooks.largest_kb * 1024,
@@ -134,7 +134,7 @@ def _address_of(listener: socket.socket) -> str:
 class _Pulse:
     """What happens while the receiver is at work: signs of life, and a line of counts for each minute."""
 
-    def __init__(self, receiver: Receiver, limits: Limits, hooks: Sequence[Hook], liveness: SignsOfLife) -> None:
+    def __init__(self, receiver: Receiver, limits: ServerLimits, hooks: Sequence[Hook], liveness: SignsOfLife) -> None:
         self._receiver = receiver
         self._limits = limits
         self._hooks = hooks

@@ -5,9 +5,9 @@ all before it, so that a reader's place is one number.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -42,6 +42,13 @@ INSERT OR IGNORE INTO event (received_at, kind, lead, label, at, appointment_at,
 SELECT :received_at, :kind, :lead, :label, :at, :appointment_at, :structure, :digest, :is_unique
 WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead ORDER BY id DESC LIMIT 1)
 """
+# The latest event stays, whatever its age: its id is the place up to which a reader has read.
+_DELETE_OLD = """
+DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 100)
+AND received_at < :before AND id < (SELECT max(id) FROM event)
+"""
+KEPT = timedelta(days=400)
+"""How long an event is kept: longer than any click counts, so that what no run has read by then is too late."""
 _AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
 _LAST = 2**63 - 1
@@ -94,8 +101,10 @@ class Inbox:
 
     # ── the receiver's side ──
 
-    def append(self, events: Iterable[ReceivedEvent]) -> int:
+    def append(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events in one durable transaction, without redeliveries, and return how many were new.
+
+        A few of the oldest events make room for them, if they are older than `KEPT`.
 
         Raises:
             OSError: the file was deleted or replaced, so that no reader would find them.
@@ -105,13 +114,17 @@ class Inbox:
         try:
             before = self._connection.total_changes
             self._connection.executemany(_APPEND, map(_row, events))
+            new = self._connection.total_changes - before
+            if events:
+                oldest = events[-1].received_at - KEPT
+                self._connection.execute(_DELETE_OLD, {"before": oldest.isoformat()})
             self._make_sure_it_is_found()
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # SQLite has rolled back by itself after some errors
                 self._connection.execute("ROLLBACK")
             raise
-        return self._connection.total_changes - before
+        return new
 
     def _make_sure_it_is_found(self) -> None:
         if _identity(self._path) != self._file:

@@ -52,7 +52,7 @@ class Signature:
         return hmac.compare_digest(expected.encode(), given.encode())
 
 
-class Secret:
+class HashedSecret:
     """A secret, kept as its SHA-256, so that comparing it reveals neither its content nor its length."""
 
     def __init__(self, text: str) -> None:
@@ -88,7 +88,7 @@ class Hook:
     """One account's entrance."""
 
     account: str
-    secret: Secret
+    secret: HashedSecret
     header: str | None
     """The header that carries the secret; None: the last part of the path."""
     signature: Signature | None

@@ -1,4 +1,4 @@
-"""The HTTP server around the receiver: how many connections, and how long a request may take to arrive."""
+"""The HTTP server around the receiver: how many connections, and how long a request or its answer may take."""
 
 import asyncio
 import socket
@@ -22,22 +22,22 @@ _UNANSWERED = frozenset({h11.IDLE, h11.SEND_RESPONSE})
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """What one server takes at a time."""
 
     connections: int
     seconds: float
-    """How long a request, head and body, may take to arrive, and how long the last ones may take when it stops."""
+    """How long a request may take to arrive, its answer to be read, and the last requests to end when it stops."""
     refused: Counter[HTTPStatus] = field(default_factory=Counter)
     """How often the server itself refused, by status; it counts here."""
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol with a limit on connections and a time in which each request must have arrived."""
+    """uvicorn's protocol, with a limit on connections and a deadline for each request and for reading its answer."""
 
     def __init__(
         self,
-        limits: Limits,
+        limits: ServerLimits,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, object],
@@ -47,11 +47,13 @@ class BoundedProtocol(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Take the connection, or refuse it if too many are open."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # whatever the client leaves unread pauses writing
         if len(self.connections) <= self._limits.connections:
             self._expect(self._limits.seconds)
             return
@@ -64,6 +66,7 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._arrived()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -74,6 +77,16 @@ class BoundedProtocol(H11Protocol):
         super().data_received(data)
         if self._deadline is None and self.conn.their_state in _ARRIVING:
             self._expect(self._limits.seconds)
+
+    def pause_writing(self) -> None:
+        """Give the client time to read its answer; even a closed connection would wait for that without end."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._limits.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on once the client has read everything."""
+        self._taken()
+        super().resume_writing()
 
     def handle_events(self) -> None:
         """Handle what has arrived; a whole request has no deadline any more."""
@@ -101,6 +114,11 @@ class BoundedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _taken(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -143,7 +161,12 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    app: ASGIApp, listener: socket.socket, limits: Limits, *, started: Callable[[], None], tick: Callable[[], bool]
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: ServerLimits,
+    *,
+    started: Callable[[], None],
+    tick: Callable[[], bool],
 ) -> None:
     """Serve until `tick`, called ten times a second, returns True; then finish what is under way.
 
