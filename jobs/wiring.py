@@ -457,7 +457,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
 
 
 def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
-    """Return what parses the body of a webhook, as received now; it raises ValueError for what is none."""
+    """Return a parser for webhook bodies received just now; it raises ValueError if one is not a webhook."""
     from connectors import oplead as platform  # noqa: PLC0415
 
     subscriptions = webhooks.subscriptions
