@@ -104,7 +104,7 @@ class Inbox:
     def append(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events in one durable transaction, without redeliveries, and return how many were new.
 
-        A few of the oldest events make room for them, if they are older than `KEPT`.
+        A few of the oldest events are deleted with it, if they are older than `KEPT`.
 
         Raises:
             OSError: the file was deleted or replaced, so that no reader would find them.
@@ -116,8 +116,8 @@ class Inbox:
             self._connection.executemany(_APPEND, map(_row, events))
             new = self._connection.total_changes - before
             if events:
-                oldest = events[-1].received_at - KEPT
-                self._connection.execute(_DELETE_OLD, {"before": oldest.isoformat()})
+                kept_from = events[-1].received_at - KEPT
+                self._connection.execute(_DELETE_OLD, {"before": kept_from.isoformat()})
             self._refuse_if_replaced()
             self._connection.execute("COMMIT")
         except BaseException:
