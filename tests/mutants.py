@@ -46,9 +46,30 @@ FAULTS = (
     Fault(
         "a webhook that arrives slowly ends in time",
         "jobs/webhooks/server.py",
-        "self._deadline = self.loop.call_later(seconds, self._too_slow)",
-        "self._deadline = self.loop.call_later(seconds * 100, self._too_slow)",
+        "self._request_deadline = self.loop.call_later(seconds, self._too_slow)",
+        "self._request_deadline = self.loop.call_later(seconds * 100, self._too_slow)",
         "tests/contract/webhooks",
+    ),
+    Fault(
+        "an answer that is never read ends the connection",
+        "jobs/webhooks/server.py",
+        "self.loop.call_later(self._limits.seconds, self.transport.abort)",
+        "self.loop.call_later(self._limits.seconds * 100, self.transport.abort)",
+        "tests/contract/webhooks",
+    ),
+    Fault(
+        "a reader's place in the inbox outlives what is deleted",
+        "jobs/webhooks/inbox.py",
+        "AND received_at < :before AND id < (SELECT max(id) FROM event)",
+        "AND received_at < :before",
+        "tests/contract/webhooks",
+    ),
+    Fault(
+        "an event without an id is recognised whenever it is sent",
+        "connectors/oplead/webhook_parser.py",
+        "for key in content if loose(key) not in _OF_THE_DELIVERY",
+        "for key in content",
+        "tests/unit/oplead/test_webhook_parser.py",
     ),
     Fault(
         "an event that is not about a status does not date one",

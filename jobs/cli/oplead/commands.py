@@ -17,7 +17,7 @@ leads = typer.Typer(name="leads", help="Create, read, change, import and export 
 document = typer.Typer(name="document", help="Add quotes and invoices to a lead.", no_args_is_help=True)
 status = typer.Typer(name="status", help="Set the status of leads.", no_args_is_help=True)
 settings = typer.Typer(name="settings", help="What Oplead is set up for.", no_args_is_help=True)
-webhooks = typer.Typer(name="webhooks", help="Have changes reported when they happen.", no_args_is_help=True)
+webhooks = typer.Typer(name="webhooks", help="Receive changes as they happen.", no_args_is_help=True)
 for group in (leads, document, status, settings, webhooks):
     app.add_typer(group)
 
