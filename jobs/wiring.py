@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
     from connectors.oplead.files import FileOptions, FileSource
     from connectors.oplead.files.options import Delimiter, Encoding
-    from connectors.oplead.lists import OpleadLists
-    from connectors.oplead.writer import OpleadWriter
+    from connectors.oplead.writing.lists import OpleadLists
+    from connectors.oplead.writing.writer import OpleadWriter
     from connectors.rate_limit import Pacer
 
 
@@ -222,7 +222,7 @@ def oplead_source(
 def oplead_lists(settings: Settings, clock: Clock) -> Iterator["OpleadLists"]:
     """Yield a reader of what an account's Oplead is set up for."""
     from connectors.oplead import OpleadClient  # noqa: PLC0415
-    from connectors.oplead.lists import OpleadLists  # noqa: PLC0415
+    from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
     client = OpleadClient(
         oplead_options(settings.oplead, settings.zone, settings.click_ids),
@@ -242,7 +242,7 @@ def oplead_writer(
     Only commands under `oplead` may use it: a night reads and nothing else.
     """
     from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions  # noqa: PLC0415
-    from connectors.oplead.writer import OpleadWriter  # noqa: PLC0415
+    from connectors.oplead.writing.writer import OpleadWriter  # noqa: PLC0415
 
     look = known.settings
     options, form = write_options(look.oplead.write, look.webhooks), None

@@ -102,7 +102,7 @@ FAULTS = (
     ),
     Fault(
         "a refusal never repeats what was sent",
-        "connectors/oplead/receipts.py",
+        "connectors/oplead/writing/receipts.py",
         "_MASK if _folded(word[0]) in known else word[0]",
         "word[0]",
         "tests/contract/oplead/test_writer.py tests/unit/oplead/test_receipts.py",

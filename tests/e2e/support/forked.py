@@ -37,7 +37,7 @@ LOADED = (
     "connectors.meta.sink",
     "connectors.notifiers",
     "connectors.oplead.probe",
-    "connectors.oplead.writer",
+    "connectors.oplead.writing.writer",
     "jobs.oplead_commands.importing.import_leads",
     "killed_import",
     "killed_run",

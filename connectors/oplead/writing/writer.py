@@ -17,10 +17,10 @@ from connectors.crm import (
 from connectors.errors import Misconfigured
 from connectors.oplead.client import OpleadClient, WriteAnswer
 from connectors.oplead.connection import FilePart
-from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
-from connectors.oplead.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
-from connectors.oplead.receipts import receipt_of
+from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
+from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
+from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
 
 UNSENT = 0

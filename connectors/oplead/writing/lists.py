@@ -7,7 +7,7 @@ from connectors.errors import Misconfigured
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import SubscriptionOptions, WriteOptions
-from connectors.oplead.receipts import usable_id
+from connectors.oplead.writing.receipts import usable_id
 
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _SUBSCRIPTION_EVENTS = ("event", "type", "eventType", "name")
