@@ -32,7 +32,7 @@ from connectors.oplead.probe.sampling import (
     in_turn,
     read_detail_pages,
 )
-from connectors.oplead.probe.specification import Specification
+from connectors.oplead.probe.specification.reading import Specification
 
 MOST_REQUESTS = 5
 AHEAD = timedelta(days=300)

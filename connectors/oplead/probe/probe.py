@@ -26,7 +26,6 @@ from connectors.oplead.probe.access import (
     find_access,
 )
 from connectors.oplead.probe.basis import judge
-from connectors.oplead.probe.documentation import Documentation, NotASpecificationError
 from connectors.oplead.probe.field_survey import (
     Fold,
     Readable,
@@ -51,8 +50,9 @@ from connectors.oplead.probe.sampling import (
     LeadSample,
     take_sample,
 )
-from connectors.oplead.probe.specification import Specification, read_specification
-from connectors.oplead.probe.written import subscribed, written
+from connectors.oplead.probe.specification.documentation import Documentation, NotASpecificationError
+from connectors.oplead.probe.specification.reading import Specification, read_specification
+from connectors.oplead.probe.specification.written import subscribed, written
 from connectors.oplead.source import OpleadSource
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SUGGESTED, Suggestion, Survey

@@ -13,9 +13,9 @@ from connectors.oplead.field_tree import LEAD_WORDS, envelope_values, locate, no
 from connectors.oplead.lead_parser import objects_in
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
-from connectors.oplead.probe.documentation import NotASpecificationError
-from connectors.oplead.probe.examples import Example, example_of
-from connectors.oplead.probe.openapi import Api, Operation, Parameter, SecurityScheme, kind_of, read_api
+from connectors.oplead.probe.specification.documentation import NotASpecificationError
+from connectors.oplead.probe.specification.examples import Example, example_of
+from connectors.oplead.probe.specification.openapi import Api, Operation, Parameter, SecurityScheme, kind_of, read_api
 
 LEADS = ("leads", "lead", "prospects", "prospect")
 """What the last part of the list's path may be, likeliest first."""
