@@ -27,6 +27,11 @@ def leaf(path: str) -> str:
     return normalise(path.rpartition(".")[2])
 
 
+def normalise_path(path: str) -> str:
+    """Return a path with each of its names normalised."""
+    return ".".join(map(normalise, path.split(".")))
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 

@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, normalise, tree_of
+from connectors.oplead.field_tree import (
+    AMOUNT_PARTS,
+    CONSENT_PARTS,
+    CONTACT,
+    key_paths,
+    leaf,
+    normalise,
+    normalise_path,
+    tree_of,
+)
 from connectors.oplead.fields import find, loose
 from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, expect_known, places_of
 from connectors.oplead.files.newest import newest_file, open_table
@@ -16,19 +25,9 @@ from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import StampedFile, Table
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
-from connectors.oplead.probe.field_survey import (
-    Fold,
-    Places,
-    Readable,
-    amounts_of,
-    few_values_of,
-    find_places,
-    normalise_path,
-    past_labels_of,
-    sources_of,
-    surveyed_labels,
-    suspicions_of,
-)
+from connectors.oplead.survey.click_ids import sources_of, suspicions_of
+from connectors.oplead.survey.places import Places, find_places
+from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of, past_labels_of, surveyed_labels
 from connectors.records import Lead
 from connectors.survey import Suggestion, Survey
 from connectors.text import counted, number

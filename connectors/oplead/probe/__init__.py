@@ -2,7 +2,7 @@
 
 `specification` reads the platform's own specification, if there is one, and `guided` tries what it says. Without one,
 `access`, `pagination` and `sampling` send requests; `probe` verifies the findings with a few more before suggesting
-settings. `field_survey` and `field_tree` analyse the responses and are pure.
+settings.
 """
 
 from connectors.oplead.probe.probe import OpleadProbe

@@ -20,7 +20,6 @@ from connectors.oplead.options import (
 )
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
 from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trials, filter_effect
-from connectors.oplead.probe.field_survey import Places, find_places
 from connectors.oplead.probe.findings import ProbeFindings
 from connectors.oplead.probe.pagination import PageSearch, Paging
 from connectors.oplead.probe.sampling import (
@@ -33,6 +32,7 @@ from connectors.oplead.probe.sampling import (
     read_detail_pages,
 )
 from connectors.oplead.probe.specification.reading import Specification
+from connectors.oplead.survey.places import Places, find_places
 
 MOST_REQUESTS = 5
 AHEAD = timedelta(days=300)

@@ -13,7 +13,7 @@ from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
-from connectors.oplead.field_tree import CONTACT, key_paths, locate, tree_of
+from connectors.oplead.field_tree import CONTACT, key_paths, locate, normalise_path, tree_of
 from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
@@ -26,20 +26,6 @@ from connectors.oplead.probe.access import (
     find_access,
 )
 from connectors.oplead.probe.basis import judge
-from connectors.oplead.probe.field_survey import (
-    Fold,
-    Readable,
-    amounts_of,
-    few_values_of,
-    find_places,
-    normalise_path,
-    past_labels_of,
-    sources_of,
-    surveyed_labels,
-    suspicions_of,
-    with_specified_answers,
-    with_specified_labels,
-)
 from connectors.oplead.probe.findings import Notes, ProbeFindings
 from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total
@@ -54,6 +40,18 @@ from connectors.oplead.probe.specification.documentation import Documentation, N
 from connectors.oplead.probe.specification.reading import Specification, read_specification
 from connectors.oplead.probe.specification.written import subscribed, written
 from connectors.oplead.source import OpleadSource
+from connectors.oplead.survey.click_ids import sources_of, suspicions_of
+from connectors.oplead.survey.places import find_places
+from connectors.oplead.survey.values import (
+    Fold,
+    Readable,
+    amounts_of,
+    few_values_of,
+    past_labels_of,
+    surveyed_labels,
+    with_specified_answers,
+    with_specified_labels,
+)
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SUGGESTED, Suggestion, Survey
 from connectors.text import counted

@@ -15,8 +15,8 @@ from connectors.oplead.lead_parser import lead_among, objects_in
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trial, Trials
-from connectors.oplead.probe.field_survey import find_places
 from connectors.oplead.probe.pagination import Paging
+from connectors.oplead.survey.places import find_places
 
 _LEAD_PATHS = ("/leads/{id}", "/lead/{id}")
 _MOST_DETAIL_PAGES = 60
