@@ -5,16 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from connectors.oplead.click_ids import is_click_id_label, read_click_ids
-from connectors.oplead.field_tree import (
-    CONTACT,
-    NAMES,
-    NEEDED,
-    is_date,
-    leaf,
-    normalise,
-    normalise_path,
-    tree_of,
-)
+from connectors.oplead.field_tree import CONTACT, NAMES, NEEDED, is_date, leaf, normalise, normalise_path, tree_of
 from connectors.oplead.fields import find, first, raw, text_of
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
 from connectors.oplead.options import CANDIDATES, ClickIdRules, FieldPaths, OpleadOptions, Paths

@@ -6,14 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from connectors.oplead.field_tree import (
-    AMOUNT_PARTS,
-    CONSENT_PARTS,
-    Tree,
-    leaf,
-    normalise,
-    normalise_path,
-)
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, leaf, normalise, normalise_path
 from connectors.oplead.fields import find, shape, text_of
 from connectors.oplead.options import Paths
 from connectors.records import Lead

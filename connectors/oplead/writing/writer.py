@@ -5,15 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from connectors.crm import (
-    Document,
-    EventKind,
-    LeadData,
-    WriteFault,
-    WritePreview,
-    WriteReceipt,
-    WriteRefused,
-)
+from connectors.crm import Document, EventKind, LeadData, WriteFault, WritePreview, WriteReceipt, WriteRefused
 from connectors.errors import Misconfigured
 from connectors.oplead.client import OpleadClient, WriteAnswer
 from connectors.oplead.connection import FilePart

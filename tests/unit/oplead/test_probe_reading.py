@@ -9,8 +9,8 @@ import pytest
 from connectors.oplead.field_tree import key_paths, locate, stated_total, tree_of, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.pagination import count_leads
-from connectors.oplead.probe.probe import reading_minutes, suggestion_of
 from connectors.oplead.probe.sampling import in_turn
+from connectors.oplead.probe.suggestion import reading_minutes, suggestion_of
 from connectors.oplead.survey.click_ids import sources_of, suspicions_of
 from connectors.oplead.survey.places import find_places
 from connectors.oplead.survey.values import amounts_of, few_values_of, surveyed_labels
