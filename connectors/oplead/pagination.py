@@ -10,7 +10,8 @@ from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
 from connectors.text import counted

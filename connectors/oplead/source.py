@@ -9,7 +9,8 @@ from heapq import nlargest
 from itertools import islice, takewhile
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import owners_in, tree_of
 from connectors.oplead.fields import find, first, first_instant, shape, since_query
 from connectors.oplead.lead_parser import (

@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 
 from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost
 from connectors.http import ATTEMPTS
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TokenRefused
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, find_items, mark_without_id

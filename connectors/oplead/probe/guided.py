@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadClient, OpleadRefused, TokenRefused
+from connectors.oplead.answers import OpleadRefused, TokenRefused
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import locate
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadRefused
+from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import CONTACT, key_paths, locate, normalise_path, tree_of
 from connectors.oplead.fields import find
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead.client import OpleadRefused, TokenRefused
+from connectors.oplead.answers import OpleadRefused, TokenRefused
 from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.lead_parser import lead_among, objects_in

@@ -7,7 +7,7 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 from connectors.crm import WriteFault, WriteReceipt, WriteRefused, Written
-from connectors.oplead.client import WriteAnswer
+from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.fields import first, read_json, text_of
 from connectors.oplead.lead_parser import objects_in
 from connectors.oplead.options import Paths

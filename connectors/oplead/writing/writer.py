@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from connectors.crm import Document, EventKind, LeadData, WriteFault, WritePreview, WriteReceipt, WriteRefused
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadClient, WriteAnswer
+from connectors.oplead.answers import WriteAnswer
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
 from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
 from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in

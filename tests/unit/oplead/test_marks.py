@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.oplead.client import OpleadAnswer
+from connectors.oplead.answers import OpleadAnswer
 from connectors.oplead.pagination import lacks_id, mark_without_id
 from connectors.oplead.probe.access import LeadList
 

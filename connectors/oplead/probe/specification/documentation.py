@@ -17,7 +17,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 
 from connectors.errors import Misconfigured, Transient, WrongFile
-from connectors.oplead.client import OpleadClient, OpleadDocument, TooLarge
+from connectors.oplead.answers import OpleadDocument, TooLarge
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.options import AuthOptions
 from connectors.text import counted
 

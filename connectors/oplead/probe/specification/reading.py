@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import TOTAL_HEADERS
+from connectors.oplead.answers import TOTAL_HEADERS
 from connectors.oplead.field_tree import LEAD_WORDS, envelope_values, locate, normalise
 from connectors.oplead.lead_parser import objects_in
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
