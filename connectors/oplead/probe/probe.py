@@ -1,19 +1,16 @@
 """Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.field_tree import CONTACT, key_paths, locate, normalise_path, tree_of
-from connectors.oplead.fields import find
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
+from connectors.oplead.field_tree import locate, tree_of
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import Asker, LeadList, access_notes, find_access
@@ -28,21 +25,10 @@ from connectors.oplead.probe.specification.reading import Specification, read_sp
 from connectors.oplead.probe.specification.written import subscribed, written
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
 from connectors.oplead.probe.verification import settle
-from connectors.oplead.survey.click_ids import sources_of, suspicions_of
 from connectors.oplead.survey.places import find_places
-from connectors.oplead.survey.values import (
-    Fold,
-    Readable,
-    amounts_of,
-    few_values_of,
-    past_labels_of,
-    surveyed_labels,
-    with_specified_answers,
-    with_specified_labels,
-)
-from connectors.records import Lead
+from connectors.oplead.survey.summary import ReadLeads, summary_of
+from connectors.oplead.survey.values import Fold, Readable, with_specified_answers, with_specified_labels
 from connectors.survey import Survey
-from connectors.text import counted
 
 MAX_REQUESTS = 100
 """The request limit for finding access, pagination and filters; sampling and verification are extra."""
@@ -175,42 +161,30 @@ class OpleadProbe:
 
     def _report(self, found: ProbeFindings, notes: Notes, specification: Specification | None) -> Survey:
         places, sample = found.places, found.sample
-        complete = list(sample.complete.values())
+        read = ReadLeads.of(list(sample.complete.values()), found.options)
         notes.how.extend(found.paging.how)
         notes.undecided.extend((*found.paging.undecided, *places.undecided))
-        tree = tree_of(complete)
-        records, reasons = _records(found.options, complete)
-        everyone, _ = _records(found.options, list(sample.every.values()))
-        if reasons:
-            is_most = len(reasons) > _MOST_UNREADABLE * len(complete)
-            (notes.undecided if is_most else notes.suspicions).append(_unreadable(reasons, complete))
+        if read.problem:
+            is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
+            (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = settle(found, notes, self._open)
-        notes.suspicions.extend(suspicions_of(records, complete, places.fields.click_id))
-        if lost := lost_phones([record.contact for record in records]):
-            notes.suspicions.append(f"{lost}.")
-        empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
-        if empty and len(complete) >= _ENOUGH_TO_SAY_EMPTY:
+        notes.suspicions.extend(read.suspicions(places))
+        empty = [path for path, node in tree_of(read.leads).items() if not node.filled and not node.is_listed]
+        if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
-        contact = [path for one in CONTACT for path in getattr(places.fields, one)]
-        matched = [match.path for match in places.matches if match.path]
-        known = frozenset(map(normalise_path, (*contact, *matched)))
         judgement = judge(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
-        return Survey(
-            leads=len(complete),
+        listed = ReadLeads.of(list(sample.every.values()), found.options)
+        summary = summary_of(
+            read, listed, places, zone=options.zone, named=self.named, readable=self.readable, fold=self.fold
+        )
+        return replace(
+            summary,
             total=found.paging.total,
-            paths=key_paths(tree, options.zone),
-            fields=places.matches,
-            labels=with_specified_labels(
-                surveyed_labels(records, everyone, self.fold), enums, options.fields.status, self.fold
-            ),
-            past_labels=past_labels_of(everyone, self.fold),
-            named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self.named)},
-            few_values=with_specified_answers(few_values_of(tree, complete, known, self.fold), enums),
-            amounts=amounts_of(tree, complete, self.readable, known),
-            sources=sources_of(records),
+            labels=with_specified_labels(summary.labels, enums, options.fields.status, self.fold),
+            few_values=with_specified_answers(summary.few_values, enums),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
@@ -275,26 +249,6 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer) -> None:
         f"this sandbox's clock stands still at {first:%Y-%m-%d %H:%M:%S} UTC, so a minute's pause would never end "
         "there: give its clock's address, as --clock URL on the command line or as clock: URL in the settings file"
     )
-
-
-def _records(options: OpleadOptions, leads: Sequence[object]) -> tuple[list[Lead], list[str]]:
-    """Parse the leads as a night would; return them, and why each other one is unreadable."""
-    records, reasons = [], []
-    parser = LeadParser(options)
-    for lead in leads:
-        try:
-            item = object_in_list(lead)
-            records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
-        except UnreadableLeadError as error:
-            reasons.append(str(error))
-    return records, reasons
-
-
-def _unreadable(reasons: Sequence[str], leads: Sequence[object]) -> str:
-    commonest = max(sorted(set(reasons)), key=reasons.count)
-    if not any(isinstance(lead, Mapping) for lead in leads):
-        commonest += ": see oplead.pagination.items"
-    return f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
 
 
 def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
