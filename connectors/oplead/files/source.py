@@ -9,15 +9,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from connectors.errors import Misconfigured
-from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import find, first_instant
+from connectors.oplead.fields import first_instant
 from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, columns_of
 from connectors.oplead.files.newest import newest_file, open_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import MB, Row, StampedFile, Table
+from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.source import newest
 from connectors.ports import Clock
 from connectors.records import Export, Found, Lead, LeadId, LeadPage, NotInExport, UnreadableLead
 from connectors.survey import SeenInLeads
@@ -223,14 +222,8 @@ class FileSource:
         shown = [row for row in latest or tail if isinstance(row, Row)]
         page = self._page(opened, shown, lambda _id, _digest: False)
         items = [item for row in shown if (item := _item_of(opened, row))]
-        labels = [label for lead in page.leads for label in (lead.label, *(entry.label for entry in lead.history))]
-        self.seen = SeenInLeads(
-            leads=len(items),
-            paths=list(tree_of(items)),
-            labels=list(filter(None, labels)),
-            filled=lambda path: sum(bool(find(lead, path)) for lead in items),
-        )
-        return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
+        self.seen = seen_in(items, page.leads)
+        return newest_first(page)
 
     def _rows(self, opened: _Opened) -> Iterator[Row]:
         """Yield the rows, each lead once: a repeated row is the same as the first."""
@@ -238,14 +231,7 @@ class FileSource:
         return (row for row in opened.table.rows() if opened.index.is_first(row.number))
 
     def _page(self, opened: _Opened, rows: Sequence[Row], is_known: Callable[[LeadId, str], bool]) -> LeadPage:
-        read = [self._read(opened, row, is_known) for row in rows]
-        return LeadPage(
-            leads=tuple(one for one in read if isinstance(one, Lead)),
-            unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
-            unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
-            served_at=None,
-            resume=None,
-        )
+        return page_of([self._read(opened, row, is_known) for row in rows])
 
     def _read(
         self, opened: _Opened, row: Row, is_known: Callable[[LeadId, str], bool]
