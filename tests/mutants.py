@@ -499,7 +499,7 @@ FAULTS = (
     ),
     Fault(
         "half a file is not taken for a whole one",
-        "connectors/oplead/files/source.py",
+        "connectors/oplead/files/checks.py",
         "if fewer >= _FEWEST and fewer > _FEWER * last.rows:",
         "if fewer > last.rows:",
         "tests/contract/oplead/test_files.py",

@@ -103,7 +103,8 @@ class OpleadSource:
         pages = (listed.items for listed, _ in walk.pages(walk.start(), self._listed_page) if listed)
         latest, *ends = newest(pages, count, lambda entry: first_instant(entry, paths, zone))
         items = latest or self._newer_end(*ends)
-        self._shown = shown = []
+        shown: list[Mapping[str, object]] = []
+        self._shown = shown
         page = self._page(items)
         self.seen = replace(seen_in(shown, page.leads), owners=owners_in(shown))
         return newest_first(page)
