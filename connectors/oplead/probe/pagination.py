@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import OpleadRefused
-from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
+from connectors.oplead.field_tree import leaf, normalise
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
 from connectors.oplead.probe.access import Effect, LeadList, RequestLimitReached, Trials, filter_effect
+from connectors.oplead.probe.envelope import envelope_values, stated_total
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")

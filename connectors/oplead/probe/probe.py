@@ -10,12 +10,13 @@ from connectors.errors import Misconfigured
 from connectors.http import is_loopback
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.field_tree import locate, tree_of
+from connectors.oplead.field_tree import tree_of
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
 from connectors.oplead.probe.access import Asker, LeadList, access_notes, find_access
 from connectors.oplead.probe.basis import judge
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
+from connectors.oplead.probe.envelope import locate
 from connectors.oplead.probe.findings import Notes, ProbeFindings
 from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.oplead.field_tree import key_paths, locate, stated_total, tree_of, value_kind
+from connectors.oplead.field_tree import key_paths, tree_of, value_kind
 from connectors.oplead.options import FieldPaths, OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.probe.envelope import locate, stated_total
 from connectors.oplead.probe.pagination import count_leads
 from connectors.oplead.probe.sampling import in_turn
 from connectors.oplead.probe.suggestion import reading_minutes, suggestion_of
