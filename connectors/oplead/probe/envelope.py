@@ -13,6 +13,9 @@ _TOTALS = frozenset(
     {"total", "totalcount", "totalelements", "totalitems", "totalresults", "totalrecords", "nombretotal"}
     | {"count", "recordstotal", "nbtotal", "totalhits", "nbresultats"}
 )
+_NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
+MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
+"""Names, normalised, of what only says whether there is another page."""
 _LEAD_WORDS = frozenset(name for field in NEEDED for name in NAMES[field])
 
 
@@ -43,6 +46,12 @@ def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[o
 def envelope_values(body: object) -> list[tuple[str, object]]:
     """Return the scalar values of a response outside its lists, with their paths."""
     return [(path, value) for path, value in around_lists(body) if path and not isinstance(value, list)]
+
+
+def is_next(path: str) -> bool:
+    """Whether a value there should lead to the next page."""
+    name = normalise(path)
+    return any(word in name for word in _NEXT_WORDS) and leaf(path) not in MORE_WORDS
 
 
 def stated_total(body: object, shown: int) -> int | None:

@@ -13,7 +13,7 @@ from connectors.oplead.field_tree import normalise
 from connectors.oplead.lead_parser import objects_in
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
-from connectors.oplead.probe.envelope import around_lists, envelope_values, lead_words, locate
+from connectors.oplead.probe.envelope import around_lists, envelope_values, is_next, lead_words, locate
 from connectors.oplead.probe.specification.documentation import NotASpecificationError
 from connectors.oplead.probe.specification.examples import Example, example_of
 from connectors.oplead.probe.specification.openapi import (
@@ -198,7 +198,7 @@ def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
     def named(names: frozenset[str]) -> Parameter | None:
         return next((query[name] for name in query if name in names), None)
 
-    following = [(path, value) for path, value in envelope_values(body.value) if _is_next(path)]
+    following = [(path, value) for path, value in envelope_values(body.value) if is_next(path)]
     size = named(_SIZES)
     if any(name.casefold() == "link" for name in operation.headers):
         return PaginationOptions()
@@ -219,14 +219,6 @@ def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
     if last := named(_LAST_IDS):
         return _sized(PaginationOptions(style="last_id", cursor_param=last.name), size)
     return None
-
-
-def _is_next(path: str) -> bool:
-    name = normalise(path)
-    return (
-        any(word in name for word in ("next", "suivant", "cursor", "continuation", "pagetoken"))
-        and "hasnext" not in name
-    )
 
 
 def _is_cursor(path: str) -> bool:
