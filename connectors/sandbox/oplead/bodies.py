@@ -8,7 +8,7 @@ from email.policy import HTTP
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from connectors.sandbox.oplead.leads import PAIRS, ZONE, Fields, instant, wire_name
+from connectors.sandbox.oplead.leads.rendering import PAIRS, ZONE, Fields, instant, wire_name
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.settings import CUSTOM_FIELDS
 from connectors.sandbox.oplead.shape import Shape

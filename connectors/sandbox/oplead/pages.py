@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from connectors.sandbox.oplead.leads import ZONE, instant, wire_id
+from connectors.sandbox.oplead.leads.rendering import ZONE, instant, wire_id
 from connectors.sandbox.oplead.shape import NUMBERED, Shape
 
 LONGEST_PAGE = 100

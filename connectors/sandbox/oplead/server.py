@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from connectors.sandbox.oplead import webhooks, writes
 from connectors.sandbox.oplead.bodies import RefusedError
-from connectors.sandbox.oplead.book import LeadBook, LeadsAt
 from connectors.sandbox.oplead.documentation.page import FOLDER as DOCUMENTATION
 from connectors.sandbox.oplead.documentation.page import page as documentation_page
 from connectors.sandbox.oplead.gate import (
@@ -23,15 +22,9 @@ from connectors.sandbox.oplead.gate import (
     caller_of,
     refusal,
 )
-from connectors.sandbox.oplead.leads import (
-    Accident,
-    Fields,
-    accident_json,
-    apply_accidents,
-    render_lead,
-    render_list_entry,
-    wire_id,
-)
+from connectors.sandbox.oplead.leads.accidents import Accident, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.book import LeadBook, LeadsAt
+from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry, wire_id
 from connectors.sandbox.oplead.options import OPTIONS, Options
 from connectors.sandbox.oplead.pages import BadQueryError, envelope, enveloped, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS

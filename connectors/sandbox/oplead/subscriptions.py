@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from connectors.sandbox.oplead.bodies import RefusedError, require_callable
-from connectors.sandbox.oplead.book import clock_text
 from connectors.sandbox.oplead.gate import Caller
-from connectors.sandbox.oplead.leads import Fields, instant
+from connectors.sandbox.oplead.leads.book import clock_text
+from connectors.sandbox.oplead.leads.rendering import Fields, instant
 
 CREATED: Final = "lead.created"
 STATUS_CHANGED: Final = "lead.status_changed"

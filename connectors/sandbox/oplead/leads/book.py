@@ -7,7 +7,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any, Final
 
-from connectors.sandbox.oplead.leads import ZONE, Fields, instant
+from connectors.sandbox.oplead.leads.rendering import ZONE, Fields, instant
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead at an instant, by id, in list order; None for a deleted one."""
