@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import Part, RefusedError
+from connectors.sandbox.oplead.bodies import Part
+from connectors.sandbox.oplead.gate import RefusedError
 from connectors.sandbox.oplead.leads.rendering import Fields
 
 MEGABYTE: Final = 1_000_000

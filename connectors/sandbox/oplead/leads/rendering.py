@@ -116,6 +116,11 @@ def instant(text: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
 
 
+def clock_text(moment: datetime) -> str:
+    """Return an untranslated time, the wall clock in Paris."""
+    return moment.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def wire_date(value: object, shape: Shape, *, day: bool = False) -> object:
     """Return a time in the shape's format; an unreadable one stays unchanged."""
     moment = instant(value) if isinstance(value, str) else None
