@@ -21,7 +21,7 @@ from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.receiver import Hook, Rate, Receiver, Secret, Signature
 from jobs.webhooks.server import Limits, serve
-from jobs.wiring import webhook_parser
+from jobs.wiring.oplead import webhook_parser
 
 _A_MINUTE = 60.0
 _MOST_THREADS = 32  # an inbox that is locked must not hold up the others

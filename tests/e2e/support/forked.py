@@ -30,7 +30,7 @@ LOADED = (
     "jobs.cli",
     "jobs.cli.run",
     "jobs.cli.oplead.serve",
-    "jobs.wiring",
+    "jobs.wiring.night",
     "jobs.nightly",
     "connectors.google_ads.ads_api.sink",
     "connectors.google_ads.data_manager.sink",
