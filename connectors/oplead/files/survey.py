@@ -61,12 +61,16 @@ def survey_file(
     how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {counted(rows, 'lead')} in "
     how += f"{counted(len(table.titles), 'column')}."
     read = ReadLeads.of(items, replace(options, fields=places.fields))
+    lacking = (
+        f"source.columns: no column was found that holds {what}; write its title, as Title: {getattr(CANDIDATES, name)[0]}"
+        for name, what in places.undecided.items()
+    )
     return replace(
         summary_of(read, read, places, zone=options.zone, named=named, readable=readable, fold=fold),
         total=rows,
         suspicions=(*filter(None, [read.problem]), *read.suspicions(places)),
         how=(how,),
-        undecided=(*guess.undecided, *map(_for_a_file, places.undecided)),
+        undecided=(*guess.undecided, *lacking),
         columns=guess.suggested,
         suggestion=_suggested_fields(places.fields, options.fields),
     )
@@ -77,13 +81,6 @@ def _item(columns: Columns, cells: Sequence[object]) -> Item:
         return columns.lead(cells)  # type: ignore[arg-type]  # cells of a row
     except DamagedIdError:
         return {}
-
-
-def _for_a_file(undecided: str) -> str:
-    """Say what to write for a field that no column holds."""
-    name, _, why = undecided.partition(": ")
-    place = getattr(CANDIDATES, name.removeprefix("oplead.fields."))[0]
-    return f"source.columns: {why.replace('no field', 'no column')}; write its title, as Title: {place}"
 
 
 def _suggested_fields(found: FieldPaths, before: FieldPaths) -> Suggestion:

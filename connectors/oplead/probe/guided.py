@@ -177,9 +177,5 @@ class GuidedLook:
         if len(leads) >= _ENOUGH_TO_MISS:
             return places
         specified = {match.field for match in specified_places(self.specification, options).matches if match.path}
-        undecided = (one for one in places.undecided if not any(one.startswith(_named(name)) for name in specified))
-        return replace(places, undecided=tuple(undecided))
-
-
-def _named(field: str) -> str:
-    return f"oplead.fields.{field}:"
+        undecided = {name: sought for name, sought in places.undecided.items() if name not in specified}
+        return replace(places, undecided=undecided)

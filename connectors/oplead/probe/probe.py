@@ -164,7 +164,9 @@ class OpleadProbe:
         places, sample = found.places, found.sample
         read = ReadLeads.of(list(sample.complete.values()), found.options)
         notes.how.extend(found.paging.how)
-        notes.undecided.extend((*found.paging.undecided, *places.undecided))
+        sought = places.undecided.items()
+        lacking = (f"oplead.fields.{name}: no field was found that holds {what}" for name, what in sought)
+        notes.undecided.extend((*found.paging.undecided, *lacking))
         if read.problem:
             is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
             (notes.undecided if is_most else notes.suspicions).append(read.problem)

@@ -42,7 +42,8 @@ class Places:
 
     fields: FieldPaths
     matches: tuple[FieldMatch, ...]
-    undecided: tuple[str, ...]
+    undecided: Mapping[str, str]
+    """What was sought in vain, in words, by the field that is needed."""
 
 
 def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
@@ -65,7 +66,7 @@ class _PlaceSearch:
         seldom = _SELDOM * len(self._leads)
         lacking = [name for name in NEEDED if found[name][1] is None or (name != "click_id" and filled[name] < seldom)]
         matches = (FieldMatch(name, self._as_spelt(found[name][1]), filled[name]) for name in names)
-        undecided = tuple(map(self._undecided, lacking)) if self._leads else ()
+        undecided = {name: self._sought(name) for name in lacking} if self._leads else {}
         return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
 
     def _place(self, field: str) -> tuple[Paths, str | None]:
@@ -196,13 +197,13 @@ class _PlaceSearch:
         values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
         return {number for number, value in values if read(value, utm_source=sources[number])[0]}
 
-    def _undecided(self, field: str) -> str:
+    def _sought(self, field: str) -> str:
         hint = ""
         if field == "created_at":
             nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
             times = [path for path, node in nodes if all(is_date(value, self._options.zone) for value in node.every())]
             hint = f" (there are times at {', '.join(times[:6])})" if times else ""
-        return f"oplead.fields.{field}: no field was found that holds {_SOUGHT[field]}{hint}"
+        return f"{_SOUGHT[field]}{hint}"
 
 
 def _parent(path: str) -> str:
