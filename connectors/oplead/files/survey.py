@@ -62,7 +62,8 @@ def survey_file(
     how += f"{counted(len(table.titles), 'column')}."
     read = ReadLeads.of(items, replace(options, fields=places.fields))
     lacking = (
-        f"source.columns: no column was found that holds {what}; write its title, as Title: {getattr(CANDIDATES, name)[0]}"
+        f"source.columns: no column was found that holds {what}; write its title, "
+        f"as Title: {getattr(CANDIDATES, name)[0]}"
         for name, what in places.undecided.items()
     )
     return replace(
