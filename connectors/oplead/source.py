@@ -11,6 +11,7 @@ from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import owners_in
 from connectors.oplead.fields import first, first_instant, shape, since_query
+from connectors.oplead.items import find_items
 from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import (
     LeadParser,
@@ -20,7 +21,7 @@ from connectors.oplead.lead_parser import (
     object_in_list,
     objects_in,
 )
-from connectors.oplead.pagination import ListedPage, PageWalk, find_items, mark_without_id
+from connectors.oplead.pagination import ListedPage, PageWalk, mark_without_id
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from connectors.survey import SeenInLeads
 

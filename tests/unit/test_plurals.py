@@ -27,7 +27,7 @@ NEVER_ONE = {
     "connectors/oplead/pagination.py: pages": "a list of thousands",
     "connectors/oplead/survey/click_ids.py: values": "a suspicion wants several",
     "connectors/oplead/survey/click_ids.py: characters": "the length of a click id",
-    "connectors/oplead/pagination.py: arrays": "one array is what is looked for",
+    "connectors/oplead/items.py: arrays": "one array is what is looked for",
     "connectors/meta/sink.py: events": "too many at once",
     "connectors/oplead/lead_parser.py: characters": "more than any lead's",
     "connectors/oplead/pagination.py: characters": "more than a request may have",

@@ -13,8 +13,9 @@ from connectors.http import ATTEMPTS
 from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TokenRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
+from connectors.oplead.items import find_items
 from connectors.oplead.options import PUT_THE_KEY, AuthOptions, OpleadOptions, PaginationOptions
-from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, find_items, mark_without_id
+from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, mark_without_id
 
 OpenClient = Callable[[OpleadOptions], OpleadClient]
 """Opens a client; all clients share one rate limit."""

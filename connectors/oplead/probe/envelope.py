@@ -6,7 +6,7 @@ from decimal import Decimal
 from connectors.errors import Misconfigured
 from connectors.oplead.field_tree import NAMES, NEEDED, leaf, normalise
 from connectors.oplead.fields import raw
-from connectors.oplead.pagination import find_items
+from connectors.oplead.items import find_items
 
 _DEEPEST = 3
 _TOTALS = frozenset(
