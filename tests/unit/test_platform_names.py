@@ -17,7 +17,7 @@ ALLOWED = {
     "cli/init/questions.py",
     "cli/options.py",
     "cli/output.py",
-    "oplead_commands/columns.py",
+    "oplead_commands/importing/columns.py",
     "oplead_commands/creation/value_names.py",
     "reporting/wording.py",
     "settings/compile.py",
