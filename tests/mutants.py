@@ -534,7 +534,7 @@ FAULTS = (
     ),
     Fault(
         "a specification in parts on other pages is refused",
-        "connectors/oplead/probe/specification/documentation.py",
+        "connectors/oplead/probe/specification/loading.py",
         'if isinstance(reference, str) and not reference.startswith("#"):',
         "if False:",
         "tests/contract/oplead/test_documentation.py",

@@ -1,7 +1,7 @@
 """Builds what reads from Oplead and writes to it, from settings."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,37 +33,31 @@ Look = OpleadSection | Settings
 """Settings that say how Oplead is reached: a whole file's, or an unfinished one's."""
 
 
-@contextmanager
 def oplead_source(
     known: PartialSettings,
     clock: Clock,
     *,
     wanted_fields: frozenset[str] = frozenset(),
     cancel_token: CancelToken = never_cancelled,
-) -> Iterator["OpleadSource"]:
-    """Yield a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
+) -> "closing[OpleadSource]":
+    """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
     from connectors.oplead import OpleadSource  # noqa: PLC0415
 
-    source = OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields)
-    with closing(source):
-        yield source
+    return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
 
 
-@contextmanager
-def oplead_lists(settings: Settings, clock: Clock) -> Iterator["OpleadLists"]:
-    """Yield a reader of what an account's Oplead is set up for."""
+def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
+    """Return a reader of what an account's Oplead is set up for."""
     from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
 
     client = oplead_client(settings, clock, folder=pace_folder(settings))
-    with closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks))) as lists:
-        yield lists
+    return closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks)))
 
 
-@contextmanager
 def oplead_writer(
     known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
-) -> Iterator["OpleadWriter"]:
-    """Yield a writer to the Oplead that partial settings name, at the pace of all commands with its token.
+) -> "closing[OpleadWriter]":
+    """Return a writer to the Oplead that partial settings name, at the pace of all commands with its token.
 
     Only commands under `oplead` may use it: a night reads and nothing else.
     """
@@ -90,8 +84,7 @@ def oplead_writer(
             cancel_token=cancel_token,
             clocks_within=MAX_CLOCK_SKEW,
         )
-    with closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form)) as writer:
-        yield writer
+    return closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form))
 
 
 def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":

@@ -21,7 +21,8 @@ from connectors.oplead.probe.findings import Notes, ProbeFindings
 from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total
 from connectors.oplead.probe.sampling import take_sample
-from connectors.oplead.probe.specification.documentation import Documentation, NotASpecificationError
+from connectors.oplead.probe.specification.documentation import Documentation
+from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
 from connectors.oplead.probe.specification.written import subscribed, written
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of

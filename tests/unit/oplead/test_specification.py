@@ -9,8 +9,8 @@ import pytest
 
 from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.probe.guided import as_specified
-from connectors.oplead.probe.specification.documentation import NotASpecificationError
 from connectors.oplead.probe.specification.examples import example_of
+from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import read_api
 from connectors.oplead.probe.specification.reading import read_specification
 from connectors.oplead.probe.specification.written import subscribed, written

@@ -14,8 +14,8 @@ from connectors.oplead.lead_parser import objects_in
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
 from connectors.oplead.probe.envelope import around_lists, envelope_values, is_next, lead_words, locate
-from connectors.oplead.probe.specification.documentation import NotASpecificationError
 from connectors.oplead.probe.specification.examples import Example, example_of
+from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.openapi import (
     Api,
     Operation,
