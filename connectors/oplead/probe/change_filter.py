@@ -9,7 +9,8 @@ from typing import Literal, Self
 from connectors.oplead.fields import first_instant, since_query, write_moment
 from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.access import Effect, RequestLimitReached, Trial, Trials
+from connectors.oplead.probe.asking import RequestLimitReached
+from connectors.oplead.probe.trials import Effect, Trial, Trials
 
 _BEGINNINGS = (
     *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),

@@ -13,13 +13,14 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
-from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trials, filter_effect
+from connectors.oplead.probe.asking import Asker, LeadList, RequestLimitReached
 from connectors.oplead.probe.change_filter import Filtering, FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate
 from connectors.oplead.probe.findings import ProbeFindings
 from connectors.oplead.probe.pagination import PageSearch, Paging
 from connectors.oplead.probe.sampling import LeadSample, adds, in_turn, read_detail_pages
 from connectors.oplead.probe.specification.reading import Specification
+from connectors.oplead.probe.trials import Effect, Trials, filter_effect
 from connectors.oplead.survey.places import Places, find_places
 
 MOST_REQUESTS = 5

@@ -10,8 +10,9 @@ from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.field_tree import leaf
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
-from connectors.oplead.probe.access import Effect, LeadList, RequestLimitReached, Trials, filter_effect
+from connectors.oplead.probe.asking import LeadList, RequestLimitReached
 from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next, stated_total
+from connectors.oplead.probe.trials import Effect, Trials, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")

@@ -13,7 +13,8 @@ from connectors.oplead.client import OpleadClient
 from connectors.oplead.field_tree import tree_of
 from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.access import Asker, LeadList, access_notes, find_access
+from connectors.oplead.probe.access import access_notes, find_access
+from connectors.oplead.probe.asking import Asker, LeadList
 from connectors.oplead.probe.basis import judge
 from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
 from connectors.oplead.probe.envelope import locate

@@ -11,7 +11,7 @@ from connectors.oplead.field_tree import tree_of
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.lead_parser import lead_among, objects_in
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.access import Asker, LeadList, RequestLimitReached
+from connectors.oplead.probe.asking import Asker, LeadList, RequestLimitReached
 from connectors.oplead.probe.pagination import Paging
 from connectors.oplead.survey.places import find_places
 
