@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from connectors.ports import Clock
 from connectors.survey import Survey
@@ -11,9 +10,6 @@ from jobs.rules.model import UnreadableAmount, normalise_label
 from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import SourceSettings
 from jobs.wiring.oplead import file_options, oplead_client, oplead_options
-
-if TYPE_CHECKING:
-    pass
 
 
 def survey_oplead(

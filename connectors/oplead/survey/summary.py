@@ -50,7 +50,7 @@ class ReadLeads:
         return f"{share} cannot be read, most for this: {commonest}"
 
     def suspicions(self, places: Places) -> Iterator[str]:
-        """Yield a sentence for each sign that click ids or telephone numbers were damaged before Oplead got them."""
+        """Yield a sentence for each sign that click ids or telephone numbers are damaged."""
         yield from suspicions_of(self.records, self.leads, places.fields.click_id)
         if lost := lost_phones([record.contact for record in self.records]):
             yield f"{lost}."

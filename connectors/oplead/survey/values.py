@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, Tree, leaf, normalise, normalise_path
@@ -115,10 +115,7 @@ def with_specified_answers(seen: tuple[FewValues, ...], enums: Mapping[str, tupl
             one = by_path.get(normalise_path(path), FewValues(path, {}, consent=True))
             shown = [value for value in values if _may_be_shown(value, _LONGEST_CHANNEL)][: _FEW + 1]
             counts = {**dict.fromkeys(shown, 0), **one.values}
-            granted, refused = ([text for text in counts if normalise(text) in words] for words in (_GRANTED, _REFUSED))
-            proposes = not any(part in leaf(path) for part in _OTHER_WAY_ROUND)
-            answers = (tuple(granted), tuple(refused)) if proposes else ((), ())
-            completed[normalise_path(path)] = FewValues(one.path, counts, True, *answers)
+            completed[normalise_path(path)] = FewValues(one.path, counts, True, *_answers(counts, leaf(path)))
     rest = tuple(one for one in seen if normalise_path(one.path) not in completed)
     return (*completed.values(), *rest)
 
@@ -163,12 +160,16 @@ def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
         return None
     if empty := len(leads) - counts.total():
         shown[""] = empty
-    proposes = consent and not any(part in name for part in _OTHER_WAY_ROUND)
-    granted, refused = (
-        tuple(text for text, _ in shown.most_common() if proposes and normalise(text) in words)
-        for words in (_GRANTED, _REFUSED)
-    )
-    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
+    answers = _answers([text for text, _ in shown.most_common()], name) if consent else ((), ())
+    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, *answers)
+
+
+def _answers(texts: Collection[str], name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the texts that grant a consent and those that refuse it; none of a field in which yes means refusal."""
+    if any(part in name for part in _OTHER_WAY_ROUND):
+        return (), ()
+    granted = tuple(text for text in texts if normalise(text) in _GRANTED)
+    return granted, tuple(text for text in texts if normalise(text) in _REFUSED)
 
 
 def _shown(text: str, count: int, *, is_channel: bool) -> str:
