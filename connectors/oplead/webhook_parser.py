@@ -25,7 +25,7 @@ _MOST_VALUES = 10_000  # in one body: a hundred events with a hundred fields eac
 _LONGEST_STRUCTURE = 2_000
 _LONGEST_NAME = 100
 _WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])")
-KIND_WORDS = {
+_WORDS = {
     EventKind.APPOINTMENT: ("appointment", "rdv", "rendezvous", "meeting"),
     EventKind.STATUS_CHANGE: ("status", "statut"),
 }
@@ -46,7 +46,7 @@ _SHOWN = (
     "renew renewed unassigned reassigned sent received ping test hook hooks crm maj modifie modification "
     "modified changement suppr supprime suppression ajout ajoute fusion annule gagne perdu"
 )
-_KNOWN = _NEW | _LEAD | frozenset(word for words in KIND_WORDS.values() for word in words) | frozenset(_SHOWN.split())
+_KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in words) | frozenset(_SHOWN.split())
 """Words of which a name must be made up to be shown: any other may be a person's name."""
 
 Content = Mapping[str, object]
@@ -143,7 +143,7 @@ class WebhookParser:
         normal = normalise(name)
         if normal in self._kinds:
             return self._kinds[normal]
-        kinds = [kind for kind, words in KIND_WORDS.items() if any(word in normal for word in words)]
+        kinds = [kind for kind, words in _WORDS.items() if any(word in normal for word in words)]
         if kinds:
             return kinds[0] if len(kinds) == 1 else None
         words = {normalise(word) for word in _WORD.findall(name)}

@@ -9,7 +9,6 @@ from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import Api, Operation, mapping, text
 from connectors.oplead.probe.specification.reading import Specification, is_of_one_lead, segments
 from connectors.oplead.survey.places import find_places
-from connectors.oplead.webhook_parser import KIND_WORDS
 
 _PLAIN = re.compile(r"[!-~]{1,100}")
 _WRITE_VERBS = ("PATCH", "PUT", "POST")
@@ -23,8 +22,9 @@ _EVENTS = frozenset({"event", "eventtype", "type", "topic", "action", "evenement
 _URLS = frozenset(
     {"url", "callback", "callbackurl", "target", "targeturl", "endpoint", "webhookurl", "hook", "address"}
 )
-_KINDS = {
-    **{kind.value: words for kind, words in KIND_WORDS.items()},
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "appointment": ("appointment", "rdv", "rendezvous", "meeting"),
+    "status_change": ("status", "statut"),
     "new_lead": ("created", "new", "nouveau", "creation", "assigned", "attribue"),
 }
 _WRITTEN_FIELDS = frozenset(
