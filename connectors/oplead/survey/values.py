@@ -160,8 +160,8 @@ def _few(path: str, leads: Sequence[object], fold: Fold) -> FewValues | None:
         return None
     if empty := len(leads) - counts.total():
         shown[""] = empty
-    answers = _answers([text for text, _ in shown.most_common()], name) if consent else ((), ())
-    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, *answers)
+    granted, refused = _answers([text for text, _ in shown.most_common()], name) if consent else ((), ())
+    return FewValues(path, dict(shown.most_common(_FEW + 1)), consent, granted, refused)
 
 
 def _answers(texts: Collection[str], name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
