@@ -21,12 +21,12 @@ from connectors.sandbox.platform import Faults
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from connectors.sandbox.server import Server, WireRequest, WireResponse, json_response
-from jobs import wiring
 from jobs.ledger.database import create_state
 from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
+from jobs.wiring.night import connect, open_clock
 from tests.e2e.support.webhook_receiver import COMMAND, SECRET, ReceiverProcess
 
 SIZES = (1_500, 6_000)
@@ -175,8 +175,8 @@ def nights(folder: Path, size: int) -> tuple[float, float]:
         for _ in range(2):
             began = time.perf_counter()
             with (
-                wiring.open_clock(loaded.settings) as clock,
-                wiring.connect(loaded.settings, clock) as (book, deps),
+                open_clock(loaded.settings) as clock,
+                connect(loaded.settings, clock) as (book, deps),
                 hold_account(state, loaded.settings.account, "bench", now=clock.now()) as ledger,
             ):
                 run_night(RunContext(ledger, book, deps))

@@ -144,7 +144,7 @@ FAULTS = (
     ),
     Fault(
         "a refusal never repeats what was sent",
-        "connectors/oplead/receipts.py",
+        "connectors/oplead/writing/receipts.py",
         "_MASK if _folded(word[0]) in known else word[0]",
         "word[0]",
         "tests/contract/oplead/test_writer.py tests/unit/oplead/test_receipts.py",
@@ -548,7 +548,7 @@ FAULTS = (
     ),
     Fault(
         "half a file is not taken for a whole one",
-        "connectors/oplead/files/source.py",
+        "connectors/oplead/files/checks.py",
         "if fewer >= _FEWEST and fewer > _FEWER * last.rows:",
         "if fewer > last.rows:",
         "tests/contract/oplead/test_files.py",
@@ -569,21 +569,21 @@ FAULTS = (
     ),
     Fault(
         "what Oplead's documentation page names is asked of no other host",
-        "connectors/oplead/probe/documentation.py",
+        "connectors/oplead/probe/specification/documentation.py",
         "        if not is_same:",
         "        if False:",
         "tests/contract/oplead/test_documentation.py",
     ),
     Fault(
         "the key goes to the documentation only after it answered 401",
-        "connectors/oplead/probe/documentation.py",
+        "connectors/oplead/probe/specification/documentation.py",
         "if document.status != HTTPStatus.UNAUTHORIZED:",
         "if document.status == HTTPStatus.OK:",
         "tests/contract/oplead/test_documentation.py",
     ),
     Fault(
         "a specification in parts on other pages is refused",
-        "connectors/oplead/probe/documentation.py",
+        "connectors/oplead/probe/specification/loading.py",
         'if isinstance(reference, str) and not reference.startswith("#"):',
         "if False:",
         "tests/contract/oplead/test_documentation.py",

@@ -4,19 +4,17 @@ import logging
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, unquote_plus
 
 import httpx
 
-from connectors.errors import KeyRefused, Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
+from connectors.errors import Misconfigured, Transient, UnknownHost, Unreachable, WrongClock
 from connectors.http import (
-    LONGEST_ASKED_FOR,
     PACKINGS,
     WAITS,
     CancelToken,
@@ -27,9 +25,21 @@ from connectors.http import (
     is_unknown_host,
     retry_read,
 )
+from connectors.oplead.answers import (
+    OpleadAnswer,
+    OpleadDocument,
+    TooLarge,
+    WriteAnswer,
+    count_in,
+    date_of,
+    failure_of,
+    retry_after,
+    totals_in,
+)
 from connectors.oplead.connection import Connection, FilePart
 from connectors.oplead.fields import read_json
-from connectors.oplead.options import PUT_THE_KEY, OpleadOptions
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.read_ahead import Page, ReadAhead
 from connectors.ports import Clock
 from connectors.rate_limit import Pacer
 from connectors.records import LeadId, Lost, NotSent
@@ -37,76 +47,12 @@ from connectors.records import LeadId, Lost, NotSent
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Real seconds, whatever the sandbox clock: to connect, and per read or write."""
 _MB = 1024 * 1024
-_READ_AHEAD = 4  # limit on queued detail pages, as a multiple of `in_flight`
 _WAITING_PAGES = 16  # detail pages assumed in memory at once; divides the page size limit
 _LONG_WAIT = timedelta(seconds=5)
-_BAD_QUESTION = frozenset({400, 422})
-"""Statuses for a parameter the platform does not accept."""
-_TRANSIENT_STATUSES = frozenset({408, 425, 429})
-TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
-_WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _WRITE_GRACE = 5.0
 """Seconds that a write's answer may still take after a cancellation; without it nobody knows what became of it."""
 _SLOWEST_UPLOAD = 16_384
 """Bytes a second; a document gets as much time as it takes at this speed."""
-
-
-class OpleadRefused(Misconfigured):
-    """Oplead returned a status that a retry will not change."""
-
-    def __init__(self, message: str, status: int | None, body: bytes = b"") -> None:
-        """Keep the HTTP status (None if every attempt failed) and the body, for comparison only: it may be an echo."""
-        super().__init__(message)
-        self.status = status
-        self.body = body
-
-
-class TokenRefused(KeyRefused):
-    """Oplead rejected the token or the way it was sent."""
-
-    def __init__(self, message: str, status: int) -> None:
-        """Keep the HTTP status: 401 for an unknown token, 403 for a known one without access."""
-        super().__init__(message)
-        self.status = status
-
-
-class TooLarge(Misconfigured):
-    """A response exceeds the configured size."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpleadAnswer:
-    """A decoded response, its URL (without the token), and when it was served by Oplead's own clock (aware UTC)."""
-
-    body: object
-    url: str
-    next_link: str | None
-    """The URL in the `Link: <…>; rel="next"` header."""
-    served_at: datetime | None
-    totals: Mapping[str, int] = field(default_factory=dict)
-    """The total number of leads, by the name of each header that states one."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpleadDocument:
-    """A response of any status and kind, as it came."""
-
-    status: int
-    content: bytes = field(repr=False)
-    """Empty if it is an error's and long."""
-    location: str | None
-    """Where a redirect leads."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteAnswer:
-    """What the platform answered to a write, whatever its status."""
-
-    status: int
-    body: bytes = field(repr=False)
-    """Empty if it was cut, too large or could not be unpacked: the status alone says what became of the write."""
-    location: str | None = field(default=None, repr=False)
-    retry_after: timedelta | None = None
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -201,7 +147,7 @@ class OpleadClient:
             self.pacer.give_back()
         return OpleadDocument(response.status_code, content, response.headers.get("Location"))
 
-    def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Callable[[], OpleadAnswer]], None, None]:
+    def get_leads(self, ids: Iterable[LeadId]) -> Generator[tuple[LeadId, Page], None, None]:
         """Yield each lead id, in order, with a callable that returns its detail page or raises as `get` does.
 
         Several requests are in flight at once. After a transient failure no new request starts until the failed page
@@ -209,22 +155,13 @@ class OpleadClient:
         refused, the platform asks for a long delay) is raised at once. Only the calling thread waits for slots and
         consumes `ids`. Close or exhaust the generator; both wait for the requests in flight.
         """
-        at_once, largest = self.options.in_flight, self._largest_detail_page
-        queue: deque[tuple[LeadId, Future[OpleadAnswer]]] = deque()
-        with ThreadPoolExecutor(at_once, thread_name_prefix="oplead") as pool:
-            for lead_id in ids:
-                while True:
-                    yield from self._finished(queue)
-                    running = [future for _, future in queue if not future.done()]
-                    has_room = len(running) < at_once and len(queue) < _READ_AHEAD * at_once
-                    is_paused = any(isinstance(failure, Transient) for failure in _failures(queue))
-                    if has_room and not is_paused and self._take_slot(len(running)):
-                        break
-                    wait(running, return_when=FIRST_COMPLETED)
-                queue.append((lead_id, pool.submit(self._request, self.lead_path(lead_id), largest)))
-            while queue:
-                wait([queue[0][1]])
-                yield from self._finished(queue)
+        largest = self._largest_detail_page
+        return ReadAhead(
+            at_once=self.options.in_flight,
+            take_slot=self._take_slot,
+            request=lambda lead_id: self._request(self.lead_path(lead_id), largest),
+            retried=lambda lead_id, first: self._with_retries(self.lead_path(lead_id), largest, first),
+        ).pages(ids)
 
     def attempt(
         self,
@@ -287,19 +224,8 @@ class OpleadClient:
             self._check_clock(response)
         except WrongClock as error:
             self._wrong_clock = error
-        delay = _retry_after(response, self.clock.now())
+        delay = retry_after(response, self.clock.now())
         return WriteAnswer(response.status_code, content, response.headers.get("Location"), delay)
-
-    def _finished(
-        self, queue: deque[tuple[LeadId, Future[OpleadAnswer]]]
-    ) -> Iterator[tuple[LeadId, Callable[[], OpleadAnswer]]]:
-        """Yield the finished pages at the head of the queue; raise any failure that affects every page."""
-        for failure in _failures(queue):
-            if _concerns_every_page(failure):
-                raise failure
-        while queue and queue[0][1].done():
-            lead_id, future = queue.popleft()
-            yield lead_id, partial(self._with_retries, self.lead_path(lead_id), self._largest_detail_page, future)
 
     def _with_retries(self, target: str, most: int, first: Future[OpleadAnswer] | None = None) -> OpleadAnswer:
         """Return the response, retrying transient failures; `first` is an attempt already made."""
@@ -341,8 +267,8 @@ class OpleadClient:
             body=body,
             url=self.origin + target,
             next_link=response.links.get("next", {}).get("url"),
-            served_at=_date(response),
-            totals=_totals(response, self.options.pagination.total_header),
+            served_at=date_of(response),
+            totals=totals_in(response, self.options.pagination.total_header),
         )
 
     def _exchange(self, target: str, path: str, most: int) -> tuple[httpx.Response, bytes]:
@@ -403,10 +329,10 @@ class OpleadClient:
         Raises:
             WrongClock: they differ by more than `clocks_within`.
         """
-        dated = _date(response)
+        dated = date_of(response)
         if dated is None or self.clocks_within is None:
             return
-        age = _count_in(response, "Age") or 0
+        age = count_in(response, "Age") or 0
         if abs(self.clock.now() - dated - timedelta(seconds=age)) > self.clocks_within:
             raise WrongClock(
                 f"this machine's clock says {self.clock.now():%Y-%m-%d %H:%M} UTC, and Oplead's "
@@ -421,39 +347,9 @@ class OpleadClient:
         return self.origin + target + (("&" if "?" in target else "?") + added if added else "")
 
     def _failure(self, response: httpx.Response, path: str, content: bytes) -> Exception:
-        status = response.status_code
-        if status in {401, 403}:
-            return TokenRefused(
-                f"Oplead refuses the token ({status} on {path}): {PUT_THE_KEY} (other keys see only some leads), "
-                "and see oplead.auth for how it is sent",
-                status,
-            )
-        if status in _TRANSIENT_STATUSES or response.is_server_error:
-            if status == httpx.codes.TOO_MANY_REQUESTS:
-                self.pacer.throttled()
-            delay = _retry_after(response, self.clock.now())
-            return Transient(f"Oplead answered {status} on {path}", retry_after=delay)
-        see = "oplead.base_url, oplead.path_prefix and the paths after it"
-        if status in _BAD_QUESTION and path == self.list_path:
-            see = (
-                "oplead.pagination, oplead.since_filter and oplead.extra_query, for it may not take a parameter of the "
-                f"list; then {see}"
-            )
-        return OpleadRefused(f"Oplead answered {status} on {path}: see {see}", status, content)
-
-
-def _failures(queue: Iterable[tuple[LeadId, Future[OpleadAnswer]]]) -> Iterator[BaseException]:
-    for _, future in queue:
-        if future.done() and (failure := future.exception()) is not None:
-            yield failure
-
-
-def _concerns_every_page(failure: BaseException) -> bool:
-    if isinstance(failure, UnknownHost):
-        return True
-    if isinstance(failure, Transient):
-        return failure.retry_after is not None and failure.retry_after > LONGEST_ASKED_FOR
-    return not isinstance(failure, OpleadRefused | TooLarge)
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self.pacer.throttled()
+        return failure_of(response, path, content, is_list=path == self.list_path, now=self.clock.now())
 
 
 _quoted = partial(quote, safe="")
@@ -480,30 +376,3 @@ def _headers(options: OpleadOptions) -> httpx.Headers:
     elif options.auth.style == "header" and options.auth.name:
         headers[options.auth.name] = options.auth.prefix + options.token
     return headers
-
-
-def _totals(response: httpx.Response, configured: str | None) -> dict[str, int]:
-    """Return the total number of leads by header name, from the configured header and the usual ones."""
-    names = (*([configured] if configured else []), *TOTAL_HEADERS)
-    return {name: total for name in names if (total := _count_in(response, name)) is not None}
-
-
-def _count_in(response: httpx.Response, header: str) -> int | None:
-    text = response.headers.get(header, "").strip()
-    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
-
-
-def _date(response: httpx.Response, header: str = "Date") -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(response.headers.get(header, ""))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
-    """Return the requested delay, given in seconds or as a date by the platform's own clock."""
-    if (seconds := _count_in(response, "Retry-After")) is not None:
-        return timedelta(seconds=seconds)
-    until = _date(response, "Retry-After")
-    return max(until - (_date(response) or now), timedelta()) if until else None

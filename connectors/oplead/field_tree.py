@@ -9,9 +9,7 @@ from decimal import Decimal
 from itertools import chain
 from zoneinfo import ZoneInfo
 
-from connectors.errors import Misconfigured
-from connectors.oplead.fields import is_empty, moment_in, pairs_in, raw, text_of
-from connectors.oplead.pagination import find_items
+from connectors.oplead.fields import is_empty, moment_in, pairs_in, text_of
 from connectors.survey import KeyPath
 from connectors.text import counted
 
@@ -25,6 +23,11 @@ def normalise(name: str) -> str:
 def leaf(path: str) -> str:
     """Return the last name of a dotted path, normalised."""
     return normalise(path.rpartition(".")[2])
+
+
+def normalise_path(path: str) -> str:
+    """Return a path with each of its names normalised."""
+    return ".".join(map(normalise, path.split(".")))
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -245,62 +248,3 @@ def _kind_of_text(text: str, zone: ZoneInfo) -> str:
     if _PHONE.fullmatch(text):
         return "phone number or other digits"
     return "number" if _NUMBER.fullmatch(text) else "text"
-
-
-_DEEPEST_ENVELOPE = 3
-_TOTALS = frozenset(
-    {"total", "totalcount", "totalelements", "totalitems", "totalresults", "totalrecords", "nombretotal"}
-    | {"count", "recordstotal", "nbtotal", "totalhits", "nbresultats"}
-)
-LEAD_WORDS = frozenset(name for field in NEEDED for name in NAMES[field])
-
-
-def locate(body: object, configured: str | None) -> tuple[str | None, Sequence[object]]:
-    """Return `oplead.pagination.items`, None if it can stay unset, and the leads found with it.
-
-    Raises:
-        Misconfigured: there is no array of leads, or more than one candidate.
-    """
-    try:
-        return configured, find_items(body, configured)
-    except Misconfigured:
-        arrays = [(path, value) for path, value in _envelope(body, "", _DEEPEST_ENVELOPE) if isinstance(value, list)]
-        found = {
-            path: len({normalise(name) for name in array[0]} & LEAD_WORDS)
-            for path, array in arrays
-            if array and all(isinstance(one, Mapping) for one in array[:20])
-            # a name with a dot or a space cannot be written in the settings
-            if not any(map(str.isspace, path)) and any(value is array for value in raw(body, path))
-        }
-        # the array whose first entry has the most names typical of a lead
-        likely = [path for path, words in found.items() if words == max(found.values())]
-        if len(likely) != 1:
-            raise
-        return likely[0], find_items(body, likely[0])
-
-
-def envelope_values(body: object) -> list[tuple[str, object]]:
-    """Return the scalar values of a response outside its lists, with their paths."""
-    around = _envelope(body, "", _DEEPEST_ENVELOPE)
-    return [(path, value) for path, value in around if path and not isinstance(value, list)]
-
-
-def stated_total(body: object, shown: int) -> int | None:
-    """Return the total number of leads, if the response has a number that can be it: at least `shown`."""
-    for path, value in envelope_values(body):
-        name = leaf(path)
-        if name in _TOTALS and isinstance(value, Decimal) and value == value.to_integral_value() and value >= shown:
-            # `count` is usually the length of this page
-            if name == "count" and value == shown:
-                continue
-            return int(value)
-    return None
-
-
-def _envelope(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
-    """Yield the lists and scalar values of a response with their paths."""
-    if not isinstance(value, Mapping):
-        yield path, value
-    elif depth:
-        for name, inner in value.items():
-            yield from _envelope(inner, _join(path, name), depth - 1)

@@ -1,4 +1,4 @@
-"""Walk a paginated list: find the leads in a response and the position of the next page."""
+"""Walk a paginated list: find the position of the next page, and whether the list is whole."""
 
 import hashlib
 import re
@@ -10,7 +10,8 @@ from typing import Literal
 from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urljoin, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, raw, shape, text_of
 from connectors.oplead.options import PaginationOptions, PaginationStyle
 from connectors.text import counted
@@ -357,57 +358,3 @@ def _position_text(value: object) -> str:
 def _host(address: SplitResult) -> tuple[str | None, int | None]:
     port = address.port
     return address.hostname, None if port == _PORTS.get(address.scheme) else port
-
-
-_ARRAYS = ("data", "items", "results", "leads", "content", "records", "value")
-_KEY = re.compile(r"[A-Za-z_@$][\w.:-]{0,40}", re.ASCII)
-
-
-def find_items(body: object, path: str | None) -> list[object]:
-    """Return the only array of leads in a response: at `path`, or else the body itself or under a usual name.
-
-    Raises:
-        Misconfigured: there is no such array, or more than one.
-    """
-    if path is not None:
-        candidates = list(raw(body, path))
-    elif isinstance(body, list):
-        candidates = [body]
-    else:
-        candidates = [
-            *_under_usual_names(body),
-            *(one for inside in raw(body, "data") for one in _under_usual_names(inside)),
-        ]
-    arrays = [value for value in candidates if isinstance(value, list)]
-    if len(arrays) == 1:
-        return arrays[0]
-    where = f"at {path}" if path else "in the answer"
-    if not arrays and any(_is_keyed(value) for value in candidates):
-        raise Misconfigured(
-            f"the leads {where} are keyed by their ids instead of listed in an array, which is not supported: "
-            "write the path of an array as oplead.pagination.items, or have Oplead send one (oplead.extra_query)"
-        )
-    raise Misconfigured(
-        f"{len(arrays) or 'no'} arrays of leads {where} ({_keys(body)}): "
-        "write where the one is as oplead.pagination.items"
-    )
-
-
-def _under_usual_names(body: object) -> list[object]:
-    return [value for name in _ARRAYS for value in raw(body, name)] if isinstance(body, Mapping) else []
-
-
-def _is_keyed(value: object) -> bool:
-    """Whether a value is an object of objects, each under a key that looks like an id."""
-    return (
-        isinstance(value, Mapping)
-        and bool(value)
-        and all(isinstance(one, Mapping) and any(map(str.isdigit, str(key))) for key, one in value.items())
-    )
-
-
-def _keys(body: object) -> str:
-    if not isinstance(body, Mapping):
-        return "it is no object"
-    named = [str(key) for key in body if _KEY.fullmatch(str(key))][:8]
-    return "it has " + ", ".join(named) if named else "it has no names"

@@ -1,17 +1,18 @@
 """The `LeadSource` port for Oplead: reads leads and their changes."""
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from heapq import nlargest
 from itertools import islice, takewhile
 
 from connectors.errors import Misconfigured, Transient
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused, TooLarge
-from connectors.oplead.field_tree import owners_in, tree_of
-from connectors.oplead.fields import find, first, first_instant, shape, since_query
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused, TooLarge
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.field_tree import owners_in
+from connectors.oplead.fields import first, first_instant, shape, since_query
+from connectors.oplead.items import find_items
+from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import (
     LeadParser,
     UnreadableLeadError,
@@ -20,39 +21,9 @@ from connectors.oplead.lead_parser import (
     object_in_list,
     objects_in,
 )
-from connectors.oplead.pagination import ListedPage, PageWalk, find_items, mark_without_id
+from connectors.oplead.pagination import ListedPage, PageWalk, mark_without_id
 from connectors.records import Found, Lead, LeadId, LeadPage, OtherLead, UnreadableLead
 from connectors.survey import SeenInLeads
-
-
-def newest(
-    pages: Iterable[Sequence[object]], count: int, created: Callable[[object], datetime | None]
-) -> tuple[list[object], list[object], list[object]]:
-    """Return the `count` most recently created entries, newest first, and the list's first and last `count` entries.
-
-    The first list is empty if no entry has a creation time. Memory is bounded, and later pages are not read if the list
-    runs newest first.
-    """
-    dated: list[tuple[datetime, int, object]] = []
-    head: list[object] = []
-    tail: deque[object] = deque(maxlen=count)
-    last: datetime | None = None
-    is_descending, number = True, 0
-    for entries in pages:
-        for entry in entries:
-            number += 1
-            if (at := created(entry)) is not None:
-                is_descending &= last is None or at <= last
-                last = at
-                # The number breaks ties in favour of the later entry; entries themselves cannot be compared.
-                dated.append((at, number, entry))
-        head += entries[: count - len(head)]
-        tail += entries
-        dated = nlargest(count, dated, key=lambda one: one[:2])
-        if is_descending and len(dated) == count:
-            break
-    return [entry for _, _, entry in dated], head, list(tail)
-
 
 IsKnown = Callable[[LeadId, str], bool]
 _NOT_FOUND = frozenset({404, 410})
@@ -136,15 +107,8 @@ class OpleadSource:
         shown: list[Mapping[str, object]] = []
         self._shown = shown
         page = self._page(items)
-        labels = [label for lead in page.leads for label in (lead.label, *(entry.label for entry in lead.history))]
-        self.seen = SeenInLeads(
-            leads=len(shown),
-            paths=list(tree_of(shown)),
-            labels=list(filter(None, labels)),
-            filled=lambda path: sum(bool(find(lead, path)) for lead in shown),
-            owners=owners_in(shown),
-        )
-        return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
+        self.seen = replace(seen_in(shown, page.leads), owners=owners_in(shown))
+        return newest_first(page)
 
     def _newer_end(self, head: list[object], tail: list[object]) -> list[object]:
         """Return the newer end of a list of undated entries, judged by the details of its first and last lead."""
@@ -189,13 +153,7 @@ class OpleadSource:
         bare = [entry.id for entry in entries if isinstance(entry, _ListEntry) and entry.needs_details]
         with closing(self._detail_pages(bare)) as pages:
             read = [self._complete(entry, pages) if isinstance(entry, _ListEntry) else entry for entry in entries]
-        return LeadPage(
-            leads=tuple(one for one in read if isinstance(one, Lead)),
-            unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
-            unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
-            served_at=None,
-            resume=None,
-        )
+        return page_of(read)
 
     def _entry(self, item: object, is_known: IsKnown, hint: str) -> _ListEntry | LeadId | UnreadableLead:
         """Return the entry to read, only its id if it is already known, or why it cannot be read."""

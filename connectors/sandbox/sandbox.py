@@ -24,7 +24,7 @@ from connectors.sandbox.meta import wire
 from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.oplead import server as oplead_server
 from connectors.sandbox.oplead.form import OpleadForm
-from connectors.sandbox.oplead.leads import Accident
+from connectors.sandbox.oplead.leads.accidents import Accident
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import AXES
 from connectors.sandbox.oplead.webhooks import PATIENCE_SECONDS

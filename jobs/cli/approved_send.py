@@ -45,7 +45,7 @@ from jobs.run_context import Deps, NightStep, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import connect, open_clock
+from jobs.wiring.night import connect, open_clock
 
 _HEADINGS = frozenset({"lead", "lead_id", "id"})
 _UNSENT, _UNCHANGED = "Nothing was sent.", "Nothing was sent or changed."

@@ -34,7 +34,8 @@ from jobs.run_context import Deps
 from jobs.settings import Settings, SettingsProblem, Valid
 from jobs.settings.compile import Rulebook, assumed_targets
 from jobs.settings.unmatched import future_notes, starts_in, unmatched
-from jobs.wiring import connect, inspectors, open_clock, oplead_lists, rules_alone
+from jobs.wiring.night import connect, inspectors, open_clock, rules_alone
+from jobs.wiring.oplead import oplead_lists
 
 Findings = Mapping[str, Sequence[CheckFinding]]
 """The findings by destination."""

@@ -33,7 +33,7 @@ from jobs.rules.model import KnownClickId, LeadFacts, Route, Starts, UnreadableA
 from jobs.rules.reasons import Cause, PlatformCode, Reason
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import inbox_of, rules_alone
+from jobs.wiring.night import inbox_of, rules_alone
 
 
 def show_status(file: Path, *, json_wanted: bool) -> int:

@@ -24,7 +24,7 @@ from jobs.settings.load import OpleadSection, PartialSettings, load_partial, par
 from jobs.settings.references import References
 from jobs.settings.specified import assumed, differences, subscription_settings, write_settings
 from jobs.settings.unmatched import loose_path, paths_named_in, unmatched, wanted_in
-from jobs.wiring import survey_files, survey_oplead
+from jobs.wiring.surveys import survey_files, survey_oplead
 
 SAMPLE = 300
 """How many leads of an exported file to look at where nobody says."""

@@ -37,7 +37,7 @@ from jobs.run_context import Reading, Watch
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.settings import Valid
 from jobs.timetable import Firing, Timetable, by_cron, daily
-from jobs.wiring import open_clock
+from jobs.wiring.night import open_clock
 
 STOPPED = "stopped"
 _log = structlog.stdlib.get_logger()

@@ -30,7 +30,7 @@ from jobs.run_context import Deps, Reading, RunContext, Watch, unwatched
 from jobs.run_summary import RunSummary
 from jobs.settings import Settings
 from jobs.settings.compile import Rulebook
-from jobs.wiring import connect, notice_recipients, open_clock, ping_of, rules_alone
+from jobs.wiring.night import connect, notice_recipients, open_clock, ping_of, rules_alone
 
 _STILL_OPEN = (DeliveryState.PENDING, DeliveryState.IN_DOUBT, DeliveryState.WITHHELD)
 _CLOSED_TONIGHT = (DeliveryState.EXPIRED, DeliveryState.CANCELLED)

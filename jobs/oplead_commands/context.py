@@ -20,7 +20,8 @@ from connectors.ports import Clock, LeadSource
 from connectors.records import LeadId, NotSent
 from jobs.exit_codes import UsageError
 from jobs.settings.load import PartialSettings
-from jobs.wiring import lead_id_in, oplead_source, oplead_writer
+from jobs.wiring.oplead import oplead_source, oplead_writer
+from jobs.wiring.texts import lead_id_in
 
 ATTEMPTS = 5
 _A_MINUTE = timedelta(minutes=1)

@@ -23,7 +23,7 @@ from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
 from jobs.reporting.console import day_and_time, facts, print_json, results, say, table
-from jobs.wiring import click_id_text
+from jobs.wiring.texts import click_id_text
 
 _NOTHING = "-"
 _CONTACT = ("email", "phone", "first_name", "last_name", "postcode", "city", "country")

@@ -21,7 +21,7 @@ from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver, Signature
 from jobs.webhooks.server import ServerLimits, serve
-from jobs.wiring import webhook_parser
+from jobs.wiring.oplead import webhook_parser
 
 _A_MINUTE = 60.0
 _MOST_THREADS = 32  # a locked inbox must not hold up the others

@@ -16,7 +16,7 @@ from jobs.oplead_commands.context import ATTEMPTS, OpleadContext, named_lead
 from jobs.oplead_commands.outcomes import ADMIN, document_of, exit_of, sentence_of
 from jobs.reporting.console import print_json, say
 from jobs.rules.model import normalise_label
-from jobs.wiring import lead_id_in
+from jobs.wiring.texts import lead_id_in
 
 SETTABLE = ("En cours", "Nurserie", "Devis à relancer", "Devis relancer")
 """The statuses that Oplead's guide says an integration may set, the last one in either of its spellings."""

@@ -23,8 +23,8 @@ from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.rules import RULES
 from connectors.sandbox.sandbox import Sandbox
-from jobs import wiring
 from jobs.ledger.runs import hold_account, hold_lock
+from jobs.wiring.night import connect, open_clock, rules_alone
 from tests import quick, suite
 from tests.e2e.support.company import FUNNEL, Company, ended
 from tests.e2e.support.forked import Forked
@@ -724,8 +724,8 @@ def test_rules_without_connections_equal_those_of_a_run(company, transport):
     company.use_meta()
     company.settings["google_ads"]["transport"] = transport
     settings = company.read_settings()
-    with wiring.open_clock(settings) as clock, wiring.connect(settings, clock) as (book, _):
-        assert book == wiring.rules_alone(settings)
+    with open_clock(settings) as clock, connect(settings, clock) as (book, _):
+        assert book == rules_alone(settings)
 
 
 def _received(company):

@@ -7,12 +7,12 @@ import pytest
 from connectors.errors import WrongClock
 from connectors.oplead.files.columns import Columns
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
-from jobs import wiring
 from jobs.ledger import schema
 from jobs.ledger.runs import hold_account
 from jobs.pull.export import open_export
 from jobs.pull.ingest import DetailFetch, Pulled
 from jobs.run_context import RunContext
+from jobs.wiring.night import connect, open_clock
 from tests.e2e.support import exports
 from tests.e2e.support.traffic import GRAPH, INGEST
 from tests.e2e.support.typed import type_in
@@ -377,8 +377,8 @@ def test_single_lead_counts_as_seen_when_the_file_was_written(company):
     company.clock.advance(company.START + DAY)
     settings = company.read_settings()
     with (
-        wiring.open_clock(settings) as clock,
-        wiring.connect(settings, clock) as (book, deps),
+        open_clock(settings) as clock,
+        connect(settings, clock) as (book, deps),
         hold_account(company.state, settings.account, "retry", now=clock.now()) as ledger,
     ):
         run = RunContext(ledger, book, deps)

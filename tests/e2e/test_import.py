@@ -13,7 +13,7 @@ import pytest
 
 from connectors.errors import Misconfigured, WrongClock
 from connectors.oplead.client import OpleadClient
-from connectors.oplead.writer import OpleadWriter
+from connectors.oplead.writing.writer import OpleadWriter
 from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM, FORM_TOKEN
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY

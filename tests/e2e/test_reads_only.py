@@ -116,7 +116,7 @@ def test_only_the_writer_makes_a_request_that_writes():
     """One module calls the client's one method for writes, and only commands under `oplead` open a writer."""
     modules = dict(_modules())
 
-    assert {"connectors/oplead/writer.py"} == {
+    assert {"connectors/oplead/writing/writer.py"} == {
         name for name, tree in modules.items() if name.startswith("connectors/oplead") and "attempt" in _calls(tree)
     }
     opens = {name for name, tree in modules.items() if "oplead_writer" in _names(tree)}

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import pytest
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.leads import wire_id
+from connectors.sandbox.oplead.leads.rendering import wire_id
 from connectors.sandbox.population.company import FIRST_NIGHT, Population
 from jobs.ledger import schema
 from tests import quick

@@ -10,10 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadAnswer, OpleadClient
+from connectors.oplead.answers import OpleadAnswer
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import read_json
+from connectors.oplead.items import find_items
 from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions
-from connectors.oplead.pagination import PageWalk, find_items
+from connectors.oplead.pagination import PageWalk
 from tests.fuzz.corpus import cases
 from tests.fuzz.effort import FUZZ, in_time
 

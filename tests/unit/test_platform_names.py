@@ -26,7 +26,7 @@ ALLOWED = {
     "settings/schema.py",
     "settings/types.py",
     "settings/unmatched.py",
-    "wiring.py",
+    "wiring/night.py",
 }
 
 

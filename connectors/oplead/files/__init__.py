@@ -1,7 +1,8 @@
 """Read leads from the files that Oplead exports, CSV or Excel, where its API is not at hand.
 
-`table` opens a file and refuses a damaged one, `columns` turns rows into leads as the API would show them, `source` is
-the port, and `survey` does for a file what `probe` does for the API.
+`newest` finds a file and opens it as a `table`, `columns` turns rows into leads as the API would show them, and
+`checks` refuses a file that is old or a part of one. `source` is the port, with `row_index` for whose lead each row is;
+`survey` does for a file what `probe` does for the API.
 """
 
 from connectors.oplead.files.options import FileOptions

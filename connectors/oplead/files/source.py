@@ -1,35 +1,28 @@
 """The `LeadSource` port for exported files: checks the newest one whole, then reads it page by page."""
 
-import hashlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 from connectors.errors import Misconfigured
-from connectors.oplead.field_tree import tree_of
-from connectors.oplead.fields import find, first_instant
+from connectors.oplead.fields import first_instant
+from connectors.oplead.files.checks import AHEAD, expect_as_much, expect_later, expect_recent
 from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, columns_of
 from connectors.oplead.files.newest import newest_file, open_table
 from connectors.oplead.files.options import FileOptions
-from connectors.oplead.files.table import MB, Row, StampedFile, Table
+from connectors.oplead.files.row_index import RowIndex
+from connectors.oplead.files.table import Row, StampedFile, Table
+from connectors.oplead.latest import newest, newest_first, page_of, seen_in
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.source import newest
 from connectors.ports import Clock
 from connectors.records import Export, Found, Lead, LeadId, LeadPage, NotInExport, UnreadableLead
 from connectors.survey import SeenInLeads
-from connectors.text import counted, number
 
 PAGE = 500
 """Rows read and stored at a time."""
-_AHEAD = timedelta(minutes=5)
-"""How far a file's time may be ahead of our clock: another machine may have written it."""
-_FEWER, _FEWEST = 0.2, 5
-"""A file that lacks so large a share of the last one's rows, and at least so many, is taken for a part of one."""
-_ACCEPT = "if that is right, run `oplead-sync run --accept-file` once"
 _DAMAGED_ID = (
     "its id was rounded or grouped by a spreadsheet, as 1,23E+11 or 1 234 567; have that column be text, or use "
     "Oplead's own file as it comes"
@@ -47,7 +40,7 @@ class _Opened:
     file: StampedFile
     table: Table
     columns: Columns
-    index: "_RowIndex"
+    index: "RowIndex"
     export: Export
     is_vouched_for: bool = False
     """Whether it is another file than the last one and has no fewer leads, so that it is no part of a file: what it
@@ -112,9 +105,9 @@ class FileSource:
             export = opened.export
             is_reread = last is not None and (last.exported_at, last.sha256) == (export.exported_at, export.sha256)
             if not is_reread:
-                _expect_later(opened.file, export, last, read_until)
+                expect_later(opened.file, export, last, read_until)
                 if last is not None and not accept:
-                    _expect_as_much(opened.file, export, last)
+                    expect_as_much(opened.file, export, last)
             opened.is_vouched_for = last is not None and not is_reread and export.rows >= last.rows
         except Misconfigured:
             opened.index.close()
@@ -125,11 +118,11 @@ class FileSource:
     def _checked(self) -> _Opened:
         """Read the newest file once from end to end, and find it sound."""
         file = newest_file(self._files)
-        _expect_recent(file, self._files.max_age, self._clock.now())
-        digest = _sha256(file)
+        expect_recent(file, self._files.max_age, self._clock.now())
+        digest = file.sha256()
         table = open_table(file, self._files)
         columns = columns_of(file.path, table.titles, self._expected)
-        index = _RowIndex(file)
+        index = RowIndex(file)
         try:
             latest = self._read_through(table, columns, index, file.modified_at)
             file.expect_unchanged()
@@ -144,7 +137,7 @@ class FileSource:
         export = Export(exported_at, digest, index.rows, table.titles, latest, table.ends_line)
         return _Opened(file, table, columns, index, export)
 
-    def _read_through(self, table: Table, columns: Columns, index: "_RowIndex", until: datetime) -> datetime | None:
+    def _read_through(self, table: Table, columns: Columns, index: "RowIndex", until: datetime) -> datetime | None:
         """Index every row, and return the latest creation or change before `until`, when the file was written."""
         latest: datetime | None = None
         paths, zone = self._options.fields, self._options.zone
@@ -158,7 +151,7 @@ class FileSource:
             index.add(row, lead_id)
             if item is not None:
                 times = (first_instant(item, one, zone) for one in (paths.created_at, paths.updated_at))
-                past = (at for at in times if at is not None and at <= until + _AHEAD)
+                past = (at for at in times if at is not None and at <= until + AHEAD)
                 latest = max((at for at in (*past, latest) if at is not None), default=None)
         index.finish()
         return latest
@@ -223,14 +216,8 @@ class FileSource:
         shown = [row for row in latest or tail if isinstance(row, Row)]
         page = self._page(opened, shown, lambda _id, _digest: False)
         items = [item for row in shown if (item := _item_of(opened, row))]
-        labels = [label for lead in page.leads for label in (lead.label, *(entry.label for entry in lead.history))]
-        self.seen = SeenInLeads(
-            leads=len(items),
-            paths=list(tree_of(items)),
-            labels=list(filter(None, labels)),
-            filled=lambda path: sum(bool(find(lead, path)) for lead in items),
-        )
-        return [*sorted(page.leads, key=lambda lead: lead.created_at, reverse=True), *page.unreadable]
+        self.seen = seen_in(items, page.leads)
+        return newest_first(page)
 
     def _rows(self, opened: _Opened) -> Iterator[Row]:
         """Yield the rows, each lead once: a repeated row is the same as the first."""
@@ -238,14 +225,7 @@ class FileSource:
         return (row for row in opened.table.rows() if opened.index.is_first(row.number))
 
     def _page(self, opened: _Opened, rows: Sequence[Row], is_known: Callable[[LeadId, str], bool]) -> LeadPage:
-        read = [self._read(opened, row, is_known) for row in rows]
-        return LeadPage(
-            leads=tuple(one for one in read if isinstance(one, Lead)),
-            unchanged=tuple(LeadId(one) for one in read if isinstance(one, str)),
-            unreadable=tuple(one for one in read if isinstance(one, UnreadableLead)),
-            served_at=None,
-            resume=None,
-        )
+        return page_of([self._read(opened, row, is_known) for row in rows])
 
     def _read(
         self, opened: _Opened, row: Row, is_known: Callable[[LeadId, str], bool]
@@ -286,121 +266,3 @@ def _row_after(resume: str | None, sha256: str) -> int:
         return int(token["after"]) if token["file"] == sha256 else 0
     except (ValueError, KeyError, TypeError):
         return 0
-
-
-# ── what a file must be ──────────────────────────────────────────────────────────────────────────
-
-
-def _sha256(file: StampedFile) -> str:
-    digest = hashlib.sha256()
-    try:
-        with file.path.open("rb") as content:
-            while chunk := content.read(MB):
-                digest.update(chunk)
-    except OSError as error:
-        raise Misconfigured(f"{file.path}: it cannot be read ({error.strerror})") from None
-    return digest.hexdigest()
-
-
-def _expect_recent(file: StampedFile, max_age: timedelta, now: datetime) -> None:
-    if file.modified_at > now + _AHEAD:
-        raise Misconfigured(
-            f"{file.path}: it was written at {file.modified_at:%Y-%m-%d %H:%M} UTC, and now it is "
-            f"{now:%Y-%m-%d %H:%M} UTC; see that the clocks of both machines are right, and export it again"
-        )
-    if now - file.modified_at > max_age:
-        raise Misconfigured(
-            f"{file.path}: this is the newest file, and written at {file.modified_at:%Y-%m-%d %H:%M} UTC, longer "
-            "ago than source.max_age; put a new export there, or raise that if exports come less often"
-        )
-
-
-def _expect_later(file: StampedFile, export: Export, last: Export | None, read_until: datetime | None) -> None:
-    """Check that a file is no older than what was read before: leads would seem to go back to former statuses."""
-    times = (read_until, None if last is None else last.exported_at)
-    before = max((at for at in times if at is not None), default=None)
-    if before is not None and export.exported_at < before:
-        raise Misconfigured(
-            f"{file.path}: it was written at {export.exported_at:%Y-%m-%d %H:%M} UTC, and leads were read as of "
-            f"{before:%Y-%m-%d %H:%M} UTC already; export them again"
-        )
-
-
-def _expect_as_much(file: StampedFile, export: Export, last: Export) -> None:
-    lost = [title for title in last.titles if title and title not in export.titles]
-    if lost:
-        names = ", ".join(f'"{title}"' for title in lost)
-        raise Misconfigured(
-            f"{file.path}: it lacks {names}, which the last file had; export {'it' if len(lost) == 1 else 'them'} too; "
-            f"{_ACCEPT}"
-        )
-    fewer = last.rows - export.rows
-    if fewer >= _FEWEST and fewer > _FEWER * last.rows:
-        raise Misconfigured(
-            f"{file.path}: it has {counted(export.rows, 'lead')} and the last file had {number(last.rows)}, so it may "
-            f"be a part only; export all of them; {_ACCEPT}"
-        )
-    if last.ends_line and not export.ends_line:
-        raise Misconfigured(
-            f"{file.path}: its last line does not end as the last file's did, so it may be cut; export it again; "
-            f"{_ACCEPT}"
-        )
-    if last.newest is not None and (export.newest is None or export.newest < last.newest):
-        raise Misconfigured(
-            f"{file.path}: its newest lead is older than the last file's, so it is an older export that was copied "
-            f"again; export the leads again; {_ACCEPT}"
-        )
-
-
-class _RowIndex:
-    """Which rows there are, and whose leads they are, in an unnamed database: memory stays flat however many."""
-
-    def __init__(self, file: StampedFile) -> None:
-        self._path = file.path
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.execute("CREATE TABLE lead (row INTEGER PRIMARY KEY, id TEXT UNIQUE, content BLOB NOT NULL)")
-        self._database.execute("BEGIN")
-        self.rows = 0
-        """How many leads there are, those without a usable id included."""
-        self.has_unnamed = False
-        """Whether a row has no usable id: it may be any lead's."""
-        self.last_row: int | None = None
-        """The number of the last row."""
-
-    def close(self) -> None:
-        self._database.close()
-
-    def add(self, row: Row, lead_id: LeadId | None) -> None:
-        """Add a row; one that repeats another's id and content is left out.
-
-        Raises:
-            Misconfigured: it repeats another's id with other content.
-        """
-        self.has_unnamed |= lead_id is None
-        self.last_row = row.number
-        content = hashlib.sha256(
-            json.dumps(row.cells, default=str, ensure_ascii=False).encode(errors="replace")
-        ).digest()
-        added = self._database.execute("INSERT OR IGNORE INTO lead VALUES (?, ?, ?)", (row.number, lead_id, content))
-        if added.rowcount:
-            self.rows += 1
-            return
-        (first, before) = self._database.execute("SELECT row, content FROM lead WHERE id = ?", (lead_id,)).fetchone()
-        if before != content:
-            raise Misconfigured(
-                f"{self._path}: rows {first} and {row.number} have the same id and differ, so nothing says which one "
-                "counts; export one row for each lead"
-            )
-
-    def finish(self) -> None:
-        """Have everything added be found."""
-        self._database.execute("COMMIT")
-
-    def is_first(self, row: int) -> bool:
-        """Whether a row is its lead's first."""
-        return self._database.execute("SELECT 1 FROM lead WHERE row = ?", (row,)).fetchone() is not None
-
-    def rows_of(self, ids: Sequence[LeadId]) -> dict[int, LeadId]:
-        """Return the rows of these leads."""
-        found = ((self._database.execute("SELECT row FROM lead WHERE id = ?", (one,)).fetchone(), one) for one in ids)
-        return {row[0]: one for row, one in found if row is not None}

@@ -1,42 +1,26 @@
 """Survey an exported file as `probe` surveys the API: which column is which, and what the leads hold."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 
-from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.oplead.click_ids import is_click_id_label
-from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, CONTACT, key_paths, leaf, normalise, tree_of
-from connectors.oplead.fields import find, loose
+from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, leaf, normalise, normalise_path, tree_of
+from connectors.oplead.fields import loose
 from connectors.oplead.files.columns import Columns, DamagedIdError, Expected, expect_known, places_of
 from connectors.oplead.files.newest import newest_file, open_table
 from connectors.oplead.files.options import FileOptions
 from connectors.oplead.files.table import StampedFile, Table
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of
 from connectors.oplead.options import CANDIDATES, FieldPaths, OpleadOptions
-from connectors.oplead.probe.field_survey import (
-    Fold,
-    Places,
-    Readable,
-    amounts_of,
-    few_values_of,
-    find_places,
-    normalise_path,
-    past_labels_of,
-    sources_of,
-    surveyed_labels,
-    suspicions_of,
-)
-from connectors.records import Lead
+from connectors.oplead.survey.places import Places, find_places
+from connectors.oplead.survey.summary import ReadLeads, summary_of
+from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of
 from connectors.survey import Suggestion, Survey
-from connectors.text import counted, number
+from connectors.text import counted
 
 CONSENT, AMOUNT = "leadData.consent", "amount"
 """Where an export's consent and amount are put if the settings name no place yet."""
-_FOLLOWED_BY = 10
-"""Empty on this many leads or more, a column is worth a word."""
 Item = dict[str, object]
 
 
@@ -76,12 +60,18 @@ def survey_file(
     places = find_places(items, options)
     how = f"File: {file.path}, written {file.modified_at:%Y-%m-%d %H:%M} UTC, with {counted(rows, 'lead')} in "
     how += f"{counted(len(table.titles), 'column')}."
-    found = _FileSurvey(replace(options, fields=places.fields), places, items, readable, fold)
+    read = ReadLeads.of(items, replace(options, fields=places.fields))
+    lacking = (
+        f"source.columns: no column was found that holds {what}; write its title, "
+        f"as Title: {getattr(CANDIDATES, name)[0]}"
+        for name, what in places.undecided.items()
+    )
     return replace(
-        found.survey(named),
+        summary_of(read, read, places, zone=options.zone, named=named, readable=readable, fold=fold),
         total=rows,
+        suspicions=(*filter(None, [read.problem]), *read.suspicions(places)),
         how=(how,),
-        undecided=(*guess.undecided, *map(_for_a_file, places.undecided)),
+        undecided=(*guess.undecided, *lacking),
         columns=guess.suggested,
         suggestion=_suggested_fields(places.fields, options.fields),
     )
@@ -94,25 +84,14 @@ def _item(columns: Columns, cells: Sequence[object]) -> Item:
         return {}
 
 
-def _for_a_file(undecided: str) -> str:
-    """Say what to write for a field that no column holds."""
-    name, _, why = undecided.partition(": ")
-    place = getattr(CANDIDATES, name.removeprefix("oplead.fields."))[0]
-    return f"source.columns: {why.replace('no field', 'no column')}; write its title, as Title: {place}"
-
-
 def _suggested_fields(found: FieldPaths, before: FieldPaths) -> Suggestion:
-    changed = {
-        one.name: paths[0] if len(paths) == 1 else list(paths)
-        for one in fields(FieldPaths)
-        if (paths := getattr(found, one.name)) not in (getattr(before, one.name), getattr(CANDIDATES, one.name))
-    }
-    written = {
-        one.name: paths[0] if len(paths) == 1 else list(paths)
-        for one in fields(FieldPaths)
-        if (paths := getattr(before, one.name)) != getattr(CANDIDATES, one.name)
-    }
-    return {"fields": {**written, **changed}} if written or changed else {}
+    """Return the fields whose places differ from the defaults; one found at its default stays as it was written."""
+    suggested = {}
+    for name, usual in asdict(CANDIDATES).items():
+        paths = getattr(found, name) if getattr(found, name) != usual else getattr(before, name)
+        if paths != usual:
+            suggested[name] = paths[0] if len(paths) == 1 else list(paths)
+    return {"fields": suggested} if suggested else {}
 
 
 @dataclass(slots=True)
@@ -231,56 +210,3 @@ def _made_from(title: str, column: int) -> str:
     first, *rest = letters.lower().split() or [""]
     name = first + "".join(map(str.capitalize, rest))
     return name[:60] if name[:1].isalpha() else f"column{column + 1}"
-
-
-@dataclass(frozen=True, slots=True)
-class _FileSurvey:
-    """What the sampled leads hold."""
-
-    options: OpleadOptions
-    places: Places
-    items: Sequence[Item]
-    readable: Readable
-    fold: Fold
-
-    def survey(self, named: frozenset[str]) -> Survey:
-        """Summarise them, without a personal value."""
-        tree = tree_of(self.items)
-        records, unreadable = self._records()
-        contact = [path for one in CONTACT for path in getattr(self.places.fields, one)]
-        matched = [match.path for match in self.places.matches if match.path]
-        known = frozenset(map(normalise_path, (*contact, *matched)))
-        return Survey(
-            leads=len(self.items),
-            paths=key_paths(tree, self._zone),
-            fields=self.places.matches,
-            labels=surveyed_labels(records, records, self.fold),
-            past_labels=past_labels_of(records, self.fold),
-            named={path: sum(bool(find(item, path)) for item in self.items) for path in sorted(named)},
-            few_values=few_values_of(tree, self.items, known, self.fold),
-            amounts=amounts_of(tree, self.items, self.readable, known),
-            sources=sources_of(records),
-            suspicions=tuple(self._suspicions(records, unreadable)),
-        )
-
-    @property
-    def _zone(self) -> ZoneInfo:
-        return self.options.zone
-
-    def _records(self) -> tuple[list[Lead], list[str]]:
-        parser, records, unreadable = LeadParser(self.options), [], []
-        for item in self.items:
-            try:
-                records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
-            except UnreadableLeadError as error:
-                unreadable.append(str(error))
-        return records, unreadable
-
-    def _suspicions(self, records: Sequence[Lead], unreadable: Sequence[str]) -> Iterator[str]:
-        if unreadable:
-            commonest = max(sorted(set(unreadable)), key=unreadable.count)
-            share = f"{number(len(unreadable))} of {counted(len(self.items), 'lead')}"
-            yield f"{share} cannot be read, most for this: {commonest}"
-        yield from suspicions_of(records, self.items, self.places.fields.click_id)
-        if lost := lost_phones([record.contact for record in records]):
-            yield f"{lost}."

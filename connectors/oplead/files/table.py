@@ -1,5 +1,6 @@
 """One exported file at one moment, and its rows, whatever its format."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,6 +78,21 @@ class StampedFile:
     def modified_at(self) -> datetime:
         """When it was last written, in whole seconds."""
         return datetime.fromtimestamp(self.modified_ns // 1_000_000_000, UTC)
+
+    def sha256(self) -> str:
+        """Return the digest of what is in it.
+
+        Raises:
+            Misconfigured: it cannot be read.
+        """
+        digest = hashlib.sha256()
+        try:
+            with self.path.open("rb") as content:
+                while chunk := content.read(MB):
+                    digest.update(chunk)
+        except OSError as error:
+            raise Misconfigured(f"{self.path}: it cannot be read ({error.strerror})") from None
+        return digest.hexdigest()
 
     def expect_unchanged(self) -> None:
         """Check that nobody has written to it since.

@@ -1,12 +1,11 @@
 """Discover how an Oplead platform responds, since its API is undocumented, with a bounded number of requests.
 
-`documentation` finds the specification, if there is one; `openapi`, `examples`, `specification` and `written` read it
-and are pure; `guided` tries what it says. Without one, `access`, `pagination` and `sampling` send requests; `probe`
-verifies the findings with a few more before suggesting settings. `field_survey` and `field_tree` analyse the responses
-and are pure.
+`specification` reads the platform's own specification, if there is one, and `guided` tries what it says. Without one,
+`access`, `pagination`, `sampling` and `change_filter` send requests through `asking` and `trials`. `verification` tries
+the findings with a few more, and `suggestion` writes them as settings.
 """
 
-from connectors.oplead.probe.documentation import find_specification, given_specification
 from connectors.oplead.probe.probe import OpleadProbe
+from connectors.oplead.probe.specification.documentation import find_specification, given_specification
 
 __all__ = ["OpleadProbe", "find_specification", "given_specification"]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
+from connectors.oplead.field_tree import normalise_path
 from connectors.oplead.options import OpleadOptions, PaginationOptions
-from connectors.oplead.probe.field_survey import normalise_path
 from connectors.oplead.probe.guided import as_specified, specified_places
-from connectors.oplead.probe.specification import Specification
+from connectors.oplead.probe.specification.reading import Specification
 from connectors.survey import Basis, FieldMatch
 
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from connectors.oplead.field_tree import AMOUNT_PARTS, CONSENT_PARTS, leaf, tree_of
 from connectors.oplead.lead_parser import LeadParser
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.probe.field_survey import Places, find_places
+from connectors.oplead.probe.change_filter import Filtering, LeadDates
 from connectors.oplead.probe.pagination import Paging
-from connectors.oplead.probe.sampling import Filtering, LeadDates, LeadSample
+from connectors.oplead.probe.sampling import LeadSample
+from connectors.oplead.survey.places import Places, find_places
 
 
 @dataclass(frozen=True, slots=True)

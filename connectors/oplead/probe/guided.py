@@ -8,31 +8,20 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadClient, OpleadRefused, TokenRefused
-from connectors.oplead.field_tree import locate
+from connectors.oplead.answers import OpleadRefused, TokenRefused
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
-from connectors.oplead.options import (
-    CANDIDATES,
-    AuthOptions,
-    FieldPaths,
-    OpleadOptions,
-    PaginationOptions,
-)
+from connectors.oplead.options import CANDIDATES, AuthOptions, FieldPaths, OpleadOptions, PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, PageWalk, lacks_id
-from connectors.oplead.probe.access import Asker, Effect, LeadList, RequestLimitReached, Trials, filter_effect
-from connectors.oplead.probe.field_survey import Places, find_places
+from connectors.oplead.probe.asking import Asker, LeadList, RequestLimitReached
+from connectors.oplead.probe.change_filter import Filtering, FilterSearch, LeadDates
+from connectors.oplead.probe.envelope import locate
 from connectors.oplead.probe.findings import ProbeFindings
 from connectors.oplead.probe.pagination import PageSearch, Paging
-from connectors.oplead.probe.sampling import (
-    Filtering,
-    FilterSearch,
-    LeadDates,
-    LeadSample,
-    adds,
-    in_turn,
-    read_detail_pages,
-)
-from connectors.oplead.probe.specification import Specification
+from connectors.oplead.probe.sampling import LeadSample, adds, in_turn, read_detail_pages
+from connectors.oplead.probe.specification.reading import Specification
+from connectors.oplead.probe.trials import Effect, Trials, filter_effect
+from connectors.oplead.survey.places import Places, find_places
 
 MOST_REQUESTS = 5
 AHEAD = timedelta(days=300)
@@ -189,9 +178,5 @@ class GuidedLook:
         if len(leads) >= _ENOUGH_TO_MISS:
             return places
         specified = {match.field for match in specified_places(self.specification, options).matches if match.path}
-        undecided = (one for one in places.undecided if not any(one.startswith(_named(name)) for name in specified))
-        return replace(places, undecided=tuple(undecided))
-
-
-def _named(field: str) -> str:
-    return f"oplead.fields.{field}:"
+        undecided = {name: sought for name, sought in places.undecided.items() if name not in specified}
+        return replace(places, undecided=undecided)

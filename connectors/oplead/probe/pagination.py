@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadRefused
-from connectors.oplead.field_tree import envelope_values, leaf, normalise, stated_total
+from connectors.oplead.answers import OpleadRefused
+from connectors.oplead.field_tree import leaf
 from connectors.oplead.options import PaginationOptions
 from connectors.oplead.pagination import ListedPage, PagePosition, lacks_id
-from connectors.oplead.probe.access import Effect, LeadList, RequestLimitReached, Trials, filter_effect
+from connectors.oplead.probe.asking import LeadList, RequestLimitReached
+from connectors.oplead.probe.envelope import MORE_WORDS, envelope_values, is_next, stated_total
+from connectors.oplead.probe.trials import Effect, Trials, filter_effect
 from connectors.text import counted
 
 _NUMBERS = ("page", "p", "pageNumber", "page_number", "pageNo", "pageIndex", "page[number]", "numPage")
@@ -24,8 +26,6 @@ _LAST_IDS = (
     *("after_id", "afterId", "last_id", "lastId", "since_id", "sinceId", "starting_after", "after", "from_id"),
     *("fromId", "min_id", "max_id", "before_id", "last", "cursor"),
 )
-_NEXT_WORDS = ("next", "suivant", "cursor", "curseur", "continuation", "pagetoken")
-_MORE_WORDS = frozenset({"hasmore", "hasnext", "hasnextpage", "more", "moreresults"})
 _PAGE_SIZES = frozenset(
     {*range(5, 105, 5), *range(150, 10_050, 50), 12, 16, 24, 32, 36, 48, 64, 96, 120, 125, 128, 256}
 )
@@ -69,7 +69,7 @@ class PageSearch:
         self._hints = {
             bool(value)
             for path, value in self._around
-            if _is_next(path) or (leaf(path) in _MORE_WORDS and isinstance(value, bool))
+            if is_next(path) or (leaf(path) in MORE_WORDS and isinstance(value, bool))
         }
         """Whether there is more, as the first page says it in each of its ways."""
         self._stated = stated_total(first.answer.body, self._count)
@@ -138,7 +138,7 @@ class PageSearch:
         """Yield options based on what the first page states: automatic, else with explicit paths and parameters."""
         yield bare
         for path, value in self._around:
-            if not isinstance(value, str) or not value or not _is_next(path):
+            if not isinstance(value, str) or not value or not is_next(path):
                 continue
             if value.startswith(_ADDRESS):
                 yield replace(bare, style="next_url", next=path)
@@ -195,7 +195,7 @@ class PageSearch:
     def _names_in_next(self) -> Iterator[str]:
         """Yield the numeric parameters of a next URL that could not be followed, such as one on an internal host."""
         for path, value in self._around:
-            if isinstance(value, str) and _is_next(path) and "?" in value:
+            if isinstance(value, str) and is_next(path) and "?" in value:
                 try:
                     pairs = parse_qsl(urlsplit(value).query)
                 except ValueError:
@@ -275,11 +275,6 @@ class PageSearch:
             return Paging(bare, count, count, self._header, (f"Pages: all leads ({count}) came at once.",))
         problem = f"oplead.pagination.style: {problem}; Oplead's API page names its parameters"
         return Paging(bare, count, self._stated, self._header, (), (problem,))
-
-
-def _is_next(path: str) -> bool:
-    name = normalise(path)
-    return any(word in name for word in _NEXT_WORDS) and leaf(path) not in _MORE_WORDS
 
 
 _FARTHEST = 1 << 16

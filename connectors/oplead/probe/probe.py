@@ -1,62 +1,37 @@
 """Probe an Oplead platform with as few requests as possible and suggest settings for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
-from math import ceil
-from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from connectors.contact import lost_phones
 from connectors.errors import Misconfigured
 from connectors.http import is_loopback
-from connectors.oplead.client import OpleadAnswer, OpleadClient, OpleadRefused
-from connectors.oplead.field_tree import CONTACT, key_paths, locate, tree_of
-from connectors.oplead.fields import find
-from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
-from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.answers import OpleadAnswer, OpleadRefused
+from connectors.oplead.client import OpleadClient
+from connectors.oplead.field_tree import tree_of
+from connectors.oplead.options import OpleadOptions
 from connectors.oplead.pagination import ListedPage
-from connectors.oplead.probe.access import (
-    Asker,
-    LeadList,
-    OpenClient,
-    access_notes,
-    find_access,
-)
+from connectors.oplead.probe.access import access_notes, find_access
+from connectors.oplead.probe.asking import Asker, LeadList
 from connectors.oplead.probe.basis import judge
-from connectors.oplead.probe.documentation import Documentation, NotASpecificationError
-from connectors.oplead.probe.field_survey import (
-    Fold,
-    Readable,
-    amounts_of,
-    few_values_of,
-    find_places,
-    normalise_path,
-    past_labels_of,
-    sources_of,
-    surveyed_labels,
-    suspicions_of,
-    with_specified_answers,
-    with_specified_labels,
-)
+from connectors.oplead.probe.change_filter import FilterSearch, LeadDates
+from connectors.oplead.probe.envelope import locate
 from connectors.oplead.probe.findings import Notes, ProbeFindings
 from connectors.oplead.probe.guided import AHEAD, ContradictedError, GuidedLook, as_specified
 from connectors.oplead.probe.pagination import PageSearch, with_total
-from connectors.oplead.probe.sampling import (
-    FIRST_DETAIL_PAGES,
-    FilterSearch,
-    LeadDates,
-    LeadSample,
-    take_sample,
-)
-from connectors.oplead.probe.specification import Specification, read_specification
-from connectors.oplead.probe.written import subscribed, written
-from connectors.oplead.source import OpleadSource
-from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
-from connectors.survey import SUGGESTED, Suggestion, Survey
-from connectors.text import counted
+from connectors.oplead.probe.sampling import take_sample
+from connectors.oplead.probe.specification.documentation import Documentation
+from connectors.oplead.probe.specification.loading import NotASpecificationError
+from connectors.oplead.probe.specification.reading import Specification, read_specification
+from connectors.oplead.probe.specification.written import subscribed, written
+from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
+from connectors.oplead.probe.verification import settle
+from connectors.oplead.survey.places import find_places
+from connectors.oplead.survey.summary import ReadLeads, summary_of
+from connectors.oplead.survey.values import Fold, Readable, with_specified_answers, with_specified_labels
+from connectors.survey import Survey
 
 MAX_REQUESTS = 100
 """The request limit for finding access, pagination and filters; sampling and verification are extra."""
@@ -69,8 +44,6 @@ _SENT_WITHIN = timedelta(days=90)
 _MOST_UNREADABLE = 0.5
 _ENOUGH_TO_SAY_EMPTY = 10
 _MOST_EMPTY_NAMED = 12
-
-Pull = Literal["since", "list", "details"]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -191,42 +164,32 @@ class OpleadProbe:
 
     def _report(self, found: ProbeFindings, notes: Notes, specification: Specification | None) -> Survey:
         places, sample = found.places, found.sample
-        complete = list(sample.complete.values())
+        read = ReadLeads.of(list(sample.complete.values()), found.options)
         notes.how.extend(found.paging.how)
-        notes.undecided.extend((*found.paging.undecided, *places.undecided))
-        tree = tree_of(complete)
-        records, reasons = _records(found.options, complete)
-        everyone, _ = _records(found.options, list(sample.every.values()))
-        if reasons:
-            is_most = len(reasons) > _MOST_UNREADABLE * len(complete)
-            (notes.undecided if is_most else notes.suspicions).append(_unreadable(reasons, complete))
+        sought = places.undecided.items()
+        lacking = (f"oplead.fields.{name}: no field was found that holds {what}" for name, what in sought)
+        notes.undecided.extend((*found.paging.undecided, *lacking))
+        if read.problem:
+            is_most = len(read.unreadable) > _MOST_UNREADABLE * len(read.leads)
+            (notes.undecided if is_most else notes.suspicions).append(read.problem)
         options, pull = settle(found, notes, self._open)
-        notes.suspicions.extend(suspicions_of(records, complete, places.fields.click_id))
-        if lost := lost_phones([record.contact for record in records]):
-            notes.suspicions.append(f"{lost}.")
-        empty = [path for path, node in tree.items() if not node.filled and not node.is_listed]
-        if empty and len(complete) >= _ENOUGH_TO_SAY_EMPTY:
+        notes.suspicions.extend(read.suspicions(places))
+        empty = [path for path, node in tree_of(read.leads).items() if not node.filled and not node.is_listed]
+        if empty and len(read.leads) >= _ENOUGH_TO_SAY_EMPTY:
             notes.suspicions.append(f"Empty on every lead: {', '.join(empty[:_MOST_EMPTY_NAMED])}.")
-        contact = [path for one in CONTACT for path in getattr(places.fields, one)]
-        matched = [match.path for match in places.matches if match.path]
-        known = frozenset(map(normalise_path, (*contact, *matched)))
         judgement = judge(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
-        return Survey(
-            leads=len(complete),
+        listed = ReadLeads.of(list(sample.every.values()), found.options)
+        summary = summary_of(
+            read, listed, places, zone=options.zone, named=self.named, readable=self.readable, fold=self.fold
+        )
+        return replace(
+            summary,
             total=found.paging.total,
-            paths=key_paths(tree, options.zone),
-            fields=places.matches,
-            labels=with_specified_labels(
-                surveyed_labels(records, everyone, self.fold), enums, options.fields.status, self.fold
-            ),
-            past_labels=past_labels_of(everyone, self.fold),
-            named={path: sum(bool(find(lead, path)) for lead in complete) for path in sorted(self.named)},
-            few_values=with_specified_answers(few_values_of(tree, complete, known, self.fold), enums),
-            amounts=amounts_of(tree, complete, self.readable, known),
-            sources=sources_of(records),
+            labels=with_specified_labels(summary.labels, enums, options.fields.status, self.fold),
+            few_values=with_specified_answers(summary.few_values, enums),
             minutes_first=minutes_first,
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
@@ -293,192 +256,5 @@ def refuse_standing_clock(asker: Asker, answer: OpleadAnswer) -> None:
     )
 
 
-def _records(options: OpleadOptions, leads: Sequence[object]) -> tuple[list[Lead], list[str]]:
-    """Parse the leads as a night would; return them, and why each other one is unreadable."""
-    records, reasons = [], []
-    parser = LeadParser(options)
-    for lead in leads:
-        try:
-            item = object_in_list(lead)
-            records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
-        except UnreadableLeadError as error:
-            reasons.append(str(error))
-    return records, reasons
-
-
-def _unreadable(reasons: Sequence[str], leads: Sequence[object]) -> str:
-    commonest = max(sorted(set(reasons)), key=reasons.count)
-    if not any(isinstance(lead, Mapping) for lead in leads):
-        commonest += ": see oplead.pagination.items"
-    return f"{len(reasons)} of {counted(len(leads), 'lead')} cannot be read, most for this: {commonest}"
-
-
 def _share_after(since: datetime, moments: Sequence[datetime | None]) -> float:
     return sum(moment is not None and moment > since for moment in moments) / max(1, len(moments))
-
-
-# ── what to suggest ──────────────────────────────────────────────────────────────────────────────
-
-
-def settle(found: ProbeFindings, notes: Notes, open_client: OpenClient) -> tuple[OpleadOptions, Pull]:
-    """Return the options to suggest and how to pull; leave out and report whatever fails verification."""
-    sample, filtering = found.sample, found.filtering
-    options = _with_detail(found, notes)
-    is_verified = found.is_verified
-    if (
-        not is_verified
-        and not found.paging.undecided
-        and (objection := _objection_to_pages(options, sample, open_client))
-    ):
-        notes.undecided.append(objection)
-        options = replace(options, pagination=PaginationOptions(items=options.pagination.items))
-    if not is_verified and options.detail != "never" and sample.detail_pages_add:
-        with closing(OpleadSource(open_client(options))) as source:
-            objection = _objection_to_detail_pages(source, list(sample.detail_pages)[:FIRST_DETAIL_PAGES])
-        notes.undecided.extend([objection] if objection else [])
-    if found.is_dated_by_own_pages:
-        notes.how.append(
-            "Changes: the list has neither a status nor a time of change, so each night reads the own pages of the "
-            "leads that may still be sent."
-        )
-        return options, "details"
-    notes.how.extend(filtering.how)
-    if filtering.since_filter is None or filtering.split is None:
-        return options, "list"
-    filtered = replace(options, since_filter=filtering.since_filter)
-    if not is_verified and (objection := _objection_to_filter(filtered, filtering.split, sample.pages[0], open_client)):
-        notes.how.append(f"Changes: the filter did not hold when tried once more ({objection}), so it is left out.")
-        return options, "list"
-    return filtered, "since"
-
-
-def _with_detail(found: ProbeFindings, notes: Notes) -> OpleadOptions:
-    """Return the options without a filter, with detail pages if they hold something needed that the list lacks."""
-    path, are_lacking = found.sample.lead_path, found.lacks_click_ids
-    options = replace(found.options, pagination=found.paging.options, since_filter=None)
-    if path is None:
-        if are_lacking:
-            notes.undecided.append(
-                "oplead.lead_path: the list leaves out what holds click ids, and no lead's own page was found"
-            )
-        return options
-    options = replace(options, lead_path=path)
-    if not found.sample.detail_pages_add:
-        notes.how.append("Details: a lead's own page holds no more than the list, so none needs to be read.")
-        return replace(options, detail="never" if are_lacking else "auto")
-    if are_lacking:
-        notes.how.append("Details: the list leaves out what holds click ids, so a changed lead's own page is read.")
-    elif missing := list(found.missing_in_list()):
-        notes.how.append(f"Details: only a lead's own page has {', '.join(missing[:6])}, so a changed one is read.")
-        return replace(options, detail="always")
-    else:
-        notes.how.append("Details: a lead's own page holds more, but nothing that is needed.")
-    return replace(options, detail="auto")
-
-
-_MOSTLY = 0.8
-_PAGES = 2
-_BROKEN = 2
-"""Allowance for entries of a page that are not leads."""
-
-
-def _objection_to_pages(options: OpleadOptions, sample: LeadSample, open_client: OpenClient) -> str | None:
-    """Return why a night would read a different list from the sample; None if the pages read again agree."""
-    if sample.objection is not None:
-        return sample.objection
-    pages = _read_again(options, None, _PAGES, open_client)
-    if isinstance(pages, str):
-        return pages
-    if not all(map(_are_alike, sample.pages, pages)):
-        return "oplead.pagination: a second reading of the list gave other leads than the first"
-    if len(pages) < min(_PAGES, len(sample.pages)):
-        return "oplead.pagination: the list ended sooner when read a second time"
-    return None
-
-
-def _objection_to_filter(
-    options: OpleadOptions, since: datetime, first: ListedPage, open_client: OpenClient
-) -> str | None:
-    """Return why the filter does not work; None if it does."""
-    pages = _read_again(options, since, 1, open_client)
-    if isinstance(pages, str):
-        return pages
-    return None if pages and not _are_alike(first, pages[0]) else "the filter made no difference"
-
-
-def _read_again(
-    options: OpleadOptions, since: datetime | None, count: int, open_client: OpenClient
-) -> list[LeadPage] | str:
-    """Return the list's first pages as a night reads them, or why it cannot."""
-    try:
-        with closing(OpleadSource(open_client(options))) as source:
-            return list(islice(source.fetch_changes(since, resume=None, is_known=lambda _id, _digest: True), count))
-    except Misconfigured as error:
-        return str(error)
-
-
-def _objection_to_detail_pages(source: OpleadSource, ids: Sequence[str]) -> str | None:
-    """Return why no lead can be read by its detail page; None if one can."""
-    reason = "no lead was asked for"
-    try:
-        for lead_id, lead in source.fetch_each([LeadId(one) for one in ids]):
-            if isinstance(lead, Lead):
-                return None
-            absent = "its own page is another lead's, see oplead.fields.id" if lead else f"lead {lead_id} is gone"
-            reason = lead.reason if isinstance(lead, UnreadableLead) else absent
-    except Misconfigured as error:
-        reason = str(error)
-    return f"oplead.lead_path: leads are not read by their own pages ({reason})"
-
-
-def _are_alike(expected: ListedPage, page: LeadPage) -> bool:
-    ids = {*page.unchanged, *(lead.id for lead in page.leads), *(lead.id for lead in page.unreadable if lead.id)}
-    marks = {*expected.marks}
-    return len(ids & marks) >= _MOSTLY * len(ids) and len(ids) >= _MOSTLY * len(marks) - _BROKEN
-
-
-# ── what to write ────────────────────────────────────────────────────────────────────────────────
-
-
-def suggestion_of(options: OpleadOptions, pull: Pull | None = None) -> Suggestion:
-    """Return the settings that differ from the defaults, without the token, the base URL and the rate."""
-    since = options.since_filter
-    default = OpleadOptions(token="", zone=options.zone, since_filter=since and SinceOptions(param=""))
-    written = _different(asdict(options), asdict(default))
-    if pull not in (None, "list" if since is None else "since"):
-        written["pull"] = pull
-    return {name: written[name] for name in SUGGESTED if name in written}
-
-
-def _different(chosen: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what differs from the default, as it is written in the settings."""
-    written: dict[str, Any] = {}
-    for name, value in chosen.items():
-        match value:
-            case _ if value is None or value == default.get(name):
-                continue
-            case dict():
-                written[name] = _different(value, default.get(name, {}))
-            case tuple():
-                written[name] = value[0] if len(value) == 1 else list(value)
-            case _:
-                written[name] = value
-    return written
-
-
-def reading_minutes(
-    total: int, *, page_size: int, changed: float, recent: float, detail_pages: bool, pull: Pull, per_minute: int
-) -> tuple[float, float]:
-    """Return the minutes it takes to read everything once, and to read a usual night's changes.
-
-    `changed` is the share of leads that a usual night treats as changed, including the overlap; `recent` is the share
-    young enough to be sent.
-    """
-    touched = ceil(total * changed)
-    details = touched if detail_pages else 0
-    nightly = {"since": (touched, details), "list": (total, details), "details": (total, ceil(total * recent))}
-    first, night = (
-        round((max(1, ceil(listed / max(1, page_size))) + details) / per_minute, 1)
-        for listed, details in ((total, total if detail_pages else 0), nightly[pull])
-    )
-    return first, night

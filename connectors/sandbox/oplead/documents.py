@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import Part, RefusedError
-from connectors.sandbox.oplead.leads import Fields
+from connectors.sandbox.oplead.bodies import Part
+from connectors.sandbox.oplead.gate import RefusedError
+from connectors.sandbox.oplead.leads.rendering import Fields
 
 MEGABYTE: Final = 1_000_000
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

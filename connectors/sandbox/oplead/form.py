@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import UTM, RefusedError, form_fields
-from connectors.sandbox.oplead.gate import refusal
-from connectors.sandbox.oplead.leads import Fields, wire_id
+from connectors.sandbox.oplead.bodies import form_fields
+from connectors.sandbox.oplead.gate import RefusedError, refusal
+from connectors.sandbox.oplead.lead_parts import UTM
+from connectors.sandbox.oplead.leads.rendering import Fields, wire_id
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.server import WireRequest, WireResponse, json_response

@@ -56,6 +56,15 @@ def caller_of(request: WireRequest, shape: Shape) -> Caller | None:
     return KEYS.get(presented.get(shape.auth, keys[0] if len(keys) == 1 else ""))
 
 
+class RefusedError(Exception):
+    """The request is refused with this status; the text says why."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.headers = headers or {}
+
+
 def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> WireResponse:
     """Return an error in Oplead's format."""
     return json_response(status, {"error": message}, headers)

@@ -8,21 +8,14 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from connectors.sandbox.oplead.leads import ZONE, instant, wire_id
+from connectors.sandbox.oplead.gate import RefusedError
+from connectors.sandbox.oplead.leads.rendering import ZONE, instant, wire_id
 from connectors.sandbox.oplead.shape import NUMBERED, Shape
 
 LONGEST_PAGE = 100
 
 Query = Mapping[str, tuple[str, ...]]
 UNTIL: Final = "date_to"
-
-
-class BadQueryError(Exception):
-    """The query is refused with this HTTP status; the error text says why and never quotes a value."""
-
-    def __init__(self, sentence: str, status: int = 400) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Page:
 def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape) -> Page:
     """Return the requested page of `leads`, which are by id, oldest first, with None for a deleted lead.
 
-    Raise BadQueryError if a parameter is unreadable, or if the page is past the end and the shape answers 404 there.
+    Raise RefusedError if a parameter is unreadable, or if the page is past the end and the shape answers 404 there.
     """
     order = list(leads) if shape.order == "oldest_first" else list(leads)[::-1]
     wanted = _filtered({lead_id: leads[lead_id] for lead_id in order if leads[lead_id] is not None}, query, shape)
@@ -51,7 +44,7 @@ def page_of(leads: Mapping[str, object], query: Mapping[str, str], shape: Shape)
 
 
 def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shape: Shape) -> dict[str, str]:
-    """Return the query's parameters; raise BadQueryError for an unknown or repeated one.
+    """Return the query's parameters; raise RefusedError for an unknown or repeated one.
 
     If the shape ignores unknown parameters, drop them, and use the last value of a repeated one.
     """
@@ -59,9 +52,9 @@ def parameters(query: Mapping[str, tuple[str, ...]], known: frozenset[str], shap
         return {name: values[-1] for name, values in query.items() if name in known}
     for name, values in query.items():
         if name not in known:
-            raise BadQueryError("unknown query parameter")
+            raise RefusedError(400, "unknown query parameter")
         if len(values) != 1:
-            raise BadQueryError(f"{name} is given more than once")
+            raise RefusedError(400, f"{name} is given more than once")
     return {name: values[0] for name, values in query.items()}
 
 
@@ -117,13 +110,13 @@ def _filtered(leads: Mapping[str, object], query: Mapping[str, str], shape: Shap
     """Return the leads that pass the filter; a lead with an unreadable date passes."""
     name = filter_of(shape)
     if shape.filters == "date_from" and (name in query) != (UNTIL in query):
-        raise BadQueryError(f"{name} and {UNTIL} are given together")
+        raise RefusedError(400, f"{name} and {UNTIL} are given together")
     if name not in query:
         return leads
     since = _SINCE.get(name, instant)(query[name])
     until = instant(query[UNTIL]) if shape.filters == "date_from" else datetime.max.replace(tzinfo=UTC)
     if since is None or until is None:
-        raise BadQueryError(f"{name if since is None else UNTIL} does not read as it must")
+        raise RefusedError(400, f"{name if since is None else UNTIL} does not read as it must")
     dates = ("createdAt",) if shape.filters == "created_since" else ("updatedAt", "createdAt")
     moments = {lead_id: _moment(lead, dates) for lead_id, lead in leads.items()}
     return {lead_id: leads[lead_id] for lead_id, at in moments.items() if at is None or since <= at <= until}
@@ -153,7 +146,7 @@ def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: Shape) 
     """Return a page by number or offset; its content shifts when an earlier lead appears or disappears."""
     size = _whole(query, shape.size_parameter, 1, shape.page_size) if shape.size_is == "honoured" else shape.page_size
     if size > LONGEST_PAGE:
-        raise BadQueryError(f"{shape.size_parameter} is at most {LONGEST_PAGE}")
+        raise RefusedError(400, f"{shape.size_parameter} is at most {LONGEST_PAGE}")
     if shape.pagination == "offset":
         first = _whole(query, shape.offset_parameter, 0, 0)
     else:
@@ -161,7 +154,7 @@ def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: Shape) 
         first = (_whole(query, shape.page_parameter, least, least) - least) * size
     if first and first >= len(wanted):
         if shape.past_end == "not_found":
-            raise BadQueryError("there are no more leads", 404)
+            raise RefusedError(404, "there are no more leads")
         if shape.past_end == "last_again":
             first = max(0, (len(wanted) - 1) // size * size)
     return Page(wanted[first : first + size], len(wanted))
@@ -170,7 +163,7 @@ def _numbered(wanted: Sequence[object], query: Mapping[str, str], shape: Shape) 
 def _whole(query: Mapping[str, str], name: str, least: int, default: int) -> int:
     text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
-        raise BadQueryError(f"{name} is a whole number from {least}")
+        raise RefusedError(400, f"{name} is a whole number from {least}")
     return int(text)
 
 
@@ -183,7 +176,7 @@ def _following(order: Sequence[str], wanted: Mapping[str, object], query: Mappin
         names = (str(wire_id(lead_id, shape.ids)) if by_id else _cursor(lead_id) for lead_id in order)
         position = next((at for at, name in enumerate(names) if name == query[parameter]), None)
         if position is None:
-            raise BadQueryError(f"unknown {parameter}")
+            raise RefusedError(400, f"unknown {parameter}")
         first = position + 1
     rest = [lead_id for lead_id in order[first:] if lead_id in wanted]
     leads = [wanted[lead_id] for lead_id in rest[: shape.page_size]]

@@ -9,8 +9,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from connectors.sandbox.oplead import webhooks, writes
-from connectors.sandbox.oplead.bodies import RefusedError
-from connectors.sandbox.oplead.book import LeadBook, LeadsAt
 from connectors.sandbox.oplead.documentation.page import FOLDER as DOCUMENTATION
 from connectors.sandbox.oplead.documentation.page import page as documentation_page
 from connectors.sandbox.oplead.gate import (
@@ -20,20 +18,15 @@ from connectors.sandbox.oplead.gate import (
     USER_KEY,
     Caller,
     RateLimit,
+    RefusedError,
     caller_of,
     refusal,
 )
-from connectors.sandbox.oplead.leads import (
-    Accident,
-    Fields,
-    accident_json,
-    apply_accidents,
-    render_lead,
-    render_list_entry,
-    wire_id,
-)
+from connectors.sandbox.oplead.leads.accidents import Accident, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.book import LeadBook, LeadsAt
+from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry, wire_id
 from connectors.sandbox.oplead.options import OPTIONS, Options
-from connectors.sandbox.oplead.pages import BadQueryError, envelope, enveloped, known_parameters, page_of, parameters
+from connectors.sandbox.oplead.pages import envelope, enveloped, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
 from connectors.sandbox.oplead.subscriptions import Subscriptions
@@ -134,10 +127,8 @@ class OpleadPlatform:
             return documentation_page(request.path, shape, options, has_key=caller is not None)
         try:
             return self._route(request, caller, shape, options)
-        except BadQueryError as refused:
-            return refusal(refused.status, str(refused))
         except RefusedError as refused:
-            quoted = f": {request.body.decode('utf-8', 'replace')}" if options.errors_quote else ""
+            quoted = f": {request.body.decode('utf-8', 'replace')}" if options.errors_quote and request.body else ""
             return refusal(refused.status, f"{refused}{quoted}", refused.headers)
 
     def deliver(self) -> dict[str, int]:

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from connectors.sandbox.oplead.bodies import RefusedError, require_callable
-from connectors.sandbox.oplead.book import clock_text
-from connectors.sandbox.oplead.gate import Caller
-from connectors.sandbox.oplead.leads import Fields, instant
+from connectors.sandbox.oplead.bodies import require_callable
+from connectors.sandbox.oplead.gate import Caller, RefusedError
+from connectors.sandbox.oplead.leads.rendering import Fields, clock_text, instant
 
 CREATED: Final = "lead.created"
 STATUS_CHANGED: Final = "lead.status_changed"

@@ -12,8 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from connectors.sandbox.oplead.bodies import LOOPBACK
-from connectors.sandbox.oplead.book import clock_text
-from connectors.sandbox.oplead.leads import wire_date
+from connectors.sandbox.oplead.leads.rendering import clock_text, wire_date
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.shape import Shape
 from connectors.sandbox.oplead.subscriptions import Delivery

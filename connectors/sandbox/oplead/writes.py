@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from connectors.sandbox.oplead.bodies import RefusedError, json_object, lead_parts, multipart, only, require_reachable
-from connectors.sandbox.oplead.book import LeadBook
+from connectors.sandbox.oplead.bodies import json_object, multipart, only
 from connectors.sandbox.oplead.documents import document
-from connectors.sandbox.oplead.gate import USER_AGENCY, Caller
-from connectors.sandbox.oplead.leads import CODES, Fields
+from connectors.sandbox.oplead.gate import USER_AGENCY, Caller, RefusedError
+from connectors.sandbox.oplead.lead_parts import lead_parts, require_reachable
+from connectors.sandbox.oplead.leads.book import LeadBook
+from connectors.sandbox.oplead.leads.rendering import CODES, Fields
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.shape import Shape
 from connectors.sandbox.oplead.subscriptions import Subscription, Subscriptions

@@ -24,7 +24,7 @@ from jobs.settings.document import INDENT, block, flow
 from jobs.settings.load import OpleadSection, partial_settings
 from jobs.settings.oplead_schema import SourceSettings
 from jobs.settings.specified import subscription_settings, write_settings
-from jobs.wiring import survey_files, survey_oplead
+from jobs.wiring.surveys import survey_files, survey_oplead
 
 _SAMPLE = 300
 _SCHEMA = "pipeline.schema.json"

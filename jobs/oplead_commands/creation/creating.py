@@ -17,7 +17,7 @@ from jobs.oplead_commands.creation.identity import Mark, content_of, key_of, mar
 from jobs.oplead_commands.creation.outbox import Creation, NewCreation, Outbox
 from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
-from jobs.wiring import click_ids_in
+from jobs.wiring.texts import click_ids_in
 
 TRIES = 3
 """How often a lead that is certain not to be there is sent in one run."""

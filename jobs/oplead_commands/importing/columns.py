@@ -10,7 +10,7 @@ from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.value_names import VALUES
 from jobs.settings.document import did_you_mean, one_line, read_file
 from jobs.settings.types import Path_, read_as
-from jobs.wiring import column_names, normalised_title
+from jobs.wiring.texts import column_names, normalised_title
 
 REFERENCE = "reference"
 """Your own reference of a lead, by which it is known again."""

@@ -25,7 +25,7 @@ from jobs.oplead_commands.importing.columns import read_mapping
 from jobs.oplead_commands.importing.import_report import FileLine, outcome_of, say_changed, told, write_report
 from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
 from jobs.reporting.console import facts, print_json, results, say
-from jobs.wiring import click_ids_in
+from jobs.wiring.texts import click_ids_in
 
 _log = structlog.stdlib.get_logger()
 _LOG_EVERY = 100  # leads

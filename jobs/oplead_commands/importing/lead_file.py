@@ -15,7 +15,7 @@ from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.identity import content_of
 from jobs.oplead_commands.creation.lead_values import lead_from
 from jobs.oplead_commands.importing.columns import REFERENCE, Column, columns_of, shown
-from jobs.wiring import csv_rows
+from jobs.wiring.texts import csv_rows
 
 _LARGEST = 64 * 1024**2  # bytes
 _SHOWN = 20

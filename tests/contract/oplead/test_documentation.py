@@ -11,7 +11,8 @@ import pytest
 from connectors.errors import Misconfigured
 from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions
 from connectors.oplead.probe import find_specification, given_specification
-from connectors.oplead.probe.documentation import LARGEST, LARGEST_YAML, MOST_REQUESTS, PAGE, specification_link
+from connectors.oplead.probe.specification.documentation import MOST_REQUESTS, PAGE, specification_link
+from connectors.oplead.probe.specification.loading import LARGEST, LARGEST_YAML
 from connectors.rate_limit import Pacer
 
 TOKEN = "tok-0123456789"

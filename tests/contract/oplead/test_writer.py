@@ -15,7 +15,7 @@ import pytest
 from connectors.crm import Document, EventKind, LeadData, Subscription, WriteFault, WriteRefused, Written
 from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead import AuthOptions, Endpoint, FormOptions, OpleadClient, OpleadOptions, WriteOptions
-from connectors.oplead.writer import OpleadWriter
+from connectors.oplead.writing.writer import OpleadWriter
 from connectors.rate_limit import Pacer
 from connectors.records import Contact, LeadId, Lost, NotSent
 

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
-from connectors.sandbox.oplead.leads import Accident, AccidentKind
+from connectors.sandbox.oplead.leads.accidents import Accident, AccidentKind
 from connectors.sandbox.oplead.server import OpleadPlatform
 from connectors.sandbox.oplead.shape import Shape
 from connectors.sandbox.platform import Faults

@@ -18,13 +18,13 @@ from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import wall_clock
 from connectors.sandbox.sandbox import KEY_FILE, Sandbox
-from jobs import wiring
 from jobs.ledger import schema
 from jobs.ledger.database import open_engine
 from jobs.ledger.runs import finish_run, hold_account, lock_path
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings import Valid, load
+from jobs.wiring.night import connect, open_clock
 from tests import quick
 from tests.e2e.support import books
 from tests.e2e.support.forked import Forked
@@ -339,9 +339,9 @@ class Company:
             self.clock.advance(at)
         settings = self.read_settings()
         with (
-            wiring.open_clock(settings) as clock,
+            open_clock(settings) as clock,
             quick.clock_at_hand(clock, self.clock),
-            wiring.connect(settings, clock) as (book, deps),
+            connect(settings, clock) as (book, deps),
             hold_account(self.state, settings.account, "run", now=clock.now()) as ledger,
         ):
             summary = run_night(

@@ -25,12 +25,12 @@ from connectors.sandbox.meta.server import MetaPlatform
 from connectors.sandbox.meta.wire import TOKENS
 from connectors.sandbox.oplead.server import ADMIN_KEY
 from connectors.sandbox.sandbox import Sandbox
-from jobs import wiring
 from jobs.ledger import schema
 from jobs.ledger.runs import hold_account
 from jobs.nightly import run_night
 from jobs.run_context import RunContext
 from jobs.settings.load import Valid, load
+from jobs.wiring.night import connect, open_clock
 from tests import quick
 
 HERE = Path(__file__).parent.parent
@@ -201,9 +201,9 @@ def _settings(variant, way, sandbox, directory):
 def _run(settings, sandbox, state):
     """Run the main job once."""
     with (
-        wiring.open_clock(settings) as clock,
+        open_clock(settings) as clock,
         quick.clock_at_hand(clock, sandbox.clock),
-        wiring.connect(settings, clock) as (book, deps),
+        connect(settings, clock) as (book, deps),
         hold_account(quick.with_state(state), settings.account, "run", now=clock.now()) as ledger,
     ):
         return run_night(RunContext(ledger, book, deps))

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead import OpleadOptions, SinceOptions
+from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import OpleadSettings, WebhookSettings
 from jobs.settings.schema import ClickIds
-from jobs.wiring import inbox_of, oplead_options, pacer_for
+from jobs.wiring.night import inbox_of
+from jobs.wiring.oplead import oplead_options, pacer_for
 from tests.fakes import FakeClock, slot
 
-PARIS = ZoneInfo("Europe/Paris")
 WRITTEN = {
     "token": "tok-1",
     "base_url": "https://crm.example.org/gate/",
@@ -48,7 +49,8 @@ WRITTEN = {
 
 def told(**changes):
     """Return the connector options for these settings."""
-    return oplead_options(OpleadSettings(**(WRITTEN | changes)), PARIS, ClickIds(bare="gclid", bare_digits="lead_id"))
+    written, click_ids = OpleadSettings(**(WRITTEN | changes)), ClickIds(bare="gclid", bare_digits="lead_id")
+    return oplead_options(OpleadSection(oplead=written, click_ids=click_ids))
 
 
 def test_every_oplead_setting_reaches_the_connector():

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.crm import LeadData
-from connectors.oplead.encode import UnwritableLead, form_body, json_bytes, lead_body
 from connectors.oplead.options import FieldPaths, FormOptions, WritePaths
+from connectors.oplead.writing.encode import UnwritableLead, form_body, json_bytes, lead_body
 from connectors.records import ClickId, ClickIdKind, Contact, Utm
 
 GOLDEN = Path(__file__).with_name("golden_writes")

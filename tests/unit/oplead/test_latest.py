@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.oplead.source import newest
+from connectors.oplead.latest import newest
 
 DAYS = st.lists(st.integers(1, 28), max_size=60)
 

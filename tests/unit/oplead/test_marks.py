@@ -2,9 +2,9 @@
 
 import pytest
 
-from connectors.oplead.client import OpleadAnswer
+from connectors.oplead.answers import OpleadAnswer
 from connectors.oplead.pagination import lacks_id, mark_without_id
-from connectors.oplead.probe.access import LeadList
+from connectors.oplead.probe.asking import LeadList
 
 LISTED = LeadList(None, None, ("id",))
 ENTRY = {"email": "jean.dupont@example.org", "phone": "0612345678"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.oplead.receipts import safe_reason
+from connectors.oplead.writing.receipts import safe_reason
 from tests import suite
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyzéèàçôABCDEÉ'-", min_size=3, max_size=12).filter(

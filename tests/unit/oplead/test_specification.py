@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.oplead.options import AuthOptions, OpleadOptions, PaginationOptions, SinceOptions
-from connectors.oplead.probe.documentation import NotASpecificationError
-from connectors.oplead.probe.examples import example_of
 from connectors.oplead.probe.guided import as_specified
-from connectors.oplead.probe.openapi import read_api
-from connectors.oplead.probe.specification import read_specification
-from connectors.oplead.probe.written import subscribed, written
+from connectors.oplead.probe.specification.examples import example_of
+from connectors.oplead.probe.specification.loading import NotASpecificationError
+from connectors.oplead.probe.specification.openapi import read_api
+from connectors.oplead.probe.specification.reading import read_specification
+from connectors.oplead.probe.specification.written import subscribed, written
 
 OPTIONS = OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris"))
 TEXT, TIME, WHOLE = {"type": "string"}, {"type": "string", "format": "date-time"}, {"type": "integer"}

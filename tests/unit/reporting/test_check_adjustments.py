@@ -6,7 +6,7 @@ import pytest
 
 from jobs.reporting.check_report import corrections_on
 from jobs.settings import Valid, load
-from jobs.wiring import rules_alone
+from jobs.wiring.night import rules_alone
 
 SALE = {"id": "sale", "stage": "won", "google_ads": {"conversion_action": 12}, "meta": {"event": "Purchase"}}
 FORM = {"id": "form", "stage": "created", "value": 60, "google_ads": {"conversion_action": 13}}

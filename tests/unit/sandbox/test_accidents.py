@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.sandbox.oplead.leads import Accident, AccidentKind, accident_json, apply_accidents
+from connectors.sandbox.oplead.leads.accidents import Accident, AccidentKind, accident_json, apply_accidents
 from connectors.sandbox.platform import from_json
 
 SINCE = datetime(2026, 9, 3, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.settings import Valid
-from jobs.wiring import rules_alone
+from jobs.wiring.night import rules_alone
 
 
 @pytest.mark.parametrize(

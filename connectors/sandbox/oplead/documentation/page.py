@@ -7,11 +7,11 @@ from typing import Final
 
 from ruamel.yaml import YAML
 
-from connectors.sandbox.oplead.bodies import only_writable
 from connectors.sandbox.oplead.documentation.schemas import EXEMPLARS, LISTED_LEAD, Schema, reference, schema_of
 from connectors.sandbox.oplead.documentation.swagger2 import as_swagger_2
 from connectors.sandbox.oplead.gate import KEY_PARAMETERS
-from connectors.sandbox.oplead.leads import Fields, render_lead, render_list_entry
+from connectors.sandbox.oplead.lead_parts import only_writable
+from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry
 from connectors.sandbox.oplead.options import Options
 from connectors.sandbox.oplead.pages import LONGEST_PAGE, UNTIL, enveloped, filter_of
 from connectors.sandbox.oplead.settings import SETTINGS

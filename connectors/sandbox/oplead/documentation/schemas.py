@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from connectors.sandbox.oplead.leads import CODES, PAIRS, Fields
+from connectors.sandbox.oplead.leads.rendering import CODES, PAIRS, Fields
 
 Schema = dict[str, object]
 

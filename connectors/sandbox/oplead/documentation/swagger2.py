@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from connectors.sandbox.oplead.documentation.schemas import Schema
-from connectors.sandbox.oplead.leads import Fields
+from connectors.sandbox.oplead.leads.rendering import Fields
 
 
 def as_swagger_2(document: Schema) -> Schema:

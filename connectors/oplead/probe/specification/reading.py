@@ -8,14 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from connectors.errors import Misconfigured
-from connectors.oplead.client import TOTAL_HEADERS
-from connectors.oplead.field_tree import LEAD_WORDS, envelope_values, locate, normalise
+from connectors.oplead.answers import TOTAL_HEADERS
+from connectors.oplead.field_tree import normalise
 from connectors.oplead.lead_parser import objects_in
 from connectors.oplead.options import AuthOptions, PaginationOptions, SinceOptions
 from connectors.oplead.pagination import CURSORS, NEXT_URLS
-from connectors.oplead.probe.documentation import NotASpecificationError
-from connectors.oplead.probe.examples import Example, example_of
-from connectors.oplead.probe.openapi import Api, Operation, Parameter, SecurityScheme, kind_of, read_api
+from connectors.oplead.probe.envelope import around_lists, envelope_values, is_next, lead_words, locate
+from connectors.oplead.probe.specification.examples import Example, example_of
+from connectors.oplead.probe.specification.loading import NotASpecificationError
+from connectors.oplead.probe.specification.openapi import (
+    Api,
+    Operation,
+    Parameter,
+    SecurityScheme,
+    kind_of,
+    mapping,
+    read_api,
+)
 
 LEADS = ("leads", "lead", "prospects", "prospect")
 """What the last part of the list's path may be, likeliest first."""
@@ -189,7 +198,7 @@ def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
     def named(names: frozenset[str]) -> Parameter | None:
         return next((query[name] for name in query if name in names), None)
 
-    following = [(path, value) for path, value in envelope_values(body.value) if _is_next(path)]
+    following = [(path, value) for path, value in envelope_values(body.value) if is_next(path)]
     size = named(_SIZES)
     if any(name.casefold() == "link" for name in operation.headers):
         return PaginationOptions()
@@ -210,14 +219,6 @@ def _pages(operation: Operation, body: Example) -> PaginationOptions | None:
     if last := named(_LAST_IDS):
         return _sized(PaginationOptions(style="last_id", cursor_param=last.name), size)
     return None
-
-
-def _is_next(path: str) -> bool:
-    name = normalise(path)
-    return (
-        any(word in name for word in ("next", "suivant", "cursor", "continuation", "pagetoken"))
-        and "hasnext" not in name
-    )
 
 
 def _is_cursor(path: str) -> bool:
@@ -305,34 +306,17 @@ def _entry(body: Example) -> tuple[str | None, Example]:
         path, items = locate(body.value, None)
     except Misconfigured:
         return None, Example({}, {})
-    place = next((path for path, value in _lists(body.value, "", 3) if value is items), "")
+    place = next((path for path, value in around_lists(body.value) if value is items), "")
     return path, Example(items[0] if items else {}, _within(body.enums, place))
-
-
-def _lists(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
-    if isinstance(value, list):
-        yield path, value
-    elif isinstance(value, Mapping) and depth:
-        for name, inner in value.items():
-            yield from _lists(inner, f"{path}.{name}" if path else str(name), depth - 1)
 
 
 def _own_lead(body: Example) -> Example:
     """Return the lead in the answer of its own page: the object with the most names typical of one."""
-
-    def words(one: Mapping[str, object]) -> int:
-        return len({normalise(name) for name in one} & LEAD_WORDS)
-
-    lead = max(objects_in(body.value), key=words, default=None)
+    lead = max(objects_in(body.value), key=lead_words, default=None)
     if lead is None:
         return Example({}, {})
-    place = next((str(name) for name, one in _named(body.value) if one is lead), "")
+    place = next((name for name, one in mapping(body.value).items() if one is lead), "")
     return Example(lead, _within(body.enums, place))
-
-
-def _named(value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        yield from ((str(name), one) for name, one in value.items())
 
 
 def _within(enums: Mapping[str, tuple[str, ...]], place: str) -> dict[str, tuple[str, ...]]:

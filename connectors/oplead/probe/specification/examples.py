@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from connectors.oplead.click_ids import is_click_id_label
 from connectors.oplead.field_tree import NAMES, leaf
-from connectors.oplead.probe.openapi import Api, Schema, kind_of, mapping, text
+from connectors.oplead.probe.specification.openapi import Api, Schema, kind_of, mapping, text
 
 _DEEPEST = 7
 _MOST_VALUES = 3_000

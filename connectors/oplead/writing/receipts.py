@@ -7,9 +7,9 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 from connectors.crm import WriteFault, WriteReceipt, WriteRefused, Written
-from connectors.oplead.client import WriteAnswer
-from connectors.oplead.fields import first, read_json, text_of
-from connectors.oplead.lead_parser import objects_in
+from connectors.oplead.answers import WriteAnswer
+from connectors.oplead.fields import first, read_json
+from connectors.oplead.lead_parser import as_lead_id, objects_in
 from connectors.oplead.options import Paths
 from connectors.records import Lost
 from connectors.text import plain
@@ -31,7 +31,6 @@ _MOVED = frozenset({301, 307, 308})
 _ERRORS = frozenset({"error", "errors"})
 _FAILED = frozenset({"error", "failed", "failure", "fail", "ko"})
 """What a body's `status` says where nothing was made."""
-_LONGEST_ID = 200
 _LONGEST_REASON = 200
 _REASONS = ("message", "detail", "title", "error", "error_description", "errors", "violations", "reason", "code")
 _DEEPEST = 4
@@ -115,19 +114,13 @@ def _json(body: bytes) -> object:
 
 def _new_id(body: object, ids: Paths) -> str | None:
     values = (first(one, ids) for one in objects_in(body))
-    return next((text for value in values if (text := usable_id(value)) is not None), None)
+    return next((text for value in values if (text := as_lead_id(value)) is not None), None)
 
 
 def _id_in(location: str | None, path: str) -> str | None:
     """Return the last part of a new lead's address, if it lies below the path it was sent to."""
     before, _, last = (location or "").partition("?")[0].rstrip("/").rpartition("/")
-    return usable_id(unquote(last)) if before.endswith(path.rstrip("/")) else None
-
-
-def usable_id(value: object) -> str | None:
-    """Return an id as opaque text; None if it is none."""
-    text = text_of(value) if isinstance(value, str | Decimal) else None
-    return text if text and len(text) <= _LONGEST_ID and text.isprintable() and text not in {".", ".."} else None
+    return as_lead_id(unquote(last)) if before.endswith(path.rstrip("/")) else None
 
 
 # ── reasons ──────────────────────────────────────────────────────────────────────────────────────

@@ -53,7 +53,6 @@ class Operation:
     """In capitals."""
     path: str
     """With what precedes every path, and the names of its parameters in braces."""
-    description: str
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None
     answer: Schema | None = None
@@ -84,7 +83,6 @@ class Api:
     """What a specification describes."""
 
     document: Mapping[str, object] = field(repr=False)
-    version: str
     host: str | None
     """The host it says the API is on, if it says so."""
     operations: tuple[Operation, ...]
@@ -116,8 +114,7 @@ class _Reader:
         usable = ((path, item) for path, item in paths if _PATH.fullmatch(server.path + path))
         every = islice((one for path, item in usable for one in self._at(server, path, item)), _MOST_OPERATIONS)
         host = server.hostname or (text(self._document.get("host")).partition(":")[0] or None if self._is_2 else None)
-        version = text(self._document.get("swagger" if self._is_2 else "openapi"))
-        return Api(self._document, version, host, tuple(every), dict(self._schemes()))
+        return Api(self._document, host, tuple(every), dict(self._schemes()))
 
     def _server(self) -> "_Server":
         if self._is_2:
@@ -149,7 +146,6 @@ class _Reader:
             yield Operation(
                 verb=verb.upper(),
                 path=server.path + "/" + path.lstrip("/"),
-                description=f"{text(operation.get('summary'))} {text(operation.get('description'))}",
                 parameters=tuple(map(self._parameter, filter(_is_usable, parameters))),
                 body=self._body(operation, parameters),
                 answer=self._content(answer).schema if answer else None,

@@ -7,7 +7,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any, Final
 
-from connectors.sandbox.oplead.leads import ZONE, Fields, instant
+from connectors.sandbox.oplead.leads.rendering import ZONE, Fields, clock_text, instant
 
 LeadsAt = Callable[[datetime], Mapping[str, object]]
 """The population: every lead at an instant, by id, in list order; None for a deleted one."""
@@ -219,8 +219,3 @@ def _with_appointment(lead: object) -> object:
     day = moment.astimezone(ZONE).replace(hour=0, minute=0, second=0) + timedelta(days=1 + drawn % 10)
     date = day + _OPENING + timedelta(minutes=30 * (drawn % 18))
     return {**lead, "appointment": {"date": clock_text(date), "updatedAt": reached}}
-
-
-def clock_text(moment: datetime) -> str:
-    """Return an untranslated time, the wall clock in Paris."""
-    return moment.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from connectors.oplead.field_tree import NAMES, leaf, normalise, tree_of
+from connectors.oplead.field_tree import NAMES, leaf, normalise, normalise_path, tree_of
 from connectors.oplead.options import OpleadOptions
-from connectors.oplead.probe.examples import example_of
-from connectors.oplead.probe.field_survey import find_places, normalise_path
-from connectors.oplead.probe.openapi import Api, Operation, mapping, text
-from connectors.oplead.probe.specification import Specification, is_of_one_lead, segments
+from connectors.oplead.probe.specification.examples import example_of
+from connectors.oplead.probe.specification.openapi import Api, Operation, mapping, text
+from connectors.oplead.probe.specification.reading import Specification, is_of_one_lead, segments
+from connectors.oplead.survey.places import find_places
 
 _PLAIN = re.compile(r"[!-~]{1,100}")
 _WRITE_VERBS = ("PATCH", "PUT", "POST")

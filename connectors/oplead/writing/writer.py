@@ -5,22 +5,15 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from connectors.crm import (
-    Document,
-    EventKind,
-    LeadData,
-    WriteFault,
-    WritePreview,
-    WriteReceipt,
-    WriteRefused,
-)
+from connectors.crm import Document, EventKind, LeadData, WriteFault, WritePreview, WriteReceipt, WriteRefused
 from connectors.errors import Misconfigured
-from connectors.oplead.client import OpleadClient, WriteAnswer
+from connectors.oplead.answers import WriteAnswer
+from connectors.oplead.client import OpleadClient
 from connectors.oplead.connection import FilePart
-from connectors.oplead.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
-from connectors.oplead.lists import SUBSCRIPTION_IDS, OpleadLists
 from connectors.oplead.options import Endpoint, FormOptions, Paths, WriteOptions
-from connectors.oplead.receipts import receipt_of
+from connectors.oplead.writing.encode import Tree, UnwritableLead, form_body, json_bytes, lead_body, put, values_in
+from connectors.oplead.writing.lists import SUBSCRIPTION_IDS, OpleadLists
+from connectors.oplead.writing.receipts import receipt_of
 from connectors.records import LeadId
 
 UNSENT = 0

@@ -6,8 +6,8 @@ from connectors.crm import Subscription
 from connectors.errors import Misconfigured
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
+from connectors.oplead.lead_parser import as_lead_id
 from connectors.oplead.options import SubscriptionOptions, WriteOptions
-from connectors.oplead.receipts import usable_id
 
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _SUBSCRIPTION_EVENTS = ("event", "type", "eventType", "name")
@@ -55,7 +55,7 @@ class OpleadLists:
 
 
 def _subscription(entry: Mapping[str, object], options: SubscriptionOptions) -> Subscription | None:
-    subscription_id = usable_id(first(entry, SUBSCRIPTION_IDS))
+    subscription_id = as_lead_id(first(entry, SUBSCRIPTION_IDS))
     if subscription_id is None:
         return None
     event = text_of(first(entry, (options.event_field, *_SUBSCRIPTION_EVENTS)))

@@ -1,0 +1,125 @@
+"""What Oplead answers: a page, a document or a receipt, what its headers say, and what a refusal means. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from connectors.errors import KeyRefused, Misconfigured, Transient
+from connectors.oplead.options import PUT_THE_KEY
+
+_BAD_QUESTION = frozenset({400, 422})
+"""Statuses for a parameter the platform does not accept."""
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-Total-Results", "X-Pagination-Total-Count", "Total-Count")
+_WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class OpleadRefused(Misconfigured):
+    """Oplead returned a status that a retry will not change."""
+
+    def __init__(self, message: str, status: int | None, body: bytes = b"") -> None:
+        """Keep the HTTP status (None if every attempt failed) and the body, for comparison only: it may be an echo."""
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class TokenRefused(KeyRefused):
+    """Oplead rejected the token or the way it was sent."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the HTTP status: 401 for an unknown token, 403 for a known one without access."""
+        super().__init__(message)
+        self.status = status
+
+
+class TooLarge(Misconfigured):
+    """A response exceeds the configured size."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpleadAnswer:
+    """A decoded response, its URL (without the token), and when it was served by Oplead's own clock (aware UTC)."""
+
+    body: object
+    url: str
+    next_link: str | None
+    """The URL in the `Link: <…>; rel="next"` header."""
+    served_at: datetime | None
+    totals: Mapping[str, int] = field(default_factory=dict)
+    """The total number of leads, by the name of each header that states one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpleadDocument:
+    """A response of any status and kind, as it came."""
+
+    status: int
+    content: bytes = field(repr=False)
+    """Empty if it is an error's and long."""
+    location: str | None
+    """Where a redirect leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """What the platform answered to a write, whatever its status."""
+
+    status: int
+    body: bytes = field(repr=False)
+    """Empty if it was cut, too large or could not be unpacked: the status alone says what became of the write."""
+    location: str | None = field(default=None, repr=False)
+    retry_after: timedelta | None = None
+
+
+def failure_of(response: httpx.Response, path: str, content: bytes, *, is_list: bool, now: datetime) -> Exception:
+    """Return what is wrong with a read that was not answered with a success; `is_list` if it was the list of leads."""
+    status = response.status_code
+    if status in {401, 403}:
+        return TokenRefused(
+            f"Oplead refuses the token ({status} on {path}): {PUT_THE_KEY} (other keys see only some leads), "
+            "and see oplead.auth for how it is sent",
+            status,
+        )
+    if status in _TRANSIENT_STATUSES or response.is_server_error:
+        return Transient(f"Oplead answered {status} on {path}", retry_after=retry_after(response, now))
+    see = "oplead.base_url, oplead.path_prefix and the paths after it"
+    if status in _BAD_QUESTION and is_list:
+        see = (
+            "oplead.pagination, oplead.since_filter and oplead.extra_query, for it may not take a parameter of the "
+            f"list; then {see}"
+        )
+    return OpleadRefused(f"Oplead answered {status} on {path}: see {see}", status, content)
+
+
+def totals_in(response: httpx.Response, configured: str | None) -> dict[str, int]:
+    """Return the total number of leads by header name, from the configured header and the usual ones."""
+    names = (*([configured] if configured else []), *TOTAL_HEADERS)
+    return {name: total for name in names if (total := count_in(response, name)) is not None}
+
+
+def count_in(response: httpx.Response, header: str) -> int | None:
+    """Return the whole number in a header, if there is one."""
+    text = response.headers.get(header, "").strip()
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+
+
+def date_of(response: httpx.Response, header: str = "Date") -> datetime | None:
+    """Return the time in a header (aware UTC), if there is one."""
+    try:
+        moment = parsedate_to_datetime(response.headers.get(header, ""))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """Return the requested delay, given in seconds or as a date by the platform's own clock."""
+    if (seconds := count_in(response, "Retry-After")) is not None:
+        return timedelta(seconds=seconds)
+    until = date_of(response, "Retry-After")
+    return max(until - (date_of(response) or now), timedelta()) if until else None

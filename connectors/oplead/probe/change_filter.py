@@ -1,0 +1,230 @@
+"""Find the filter that lists changed leads, and tell it from one by creation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Literal, Self
+
+from connectors.oplead.fields import first_instant, since_query, write_moment
+from connectors.oplead.options import OpleadOptions, PaginationOptions, SinceOptions
+from connectors.oplead.pagination import ListedPage
+from connectors.oplead.probe.asking import RequestLimitReached
+from connectors.oplead.probe.trials import Effect, Trial, Trials
+
+_BEGINNINGS = (
+    *("updated_since", "updatedSince", "updated_after", "updatedAfter", "modified_since", "modifiedSince"),
+    *("updated_from", "updatedFrom", "modified_after", "updatedAt[gte]", "updated_at[gte]", "since"),
+    *("updated_at_min", "updatedAt_gte", "from", "date_from", "dateFrom", "startDate", "depuis"),
+)
+_NAMES = (
+    *_BEGINNINGS,
+    *("modifiedAfter", "changed_since", "modifie_depuis"),
+    *("created_since", "createdSince", "created_after", "createdAfter"),
+)
+_OPPOSITES = (
+    *(("since", "until"), ("Since", "Until"), ("after", "before"), ("After", "Before"), ("from", "to")),
+    *(("From", "To"), ("gte", "lte"), ("min", "max"), ("start", "end"), ("depuis", "jusque")),
+)
+_ENDS = {name: name.replace(begin, end) for name in _BEGINNINGS for begin, end in _OPPOSITES if begin in name}
+"""The parameter for the end of a period, by the parameter for its start, if a platform requires both."""
+_FORMATS = {"iso": "ISO 8601", "date": "a day", "epoch_s": "seconds", "epoch_ms": "milliseconds"}
+_FEW = 0.2
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadDates:
+    """When a lead was created and last changed."""
+
+    created: datetime | None
+    updated: datetime | None
+
+    @classmethod
+    def of(cls, lead: object, options: OpleadOptions) -> Self:
+        """Read the dates in a lead's JSON."""
+        paths = (options.fields.created_at, options.fields.updated_at)
+        return cls(*(first_instant(lead, one, options.zone) for one in paths))
+
+    def is_old_but_changed_after(self, moment: datetime) -> bool:
+        """Whether the lead was created more than a day before `moment` and changed after it."""
+        created, updated = self.created, self.updated
+        return created is not None and created < moment - _DAY and updated is not None and updated > moment
+
+
+@dataclass(frozen=True, slots=True)
+class Filtering:
+    """The filter found, if any, with notes for the report."""
+
+    since_filter: SinceOptions | None
+    split: datetime | None
+    """The moment used to verify the filter."""
+    how: tuple[str, ...]
+
+
+class FilterSearch:
+    """Tries the usual names and formats, first with a future moment, then with one that splits the sampled leads."""
+
+    def __init__(
+        self,
+        trials: Trials,
+        dates: Mapping[str, LeadDates],
+        options: OpleadOptions,
+        ahead: datetime,
+        *,
+        said_by: str = "the settings say",
+    ) -> None:
+        """Send nothing yet; `dates` has the sampled leads' by mark, `ahead` is a future moment by the platform's clock.
+
+        `options` say where dates are in a lead, and may name a filter, as `said_by` tells.
+        """
+        self._said_by = said_by
+        self._trials = trials
+        self._dates = dates
+        self._options = options
+        self._ahead = ahead
+        self._split = _split([*dates.values()], len(trials.first.items))
+        self._always_wrong: list[str] = []
+        """The names that are known but refused in every format."""
+
+    def find(self) -> Filtering:
+        """Return the filter by change; never suggest one that may filter by creation."""
+        if (configured := self._options.since_filter) is not None:
+            note = f"Changes: `{configured.param}` lists only what changed since a time, as {self._said_by}."
+            return Filtering(configured, self._ahead, (note,))
+        notes: list[str] = []
+        try:
+            for found in chain(self._filters(), self._filters_with_both_ends()):
+                meaning = self._meaning(found)
+                if meaning == "changes":
+                    return Filtering(found, self._split, (*notes, _found(found)))
+                if found.until_param is None:
+                    notes.append(_ignored(found.param, meaning))
+        except RequestLimitReached:
+            notes.append("Changes: not every usual filter could be tried within the request limit.")
+        none = "Changes: no usual filter by time is read, so a night reads the whole list and finds changes itself."
+        return Filtering(None, None, tuple(notes or [none]))
+
+    def check(self, found: SinceOptions, paging: PaginationOptions) -> Filtering:
+        """Return the filter that a specification names, unless it does something else; one request."""
+        sized = {paging.size_param: str(paging.size)} if paging.size_param and paging.size else {}
+        moment = self._split or self._ahead
+        trial = self._trials.ask({**sized, **self._query(found, moment)})
+        if trial.page is None or trial.effect in {Effect.SAME, Effect.WRONG}:
+            does = "refuses it" if trial.page is None else "ignores it"
+            note = f"Changes: `{found.param}` is specified to list only what changed since a time, but Oplead {does}."
+            return Filtering(None, None, (note,))
+        dates = self._dates_on(trial.page)
+        if self._split and (self._is_by_creation(dates) or self._has_older(dates)):
+            note = f"Changes: `{found.param}` is specified to filter by change, but Oplead lists other leads with it."
+            return Filtering(None, None, (note,))
+        return Filtering(found, moment, (_found(found),))
+
+    def _filters(self) -> Iterator[SinceOptions]:
+        """Yield the parameters that filter out existing leads, each with its format."""
+        left = list(_NAMES)
+        for form in _FORMATS:
+            wrong: list[str] = []
+            for trial in self._trials.each(tuple(left), write_moment(self._ahead, form, self._options.zone)):
+                if self._leaves_out(trial):
+                    left.remove(trial.name)
+                    yield SinceOptions(trial.name, form)
+                elif trial.effect is Effect.WRONG:
+                    wrong.append(trial.name)
+            self._always_wrong = wrong
+            if self._trials.refusal is not None:  # unknown names were refused as such: retry only those whose value was
+                left = wrong
+
+    def _filters_with_both_ends(self) -> Iterator[SinceOptions]:
+        """Yield the filters that need both ends of the period: their start alone is refused or ignored."""
+        for name in [name for name in self._always_wrong if name in _ENDS] or self._read_in_pairs():
+            found = (SinceOptions(name, form, _ENDS[name]) for form in _FORMATS)
+            yield from islice((one for one in found if self._leaves_out(self._ask(one, self._ahead))), 1)
+
+    def _read_in_pairs(self) -> list[str]:
+        """Return the names that have an effect in some format when sent with their end; usually none."""
+        if self._trials.refusal is not None:
+            return []
+        found: dict[str, None] = {}
+        for form in _FORMATS:
+            every = [SinceOptions(name, form, end) for name, end in _ENDS.items()]
+            together = dict(pair for one in every for pair in self._query(one, self._ahead).items())
+            if self._trials.ask(together).effect is Effect.SAME:
+                continue
+            for one in every:
+                if one.param not in found and self._ask(one, self._ahead).effect is not Effect.SAME:
+                    found[one.param] = None
+        return list(found)
+
+    def _ask(self, found: SinceOptions, since: datetime) -> Trial:
+        return self._trials.ask(self._query(found, since))
+
+    def _query(self, found: SinceOptions, since: datetime) -> dict[str, str]:
+        """Return the query for everything since a moment; an end, if required, lies a day beyond `ahead`."""
+        return since_query(found, since, self._ahead + _DAY, self._options.zone)
+
+    def _leaves_out(self, trial: Trial) -> bool:
+        """Whether almost nothing is left; a platform may still list leads without a readable date."""
+        shown = len(trial.page.marks) if trial.page else 0
+        return trial.effect is Effect.EMPTY or 0 < shown <= _FEW * len(self._trials.first.marks)
+
+    def _meaning(self, found: SinceOptions) -> Literal["changes", "creation", "unclear"]:
+        split = self._split
+        page = None if split is None else self._ask(found, split).page
+        if split is None or page is None:
+            return "unclear"
+        dates = self._dates_on(page)
+        if self._has_older(dates):
+            return "unclear"
+        if any(one.is_old_but_changed_after(split) for one in dates):
+            return "changes"
+        return "creation" if self._is_by_creation(dates) else "unclear"
+
+    def _dates_on(self, page: ListedPage) -> list[LeadDates]:
+        entries = zip(page.marks, page.items, strict=True)
+        return [self._dates.get(mark) or LeadDates.of(item, self._options) for mark, item in entries]
+
+    def _has_older(self, dates: Sequence[LeadDates]) -> bool:
+        """Whether some leads changed before the split; day precision, or a time in another zone, may let in a few."""
+        split = self._split
+        return split is not None and any(one.updated is not None and one.updated < split - _DAY for one in dates)
+
+    def _is_by_creation(self, dates: Sequence[LeadDates]) -> bool:
+        """Whether the leads that changed after the split, but are older, are left out."""
+        split = self._split
+        return (
+            split is not None
+            and not any(one.is_old_but_changed_after(split) for one in dates)
+            and any(one.is_old_but_changed_after(split) for one in self._dates.values())
+        )
+
+
+def _split(seen: Sequence[LeadDates], page_size: int) -> datetime | None:
+    """Return a moment that splits the leads seen, or None if their dates do not allow it.
+
+    Few leads changed after it, so that they should fit on a page; at least one of them was created over a day before.
+    """
+    updates = sorted((one.updated for one in seen if one.updated), reverse=True)
+    for count in (max(2, page_size // 2), max(2, page_size // 4), page_size, len(updates) // 2):
+        if not 0 < count < len(updates):
+            continue
+        split = updates[count] + timedelta(seconds=1)
+        if updates[-1] < split - _DAY and any(one.is_old_but_changed_after(split) for one in seen):
+            return split
+    return None
+
+
+def _found(one: SinceOptions) -> str:
+    form = _FORMATS[one.format]
+    if one.until_param is None:
+        return f"Changes: `{one.param}` lists only what changed since a time ({form})."
+    return f"Changes: `{one.param}` and `{one.until_param}` list only what changed between two times ({form})."
+
+
+def _ignored(name: str, meaning: str) -> str:
+    if meaning == "creation":
+        return f"Changes: `{name}` filters by creation, not by change, so it is of no use: old leads change too."
+    return (
+        f"Changes: `{name}` filters the list, but these leads do not show whether by change or by creation; "
+        "if Oplead says by change, write it as oplead.since_filter"
+    )

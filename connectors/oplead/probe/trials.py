@@ -1,0 +1,115 @@
+"""Tell what a parameter does by comparing pages with and without it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property
+from urllib.parse import quote
+
+from connectors.errors import Misconfigured
+from connectors.oplead.answers import OpleadRefused
+from connectors.oplead.pagination import ListedPage
+from connectors.oplead.probe.asking import LeadList
+
+_NOT_FOUND = 404
+_UNKNOWN_NAME = "oplead_sync_probe"
+_MOSTLY, _HARDLY = 0.8, 0.2
+_DIGITS = re.compile(rb"\d+")
+
+
+class Effect(Enum):
+    """The effect of a parameter on the first page."""
+
+    SAME = auto()  # the first page again: the parameter is ignored or changes nothing
+    OTHER = auto()  # other leads
+    FEWER = auto()  # some of the same leads
+    EMPTY = auto()  # no leads
+    PAST = auto()  # not found (404), unlike the response to an unknown parameter
+    WRONG = auto()  # the parameter is known, but the value is rejected
+    UNKNOWN = auto()  # refused like any unknown parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The result of a request with one or more parameters."""
+
+    name: str
+    effect: Effect
+    page: ListedPage | None
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Tries parameters on a list and compares each result with the same first page."""
+
+    leads: LeadList
+    first: ListedPage
+
+    @cached_property
+    def refusal(self) -> OpleadRefused | None:
+        """How an unknown parameter is refused; None if it is ignored."""
+        answer = self._page({_UNKNOWN_NAME: "1"})
+        return answer if isinstance(answer, OpleadRefused) else None
+
+    def each(self, names: Sequence[str], value: str) -> Iterator[Trial]:
+        """Yield the trials of `names` with a value, lazily, so that the caller can stop early.
+
+        If the platform ignores unknown parameters, bisect: try all names at once, then halve each group that has an
+        effect, and yield only names that have one alone. Otherwise yield a trial for every name.
+        """
+        if self.refusal is not None:
+            yield from (self.ask({name: value}) for name in names)
+        elif len(names) == 1:
+            if (trial := self.ask({names[0]: value})).effect is not Effect.SAME:
+                yield trial
+        elif names and self.ask(dict.fromkeys(names, value)).effect is not Effect.SAME:
+            middle = len(names) // 2
+            yield from self.each(names[:middle], value)
+            yield from self.each(names[middle:], value)
+
+    def ask(self, query: Mapping[str, str]) -> Trial:
+        """Try one or more parameters in one request."""
+        answer = self._page(query)
+        if isinstance(answer, ListedPage):
+            return Trial("&".join(query), filter_effect(self.first, answer), answer)
+        return Trial("&".join(query), Effect.WRONG if len(query) > 1 else self._refused(answer, query), None)
+
+    def _refused(self, answer: OpleadRefused, query: Mapping[str, str]) -> Effect:
+        known = self.refusal
+        if answer.status == _NOT_FOUND and (known is None or known.status != _NOT_FOUND):
+            return Effect.PAST
+        if known is None:
+            return Effect.WRONG
+        is_alike = _comparable(answer, query) == _comparable(known, {_UNKNOWN_NAME: "1"})
+        return Effect.UNKNOWN if is_alike or answer.status is None else Effect.WRONG
+
+    def _page(self, query: Mapping[str, str]) -> ListedPage | OpleadRefused:
+        try:
+            answer = self.leads.asker.list(query)
+        except OpleadRefused as refusal:
+            return refusal
+        try:
+            return self.leads.read(answer)
+        except Misconfigured as error:  # a response without a list counts as a refusal
+            return OpleadRefused(str(error), 200)
+
+
+def filter_effect(first: ListedPage, page: ListedPage) -> Effect:
+    """Classify how a page differs from the first one, tolerating a few leads added or removed meanwhile."""
+    if not page.marks:
+        return Effect.EMPTY if first.marks else Effect.SAME
+    shared = len({*page.marks} & {*first.marks})
+    if shared <= _HARDLY * len(page.marks):
+        return Effect.OTHER
+    if shared >= _MOSTLY * len(first.marks):
+        return Effect.SAME
+    return Effect.FEWER
+
+
+def _comparable(answer: OpleadRefused, query: Mapping[str, str]) -> tuple[int | None, bytes]:
+    """Return a refusal's status and body without digits and whatever echoes the request."""
+    body = answer.body
+    for text in {repeated for pair in query.items() for one in pair for repeated in (one, quote(one, safe=""))}:
+        body = body.replace(text.encode(), b"")
+    return answer.status, _DIGITS.sub(b"", body)

@@ -1,0 +1,226 @@
+"""Locate the id, status, dates, click ids and contact data in leads. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+
+from connectors.oplead.click_ids import is_click_id_label, read_click_ids
+from connectors.oplead.field_tree import CONTACT, NAMES, NEEDED, is_date, leaf, normalise, normalise_path, tree_of
+from connectors.oplead.fields import find, first, raw, text_of
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError
+from connectors.oplead.options import CANDIDATES, ClickIdRules, FieldPaths, OpleadOptions, Paths
+from connectors.survey import FieldMatch
+
+_SEVERAL = frozenset({"phone", "email"})
+"""Fields of which a person may have more than one."""
+_MOBILE, _FIXED = ("mobile", "portable", "cell"), ("fixe", "landline", "home")
+"""Substrings of the names of mobile and landline fields."""
+_TIMES = frozenset({"created_at", "updated_at", "status_at", "click_id_at", "appointment_at"})
+_OTHER_PEOPLE = frozenset(
+    {"commercial", "vendeur", "user", "owner", "agent", "assignee", "assignedto", "proprietaire", "responsable"}
+    | {"provider", "fournisseur", "agency", "agence", "apporteur", "company", "societe", "createdby", "updatedby"}
+    | {"channel", "canal", "campaign", "campagne", "product", "produit", "status", "statut"}
+)
+"""Parents whose fields do not belong to the lead itself."""
+_MOST = 0.5
+_NEARLY_ALL = 0.9
+_SELDOM = 0.1
+"""A path filled on a smaller share of the leads cannot be the id, creation time or status."""
+_ADDED = 3
+"""Leads with click ids at a further path from which it counts; fewer may be strays."""
+_SOUGHT = {
+    "id": "a lead's id",
+    "created_at": "the time when a lead was created",
+    "status": "the status",
+    "click_id": "click ids",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where fields are, with the details for the report."""
+
+    fields: FieldPaths
+    matches: tuple[FieldMatch, ...]
+    undecided: Mapping[str, str]
+    """What was sought in vain, in words, by the field that is needed."""
+
+
+def find_places(leads: Sequence[object], options: OpleadOptions) -> Places:
+    """Locate each of `oplead.fields`, keeping a configured path that works."""
+    return _PlaceSearch(leads, options).find()
+
+
+class _PlaceSearch:
+    def __init__(self, leads: Sequence[object], options: OpleadOptions) -> None:
+        self._leads = leads
+        self._tree = tree_of(leads)
+        self._options = options
+
+    def find(self) -> Places:
+        names = [one.name for one in fields(FieldPaths)]
+        found = {name: self._place(name) for name in names if name != "click_id"}
+        paths = replace(self._options.fields, **{name: written for name, (written, _) in found.items()})
+        found["click_id"] = self._click_id_place(paths)
+        filled = {name: self._filled(path) for name, (_, path) in found.items()}
+        seldom = _SELDOM * len(self._leads)
+        lacking = [name for name in NEEDED if found[name][1] is None or (name != "click_id" and filled[name] < seldom)]
+        matches = (FieldMatch(name, self._as_spelt(found[name][1]), filled[name]) for name in names)
+        undecided = {name: self._sought(name) for name in lacking} if self._leads else {}
+        return Places(replace(paths, click_id=found["click_id"][0]), tuple(matches), undecided)
+
+    def _place(self, field: str) -> tuple[Paths, str | None]:
+        """Return the paths to use and the one that holds the field on most leads."""
+        configured: Paths = getattr(self._options.fields, field)
+        is_default = configured == getattr(CANDIDATES, field)
+        filled = {path: self._filled(path) for path in configured}
+        fitting = [path for path in configured if filled[path] and self._fits(field, path)]
+        best = max(fitting, key=lambda path: filled[path], default=None)
+        if field == "status" and is_default and best and (label := self._label_next_to(best)):
+            return (label,), label
+        if best is not None:
+            every = self._every_field(field, configured) if field in _SEVERAL and is_default else ()
+            return every or configured, best
+        named = self._named(field)
+        if not named:
+            return configured, None
+        siblings = [path for path in named if _parent(path) == _parent(named[0])]
+        return tuple(_mobile_first(siblings)) if field in _SEVERAL else (named[0],), named[0]
+
+    def _filled(self, path: str | None) -> int:
+        return 0 if path is None else sum(bool(find(lead, path)) for lead in self._leads)
+
+    def _as_spelt(self, path: str | None) -> str | None:
+        """Return a path as most leads spell it."""
+        if path is None:
+            return None
+        alike = [one for one in self._tree if normalise_path(one) == normalise_path(path)]
+        return max(alike, key=lambda one: self._tree[one].filled, default=path)
+
+    def _every_field(self, field: str, candidates: Sequence[str]) -> tuple[str, ...]:
+        """Return the filled candidates and their siblings of the same meaning; empty if there are no such siblings.
+
+        Only siblings count: elsewhere the field may belong to another person.
+        """
+        found = [self._as_spelt(path) or path for path in candidates if self._filled(path)]
+        parents = set(map(_parent, found))
+        more = [path for path in self._named(field) if path not in found and _parent(path) in parents]
+        return tuple(_mobile_first([*found, *more])) if more else ()
+
+    def _fits(self, field: str, path: str) -> bool:
+        values = [found[0] for lead in self._leads if (found := find(lead, path))]
+        match field:
+            case _ if field in _TIMES:
+                return sum(is_date(value, self._options.zone) for value in values) >= _MOST * len(values)
+            case "id":
+                texts = _texts(values)
+                leads = sum(isinstance(lead, Mapping) for lead in self._leads)
+                return len(texts) >= _NEARLY_ALL * leads and len({*texts}) >= _NEARLY_ALL * len(texts)
+            case "status":
+                return bool(_texts(values))
+            case "email":
+                return any("@" in text for text in _texts(values, "value", "email", "address"))
+            case "phone":
+                texts = _texts(values, "value", "number", "phone")
+                return sum(any(map(str.isdigit, text)) for text in texts) >= _MOST * len(values)
+            case "history":
+                return any(self._has_history(lead, path) for lead in self._leads)
+            case _:
+                return True
+
+    def _has_history(self, lead: object, path: str) -> bool:
+        parser = LeadParser(replace(self._options, fields=FieldPaths(history=(path,))))
+        try:
+            return isinstance(lead, Mapping) and bool(parser.status_changes(lead))
+        except UnreadableLeadError:
+            return False
+
+    def _named(self, field: str) -> list[str]:
+        """Return the paths whose last name means the field, likeliest first."""
+        ranked = []
+        for path, node in self._tree.items():
+            if leaf(path) not in NAMES[field] or not node.filled or node.is_listed or not self._fits(field, path):
+                continue
+            parents = path.split(".")[:-1]
+            if not _OTHER_PEOPLE.isdisjoint(map(normalise, parents)):
+                continue
+            depth = len(parents) if field in CONTACT or field in NEEDED else 0
+            ranked.append((depth, NAMES[field].index(leaf(path)), -node.filled, path))
+        return [path for *_, path in sorted(ranked)]
+
+    def _label_next_to(self, status: str) -> str | None:
+        """Return the path of the status label if the status itself is only a number, else None."""
+        if not all(text.isdecimal() for text in _texts([first(lead, (status,)) for lead in self._leads])):
+            return None
+        endings = ("label", "libelle", "libellestatut")
+        return next((path for path in self._named("status") if normalise(path).endswith(endings)), None)
+
+    def _click_id_place(self, known: FieldPaths) -> tuple[Paths, str | None]:
+        """Do what `_place` does, judging paths by the click ids that can be read there."""
+        sources = [text_of(first(lead, known.utm_source)) for lead in self._leads]
+
+        def with_ids(paths: Sequence[str], rules: ClickIdRules = self._options.click_ids) -> dict[str, set[int]]:
+            return {path: self._with_ids(path, sources, rules) for path in paths}
+
+        configured = known.click_id
+        at_configured = with_ids(configured)
+        best = max(configured, key=lambda path: (len(at_configured[path]), self._filled(path)))
+        others = with_ids(self._click_id_paths(configured))
+        ranked = sorted((path for path in others if others[path]), key=lambda path: -len(others[path]))
+        if at_configured[best]:
+            covered = set().union(*at_configured.values())
+            more = [path for path in ranked if len(others[path] - covered) >= _ADDED]
+            return (*configured, *more), best
+        if ranked:
+            return tuple(ranked), ranked[0]
+        nodes = [(path, node) for path, node in self._tree.items() if not node.is_listed]
+        texts = [path for path, node in nodes if any(isinstance(value, str) for value in node.every())]
+        labelled = with_ids(texts, ClickIdRules(bare="reject"))
+        found = max(labelled, key=lambda path: len(labelled[path]), default=None)
+        if found is not None and labelled[found]:
+            return (found,), found
+        return configured, best if any(raw(lead, best) for lead in self._leads) else None
+
+    def _click_id_paths(self, configured: Sequence[str]) -> list[str]:
+        """Return further paths whose last name is that of a click id."""
+        taken = set(map(normalise, configured))
+        return [
+            path
+            for path, node in self._tree.items()
+            if not node.is_listed and normalise(path) not in taken
+            if leaf(path) in NAMES["click_id"] or is_click_id_label(path.rpartition(".")[2])
+        ]
+
+    def _with_ids(self, path: str, sources: Sequence[str | None], rules: ClickIdRules) -> set[int]:
+        """Return the indexes of the leads in which a path yields click ids."""
+        read = partial(read_click_ids, rules=rules, zone=self._options.zone, label=path.rpartition(".")[2])
+        values = ((number, value) for number, lead in enumerate(self._leads) for value in raw(lead, path))
+        return {number for number, value in values if read(value, utm_source=sources[number])[0]}
+
+    def _sought(self, field: str) -> str:
+        hint = ""
+        if field == "created_at":
+            nodes = ((path, node) for path, node in self._tree.items() if node.filled and not node.is_listed)
+            times = [path for path, node in nodes if all(is_date(value, self._options.zone) for value in node.every())]
+            hint = f" (there are times at {', '.join(times[:6])})" if times else ""
+        return f"{_SOUGHT[field]}{hint}"
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _texts(values: Sequence[object], *keys: str) -> list[str]:
+    """Return the values as texts, reading objects by the given keys or the usual ones."""
+    read = (text_of(value, keys) if keys else text_of(value) for value in values)
+    return [text for text in read if text is not None]
+
+
+def _mobile_first(paths: Sequence[str]) -> list[str]:
+    """Sort mobile numbers first, since platforms match them best, and landlines last."""
+
+    def rank(path: str) -> tuple[bool, bool]:
+        is_mobile = any(part in leaf(path) for part in _MOBILE)
+        return not is_mobile, any(part in leaf(path) for part in _FIXED)
+
+    return sorted(paths, key=rank)

@@ -1,0 +1,84 @@
+"""Summarise a sample of leads without a personal value, as a probe and a survey of a file both report it. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from connectors.contact import lost_phones
+from connectors.oplead.field_tree import CONTACT, key_paths, normalise_path, tree_of
+from connectors.oplead.fields import find
+from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, digest_of, object_in_list
+from connectors.oplead.options import OpleadOptions
+from connectors.oplead.survey.click_ids import sources_of, suspicions_of
+from connectors.oplead.survey.places import Places
+from connectors.oplead.survey.values import Fold, Readable, amounts_of, few_values_of, past_labels_of, surveyed_labels
+from connectors.records import Lead
+from connectors.survey import Survey
+from connectors.text import counted, number
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLeads:
+    """Leads, read as a night would read them."""
+
+    leads: Sequence[object]
+    records: Sequence[Lead]
+    unreadable: Sequence[str]
+    """Why each other lead cannot be read."""
+
+    @classmethod
+    def of(cls, leads: Sequence[object], options: OpleadOptions) -> "ReadLeads":
+        """Parse the leads."""
+        parser, records, unreadable = LeadParser(options), [], []
+        for lead in leads:
+            try:
+                item = object_in_list(lead)
+                records.append(parser.parse(item, parser.read_id(item), digest_of(item)))
+            except UnreadableLeadError as error:
+                unreadable.append(str(error))
+        return cls(leads, records, unreadable)
+
+    @property
+    def problem(self) -> str | None:
+        """How many leads cannot be read, and why most of them."""
+        if not self.unreadable:
+            return None
+        commonest = max(sorted(set(self.unreadable)), key=self.unreadable.count)
+        if not any(isinstance(lead, Mapping) for lead in self.leads):
+            commonest += ": see oplead.pagination.items"
+        share = f"{number(len(self.unreadable))} of {counted(len(self.leads), 'lead')}"
+        return f"{share} cannot be read, most for this: {commonest}"
+
+    def suspicions(self, places: Places) -> Iterator[str]:
+        """Yield a sentence for each sign that click ids or telephone numbers are damaged."""
+        yield from suspicions_of(self.records, self.leads, places.fields.click_id)
+        if lost := lost_phones([record.contact for record in self.records]):
+            yield f"{lost}."
+
+
+def summary_of(
+    read: ReadLeads,
+    listed: ReadLeads,
+    places: Places,
+    *,
+    zone: ZoneInfo,
+    named: frozenset[str],
+    readable: Readable,
+    fold: Fold,
+) -> Survey:
+    """Return what leads hold; `listed` are all that were seen, even those whose own page was not read."""
+    leads, tree = read.leads, tree_of(read.leads)
+    contact = [path for one in CONTACT for path in getattr(places.fields, one)]
+    matched = [match.path for match in places.matches if match.path]
+    known = frozenset(map(normalise_path, (*contact, *matched)))
+    return Survey(
+        leads=len(leads),
+        paths=key_paths(tree, zone),
+        fields=places.matches,
+        labels=surveyed_labels(read.records, listed.records, fold),
+        past_labels=past_labels_of(listed.records, fold),
+        named={path: sum(bool(find(lead, path)) for lead in leads) for path in sorted(named)},
+        few_values=few_values_of(tree, leads, known, fold),
+        amounts=amounts_of(tree, leads, readable, known),
+        sources=sources_of(read.records),
+    )

@@ -1,0 +1,1 @@
+"""Oplead's leads: the book of them, the accidents they have, and how they are rendered in a shape."""

@@ -1,0 +1,1 @@
+"""Builds connectors from settings; the only package that names them."""

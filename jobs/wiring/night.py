@@ -1,0 +1,200 @@
+"""Builds what a night needs from one account's settings: a clock, a source, sinks, the inbox and where notices go."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from connectors.clock import MachineClock, SandboxClock
+from connectors.http import CancelToken
+from connectors.ports import Clock, ConversionSink, Inspects, Pings
+from connectors.records import DestinationId
+from jobs.alerts.notify import Recipient
+from jobs.cancellation import StopSignal, never_cancelled
+from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.run_context import Deps, SyncMode, SyncWindow
+from jobs.settings.compile import Rulebook, compile_rules
+from jobs.settings.schema import GoogleAdsSettings, MetaSettings, Settings
+from jobs.webhooks.inbox_reader import InboxReader
+from jobs.wiring.oplead import file_options, oplead_client, oplead_options, pace_folder
+
+if TYPE_CHECKING:
+    from connectors.google_ads.auth import GoogleOptions
+    from connectors.meta.sink import MetaOptions
+    from connectors.oplead import OpleadSource
+    from connectors.oplead.files import FileSource
+
+
+@contextmanager
+def open_clock(settings: Settings, stop: StopSignal | None = None, *, patience: float = 300.0) -> Iterator[Clock]:
+    """Yield the machine's clock, or the sandbox's if the settings name one; a stop request ends every sleep.
+
+    `patience` is how long a sandbox clock may stand still, in real seconds.
+    """
+    if settings.clock is None:
+        yield MachineClock() if stop is None else MachineClock(nap=stop.nap)
+        return
+    with SandboxClock(
+        str(settings.clock), patience=patience, cancel_token=None if stop is None else stop.cancel_token
+    ) as clock:
+        yield clock
+
+
+@contextmanager
+def connect(
+    settings: Settings, clock: Clock, *, validate_only: bool = False, cancel_token: CancelToken = never_cancelled
+) -> Iterator[tuple[Rulebook, Deps]]:
+    """Yield one account's rules and connectors, and close them on exit; `cancel_token` is called before each request.
+
+    With `validate_only`, nothing sent counts: the platform validates it, or we do if the platform has no such mode.
+
+    Raises:
+        Misconfigured: a destination's credentials cannot be used.
+    """
+    sinks = _sinks(settings, validate_only=validate_only, cancel_token=cancel_token)
+    book = compile_rules(settings, {name: sink.limits for name, sink in sinks.items()})
+    oplead = settings.oplead
+    style = SyncMode.LIST if settings.source else SyncMode(oplead.pull_style)  # a file is a list, and filters nothing
+    window = SyncWindow(style, overlap=oplead.overlap, budget=oplead.budget)
+    with closing(_source(settings, book, clock, cancel_token)) as source, closing(inbox_of(settings)) as inbox:
+        yield book, Deps(source, sinks, clock, random.random, window, cancel_token=cancel_token, inbox=inbox)
+
+
+def inbox_of(settings: Settings) -> InboxReader:
+    """Return the account's inbox of webhooks; without `webhooks`, none is ever opened."""
+    folder = pace_folder(settings)
+    if settings.webhooks is None or folder is None:
+        return InboxReader()
+    return InboxReader(settings.webhooks.inbox_of(settings.account, folder))
+
+
+def inspectors(settings: Settings) -> Iterator[tuple[DestinationId, Callable[[], Inspects]]]:
+    """Yield a factory for each destination's platform inspector.
+
+    A factory raises `Misconfigured` if the destination's credentials cannot be used.
+    """
+    for google in settings.google_ads:
+        from connectors.google_ads.preflight import GoogleInspector  # noqa: PLC0415
+
+        # A user is waiting for it.
+        options = replace(_google_options(google, validate_only=True), timeout=60.0)
+        yield DestinationId(google.id), partial(GoogleInspector, options)
+    for meta in settings.meta:
+        from connectors.meta.preflight import MetaInspector  # noqa: PLC0415
+
+        yield DestinationId(meta.id), partial(MetaInspector, _meta_options(meta, validate_only=True))
+
+
+def rules_alone(settings: Settings) -> Rulebook:
+    """Compile the settings without any connector: no key is read and no vendor library is loaded."""
+    from connectors.google_ads import platform as google_ads  # noqa: PLC0415
+    from connectors.meta import encode as meta_encode  # noqa: PLC0415
+
+    by_transport = {"data_manager": google_ads.DATA_MANAGER, "google_ads_api": google_ads.ADS_API}
+    return compile_rules(
+        settings,
+        {
+            **{DestinationId(google.id): by_transport[google.transport] for google in settings.google_ads},
+            **{DestinationId(meta.id): meta_encode.META for meta in settings.meta},
+        },
+    )
+
+
+# SDKs are slow to load: import a connector only if an account uses it.
+
+
+def _sinks(
+    settings: Settings, *, validate_only: bool, cancel_token: CancelToken
+) -> dict[DestinationId, ConversionSink]:
+    sinks: dict[DestinationId, ConversionSink] = {}
+    for google in settings.google_ads:
+        from connectors.google_ads.sink import GoogleSink  # noqa: PLC0415
+
+        google_options = _google_options(google, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(google.id)] = GoogleSink(google_options)
+    for meta in settings.meta:
+        from connectors.meta.sink import MetaSink  # noqa: PLC0415
+
+        meta_options = _meta_options(meta, validate_only=validate_only, cancel_token=cancel_token)
+        sinks[DestinationId(meta.id)] = MetaSink(meta_options)
+    return sinks
+
+
+def _google_options(
+    google: GoogleAdsSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
+) -> "GoogleOptions":
+    from connectors.google_ads.auth import GoogleOptions  # noqa: PLC0415
+
+    return GoogleOptions(
+        customer_id=google.customer_id,
+        login_customer_id=google.login_customer_id,
+        key_file=google.credentials,
+        transport=google.transport,
+        data_manager_endpoint=str(google.endpoint),
+        ads_api_endpoint=str(google.ads_api_endpoint),
+        validate_only=validate_only,
+        cancel_token=cancel_token,
+    )
+
+
+def _meta_options(
+    meta: MetaSettings, *, validate_only: bool, cancel_token: CancelToken = never_cancelled
+) -> "MetaOptions":
+    from connectors.meta.sink import MetaOptions  # noqa: PLC0415
+
+    return MetaOptions(
+        dataset_id=meta.dataset_id,
+        access_token=meta.access_token.get_secret_value(),
+        app_secret=meta.app_secret.get_secret_value() if meta.app_secret else None,
+        graph_url=str(meta.graph_url).rstrip("/"),
+        validate_only=validate_only,
+        cancel_token=cancel_token,
+    )
+
+
+def _source(settings: Settings, book: Rulebook, clock: Clock, cancel_token: CancelToken) -> "OpleadSource | FileSource":
+    from connectors.oplead import OpleadSource  # noqa: PLC0415
+
+    if settings.source is not None:
+        from connectors.oplead.files import FileSource  # noqa: PLC0415
+
+        by_contact = any(one.audience == "all" for one in (*settings.google_ads, *settings.meta))
+        return FileSource(
+            oplead_options(settings),
+            file_options(settings.source),
+            clock,
+            wanted_fields=book.extraction.paths,
+            needed=("id", "created_at", "status", *(() if by_contact else ("click_id",))),
+        )
+
+    client = oplead_client(
+        settings, clock, folder=pace_folder(settings), cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+    )
+    return OpleadSource(client, wanted_fields=book.extraction.paths)
+
+
+def notice_recipients(settings: Settings) -> dict[str, Recipient]:
+    """Return where notices go, keyed by a fingerprint that doesn't reveal the address."""
+    from connectors.notifiers import AppriseNotifier  # noqa: PLC0415
+
+    urls = [each.get_secret_value() for each in settings.notify]
+    return {
+        sha256(url.encode()).hexdigest()[:_FINGERPRINT_DIGITS]: Recipient(f"notify.{position}", AppriseNotifier(url))
+        for position, url in enumerate(urls)
+    }
+
+
+_FINGERPRINT_DIGITS = 12
+"""Enough digits to tell a few addresses apart, too few to confirm a guessed one."""
+
+
+def ping_of(settings: Settings) -> Pings | None:
+    """Return the dead man's switch, if one is configured."""
+    if settings.ping is None:
+        return None
+    from connectors.notifiers import DeadMansSwitch  # noqa: PLC0415
+
+    return DeadMansSwitch(settings.ping.get_secret_value())

@@ -1,0 +1,234 @@
+"""Builds what reads from Oplead and writes to it, from settings."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AnyUrl
+
+from connectors.clock import MachineClock, SandboxClock
+from connectors.crm import EventKind, ReceivedEvent
+from connectors.errors import Misconfigured
+from connectors.http import CancelToken
+from connectors.ports import Clock
+from jobs.cancellation import never_cancelled
+from jobs.pull.sync import MAX_CLOCK_SKEW
+from jobs.settings.load import OpleadSection, PartialSettings
+from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
+from jobs.settings.schema import Settings
+from jobs.settings.types import state_path
+
+if TYPE_CHECKING:
+    from connectors.oplead import OpleadClient, OpleadOptions, OpleadSource, WriteOptions
+    from connectors.oplead.files import FileOptions
+    from connectors.oplead.writing.lists import OpleadLists
+    from connectors.oplead.writing.writer import OpleadWriter
+    from connectors.rate_limit import Pacer
+
+
+Look = OpleadSection | Settings
+"""Settings that say how Oplead is reached: a whole file's, or an unfinished one's."""
+
+
+def oplead_source(
+    known: PartialSettings,
+    clock: Clock,
+    *,
+    wanted_fields: frozenset[str] = frozenset(),
+    cancel_token: CancelToken = never_cancelled,
+) -> "closing[OpleadSource]":
+    """Return a reader of the Oplead that partial settings name, at the pace of all commands with its token."""
+    from connectors.oplead import OpleadSource  # noqa: PLC0415
+
+    return closing(OpleadSource(_partial_client(known, clock, cancel_token), wanted_fields=wanted_fields))
+
+
+def oplead_lists(settings: Settings, clock: Clock) -> "closing[OpleadLists]":
+    """Return a reader of what an account's Oplead is set up for."""
+    from connectors.oplead.writing.lists import OpleadLists  # noqa: PLC0415
+
+    client = oplead_client(settings, clock, folder=pace_folder(settings))
+    return closing(OpleadLists(client, write_options(settings.oplead.write, settings.webhooks)))
+
+
+def oplead_writer(
+    known: PartialSettings, clock: Clock, *, cancel_token: CancelToken = never_cancelled
+) -> "closing[OpleadWriter]":
+    """Return a writer to the Oplead that partial settings name, at the pace of all commands with its token.
+
+    Only commands under `oplead` may use it: a night reads and nothing else.
+    """
+    from connectors.oplead import AuthOptions, OpleadClient, OpleadOptions  # noqa: PLC0415
+    from connectors.oplead.writing.writer import OpleadWriter  # noqa: PLC0415
+
+    look = known.settings
+    options, form = write_options(look.oplead.write, look.webhooks), None
+    if options.form is not None:
+        # Another service: its token goes into the body, and neither Oplead's key nor its extra headers go along.
+        address = urlsplit(options.form.url)
+        form = OpleadClient(
+            OpleadOptions(
+                token="",
+                zone=look.zone,
+                base_url=f"{address.scheme}://{address.netloc}",
+                path_prefix="",
+                auth=AuthOptions(style="none"),
+            ),
+            clock=clock,
+            pacer=_pacer(
+                (options.form.url, options.form.token), look.oplead.rate, clock, known.state_folder, cancel_token
+            ),
+            cancel_token=cancel_token,
+            clocks_within=MAX_CLOCK_SKEW,
+        )
+    return closing(OpleadWriter(_partial_client(known, clock, cancel_token), options, form))
+
+
+def _partial_client(known: PartialSettings, clock: Clock, cancel_token: CancelToken) -> "OpleadClient":
+    return oplead_client(
+        known.settings, clock, folder=known.state_folder, cancel_token=cancel_token, clocks_within=MAX_CLOCK_SKEW
+    )
+
+
+def oplead_client(
+    look: Look,
+    clock: Clock,
+    *,
+    folder: Path | None,
+    cancel_token: CancelToken = never_cancelled,
+    clocks_within: timedelta | None = None,
+) -> "OpleadClient":
+    """Return a client of the Oplead that settings name, at the pace that is shared through `folder`."""
+    from connectors.oplead import OpleadClient  # noqa: PLC0415
+
+    return OpleadClient(
+        oplead_options(look),
+        clock=clock,
+        pacer=pacer_for(look.oplead, clock, folder=folder, cancel_token=cancel_token),
+        cancel_token=cancel_token,
+        clocks_within=clocks_within,
+    )
+
+
+def write_options(write: WriteSettings, webhooks: WebhookSettings | None) -> "WriteOptions":
+    """Return the Oplead connector's options for writing.
+
+    Raises:
+        Misconfigured: leads are to be created by the form import, and it is not configured.
+    """
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    form = None
+    if write.via == "form":
+        if write.form is None:
+            raise Misconfigured("oplead.write.via is form, and oplead.write.form is missing: its token and its form")
+        form = platform.FormOptions(
+            token=write.form.token.get_secret_value(),
+            form=write.form.form,
+            url=str(write.form.url),
+            click_id=write.form.click_id,
+        )
+    subscriptions = webhooks.subscriptions.model_dump() if webhooks else {}
+    endpoints = {name: platform.Endpoint(*getattr(write, name).split()) for name in _ENDPOINTS}
+    return platform.WriteOptions(
+        **endpoints,
+        status_field=write.status_field,
+        document_field=write.document_field,
+        channels=write.channels,
+        custom_fields=write.custom_fields,
+        paths=platform.WritePaths(**write.fields.model_dump(exclude={"reference"})),
+        subscriptions=platform.SubscriptionOptions(**subscriptions),
+        form=form,
+    )
+
+
+_ENDPOINTS = ("create", "update", "status", "document")
+
+
+def file_options(source: SourceSettings) -> "FileOptions":
+    """Return the options of the files to read."""
+    from connectors.oplead.files import FileOptions  # noqa: PLC0415
+
+    kind: Literal["csv", "xlsx"] = "csv" if source.csv else "xlsx"
+    rest = source.model_dump(exclude={"csv", "xlsx"})
+    return FileOptions(kind=kind, pattern=source.csv or source.xlsx or "", **rest)
+
+
+def oplead_options(look: Look) -> "OpleadOptions":
+    """Return the Oplead connector's options."""
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    oplead, since = look.oplead, None
+    if oplead.since_filter is not None and oplead.pull_style == "since":
+        since = platform.SinceOptions(**oplead.since_filter.model_dump())
+    return platform.OpleadOptions(
+        token=oplead.key,
+        zone=look.zone,
+        base_url=str(oplead.base_url).rstrip("/"),
+        path_prefix=oplead.path_prefix,
+        leads_path=oplead.leads_path,
+        lead_path=oplead.lead_path,
+        extra_headers=oplead.extra_headers,
+        extra_query=oplead.extra_query,
+        in_flight=oplead.in_flight,
+        max_requests=oplead.max_requests,
+        largest_page_mb=oplead.largest_page_mb,
+        auth=platform.AuthOptions(**oplead.auth.model_dump()),
+        pagination=platform.PaginationOptions(**oplead.pagination.model_dump()),
+        since_filter=since,
+        # In this mode only a lead's own page shows what changed.
+        detail="always" if oplead.pull_style == "details" else oplead.detail,
+        fields=platform.FieldPaths(**oplead.fields.model_dump(exclude_none=True)),
+        click_ids=platform.ClickIdRules(**look.click_ids.model_dump()),
+    )
+
+
+def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
+    """Return a parser for webhook bodies received just now; it raises ValueError if one is not a webhook."""
+    from connectors import oplead as platform  # noqa: PLC0415
+
+    subscriptions = webhooks.subscriptions
+    names = {
+        EventKind.NEW_LEAD: subscriptions.new_lead,
+        EventKind.STATUS_CHANGE: subscriptions.status_change,
+        EventKind.APPOINTMENT: subscriptions.appointment,
+    }
+    parser = platform.WebhookParser(
+        oplead_options(look),
+        platform.WebhookOptions(names, **webhooks.fields.model_dump()),
+    )
+    return lambda body: parser.parse(body, _received_at(look.clock))
+
+
+def _received_at(sandbox: AnyUrl | None) -> datetime:
+    if sandbox is None:
+        return MachineClock().now()
+    # Not kept open: the sandbox's time stands still while a caller is registered and awake.
+    with SandboxClock(str(sandbox)) as clock:
+        return clock.now()
+
+
+def pacer_for(
+    oplead: OpleadSettings, clock: Clock, *, folder: Path | None, cancel_token: CancelToken = never_cancelled
+) -> "Pacer":
+    """Return the request pacer, shared by all processes of the account whose state is in `folder`."""
+    service = (str(oplead.base_url), oplead.key)
+    return _pacer(service, oplead.rate, clock, folder, cancel_token)
+
+
+def _pacer(
+    service: tuple[str, str], per_minute: int, clock: Clock, folder: Path | None, cancel_token: CancelToken
+) -> "Pacer":
+    """Return a pacer for an address and a token, shared through the folder if there is one."""
+    from connectors.rate_limit import Pacer, SharedPace, pace_file  # noqa: PLC0415
+
+    shared = None if folder is None else SharedPace(pace_file(folder, *service))
+    return Pacer(clock, per_minute, shared=shared, cancel_token=cancel_token)
+
+
+def pace_folder(settings: Settings) -> Path | None:
+    """Return the folder in which an account's commands share their pace: that of its state, even for a copy of it."""
+    return None if settings.state is None else state_path(settings.state).parent

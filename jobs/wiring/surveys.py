@@ -1,0 +1,69 @@
+"""Surveys an Oplead or its exported files, with our rules for reading amounts and labels."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from connectors.ports import Clock
+from connectors.survey import Survey
+from jobs.rules.extraction import read_amount
+from jobs.rules.model import UnreadableAmount, normalise_label
+from jobs.settings.load import OpleadSection
+from jobs.settings.oplead_schema import SourceSettings
+from jobs.wiring.oplead import file_options, oplead_client, oplead_options
+
+
+def survey_oplead(
+    look: OpleadSection,
+    clock: Clock,
+    *,
+    leads: int | None,
+    folder: Path | None = None,
+    named: frozenset[str] = frozenset(),
+    specification: bytes | None = None,
+) -> Survey:
+    """Find out how Oplead answers and where its fields are, from roughly `leads` leads; tries `look` first.
+
+    `specification` is a copy of Oplead's OpenAPI specification; without one it is looked for at Oplead's documentation
+    page. If there is one and `leads` is None, five requests are enough. Counts the leads filled at each path in
+    `named`; shares the request pace of the account whose state is in `folder`.
+
+    Raises:
+        Misconfigured: Oplead refuses access, however the token is presented, or `specification` is none.
+        Transient: it keeps failing after bounded retries.
+    """
+    from connectors.oplead.probe import OpleadProbe, find_specification, given_specification  # noqa: PLC0415
+
+    client = oplead_client(look, clock, folder=folder)
+    documentation = find_specification(client) if specification is None else given_specification(specification)
+    return OpleadProbe(
+        client,
+        documentation=documentation,
+        per_minute=look.oplead.rate,
+        named=named,
+        readable=_is_readable,
+        fold=normalise_label,
+    ).survey(leads=leads)
+
+
+def survey_files(
+    look: OpleadSection, source: SourceSettings, *, leads: int, named: frozenset[str] = frozenset()
+) -> Survey:
+    """Find out what the newest exported file holds, from roughly `leads` of its leads.
+
+    Raises:
+        Misconfigured: there is no file, or it is damaged.
+    """
+    from connectors.oplead.files import survey_file  # noqa: PLC0415
+
+    return survey_file(
+        oplead_options(look),
+        file_options(source),
+        leads=leads,
+        named=named,
+        readable=_is_readable,
+        fold=normalise_label,
+    )
+
+
+def _is_readable(amount: str | Decimal) -> bool:
+    return not isinstance(read_amount(amount), UnreadableAmount)
