@@ -24,7 +24,7 @@ from jobs.cancellation import StoppedBySignal
 from jobs.cli.approval import Approval
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands import leads
+from jobs.oplead_commands import lead_writes
 from jobs.oplead_commands.creation.creating import Creating
 from jobs.oplead_commands.creation.lead_values import lead_of
 from jobs.oplead_commands.creation.outbox import CreationState, hold_outbox, open_outbox, outbox_path
@@ -196,8 +196,8 @@ def test_a_lead_that_may_be_either_of_two_is_left_to_a_human(oplead, capsys):
     """Somebody created the same person while the answer was lost."""
     file = leads_file(oplead.folder, [row(0), row(1)])
     with oplead.context() as context:
-        leads.create(context, lead_of(_values(row(1)), [], context.known.settings.zone))
-        leads.create(context, lead_of({**_values(row(1)), "city": "Lyon"}, [], context.known.settings.zone))
+        lead_writes.create(context, lead_of(_values(row(1)), [], context.known.settings.zone))
+        lead_writes.create(context, lead_of({**_values(row(1)), "city": "Lyon"}, [], context.known.settings.zone))
     outbox_path(oplead.folder, "maison-durand").unlink()
     oplead.fail("/v1/leads", FaultKind.CUT_BEFORE, after=1)
 
@@ -388,7 +388,7 @@ def test_what_is_shown_of_one_lead_holds_its_reference(oplead, capsys):
     )
 
     with oplead.context(dry_run=True) as context:
-        leads.create(context, lead_of(JEANNE, [], context.known.settings.zone), reference="R-77")
+        lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone), reference="R-77")
 
     assert re.search(r"leadData.projet +R-77", capsys.readouterr().out)
 
@@ -418,7 +418,7 @@ def test_a_lead_typed_twice_is_created_once(oplead, capsys):
     outcomes = []
     for again in (False, False, True):
         with oplead.context(json=True) as context:
-            leads.create(context, lead_of(JEANNE, [], context.known.settings.zone), again=again)
+            lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone), again=again)
         outcomes.append(documented(capsys.readouterr().out)["outcome"])
 
     assert ["written", "created_before", "written"] == outcomes

@@ -29,7 +29,7 @@ from jobs.cli.app import app
 from jobs.cli.approval import Approval
 from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
-from jobs.oplead_commands import documents, leads, reading, settings, statuses, subscriptions
+from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.lead_values import lead_of
 from jobs.settings.load import PartialSettings, load_partial
@@ -88,7 +88,7 @@ webhooks: {{ secret: "${{HOOK}}", public_url: "http://127.0.0.1:8391" }}
         """Create a lead and return its id."""
         with self.context(json=True) as context:
             lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
-            assert Exit.DONE == leads.create(context, lead, again=True)
+            assert Exit.DONE == lead_writes.create(context, lead, again=True)
         return documented(capsys.readouterr().out)["id"]
 
     def fail(self, path, kind=FaultKind.STATUS, **more):
@@ -149,7 +149,7 @@ def test_a_lead_is_created_and_read_back_with_its_click_id(oplead, capsys):
     data = oplead.lead(new)
     assert "gclid=Cj0KCQjwAbC-dEf_123456&gclid_ts=2026-08-20T08:00:00Z" == data["leadData"]["externalID"]
     assert ("jeanne.exemple@example.com", "Site web") == (data["contact"]["email"], data["provider"]["name"])
-    assert Exit.DONE == oplead.run(reading.get, new, contact=False)
+    assert Exit.DONE == oplead.run(lead_reads.get, new, contact=False)
     shown = capsys.readouterr().out
     assert re.search(r"click ids +gclid", shown)
     assert "jeanne" not in shown.casefold()
@@ -161,8 +161,8 @@ def test_contact_data_is_shown_only_where_it_is_asked_for(oplead, capsys):
 
     for contact in (False, True):
         for json_wanted in (False, True):
-            oplead.run(reading.get, new, contact=contact, json=json_wanted)
-            oplead.run(reading.show, since=None, limit=5, contact=contact, json=json_wanted)
+            oplead.run(lead_reads.get, new, contact=contact, json=json_wanted)
+            oplead.run(lead_reads.show, since=None, limit=5, contact=contact, json=json_wanted)
             out = capsys.readouterr().out
             assert contact == ("jeanne.exemple@example.com" in out)
             assert "Cj0KCQjwAbC" not in out
@@ -171,13 +171,13 @@ def test_contact_data_is_shown_only_where_it_is_asked_for(oplead, capsys):
 def test_a_dry_run_and_a_no_write_nothing(oplead, capsys, monkeypatch):
     """Both show what would be written."""
     with oplead.context(dry_run=True) as context:
-        assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+        assert Exit.DONE == lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone))
     shown = capsys.readouterr().out
     assert "POST /v1/leads" in shown
     assert "jeanne.exemple@example.com" in shown
     monkeypatch.setattr(Approval, "agrees", lambda *_: False)
     with oplead.context(yes=False) as context:
-        assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+        assert Exit.DONE == lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone))
 
     assert "Nothing was written." in capsys.readouterr().out
     assert "POST /v1/leads" not in oplead.log[-2:]
@@ -189,7 +189,7 @@ def test_a_lead_whose_creation_was_not_answered_needs_a_human(oplead, capsys):
     before = oplead.log.count("POST /v1/leads")
 
     with oplead.context() as context:
-        code = leads.create(context, lead_of(JEANNE, [], context.known.settings.zone))
+        code = lead_writes.create(context, lead_of(JEANNE, [], context.known.settings.zone))
 
     said = capsys.readouterr().out
     assert Exit.ATTENTION == code
@@ -202,7 +202,9 @@ def test_a_refused_lead_says_why_without_what_was_sent(oplead, capsys):
     """Even by an Oplead that quotes the whole request in its errors."""
     oplead.sandbox.oplead.switch("errors_quote", value=True)
     with oplead.context() as context:
-        code = leads.create(context, lead_of({**JEANNE, "email": "jeanne.exemple"}, [], context.known.settings.zone))
+        code = lead_writes.create(
+            context, lead_of({**JEANNE, "email": "jeanne.exemple"}, [], context.known.settings.zone)
+        )
 
     said = capsys.readouterr().out.partition("Refused")[2]
     assert Exit.ATTENTION == code
@@ -215,7 +217,7 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(oplead, capsys):
     new = oplead.create(capsys)
 
     with oplead.context() as context:
-        code = leads.update(context, new, lead_of({"city": "Lyon"}, ["leadData.budget=12000"], None))
+        code = lead_writes.update(context, new, lead_of({"city": "Lyon"}, ["leadData.budget=12000"], None))
 
     data = oplead.lead(new)
     assert Exit.DONE == code
@@ -248,16 +250,16 @@ def test_wrong_options_are_refused_before_anything_is_opened(values, fields, sai
 
 def test_a_lead_that_does_not_exist_is_said(oplead, capsys):
     """Exit code 1, a sentence, no traceback."""
-    assert Exit.ATTENTION == oplead.run(reading.get, "L-none", contact=False)
+    assert Exit.ATTENTION == oplead.run(lead_reads.get, "L-none", contact=False)
     assert "Oplead has no such lead" in capsys.readouterr().out
 
 
 def test_the_list_is_newest_first_and_bounded(oplead, capsys):
     """`--since` counts from the start of that day, in the account's zone."""
-    oplead.run(reading.show, since=None, limit=3, contact=False, json=True)
+    oplead.run(lead_reads.show, since=None, limit=3, contact=False, json=True)
     newest = [documented(line) for line in capsys.readouterr().out.splitlines()]
     day = newest[2]["created_at"][:10]
-    oplead.run(reading.show, since=date.fromisoformat(day), limit=100, contact=False, json=True)
+    oplead.run(lead_reads.show, since=date.fromisoformat(day), limit=100, contact=False, json=True)
     since = [documented(line) for line in capsys.readouterr().out.splitlines()]
 
     assert 3 == len(newest)
@@ -271,7 +273,7 @@ def test_an_export_holds_every_lead_for_its_owner_only(oplead, capsys, form):
     new = oplead.create(capsys)
     file = oplead.folder / f"leads.{form}"
 
-    code = oplead.run(reading.export, file, since=None, fields=["leadData.projet"], form=None)
+    code = oplead.run(lead_reads.export, file, since=None, fields=["leadData.projet"], form=None)
 
     text = file.read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text))) if form == "csv" else list(map(json.loads, text.splitlines()))
@@ -287,11 +289,11 @@ def test_an_export_never_writes_over_a_file_and_leaves_no_half(oplead):
     """Neither where it is there already nor where reading fails."""
     there = quote(oplead.folder, "there.csv", b"kept")
     with pytest.raises(UsageError, match="exists already"):
-        oplead.run(reading.export, there, since=None, fields=[], form=None)
+        oplead.run(lead_reads.export, there, since=None, fields=[], form=None)
     with pytest.raises(UsageError, match=r"\.csv or \.jsonl"):
-        oplead.run(reading.export, oplead.folder / "leads.txt", since=None, fields=[], form=None)
+        oplead.run(lead_reads.export, oplead.folder / "leads.txt", since=None, fields=[], form=None)
     with pytest.raises(KeyRefused):
-        oplead.run(reading.export, oplead.folder / "new.csv", since=None, fields=[], form=None, key=SUPPLIER_KEY)
+        oplead.run(lead_reads.export, oplead.folder / "new.csv", since=None, fields=[], form=None, key=SUPPLIER_KEY)
 
     assert b"kept" == there.read_bytes()
     assert {"maison.yaml", "there.csv"} == {path.name for path in oplead.folder.iterdir() if path.suffix != ".pace"}
@@ -315,15 +317,15 @@ def test_a_list_that_was_not_read_whole_is_no_export(oplead, capsys, monkeypatch
     cut_short(monkeypatch, **gap)
 
     codes = (
-        oplead.run(reading.export, oplead.folder / "leads.csv", since=None, fields=[], form=None),
-        oplead.run(reading.export, Path("-"), since=None, fields=[], form="csv"),
-        oplead.run(reading.show, since=date(2020, 1, 1), limit=5, contact=False),
+        oplead.run(lead_reads.export, oplead.folder / "leads.csv", since=None, fields=[], form=None),
+        oplead.run(lead_reads.export, Path("-"), since=None, fields=[], form="csv"),
+        oplead.run(lead_reads.show, since=date(2020, 1, 1), limit=5, contact=False),
     )
 
     assert (Exit.ATTENTION,) * 3 == codes
     assert 3 == capsys.readouterr().err.count("not every lead was read")
     assert [] == [path.name for path in oplead.folder.iterdir() if "leads.csv" in path.name]
-    oplead.run(reading.show, since=date(2020, 1, 1), limit=5, contact=False)
+    oplead.run(lead_reads.show, since=date(2020, 1, 1), limit=5, contact=False)
     assert said in capsys.readouterr().err
 
 
@@ -334,7 +336,7 @@ def test_of_two_exports_to_one_name_the_first_is_kept(oplead, monkeypatch):
 
     def fetched(*args, **more):
         if not file.exists():
-            assert Exit.DONE == oplead.run(reading.export, file, since=None, fields=[], form=None)
+            assert Exit.DONE == oplead.run(lead_reads.export, file, since=None, fields=[], form=None)
             file.write_bytes(b"the first")
         return fetch(*args, **more)
 
@@ -344,7 +346,7 @@ def test_of_two_exports_to_one_name_the_first_is_kept(oplead, monkeypatch):
 
     monkeypatch.setattr(OpleadSource, "fetch_changes", once)
     with pytest.raises(UsageError, match="exists already"):
-        oplead.run(reading.export, file, since=None, fields=[], form=None)
+        oplead.run(lead_reads.export, file, since=None, fields=[], form=None)
 
     assert b"the first" == file.read_bytes()
     assert [] == [path.name for path in oplead.folder.glob(".*part")]
@@ -368,7 +370,7 @@ def test_a_lead_is_created_by_the_form_import(oplead, capsys):
     values = {**JEANNE, "gclid": None, "postcode": "69003", "country": "FR"}
 
     with oplead.context(SUPPLIER_KEY, json=True) as context:
-        assert Exit.DONE == leads.create(context, lead_of(values, [], None))
+        assert Exit.DONE == lead_writes.create(context, lead_of(values, [], None))
 
     new = documented(capsys.readouterr().out)["id"]
     assert "jeanne.exemple@example.com" == oplead.lead(new)["contact"]["email"]
@@ -383,11 +385,11 @@ def test_the_form_import_refuses_click_ids_until_their_variable_is_known(oplead,
         oplead.context() as context,
         pytest.raises(UsageError, match=r"write oplead\.write\.form\.click_id"),
     ):
-        leads.create(context, lead_of(values, [], None))
+        lead_writes.create(context, lead_of(values, [], None))
     oplead.file.write_text(oplead.file.read_text().replace('/addlead/"', '/addlead/", click_id: external_id'))
 
     with oplead.context(json=True) as context:
-        assert Exit.DONE == leads.create(context, lead_of(values, [], None))
+        assert Exit.DONE == lead_writes.create(context, lead_of(values, [], None))
 
     new = documented(capsys.readouterr().out)["id"]
     assert "gclid=Cj0KCQjwAbC-dEf_123456" == oplead.lead(new)["leadData"]["externalID"]
@@ -398,7 +400,7 @@ def test_the_form_import_that_is_not_set_up_is_said(oplead):
     oplead.file.write_text(oplead.file.read_text().replace("\n    fields:", "\n    via: form\n    fields:"))
 
     with oplead.context() as context, pytest.raises(Misconfigured, match=r"oplead\.write\.form is missing"):
-        leads.create(context, lead_of(JEANNE, [], None))
+        lead_writes.create(context, lead_of(JEANNE, [], None))
 
 
 # ── documents ────────────────────────────────────────────────────────────────────────────────────
@@ -619,7 +621,7 @@ def test_a_list_that_the_key_may_not_read_is_said_plainly(oplead, capsys):
 def test_each_kind_of_key_does_what_the_guide_says(oplead, capsys, key):
     """All create; a supplier's may not set a status, and is told in one sentence which key may."""
     with oplead.context(key, json=True) as context:
-        assert Exit.DONE == leads.create(context, lead_of(JEANNE, [], None))
+        assert Exit.DONE == lead_writes.create(context, lead_of(JEANNE, [], None))
     new = documented(capsys.readouterr().out)["id"]
 
     code = oplead.run(statuses.set_one, new, "Nurserie", force=False, key=key)
