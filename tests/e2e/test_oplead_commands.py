@@ -20,7 +20,8 @@ from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
 from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM_TOKEN
-from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
+from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
+from connectors.sandbox.oplead.shape import Shape, shape_of
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
@@ -669,6 +670,43 @@ def test_removing_ends_ours_and_no_others(oplead):
     assert ["https://somebody-else.example/hook"] == [
         each.url for each in oplead.sandbox.oplead.subscriptions.all.values()
     ]
+
+
+@pytest.fixture
+def crowded(oplead):
+    """A platform with a page of somebody else's subscriptions before ours."""
+    platform = oplead.sandbox.oplead
+    platform.shape = shape_of({"page_size": 20})
+    for _ in range(20):
+        platform.subscriptions.add("lead.created", "https://somebody-else.example/hook", Caller.ADMIN)
+    yield oplead
+    platform.shape = Shape()
+
+
+def test_subscriptions_on_the_second_page_count_too(crowded, capsys):
+    """What is there is not subscribed to again, all are listed, and all of ours are ended."""
+    assert Exit.DONE == crowded.run(SUBSCRIBE)
+    assert Exit.DONE == crowded.run(SUBSCRIBE)
+    assert Exit.DONE == crowded.run(subscriptions.show)
+    assert Exit.DONE == crowded.run(subscriptions.remove, [], all_ours=True)
+
+    assert 20 == len(crowded.sandbox.oplead.subscriptions.all)
+    said = capsys.readouterr().out
+    assert 3 == said.count("subscribed already")
+    assert "23 subscriptions" in said
+
+
+def test_a_list_of_subscriptions_that_may_go_on_is_not_taken_for_whole(crowded, capsys):
+    """`subscribe` refuses without `--force`, `list` and `remove --all` exit with 1, each with the reason."""
+    crowded.sandbox.oplead.shape = shape_of({"page_size": 20, "pagination": "page"})
+
+    with pytest.raises(Misconfigured, match=r"may be more subscriptions .* may be cut.*--force"):
+        crowded.run(SUBSCRIBE)
+    assert Exit.DONE == crowded.run(SUBSCRIBE, force=True)
+    assert Exit.ATTENTION == crowded.run(subscriptions.show, json=True)
+    assert Exit.ATTENTION == crowded.run(subscriptions.remove, [], all_ours=True)
+
+    assert 2 == capsys.readouterr().err.count("there may be more subscriptions than were read: the list may be cut")
 
 
 def test_subscribing_needs_a_public_address(oplead):
