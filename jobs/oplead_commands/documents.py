@@ -1,5 +1,6 @@
 """`oplead document add`: checks files whole before any is sent, and adds them to a lead."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,7 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
             say(f"{document.name}: {sentence_of(receipt, 'added', key=ADMIN, look=look)}")
         if not isinstance(receipt, Written):
             if left := len(documents) - number:
-                say(f"{counted(left, 'document')} after it not sent.")
+                sys.stderr.write(f"{counted(left, 'document')} after it not sent.\n")
             return exit_of(receipt)
     return Exit.DONE
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from connectors.crm import EventKind, Written
@@ -28,6 +29,7 @@ from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import never_cancelled
 from jobs.cli.app import app
 from jobs.cli.approval import Approval
+from jobs.cli.oplead.commands import app as oplead_app
 from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
@@ -451,10 +453,10 @@ def test_a_document_whose_answer_was_lost_is_not_sent_again(oplead, capsys):
 
     code = oplead.run(documents.add, new, [quote(oplead.folder), quote(oplead.folder, "facture.pdf")])
 
-    said = capsys.readouterr().out
+    said, err = capsys.readouterr()
     assert Exit.ATTENTION == code
     assert f"Look at lead {new} in Oplead before you send it again" in said
-    assert "1 document after it not sent" in said
+    assert "1 document after it not sent" in err
     assert 1 == oplead.log.count(f"POST {path}")
 
 
@@ -775,6 +777,53 @@ def test_wrong_usage_exits_with_2_and_one_sentence(oplead, arguments, said):
     assert said in out + err
     assert before == len(oplead.log)
     assert "Traceback" not in out + err
+
+
+def commands_of(group, name=()):
+    """The words of every command under a group."""
+    if not hasattr(group, "commands"):
+        return {name}
+    return {words for each, inside in group.commands.items() for words in commands_of(inside, (*name, each))}
+
+
+@pytest.mark.parametrize("agreed", ["--yes", "--dry-run"])
+def test_with_json_nothing_else_is_on_stdout(oplead, agreed):
+    """Every command under `oplead` that takes `--json`: each line is an object that the schema describes."""
+    folder = oplead.folder
+    (folder / "import.csv").write_text("email;last_name\nb@example.com;Exemple\n", encoding="utf-8")
+    new = documented(typed(oplead, "leads", "create", "--email", "a@example.com", "--yes", "--json")[1])["id"]
+    (folder / "status.csv").write_text(f"id;status\n{new};Nurserie\n", encoding="utf-8")
+    from_supplier = ("--provider-name", "Exemple", "--provider-url", "https://supplier.example/hook")
+    usages = [
+        ("leads create --email c@example.com", *from_supplier),
+        (f"leads update {new} --city Lyon",),
+        (f"leads get {new}",),
+        ("leads get L-none",),
+        ("leads list --contact",),
+        ("leads import", str(folder / "import.csv")),
+        ("leads feedback",),
+        ("leads feedback --csv", str(folder / "feedback.csv")),
+        (f"document add {new}", str(quote(folder)), str(quote(folder, "facture.pdf"))),
+        ("document add L-none", str(quote(folder)), str(quote(folder, "facture.pdf"))),
+        (f"status set {new} Nurserie",),
+        ("status set --csv", str(folder / "status.csv")),
+        ("settings show",),
+        ("webhooks remove --all",),
+        ("webhooks subscribe",),
+        ("webhooks list",),
+        ("webhooks remove",),
+        ("webhooks remove S-none",),
+        ("webhooks remove --all",),
+    ]
+    reading = ("get", "list", "feedback", "show")
+    for usage, *values in usages:
+        words = [*usage.split(), *values]
+        out = typed(oplead, *words, *([] if words[1] in reading else [agreed]), "--json")[1]
+
+        for line in out.splitlines():
+            assert documented(line), words
+    elsewhere = {("leads", "export"), ("webhooks", "serve")}  # takes no --json, and goes on until it is stopped
+    assert {tuple(usage.split()[:2]) for usage, *_ in usages} | elsewhere == commands_of(get_command(oplead_app))
 
 
 @pytest.mark.parametrize("lead", ["", " ", ".", "..", "L\n1", "L" * 201])
