@@ -29,7 +29,7 @@ class LeadData:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class LeadDocument:
     """A file to add to a lead, whose type and size have been checked."""
 
     path: Path
@@ -132,7 +132,7 @@ class LeadWriter(Protocol):
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
 
-    def attach(self, lead_id: LeadId, document: Document) -> WriteReceipt:
+    def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
         """Add a document to a lead."""
 
     def subscribe(self, event: EventKind, url: str) -> WriteReceipt:

@@ -6,9 +6,9 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from connectors.crm import (
-    Document,
     EventKind,
     LeadData,
+    LeadDocument,
     WriteFault,
     WritePreview,
     WriteReceipt,
@@ -81,7 +81,7 @@ class OpleadWriter(OpleadLists):
         put(body, self._options.status_field, label)
         return self._exchange(self._client, self._options.status, body, lead_id)
 
-    def attach(self, lead_id: LeadId, document: Document) -> WriteReceipt:
+    def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
         """Add a document to a lead, read from disk in pieces as it is sent."""
         try:
             file = document.path.open("rb")

@@ -779,6 +779,39 @@ def test_wrong_usage_exits_with_2_and_one_sentence(oplead, arguments, said):
     assert "Traceback" not in out + err
 
 
+CREATE = ("leads", "create", "--email", "nouvelle@example.com", "--first-name", "Zoé", "--last-name", "Exemple")
+CREATE += ("--phone", "0612345678", "--postcode", "44000", "--city", "Nantes", "--country", "FR", "--yes", "--json")
+
+
+@pytest.mark.parametrize("contact", ["nested", "flat", "customer"])
+def test_a_lead_can_be_created_with_the_settings_that_init_writes(oplead, contact):
+    """Its values go where the leads that `init` looked at have theirs."""
+    mine, addresses = oplead.folder / "mine", oplead.sandbox.addresses
+    oplead.sandbox.oplead.switch("contact", contact)
+    options = {"--clock": addresses["clock"], "--base-url": addresses["oplead"], "--dir": str(mine)}
+    options |= {"--account": "maison-durand", "--meta-dataset-id": "1234567890", "--stage": "won=Gagné"}
+    with _as_it_was():
+        words = ["init", "--yes", *(word for option in options.items() for word in option)]
+        done = CliRunner().invoke(app, words, env={"OPLEAD_TOKEN": ADMIN_KEY})
+    assert (mine / "pipeline.yaml").exists(), done.output
+
+    oplead.file = mine / "pipeline.yaml"
+    code, out, err = typed(oplead, *CREATE, OPLEAD_TOKEN=ADMIN_KEY)
+
+    oplead.sandbox.oplead.switch("contact", "nested")
+    assert 0 == code, out + err
+    assert "nouvelle@example.com" == oplead.lead(documented(out)["id"])["contact"]["email"]
+
+
+def test_a_lead_can_be_created_with_the_settings_of_the_demo(oplead):
+    """Without editing them."""
+    oplead.file = oplead.sandbox.write_settings(oplead.folder / "demo")
+    code, out, err = typed(oplead, *CREATE, OPLEAD_TOKEN=ADMIN_KEY)
+
+    assert 0 == code, out + err
+    assert "Zoé" == oplead.lead(documented(out)["id"])["contact"]["firstname"]
+
+
 def commands_of(group, name=()):
     """The words of every command under a group."""
     if not hasattr(group, "commands"):

@@ -52,7 +52,7 @@ from connectors.oplead.probe.sampling import (
     take_sample,
 )
 from connectors.oplead.probe.specification import Specification, read_specification
-from connectors.oplead.probe.written import subscribed, written
+from connectors.oplead.probe.written import places_of_new, subscribed, written
 from connectors.oplead.source import OpleadSource
 from connectors.records import Lead, LeadId, LeadPage, UnreadableLead
 from connectors.survey import SUGGESTED, Suggestion, Survey
@@ -213,6 +213,7 @@ class OpleadProbe:
         judgement = judge(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
+        specified = written(specification, options) if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         return Survey(
             leads=len(complete),
@@ -231,7 +232,8 @@ class OpleadProbe:
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
             rests_on=judgement.rests_on,
-            write=written(specification, options) if specification else {},
+            write=specified,
+            shown_at={} if "create" in specified else dict(places_of_new(places.matches, options)),
             subscriptions=subscribed(specification) if specification else {},
         )
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.crm import Document, EventKind, LeadData, Subscription, WriteFault, WriteRefused, Written
+from connectors.crm import EventKind, LeadData, LeadDocument, Subscription, WriteFault, WriteRefused, Written
 from connectors.errors import KeyRefused, Misconfigured, WrongClock
 from connectors.oplead import (
     AuthOptions,
@@ -157,7 +157,7 @@ def document(folder, content=b"%PDF-1.7\nabc", name="devis été.pdf"):
     """A file as a document."""
     path = folder / name
     path.write_bytes(content)
-    return Document(path, name, "application/pdf", len(content))
+    return LeadDocument(path, name, "application/pdf", len(content))
 
 
 # ── the wire ─────────────────────────────────────────────────────────────────────────────────────
