@@ -15,7 +15,7 @@ from connectors.text import counted
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
 _MOST_PAGES = 100
 _COUNTED_HERE = frozenset({"page", "offset", "last_id"})
-"""The styles in which we ask for a page unbidden: a list that refuses has no more of them."""
+"""The styles in which the answer announces no next page: a list that refuses the one we ask for has ended."""
 _NO_SUCH_PAGE = frozenset({400, 404, 422})
 _SUBSCRIPTION_EVENTS = ("event", "type", "eventType", "name")
 _SUBSCRIPTION_URLS = ("url", "endpoint", "callback", "callbackUrl", "target")
@@ -67,11 +67,10 @@ class OpleadLists:
                     break
                 position, answer = following, client.get(walk.address(following))
                 entries = _objects(answer.body, path, setting)
-        except OpleadRefused as refusal:
-            if options.style not in _COUNTED_HERE or refusal.status not in _NO_SUCH_PAGE:
-                raise
         except Misconfigured as error:
-            return Listed(list(found.values()), str(error))
+            has_no_such_page = isinstance(error, OpleadRefused) and error.status in _NO_SUCH_PAGE
+            if not (has_no_such_page and options.style in _COUNTED_HERE):
+                return Listed(list(found.values()), str(error))
         gap = f"Oplead counts {counted(walk.missing, 'more', 'more')} than it lists" if walk.missing else None
         return Listed(list(found.values()), gap)
 
