@@ -16,7 +16,7 @@ from jobs.run_context import Deps, RunContext
 from jobs.run_summary import LabelCount
 from jobs.settings import Settings
 from jobs.settings.compile import IGNORED, Rulebook
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 

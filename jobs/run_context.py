@@ -12,7 +12,7 @@ from connectors.ports import Clock, LeadSource
 from jobs.cancellation import never_cancelled
 from jobs.ledger.runs import Ledger
 from jobs.settings.compile import Rulebook, Sinks
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 
 
 class NightStep(StrEnum):

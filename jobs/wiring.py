@@ -30,7 +30,7 @@ from jobs.settings.load import OpleadSection, PartialSettings
 from jobs.settings.oplead_schema import OpleadSettings, SourceSettings, WebhookSettings, WriteSettings
 from jobs.settings.schema import ClickIds, GoogleAdsSettings, MetaSettings, Settings
 from jobs.settings.types import state_path
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 
 if TYPE_CHECKING:
     from connectors.google_ads.auth import GoogleOptions
@@ -457,7 +457,7 @@ def oplead_options(oplead: OpleadSettings, zone: ZoneInfo, click_ids: ClickIds) 
 
 
 def webhook_parser(look: OpleadSection, webhooks: WebhookSettings) -> Callable[[bytes], Sequence[ReceivedEvent]]:
-    """Return what parses the body of a webhook, as received now; it raises ValueError for what is none."""
+    """Return a parser for webhook bodies received just now; it raises ValueError if one is not a webhook."""
     from connectors import oplead as platform  # noqa: PLC0415
 
     subscriptions = webhooks.subscriptions

@@ -43,7 +43,7 @@ def page(body="", *, before="", attributes="", script=True):
 
 
 class Site:
-    """Pages by path on a loopback server; `/capture.js` is one form of the script, `/sent` takes forms."""
+    """Pages by path on a loopback server; `/capture.js`, by either name, is one form of it, `/sent` takes forms."""
 
     def __init__(self, script):
         self.pages = {"/": page(FORM)}
@@ -53,7 +53,7 @@ class Site:
         self.url = self.server.url
 
     def _handle(self, request):
-        if request.path == "/capture.js":
+        if request.path in ("/capture.js", "/capture.min.js"):
             return WireResponse(200, self.script, {"Content-Type": "text/javascript"})
         if request.method == "POST":
             self.sent.append(dict(parse_qsl(request.body.decode(), keep_blank_values=True)))

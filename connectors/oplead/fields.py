@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, DecimalException
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from connectors.oplead.options import SinceOptions
@@ -78,7 +79,7 @@ def first(container: object, paths: Sequence[str]) -> object:
     """Return the first non-empty value at the first path that has one, else None."""
     if isinstance(container, Mapping):  # most paths lead nowhere, which their first name tells
         names = {loose(name) for name in container}
-        paths = [path for path in paths if loose(path.partition(".")[0]) in names]
+        paths = [path for path in paths if _asked(path.partition(".")[0]) in names]
     return next((value for path in paths for value in find(container, path)), None)
 
 
@@ -137,7 +138,7 @@ def _named(container: object, name: str) -> Iterator[object]:
 
 
 def _matching(pairs: Iterable[tuple[str, object]], name: str) -> Iterator[object]:
-    wanted = loose(name)
+    wanted = _asked(name)
     return (value for key, value in pairs if loose(key) == wanted)
 
 
@@ -160,6 +161,10 @@ def _flat(values: Iterable[object]) -> Iterator[object]:
 def loose(name: str) -> str:
     """Return a name without case, `_` and `-`, for comparison."""
     return name.replace("_", "").replace("-", "").casefold()
+
+
+_asked = lru_cache(1_024)(loose)
+"""The same for a name in the settings, which is asked for in every lead."""
 
 
 _TIME = r"(?P<hour>\d{1,2})[:h](?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"

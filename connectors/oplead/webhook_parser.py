@@ -1,4 +1,4 @@
-"""Parse the body of a webhook into events; what an event means is decided by its name, or else by what it holds.
+"""Parse the body of a webhook into events; the name of an event decides what it means, or else its content.
 
 Oplead's guide documents three kinds of event and neither their names nor their bodies, so every place and name comes
 from the options. What is not understood keeps its structure, with every value masked.
@@ -14,7 +14,7 @@ from typing import assert_never
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.oplead.field_tree import key_paths, normalise, tree_of
-from connectors.oplead.fields import find, first, moment_in, raw, read_json, shape, text_of
+from connectors.oplead.fields import find, first, loose, moment_in, raw, read_json, shape, text_of
 from connectors.oplead.lead_parser import LeadParser, UnreadableLeadError, as_lead_id, clean_label, digest_of
 from connectors.oplead.options import CANDIDATES, OpleadOptions, WebhookOptions
 from connectors.records import LeadId, Moment
@@ -47,7 +47,15 @@ _SHOWN = (
     "modified changement suppr supprime suppression ajout ajoute fusion annule gagne perdu"
 )
 _KNOWN = _NEW | _LEAD | frozenset(word for words in _WORDS.values() for word in words) | frozenset(_SHOWN.split())
-"""Words of which a name must be made up to be shown: any other may be a person's name."""
+"""The only words that a name may consist of to be shown: any other may be a person's name."""
+
+# An event without an id is recognised by its whole content, except what the sender adds to each delivery (assumed).
+# Recognising it by what is understood would be unsafe: the lead may have changed otherwise, and must be read again. A
+# name too many here loses a change; one too few makes a redelivery look like news. So `timestamp` stays: it may be the
+# event's own.
+_OF_THE_DELIVERY = frozenset(
+    ["sentat", "deliveredat", "deliveryattempt", "attempt", "attemptnumber", "retry", "retrycount"]
+)
 
 Content = Mapping[str, object]
 
@@ -107,9 +115,10 @@ class WebhookParser:
 
     def _received(self, content: object, received_at: datetime) -> ReceivedEvent:
         if not isinstance(content, Mapping):
-            raise ValueError(f"no event ({shape(content)})")  # noqa: TRY004 - it is the body that is wrong
+            raise ValueError(f"not an event ({shape(content)})")  # noqa: TRY004 - the body is wrong, not the call
         try:
-            canonical = digest_of(content)  # which also refuses what is nested too deeply
+            # It also refuses what is nested too deeply.
+            canonical = digest_of({key: content[key] for key in content if loose(key) not in _OF_THE_DELIVERY})
         except UnreadableLeadError as error:
             raise ValueError(str(error)) from None
         scopes = _scopes(content, self._paths.lead)
@@ -224,7 +233,7 @@ def _scopes(content: Content, paths: Sequence[str]) -> tuple[Content, ...]:
 def _kind_by_content(
     name: str | None, label: str | None, appointment_at: Moment | None, *, is_dated: bool
 ) -> EventKind | None:
-    """Return what an event must be about: a dated or new status, or, if it has no name at all, what there is of it.
+    """Return what an event must be about: a dated or new status or, if it has no name, whatever it holds.
 
     A status that is merely shown may be one that the lead has had for long: an event without a name only shows the
     lead, as a new one does, and under an unknown name nothing is known.

@@ -4,7 +4,7 @@
 (function (window, document) {
   'use strict';
 
-  var KEY = 'oplead_capture'; // in localStorage; also the mark on fields it filled and documents it watches
+  var KEY = 'oplead_capture'; // in localStorage; also the mark on fields it filled, and their copies, and on documents
   var LASTS = 90 * 864e5; // milliseconds: no platform takes an older click
   var UTM = ['utm_source', 'utm_medium', 'utm_campaign'];
   var KINDS = ['gclid', 'gbraid', 'wbraid', 'fbclid', 'fbc', 'msclkid', 'fbp']; // by value: the last go first
@@ -13,7 +13,7 @@
   var PLAUSIBLE = /^(?=.*[a-z])[\w.-]{5,511}[\w-]$/i;
   var NO_ID = /^(cnl_|fb\.\d|(\d+(\.\d+)?e\d+|undefined|unknown|inconnu|not[-_]set|[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12})$)/i;
   var FORMS = {
-    fbc: /^fb\.[0-2]\.(1[3-9]|[23]\d)\d{11}\.(?!\d+$)[\w.-]{5,511}[\w-]$/,
+    fbc: /^fb\.[0-2]\.\d{13}\.(?!\d+$)[\w.-]{5,511}[\w-]$/,
     fbp: /^fb\.[0-2]\.\d{13}\.\d{1,20}$/,
     utm: /[^,]/
   };
@@ -45,18 +45,22 @@
   });
 
   var arrival = top.performance.getEntriesByType('navigation')[0] || {};
-  var said = {}; // what each source of consent said last
+  var said = {}; // what each source of consent said last; undefined where its answer is incomplete
   var kept; // the click, by kind: [value, time]
   var address, isRepeated, isSaved, isHeard, timer;
 
   // ── the click ──
 
-  /** Keep the last value of a kind, with the first time it was seen. */
+  /** Keep the last value of a kind, with the first time it was seen. A time to come, from a wrong clock, is older. */
   var put = function (into, kind, value, at) {
     var old = into[kind];
+    var now = Date.now();
     var isSound = FORMS[kind] ? FORMS[kind].test(value) : PLAUSIBLE.test(value) && !NO_ID.test(value);
-    if (isSound && Math.abs(Date.now() - at) < LASTS)
-      if (!old || (old[0] + '' == value ? at < old[1] : at >= old[1])) into[kind] = [value, at];
+    var isLast = function () {
+      return at > now == old[1] > now ? at >= old[1] : at <= now;
+    };
+    if (isSound && Math.abs(now - at) < LASTS)
+      if (!old || (old[0] + '' == value ? at < old[1] : isLast())) into[kind] = [value, at];
   };
 
   var putAll = function (into, entries, isOlder) {
@@ -68,7 +72,7 @@
     var utm = ['', '', ''];
     new URLSearchParams(url.split('#')[0].replace(/\?/g, '&')).forEach(function (value, name) {
       name = name.toLowerCase();
-      if (UTM.includes(name) && !value.includes('@')) utm[UTM.indexOf(name)] = value.trim().slice(0, 150);
+      if (UTM.includes(name) && !value.includes('@')) utm[UTM.indexOf(name)] = value.replace(/\s/g, ' ').trim().slice(0, 150);
       if (KINDS.includes(name) && !FORMS[name]) put(found, name, value, at);
     });
     put(found, 'utm', utm, at);
@@ -89,9 +93,12 @@
 
   // ── storage and cookies, touched only with consent ──
 
+  var isSaid = function (answer) {
+    return Object.values(said).includes(answer);
+  };
+
   var isAllowed = function () {
-    var answers = Object.values(said);
-    return answers[0] != null && !answers.includes(false);
+    return isSaid(true) && !isSaid(false) && !isSaid(undefined);
   };
 
   var keep = function () {
@@ -110,9 +117,8 @@
         var fb = /^_(fb[cp])=(.*)/.exec(cookie);
         if (fb) put(kept, fb[1], fb[2], fb[1] == 'fbc' ? +fb[2].split('.')[2] : Date.now());
       });
-      stored = JSON.stringify(kept);
-      if (stored != (text || '{}')) localStorage.setItem(KEY, stored);
-      isSaved = stored != '{}';
+      localStorage.setItem(KEY, JSON.stringify(kept)); // even '{}': that it is gone tells the other tabs
+      isSaved = 1;
     } catch (_) {
       forget(); // storage is blocked, or holds what this script has not written
     }
@@ -148,15 +154,15 @@
 
   var fill = function (doc, all) {
     if (!doc[KEY]) {
-      doc[KEY] = new MutationObserver(later);
-      doc[KEY].observe(doc, { childList: true, subtree: true });
+      (doc[KEY] = new MutationObserver(later)).observe(doc, { childList: true, subtree: true });
       doc.addEventListener('submit', refresh, true);
       doc.addEventListener('load', later, true); // of a frame
     }
     doc.querySelectorAll('input[type=hidden]').forEach(function (field) {
       for (var key in fields)
-        if (ending(field.name).endsWith(fields[key]) && field.value == (field[KEY] || '') && field.value != all[key])
-          field.value = field[KEY] = all[key];
+        if (ending(field.name).endsWith(fields[key]))
+          if (field.value == (field.dataset[KEY] || '') && field.value != all[key])
+            field.value = field.dataset[KEY] = all[key];
     });
     doc.querySelectorAll('iframe').forEach(function (frame) {
       if (frame.contentDocument) fill(frame.contentDocument, all);
@@ -165,7 +171,7 @@
 
   var refresh = function () {
     timer = clearTimeout(timer);
-    if (top.opleadCapture && top.opleadCapture != api) return; // by now the page around this frame does all
+    if ((top.opleadCapture || api) != api) return; // by now the page around this frame does all
     look();
     hearTcf();
     if (isAllowed()) keep();
@@ -179,8 +185,12 @@
   // ── consent ──
 
   var consent = function (granted, source) {
-    said[source || 'site'] = granted === true;
-    if (!isAllowed()) forget();
+    said[source || ''] = granted === true;
+    heed();
+  };
+
+  var heed = function () {
+    if (isSaid(false)) forget();
     refresh();
   };
 
@@ -189,15 +199,21 @@
     if (isHeard || !top.__tcfapi) return;
     isHeard = 1;
     top.__tcfapi('addEventListener', 2, function (data, isKnown) {
-      if (isKnown && data.gdprApplies !== false && /loaded|complete/.test(data.eventStatus))
-        consent(data.purpose.consents[1] && data.purpose.consents[7], 'tcf');
+      if (!isKnown || data.gdprApplies === false || !/loaded|complete/.test(data.eventStatus)) return;
+      var purposes = data.purpose.consents;
+      consent(purposes[1] && purposes[7], 'tcf');
     });
   };
 
-  // A default is what the site assumes; an update is what the visitor said.
+  // An update is what the visitor said: both must be granted, and one it does not name stays as an earlier update left
+  // it. A default is what the site assumes: for whatever region, it neither grants nor refuses.
   var hearGoogle = function (entry) {
-    var update = entry && entry[0] == 'consent' && entry[1] == 'update' && entry[2];
-    if (update && update.ad_storage) consent(update.ad_storage == 'granted', 'google');
+    var update = (entry && entry[0] == 'consent' && entry[1] == 'update' && entry[2]) || {};
+    if (!update.ad_storage && !update.ad_user_data) return;
+    ['ad_storage', 'ad_user_data'].forEach(function (name) {
+      said[name] = update[name] ? update[name] == 'granted' : said[name];
+    });
+    heed();
   };
 
   // All that the platform offers of these must be accepted.
@@ -214,12 +230,12 @@
   // Before the visitor has chosen, a purpose is neither enabled nor disabled.
   var hearDidomi = function () {
     var purposes = top.Didomi.getUserStatus().purposes.consent;
-    var asked = setting('didomi', 'cookies,measure_ad_performance').split(',');
-    function isIn(purpose) {
-      return this.includes(purpose);
-    }
-    if (asked.every(isIn, purposes.enabled.concat(purposes.disabled)))
-      consent(asked.every(isIn, purposes.enabled), 'didomi');
+    var areAllIn = function (list) {
+      return setting('didomi', 'cookies,measure_ad_performance').split(',').every(function (purpose) {
+        return list.includes(purpose);
+      });
+    };
+    if (areAllIn(purposes.enabled.concat(purposes.disabled))) consent(areAllIn(purposes.enabled), 'didomi');
   };
 
   var queue = function (name) {

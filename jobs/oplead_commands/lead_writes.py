@@ -1,15 +1,14 @@
 """`oplead leads create` and `update`."""
 
 from dataclasses import replace
-from typing import assert_never
 
 from connectors.crm import LeadData, WriteFault, WriteReceipt, WriteRefused, Written
 from connectors.records import LeadId, Lost, NotSent
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
-from jobs.oplead_commands.creation.creating import Creating, Wanted, wanted_of
+from jobs.oplead_commands.creation.creating import Creating, Wanted, wanted_of, with_reference
 from jobs.oplead_commands.creation.identity import key_of
-from jobs.oplead_commands.creation.outbox import Creation, CreationState, Outbox, hold_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import Creation, Outbox, hold_outbox, outbox_path
 from jobs.oplead_commands.outcomes import ADMIN, ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import facts, print_json, results, say
 
@@ -31,65 +30,67 @@ def create(context: OpleadContext, lead: LeadData, *, reference: str | None = No
         reference: the user's own reference of it; one without is known again by its content.
         again: whether to send it although it was created before, or is in doubt.
     """
+    lead = with_reference(context, lead, reference)
     path = outbox_path(context.known.state_folder, context.known.settings.account)
-    wanted = wanted_of(context, lead, reference)
-    if not _is_agreed(context, wanted.lead, None):
+    if not _is_agreed(context, lead, None):
         return Exit.DONE
     with hold_outbox(path, now=context.clock.now(), patience=_PATIENCE) as outbox:
-        known = outbox.find([wanted.new.key]).get(wanted.new.key)
-        if known is not None and known.is_created and not again:
-            return _told_before(context, known)
-        receipt = create_one(context, outbox, wanted, known, again=again)
+        wanted = wanted_of(context, lead, reference, outbox.salt)
+        key, one = _latest(outbox, wanted.new.key)
+        if one is not None and one.is_created and not again:
+            return _told_before(context, one, wanted)
+        if one is not None and not one.is_created:
+            key = one.key
+            if again:
+                outbox.drop(key)
+        wanted = replace(wanted, new=replace(wanted.new, key=key))
+        creating = Creating(context, outbox, {key: wanted})
+        creating.run()
+        outbox.forget_marks()
+        one = outbox.find([key]).get(key)
+    if one is not None and one.is_created and one.content != wanted.new.content:
+        return _told_before(context, one, wanted)
     today = context.clock.now().astimezone(context.known.settings.zone).date()
     look = (
         f"Look for it: `oplead-sync oplead leads list --since {today} --contact` shows the leads of today. The same "
-        "command looks again and never sends it twice; if it is not there, add --again."
+        "command without --again looks again and never sends it twice; if it is not there, add --again."
     )
-    return _told(context, receipt, "Lead created", ANY_KEY, look)
+    return _told(context, _receipt(creating, wanted, one), "Lead created", ANY_KEY, look)
 
 
-def create_one(
-    context: OpleadContext, outbox: Outbox, wanted: Wanted, known: Creation | None, *, again: bool
-) -> WriteReceipt:
-    """Create one lead, on record before its request; a lost answer is looked up."""
-    new = wanted.new
-    if known is None:
-        outbox.add([new])
-    elif known.is_created:
-        new = replace(new, key=key_of(f"{new.key} {context.clock.now().isoformat()}", new.content))
-        outbox.add([new])
-    elif again or known.state is not CreationState.IN_DOUBT:
-        outbox.renew(new)
-    creating = Creating(context, outbox, {new.key: Wanted(wanted.lead, new)})
-    creating.run()
-    outbox.forget_marks()
-    return creating.stop or _receipt(outbox.find([new.key])[new.key], creating)
+def _latest(outbox: Outbox, key: str) -> tuple[str, Creation | None]:
+    """Return the key for a lead's next `--again`, each of which has its own, and what is on record of it last."""
+    last = None
+    while (one := outbox.find([key]).get(key)) is not None:
+        last, key = one, key_of(key, one.content, outbox.salt)
+    return key, last
 
 
-def _receipt(one: Creation, creating: Creating) -> WriteReceipt:
+def _receipt(creating: Creating, wanted: Wanted, one: Creation | None) -> WriteReceipt:
     """Return what became of a lead as the answer to its creation."""
-    match one.state:
-        case CreationState.CREATED:
-            return Written(one.lead)
-        case CreationState.REFUSED:
-            return creating.refusals[one.key]
-        case CreationState.PENDING:
-            return NotSent("every answer was lost, and it is not in Oplead")
-        case CreationState.IN_FLIGHT | CreationState.IN_DOUBT:
-            unreadable = f", and leads cannot be looked up: {creating.unreadable}" if creating.unreadable else ""
-            return Lost(f"its answer was lost{unreadable}")
-    assert_never(one.state)
+    key = wanted.new.key
+    if creating.stop is not None or key in creating.refusals:
+        return creating.stop or creating.refusals[key]
+    if one is None:
+        return NotSent("every answer was lost, and it is not in Oplead")
+    if one.is_created:
+        return Written(one.lead)
+    earlier = ", which had other data: those of now were not sent" if one.content != wanted.new.content else ""
+    unreadable = f"; leads cannot be looked up: {creating.unreadable}" if creating.unreadable else ""
+    return Lost(f"its answer was lost{earlier}{unreadable}")
 
 
-def _told_before(context: OpleadContext, one: Creation) -> int:
-    which = f" as {one.lead}" if one.lead else ""
+def _told_before(context: OpleadContext, one: Creation, wanted: Wanted) -> int:
+    named = f" {one.lead}" if one.lead else ""
+    which = f" as{named}" if named else ""
+    said = "nothing was written"
+    if one.content != wanted.new.content:
+        said = "it has other data, and those of now were not sent"
+    look = f"To change it, use `oplead-sync oplead leads update{named}`; to create it once more, add --again."
     if context.approval.json:
-        print_json({"outcome": "created_before", "id": one.lead, "exit_code": Exit.ATTENTION})
+        print_json({"outcome": "created_before", "id": one.lead, "look": look, "exit_code": Exit.ATTENTION})
     else:
-        say(
-            f"Created before{which}: nothing was written. To change it, use `oplead-sync oplead leads update`; to "
-            "create it once more, add --again."
-        )
+        say(f"Created before{which}: {said}. {look}")
     return Exit.ATTENTION
 
 
@@ -112,16 +113,13 @@ def _is_agreed(context: OpleadContext, lead: LeadData, lead_id: LeadId | None) -
         except ValueError as error:
             raise UsageError(f"this lead cannot be written: {error}") from None
     dry_run, json = context.approval.dry_run, context.approval.json
+    if dry_run and json:
+        print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
+        return False
     if not json:
         say(preview.request)
         results().print(facts(tuple(preview.values.items())))
-    elif dry_run:
-        print_json({"rehearsed": True, "request": preview.request, "values": preview.values})
-    if dry_run:
-        if not json:
-            say("Nothing was written.")
-        return False
-    if not context.agrees("Write this to Oplead?"):
+    if dry_run or not context.agrees("Write this to Oplead?"):
         say("Nothing was written.")
         return False
     return True

@@ -1,4 +1,4 @@
-"""`oplead webhooks serve`: takes the webhooks of one or more accounts into their inboxes until it is asked to stop."""
+"""`oplead webhooks serve`: receives the webhooks of one or more accounts into their inboxes until asked to stop."""
 
 import socket
 import sqlite3
@@ -19,12 +19,12 @@ from jobs.settings.load import OpleadSection
 from jobs.settings.oplead_schema import WebhookSettings
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import Hook, Rate, Receiver, Secret, Signature
-from jobs.webhooks.server import Limits, serve
+from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver, Signature
+from jobs.webhooks.server import ServerLimits, serve
 from jobs.wiring import webhook_parser
 
 _A_MINUTE = 60.0
-_MOST_THREADS = 32  # an inbox that is locked must not hold up the others
+_MOST_THREADS = 32  # a locked inbox must not hold up the others
 _log = structlog.stdlib.get_logger()
 
 
@@ -39,10 +39,10 @@ class Served:
 
 
 class SignsOfLife(Protocol):
-    """What tells a service manager that the receiver is at work."""
+    """Tells a service manager how the receiver is doing."""
 
     def report_ready(self) -> None:
-        """Report that webhooks are taken."""
+        """Report that webhooks are being received."""
 
     def beat(self) -> None:
         """Report that the receiver is alive."""
@@ -61,16 +61,16 @@ def receive(
     """Receive until `should_stop`, then return how many requests were taken and refused.
 
     Args:
-        accounts: whose webhooks to take; all listen at the same address.
+        accounts: whose webhooks to receive; they share one address.
         should_stop: asked ten times a second.
         liveness: told that the receiver is ready, alive and stopping.
-        listening: called with the address once webhooks are taken.
+        listening: called with the address once webhooks are being received.
 
     Raises:
         Misconfigured: the address or an inbox cannot be opened.
     """
     shared = accounts[0].webhooks
-    limits = Limits(shared.connections, shared.seconds)
+    limits = ServerLimits(shared.connections, shared.seconds)
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(shared))
         # Closed after the threads that write to them.
@@ -98,7 +98,7 @@ def _hook(one: Served, inbox: GroupCommit) -> Hook:
         signature = Signature(signs.header, key, signs.algorithm, signs.encoding, signs.prefix)
     return Hook(
         account=one.account,
-        secret=Secret(webhooks.secret.get_secret_value()),
+        secret=HashedSecret(webhooks.secret.get_secret_value()),
         header=webhooks.secret_header,
         signature=signature,
         largest=webhooks.largest_kb * 1024,
@@ -123,7 +123,7 @@ def _listener(shared: WebhookSettings) -> socket.socket:
         return socket.create_server((host, int(port)), family=family, backlog=shared.connections)
     except (OSError, OverflowError) as error:
         hint = "; is another receiver running?" if isinstance(error, OSError) else ""
-        raise Misconfigured(f"webhooks.listen: {shared.listen} cannot be listened on ({error}){hint}") from None
+        raise Misconfigured(f"webhooks.listen: cannot listen at {shared.listen} ({error}){hint}") from None
 
 
 def _address_of(listener: socket.socket) -> str:
@@ -132,9 +132,9 @@ def _address_of(listener: socket.socket) -> str:
 
 
 class _Pulse:
-    """What happens while the receiver is at work: signs of life, and a line of counts for each minute."""
+    """Gives signs of life while the receiver runs, and logs a line of counts every minute."""
 
-    def __init__(self, receiver: Receiver, limits: Limits, hooks: Sequence[Hook], liveness: SignsOfLife) -> None:
+    def __init__(self, receiver: Receiver, limits: ServerLimits, hooks: Sequence[Hook], liveness: SignsOfLife) -> None:
         self._receiver = receiver
         self._limits = limits
         self._hooks = hooks
@@ -143,7 +143,7 @@ class _Pulse:
         self._logged: Counter[HTTPStatus] = Counter()
 
     def beat(self) -> bool:
-        """Do what is due; False, as this is no reason to stop."""
+        """Do what is due; return False, as none of it is a reason to stop."""
         now = time.monotonic()
         if now - self._beat_at >= 1:
             self._beat_at = now
@@ -154,7 +154,7 @@ class _Pulse:
         return False
 
     def log_counts(self) -> None:
-        """Log what was answered since the last time, unless it was nothing."""
+        """Log what was answered since the last time, if anything was."""
         answered = self._answered
         if since := answered - self._logged:
             self._logged = answered
@@ -162,7 +162,7 @@ class _Pulse:
 
     @property
     def total(self) -> Mapping[str, object]:
-        """What was answered in all, and how many events were no redelivery."""
+        """What was answered in all, and how many events were new."""
         return {**_counts(self._answered), "new_events": sum(hook.inbox.new for hook in self._hooks)}
 
     @property

@@ -1,1 +1,1 @@
-"""Takes the webhooks of Oplead into an inbox of their own, from which the next reading of leads takes them up."""
+"""Receives Oplead's webhooks into an inbox of their own, which the next run reads."""

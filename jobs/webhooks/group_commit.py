@@ -1,4 +1,4 @@
-"""Group commit: whatever has arrived while the disk was busy becomes one durable transaction."""
+"""Group commit: whatever arrives while the disk is busy is committed in one durable transaction."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 
 from connectors.crm import ReceivedEvent
 
-_MOST_WAITING = 5_000  # events; a disk that is so far behind must be given time
+_MOST_WAITING = 5_000  # events; beyond that, the disk has to catch up first
 
 
 class BusyError(Exception):
@@ -14,17 +14,17 @@ class BusyError(Exception):
 
 
 class GroupCommit:
-    """Adds events to one inbox, for the callers of one event loop."""
+    """Adds events to one inbox for the callers on one event loop."""
 
     def __init__(self, append: Callable[[Sequence[ReceivedEvent]], int], thread: Executor) -> None:
-        """Write with `append`, which commits durably and returns how many events were new, on another thread."""
+        """Write on `thread` with `append`, which commits durably and returns how many events were new."""
         self._append = append
         self._thread = thread
         self._waiting: list[tuple[Sequence[ReceivedEvent], asyncio.Future[None]]] = []
         self._events_waiting = 0
         self._writer: asyncio.Task[None] | None = None
         self.new = 0
-        """How many events were stored that were no redelivery."""
+        """How many events were stored, without redeliveries."""
 
     async def add(self, events: Sequence[ReceivedEvent]) -> None:
         """Return once the events are durable.
@@ -47,7 +47,7 @@ class GroupCommit:
             group, self._waiting, self._events_waiting = self._waiting, [], 0
             failure = await self._commit([event for events, _ in group for event in events])
             for _, stored in group:
-                if stored.done():  # its caller no longer waits
+                if stored.done():  # its caller has stopped waiting
                     continue
                 if failure is None:
                     stored.set_result(None)
@@ -58,6 +58,6 @@ class GroupCommit:
     async def _commit(self, events: Sequence[ReceivedEvent]) -> Exception | None:
         try:
             self.new += await asyncio.get_running_loop().run_in_executor(self._thread, self._append, events)
-        except Exception as error:  # noqa: BLE001 - raised again in every caller, none of which may go on waiting
+        except Exception as error:  # noqa: BLE001 - raised in every caller, or it would wait for ever
             return error
         return None

@@ -1,13 +1,13 @@
-"""The inbox: an append-only file of received events, written by the receiver alone and read by the nightly job.
+"""The inbox: a file of received events, written by the receiver alone and read by the nightly job.
 
 It holds ids, labels, times and hashes; never contact data. SQLite's autoincrement gives every event a higher id than
-all before it, so that a reader's place is one number.
+all before it, so that a reader's place is a single number.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -42,6 +42,13 @@ INSERT OR IGNORE INTO event (received_at, kind, lead, label, at, appointment_at,
 SELECT :received_at, :kind, :lead, :label, :at, :appointment_at, :structure, :digest, :is_unique
 WHERE :is_unique OR :digest IS NOT (SELECT digest FROM event WHERE lead IS :lead ORDER BY id DESC LIMIT 1)
 """
+# The latest event stays, whatever its age: its id is the place up to which a reader has read.
+_DELETE_OLD = """
+DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 100)
+AND received_at < :before AND id < (SELECT max(id) FROM event)
+"""
+KEPT = timedelta(days=400)
+"""How long an event is kept: longer than any click counts, so that what no run has read by then is too late."""
 _AT_ONCE = 500  # leads per query
 _BUSY_SECONDS = 5.0
 _LAST = 2**63 - 1
@@ -49,7 +56,7 @@ _LAST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvents:
-    """The events that the next run takes up."""
+    """The events that the next run will take up."""
 
     count: int
     received_at: datetime | None
@@ -69,10 +76,10 @@ class Inbox:
 
     @classmethod
     def to_write(cls, path: Path) -> Self:
-        """Open the inbox for the receiver, and create it if it is missing; only its owner may read it."""
+        """Open the inbox for the receiver, creating it if it is missing; only its owner may read it."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.chmod(0o600)  # one that was there may be open to others
+        path.chmod(0o600)  # an existing file may be open to others
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -94,26 +101,32 @@ class Inbox:
 
     # ── the receiver's side ──
 
-    def append(self, events: Iterable[ReceivedEvent]) -> int:
+    def append(self, events: Sequence[ReceivedEvent]) -> int:
         """Add events in one durable transaction, without redeliveries, and return how many were new.
+
+        A few of the oldest events are deleted with it, if they are older than `KEPT`.
 
         Raises:
             OSError: the file was deleted or replaced, so that no reader would find them.
-            sqlite3.Error: it cannot be written. Nothing was stored.
+            sqlite3.Error: the file cannot be written. Nothing was stored.
         """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             before = self._connection.total_changes
             self._connection.executemany(_APPEND, map(_row, events))
-            self._make_sure_it_is_found()
+            new = self._connection.total_changes - before
+            if events:
+                kept_from = events[-1].received_at - KEPT
+                self._connection.execute(_DELETE_OLD, {"before": kept_from.isoformat()})
+            self._refuse_if_replaced()
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # SQLite has rolled back by itself after some errors
                 self._connection.execute("ROLLBACK")
             raise
-        return self._connection.total_changes - before
+        return new
 
-    def _make_sure_it_is_found(self) -> None:
+    def _refuse_if_replaced(self) -> None:
         if _identity(self._path) != self._file:
             raise OSError(f"{self._path} was replaced by another file; start the receiver again")
 
@@ -162,7 +175,7 @@ class Inbox:
             for id_, *row in rows:
                 try:
                     received = _event(row)
-                except (ValueError, TypeError):  # what it holds is no time, no text and no kind of event
+                except (ValueError, TypeError):  # some value is not the time, text or kind that it should be
                     self.damaged.add(id_)
                     continue
                 found.setdefault(received.event.lead or LeadId(""), []).append(received)

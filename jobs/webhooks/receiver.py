@@ -1,4 +1,4 @@
-"""The receiver: who may send an event, how much, and that it is answered only once the event is durable."""
+"""The receiver: checks who sends and how much, and acknowledges an event only once it is durable."""
 
 import hmac
 import sqlite3
@@ -21,8 +21,8 @@ from connectors.crm import ReceivedEvent
 from jobs.webhooks.group_commit import BusyError, GroupCommit
 
 _A_MINUTE = 60
-_MEMORY = 64 * 1024 * 1024  # bytes of all bodies that are being read
-_LARGE = 16 * 1024  # bytes of a body
+_MEMORY = 64 * 1024 * 1024  # bytes, for all bodies being read at once
+_LARGE = 16 * 1024  # bytes of a body that is parsed on another thread
 _MOST_STRUCTURES = 200  # logged, each once
 _HEADERS = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Secret"},
@@ -52,7 +52,7 @@ class Signature:
         return hmac.compare_digest(expected.encode(), given.encode())
 
 
-class Secret:
+class HashedSecret:
     """A secret, kept as its SHA-256, so that comparing it reveals neither its content nor its length."""
 
     def __init__(self, text: str) -> None:
@@ -65,10 +65,10 @@ class Secret:
 
 
 class Rate:
-    """How many requests one account takes in each minute."""
+    """A limit on how many requests an account takes per minute."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Count minutes by `clock`, in seconds."""
+        """Allow `per_minute` requests in each minute of `clock`, which counts seconds."""
         self._per_minute = per_minute
         self._clock = clock
         self._minute = -1
@@ -85,18 +85,18 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One account's entrance."""
+    """One account's webhook endpoint."""
 
     account: str
-    secret: Secret
+    secret: HashedSecret
     header: str | None
-    """The header that carries the secret; None: the last part of the path."""
+    """The header that carries the secret; if None, the path ends in it."""
     signature: Signature | None
     largest: int
-    """Bytes of a body."""
+    """The largest body to take, in bytes."""
     rate: Rate
     parse: Callable[[bytes], Sequence[ReceivedEvent]]
-    """Reads a body as received now; raises ValueError for one that is no webhook."""
+    """Parses a body received just now; raises ValueError if it is not a webhook."""
     inbox: GroupCommit
 
     def is_meant_by(self, request: Request) -> bool:
@@ -106,10 +106,10 @@ class Hook:
 
 
 class Receiver:
-    """The ASGI application for several accounts, with the counts of what it answered."""
+    """The ASGI application for all accounts; it counts its answers by status."""
 
     def __init__(self, hooks: Iterable[Hook]) -> None:
-        """Take the webhooks of these accounts."""
+        """Receive the webhooks of these accounts."""
         self._hooks = tuple(hooks)
         self._bytes_held = 0
         self._structures: set[str] = set()
@@ -121,7 +121,7 @@ class Receiver:
                 Route("/hooks/{secret}", self._answer, methods=["POST"]),
                 Route("/health", _health, methods=["GET"]),
             ],
-            redirect_slashes=False,  # a redirection would repeat the secret
+            redirect_slashes=False,  # a redirect would repeat the secret
         )
 
     async def _answer(self, request: Request) -> Response:
@@ -129,7 +129,7 @@ class Receiver:
         try:
             status = await self._take(request, body)
         except ClientDisconnect:
-            status = HTTPStatus.REQUEST_TIMEOUT  # nobody is there to see it
+            status = HTTPStatus.REQUEST_TIMEOUT  # only counted: the sender is gone
         finally:
             self._bytes_held -= len(body)
         self.answered[status] += 1
@@ -155,13 +155,13 @@ class Receiver:
 
     def _hook_for(self, request: Request) -> Hook | None:
         found = None
-        for hook in self._hooks:  # all of them: how long it takes must not tell which one it was
+        for hook in self._hooks:  # always all of them: the time taken must not reveal which one matched
             if hook.is_meant_by(request):
                 found = hook
         return found
 
     async def _read(self, request: Request, largest: int, body: bytearray) -> HTTPStatus | None:
-        """Read the body, and return why it cannot be taken if it cannot."""
+        """Read the body; return the status to refuse it with, or None if it can be taken."""
         declared = request.headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > largest:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -178,13 +178,17 @@ class Receiver:
         try:
             await hook.inbox.add(events)
         except (BusyError, sqlite3.Error, OSError) as error:
-            if self._failures.allows_one_more():  # once a minute: each request would repeat it
-                why = str(error) or "too many are waiting"
+            if self._failures.allows_one_more():  # once a minute, or each request would repeat it
+                why = str(error) or "too many events are waiting for the disk"
                 _log.error("events cannot be stored; the sender is told to try again", account=hook.account, why=why)
             return HTTPStatus.SERVICE_UNAVAILABLE
-        except Exception as error:  # noqa: BLE001 - a fault of ours must neither lose the event nor show what it holds
+        except Exception as error:  # noqa: BLE001 - a bug must neither lose the event nor reveal its content
             if self._failures.allows_one_more():
-                _log.error("events cannot be stored (a bug)", account=hook.account, why=type(error).__name__)
+                _log.error(
+                    "events cannot be stored because of a bug; the sender is told to try again",
+                    account=hook.account,
+                    why=type(error).__name__,
+                )
             return HTTPStatus.SERVICE_UNAVAILABLE
         for each in events:
             self._log_unknown(hook.account, each)
@@ -199,7 +203,7 @@ class Receiver:
 
 
 async def _parsed(hook: Hook, body: bytes) -> Sequence[ReceivedEvent]:
-    """Parse a large body on another thread, as all other requests would wait for it on this one."""
+    """Parse a body; a large one on another thread, so that no other request waits for it."""
     return await run_in_threadpool(hook.parse, body) if len(body) > _LARGE else hook.parse(body)
 
 

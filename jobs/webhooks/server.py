@@ -1,4 +1,4 @@
-"""The HTTP server around the receiver: how many connections, and how long a request may take to arrive."""
+"""The HTTP server around the receiver: how many connections, and how long a request or its answer may take."""
 
 import asyncio
 import socket
@@ -16,28 +16,28 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-_LINGER = 1.0  # seconds in which a client may still read its refusal
+_LINGER = 1.0  # seconds for a client to read its refusal
 _ARRIVING = frozenset({h11.IDLE, h11.SEND_BODY})
 _UNANSWERED = frozenset({h11.IDLE, h11.SEND_RESPONSE})
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one server takes at a time."""
+class ServerLimits:
+    """How much a server takes at once."""
 
     connections: int
     seconds: float
-    """How long a request, head and body, may take to arrive, and how long the last ones may take when it stops."""
+    """How long a request may take to arrive, its answer to be read, and the last requests to end when it stops."""
     refused: Counter[HTTPStatus] = field(default_factory=Counter)
-    """How often the server itself refused, by status; it counts here."""
+    """How often the server itself has refused a request, by status."""
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol with a limit on connections and a time in which each request must have arrived."""
+    """uvicorn's protocol, with a limit on connections and a deadline for each request and for reading its answer."""
 
     def __init__(
         self,
-        limits: Limits,
+        limits: ServerLimits,
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, object],
@@ -46,12 +46,14 @@ class BoundedProtocol(H11Protocol):
         """Serve one connection."""
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._deadline: asyncio.TimerHandle | None = None
+        self._request_deadline: asyncio.TimerHandle | None = None
+        self._answer_deadline: asyncio.TimerHandle | None = None
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        """Take the connection, or refuse it if too many are open."""
+        """Accept the connection, or refuse it if too many are open."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # whatever the client leaves unread pauses writing
         if len(self.connections) <= self._limits.connections:
             self._expect(self._limits.seconds)
             return
@@ -63,26 +65,37 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._arrived()
+        self._request_arrived()
+        self._answer_was_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived; the time for a further request starts with its first byte."""
+        """Handle incoming data; on a kept connection, the time for a request starts with its first byte."""
         if self._is_refused:
             self.transport.close()
             return
         super().data_received(data)
-        if self._deadline is None and self.conn.their_state in _ARRIVING:
+        if self._request_deadline is None and self.conn.their_state in _ARRIVING:
             self._expect(self._limits.seconds)
 
+    def pause_writing(self) -> None:
+        """Give the client time to read its answer; even a closed connection would wait for that without end."""
+        super().pause_writing()
+        self._answer_deadline = self.loop.call_later(self._limits.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on once the client has read everything."""
+        self._answer_was_read()
+        super().resume_writing()
+
     def handle_events(self) -> None:
-        """Handle what has arrived; a whole request has no deadline any more."""
+        """Handle what has arrived; once a request is complete, its deadline is lifted."""
         super().handle_events()
         if self.conn.their_state not in _ARRIVING:
-            self._arrived()
+            self._request_arrived()
 
     def on_response_complete(self) -> None:
-        """Give the rest of a body that was refused unread a moment, so that the client sees its answer."""
+        """Take the rest of a refused body for a moment, so that the client sees its answer."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self._expect(_LINGER)
@@ -94,22 +107,27 @@ class BoundedProtocol(H11Protocol):
         self.transport.close()
 
     def _expect(self, seconds: float) -> None:
-        self._arrived()
-        self._deadline = self.loop.call_later(seconds, self._too_slow)
+        self._request_arrived()
+        self._request_deadline = self.loop.call_later(seconds, self._too_slow)
 
-    def _arrived(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _request_arrived(self) -> None:
+        if self._request_deadline is not None:
+            self._request_deadline.cancel()
+            self._request_deadline = None
+
+    def _answer_was_read(self) -> None:
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
 
     def _too_slow(self) -> None:
-        self._deadline = None
+        self._request_deadline = None
         if not self._is_refused:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         self.transport.close()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer in place of the application, if it has not answered."""
+        """Answer in place of the application, unless it has answered."""
         if self.conn.our_state not in _UNANSWERED or self.transport.is_closing():
             return
         self._limits.refused[status] += 1
@@ -143,14 +161,19 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    app: ASGIApp, listener: socket.socket, limits: Limits, *, started: Callable[[], None], tick: Callable[[], bool]
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: ServerLimits,
+    *,
+    started: Callable[[], None],
+    tick: Callable[[], bool],
 ) -> None:
-    """Serve until `tick`, called ten times a second, returns True; then finish what is under way.
+    """Serve until `tick`, called ten times a second, returns True; then finish the requests under way.
 
     Args:
         app: what answers requests.
         listener: the socket to accept connections on.
-        limits: what is taken at a time.
+        limits: how much is taken at once.
         started: called once connections are accepted.
         tick: whether to stop.
     """

@@ -319,13 +319,13 @@ def test_an_import_that_is_asked_to_stop_ends_between_two_leads(oplead, capsys):
         import_file(replace(context, cancel_token=stop), file, PLAIN)
 
     assert "The same command goes on from here" in capsys.readouterr().out
-    assert {CreationState.CREATED: 2, CreationState.PENDING: 3} == Counter(one.state for one in outbox_of(oplead))
+    assert {CreationState.CREATED: 2} == Counter(one.state for one in outbox_of(oplead))
     assert 3 == result(oplead, capsys, file)["created"]
     assert {1} == set(emails(oplead).values())
 
 
 @pytest.mark.parametrize("stop", [StoppedBySignal(signal.SIGTERM), WrongClock("set the one that is wrong")])
-def test_what_ends_while_a_lead_waits_for_its_turn_leaves_it_pending(oplead, monkeypatch, stop):
+def test_what_ends_while_a_lead_waits_for_its_turn_leaves_nothing_in_doubt(oplead, monkeypatch, stop):
     """Nothing was sent, so nothing is in doubt, and the same command creates it."""
     file = leads_file(oplead.folder, [row(0)])
 
@@ -337,11 +337,11 @@ def test_what_ends_while_a_lead_waits_for_its_turn_leaves_it_pending(oplead, mon
         with pytest.raises(type(stop)):
             run(oplead, file)
 
-    assert [(CreationState.PENDING, 0)] == [(one.state, one.sends) for one in outbox_of(oplead)]
+    assert [] == outbox_of(oplead)
     assert Exit.DONE == run(oplead, file)
 
 
-def test_an_address_with_which_no_request_can_be_made_leaves_a_lead_pending(oplead, monkeypatch):
+def test_an_address_with_which_no_request_can_be_made_leaves_nothing_in_doubt(oplead, monkeypatch):
     """It is found only as the request is about to leave."""
     file = leads_file(oplead.folder, [row(0)])
 
@@ -353,7 +353,7 @@ def test_an_address_with_which_no_request_can_be_made_leaves_a_lead_pending(ople
         with pytest.raises(Misconfigured):
             run(oplead, file)
 
-    assert [(CreationState.PENDING, 0)] == [(one.state, one.sends) for one in outbox_of(oplead)]
+    assert [] == outbox_of(oplead)
 
 
 def test_too_many_requests_are_waited_out(oplead, capsys):
@@ -423,6 +423,80 @@ def test_a_lead_typed_twice_is_created_once(oplead, capsys):
 
     assert ["written", "created_before", "written"] == outcomes
     assert 2 == emails(oplead).total()
+
+
+def typed_lead(oplead, capsys, *, key=ADMIN_KEY, reference=None, again=False, **values):
+    """Create a lead and return what is printed as JSON."""
+    capsys.readouterr()
+    with oplead.context(key, json=True) as context:
+        lead = lead_of({**JEANNE, **values}, [], context.known.settings.zone)
+        lead_writes.create(context, lead, reference=reference, again=again)
+    return documented(capsys.readouterr().out)
+
+
+def test_a_lead_whose_data_changed_after_its_answer_was_lost_is_told_as_it_was_created(oplead, capsys):
+    """What is in Oplead is the earlier data; those of now were not sent, and `update` sends them."""
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+    before = posts(oplead)
+    assert "lost" == typed_lead(oplead, capsys, key=SUPPLIER_KEY, reference="R-1")["outcome"]
+    lost = typed_lead(oplead, capsys, key=SUPPLIER_KEY, reference="R-1", city="Lyon")
+    assert "had other data: those of now were not sent" in lost["reason"]
+
+    said = typed_lead(oplead, capsys, reference="R-1", city="Lyon")
+
+    assert ("created_before", Exit.ATTENTION) == (said["outcome"], said["exit_code"])
+    assert f"oplead leads update {said['id']}" in said["look"]
+    assert "city" not in oplead.lead(said["id"]).get("address", {})
+    assert before + 1 == posts(oplead)
+    with oplead.context() as context:
+        lead = lead_of({**JEANNE, "city": "Lyon"}, [], context.known.settings.zone)
+        assert Exit.ATTENTION == lead_writes.create(context, lead, reference="R-1")
+    said = capsys.readouterr().out
+    assert "it has other data, and those of now were not sent" in said
+
+
+def test_a_lead_that_stays_in_doubt_makes_no_other_command_read_leads(oplead, capsys):
+    """Only its own command looks for it again."""
+    oplead.fail("/v1/leads", FaultKind.CUT_BEFORE)
+    assert "lost" == typed_lead(oplead, capsys, key=SUPPLIER_KEY)["outcome"]
+    reads = oplead.log.count("GET /v1/leads")
+
+    assert "written" == typed_lead(oplead, capsys, email="personne@example.com")["outcome"]
+    assert 1 == result(oplead, capsys, leads_file(oplead.folder, [row(0)]))["created"]
+
+    assert reads == oplead.log.count("GET /v1/leads")
+    assert "written" == typed_lead(oplead, capsys)["outcome"]
+    assert reads < oplead.log.count("GET /v1/leads")
+
+
+def test_a_second_lead_whose_answer_was_lost_is_looked_for_without_again(oplead, capsys):
+    """The same command without --again finds the one that was asked for last, and sends nothing."""
+    first = typed_lead(oplead, capsys)["id"]
+    oplead.fail("/v1/leads", FaultKind.CUT_AFTER)
+    assert "lost" == typed_lead(oplead, capsys, key=SUPPLIER_KEY, again=True)["outcome"]
+    before = posts(oplead)
+
+    second = typed_lead(oplead, capsys)
+
+    assert "written" == second["outcome"]
+    assert first != second["id"]
+    assert second["id"] == typed_lead(oplead, capsys)["id"]
+    assert before == posts(oplead)
+
+
+@pytest.mark.parametrize("name", ["create", "import"])
+def test_the_help_of_what_creates_leads_names_each_exit_code(oplead, name):
+    """That of an outbox which another command holds too."""
+    _, said, _ = typed(oplead, "leads", name, "--help")
+
+    assert re.search(r"75\s+another", said)
+
+
+def test_a_refused_lead_leaves_nothing_in_the_outbox(oplead, capsys):
+    """Nothing was written, so nothing needs to be known of it."""
+    assert "refused" == typed_lead(oplead, capsys, email="jeanne.exemple")["outcome"]
+
+    assert [] == outbox_of(oplead)
 
 
 def test_the_outbox_holds_nobodys_data(oplead):

@@ -154,7 +154,9 @@ def test_a_run_killed_while_it_takes_up_the_inbox_loses_nothing(company, point):
     events = [WebhookEvent(EventKind.STATUS_CHANGE, LeadId(name), "Gagné", Moment(at(9))) for name in names]
     company.clock.advance(at(10))
     with closing(Inbox.to_write(company.directory / "maison-test.inbox.db")) as inbox:
-        inbox.append(ReceivedEvent(one, at(9), sha256(one.lead.encode()).hexdigest(), is_unique=True) for one in events)
+        inbox.append(
+            [ReceivedEvent(one, at(9), sha256(one.lead.encode()).hexdigest(), is_unique=True) for one in events]
+        )
     code = company.killed(point)
     before = company.rows(InboxPlace)
     summary = company.night(company.START + DAY)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
 
@@ -23,7 +24,7 @@ def site(company):
     built.commands = []
 
     def create_lead(form):
-        hidden = [part for name in FIELDS if form[name] for part in (OPTIONS[name], form[name])]
+        hidden = [f"{OPTIONS[name]}={form[name]}" for name in FIELDS if form[name]]
         consent = ["--field", f"leadData.consent={form.get('agreed', 'non')}"]
         typed = ["oplead", "leads", "create", "--yes", "--json", "--email", form["email"], *hidden, *consent]
         built.commands.append(company.command(*typed))
@@ -38,10 +39,14 @@ def site(company):
 def visitor(site, company):
     """Somebody whose browser shows the sandbox's time."""
     with browsing() as chromium:
-        context = chromium.new_context()
-        context.clock.install(time=company.clock.now())
-        yield Visitor(site, context)
-        context.close()
+        yield newcomer(chromium, site, company)
+
+
+def newcomer(browser, site, company):
+    """Somebody new to the site; nothing of it is in their browser."""
+    context = browser.new_context()
+    context.clock.install(time=company.clock.now())
+    return Visitor(site, context)
 
 
 def fills_in(visitor, email):
@@ -65,9 +70,19 @@ def test_click_on_an_ad_comes_back_as_a_sale(company, site, visitor):
     visitor.tab.check("[name=agreed]")
     fills_in(visitor, "claire.martin@example.com")
 
-    ((code, out, err),) = site.commands
-    assert (0, "") == (code, err), out
-    (lead,) = company.sandbox.oplead.book.leads().values()
+    another = newcomer(visitor.context.browser, site, company)
+    pixels = f"fb.1.{int(clicked_at.timestamp() * 1000) - 5_000}.{company.fbclid(2)}"
+    another.context.add_cookies([{"name": "_fbc", "value": pixels, "url": site.url}])
+    hostile = {"gclid": "Cj0KCQ;fbclid=abcDEF", "utm_source": "-fb", "utm_campaign": '"><script>;gclid=Ab3&c'}
+    another.goes_to("/?" + urlencode(hostile | {"fbclid": company.fbclid(2)}))
+    another.tab.check("[name=agreed]")
+    fills_in(another, "paul.petit@example.com")
+
+    assert [(0, "")] * 2 == [(code, err) for code, _, err in site.commands], site.commands
+    lead, other = company.sandbox.oplead.book.leads().values()
+    assert other["leadData"]["externalID"].startswith(f"fbclid={company.fbclid(2)}&fbclid_ts=")
+    assert other["leadData"]["externalID"].endswith(f"Z&fbc={pixels}")
+    assert ("-fb", hostile["utm_campaign"]) == (other["leadData"]["utm_source"], other["leadData"]["utm_campaign"])
     kept = lead["leadData"]
     assert "oui" == kept["consent"]
     assert kept["externalID"].startswith(f"gclid={gclid}&gclid_ts={clicked_at:%Y-%m-%dT%H:%M}:")
@@ -75,16 +90,19 @@ def test_click_on_an_ad_comes_back_as_a_sale(company, site, visitor):
 
     company.night()
     company.clock.advance(company.clock.now() + timedelta(hours=20))
-    company.sandbox.oplead.book.edit(lead["id"], {"amount": "12 500,00 €"}, status="Gagné")
+    for won in (lead, other):
+        company.sandbox.oplead.book.edit(won["id"], {"amount": "12 500,00 €"}, status="Gagné")
     company.later(timedelta(hours=4))
     company.later()
 
-    assert ["accepted"] == [state for (_, name), state in company.states("google_ads").items() if name == "sale"]
-    assert ["accepted"] == [state for (_, name), state in company.states("meta").items() if name == "sale"]
-    ids = {event["adIdentifiers"]["gclid"] for events in company.sent().values() for event in events}
-    assert {gclid} == ids
-    sales = [one for events in company.sent("meta").values() for one in events if one["event_name"] == "Purchase"]
-    (fbc,) = {one["user_data"]["fbc"] for one in sales}
+    assert "accepted" == company.states("google_ads")[lead["id"], "sale"]
+    assert ["accepted"] * 2 == [state for (_, name), state in company.states("meta").items() if name == "sale"]
+    ids = [event["adIdentifiers"]["gclid"] for (event,) in company.sent().values() if "adIdentifiers" in event]
+    assert gclid in ids
+    assert {gclid} == set(ids)
+    sales = [one for (one,) in company.sent("meta").values() if one["event_name"] == "Purchase"]
+    (fbc,) = {one["user_data"]["fbc"] for one in sales} - {pixels}
+    assert 2 == len(sales)
     kind, index, at, value = fbc.split(".", 3)
     assert ("fb", "1", fbclid) == (kind, index, value)
     assert timedelta(0) <= datetime.fromtimestamp(int(at) / 1000, UTC) - clicked_at < timedelta(minutes=1)

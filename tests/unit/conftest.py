@@ -10,7 +10,7 @@ from jobs.nightly import adopt_settings, run_night
 from jobs.plan.adjustments import plan_adjustments
 from jobs.plan.planner import erase_idle, plan, with_missing_value_guard
 from jobs.run_context import Deps, Reading, RunContext
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import GOOGLE, REACH, ReusedState, read, rulebook
 from tests.fakes import FakeClock, FakeSink, FakeSource
 

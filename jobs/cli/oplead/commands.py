@@ -17,7 +17,7 @@ leads = typer.Typer(name="leads", help="Create, read, change, import and export 
 document = typer.Typer(name="document", help="Add quotes and invoices to a lead.", no_args_is_help=True)
 status = typer.Typer(name="status", help="Set the status of leads.", no_args_is_help=True)
 settings = typer.Typer(name="settings", help="What Oplead is set up for.", no_args_is_help=True)
-webhooks = typer.Typer(name="webhooks", help="Have changes reported when they happen.", no_args_is_help=True)
+webhooks = typer.Typer(name="webhooks", help="Receive changes as they happen.", no_args_is_help=True)
 for group in (leads, document, status, settings, webhooks):
     app.add_typer(group)
 
@@ -25,9 +25,15 @@ EXIT_CODES = """
 Exit codes: 0 done; 1 refused, or nobody knows whether it was done: a human is needed; 2 wrong usage, settings or key;
 3 Oplead could not be reached; 70 a bug; 128 + n stopped by signal n.
 """
+CREATE_EXIT_CODES = """
+Exit codes: 0 done; 1 refused, created before, or nobody knows whether it was done: a human is needed; 2 wrong usage,
+settings or key; 3 Oplead could not be reached; 70 a bug; 75 another command that creates leads is at work; 128 + n
+stopped by signal n.
+"""
 IMPORT_EXIT_CODES = """
 Exit codes: 0 every lead is created; 1 some were refused, have changed or are in doubt; 2 the file, usage, settings or
-key are wrong; 3 Oplead stopped; 70 a bug; 75 another import is at work; 128 + n stopped by signal n.
+key are wrong; 3 Oplead stopped; 70 a bug; 75 another command that creates leads is at work; 128 + n stopped by signal
+n.
 """
 LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Oplead's id of the lead.")]
 Contact = Annotated[bool, typer.Option("--contact", help="Show contact data too.")]
@@ -38,7 +44,7 @@ Since = Annotated[
 # ── leads ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@command(leads, EXIT_CODES, name="create")
+@command(leads, CREATE_EXIT_CODES, name="create")
 @with_lead_options
 def create_lead(
     config: Config,

@@ -21,7 +21,7 @@ _log = structlog.stdlib.get_logger()
 
 
 def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
-    """Receive until a signal asks to stop; print the address once webhooks are taken, and counts at the end."""
+    """Receive until a signal says to stop; print the address at the start, and counts at the end."""
     with running_command() as (stop, redaction):
         accounts = [_served(file, os.environ) for file in files_of(paths)]
         for each in accounts:
@@ -35,7 +35,7 @@ def serve_webhooks(paths: Sequence[Path], *, json_wanted: bool) -> int:
         )
     if json_wanted:
         print_json(total)
-    _log.info("stopped, as asked; what was acknowledged is in the inbox")
+    _log.info("stopped as asked; everything acknowledged is in the inbox")
     return Exit.DONE
 
 
@@ -47,9 +47,9 @@ def _served(file: Path, environ: Mapping[str, str]) -> Served:
     account, webhooks, folder = known.settings.account, known.settings.webhooks, known.state_folder
     if account is None or webhooks is None:
         missing = "account" if account is None else "webhooks"
-        raise UsageError(f"{file}: {missing} is missing; docs/webhooks.md says what receiving takes")
+        raise UsageError(f"{file}: {missing} is missing; docs/webhooks.md shows how to set up webhooks")
     if folder is None:
-        raise UsageError(f"{file}: state: the inbox lies beside the state; write where that is")
+        raise UsageError(f"{file}: state is missing; the inbox is kept beside it")
     return Served(account, known.settings, webhooks, webhooks.inbox_of(account, folder))
 
 
@@ -57,7 +57,9 @@ def _expect_one_receiver(accounts: Sequence[Served]) -> None:
     """Refuse accounts that one process cannot serve, or could not tell apart."""
     for key in _SHARED:
         if len({getattr(one.webhooks, key) for one in accounts}) > 1:
-            raise UsageError(f"webhooks.{key} differs between these accounts; write the same, or start one for each")
+            raise UsageError(
+                f"webhooks.{key} differs between these accounts; use the same value, or start one receiver for each"
+            )
     for name, of in _OWN.items():
         if twice := _repeated(of(one) for one in accounts):
             first, second = (accounts[place].account for place in twice)
@@ -72,7 +74,7 @@ _OWN: Mapping[str, Callable[[Served], object]] = {
 
 
 def _repeated(values: Iterable[object]) -> tuple[int, int] | None:
-    """Return the places of the first two equal values."""
+    """Return the positions of the first two equal values."""
     places: dict[object, int] = {}
     for place, value in enumerate(values):
         if value in places:
@@ -86,5 +88,5 @@ def _announce(address: str, accounts: Sequence[Served], *, json_wanted: bool) ->
     if json_wanted:
         print_json({"listening": address, "accounts": names})
     else:
-        say(f"Taking webhooks at {address} for {', '.join(names)}. Ctrl-C stops.")
+        say(f"Receiving webhooks at {address} for {', '.join(names)}. Ctrl-C stops.")
     sys.stdout.flush()  # whoever reads through a pipe waits for this line

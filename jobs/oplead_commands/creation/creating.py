@@ -1,11 +1,10 @@
 """Create leads, each once: on record before its request, and looked up before it is sent again."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from operator import attrgetter
 from typing import assert_never
 
 from connectors.crm import LeadData, LeadWriter, WriteFault, WriteReceipt, WriteRefused, Written
@@ -14,8 +13,8 @@ from connectors.ports import LeadSource
 from connectors.records import Lead, LeadId, Lost, NotSent
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.identity import Mark, Parts, content_of, key_of, mark_of, reference_mark
-from jobs.oplead_commands.creation.outbox import Creation, CreationState, NewCreation, Outbox
+from jobs.oplead_commands.creation.identity import Mark, content_of, key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation.outbox import Creation, NewCreation, Outbox
 from jobs.oplead_commands.creation.recognition import Absence, SeenLead, recognise
 from jobs.pull.sync import MAX_CLOCK_SKEW
 from jobs.wiring import click_ids_in
@@ -27,8 +26,6 @@ _IN_A_ROW = 10
 _SETTLES_IN = timedelta(minutes=2)
 """How long after an answer was lost its lead is looked up: Oplead may still be at work on the request."""
 
-_PROOFS = 5
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -38,25 +35,33 @@ class Wanted:
     new: NewCreation
 
 
-def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None) -> Wanted:
-    """Return a lead to create; its own reference is written too, where the settings say where.
+def with_reference(context: OpleadContext, lead: LeadData, reference: str | None) -> LeadData:
+    """Return a lead with its own reference in it, where the settings say where that goes.
 
     Raises:
         UsageError: something else goes there already.
     """
-    look = context.known.settings
-    content, path = content_of(lead), look.oplead.write.fields.reference
-    if reference is not None and path is not None:
-        if path in lead.fields:
-            raise UsageError(f"two values go to {path}, where oplead.write.fields.reference puts yours: write one")
-        lead = replace(lead, fields={**lead.fields, path: reference})
-        mark: Mark | None = reference_mark(reference)
+    path = _reference_path(context)
+    if reference is None or path is None:
+        return lead
+    if path in lead.fields:
+        raise UsageError(f"two values go to {path}, where oplead.write.fields.reference puts yours: write one")
+    return replace(lead, fields={**lead.fields, path: reference})
+
+
+def wanted_of(context: OpleadContext, lead: LeadData, reference: str | None, salt: bytes) -> Wanted:
+    """Return a lead to create, known by its own reference if it has one; `salt` is the outbox's."""
+    content, external = content_of(lead, salt), lead.external_id
+    if reference is not None and _reference_path(context) is not None:
+        mark: Mark | None = reference_mark(reference, salt)
     else:
-        ids = lead.click_ids
-        if lead.external_id is not None:
-            ids = click_ids_in(look, lead.external_id, lead.utm.source)
-        mark = mark_of(ids, lead.contact)
-    return Wanted(lead, NewCreation(key_of(reference, content), content, mark, lead.provider_url is not None))
+        ids = click_ids_in(context.known.settings, external, lead.utm.source) if external else lead.click_ids
+        mark = mark_of(ids, lead.contact, salt)
+    return Wanted(lead, NewCreation(key_of(reference, content, salt), content, mark, lead.provider_url is not None))
+
+
+def _reference_path(context: OpleadContext) -> str | None:
+    return context.known.settings.oplead.write.fields.reference
 
 
 class Creating:
@@ -69,7 +74,7 @@ class Creating:
         wanted: Mapping[str, Wanted],
         on_settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """Send nothing yet; every lead of `wanted`, by key, is on record."""
+        """Send nothing yet; of `wanted`, by key, what is on record is looked up at most."""
         self._context = context
         self._outbox = outbox
         self._wanted = wanted
@@ -83,29 +88,25 @@ class Creating:
         """Why leads could not be looked up."""
 
     def run(self) -> None:
-        """Send what is pending and look up what is in doubt, until nothing changes any more."""
-        with self._context.writer() as writer, self._context.source(self._wanted_fields) as source:
+        """Send what is certain not to be there and look up what is in doubt, until nothing changes any more."""
+        path = _reference_path(self._context)
+        with self._context.writer() as writer, self._context.source(frozenset([path] if path else ())) as source:
             while True:
-                last = self._send_pending(writer)
+                last = self._send(writer)
                 found = self._look_up(source)
                 if last is not None and not found:
                     self.stop = self.stop or last
                 if self.stop is not None or not self._sendable():
                     return
 
-    @property
-    def _wanted_fields(self) -> frozenset[str]:
-        path = self._context.known.settings.oplead.write.fields.reference
-        return frozenset([path] if path else ())
-
     def _sendable(self) -> list[str]:
         """Return the keys of what may be sent, in order."""
-        states = {key: one.state for key, one in self._outbox.find(self._wanted).items()}
-        return [key for key in self._wanted if states.get(key) is CreationState.PENDING and self._tries[key] < TRIES]
+        settled = self._outbox.find(self._wanted).keys() | self.refusals.keys()
+        return [key for key in self._wanted if key not in settled and self._tries[key] < TRIES]
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────
 
-    def _send_pending(self, writer: LeadWriter) -> WriteReceipt | None:
+    def _send(self, writer: LeadWriter) -> WriteReceipt | None:
         """Send one after the other; return the last answer if too many in a row were lost."""
         in_a_row = 0
         for key in self._sendable():
@@ -122,32 +123,28 @@ class Creating:
         return None
 
     def _attempt(self, writer: LeadWriter, key: str) -> WriteReceipt:
-        """Make one request, on record right before it leaves; what was not taken in is pending again at once."""
+        """Make one request, on record right before it leaves; what was not taken leaves the record at once."""
+        wanted = self._wanted[key]
         try:
-            receipt = writer.create(self._wanted[key].lead, leaving=partial(self._begin, key))
+            receipt = writer.create(wanted.lead, leaving=partial(self._begin, wanted.new))
         except Misconfigured:  # no request can be made
-            self._unsend(key)
+            self._outbox.drop(key)
             raise
-        if isinstance(receipt, NotSent) or _is_everyones(receipt):
-            self._unsend(key)
+        if isinstance(receipt, NotSent | WriteRefused):
+            self._outbox.drop(key)
         return receipt
 
-    def _begin(self, key: str) -> None:
-        self._outbox.begin(key, now=self._context.clock.now())
-
-    def _unsend(self, key: str) -> None:
-        if self._outbox.find([key])[key].state is CreationState.IN_FLIGHT:
-            self._outbox.unsend(key)
+    def _begin(self, new: NewCreation) -> None:
+        self._outbox.begin(new, now=self._context.clock.now())
 
     def _record(self, key: str, receipt: Written | WriteRefused | Lost) -> None:
         match receipt:
             case Written(id=lead):
-                self._outbox.settle(key, CreationState.CREATED, lead=lead)
-            case WriteRefused(status=status):
+                self._outbox.confirm(key, lead)
+            case WriteRefused():
                 self.refusals[key] = receipt
-                self._outbox.settle(key, CreationState.REFUSED, reason=f"refused_{status}")
             case Lost():
-                self._outbox.settle(key, CreationState.IN_DOUBT, reason="no_answer", lost_at=self._context.clock.now())
+                self._outbox.lose(key, "no_answer", now=self._context.clock.now())
                 return
             case _:
                 assert_never(receipt)
@@ -156,57 +153,52 @@ class Creating:
     # ── looking ──────────────────────────────────────────────────────────────────────────────────
 
     def _look_up(self, source: LeadSource) -> int:
-        """Look for what is in doubt, two minutes or more after the last answer was lost; return how many were found."""
+        """Look for the wanted leads in doubt, two minutes after the last answer was lost; return how many are there.
+
+        Others in doubt are left to their own commands: they only keep a lead from being taken for the wrong one.
+        """
+        self._outbox.forget_marks()
         marked = self._outbox.marked()
-        doubtful = [one for one in marked if one.state is CreationState.IN_DOUBT]
+        doubtful = [one for one in marked if not one.is_created and one.key in self._wanted]
         if not doubtful:
             return 0
-        self._context.clock.sleep_until(
-            max(filter(None, (one.lost_at or one.sent_at for one in doubtful))) + _SETTLES_IN
-        )
+        self._context.clock.sleep_until(max(one.lost_at or one.sent_at for one in doubtful) + _SETTLES_IN)
+        first = min(one.sent_at for one in doubtful)
         claimed = self._outbox.claimed()
         try:
-            seen, is_whole = self._read(source, marked, claimed)
+            seen, is_whole = self._read(source, marked, claimed, first - MAX_CLOCK_SKEW)
         except (Misconfigured, WrongClock, Transient) as error:
             self.unreadable = str(error)
             for one in doubtful:
                 self._outbox.doubt(one.key, "not_looked_up")
             return 0
         judged = recognise(marked, seen, claimed=claimed, is_whole=is_whole, skew=MAX_CLOCK_SKEW)
-        return sum(self._settle(one, judged[one.key]) for one in marked if one.key in judged)
+        for one in marked:
+            lead = judged.get(one.key, Absence.UNPROVEN)
+            if one.is_created and one.sent_at >= first and not isinstance(lead, Absence):
+                self._outbox.name(one.key, lead)
+        return sum(self._settle(one.key, judged[one.key]) for one in doubtful)
 
-    def _settle(self, one: Creation, judged: LeadId | Absence) -> bool:
-        """Put on record what a look-up says of a lead; return whether it was in doubt and is there."""
-        if one.state is CreationState.CREATED:
-            if not isinstance(judged, Absence):
-                self._outbox.name(one.key, judged)
-            return False
+    def _settle(self, key: str, judged: LeadId | Absence) -> bool:
+        """Put on record what a look-up says of a lead in doubt; return whether it is there."""
         match judged:
-            case Absence.NOT_THERE if one.key in self._wanted:
-                self._outbox.renew(self._wanted[one.key].new)
             case Absence.NOT_THERE:
-                self._outbox.settle(one.key, CreationState.PENDING)
+                self._outbox.drop(key)
             case Absence():
-                self._outbox.doubt(one.key, judged)
+                self._outbox.doubt(key, judged)
             case lead:
-                self._outbox.settle(one.key, CreationState.CREATED, lead=lead)
-                if one.key in self._wanted:
-                    self._on_settled()
+                self._outbox.confirm(key, lead)
+                self._on_settled()
                 return True
         return False
 
     def _read(
-        self, source: LeadSource, marked: list[Creation], claimed: Collection[LeadId]
+        self, source: LeadSource, marked: list[Creation], claimed: frozenset[LeadId], since: datetime
     ) -> tuple[list[SeenLead], bool]:
         """Return the leads with a mark of ours, and whether every lead could be read."""
         ours = {one.mark.digest for one in marked if one.mark}
-        # Of our own, the last few with each kind of mark prove that leads are recognised; the others need no page.
-        by_parts: dict[Parts, list[Creation]] = defaultdict(list)
-        for one in sorted((one for one in marked if one.lead and one.sent_at), key=attrgetter("sent_at")):
-            by_parts[one.mark.parts if one.mark else Parts(0)].append(one)
-        proofs = {one.lead for same in by_parts.values() for one in same[-_PROOFS:]}
-        passed_over = frozenset(claimed) - proofs
-        since = min(one.first_sent_at for one in marked if one.first_sent_at) - MAX_CLOCK_SKEW
+        # Of our own, the marked ones prove that leads are recognised; the others need no page.
+        passed_over = claimed - {one.lead for one in marked}
         seen: list[SeenLead] = []
         is_whole, resume = True, None
         for page in source.fetch_changes(since, resume=None, is_known=lambda lead_id, _digest: lead_id in passed_over):
@@ -220,17 +212,14 @@ class Creating:
         return seen, is_whole and resume is None
 
     def _marks(self, lead: Lead) -> set[str]:
-        path = self._context.known.settings.oplead.write.fields.reference
+        path, salt = _reference_path(self._context), self._outbox.salt
         reference = lead.fields.get(path) if path else None
-        own = mark_of(lead.click_ids, lead.contact)
-        marks = (own, reference_mark(str(reference)) if reference is not None else None)
+        own = mark_of(lead.click_ids, lead.contact, salt)
+        marks = (own, reference_mark(str(reference), salt) if reference is not None else None)
         return {mark.digest for mark in marks if mark}
 
 
 def _is_everyones(receipt: WriteReceipt) -> bool:
     """Whether the refusal would befall every other lead too."""
-    return isinstance(receipt, WriteRefused) and receipt.fault in {
-        WriteFault.ACCESS,
-        WriteFault.PATH,
-        WriteFault.PACE,
-    }
+    everyones = {WriteFault.ACCESS, WriteFault.PATH, WriteFault.PACE}
+    return isinstance(receipt, WriteRefused) and receipt.fault in everyones

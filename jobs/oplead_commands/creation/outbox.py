@@ -1,13 +1,14 @@
 """The outbox: what became of each lead that we create in Oplead, in a SQLite file of its own beside the state.
 
-A lead is on record before its request leaves, so that none is created twice, whatever crashes. It holds ids, states,
-times and hashes; never contact data.
+A lead is on record before its request leaves, so that none is created twice, whatever crashes; one that is refused, or
+certain not to be in Oplead, leaves the record. It holds ids, states, times and hashes with a salt of its own; never
+contact data.
 """
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,62 +18,51 @@ from connectors.records import LeadId
 from jobs.exit_codes import UsageError
 from jobs.ledger.database import open_privately, read_only
 from jobs.ledger.runs import LeaseHeldError, hold_lock
-from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.identity import Mark, MarkParts
 
 
 class CreationState(StrEnum):
-    """Where the creation of one lead stands."""
+    """Where the creation of one lead stands; a lead that is certain not to be in Oplead is not on record."""
 
-    PENDING = "pending"
-    """Not sent, or certain not to be in Oplead."""
     IN_FLIGHT = "in_flight"
     """Its request may have left."""
-    CREATED = "created"
-    REFUSED = "refused"
-    """Oplead refused it, and nothing was written."""
     IN_DOUBT = "in_doubt"
     """Its request left and no answer came back: it may be in Oplead."""
+    CREATED = "created"
 
 
-_MOVES: Mapping[CreationState, frozenset[CreationState]] = {
-    CreationState.PENDING: frozenset({CreationState.IN_FLIGHT, CreationState.REFUSED}),
-    CreationState.IN_FLIGHT: frozenset(
-        {CreationState.PENDING, CreationState.CREATED, CreationState.REFUSED, CreationState.IN_DOUBT}
-    ),
-    CreationState.IN_DOUBT: frozenset({CreationState.PENDING, CreationState.CREATED}),
-    CreationState.REFUSED: frozenset({CreationState.PENDING}),
-    CreationState.CREATED: frozenset(),
-}
-"""From each state, the states it may move to."""
-_FROM: Mapping[CreationState, tuple[CreationState, ...]] = {
-    to: tuple(start for start, ends in _MOVES.items() if to in ends) for to in CreationState
-}
-
-_VERSION = 2
-_SCHEMA = f"""
+_VERSION = 3
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS creation (
     key TEXT PRIMARY KEY,
     content TEXT NOT NULL,
     state TEXT NOT NULL,
     mark TEXT,
+    parts INTEGER,
     lead TEXT,
     reason TEXT NOT NULL DEFAULT '',
-    sends INTEGER NOT NULL DEFAULT 0,
-    first_sent_at TEXT,
-    sent_at TEXT,
-    has_provider_url INTEGER NOT NULL,
+    sent_at TEXT NOT NULL,
     lost_at TEXT,
-    parts INTEGER
+    has_provider_url INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ix_creation_state ON creation (state);
-PRAGMA user_version = {_VERSION};
+CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL) STRICT;
+INSERT INTO salt SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM salt);
 """
-_ADDED = {"lost_at": "TEXT", "parts": "INTEGER"}
-"""Columns that files of version 1 lack."""
-_COLUMNS = (
-    *("key", "content", "state", "mark", "lead", "reason", "sends", "first_sent_at", "sent_at", "has_provider_url"),
-    *_ADDED,
+_COLUMNS = "key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url"
+_PROOFS = 5
+_FORGET_MARKS = """
+UPDATE creation SET mark = NULL, parts = NULL
+WHERE state = :created AND mark IS NOT NULL AND (
+    NOT EXISTS (SELECT 1 FROM creation WHERE state != :created)
+    OR lead IS NOT NULL AND key NOT IN (
+        SELECT key FROM (
+            SELECT key, row_number() OVER (PARTITION BY parts ORDER BY sent_at DESC) AS place
+            FROM creation WHERE state = :created AND lead IS NOT NULL AND mark IS NOT NULL
+        ) WHERE place <= :proofs
+    )
 )
+"""
 _AT_ONCE = 500  # keys per query
 _POLL = 0.1  # seconds
 
@@ -98,19 +88,16 @@ class Creation:
     content: str
     state: CreationState
     mark: Mark | None
-    """None if nothing marks it, or once nothing needs to be recognised any more."""
+    """None if nothing marks it, or once it is no longer needed."""
     lead: LeadId | None
     """Its id in Oplead, if known."""
     reason: str
-    """Code of why it was refused, or is in doubt."""
-    sends: int
-    """How many requests may have left for it."""
-    first_sent_at: datetime | None
-    sent_at: datetime | None
-    """When the last request was put on record; it may leave later."""
-    has_provider_url: bool
-    lost_at: datetime | None = None
+    """Code of why it is in doubt, or who says that it is created."""
+    sent_at: datetime
+    """When its request was put on record, right before it left."""
+    lost_at: datetime | None
     """When its answer was lost, or was found to be."""
+    has_provider_url: bool
 
     @property
     def is_created(self) -> bool:
@@ -137,96 +124,60 @@ class Outbox:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Use an open connection; see `hold_outbox` and `open_outbox`."""
         self._connection = connection
-        missing = _missing_columns(connection)
-        self._columns = ", ".join(f"NULL AS {name}" if name in missing else name for name in _COLUMNS)
+        (self.salt,) = connection.execute("SELECT salt FROM salt").fetchone()
+        """With which every hash in it is made."""
 
-    def add(self, new: Iterable[NewCreation]) -> None:
-        """Put leads on record as pending, except those that are there."""
-        rows = [(one.key, one.content, CreationState.PENDING, *_stored(one.mark), one.has_provider_url) for one in new]
-        with _transaction(self._connection):
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, has_provider_url) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-
-    def renew(self, new: NewCreation) -> None:
-        """Make a lead that is certain not to be in Oplead pending, with new content."""
-        with _transaction(self._connection):
-            self._move(new.key, CreationState.PENDING, unless=CreationState.PENDING)
-            self._connection.execute(
-                "UPDATE creation SET content = ?, mark = ?, parts = ?, has_provider_url = ? WHERE key = ?",
-                (new.content, *_stored(new.mark), new.has_provider_url, new.key),
-            )
-
-    def begin(self, key: str, *, now: datetime) -> None:
+    def begin(self, new: NewCreation, *, now: datetime) -> None:
         """Put on record that a lead's request leaves now; call it before the request."""
-        with _transaction(self._connection):
-            self._move(key, CreationState.IN_FLIGHT)
-            self._connection.execute(
-                "UPDATE creation SET sends = sends + 1, sent_at = :now, "
-                "first_sent_at = coalesce(first_sent_at, :now), reason = '' WHERE key = :key",
-                {"now": now.isoformat(), "key": key},
-            )
+        mark = (new.mark.digest, int(new.mark.parts)) if new.mark else (None, None)
+        self._change(
+            "INSERT OR IGNORE INTO creation (key, content, state, mark, parts, sent_at, has_provider_url) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (new.key, new.content, CreationState.IN_FLIGHT, *mark, now.isoformat(), new.has_provider_url),
+        )
 
-    def settle(
-        self,
-        key: str,
-        state: CreationState,
-        *,
-        lead: str | None = None,
-        reason: str = "",
-        lost_at: datetime | None = None,
-    ) -> None:
-        """Put on record what became of a lead, and for one in doubt when its answer was lost."""
-        with _transaction(self._connection):
-            self._move(key, state)
-            self._connection.execute(
-                "UPDATE creation SET lead = ?, reason = ?, lost_at = ? WHERE key = ?",
-                (lead, reason, lost_at.isoformat() if lost_at else None, key),
-            )
+    def confirm(self, key: str, lead: str | None, reason: str = "") -> None:
+        """Put on record that a lead is in Oplead."""
+        self._change(
+            "UPDATE creation SET state = ?, lead = ?, reason = ?, lost_at = NULL WHERE key = ? AND state != ?",
+            (CreationState.CREATED, lead, reason, key, CreationState.CREATED),
+        )
 
-    def unsend(self, key: str) -> None:
-        """Put on record that a lead's request did not leave, or was turned away unread."""
-        with _transaction(self._connection):
-            self._move(key, CreationState.PENDING)
-            self._connection.execute(
-                "UPDATE creation SET sends = sends - 1, first_sent_at = iif(sends > 1, first_sent_at, NULL) "
-                "WHERE key = ?",
-                (key,),
-            )
+    def lose(self, key: str, reason: str, *, now: datetime) -> None:
+        """Put on record that a lead's answer was lost."""
+        self._change(
+            "UPDATE creation SET state = ?, reason = ?, lost_at = ? WHERE key = ? AND state = ?",
+            (CreationState.IN_DOUBT, reason, now.isoformat(), key, CreationState.IN_FLIGHT),
+        )
+
+    def drop(self, key: str) -> None:
+        """Erase a lead that is certain not to be in Oplead, if it is on record."""
+        self._connection.execute("DELETE FROM creation WHERE key = ? AND state != ?", (key, CreationState.CREATED))
 
     def doubt(self, key: str, reason: str) -> None:
         """Say why a lead that is in doubt stays so."""
-        with _transaction(self._connection):
-            self._connection.execute(
-                "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, CreationState.IN_DOUBT)
-            )
+        self._change(
+            "UPDATE creation SET reason = ? WHERE key = ? AND state = ?", (reason, key, CreationState.IN_DOUBT)
+        )
 
     def name(self, key: str, lead: LeadId) -> None:
         """Add the id of a created lead whose answer did not name it."""
-        with _transaction(self._connection):
-            self._connection.execute(
-                "UPDATE creation SET lead = ? WHERE key = ? AND state = ? AND lead IS NULL",
-                (lead, key, CreationState.CREATED),
-            )
+        self._change("UPDATE creation SET lead = ? WHERE key = ? AND state = ?", (lead, key, CreationState.CREATED))
 
     def recover(self, *, now: datetime) -> None:
         """Doubt every lead whose request was under way when an earlier command died: maybe just now."""
-        with _transaction(self._connection):
-            self._connection.execute(
-                "UPDATE creation SET lost_at = ?, state = ?, reason = 'died' WHERE state = ?",
-                (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
-            )
+        self._connection.execute(
+            "UPDATE creation SET lost_at = ?, state = ?, reason = 'died' WHERE state = ?",
+            (now.isoformat(), CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
+        )
 
     def forget_marks(self) -> None:
-        """Erase what leads are recognised by, unless one is in doubt: that one and the created ones need theirs."""
-        with _transaction(self._connection):
-            self._connection.execute(
-                "UPDATE creation SET mark = NULL, parts = NULL WHERE state = ? "
-                "AND NOT EXISTS (SELECT 1 FROM creation WHERE state IN (?, ?))",
-                (CreationState.CREATED, CreationState.IN_DOUBT, CreationState.IN_FLIGHT),
-            )
+        """Erase the marks of created leads that nothing needs any more.
+
+        While a lead is in doubt, those without an id keep theirs, so that they are not taken for it; so do the last few
+        with each kind of mark, which prove that leads are recognised.
+        """
+        self._connection.execute(_FORGET_MARKS, {"created": CreationState.CREATED, "proofs": _PROOFS})
 
     def find(self, keys: Collection[str]) -> dict[str, Creation]:
         """Return the leads on record with these keys."""
@@ -234,8 +185,8 @@ class Outbox:
         wanted = list(keys)
         for start in range(0, len(wanted), _AT_ONCE):
             part = wanted[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            found |= {one.key: one for one in self._select(f"WHERE key IN ({marks})", part)}
+            places = ", ".join("?" * len(part))
+            found |= {one.key: one for one in self._select(f"WHERE key IN ({places})", part)}
         return found
 
     def marked(self) -> list[Creation]:
@@ -252,18 +203,12 @@ class Outbox:
         """Return the created leads whose treatment Oplead reports, oldest first."""
         return self._select("WHERE has_provider_url AND state = ? ORDER BY sent_at, key", (CreationState.CREATED,))
 
-    def _move(self, key: str, to: CreationState, *, unless: CreationState | None = None) -> None:
-        allowed = [*_FROM[to], *([unless] if unless else [])]
-        marks = ", ".join("?" * len(allowed))
-        moved = self._connection.execute(
-            f"UPDATE creation SET state = ? WHERE key = ? AND state IN ({marks})",  # noqa: S608 - only marks
-            (to, key, *allowed),
-        )
-        if moved.rowcount != 1:
-            raise RuntimeError(f"no lead of this key can become {to}")
+    def _change(self, statement: str, values: Sequence[str | int | None]) -> None:
+        if self._connection.execute(statement, values).rowcount != 1:
+            raise RuntimeError("no lead on record may change like this")
 
     def _select(self, where: str, values: Sequence[str]) -> list[Creation]:
-        rows = self._connection.execute(f"SELECT {self._columns} FROM creation {where}", values)  # noqa: S608 - only marks
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM creation {where}", values)  # noqa: S608 - only marks
         return [_creation(row) for row in rows]
 
 
@@ -283,20 +228,14 @@ def hold_outbox(path: Path, *, now: datetime, patience: float = 0.0) -> Iterator
     with ExitStack() as stack, _told(path):
         _wait_for_lock(stack, path, now, patience)
         open_privately(path, "a").close()
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            _expect_known(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.executescript(_SCHEMA)
-            for column in _missing_columns(connection):
-                connection.execute(f"ALTER TABLE creation ADD COLUMN {column} {_ADDED[column]}")
-            outbox = Outbox(connection)
-            outbox.recover(now=now)
-            yield outbox
-        finally:
-            connection.close()
+        connection = stack.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+        _is_made(connection, path)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        outbox = Outbox(connection)
+        outbox.recover(now=now)
+        yield outbox
 
 
 def _wait_for_lock(stack: ExitStack, path: Path, now: datetime, patience: float) -> None:
@@ -322,26 +261,21 @@ def open_outbox(path: Path) -> Iterator[Outbox | None]:
     if not path.exists():
         yield None
         return
-    with _told(path):
-        connection = read_only(path)
-        try:
-            _expect_known(connection, path)
-            yield Outbox(connection)
-        finally:
-            connection.close()
+    with _told(path), closing(read_only(path)) as connection:
+        yield Outbox(connection) if _is_made(connection, path) else None
 
 
-def _missing_columns(connection: sqlite3.Connection) -> list[str]:
-    """Return the columns that a file of an earlier version lacks."""
-    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(creation)")}
-    return [column for column in _ADDED if column not in there]
+def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether there is anything in the file.
 
-
-def _expect_known(connection: sqlite3.Connection, path: Path) -> None:
+    Raises:
+        UsageError: it is not ours.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version > _VERSION or (version == 0 and tables):
+    if version not in {0, _VERSION} or (version == 0 and tables):
         raise UsageError(f"{path}: this is no outbox of this version, and was left as it is; move it away")
+    return bool(tables)
 
 
 @contextmanager
@@ -357,37 +291,19 @@ def _told(path: Path) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+_Row = tuple[str, str, str, str | None, int, LeadId | None, str, str, str | None, int]
 
 
-def _creation(row: tuple[str | int | None, ...]) -> Creation:
-    key, content, state, mark, lead, reason, sends, first_sent_at, sent_at, has_provider_url, lost_at, parts = row
+def _creation(row: _Row) -> Creation:
+    key, content, state, mark, parts, lead, reason, sent_at, lost_at, has_provider_url = row
     return Creation(
-        key=str(key),
-        content=str(content),
-        state=CreationState(str(state)),
-        mark=None if mark is None else Mark(str(mark), Parts(int(parts or 0))),
-        lead=None if lead is None else LeadId(str(lead)),
-        reason=str(reason),
-        sends=int(sends or 0),
-        first_sent_at=_moment(first_sent_at),
-        sent_at=_moment(sent_at),
-        has_provider_url=bool(has_provider_url),
-        lost_at=_moment(lost_at),
+        key,
+        content,
+        CreationState(state),
+        Mark(mark, MarkParts(parts)) if mark else None,
+        lead,
+        reason,
+        datetime.fromisoformat(sent_at),
+        datetime.fromisoformat(lost_at) if lost_at else None,
+        bool(has_provider_url),
     )
-
-
-def _stored(mark: Mark | None) -> tuple[str | None, int | None]:
-    return (None, None) if mark is None else (mark.digest, int(mark.parts))
-
-
-def _moment(text: str | int | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(str(text))

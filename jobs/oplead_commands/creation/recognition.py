@@ -58,8 +58,7 @@ def recognise(
     unnamed = Counter(_digest(one) for one in marked if one.lead is None)
 
     def those_of(one: Creation) -> list[SeenLead]:
-        since = one.first_sent_at
-        return [lead for lead in leads[_digest(one)] if since is not None and lead.created_at >= since - skew]
+        return [lead for lead in leads[_digest(one)] if lead.created_at >= one.sent_at - skew]
 
     shown = [one for one in marked if is_whole and _shows(one, those_of(one))]
     found: dict[str, LeadId | Absence] = {}
@@ -84,7 +83,7 @@ def _digest(one: Creation) -> str | None:
 
 def _proves(shown: Creation, one: Creation) -> bool:
     """Whether one that shows proves that another would show if it were there."""
-    if shown.mark is None or one.mark is None or shown.sent_at is None or one.sent_at is None:
+    if shown.mark is None or one.mark is None:
         return False
     return shown.mark.proves(one.mark) and shown.sent_at >= one.sent_at
 

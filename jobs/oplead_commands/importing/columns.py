@@ -35,9 +35,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 """Titles, normalised, that mean a column, besides its own name and those of an export of Oplead's."""
 _SHARED = ("email", "phone", "first_name", "last_name", "postcode", "city", "country", *_LEFT_OUT)
 """Fields whose usual titles are those by which exported files are read."""
-
-
 _LIKE_DATA = re.compile(r"@|\d{5}")
+_LONGEST_TITLE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +158,3 @@ def shown(title: str) -> str:
     """Return a title for a message."""
     text = one_line(title)
     return f'"{text if len(text) <= _LONGEST_TITLE else text[:_LONGEST_TITLE] + "…"}"'
-
-
-_LONGEST_TITLE = 40

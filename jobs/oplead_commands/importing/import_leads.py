@@ -1,10 +1,10 @@
 """`oplead leads import`: create the leads of a file, each once, however often the command is killed and run again."""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -18,12 +18,12 @@ from connectors.text import counted, number
 from jobs.cancellation import StoppedBySignal
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext
-from jobs.oplead_commands.creation.creating import Creating, wanted_of
+from jobs.oplead_commands.creation.creating import Creating, wanted_of, with_reference
 from jobs.oplead_commands.creation.lead_values import values_of
-from jobs.oplead_commands.creation.outbox import Creation, CreationState, Outbox, hold_outbox, open_outbox, outbox_path
+from jobs.oplead_commands.creation.outbox import Creation, Outbox, hold_outbox, open_outbox, outbox_path
 from jobs.oplead_commands.importing.columns import read_mapping
-from jobs.oplead_commands.importing.import_report import Line, outcome_of, say_changed, told, write_report
-from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, Reading, read_leads
+from jobs.oplead_commands.importing.import_report import FileLine, outcome_of, say_changed, told, write_report
+from jobs.oplead_commands.importing.lead_file import Delimiter, Encoding, FileRow, LeadFileOptions, read_leads
 from jobs.reporting.console import facts, print_json, results, say
 from jobs.wiring import click_ids_in
 
@@ -52,17 +52,17 @@ class ImportOptions:
 class _Plan:
     """What an import would do."""
 
-    lines: Sequence[Line]
+    lines: Sequence[FileLine]
     before: Mapping[str, Creation]
     """What was on record, by key."""
 
     @property
-    def due(self) -> Sequence[Line]:
+    def due(self) -> Sequence[FileLine]:
         """The lines with something to settle."""
-        return [one for one in self.lines if (known := self.before.get(one.key)) is None or not known.is_created]
+        return [one for one in self.lines if one.key not in self.before or not self.before[one.key].is_created]
 
     @property
-    def changed(self) -> Sequence[Line]:
+    def changed(self) -> Sequence[FileLine]:
         """The lines that were imported with other content."""
         return [one for one in self.lines if one.is_changed_since(self.before.get(one.key))]
 
@@ -72,30 +72,32 @@ def import_file(context: OpleadContext, file: Path, options: ImportOptions) -> i
     if options.report is not None and (options.report.exists() or not options.report.parent.is_dir()):
         raise UsageError(f"{options.report}: it exists already, or its folder does not; name another file for --report")
     with context.writer() as writer:
-        rows = read_leads(file, _reading(context, writer, options))
-        lines = [Line(row.line, wanted_of(context, row.lead, row.reference)) for row in rows]
+        rows = read_leads(file, _file_options(context, writer, options))
         path = outbox_path(context.known.state_folder, context.known.settings.account)
         if context.approval.dry_run:
             with open_outbox(path) as known:
-                _show(context, writer, _Plan(lines, known.find([one.key for one in lines]) if known else {}))
+                _show(context, writer, _plan(context, rows, known))
             return Exit.DONE
         with hold_outbox(path, now=context.clock.now()) as outbox:
-            plan = _Plan(lines, outbox.find([one.key for one in lines]))
+            plan = _plan(context, rows, outbox)
             _show(context, writer, plan)
             if plan.due and not context.agrees(f"Create {counted(len(plan.due), 'lead')} in Oplead?"):
                 say("Nothing was written.")
                 return Exit.DONE
             creating = _created(context, outbox, plan, options.in_doubt)
-            after = outbox.find([one.key for one in lines])
-    outcomes = [outcome_of(one, plan.before.get(one.key), after[one.key], creating.refusals) for one in lines]
+            after = outbox.find([one.key for one in plan.lines])
+    outcomes = [
+        outcome_of(one, plan.before.get(one.key), after.get(one.key), creating.refusals.get(one.key))
+        for one in plan.lines
+    ]
     if options.report is not None:
         write_report(options.report, outcomes)
     return told(outcomes, creating, json=context.approval.json)
 
 
-def _reading(context: OpleadContext, writer: PreviewsWrites, options: ImportOptions) -> Reading:
+def _file_options(context: OpleadContext, writer: PreviewsWrites, options: ImportOptions) -> LeadFileOptions:
     look = context.known.settings
-    return Reading(
+    return LeadFileOptions(
         zone=look.zone,
         read_click_ids=lambda text, utm_source: values_of(click_ids_in(look, text, utm_source)),
         check=writer.preview,
@@ -105,18 +107,22 @@ def _reading(context: OpleadContext, writer: PreviewsWrites, options: ImportOpti
     )
 
 
+def _plan(context: OpleadContext, rows: Sequence[FileRow], outbox: Outbox | None) -> _Plan:
+    salt = outbox.salt if outbox else b""
+    lines = [
+        FileLine(row.line, wanted_of(context, with_reference(context, row.lead, row.reference), row.reference, salt))
+        for row in rows
+    ]
+    return _Plan(lines, outbox.find([one.key for one in lines]) if outbox else {})
+
+
 def _created(context: OpleadContext, outbox: Outbox, plan: _Plan, in_doubt: InDoubt | None) -> Creating:
-    """Put what is due on record, and create it."""
-    outbox.add(one.wanted.new for one in plan.due)
-    for one in plan.due:
-        match plan.before.get(one.key), in_doubt:
-            case (Creation(state=CreationState.PENDING | CreationState.REFUSED), _) | (
-                Creation(state=CreationState.IN_DOUBT),
-                "again",
-            ):
-                outbox.renew(one.wanted.new)
-            case Creation(state=CreationState.IN_DOUBT), "created":
-                outbox.settle(one.key, CreationState.CREATED, reason="by_hand")
+    """Do as a human says with what is in doubt, and create what is due."""
+    for key in (one.key for one in plan.due if one.key in plan.before):
+        if in_doubt == "again":
+            outbox.drop(key)
+        elif in_doubt == "created":
+            outbox.confirm(key, None, "by_hand")
     with _progress(len(plan.due)) as on_settled:
         creating = Creating(context, outbox, {one.key: one.wanted for one in plan.due}, on_settled)
         try:
@@ -163,12 +169,11 @@ def _masked(place: str, value: str) -> str:
 def _progress(total: int) -> Iterator[Callable[[], None]]:
     """Show how many leads are settled: a bar at a terminal, otherwise a log line for every hundred."""
     if not sys.stderr.isatty():
-        settled = Counter[str]()
+        settled = count(1)
 
         def log() -> None:
-            settled["leads"] += 1
-            if settled["leads"] % _LOG_EVERY == 0:
-                _log.info("importing", settled=settled["leads"], total=total)
+            if (done := next(settled)) % _LOG_EVERY == 0:
+                _log.info("importing", settled=done, total=total)
 
         yield log
         return

@@ -1,7 +1,6 @@
 """What became of each line of an imported file: said, as JSON, and as a report without contact data."""
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +10,13 @@ from connectors.crm import WriteReceipt, WriteRefused
 from connectors.records import Lost
 from connectors.text import counted, number
 from jobs.exit_codes import Exit
+from jobs.ledger.database import open_privately
 from jobs.oplead_commands.creation.creating import Creating, Wanted
-from jobs.oplead_commands.creation.outbox import Creation, CreationState
+from jobs.oplead_commands.creation.outbox import Creation
 from jobs.oplead_commands.outcomes import ANY_KEY, document_of, exit_of, sentence_of
 from jobs.reporting.console import print_json, say
 
 _SHOWN = 20
-_STATES: Mapping[CreationState, str] = {
-    CreationState.PENDING: "left",
-    CreationState.IN_FLIGHT: "in_doubt",
-    CreationState.CREATED: "created",
-    CreationState.REFUSED: "refused",
-    CreationState.IN_DOUBT: "in_doubt",
-}
 _COUNTED = ("created", "created_before", "changed", "refused", "in_doubt", "left")
 _FINE = frozenset({"created", "created_before"})
 _DOUBTS: Mapping[str, str] = {
@@ -37,7 +30,7 @@ _DOUBTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FileLine:
     """One line of the file, and the lead it asks for."""
 
     line: int
@@ -71,19 +64,21 @@ class LineOutcome:
 
 
 def outcome_of(
-    line: Line, before: Creation | None, after: Creation, refusals: Mapping[str, WriteRefused]
+    line: FileLine, before: Creation | None, after: Creation | None, refused: WriteRefused | None
 ) -> LineOutcome:
-    """Return what became of a line, by what is on record before and after."""
-    state = _STATES[after.state]
-    if line.is_changed_since(after):
+    """Return what became of a line, by what is on record before and after, and by what Oplead refused."""
+    if refused is not None:
+        status = f" ({refused.status})" if refused.status else ""
+        return LineOutcome(line.line, "refused", "", f"{refused.reason or 'no reason that can be shown'}{status}")
+    if after is None:
+        return LineOutcome(line.line, "left", "", "")
+    if not after.is_created:
+        state = "in_doubt"
+    elif line.is_changed_since(after):
         state = "changed"
-    elif before is not None and before.is_created:
-        state = "created_before"
-    refusal = refusals.get(line.key) if state == "refused" else None
-    if refusal is None:
-        return LineOutcome(line.line, state, after.lead or "", after.reason)
-    status = f" ({refusal.status})" if refusal.status else ""
-    return LineOutcome(line.line, state, "", f"{refusal.reason or 'no reason that can be shown'}{status}")
+    else:
+        state = "created_before" if before is not None and before.is_created else "created"
+    return LineOutcome(line.line, state, after.lead or "", after.reason)
 
 
 def told(outcomes: Sequence[LineOutcome], creating: Creating, *, json: bool) -> int:
@@ -119,8 +114,7 @@ def say_changed(lines: Sequence[int]) -> None:
 
 def write_report(file: Path, outcomes: Sequence[LineOutcome]) -> None:
     """Write what became of each line to a new file that only its owner may read."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+    with open_privately(file, "x") as out:
         rows = csv.writer(out)
         rows.writerow(("line", "state", "lead", "reason"))
         rows.writerows((one.line, one.state, one.lead, one.reason) for one in outcomes)

@@ -12,7 +12,7 @@ from connectors.crm import LeadData
 from connectors.errors import Misconfigured
 from connectors.text import counted
 from jobs.exit_codes import UsageError
-from jobs.oplead_commands.creation.identity import content_of, key_of
+from jobs.oplead_commands.creation.identity import content_of
 from jobs.oplead_commands.creation.lead_values import lead_from
 from jobs.oplead_commands.importing.columns import REFERENCE, Column, columns_of, shown
 from jobs.wiring import csv_rows
@@ -35,7 +35,7 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LeadFileOptions:
     """How a file is read."""
 
     zone: ZoneInfo
@@ -52,15 +52,15 @@ Cells = Mapping[str, str]
 """A row's values that are not blank, by title."""
 
 
-def read_leads(file: Path, reading: Reading) -> list[FileRow]:
+def read_leads(file: Path, options: LeadFileOptions) -> list[FileRow]:
     """Return the leads of a file, in its order.
 
     Raises:
         UsageError: anything is wrong with it; the message names every line, at most twenty, and repeats no value.
     """
-    titles, lines = _opened(file, reading)
+    titles, lines = _opened(file, options)
     try:
-        columns = {column.title: column for column in columns_of(titles, reading.columns)}
+        columns = {column.title: column for column in columns_of(titles, options.columns)}
     except UsageError as error:
         raise _unusable(file, str(error).splitlines()) from None
     rows: list[FileRow] = []
@@ -68,12 +68,12 @@ def read_leads(file: Path, reading: Reading) -> list[FileRow]:
     first_lines: dict[str, int] = {}
     for line, cells in lines:
         try:
-            row = _row(line, cells, columns, reading)
+            row = _row(line, cells, columns, options)
         except (ValueError, UsageError) as error:
             problems.append(f"line {line}: {error}")
             continue
         rows.append(row)
-        before = first_lines.setdefault(key_of(row.reference, content_of(row.lead)), line)
+        before = first_lines.setdefault(row.reference or content_of(row.lead, b""), line)
         if before != line:
             what = "it is the same lead as" if row.reference is None else "it has the reference of"
             problems.append(f"line {line}: {what} line {before}")
@@ -93,7 +93,7 @@ def _unusable(file: Path, problems: Sequence[str]) -> UsageError:
 # ── one lead ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _row(line: int, cells: Cells, columns: Mapping[str, Column], reading: Reading) -> FileRow:
+def _row(line: int, cells: Cells, columns: Mapping[str, Column], options: LeadFileOptions) -> FileRow:
     """Return a row's lead.
 
     Raises:
@@ -114,15 +114,15 @@ def _row(line: int, cells: Cells, columns: Mapping[str, Column], reading: Readin
             values[column.name], called[column.name] = text, shown(title)
     reference = values.pop(REFERENCE, None)
     if (text := values.pop("click_id", None)) is not None:
-        ids = reading.read_click_ids(text, values.get("utm_source"))
+        ids = options.read_click_ids(text, values.get("utm_source"))
         if not ids:
             raise ValueError(f"{called['click_id']}: there is no click id in it; write gclid=… or fbclid=…")
         if twice := [name for name in ids if name in values]:
             raise ValueError(f"{called['click_id']}: {twice[0]} has a column of its own too")
         values |= ids
-    lead = lead_from(values, fields, reading.zone, called=lambda name: called.get(name, name))
+    lead = lead_from(values, fields, options.zone, called=lambda name: called.get(name, name))
     _expect_reachable(lead, called)
-    reading.check(lead)
+    options.check(lead)
     return FileRow(line, lead, reference)
 
 
@@ -139,7 +139,7 @@ def _expect_reachable(lead: LeadData, called: Mapping[str, str]) -> None:
 # ── formats ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _opened(file: Path, reading: Reading) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
+def _opened(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
     """Return a file's titles, and each row that is not blank with its line number."""
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file")
@@ -147,16 +147,16 @@ def _opened(file: Path, reading: Reading) -> tuple[Sequence[str], Iterator[tuple
         raise UsageError(f"{file}: it has more than {_LARGEST // 1024**2} MB; split it")
     match file.suffix.casefold():
         case ".csv" | ".tsv" | ".txt":
-            return _csv(file, reading)
+            return _csv(file, options)
         case ".jsonl" | ".ndjson":
             lines = list(_json_lines(file))
             return list(dict.fromkeys(title for _, cells in lines for title in cells)), iter(lines)
     raise UsageError(f"{file}: name it .csv, or .jsonl if each line is a JSON object")
 
 
-def _csv(file: Path, reading: Reading) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
+def _csv(file: Path, options: LeadFileOptions) -> tuple[Sequence[str], Iterator[tuple[int, Cells]]]:
     try:
-        titles, rows = csv_rows(file, encoding=reading.encoding, delimiter=reading.delimiter)
+        titles, rows = csv_rows(file, encoding=options.encoding, delimiter=options.delimiter)
     except Misconfigured as error:
         raise UsageError(f"{error}\nNothing was written.") from None
     if twice := [title for number, title in enumerate(titles) if title and title in titles[:number]]:

@@ -14,8 +14,8 @@ from connectors.crm import EventKind
 from connectors.oplead import OpleadOptions, WebhookOptions, WebhookParser
 from jobs.webhooks.group_commit import GroupCommit
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import Hook, Rate, Receiver, Secret
-from jobs.webhooks.server import Limits, serve
+from jobs.webhooks.receiver import HashedSecret, Hook, Rate, Receiver
+from jobs.webhooks.server import ServerLimits, serve
 
 SECRET = "correct-horse-battery-staple"
 NAMES = {kind: kind.value for kind in EventKind}
@@ -37,7 +37,7 @@ class Running:
         parser = WebhookParser(OpleadOptions(token="t", zone=ZoneInfo("Europe/Paris")), WebhookOptions(NAMES))
         usual = {
             "account": "maison-test",
-            "secret": Secret(SECRET),
+            "secret": HashedSecret(SECRET),
             "header": None,
             "signature": None,
             "largest": 256 * 1024,
@@ -116,7 +116,7 @@ def running(tmp_path):
 
     @contextmanager
     def run(*, connections=200, seconds=5.0, **hook):
-        with Running(tmp_path, Limits(connections, seconds), **hook) as receiver:
+        with Running(tmp_path, ServerLimits(connections, seconds), **hook) as receiver:
             yield receiver
 
     return run

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import logging
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ from structlog.testing import capture_logs
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.records import LeadId
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.receiver import Rate, Receiver, Secret, Signature
+from jobs.webhooks.receiver import HashedSecret, Rate, Receiver, Signature
 from tests.contract.webhooks.conftest import PATIENCE, SECRET, request, status
 
 WON = {"event": "status_change", "eventId": "e-1", "lead": {"id": "L-1", "status": "Gagné"}}
@@ -246,10 +247,12 @@ def test_secrets_are_compared_in_constant_time(monkeypatch):
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda one, other: bool(compared.append(other)) or one == other)
 
-    assert [True, False] == [Secret("a").equals("a"), Secret("a").equals("much longer than that")]
+    assert [True, False] == [HashedSecret("a").equals("a"), HashedSecret("a").equals("much longer than that")]
     assert {32} == {len(digest) for digest in compared}
     compared.clear()
-    hooks = [SimpleNamespace(is_meant_by=partial(lambda secret, _: secret.equals("a"), Secret(text))) for text in "abc"]
+    hooks = [
+        SimpleNamespace(is_meant_by=partial(lambda secret, _: secret.equals("a"), HashedSecret(text))) for text in "abc"
+    ]
 
     assert hooks[0] is Receiver(hooks)._hook_for(None)
     assert 3 == len(compared)
@@ -387,6 +390,20 @@ def test_an_answer_that_takes_longer_is_waited_for(running):
             assert 204 == status(line)
 
 
+def test_an_answer_that_is_never_read_ends_the_connection(running):
+    """Its sender goes on asking and reads nothing; its place is free again within the time of a request."""
+    with running(connections=1, seconds=0.4) as receiver:
+        receiver.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        with socket.socket() as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.settimeout(PATIENCE)
+            line.connect(("127.0.0.1", receiver.port))
+            with pytest.raises(ConnectionError):
+                _ask_and_never_read(line)
+
+            _until(lambda: receiver.post(WON) == 204)
+
+
 # ── how many ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -462,6 +479,12 @@ def test_a_full_disk_is_logged_once_a_minute(running):
 
     assert [503, 503, 503] == answers
     assert ["database or disk is full"] == [entry["why"] for entry in logs]
+
+
+def _ask_and_never_read(line):
+    """Send one request after another, until nothing more is taken."""
+    for _ in range(100_000):
+        line.sendall(request("/health", method="GET"))
 
 
 def _until(is_so):

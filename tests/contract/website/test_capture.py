@@ -1,7 +1,8 @@
 """From the visitor's click to the form's hidden fields, on real pages in a real browser; consent was given at once."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from connectors.oplead.click_ids import read_click_ids
 from connectors.oplead.options import ClickIdRules
 from tests.suite import mostly_exhaustive
-from tests.website import FBCLID, FORM, GCLID, MSCLKID, OTHER, page
+from tests.website import FBCLID, FORM, GCLID, MSCLKID, OTHER, SCRIPTS, SOON, page
 
 pytestmark = pytest.mark.xdist_group("a browser")
 AGREED = "<script>opleadCapture.consent(true)</script>"
@@ -114,11 +115,12 @@ def test_reloading_an_old_landing_is_no_new_click(visitor):
     assert first != again == visitor.sees()
 
 
-@pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
-def test_click_is_kept_for_ninety_days(visitor, days, is_kept):
-    """Then it is neither written nor stored any more."""
+def clicked_days_ago(site, visitor, days):
+    """Make the browser remember a click of then; the page in it has no script that could write the time anew."""
     visitor.goes_to(f"/?gclid={GCLID}")
     visitor.sees()
+    site.pages["/plain"] = page(script=False)
+    visitor.goes_to("/plain")
     visitor.tab.evaluate(
         """days => {
             const kept = JSON.parse(localStorage.oplead_capture);
@@ -127,6 +129,43 @@ def test_click_is_kept_for_ninety_days(visitor, days, is_kept):
         }""",
         days,
     )
+
+
+def test_newest_click_wins_though_the_clock_was_set_back(site, visitor):
+    """A click of tomorrow was dated by a wrong clock."""
+    clicked_days_ago(site, visitor, -1)
+    visitor.goes_to(f"/?gclid={OTHER}")
+
+    value, clicked_at = read(visitor.sees())["gclid"]
+    assert OTHER == value
+    assert clicked_at <= datetime.now(UTC)
+
+
+def test_click_is_kept_though_the_clock_is_set_back(visitor):
+    """In two tabs, neither of which writes over the other again and again."""
+    visitor.goes_to(f"/?gclid={GCLID}")
+    second = visitor.context.new_page()
+    visitor.goes_to(f"/?gclid={OTHER}", second)
+    for tab in (visitor.tab, second):
+        tab.evaluate(
+            """() => {
+                const now = Date.now, write = Storage.prototype.setItem;
+                Date.now = () => now() - 3600000;
+                window.writes = 0;
+                Storage.prototype.setItem = function () { writes++; write.apply(this, arguments); };
+                document.body.append('changed');
+            }"""
+        )
+    visitor.waits()
+
+    assert {"gclid": OTHER} == ids_in(visitor.external_id()) == ids_in(visitor.external_id(second))
+    assert max(tab.evaluate("writes") for tab in (visitor.tab, second)) < 10
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
+def test_click_is_kept_for_ninety_days(site, visitor, days, is_kept):
+    """Then it is neither written nor stored any more."""
+    clicked_days_ago(site, visitor, days)
     visitor.goes_to(f"/?fbclid={FBCLID}")
 
     assert is_kept == ("gclid" in ids_in(visitor.sees(holding="fbclid")))
@@ -270,6 +309,17 @@ def test_tags_hold_no_address_and_are_bounded(visitor):
     )
 
 
+def test_tags_reach_the_form_character_for_character(visitor):
+    """Markup, separators and letters of any alphabet are text; a space of any kind and a line's end are a space."""
+    told = ('"><script>document.title=1</script>', "a;b&c=d?e", "Été\xa0100\u202f% –\n夏")
+    visitor.goes_to("/?" + urlencode(dict(zip(("utm_source", "utm_medium", "utm_campaign"), told, strict=True))))
+
+    assert told[0] == visitor.sees("utm_source", holding=told[0])
+    written = tuple(visitor.fields()[f"utm_{name}"] for name in ("source", "medium", "campaign"))
+    assert (*told[:2], "Été 100 % – 夏") == written
+    assert "Maison Durand" == visitor.tab.title()
+
+
 # ── forms ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -404,6 +454,24 @@ def test_script_loaded_twice_works_once(site, visitor):
     assert {"gclid": GCLID} == ids_in(visitor.external_id())
 
 
+DOCS = SCRIPTS.parents[1] / "docs"
+
+
+@pytest.mark.parametrize("name", mostly_exhaustive(["website.md", "fr/site-web.md"], "website.md"))
+def test_documented_fields_and_tag_work_as_pasted(site, visitor, name):
+    """Tag Manager runs the tag's script, then the second tag's, in a page that has the fields and nothing else."""
+    fields, tag, own, _ = re.findall(r"```html\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+    site.pages["/"] = page(fields, script=False)
+    visitor.goes_to(f"/?gclid={GCLID}&utm_source=google")
+    run = "tag => document.head.append(document.createRange().createContextualFragment(tag))"
+    visitor.tab.evaluate(run, tag)
+    visitor.tab.wait_for_function("window.opleadCapture?.values", timeout=SOON)
+    visitor.tab.evaluate(run, own)
+
+    assert {"gclid": GCLID} == ids_in(visitor.sees())
+    assert "google" == visitor.fields()["utm_source"]
+
+
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -432,7 +500,7 @@ def test_form_in_a_frame_of_the_same_site_is_filled(site, visitor):
 def test_frame_that_loads_the_script_itself(site, visitor, is_around):
     """With or without the script in the page around it, whose address and consent count."""
     site.pages["/form"] = page(FORM)
-    body = "<script>dataLayer = []; dataLayer.push(['consent', 'update', {ad_storage: 'granted'}])</script>"
+    body = "<script>dataLayer = [['consent', 'update', {ad_storage: 'granted', ad_user_data: 'granted'}]]</script>"
     site.pages["/landing"] = page("<iframe src=/form></iframe>", before=body, script=is_around)
     visitor.goes_to(f"/landing?gclid={GCLID}")
 

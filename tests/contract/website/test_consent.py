@@ -74,7 +74,7 @@ def test_consent_on_a_later_page_does_not_find_what_was_never_stored(site, visit
     visitor.waits()
 
     assert EMPTY == visitor.fields()
-    assert {} == visitor.stored()
+    assert {"oplead_capture": {}} == visitor.stored()
 
 
 def test_each_page_waits_for_its_own_signal(visitor):
@@ -133,6 +133,33 @@ def test_withdrawal_in_one_tab_reaches_the_others(visitor):
     assert {} == visitor.stored()
 
 
+def test_withdrawal_reaches_a_tab_that_had_nothing_to_keep_yet(visitor):
+    """A click that comes to it later is neither kept nor written."""
+    visitor.goes_to("/")
+    visitor.says(True)
+    second = visitor.context.new_page()
+    visitor.goes_to("/", second)
+    visitor.says(True, second)
+    visitor.says(False, second)
+    visitor.waits()
+    visitor.tab.evaluate(f"history.pushState(0, '', '/?gclid={GCLID}')")
+    visitor.waits()
+
+    assert EMPTY == visitor.fields() == visitor.tab.evaluate("opleadCapture.values()")
+    assert {} == visitor.stored()
+
+
+def test_withdrawal_empties_copies_of_a_filled_form(visitor):
+    """Page builders show a copy of a form in a window of its own."""
+    visitor.goes_to(f"/?gclid={GCLID}")
+    visitor.says(True)
+    visitor.tab.evaluate("document.body.append(document.forms[0].cloneNode(true)); document.forms[0].remove()")
+    assert GCLID in visitor.external_id()
+
+    visitor.says(False)
+    assert EMPTY == visitor.fields()
+
+
 def test_change_of_mind_on_one_page(visitor):
     """Refused, then given: the click of this page counts."""
     visitor.goes_to(f"/?gclid={GCLID}")
@@ -161,9 +188,18 @@ def test_page_may_signal_before_the_script_is_there(site, visitor):
     assert GCLID in visitor.external_id()
 
 
-def test_blocked_storage_still_fills_this_page(visitor):
-    """Some browsers forbid storage: the click lasts as long as the page."""
-    visitor.context.add_init_script("Object.defineProperty(window, 'localStorage', {get: () => { throw Error('no') }})")
+NO = "{get: () => { throw Error('no') }}"
+BLOCKED = [
+    f"Object.defineProperty(window, 'localStorage', {NO})",
+    f"Object.defineProperty(Document.prototype, 'cookie', {NO})",
+    "Storage.prototype.setItem = () => { throw Error('full') }",
+]
+
+
+@pytest.mark.parametrize("blocked", mostly_exhaustive(BLOCKED, BLOCKED[0]))
+def test_blocked_storage_still_fills_this_page(visitor, blocked):
+    """Some browsers forbid storage or cookies: the click lasts as long as the page."""
+    visitor.context.add_init_script(blocked)
     visitor.goes_to(f"/?gclid={GCLID}")
     visitor.says(True)
 
@@ -201,11 +237,13 @@ GOOGLE = """<script>
         window.dataLayer = window.dataLayer || [];
         window.gtag = function () { dataLayer.push(arguments); };
         gtag('js', new Date());
-        gtag('consent', 'default', {ad_storage: 'granted', analytics_storage: 'granted'});
+        gtag('consent', 'default', {ad_storage: 'granted', ad_user_data: 'granted', analytics_storage: 'granted'});
     }
     function say(answer) {
         gtag('consent', 'update', {analytics_storage: 'granted'});
-        gtag('consent', 'update', {ad_storage: answer === true ? 'granted' : 'denied', analytics_storage: 'granted'});
+        gtag('consent', 'update', {
+            ad_storage: answer ? 'granted' : 'denied', ad_user_data: answer === true ? 'granted' : 'denied',
+        });
     }
 </script>"""
 AXEPTIO = """<script>
@@ -289,6 +327,46 @@ def test_one_refusal_outweighs_consent_given_elsewhere(site, visitor):
 
         assert is_filled == (GCLID in visitor.external_id())
         assert is_filled == (kept(visitor) == GCLID)
+
+
+GRANTED, DENIED = "granted", "denied"
+UPDATES = [
+    ("default", {"ad_storage": GRANTED, "ad_user_data": GRANTED}, False),
+    ("update", {"ad_storage": GRANTED}, False),
+    ("update", {"ad_user_data": GRANTED}, True),
+    ("default", {"ad_storage": DENIED, "ad_user_data": DENIED, "region": ["FR"]}, True),
+    ("update", {"analytics_storage": DENIED}, True),
+    ("update", {"ad_user_data": DENIED}, False),
+    ("update", {"ad_storage": GRANTED}, False),
+    ("update", {"ad_user_data": GRANTED}, True),
+    ("update", {"ad_storage": DENIED}, False),
+    ("update", {"ad_storage": GRANTED, "ad_user_data": DENIED}, False),
+    ("update", {"ad_storage": GRANTED, "ad_user_data": GRANTED}, True),
+]
+
+
+def test_google_must_be_granted_storage_and_use_of_the_data(site, visitor):
+    """One that an update does not name stays as it was; a default, for any region, says nothing."""
+    site.pages["/"] = page(FORM, before=GOOGLE + "<script>start()</script>")
+    visitor.goes_to(f"/?gclid={GCLID}")
+
+    for said in UPDATES:
+        visitor.tab.evaluate("([command, answer]) => gtag('consent', command, answer)", said[:2])
+        assert said == (*said[:2], GCLID in visitor.external_id())
+
+
+def test_half_an_answer_to_google_erases_nothing(site, visitor):
+    """Until the other half comes, nothing is written either, whatever the page says."""
+    site.pages["/"] = page(FORM, before=GOOGLE + "<script>start()</script>")
+    visitor.goes_to(f"/?gclid={GCLID}")
+    visitor.tab.evaluate("say(true)")
+    visitor.goes_to("/")
+    visitor.tab.evaluate("gtag('consent', 'update', {ad_user_data: 'granted'})")
+    visitor.says(True)
+    assert EMPTY == visitor.fields()
+
+    visitor.tab.evaluate("gtag('consent', 'update', {ad_storage: 'granted'})")
+    assert GCLID in visitor.external_id()
 
 
 ANSWERS = [

@@ -10,7 +10,7 @@ POINTS = {
     "before it is on record": partial(before, Outbox, "begin"),
     "on record, not sent": partial(after, Outbox, "begin"),
     "accepted, answer unread": partial(after, OpleadClient, "attempt"),
-    "answer on record": partial(after, Outbox, "settle"),
+    "answer on record": partial(after, Outbox, "confirm"),
 }
 
 

@@ -1,7 +1,6 @@
 """A sender of webhooks over kept-alive connections, which delivers again what was not acknowledged."""
 
 import asyncio
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,8 +21,6 @@ class Sender:
     """Seconds until the whole delivery is given up."""
     acknowledged: list[bytes] = field(default_factory=list)
     """Every acknowledged delivery, those of one body included."""
-    seconds: list[float] = field(default_factory=list)
-    """How long each acknowledged delivery took, without those that had to be repeated."""
     failed: int = 0
     """Deliveries that were cut or refused, each of which was repeated."""
 
@@ -44,12 +41,10 @@ class Sender:
             while True:
                 try:
                     streams = streams or await asyncio.open_connection("127.0.0.1", self.port)
-                    began = time.perf_counter()
                     status = await self._post(*streams, body)
                 except (OSError, asyncio.IncompleteReadError):
                     status = None
                 if status == ACKNOWLEDGED:
-                    self.seconds.append(time.perf_counter() - began)
                     self.acknowledged.append(body)
                     break
                 self.failed += 1

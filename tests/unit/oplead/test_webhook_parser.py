@@ -246,6 +246,23 @@ def test_a_redelivery_has_the_digest_of_its_event():
     assert digest(first) == digest({**first, "sentAt": "2026-07-20T11:00:00Z"})
 
 
+@pytest.mark.parametrize("name", ["sentAt", "sent_at", "deliveredAt", "attempt", "attempt_number", "retryCount"])
+def test_what_tells_one_delivery_from_another_tells_no_events_apart(name):
+    """Without an id, too, an event that is delivered again is the same one."""
+    told = {"event": "lead.status_changed", "lead": {"id": "L-1", "status": "Gagné"}}
+
+    assert digest(told) == digest({**told, name: 1}) == digest({**told, name: 2})
+
+
+@pytest.mark.parametrize("place", ["attempts", "status_date", "note"])
+def test_whatever_a_lead_holds_tells_events_apart(place):
+    """A lead may count attempts of its own; a change that looks like a redelivery would be lost."""
+    told = [{"event": "lead.updated", "lead": {"id": "L-1", "status": "Gagné", place: value}} for value in (1, 2)]
+    bare = [event["lead"] for event in told]
+
+    assert 4 == len({digest(one) for one in (*told, *bare)})
+
+
 @pytest.mark.parametrize("name", ["sentAt", "timestamp", "date"])
 def test_a_time_that_may_be_that_of_sending_is_no_time_of_an_event(name):
     """Each redelivery would have another, date the change anew and count as an event of its own."""

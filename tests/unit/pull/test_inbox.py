@@ -20,7 +20,7 @@ from jobs.pull.ingest import Pulled
 from jobs.rules.model import Origin
 from jobs.run_context import NightStep, Reading, SyncMode, unwatched
 from jobs.webhooks.inbox import Inbox
-from jobs.webhooks.reading import InboxReader
+from jobs.webhooks.inbox_reader import InboxReader
 from tests.builders import REACH, attention, changed, lead
 from tests.fakes import NIGHT, Crash
 

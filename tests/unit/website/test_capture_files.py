@@ -2,10 +2,16 @@
 
 import hashlib
 import re
+import subprocess
+from pathlib import Path
+
+import pytest
 
 from tests.website import SCRIPTS
 
 MINIFIED = SCRIPTS / "capture.min.js"
+DOCS = Path(__file__).parents[3] / "docs"
+PAGES = (DOCS / "website.md", DOCS / "fr" / "site-web.md")
 
 
 def test_minified_script_has_at_most_4096_bytes_and_is_of_this_source():
@@ -28,9 +34,37 @@ def test_script_asks_for_nothing():
 
 
 def test_source_may_be_pasted_into_tag_manager():
-    """It has no syntax newer than ES5."""
+    """It has no syntax newer than ES5, no variable of Tag Manager's and no end of a script."""
+    assert [] == re.findall(r"\{\{|</", (SCRIPTS / "capture.js").read_text())
     code = re.sub(
         r"//.*$|/\*.*?\*/|'[^'\n]*'", "", (SCRIPTS / "capture.js").read_text(), flags=re.MULTILINE | re.DOTALL
     )
 
     assert [] == re.findall(r"=>|`|\b(?:let|const|class|async|await)\b|\?\.|\?\?|\.\.\.", code)
+
+
+FORMS = [
+    ({}, []),
+    ({"EXTERNAL_ID": "gclid=Ab3-_x&gclid_ts=2026-09-01T10:00:00.000Z"}, [0]),
+    ({"UTM_SOURCE": "-x", "UTM_MEDIUM": "a b;*", "UTM_CAMPAIGN": "\"'><script>$(exit)`exit`"}, [1, 2, 3]),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("page", PAGES, ids=["en", "fr"])
+def test_documented_command_passes_on_what_the_form_holds(tmp_path, page, form):
+    """An empty field is left out, and a hostile value stays one value."""
+    values, given = form
+    command = re.search(r"```sh\n(oplead-sync oplead leads create .*?)```", page.read_text(), re.DOTALL)[1]
+    shim = tmp_path / "oplead-sync"
+    shim.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    shim.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "EMAIL": "claire@example.com"} | values
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], env=environ, capture_output=True, text=True, timeout=10, check=True
+    )
+
+    options = ["--external-id", "--utm-source", "--utm-medium", "--utm-campaign"]
+    hidden = [f"{options[at]}={value}" for at, value in zip(given, values.values(), strict=True)]
+    assert ["--yes", "--email=claire@example.com", *hidden] == done.stdout.splitlines()[5:]

@@ -1,8 +1,15 @@
 """What makes two leads one, however they are spelled."""
 
+from functools import partial
+
 from connectors.crm import LeadData
 from connectors.records import ClickId, ClickIdKind, Contact
-from jobs.oplead_commands.creation.identity import Parts, content_of, key_of, mark_of, reference_mark
+from jobs.oplead_commands.creation import identity
+from jobs.oplead_commands.creation.identity import MarkParts
+
+SALT = bytes(32)
+MADE = (identity.content_of, identity.key_of, identity.mark_of, identity.reference_mark)
+content_of, key_of, mark_of, reference_mark = (partial(each, salt=SALT) for each in MADE)
 
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456")
 TYPED = Contact(("Jeanne@Example.com",), ("06 12 34 56 78",), last_name="Léxemple ")
@@ -30,8 +37,8 @@ def test_a_mark_says_of_what_it_is_made():
     """Only one of at least the same parts proves anything of another."""
     whole, bare = mark_of([GCLID], TYPED), mark_of([], Contact(TYPED.emails))
 
-    assert whole.parts == Parts.CLICK_ID | Parts.EMAIL | Parts.PHONE | Parts.NAME
-    assert (Parts.EMAIL, Parts.REFERENCE) == (bare.parts, reference_mark("R-1").parts)
+    assert whole.parts == MarkParts.CLICK_ID | MarkParts.EMAIL | MarkParts.PHONE | MarkParts.NAME
+    assert (MarkParts.EMAIL, MarkParts.REFERENCE) == (bare.parts, reference_mark("R-1").parts)
     assert whole.proves(bare)
     assert not bare.proves(whole)
     assert not whole.proves(reference_mark("R-1"))
@@ -44,10 +51,20 @@ def test_a_name_alone_marks_nobody():
 
 
 def test_a_lead_is_known_by_its_reference_or_else_by_its_whole_content():
-    """And none of it can be read from the key."""
+    """Whatever else is typed with the reference."""
     one, other = LeadData(contact=TYPED), LeadData(contact=SHOWN)
 
     assert key_of("R-1", content_of(one)) == key_of("R-1", content_of(other))
     assert key_of(None, content_of(one)) != key_of(None, content_of(other))
     assert content_of(one) == content_of(LeadData(contact=TYPED, fields={}))
-    assert 64 == len(key_of("jeanne@example.com", ""))
+
+
+def test_hashes_of_one_outbox_say_nothing_beside_another_file():
+    """Each is made with that outbox's own salt."""
+    lead, other = LeadData(contact=TYPED), bytes(31) + b"1"
+    content = content_of(lead)
+
+    assert content != identity.content_of(lead, other)
+    assert key_of("R-1", content) != identity.key_of("R-1", content, other)
+    assert mark_of([GCLID], TYPED).digest != identity.mark_of([GCLID], TYPED, other).digest
+    assert reference_mark("R-1").digest != identity.reference_mark("R-1", other).digest

@@ -9,12 +9,12 @@ import pytest
 
 from jobs.exit_codes import UsageError
 from jobs.ledger.runs import LeaseHeldError
-from jobs.oplead_commands.creation.identity import Mark, Parts
+from jobs.oplead_commands.creation.identity import Mark, MarkParts
 from jobs.oplead_commands.creation.outbox import CreationState, NewCreation, hold_outbox, open_outbox, outbox_path
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-MARK = Mark("mark", Parts.EMAIL | Parts.NAME)
+MARK = Mark("mark", MarkParts.EMAIL | MarkParts.NAME)
 LEAD = NewCreation("key", "content", MARK, has_provider_url=True)
 
 
@@ -32,8 +32,7 @@ def only(outbox):
 def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
     """It may have arrived."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD])
-        outbox.begin("key", now=NOW)
+        outbox.begin(LEAD, now=NOW)
 
     with hold_outbox(path, now=LATER) as outbox:
         assert (CreationState.IN_DOUBT, "died", LATER) == (
@@ -43,100 +42,114 @@ def test_a_request_under_way_when_the_process_died_is_in_doubt(path):
         )
 
 
-def test_a_file_of_the_version_before_is_read_and_gets_what_it_lacks(path):
-    """Its leads stay what they are."""
-    with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD])
-    with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE creation DROP COLUMN lost_at")
-        connection.execute("ALTER TABLE creation DROP COLUMN parts")
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
-
-    with open_outbox(path) as outbox:
-        assert (None, Mark("mark", Parts(0))) == (only(outbox).lost_at, only(outbox).mark)
-    with hold_outbox(path, now=NOW) as outbox:
-        outbox.begin("key", now=NOW)
-        outbox.settle("key", CreationState.IN_DOUBT, lost_at=LATER)
-        assert LATER == only(outbox).lost_at
-
-
 def test_what_is_on_record_is_durable_before_the_method_returns(path):
     """Another connection sees it at once: nothing waits for the end."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD])
-        outbox.begin("key", now=NOW)
+        outbox.begin(LEAD, now=NOW)
         with open_outbox(path) as other:
             assert CreationState.IN_FLIGHT is only(other).state
 
 
-@pytest.mark.parametrize(
-    "state", [CreationState.CREATED, CreationState.REFUSED, CreationState.IN_DOUBT, CreationState.IN_FLIGHT]
-)
-def test_only_what_is_pending_can_be_sent(path, state):
-    """What may be in Oplead, or was refused, does not leave a second time by mistake."""
+@pytest.mark.parametrize("state", CreationState)
+def test_what_is_on_record_cannot_be_sent(path, state):
+    """What may be in Oplead does not leave a second time by mistake."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD])
-        outbox.begin("key", now=NOW)
-        if state is not CreationState.IN_FLIGHT:
-            outbox.settle("key", state)
+        outbox.begin(LEAD, now=NOW)
+        if state is CreationState.CREATED:
+            outbox.confirm("key", "L-1")
+        if state is CreationState.IN_DOUBT:
+            outbox.lose("key", "no_answer", now=NOW)
 
         with pytest.raises(RuntimeError):
-            outbox.begin("key", now=LATER)
+            outbox.begin(LEAD, now=LATER)
 
-        assert state is only(outbox).state
+        assert (state, NOW) == (only(outbox).state, only(outbox).sent_at)
 
 
 def test_a_created_lead_stays_created(path):
     """Whatever is asked for."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD])
-        outbox.begin("key", now=NOW)
-        outbox.settle("key", CreationState.CREATED, lead="L-1")
-        outbox.add([NewCreation("key", "other", None, has_provider_url=False)])
+        outbox.begin(LEAD, now=NOW)
+        outbox.confirm("key", "L-1")
+        outbox.drop("key")
 
         with pytest.raises(RuntimeError):
-            outbox.renew(LEAD)
+            outbox.lose("key", "no_answer", now=LATER)
+        with pytest.raises(RuntimeError):
+            outbox.confirm("key", "L-2")
 
         assert ("content", "L-1") == (only(outbox).content, only(outbox).lead)
 
 
-def test_a_request_that_did_not_leave_counts_for_nothing(path):
-    """Neither as an attempt nor as the time of the first one, from which leads in Oplead are ours."""
+def test_a_lead_that_is_certain_not_to_be_in_oplead_leaves_nothing_behind(path):
+    """Neither on record nor in the file's bytes."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD])
-        outbox.begin("key", now=NOW)
-        outbox.unsend("key")
-        outbox.begin("key", now=LATER)
+        outbox.begin(NewCreation("k" * 64, "c" * 64, Mark("m" * 64, MarkParts.EMAIL), has_provider_url=True), now=NOW)
+        outbox.drop("k" * 64)
 
-        assert (1, LATER) == (only(outbox).sends, only(outbox).first_sent_at)
+        assert {} == outbox.find(["k" * 64])
+
+    assert not [each for each in (b"k" * 64, b"c" * 64, b"m" * 64) if each in path.read_bytes()]
+
+
+def begin(outbox, key, mark=MARK, *, now=NOW):
+    """Put one lead's request on record."""
+    outbox.begin(NewCreation(key, "content", mark, has_provider_url=False), now=now)
 
 
 def test_marks_are_forgotten_once_nothing_is_in_doubt(path):
     """They are kept only to recognise leads by."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([LEAD, NewCreation("other", "content", MARK, has_provider_url=False)])
-        for key in ("key", "other"):
-            outbox.begin(key, now=NOW)
-        outbox.settle("key", CreationState.CREATED, lead="L-1")
-        outbox.settle("other", CreationState.IN_DOUBT)
+        begin(outbox, "key")
+        begin(outbox, "other")
+        outbox.confirm("key", "L-1")
+        outbox.lose("other", "no_answer", now=NOW)
         outbox.forget_marks()
         assert MARK == only(outbox).mark
 
-        outbox.settle("other", CreationState.CREATED, lead="L-2")
+        outbox.confirm("other", "L-2")
         outbox.forget_marks()
 
         assert only(outbox).mark is None
 
 
+def test_beside_a_lead_that_stays_in_doubt_few_marks_are_kept(path):
+    """The last five of each kind, which prove that leads are recognised, and those that could be taken for it."""
+    whole = Mark("whole", MarkParts.EMAIL | MarkParts.PHONE)
+    with hold_outbox(path, now=NOW) as outbox:
+        begin(outbox, "doubt")
+        outbox.lose("doubt", "no_answer", now=NOW)
+        for number in range(8):
+            begin(outbox, f"same {number}", now=NOW + timedelta(seconds=number))
+            outbox.confirm(f"same {number}", f"L-{number}")
+        begin(outbox, "nameless")
+        outbox.confirm("nameless", None)
+        begin(outbox, "another kind", whole)
+        outbox.confirm("another kind", "L-8")
+
+        outbox.forget_marks()
+
+        kept = {"doubt", "nameless", "another kind", *(f"same {number}" for number in range(3, 8))}
+        assert kept == {one.key for one in outbox.marked()}
+
+
 def test_a_lead_in_doubt_that_nothing_marks_is_not_passed_over(path):
     """It stays in doubt until a human says what became of it."""
     with hold_outbox(path, now=NOW) as outbox:
-        outbox.add([NewCreation("key", "content", None, has_provider_url=False)])
-        outbox.begin("key", now=NOW)
-        outbox.settle("key", CreationState.IN_DOUBT, lost_at=NOW)
+        begin(outbox, "key", None)
+        outbox.lose("key", "no_answer", now=NOW)
 
         assert ["key"] == [one.key for one in outbox.marked()]
+
+
+def test_each_outbox_has_a_salt_of_its_own_for_good(path, tmp_path):
+    """Its hashes match those of no other file."""
+    with hold_outbox(path, now=NOW) as outbox, hold_outbox(tmp_path / "other.oplead.db", now=NOW) as other:
+        salt = outbox.salt
+        assert (32, 32) == (len(salt), len(other.salt))
+        assert salt != other.salt
+    with hold_outbox(path, now=NOW) as outbox:
+        assert salt == outbox.salt
 
 
 def test_only_one_process_holds_it_and_only_its_owner_reads_it(path):
@@ -162,8 +175,8 @@ def test_a_patient_command_waits_for_the_one_before(path):
     threading.Timer(0.2, let_go.set).start()
 
     with hold_outbox(path, now=NOW, patience=10) as outbox:
-        outbox.add([LEAD])
-        assert CreationState.PENDING is only(outbox).state
+        outbox.begin(LEAD, now=NOW)
+        assert CreationState.IN_FLIGHT is only(outbox).state
     first.join(10)
 
 

@@ -10,7 +10,7 @@ from connectors.records import ClickId, ClickIdKind
 from jobs.exit_codes import UsageError
 from jobs.oplead_commands.creation.lead_values import values_of
 from jobs.oplead_commands.importing.columns import read_mapping
-from jobs.oplead_commands.importing.lead_file import Reading, read_leads
+from jobs.oplead_commands.importing.lead_file import LeadFileOptions, read_leads
 
 CLICKED = datetime(2026, 8, 20, 8, tzinfo=UTC)
 GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456", CLICKED)
@@ -18,7 +18,7 @@ GCLID = ClickId(ClickIdKind.GCLID, "Cj0KCQjwAbC-dEf_123456", CLICKED)
 
 def reading(**more):
     """How files are read here: one click id is known."""
-    return Reading(
+    return LeadFileOptions(
         ZoneInfo("Europe/Paris"),
         lambda text, _utm: values_of([GCLID] if "gclid=" in text else []),
         lambda _lead: None,

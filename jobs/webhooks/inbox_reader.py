@@ -1,4 +1,4 @@
-"""The inbox as one run reads it: where it cannot be read, the run goes on without it, and a human is told."""
+"""The inbox as one run reads it: if it cannot be read, the run goes on without it, and a human is told."""
 
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -66,6 +66,6 @@ class InboxReader:
             self._inbox = self._inbox or Inbox.to_read(self._path)
             return otherwise if self._inbox is None else question(self._inbox)
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:
-            # ValueError, TypeError: the latest arrival is no time.
+            # ValueError, TypeError: the time of the latest arrival is damaged.
             self.problem = f"{self._path}: {error}"
             return otherwise
