@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from connectors.records import ClickId, Contact, LeadId, Lost, Moment, NotSent, Utm
 
@@ -29,7 +29,7 @@ class LeadData:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class LeadDocument:
     """A file to add to a lead, whose type and size have been checked."""
 
     path: Path
@@ -105,6 +105,18 @@ class Subscription:
     url: str = field(repr=False)
 
 
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[Entry]):
+    """What a list of the CRM holds."""
+
+    entries: Sequence[Entry] = ()
+    gap: str | None = None
+    """Why some may be missing; None if the list was read whole."""
+
+
 class LeadWriter(Protocol):
     """Write access to a CRM; each method makes at most one request, without retries, and never raises for its answer.
 
@@ -120,7 +132,7 @@ class LeadWriter(Protocol):
     def set_status(self, lead_id: LeadId, label: str) -> WriteReceipt:
         """Set a lead's status."""
 
-    def attach(self, lead_id: LeadId, document: Document) -> WriteReceipt:
+    def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
         """Add a document to a lead."""
 
     def subscribe(self, event: EventKind, url: str) -> WriteReceipt:
@@ -140,13 +152,13 @@ class PreviewsWrites(Protocol):
 class PlatformLists(Protocol):
     """What a CRM's own settings and subscriptions hold; raises what `LeadSource` raises."""
 
-    def subscriptions(self) -> Sequence[Subscription]:
+    def subscriptions(self) -> Listed[Subscription]:
         """Return the subscriptions on record."""
 
-    def channels(self) -> Sequence[Mapping[str, object]]:
+    def channels(self) -> Listed[Mapping[str, object]]:
         """Return the marketing channels, as the CRM shows them."""
 
-    def custom_fields(self) -> Sequence[Mapping[str, object]]:
+    def custom_fields(self) -> Listed[Mapping[str, object]]:
         """Return the custom fields, as the CRM shows them."""
 
 

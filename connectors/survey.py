@@ -135,6 +135,9 @@ class Survey:
     """What each setting under `oplead` rests on."""
     write: Mapping[str, str] = field(default_factory=dict)
     """What the specification says of `oplead.write`, by dotted name."""
+    shown_at: Mapping[str, str] = field(default_factory=dict)
+    """Where leads hold what a new one is written with, where that is not the place it is read from first, by dotted
+    name under `oplead.write`; empty if the specification says how to create one."""
     subscriptions: Mapping[str, str] = field(default_factory=dict)
     """What the specification says of `webhooks.subscriptions`."""
     minutes_first: float | None = None

@@ -85,6 +85,8 @@ class PageWalk:
     """Next pages must stay on its scheme, host and port."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """The query parameters of the change filter; they are not added to a next URL."""
+    path: str = ""
+    """The list's path; the leads' if empty."""
     moved: bool = field(default=False, init=False)
     """Whether the list is known to have shifted while it was read: an entry came twice or the total changed."""
     _requested: set[str] = field(default_factory=set, init=False)
@@ -168,7 +170,7 @@ class PageWalk:
         if position.kind != "start":
             params = {"page": options.page_param, "offset": options.offset_param, "cursor": options.cursor_param}
             query[params[position.kind]] = position.value
-        return self.client.list_path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        return (self.path or self.client.list_path) + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def position_after(self, position: PagePosition, answer: OpleadAnswer, marks: Sequence[str]) -> PagePosition | None:
         """Return the position that follows a page; None at the end.
@@ -291,7 +293,7 @@ class PageWalk:
             written = style == "auto"
             way = "write oplead.pagination.style" if written else f"see oplead.pagination.style ({style}) and next"
             raise Misconfigured(
-                f"the list may be cut: {counted(count, 'lead')}, and the answer does not say how to go on; "
+                f"the list may be cut: {counted(count, 'entry', 'entries')}, and the answer does not say how to go on; "
                 f"{way} (none, if these are all)"
             )
 

@@ -41,6 +41,18 @@ _SETTINGS = Path(__file__).with_name("demo.yaml")
 """The demo settings: one invented company, with `$`-placeholders for this sandbox's addresses."""
 
 
+_WRITE = """\
+  write:
+    fields:   # where a new lead's values go: where the leads there hold theirs
+      email: contact.email
+      phone: contact.phone
+      first_name: contact.firstname
+      last_name: contact.lastname
+      postcode: address.postcode
+      city: address.city
+      country: address.country
+"""
+"""What the settings say of an Oplead whose leads nest their contact, unless its shape is to be found out."""
 _PARTS = ("clock", "oplead", "oauth", "data_manager", "google_ads", "meta")
 """The stateful parts, in load order; the Data Manager's state includes what both Google APIs share."""
 
@@ -140,7 +152,8 @@ class Sandbox:
     def settings(self, google_transport: str = "data_manager") -> str:
         """Return the demo settings for this sandbox; `google_transport` is data_manager or google_ads_api."""
         template = Template(_SETTINGS.read_text(encoding="utf-8"))
-        return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport)
+        write = _WRITE if self.oplead.shows_shape and self.oplead.shape.contact == "nested" else ""
+        return template.substitute(self.addresses, dataset=DATASET, google_transport=google_transport, write=write)
 
     def write_settings(self, directory: Path | None = None, *, google_transport: str = "data_manager") -> Path:
         """Write `pipeline.yaml` and `sandbox.env`, by default next to the state; return the path of `pipeline.yaml`."""

@@ -1,5 +1,6 @@
 """`oplead document add`: checks files whole before any is sent, and adds them to a lead."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from zipfile import BadZipFile, ZipFile
 
 import puremagic
 
-from connectors.crm import Document, Written
+from connectors.crm import LeadDocument, Written
 from connectors.text import counted
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands.context import OpleadContext, named_lead
@@ -61,12 +62,12 @@ def add(context: OpleadContext, lead_id: str, files: Sequence[Path]) -> int:
             say(f"{document.name}: {sentence_of(receipt, 'added', key=ADMIN, look=look)}")
         if not isinstance(receipt, Written):
             if left := len(documents) - number:
-                say(f"{counted(left, 'document')} after it not sent.")
+                sys.stderr.write(f"{counted(left, 'document')} after it not sent.\n")
             return exit_of(receipt)
     return Exit.DONE
 
 
-def checked(files: Sequence[Path], *, largest_mb: int) -> list[Document]:
+def checked(files: Sequence[Path], *, largest_mb: int) -> list[LeadDocument]:
     """Return the files as documents.
 
     Raises:
@@ -86,7 +87,7 @@ def checked(files: Sequence[Path], *, largest_mb: int) -> list[Document]:
     return documents
 
 
-def _document(file: Path, largest: int) -> Document:
+def _document(file: Path, largest: int) -> LeadDocument:
     extension = file.suffix.removeprefix(".").casefold()
     if extension not in MEDIA_TYPES:
         raise ValueError(f"Oplead takes {', '.join(MEDIA_TYPES)}")
@@ -99,7 +100,7 @@ def _document(file: Path, largest: int) -> Document:
         raise ValueError(f"it has {_size(size)}, more than {_size(largest)} (oplead.write.largest_document_mb)")
     if not _is(extension, file):
         raise ValueError(f"its name says {extension}, and its content does not")
-    return Document(file, file.name, MEDIA_TYPES[extension], size)
+    return LeadDocument(file, file.name, MEDIA_TYPES[extension], size)
 
 
 def _is(extension: str, file: Path) -> bool:
@@ -126,5 +127,5 @@ def _size(size: int) -> str:
     return f"{size / _MB:.1f} MB" if size >= _MB else f"{max(1, size // 1024)} kB"
 
 
-def _named(document: Document) -> Mapping[str, object]:
+def _named(document: LeadDocument) -> Mapping[str, object]:
     return {"document": document.name, "media_type": document.media_type, "bytes": document.size}

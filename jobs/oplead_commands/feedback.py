@@ -49,11 +49,11 @@ def feedback(context: OpleadContext, file: Path | None) -> int:
     heard = later(_by_webhook(context, ids), _by_night(context, ids), zone)
     if file is not None:
         _write(file, created, heard)
-    elif context.approval.json:
+    if context.approval.json:
         for one in created:
             print_json(dict(zip(_TITLES, _values(one, heard), strict=True)))
         return Exit.DONE
-    elif created:
+    if created and file is None:
         _print(created, heard, zone)
     silent = sum(one.lead not in heard for one in created)
     say(f"{counted(len(created), 'lead')} created with provider.url; {_NOTHING} of {number(silent)}.")

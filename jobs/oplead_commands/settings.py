@@ -1,9 +1,10 @@
 """`oplead settings show`: what Oplead is set up for, as far as this key may read it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from rich.markup import escape
 
+from connectors.crm import Listed
 from connectors.errors import KeyRefused, Misconfigured
 from connectors.text import counted
 from jobs.exit_codes import Exit
@@ -12,7 +13,7 @@ from jobs.oplead_commands.outcomes import ANY_KEY
 from jobs.reporting.console import as_plain, print_json, results, say, table
 
 _MOST_COLUMNS = 6
-Entries = Sequence[Mapping[str, object]]
+Entries = Listed[Mapping[str, object]]
 
 
 def show(context: OpleadContext) -> int:
@@ -28,7 +29,7 @@ def show(context: OpleadContext) -> int:
     else:
         for name, found in read.items():
             _print(name, found)
-    return Exit.ATTENTION if any(isinstance(found, str) for found in read.values()) else Exit.DONE
+    return Exit.ATTENTION if any(isinstance(found, str) or found.gap for found in read.values()) else Exit.DONE
 
 
 def _read(name: str, fetch: Callable[[], Entries]) -> Entries | str:
@@ -42,20 +43,23 @@ def _read(name: str, fetch: Callable[[], Entries]) -> Entries | str:
 
 
 def _document(found: Entries | str) -> Mapping[str, object]:
-    return {"problem": found} if isinstance(found, str) else {"entries": as_plain(list(found))}
+    if isinstance(found, str):
+        return {"problem": found}
+    problem = {"problem": f"There may be more than these: {found.gap}."} if found.gap else {}
+    return {"entries": as_plain(list(found.entries)), **problem}
 
 
 def _print(name: str, found: Entries | str) -> None:
     if isinstance(found, str):
         say(found, "")
         return
-    say(f"{name.capitalize()}: {counted(len(found), 'entry', 'entries')}")
-    columns = list(dict.fromkeys(key for one in found for key, value in one.items() if _is_shown(value)))
+    say(f"{name.capitalize()}: {counted(len(found.entries), 'entry', 'entries')}")
+    columns = list(dict.fromkeys(key for one in found.entries for key, value in one.items() if _is_shown(value)))
     columns = columns[:_MOST_COLUMNS]
-    rows = [[escape(_text(one.get(column))) for column in columns] for one in found]
+    rows = [[escape(_text(one.get(column))) for column in columns] for one in found.entries]
     if rows and columns:
         results().print(table(*map(escape, columns), rows=rows))
-    say("")
+    say(*([f"There may be more than these: {found.gap}."] if found.gap else []), "")
 
 
 def _is_shown(value: object) -> bool:

@@ -1,12 +1,13 @@
 """`oplead webhooks subscribe`, `list` and `remove`: the subscriptions on record in Oplead, their secrets masked."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from urllib.parse import quote, urlsplit
 
 from rich.markup import escape
 
-from connectors.crm import EventKind, LeadWriter, PlatformLists, Subscription, Written
+from connectors.crm import EventKind, LeadWriter, Listed, PlatformLists, Subscription, Written
 from connectors.errors import Misconfigured
 from connectors.records import Lost
 from connectors.text import counted
@@ -18,6 +19,7 @@ from jobs.settings.oplead_schema import WebhookSettings
 
 HOOKS = "/hooks"
 """Where the receiver takes webhooks."""
+_NOT_ALL = "there may be more subscriptions than were read: "
 _LOOK = "See `oplead-sync oplead webhooks list` before you subscribe again."
 
 
@@ -47,8 +49,10 @@ def subscribe(context: OpleadContext, kinds: Sequence[EventKind], *, force: bool
     url = address_of(context.known.settings.webhooks)
     codes: list[int] = []
     with context.writer() as writer:
-        there = [] if force else _on_record(writer)
+        there: Listed[Subscription] = Listed() if force else _on_record(writer)
         missing = [kind for kind in kinds if not _is_there(there, writer.event_name(kind), url)]
+        if missing and there.gap:
+            raise Misconfigured(f"{_NOT_ALL}{there.gap}. To subscribe without looking, write --force")
         json = context.approval.json
         for kind in kinds:
             if kind not in missing:
@@ -77,40 +81,46 @@ def show(context: OpleadContext) -> int:
     ours = address_of(webhooks) if webhooks and webhooks.public_url else None
     with context.writer() as writer:
         found = _on_record(writer)
+    code = _tell_gap(found)
     if context.approval.json:
-        for one in found:
+        for one in found.entries:
             print_json({"subscription": one.id, "event": one.event, "address": shown(one.url), "ours": one.url == ours})
-        return Exit.DONE
+        return code
     rows = [
-        [escape(one.id), escape(one.event), escape(shown(one.url)), "yes" if one.url == ours else ""] for one in found
+        [escape(one.id), escape(one.event), escape(shown(one.url)), "yes" if one.url == ours else ""]
+        for one in found.entries
     ]
     results().print(table("Subscription", "Event", "Address", "Ours", rows=rows))
-    say(counted(len(found), "subscription"))
-    return Exit.DONE
+    say(counted(len(found.entries), "subscription"))
+    return code
 
 
 def remove(context: OpleadContext, ids: Sequence[str], *, all_ours: bool) -> int:
     """Show what ends, ask, and end it."""
+    code = Exit.DONE
+    json = context.approval.json
     with context.writer() as writer:
         if all_ours:
             ours = address_of(context.known.settings.webhooks)
-            ids = [one.id for one in _on_record(writer) if one.url == ours]
-        if not ids:
-            say("There is no subscription of ours." if all_ours else "Name a subscription, or write --all.")
-            return Exit.DONE if all_ours else Exit.CONFIGURATION
-        if not context.approval.json:
-            say(*(f"end subscription {each}" for each in ids))
-        if context.approval.dry_run and context.approval.json:
+            found = _on_record(writer)
+            code = _tell_gap(found)
+            ids = [one.id for one in found.entries if one.url == ours]
+        elif not ids:
+            raise UsageError("name a subscription, as `oplead-sync oplead webhooks list` shows it, or write --all")
+        if json and context.approval.dry_run:
             print_json({"rehearsed": True, "subscriptions": list(ids)})
-            return Exit.DONE
+        elif not json:
+            say(*(f"end subscription {each}" for each in ids) if ids else ["There is no subscription of ours."])
+        if not ids:
+            return code
         if context.approval.dry_run or not context.agrees(f"End {counted(len(ids), 'subscription')}?"):
-            say("Nothing was written.")
-            return Exit.DONE
-        codes = [_removed(context, writer, each) for each in ids]
-    return max(codes)
+            if not json:
+                say("Nothing was written.")
+            return code
+        return max(code, *(_removed(context, writer, each) for each in ids))
 
 
-def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> int:
+def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -> Exit:
     receipt = context.until_taken(partial(writer.unsubscribe, subscription_id))
     if context.approval.json:
         print_json({"subscription": subscription_id, **document_of(receipt)})
@@ -120,15 +130,23 @@ def _removed(context: OpleadContext, writer: LeadWriter, subscription_id: str) -
     return exit_of(receipt)
 
 
-def _on_record(lists: PlatformLists) -> Sequence[Subscription]:
+def _on_record(lists: PlatformLists) -> Listed[Subscription]:
     try:
         return lists.subscriptions()
     except Misconfigured as error:
         raise Misconfigured(f"the subscriptions cannot be listed: {error}") from None
 
 
-def _is_there(found: Sequence[Subscription], event: str, url: str) -> bool:
-    return any(one.event == event and one.url == url for one in found)
+def _tell_gap(found: Listed[Subscription]) -> Exit:
+    """Say on stderr why subscriptions may be missing, and return the exit code."""
+    if found.gap is None:
+        return Exit.DONE
+    sys.stderr.write(f"{_NOT_ALL}{found.gap}\n")
+    return Exit.ATTENTION
+
+
+def _is_there(found: Listed[Subscription], event: str, url: str) -> bool:
+    return any(one.event == event and one.url == url for one in found.entries)
 
 
 def _tell(context: OpleadContext, kind: EventKind, text: str, document: Mapping[str, object]) -> None:

@@ -35,8 +35,8 @@ def assumed(survey: Survey, write: Tree, webhooks: Tree) -> tuple[str, ...]:
 
 
 def write_settings(survey: Survey, written: Tree) -> dict[str, Written]:
-    """Return what is specified of `oplead.write`, where it is not the default and the file does not say it."""
-    return _new(survey.write, WriteSettings, written)
+    """Return what is specified of `oplead.write`, or as leads show it, where neither file nor default says the same."""
+    return _new({**survey.shown_at, **survey.write}, WriteSettings, written)
 
 
 def subscription_settings(survey: Survey, written: Tree) -> dict[str, Written]:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from connectors.crm import EventKind, Written
@@ -20,20 +21,22 @@ from connectors.errors import KeyRefused, Misconfigured
 from connectors.oplead import OpleadSource
 from connectors.records import Lost
 from connectors.sandbox.oplead.form import FORM_TOKEN
-from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY
+from connectors.sandbox.oplead.gate import ADMIN_KEY, SUPPLIER_KEY, USER_KEY, Caller
+from connectors.sandbox.oplead.shape import Shape, shape_of
 from connectors.sandbox.platform import FaultKind, PlannedFault
 from connectors.sandbox.population.company import Population
 from connectors.sandbox.sandbox import Sandbox
 from jobs.cancellation import never_cancelled
 from jobs.cli.app import app
 from jobs.cli.approval import Approval
+from jobs.cli.oplead.commands import app as oplead_app
 from jobs.cli.output import open_visible_clock
 from jobs.exit_codes import Exit, UsageError
 from jobs.oplead_commands import documents, lead_reads, lead_writes, settings, statuses, subscriptions
 from jobs.oplead_commands.context import OpleadContext
 from jobs.oplead_commands.creation.lead_values import lead_of
 from jobs.settings.load import PartialSettings, load_partial
-from tests import quick
+from tests import quick, suite
 from tests.e2e.support.typed import _as_it_was, documented
 
 SECRET = "a-secret-of-the-receiver-0123"
@@ -450,10 +453,10 @@ def test_a_document_whose_answer_was_lost_is_not_sent_again(oplead, capsys):
 
     code = oplead.run(documents.add, new, [quote(oplead.folder), quote(oplead.folder, "facture.pdf")])
 
-    said = capsys.readouterr().out
+    said, err = capsys.readouterr()
     assert Exit.ATTENTION == code
     assert f"Look at lead {new} in Oplead before you send it again" in said
-    assert "1 document after it not sent" in said
+    assert "1 document after it not sent" in err
     assert 1 == oplead.log.count(f"POST {path}")
 
 
@@ -671,6 +674,43 @@ def test_removing_ends_ours_and_no_others(oplead):
     ]
 
 
+@pytest.fixture
+def crowded(oplead):
+    """A platform with a page of somebody else's subscriptions before ours."""
+    platform = oplead.sandbox.oplead
+    platform.shape = shape_of({"page_size": 20})
+    for _ in range(20):
+        platform.subscriptions.add("lead.created", "https://somebody-else.example/hook", Caller.ADMIN)
+    yield oplead
+    platform.shape = Shape()
+
+
+def test_subscriptions_on_the_second_page_count_too(crowded, capsys):
+    """What is there is not subscribed to again, all are listed, and all of ours are ended."""
+    assert Exit.DONE == crowded.run(SUBSCRIBE)
+    assert Exit.DONE == crowded.run(SUBSCRIBE)
+    assert Exit.DONE == crowded.run(subscriptions.show)
+    assert Exit.DONE == crowded.run(subscriptions.remove, [], all_ours=True)
+
+    assert 20 == len(crowded.sandbox.oplead.subscriptions.all)
+    said = capsys.readouterr().out
+    assert 3 == said.count("subscribed already")
+    assert "23 subscriptions" in said
+
+
+def test_a_list_of_subscriptions_that_may_go_on_is_not_taken_for_whole(crowded, capsys):
+    """`subscribe` refuses without `--force`, `list` and `remove --all` exit with 1, each with the reason."""
+    crowded.sandbox.oplead.shape = shape_of({"page_size": 20, "pagination": "page"})
+
+    with pytest.raises(Misconfigured, match=r"may be more subscriptions .* may be cut.*--force"):
+        crowded.run(SUBSCRIBE)
+    assert Exit.DONE == crowded.run(SUBSCRIBE, force=True)
+    assert Exit.ATTENTION == crowded.run(subscriptions.show, json=True)
+    assert Exit.ATTENTION == crowded.run(subscriptions.remove, [], all_ours=True)
+
+    assert 2 == capsys.readouterr().err.count("there may be more subscriptions than were read: the list may be cut")
+
+
 def test_subscribing_needs_a_public_address(oplead):
     """The message names the setting."""
     oplead.file.write_text(oplead.file.read_text().replace(', public_url: "http://127.0.0.1:8391"', ""))
@@ -737,6 +777,86 @@ def test_wrong_usage_exits_with_2_and_one_sentence(oplead, arguments, said):
     assert said in out + err
     assert before == len(oplead.log)
     assert "Traceback" not in out + err
+
+
+CREATE = ("leads", "create", "--email", "nouvelle@example.com", "--first-name", "Zoé", "--last-name", "Exemple")
+CREATE += ("--phone", "0612345678", "--postcode", "44000", "--city", "Nantes", "--country", "FR", "--yes", "--json")
+
+
+@pytest.mark.parametrize("contact", suite.mostly_exhaustive(["nested", "flat", "customer"], "nested"))
+def test_a_lead_can_be_created_with_the_settings_that_init_writes(oplead, contact):
+    """Its values go where the leads that `init` looked at have theirs."""
+    mine, addresses = oplead.folder / "mine", oplead.sandbox.addresses
+    oplead.sandbox.oplead.switch("contact", contact)
+    options = {"--clock": addresses["clock"], "--base-url": addresses["oplead"], "--dir": str(mine)}
+    options |= {"--account": "maison-durand", "--meta-dataset-id": "1234567890", "--stage": "won=Gagné"}
+    with _as_it_was():
+        words = ["init", "--yes", *(word for option in options.items() for word in option)]
+        done = CliRunner().invoke(app, words, env={"OPLEAD_TOKEN": ADMIN_KEY})
+    assert (mine / "pipeline.yaml").exists(), done.output
+
+    oplead.file = mine / "pipeline.yaml"
+    code, out, err = typed(oplead, *CREATE, OPLEAD_TOKEN=ADMIN_KEY)
+
+    oplead.sandbox.oplead.switch("contact", "nested")
+    assert 0 == code, out + err
+    assert "nouvelle@example.com" == oplead.lead(documented(out)["id"])["contact"]["email"]
+
+
+def test_a_lead_can_be_created_with_the_settings_of_the_demo(oplead):
+    """Without editing them."""
+    oplead.file = oplead.sandbox.write_settings(oplead.folder / "demo")
+    code, out, err = typed(oplead, *CREATE, OPLEAD_TOKEN=ADMIN_KEY)
+
+    assert 0 == code, out + err
+    assert "Zoé" == oplead.lead(documented(out)["id"])["contact"]["firstname"]
+
+
+def commands_of(group, name=()):
+    """The words of every command under a group."""
+    if not hasattr(group, "commands"):
+        return {name}
+    return {words for each, inside in group.commands.items() for words in commands_of(inside, (*name, each))}
+
+
+@pytest.mark.parametrize("agreed", ["--yes", "--dry-run"])
+def test_with_json_nothing_else_is_on_stdout(oplead, agreed):
+    """Every command under `oplead` that takes `--json`: each line is an object that the schema describes."""
+    folder = oplead.folder
+    (folder / "import.csv").write_text("email;last_name\nb@example.com;Exemple\n", encoding="utf-8")
+    new = documented(typed(oplead, "leads", "create", "--email", "a@example.com", "--yes", "--json")[1])["id"]
+    (folder / "status.csv").write_text(f"id;status\n{new};Nurserie\n", encoding="utf-8")
+    from_supplier = ("--provider-name", "Exemple", "--provider-url", "https://supplier.example/hook")
+    usages = [
+        ("leads create --email c@example.com", *from_supplier),
+        (f"leads update {new} --city Lyon",),
+        (f"leads get {new}",),
+        ("leads get L-none",),
+        ("leads list --contact",),
+        ("leads import", str(folder / "import.csv")),
+        ("leads feedback",),
+        ("leads feedback --csv", str(folder / "feedback.csv")),
+        (f"document add {new}", str(quote(folder)), str(quote(folder, "facture.pdf"))),
+        ("document add L-none", str(quote(folder)), str(quote(folder, "facture.pdf"))),
+        (f"status set {new} Nurserie",),
+        ("status set --csv", str(folder / "status.csv")),
+        ("settings show",),
+        ("webhooks remove --all",),
+        ("webhooks subscribe",),
+        ("webhooks list",),
+        ("webhooks remove",),
+        ("webhooks remove S-none",),
+        ("webhooks remove --all",),
+    ]
+    reading = ("get", "list", "feedback", "show")
+    for usage, *values in usages:
+        words = [*usage.split(), *values]
+        out = typed(oplead, *words, *([] if words[1] in reading else [agreed]), "--json")[1]
+
+        for line in out.splitlines():
+            assert documented(line), words
+    elsewhere = {("leads", "export"), ("webhooks", "serve")}  # takes no --json, and goes on until it is stopped
+    assert {tuple(usage.split()[:2]) for usage, *_ in usages} | elsewhere == commands_of(get_command(oplead_app))
 
 
 @pytest.mark.parametrize("lead", ["", " ", ".", "..", "L\n1", "L" * 201])

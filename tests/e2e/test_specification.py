@@ -116,7 +116,7 @@ def test_settings_for_writing_and_webhooks_are_proposed(account):
     account.sandbox.oplead.switch("status_verb", "POST")
     account.sandbox.oplead.switch("update_verb", "PATCH")
     text = account.file.read_text()
-    account.file.write_text(text.replace("oplead:\n", "oplead:\n  write: { update: 'POST /leads/{id}' }\n", 1))
+    account.file.write_text(text.replace("  write:\n", "  write:\n    update: POST /leads/{id}\n", 1))
 
     told = probed(account, config=True)
 

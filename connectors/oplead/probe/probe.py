@@ -25,7 +25,7 @@ from connectors.oplead.probe.sampling import take_sample
 from connectors.oplead.probe.specification.documentation import Documentation
 from connectors.oplead.probe.specification.loading import NotASpecificationError
 from connectors.oplead.probe.specification.reading import Specification, read_specification
-from connectors.oplead.probe.specification.written import subscribed, written
+from connectors.oplead.probe.specification.written import places_of_new, subscribed, written
 from connectors.oplead.probe.suggestion import Pull, reading_minutes, suggestion_of
 from connectors.oplead.probe.verification import settle
 from connectors.oplead.survey.places import find_places
@@ -180,6 +180,7 @@ class OpleadProbe:
         judgement = judge(self.client.options, options, places.matches, specification)
         notes.how.extend(judgement.contradictions)
         enums = specification.enums if specification else {}
+        specified = written(specification, options) if specification else {}
         minutes_first, minutes_nightly = self._minutes(options, pull, found) or (None, None)
         listed = ReadLeads.of(list(sample.every.values()), found.options)
         summary = summary_of(
@@ -194,7 +195,8 @@ class OpleadProbe:
             minutes_nightly=minutes_nightly,
             suggestion=suggestion_of(options, pull),
             rests_on=judgement.rests_on,
-            write=written(specification, options) if specification else {},
+            write=specified,
+            shown_at={} if "create" in specified else dict(places_of_new(places.matches, options)),
             subscriptions=subscribed(specification) if specification else {},
         )
 

@@ -1,15 +1,23 @@
 """The `PlatformLists` port for Oplead: reads what a platform is set up for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from connectors.crm import Subscription
+from connectors.crm import Listed, Subscription
 from connectors.errors import Misconfigured
+from connectors.oplead.answers import OpleadRefused
 from connectors.oplead.client import OpleadClient
 from connectors.oplead.fields import first, text_of
 from connectors.oplead.lead_parser import as_lead_id
 from connectors.oplead.options import SubscriptionOptions, WriteOptions
+from connectors.oplead.pagination import PageWalk, mark_without_id
+from connectors.text import counted
 
 SUBSCRIPTION_IDS = ("id", "subscriptionId", "subscription_id", "identifier", "uuid")
+_MOST_PAGES = 100
+_COUNTED_HERE = frozenset({"page", "offset", "last_id"})
+"""The styles in which the answer announces no next page: a list that refuses the one we ask for has ended."""
+_NO_SUCH_PAGE = frozenset({400, 404, 422})
 _SUBSCRIPTION_EVENTS = ("event", "type", "eventType", "name")
 _SUBSCRIPTION_URLS = ("url", "endpoint", "callback", "callbackUrl", "target")
 
@@ -26,32 +34,60 @@ class OpleadLists:
         """Close the connections."""
         self._client.close()
 
-    def subscriptions(self) -> Sequence[Subscription]:
-        """Return the subscriptions on the first page that Oplead lists."""
+    def subscriptions(self) -> Listed[Subscription]:
+        """Return the subscriptions on record."""
         options = self._options.subscriptions
-        entries = self._entries(options.path, "webhooks.subscriptions.path")
-        read = [_subscription(entry, options) for entry in entries]
+        found = self._entries(options.path, "webhooks.subscriptions.path")
+        read = [_subscription(entry, options) for entry in found.entries]
         if None in read:
             raise Misconfigured(f"a subscription at {options.path} has no id: see webhooks.subscriptions.path")
-        return [one for one in read if one is not None]
+        return Listed([one for one in read if one is not None], found.gap)
 
-    def channels(self) -> Sequence[Mapping[str, object]]:
+    def channels(self) -> Listed[Mapping[str, object]]:
         """Return the marketing channels, as Oplead shows them."""
         return self._entries(self._options.channels, "oplead.write.channels")
 
-    def custom_fields(self) -> Sequence[Mapping[str, object]]:
+    def custom_fields(self) -> Listed[Mapping[str, object]]:
         """Return the custom fields, as Oplead shows them."""
         return self._entries(self._options.custom_fields, "oplead.write.custom_fields")
 
-    def _entries(self, path: str, setting: str) -> Sequence[Mapping[str, object]]:
-        """Return the objects of the one list in the answer at a path."""
-        body = self._client.get(self._client.root + path).body
-        inside = body.get("data", body) if isinstance(body, Mapping) else body
-        around = inside.values() if isinstance(inside, Mapping) else [inside]
-        lists = [value for value in around if isinstance(value, list)]
-        if len(lists) != 1 or not all(isinstance(entry, Mapping) for entry in lists[0]):
-            raise Misconfigured(f"the answer at {path} holds no list, or several: see {setting}")
-        return lists[0]
+    def _entries(self, path: str, setting: str) -> Listed[Mapping[str, object]]:
+        """Return the objects of a list, whose pages are assumed to follow each other as the leads' do."""
+        client, address = self._client, self._client.root + path
+        # The first page is asked for plainly, and so has the list's own size: it may be the only one.
+        options = replace(client.options.pagination, size_param=None, max_pages=_MOST_PAGES)
+        walk = PageWalk(options, client, path=address)
+        position, answer = walk.start(), client.get(address)
+        found: dict[str, Mapping[str, object]] = {}
+        entries = _objects(answer.body, path, setting)
+        try:
+            while not found.keys() >= (page := {_mark(entry): entry for entry in entries}).keys():
+                found |= page
+                following = walk.position_after(position, answer, tuple(page))
+                if following is None:
+                    break
+                position, answer = following, client.get(walk.address(following))
+                entries = _objects(answer.body, path, setting)
+        except Misconfigured as error:
+            has_no_such_page = isinstance(error, OpleadRefused) and error.status in _NO_SUCH_PAGE
+            if not (has_no_such_page and options.style in _COUNTED_HERE):
+                return Listed(list(found.values()), str(error))
+        gap = f"Oplead counts {counted(walk.missing, 'more', 'more')} than it lists" if walk.missing else None
+        return Listed(list(found.values()), gap)
+
+
+def _objects(body: object, path: str, setting: str) -> Sequence[Mapping[str, object]]:
+    """Return the objects of the one list in an answer."""
+    inside = body.get("data", body) if isinstance(body, Mapping) else body
+    around = inside.values() if isinstance(inside, Mapping) else [inside]
+    lists = [value for value in around if isinstance(value, list)]
+    if len(lists) != 1 or not all(isinstance(entry, Mapping) for entry in lists[0]):
+        raise Misconfigured(f"the answer at {path} holds no list, or several: see {setting}")
+    return lists[0]
+
+
+def _mark(entry: Mapping[str, object]) -> str:
+    return as_lead_id(first(entry, SUBSCRIPTION_IDS)) or mark_without_id(entry)
 
 
 def _subscription(entry: Mapping[str, object], options: SubscriptionOptions) -> Subscription | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 from urllib.parse import urlsplit
 
-from connectors.crm import Document, EventKind, LeadData, WriteFault, WritePreview, WriteReceipt, WriteRefused
+from connectors.crm import EventKind, LeadData, LeadDocument, WriteFault, WritePreview, WriteReceipt, WriteRefused
 from connectors.errors import Misconfigured
 from connectors.oplead.answers import WriteAnswer
 from connectors.oplead.client import OpleadClient
@@ -74,7 +74,7 @@ class OpleadWriter(OpleadLists):
         put(body, self._options.status_field, label)
         return self._exchange(self._client, self._options.status, body, lead_id)
 
-    def attach(self, lead_id: LeadId, document: Document) -> WriteReceipt:
+    def attach(self, lead_id: LeadId, document: LeadDocument) -> WriteReceipt:
         """Add a document to a lead, read from disk in pieces as it is sent."""
         try:
             file = document.path.open("rb")

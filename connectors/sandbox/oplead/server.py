@@ -26,7 +26,7 @@ from connectors.sandbox.oplead.leads.accidents import Accident, accident_json, a
 from connectors.sandbox.oplead.leads.book import LeadBook, LeadsAt
 from connectors.sandbox.oplead.leads.rendering import Fields, render_lead, render_list_entry, wire_id
 from connectors.sandbox.oplead.options import OPTIONS, Options
-from connectors.sandbox.oplead.pages import envelope, enveloped, known_parameters, page_of, parameters
+from connectors.sandbox.oplead.pages import Page, envelope, known_parameters, page_of, parameters
 from connectors.sandbox.oplead.settings import SETTINGS
 from connectors.sandbox.oplead.shape import AXES, Position, Shape, shape_of
 from connectors.sandbox.oplead.subscriptions import Subscriptions
@@ -197,7 +197,12 @@ class OpleadPlatform:
         if not self._may(caller, route, options):
             raise RefusedError(403, "this key may not do that")
         query = {name: values for name, values in request.query.items() if name != KEY_PARAMETERS.get(shape.auth)}
-        known = known_parameters(shape) if route == self._list else frozenset[str]()
+        known = frozenset[str]()
+        if route == self._list:
+            known = known_parameters(shape)
+        elif route in (self._subscribed, self._settings):
+            shape = replace(shape, filters=False, ids="prefixed")
+            known = known_parameters(shape)
         return route(Asked(request, caller, parameters(query, known, shape), shape, options, subject))
 
     def _endpoint(self, path: str, shape: Shape, options: Options) -> tuple[Mapping[str, Route], str]:
@@ -230,10 +235,7 @@ class OpleadPlatform:
         shape = asked.shape
         visible = {lead_id: lead for lead_id, lead in self.leads().items() if self._shows(lead_id, lead, asked.caller)}
         page = page_of(visible, asked.query, shape)
-        page = replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads])
-        url = f"http://{asked.request.headers.get('host', '')}{asked.request.path}"
-        body, headers = envelope(page, asked.query, shape, url)
-        return json_response(200, body, headers)
+        return _page(asked, replace(page, leads=[render_list_entry(lead, shape) for lead in page.leads]))
 
     def _detail(self, asked: Asked) -> WireResponse:
         return json_response(200, render_lead(self._lead(asked)[1], asked.shape))
@@ -262,8 +264,8 @@ class OpleadPlatform:
 
     def _subscribed(self, asked: Asked) -> WireResponse:
         with self._lock:
-            listed = [each.shown for each in self.subscriptions.of(asked.caller)]
-        return json_response(200, enveloped(listed, {}, asked.shape))
+            listed = {each.id: each.shown for each in self.subscriptions.of(asked.caller)}
+        return _page(asked, page_of(listed, asked.query, asked.shape))
 
     def _subscribe(self, asked: Asked) -> WireResponse:
         with self._lock:
@@ -279,7 +281,8 @@ class OpleadPlatform:
         return WireResponse(204)
 
     def _settings(self, asked: Asked) -> WireResponse:
-        return json_response(200, enveloped(SETTINGS[asked.subject], {}, asked.shape))
+        listed = {str(each["identifier"]): each for each in SETTINGS[asked.subject]}
+        return _page(asked, page_of(listed, asked.query, asked.shape))
 
     # ── leads ────────────────────────────────────────────────────────────────────────────────────
 
@@ -315,6 +318,13 @@ class OpleadPlatform:
     def _collect(self) -> None:
         """Queue the webhooks of what has happened so far."""
         self.subscriptions.collect(self._recorded, self.book.creator, self._now())
+
+
+def _page(asked: Asked, page: Page) -> WireResponse:
+    """Return a page of a list as its answer."""
+    url = f"http://{asked.request.headers.get('host', '')}{asked.request.path}"
+    body, headers = envelope(page, asked.query, asked.shape, url)
+    return json_response(200, body, headers)
 
 
 def _recorded_id(asked_id: str, leads: Mapping[str, object], shape: Shape) -> str | None:

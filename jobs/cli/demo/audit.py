@@ -12,7 +12,7 @@ from rich.console import Console
 from connectors.records import AdjustmentKind
 from connectors.text import number
 from jobs.cli.accounts import heading_of
-from jobs.cli.demo.sandbox import Stage, command_name, next_command
+from jobs.cli.demo.sandbox import RunningSandbox, command_name, next_command
 from jobs.cli.inspect import explain
 from jobs.cli.session import StateView, open_view
 from jobs.ledger import outbox, queries
@@ -182,7 +182,7 @@ def _to_the_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def prove(console: Console, stage: Stage, settings: Settings, *, kept: bool) -> bool:
+def prove(console: Console, stage: RunningSandbox, settings: Settings, *, kept: bool) -> bool:
     """Print delivery states, the comparison, one lead's history and the next commands; return whether books agree."""
     account = heading_of(settings, stage.settings)
     with open_view(settings) as view:

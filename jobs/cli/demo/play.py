@@ -17,7 +17,7 @@ from connectors.sandbox.sandbox import STATE_FILE
 from connectors.text import counted, number
 from jobs.cli.accounts import open_account
 from jobs.cli.demo.audit import prove
-from jobs.cli.demo.sandbox import Cast, Stage, staged
+from jobs.cli.demo.sandbox import Cast, RunningSandbox, staged
 from jobs.cli.session import RunOptions, do_night, open_view
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import outbox
@@ -72,7 +72,7 @@ def play(keep: Path | None, cast: Cast, nights: int, google_transport: str) -> i
 class _Show:
     """One demonstration."""
 
-    stage: Stage
+    stage: RunningSandbox
     settings: Settings
     console: Console
     since: datetime = field(init=False)

@@ -39,7 +39,7 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class RunningSandbox:
     """A running sandbox with its settings."""
 
     sandbox: Sandbox
@@ -50,7 +50,7 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> Iterator[Stage]:
+def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> Iterator[RunningSandbox]:
     """Serve a sandbox in `folder` while the block runs, and save it at the end.
 
     A folder used before resumes with its own leads, clock, book and settings; the arguments are ignored.
@@ -76,7 +76,7 @@ def staged(folder: Path, cast: Cast, google_transport: str = "data_manager") -> 
             sandbox.oplead.shape = shape
         settings = _settings(sandbox, google_transport)
         lines = (folder / ENVIRONMENT_FILE).read_text().splitlines()
-        yield Stage(sandbox, population, settings, dict(line.split("=", 1) for line in lines if "=" in line))
+        yield RunningSandbox(sandbox, population, settings, dict(line.split("=", 1) for line in lines if "=" in line))
 
 
 def _cast(folder: Path, cast: Cast, *, is_new: bool) -> Cast:
@@ -135,7 +135,7 @@ def cast_of(seed: int, leads: int, shape: str | None) -> Cast:
     raise ValueError(f"{shape}: write one axis a line, as  pagination: page  (`sandbox --rules` names them)")
 
 
-def _print_addresses(stage: Stage) -> None:
+def _print_addresses(stage: RunningSandbox) -> None:
     """Print the sandbox's addresses and the next commands."""
     sandbox, addresses = stage.sandbox, stage.sandbox.addresses
     first = "probe"
@@ -163,7 +163,7 @@ def next_command(settings: Path, command: str) -> str:
     return f"{_with_environment(settings)} {command} --config {shlex.quote(str(settings))}"
 
 
-def _first_settings(stage: Stage) -> str:
+def _first_settings(stage: RunningSandbox) -> str:
     """Return the command line that writes a first settings file for this sandbox."""
     servers = ("oplead", "clock", "data_manager", "google_ads", "meta")
     options = zip(("base-url", "clock", "endpoint", "ads-api-endpoint", "graph-url"), servers, strict=True)

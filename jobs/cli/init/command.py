@@ -84,7 +84,7 @@ def write_first_settings(
 
 
 def _found(survey: Survey) -> dict[str, object]:
-    """Return the survey's suggestion with what the specification says of writing."""
+    """Return the survey's suggestion with what is known of writing."""
     write = write_settings(survey, None)
     return {**survey.suggestion, **({"write": write} if write else {})}
 

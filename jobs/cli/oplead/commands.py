@@ -202,7 +202,7 @@ def import_leads(
 def lead_feedback(
     config: Config,
     *,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a new CSV file instead.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a new CSV file.")] = None,
     json: Json = False,
 ) -> int:
     """Show what has become of the leads created with a provider.url.

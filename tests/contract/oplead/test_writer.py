@@ -12,9 +12,17 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from connectors.crm import Document, EventKind, LeadData, Subscription, WriteFault, WriteRefused, Written
+from connectors.crm import EventKind, LeadData, LeadDocument, Subscription, WriteFault, WriteRefused, Written
 from connectors.errors import KeyRefused, Misconfigured, WrongClock
-from connectors.oplead import AuthOptions, Endpoint, FormOptions, OpleadClient, OpleadOptions, WriteOptions
+from connectors.oplead import (
+    AuthOptions,
+    Endpoint,
+    FormOptions,
+    OpleadClient,
+    OpleadOptions,
+    PaginationOptions,
+    WriteOptions,
+)
 from connectors.oplead.writing.writer import OpleadWriter
 from connectors.rate_limit import Pacer
 from connectors.records import Contact, LeadId, Lost, NotSent
@@ -149,7 +157,7 @@ def document(folder, content=b"%PDF-1.7\nabc", name="devis été.pdf"):
     """A file as a document."""
     path = folder / name
     path.write_bytes(content)
-    return Document(path, name, "application/pdf", len(content))
+    return LeadDocument(path, name, "application/pdf", len(content))
 
 
 # ── the wire ─────────────────────────────────────────────────────────────────────────────────────
@@ -563,14 +571,58 @@ def test_reads_subscriptions_channels_and_custom_fields(wire, open_writer):
     ]
     writer = open_writer()
 
-    assert [Subscription("7", "lead.created", "https://hooks.example/s")] == list(writer.subscriptions())
-    assert [{"identifier": "CNL_1"}] == list(writer.channels())
-    assert [{"name": "budget"}] == list(writer.custom_fields())
+    assert [Subscription("7", "lead.created", "https://hooks.example/s")] == writer.subscriptions().entries
+    assert [{"identifier": "CNL_1"}] == writer.channels().entries
+    assert [{"name": "budget"}] == writer.custom_fields().entries
     assert [
         "GET /v1/subscriptions HTTP/1.1",
         "GET /v1/settings/marketing-channels HTTP/1.1",
         "GET /v1/settings/custom-fields HTTP/1.1",
     ] == wire.lines
+
+
+def numbered(*numbers):
+    """Subscriptions with these ids."""
+    return [{"id": each, "event": "lead.created", "url": "https://hooks.example/s"} for each in numbers]
+
+
+@pytest.mark.parametrize("last", [answer(200, numbered(3)), answer(404), answer(400), answer(200, numbered(1, 2))])
+def test_a_list_is_read_page_by_page_until_nothing_new_comes(wire, open_writer, last):
+    """Also where a platform refuses the page after the last one, or knows no pages and sends the first one again."""
+    wire.answers = [answer(200, numbered(1, 2)), last, answer(200, [])]
+    found = open_writer(pagination=PaginationOptions(style="page", size_param="size", size=50)).subscriptions()
+
+    assert None is found.gap
+    assert ["1", "2", *(["3"] if b'"id": 3' in last else [])] == [each.id for each in found.entries]
+    assert ["GET /v1/subscriptions HTTP/1.1", "GET /v1/subscriptions?page=2 HTTP/1.1"] == wire.lines[:2]
+
+
+def test_a_next_pages_address_is_followed(wire, open_writer):
+    """As in the list of leads."""
+    first = {"data": numbered(1), "next": f"{wire.url}/v1/subscriptions?cursor=b"}
+    wire.answers = [answer(200, first), answer(200, {"data": numbered(2), "next": None})]
+
+    assert ["1", "2"] == [each.id for each in open_writer().subscriptions().entries]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        numbered(*range(20)),
+        {"data": numbered(1), "hasMore": True},
+        {"data": numbered(1, 2), "total": 3, "next": None},
+        {"data": numbered(1), "next": "https://elsewhere.example/subscriptions?page=2"},
+    ],
+    ids=["a full page", "more", "total", "another host"],
+)
+def test_a_list_that_may_go_on_says_so(wire, open_writer, body):
+    """What was read is returned, with why some may be missing."""
+    wire.answers = [answer(200, body)]
+
+    found = open_writer().subscriptions()
+
+    assert found.entries
+    assert found.gap
 
 
 @pytest.mark.parametrize("body", [{}, {"a": [], "b": []}, ["text"], {"id": 1}])

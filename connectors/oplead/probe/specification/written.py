@@ -1,14 +1,15 @@
 """What a specification says of writing leads and of subscribing to webhooks, as settings. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from connectors.oplead.field_tree import NAMES, leaf, normalise, normalise_path, tree_of
-from connectors.oplead.options import OpleadOptions
+from connectors.oplead.options import OpleadOptions, Paths
 from connectors.oplead.probe.specification.examples import example_of
 from connectors.oplead.probe.specification.openapi import Api, Operation, mapping, text
 from connectors.oplead.probe.specification.reading import Specification, is_of_one_lead, segments
 from connectors.oplead.survey.places import find_places
+from connectors.survey import FieldMatch
 
 _PLAIN = re.compile(r"[!-~]{1,100}")
 _WRITE_VERBS = ("PATCH", "PUT", "POST")
@@ -126,15 +127,20 @@ def _written_fields(api: Api, create: Operation | None, options: OpleadOptions) 
     example = example_of(api, create.body.schema if create and create.body else {})
     if not isinstance(example.value, Mapping):
         return
-    found = find_places([example.value], OpleadOptions(token="", zone=options.zone))
-    for match in found.matches:
-        read_from: tuple[str, ...] = getattr(options.fields, match.field)
-        if match.field in _WRITTEN_FIELDS and match.path and normalise_path(match.path) != normalise_path(read_from[0]):
-            yield f"fields.{match.field}", match.path
+    yield from places_of_new(find_places([example.value], OpleadOptions(token="", zone=options.zone)).matches, options)
     for path in _leaves(example.value):
         parent = leaf(path.rpartition(".")[0])
         if parent in ("provider", "fournisseur", "supplier") and leaf(path) in ("name", "nom", "url"):
             yield f"fields.provider_{'url' if leaf(path) == 'url' else 'name'}", path
+
+
+def places_of_new(matches: Iterable[FieldMatch], options: OpleadOptions) -> Iterator[tuple[str, str]]:
+    """Yield where a new lead's values go, as settings, of those that are not read there first."""
+    for match in matches:
+        if match.field in _WRITTEN_FIELDS and match.path:
+            read_from: Paths = getattr(options.fields, match.field)
+            if normalise_path(match.path) != normalise_path(read_from[0]):
+                yield f"fields.{match.field}", match.path
 
 
 def _leaves(value: object) -> Iterator[str]:
