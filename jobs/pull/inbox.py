@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
+from sqlmodel import Session
+
 from connectors.records import LeadId, LeadPage
-from jobs.ledger import leads, status_labels
+from jobs.ledger import leads, outbox, queries, status_labels
 from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled
 from jobs.run_context import RunContext
+from jobs.webhooks.reading import InboxReader
 
 MANY = 5
 """So many leads, none of them found at once, suggest that their own pages are elsewhere."""
@@ -89,6 +92,19 @@ class NewEvents:
         taken.damaged = inbox.damaged
         if inbox.problem is not None:
             taken.read_to = None
+
+
+def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetime) -> bool:
+    """Return whether a run between nights has anything to do: take up events, send what is due, ask for outcomes.
+
+    An inbox that cannot be read is reported by a run.
+    """
+    taken = leads.inbox_place(session, account, inbox.identity())
+    latest = inbox.latest()
+    if inbox.problem is not None or latest not in (None, taken) or outbox.is_any_due(session, account, now=now):
+        return True
+    ask_at = queries.awaited_outcomes(session, account).ask_at
+    return ask_at is not None and ask_at <= now
 
 
 def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
