@@ -109,6 +109,33 @@ def test_the_next_night_adds_nothing_and_sends_nothing(account):
     assert (on_record, sent) == (changes(account), len(account.sink.calls))
 
 
+@pytest.mark.parametrize("number", [None, 2])
+def test_a_webhook_that_comes_again_after_the_night_sends_nothing_again(account, number):
+    """As a redelivery, or with an id of its own as by a second subscription."""
+    win(account, "L-1")
+    account.night()
+    on_record, sent = changes(account), len(account.sink.calls)
+    again = received("L-1", "Gagné")
+    deliver(account, replace(again, received_at=WON + DAY, digest=f"{number}" if number else again.digest))
+    between_nights(account)
+    account.night()
+
+    assert (on_record, sent) == (changes(account), len(account.sink.calls))
+
+
+def test_a_webhook_that_comes_after_the_night_changes_nothing_sent(account):
+    """The night found the change and fixed its time; the webhook brings the real one too late."""
+    account.put(changed(account.source.leads["L-1"], label="Gagné"))
+    account.night()
+    on_record, sent = changes(account), len(account.sink.calls)
+    deliver(account, received("L-1", "Gagné"))
+    between_nights(account)
+    account.night()
+
+    assert ("gagne", account.clock.now(), Origin.BOUNDED) == on_record[-1]
+    assert (on_record, sent) == (changes(account), len(account.sink.calls))
+
+
 def test_a_lead_that_looks_unchanged_is_read_all_the_same(account):
     """Its list entry may show nothing of a status."""
     account.source.entry = lambda _: "always the same"

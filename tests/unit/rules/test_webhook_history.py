@@ -113,6 +113,15 @@ def test_a_day_of_three_changes(readings, expected):
     assert expected == record.told
 
 
+def test_a_day_of_three_changes_by_night_only_is_known_by_its_bounds():
+    """The last status is entered between the two readings; the other two leave no trace."""
+    record = Record()
+    record.read(NIGHT, (), "Nouveau")
+
+    [change] = record.read(NEXT, (), "Gagné")
+    assert ("gagne", Origin.BOUNDED, NIGHT, NEXT) == (change.label, change.origin, change.after, change.seen_at)
+
+
 @pytest.mark.parametrize("first", ["webhooks", "history"])
 @pytest.mark.parametrize("apart", [timedelta(), 2 * SECOND, 9 * MINUTE])
 def test_what_oplead_dates_and_what_a_webhook_reports_is_one_change(first, apart):
