@@ -85,7 +85,7 @@ class ScheduledAccount(Protocol):
         """Ask for outcomes and send what has come due."""
 
     def inbox(self, clock: Clock) -> TaskOutcome:
-        """Read the leads that webhooks report, and send what follows from them."""
+        """Read the leads that webhooks report, and send what follows; do nothing if nothing is new or due."""
 
 
 class _Work(NamedTuple):

@@ -278,8 +278,8 @@ FAULTS = (
     Fault(
         "the next pull overlaps this one from its start",
         "jobs/pull/sync.py",
-        "place.since = began - overlap",
-        "place.since = began + overlap",
+        ".since = self.began - self.run.deps.sync_window.overlap",
+        ".since = self.began + self.run.deps.sync_window.overlap",
         "tests/unit/pull/test_sync.py",
     ),
     Fault(
@@ -323,6 +323,27 @@ FAULTS = (
         "(repeats if is_repeat else entries).append",
         "entries.append",
         "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "a slow receiver moves no change that Oplead dates",
+        "jobs/rules/webhook_history.py",
+        "max(received.received_at, read_at) + AHEAD",
+        "received.received_at + AHEAD",
+        "tests/unit/rules/test_webhook_history.py",
+    ),
+    Fault(
+        "a merged status is judged by all that moved since the last night",
+        "jobs/pull/sync.py",
+        "self.moved_since = place.since and place.since + self.run.deps.sync_window.overlap",
+        "self.moved_since = None",
+        "tests/unit/pull/test_inbox.py",
+    ),
+    Fault(
+        "what is due is sent between nights, webhook or none",
+        "jobs/pull/inbox.py",
+        "or outbox.is_any_due(session, account, now=now)",
+        "",
+        "tests/unit/pull/test_inbox.py",
     ),
     Fault(
         "what a webhook reports is no baseline",

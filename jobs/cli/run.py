@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -31,13 +31,14 @@ from jobs.cli.session import (
 from jobs.exit_codes import Exit, UsageError
 from jobs.ledger import runs
 from jobs.ledger.database import LedgerError, has_state
+from jobs.pull.inbox import has_work
 from jobs.reporting.console import AccountHeading, day_and_time, print_json, results, say
 from jobs.reporting.run_report import Ended, Mode, Night, night_json, print_accounts, print_night
 from jobs.run_context import Reading, Watch
 from jobs.scheduler import AFTER_A_NIGHT, AccountScheduler, TaskOutcome
 from jobs.settings import Valid
 from jobs.timetable import Firing, Timetable, by_cron, daily
-from jobs.wiring.night import open_clock
+from jobs.wiring.night import inbox_of, open_clock
 
 STOPPED = "stopped"
 _log = structlog.stdlib.get_logger()
@@ -250,17 +251,24 @@ class _ServedAccount:
 
     def outcomes(self, clock: Clock) -> TaskOutcome:
         """Ask for outcomes, and send what is due by now."""
-        return self._between_nights(Reading.NOTHING, clock)
+        return self._outcome(partial(self._between_nights, Reading.NOTHING, clock))
 
     def inbox(self, clock: Clock) -> TaskOutcome:
         """Read the leads that webhooks report, and send what follows from them; the first night comes first."""
-        if not has_state(state_of(self.account.settings)):
+        settings = self.account.settings
+        if not has_state(state_of(settings)):
             return TaskOutcome()
-        return self._between_nights(Reading.WEBHOOKS, clock)
 
-    def _between_nights(self, reading: Reading, clock: Clock) -> TaskOutcome:
-        settings, stop = self.account.settings, self._shared.stop
-        return self._outcome(lambda watch: work_between_nights(settings, reading, clock, watch=watch, stop=stop))
+        def do(watch: Watch) -> Night:
+            with reading_state(settings) as session, closing(inbox_of(settings)) as inbox:
+                if not has_work(session, settings.account, inbox, now=clock.now()):
+                    raise runs.NightDoneError(None, None)
+            return self._between_nights(Reading.WEBHOOKS, clock, watch)
+
+        return self._outcome(do)
+
+    def _between_nights(self, reading: Reading, clock: Clock, watch: Watch) -> Night:
+        return work_between_nights(self.account.settings, reading, clock, watch=watch, stop=self._shared.stop)
 
     def _outcome(self, do: Callable[[Watch], Night]) -> TaskOutcome:
         """Run a task, print its result, and look up what is due next."""

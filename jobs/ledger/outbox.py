@@ -186,6 +186,15 @@ def rows_in_state(session: Session, account: str, kind: type[Sent], state: Deliv
     yield from session.exec(rows, execution_options=STREAMED)
 
 
+def is_any_due(session: Session, account: str, *, now: datetime) -> bool:
+    """Return whether any delivery or correction may go out by now."""
+    due = (
+        select(kind.id).where(kind.account == account, kind.state == DeliveryState.PENDING, *_time_has_come(kind, now))
+        for kind in KINDS
+    )
+    return any(session.exec(each.limit(1)).first() is not None for each in due)
+
+
 def in_doubt(session: Session, account: str, kind: type[Sent], destination: str) -> dict[Target, list[Sent]]:
     """Return the rows in doubt at a destination, by the target their bytes were sent to."""
     found: dict[Target, list[Sent]] = {}

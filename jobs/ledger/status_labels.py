@@ -90,11 +90,16 @@ def newest_unsettled(session: Session, account: str) -> datetime | None:
     return session.exec(wanted).one()
 
 
-def settle_renames(session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime) -> None:
-    """Conclude a complete reading begun at `since`: detect renamed statuses and release leads with settled labels."""
+def settle_renames(
+    session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime, moved_since: datetime
+) -> None:
+    """Conclude a complete reading begun at `since`: detect renamed statuses and release leads with settled labels.
+
+    Runs between complete readings move leads too: all that moved since `moved_since` are judged together.
+    """
     account = ledger.account
     seen = _sightings(session, account, since)
-    settle_merges(session, ledger, meanings, since=since, in_use=seen.last)
+    _find_merges(session, ledger, meanings, since=moved_since, in_use=seen.last)
     renames, undecided = judge_labels(seen, meanings)
     for move in renames:
         _note_rename(session, ledger, move, seen.moves[move])
@@ -118,21 +123,23 @@ def settle_renames(session: Session, ledger: Ledger, meanings: Meanings, *, sinc
     )
 
 
-def settle_merges(
-    session: Session,
-    ledger: Ledger,
-    meanings: Meanings,
-    *,
-    since: datetime,
-    in_use: Collection[str] | None = None,
-) -> None:
-    """At the end of a reading begun at `since`, detect labels that were merged into a label in use.
+def settle_merges(session: Session, ledger: Ledger, meanings: Meanings, *, moved_since: datetime) -> None:
+    """Conclude a reading that did not show all leads: detect merged labels, and judge no move twice.
 
-    `in_use` are the labels that leads have; None uses the stored ones, for a reading that did not show all leads.
+    Where a label is unsettled, the moves are left for a complete reading.
     """
     account = ledger.account
-    if in_use is None:
-        in_use = {label for label in labels_on_leads(session, account) if _is_in_use(session, account, label)}
+    in_use = {label for label in labels_on_leads(session, account) if _is_in_use(session, account, label)}
+    _find_merges(session, ledger, meanings, since=moved_since, in_use=in_use)
+    if are_all_settled(session, account):
+        session.exec(delete(LabelMove).where(col(LabelMove.account) == account))
+
+
+def _find_merges(
+    session: Session, ledger: Ledger, meanings: Meanings, *, since: datetime, in_use: Collection[str]
+) -> None:
+    """Detect labels that were merged into a label in use, by the leads that moved since then."""
+    account = ledger.account
     for move, moved in _silent_moves(session, account, meanings, since, in_use=in_use).items():
         # A label that was merged before and came back into use is a status of its own.
         if not _note_rename(session, ledger, move, len(moved)):
@@ -150,7 +157,7 @@ def _is_in_use(session: Session, account: str, label: str) -> bool:
 
 
 def hold_merges(session: Session, account: str, meanings: Meanings, *, since: datetime) -> None:
-    """After an interrupted reading begun at `since`, make leads wait whose label seems to have been merged."""
+    """After an incomplete reading, make leads wait that moved since then and whose label seems to have been merged."""
     moved = {lead for leads in _silent_moves(session, account, meanings, since, in_use=()).values() for lead in leads}
     for row in session.exec(select(LabelMove).where(LabelMove.account == account)):
         row.waits = row.waits or row.lead in moved

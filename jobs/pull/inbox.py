@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
+from sqlmodel import Session
+
 from connectors.records import LeadId, LeadPage
-from jobs.ledger import leads, status_labels
+from jobs.ledger import leads, outbox, queries, status_labels
 from jobs.pull.ingest import DetailFetch, FetchedDetails, Pulled
 from jobs.run_context import RunContext
+from jobs.webhooks.reading import InboxReader
 
 MANY = 5
 """So many leads, none of them found at once, suggest that their own pages are elsewhere."""
@@ -91,6 +94,19 @@ class NewEvents:
             taken.read_to = None
 
 
+def has_work(session: Session, account: str, inbox: InboxReader, *, now: datetime) -> bool:
+    """Return whether a run between nights has anything to do: take up events, send what is due, ask for outcomes.
+
+    An inbox that cannot be read is reported by a run.
+    """
+    taken = leads.inbox_place(session, account, inbox.identity())
+    latest = inbox.latest()
+    if inbox.problem is not None or latest not in (None, taken) or outbox.is_any_due(session, account, now=now):
+        return True
+    ask_at = queries.awaited_outcomes(session, account).ask_at
+    return ask_at is not None and ask_at <= now
+
+
 def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
     """Read the leads that webhooks have reported since the last run, and only those.
 
@@ -113,7 +129,7 @@ def read_reported(run: RunContext, *, until: datetime, done: Pulled) -> None:
         # Several leads that lost one label silently may show a renamed status: the next night's reading tells.
         with run.ledger.writing() as session:
             read_to = leads.get_cursor(session, run.ledger.account).since
-            # However many runs they are spread over since the last complete reading began.
+            # However many runs they are spread over since the last pull that settled every label began.
             since = now if read_to is None else min(now, read_to + run.deps.sync_window.overlap)
             status_labels.hold_merges(session, run.ledger.account, run.book.meanings, since=since)
     done.complete = not events.unread

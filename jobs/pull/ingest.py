@@ -185,6 +185,7 @@ def _reading(
     changes, clicks = (known.changes, known.click_ids) if known else ((), ())
     # A new click id counts from the last observation, or from the lead's creation if none could be read before.
     read_before = known if known and not known.stale and known.click_id_problem is None else None
+    ended = max(when.served, when.ended)
     new_clicks = new_click_ids(clicks, lead, previously=read_before.seen_at if read_before else None)
     # Each platform hashes contact data by its own rules; raw contact data goes no further than this.
     hashed_for = {
@@ -205,11 +206,11 @@ def _reading(
             ObservedAt(
                 previously=known.seen_at if known else None,
                 started=when.started,
-                ended=max(when.served, when.ended),
+                ended=ended,
                 read_alike=known.seen_at if known and not known.stale else None,
             ),
             zone=zone,
-            webhooks=webhook_history(received, lead.created_at, zone),
+            webhooks=webhook_history(received, lead.created_at, zone, read_at=ended),
         ),
         click_ids=new_clicks,
         identifiers={name: run.deps.sinks[name].identify(lead.contact) for name in sorted(hashed_for)},

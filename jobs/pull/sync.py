@@ -42,8 +42,13 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
         if not reading.read_list(*reading.begin()):
             reading.hold_merges()
             return
-        began_at, is_whole = reading.finish()
+        began, is_whole = reading.finish()
         reading.read_reported()
+        if reading.by_details:
+            done.complete = reading.read_known()
+        else:
+            reading.look_for_unlisted(began if is_whole else None)
+            done.complete = True
     except (Transient, StoppedBySignal, Misconfigured) as error:
         reading.hold_merges()
         if isinstance(error, Misconfigured):
@@ -54,12 +59,9 @@ def pull(run: RunContext, *, until: datetime, done: Pulled) -> None:
     finally:
         reading.events.conclude(run, done)
     if reading.by_details:
-        done.complete = reading.read_known()
         reading.settle_labels_by_detail_pages()
     else:
-        reading.look_for_unlisted(began_at if is_whole else None)
-        done.complete = True
-        reading.settle_labels(began_at, is_whole=is_whole)
+        reading.settle_labels(is_whole=is_whole)
 
 
 def read_range(run: RunContext, reads_from: datetime, *, fresh_to: datetime | None, done: Pulled) -> None:
@@ -196,11 +198,14 @@ class _NightReading(_ListReading):
     events: NewEvents = field(default_factory=NewEvents)
     began: datetime | None = None
     """When this pull began, once the list was read to its end."""
+    moved_since: datetime | None = None
+    """When the last pull that settled every label began: whoever changed labels since is judged together."""
 
     def begin(self) -> tuple[datetime | None, str | None]:
         """Return where to read from: resume an interrupted pull, else start a new one."""
         with self.run.ledger.writing() as session:
             place = leads.get_cursor(session, self.run.ledger.account)
+            self.moved_since = place.since and place.since + self.run.deps.sync_window.overlap
             if place.resume is None:
                 is_fresh = place.full_read_at is not None and self.started - place.full_read_at <= FULL_READ_EVERY
                 filters = self.run.deps.sync_window.style is SyncMode.SINCE
@@ -214,14 +219,11 @@ class _NightReading(_ListReading):
 
         A list that shifted while it was read may have skipped leads, so it doesn't count as a full read.
         """
-        overlap = self.run.deps.sync_window.overlap
         with self.run.ledger.writing() as session:
             place = leads.get_cursor(session, self.run.ledger.account)
             began, is_whole = place.pull_started_at, place.pull_since is None
-            if began is not None:
-                place.since = began - overlap
-                if is_whole and not place.moved:
-                    place.full_read_at = began
+            if began is not None and is_whole and not place.moved:
+                place.full_read_at = began
             place.pull_started_at = place.pull_since = place.resume = None
             place.moved = False
         self.began = began
@@ -303,30 +305,41 @@ class _NightReading(_ListReading):
             read_since = leads.oldest_reading_time(session, account, since=self._oldest_sendable)
             since = started if self.done.complete else status_labels.newest_unsettled(session, account)
             if since is not None and read_since is not None and read_since >= since:
-                status_labels.settle_renames(session, self.run.ledger, meanings, since=since)
+                moved_since = self.moved_since or since
+                status_labels.settle_renames(session, self.run.ledger, meanings, since=since, moved_since=moved_since)
             else:
-                status_labels.hold_merges(session, account, meanings, since=started)
+                status_labels.hold_merges(session, account, meanings, since=self.moved_since or started)
+            self._move_on(session)
 
-    def settle_labels(self, began: datetime | None, *, is_whole: bool) -> None:
+    def settle_labels(self, *, is_whole: bool) -> None:
         """Tell new statuses from renamed ones, which takes a full reading; force one next time if any is unsettled."""
-        if began is None:
+        if self.began is None:
             return
-        account, meanings = self.run.ledger.account, self.run.book.meanings
-        with self.run.ledger.writing() as session:
+        ledger, meanings, moved_since = self.run.ledger, self.run.book.meanings, self.moved_since or self.began
+        with ledger.writing() as session:
             if is_whole:
-                status_labels.settle_renames(session, self.run.ledger, meanings, since=began)
-                return
-            status_labels.settle_merges(session, self.run.ledger, meanings, since=began)
-            if not status_labels.are_all_settled(session, account):
-                leads.get_cursor(session, account).full_read_at = None
+                status_labels.settle_renames(session, ledger, meanings, since=self.began, moved_since=moved_since)
+            else:
+                status_labels.settle_merges(session, ledger, meanings, moved_since=moved_since)
+            if not self._move_on(session) and not is_whole:
+                leads.get_cursor(session, ledger.account).full_read_at = None
+
+    def _move_on(self, session: Session) -> bool:
+        """Have the next pull begin where this one did, if every label is settled; return whether it is."""
+        account = self.run.ledger.account
+        if not status_labels.are_all_settled(session, account):
+            return False
+        if self.began is not None:
+            leads.get_cursor(session, account).since = self.began - self.run.deps.sync_window.overlap
+        return True
 
     def hold_merges(self) -> None:
         """Hold leads back until a complete reading tells new statuses from renamed ones."""
         account = self.run.ledger.account
         with self.run.ledger.writing() as session:
-            began = leads.get_cursor(session, account).pull_started_at or self.began
-            if began is not None:
-                status_labels.hold_merges(session, account, self.run.book.meanings, since=began)
+            since = self.moved_since or leads.get_cursor(session, account).pull_started_at or self.began
+            if since is not None:
+                status_labels.hold_merges(session, account, self.run.book.meanings, since=since)
 
     def look_for_unlisted(self, whole_since: datetime | None) -> None:
         """Ask for leads with open deliveries that the full list didn't show.

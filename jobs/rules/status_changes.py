@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.records import DeliveryKey, Lead, Moment, StatusEntry
 from jobs.rules.model import AHEAD, APPOINTMENT_SET, LeadFacts, Origin, Route, Starts, StatusEntered, normalise_label
-from jobs.rules.webhook_history import NO_WEBHOOKS, WebhookHistory
+from jobs.rules.webhook_history import NO_WEBHOOKS, LabelEvent, WebhookHistory
 
 DATED = frozenset({Origin.REPORTED, Origin.WEBHOOK})
 """Origins whose time is the change's own."""
@@ -56,7 +56,7 @@ def new_status_changes(
     _add(changes, (change for change in history if not change.date_only))
     for event in webhooks.entries:
         # A lead that is in a status already does not enter it, whatever reports it again.
-        if event.label != _latest(changes, until=event.time.at):
+        if event.label != _latest(changes, until=event.time.at) and not _is_known_by_arrival(event, changes):
             _add(changes, [StatusEntered(event.label, *event.time, Origin.WEBHOOK, when.ended)])
     _add(changes, (change for change in history if change.date_only))
     label = lead.label and normalise_label(lead.label)
@@ -64,6 +64,13 @@ def new_status_changes(
         was_in = _latest(changes[:before], until=when.previously)
         changes.append(_undated(label, changes, lead, when, was_in=was_in, zone=zone, webhooks=webhooks))
     return [*changes[before:], *_appointment(known, lead, when, webhooks)]
+
+
+def _is_known_by_arrival(event: LabelEvent, changes: Iterable[StatusEntered]) -> bool:
+    """Whether a reading before took an event at its arrival, since its own time still lay ahead."""
+    return any(
+        (change.label, change.at, change.origin) == (event.label, event.arrived, Origin.WEBHOOK) for change in changes
+    )
 
 
 def _add(changes: list[StatusEntered], found: Iterable[StatusEntered]) -> None:

@@ -7,21 +7,22 @@ from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from sqlalchemy.event import listen
 
 from connectors.crm import EventKind, ReceivedEvent, WebhookEvent
 from connectors.errors import KeyRefused, Misconfigured, Transient
 from connectors.records import LeadId, Moment, UnreadableLead
 from jobs.cancellation import StoppedBySignal
 from jobs.ledger.runs import INBOX, NIGHTLY, finish_run
-from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, StatusChange
+from jobs.ledger.schema import Cursor, Delivery, InboxPlace, LabelMove, LeadRow, Request, StatusChange
 from jobs.nightly import run_night
-from jobs.pull.inbox import NewEvents
+from jobs.pull.inbox import NewEvents, has_work
 from jobs.pull.ingest import Pulled
 from jobs.rules.model import Origin
 from jobs.run_context import NightStep, Reading, SyncMode, unwatched
 from jobs.webhooks.inbox import Inbox
 from jobs.webhooks.inbox_reader import InboxReader
-from tests.builders import REACH, attention, changed, lead
+from tests.builders import REACH, attention, changed, lead, route
 from tests.fakes import NIGHT, Crash
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -105,6 +106,33 @@ def test_the_next_night_adds_nothing_and_sends_nothing(account):
     account.clock.time += DAY
     account.night()
 
+    assert (on_record, sent) == (changes(account), len(account.sink.calls))
+
+
+@pytest.mark.parametrize("number", [None, 2])
+def test_a_webhook_that_comes_again_after_the_night_sends_nothing_again(account, number):
+    """As a redelivery, or with an id of its own as by a second subscription."""
+    win(account, "L-1")
+    account.night()
+    on_record, sent = changes(account), len(account.sink.calls)
+    again = received("L-1", "Gagné")
+    deliver(account, replace(again, received_at=WON + DAY, digest=f"{number}" if number else again.digest))
+    between_nights(account)
+    account.night()
+
+    assert (on_record, sent) == (changes(account), len(account.sink.calls))
+
+
+def test_a_webhook_that_comes_after_the_night_changes_nothing_sent(account):
+    """The night found the change and fixed its time; the webhook brings the real one too late."""
+    account.put(changed(account.source.leads["L-1"], label="Gagné"))
+    account.night()
+    on_record, sent = changes(account), len(account.sink.calls)
+    deliver(account, received("L-1", "Gagné"))
+    between_nights(account)
+    account.night()
+
+    assert ("gagne", account.clock.now(), Origin.BOUNDED) == on_record[-1]
     assert (on_record, sent) == (changes(account), len(account.sink.calls))
 
 
@@ -475,6 +503,67 @@ def test_without_news_nothing_is_read(account):
     assert [] == account.source.asked
 
 
+def has_more(account):
+    """Whether a run between nights would find anything to do, and how many statements it takes to tell."""
+    with account.hold() as ledger, closing(InboxReader(account.inbox)) as inbox, ledger.reading() as session:
+        statements = []
+        listen(session.connection(), "before_cursor_execute", lambda *more: statements.append(more[2]))
+        return has_work(session, ledger.account, inbox, now=account.clock.now()), len(statements)
+
+
+def test_without_anything_new_or_due_a_run_between_nights_is_left_out(account):
+    """Four statements tell; nothing is connected, asked or recorded."""
+    account.resolve()
+
+    assert (False, 4) == has_more(account)
+    win(account, "L-1")
+    assert has_more(account)[0]
+    between_nights(account)
+    assert not has_more(account)[0]
+
+
+def test_outcomes_that_can_be_known_are_something_to_do(account):
+    """As soon as the platform may tell them."""
+    win(account, "L-1")
+    between_nights(account)
+    waits = [row.resolve_after for row in account.rows(Request) if row.state == "received"]
+    account.clock.time = max(waits)
+
+    assert has_more(account)[0]
+    account.resolve()
+    assert not has_more(account)[0]
+
+
+def test_a_delivery_that_has_come_due_is_something_to_do(account):
+    """It was too early when it was planned."""
+    account.put(changed(account.source.leads["L-1"], created_at=account.clock.now() - HOUR, id=LeadId("L-9")))
+    deliver(account, received("L-9", "Nouveau", account.clock.now()))
+    account.put(changed(account.source.leads["L-9"], label="Gagné"))
+    deliver(account, received("L-9", "Gagné", account.clock.now()))
+    between_nights(account)
+
+    assert {"L-9": "pending"} == account.states
+    assert not has_more(account)[0]
+    account.clock.time = account.rows(Delivery)[0].not_before
+    assert has_more(account)[0]
+
+
+@pytest.mark.parametrize("how", ["anew", "damaged", "restored"])
+def test_an_inbox_in_which_something_is_wrong_is_not_left_out(account, how):
+    """A run takes it from its beginning, or tells a human."""
+    win(account, "L-1")
+    before = account.inbox.read_bytes()
+    win(account, "L-2")
+    between_nights(account)
+    if how == "anew":
+        account.inbox.unlink()
+        deliver(account, received("L-0", "Gagné"), received("L-2", "Gagné"))
+    else:
+        account.inbox.write_bytes(before if how == "restored" else b"no database" * 1000)
+
+    assert has_more(account)[0]
+
+
 def test_a_lead_that_is_still_unknown_is_read_when_a_webhook_reports_it(account):
     """It was created since the last night."""
     account.put(replace(undated("L-9", "Gagné"), created_at=WON - HOUR))
@@ -532,20 +621,115 @@ def test_a_new_status_that_no_webhook_reports_waits_for_the_night(account):
     assert [True] == [row.waits for row in account.rows(LabelMove)]
 
 
-def test_leads_that_lose_a_label_silently_wait_however_many_runs_they_are_spread_over(account):
-    """A night that read them at once would hold them, too."""
-    names = [f"M-{number}" for number in range(20)]
+def awaiting_signature(account, count):
+    """Leads with a label that nobody else has, and one that is won, after a night; return the names of the former."""
+    names = [f"M-{number}" for number in range(count)]
     account.put(*(undated(name, "Signé") for name in names), undated("L-9", "Gagné"))
     account.clock.time += DAY
     account.night()
-    for half in (names[:10], names[10:]):
-        account.clock.time += HOUR
-        account.put(*(changed(account.source.leads[name], label="Gagné") for name in half))
-        now = account.clock.now()
-        deliver(account, *(received(name, None, now, kind=EventKind.APPOINTMENT) for name in half))
+    return names
+
+
+def relabelled(account, names, label="Gagné"):
+    """Have these leads show another label an hour later, as by a rename, and webhooks tell something else of them."""
+    account.clock.time += HOUR
+    now = account.clock.now()
+    account.put(*(replace(changed(account.source.leads[name], label=label), updated_at=now) for name in names))
+    deliver(account, *(received(name, None, now, kind=EventKind.APPOINTMENT) for name in names))
+
+
+def sold(account):
+    """The leads whose sale the platform counted, but for the one that was won before."""
+    return {row.lead for row in account.rows() if row.key in account.sink.counted} - {"L-9"}
+
+
+def taken_one_by_one(account, *parts):
+    """Have a run take up each part of the relabelled leads."""
+    for part in parts:
+        relabelled(account, part)
         between_nights(account)
 
+
+def test_leads_that_lose_a_label_silently_wait_however_many_runs_they_are_spread_over(account):
+    """A night that read them at once would hold them, too."""
+    names = awaiting_signature(account, 20)
+    taken_one_by_one(account, names[:10], names[10:])
+
     assert dict.fromkeys(names, True) == {row.lead: row.waits for row in account.rows(LabelMove)}
+
+
+@pytest.mark.parametrize("style", SyncMode)
+def test_the_night_judges_a_merged_status_by_all_leads_that_moved_since_the_last_night(account, style):
+    """It floods nothing, though runs between nights have read every lead that moved."""
+    names = awaiting_signature(account, 25)
+    account.source.filters = style is SyncMode.SINCE
+    account.sync_window = replace(REACH, style=style)
+    taken_one_by_one(account, names[:20], names[20:])
+    account.clock.time += DAY / 2
+    summary = account.night()
+
+    assert (1, []) == (len(summary.review.renames), account.rows(LabelMove))
+    assert {Origin.RELABEL} == {how for name in names for label, _, how in changes(account, name) if label == "gagne"}
+    assert set() == sold(account)
+
+
+def test_leads_that_moved_by_day_count_with_those_that_the_night_finds(account):
+    """Each part alone is too small to tell; what was sent by day stays sent."""
+    names = awaiting_signature(account, 24)
+    taken_one_by_one(account, names[:12])
+    relabelled(account, names[12:])
+    account.clock.time += DAY / 2
+    summary = account.night()
+
+    assert 1 == len(summary.review.renames)
+    assert set(names[:12]) == sold(account)
+
+
+def test_what_one_night_has_judged_counts_no_more_in_the_next(account):
+    """Leads that empty a status over two days have moved, by day or by night."""
+    names = awaiting_signature(account, 30)
+    account.source.filters = True
+    account.sync_window = replace(REACH, style=SyncMode.SINCE)
+    for part in (names[:15], names[15:]):
+        relabelled(account, part)
+        account.clock.time += DAY - HOUR
+        summary = account.night()
+
+    assert (set(names), []) == (sold(account), summary.review.renames)
+
+
+@pytest.mark.parametrize("error", [Transient("503"), Misconfigured("no such page")])
+def test_a_night_that_breaks_off_after_the_list_judges_no_move(account, error):
+    """It releases no lead, and does not forget since when they have moved."""
+    account.put(changed(lead("U-1"), fields={}))
+    names = awaiting_signature(account, 24)
+    taken_one_by_one(account, names[:12])
+    relabelled(account, names[12:])
+    account.clock.time += DAY / 2
+    account.source.unlisted, account.source.fails = {"U-1"}, {"U-1": error}
+    broken = account.night()
+    account.source.unlisted, account.source.fails = set(), {}
+    account.clock.time += DAY
+    whole = account.night()
+
+    assert (3, 1) == (broken.exit_code, len(whole.review.renames))
+    assert set(names[:12]) == sold(account)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_renamed_status_enters_no_lead_however_many_runs_it_is_spread_over(account, parts):
+    """The new name is new to all; the night, which reads every lead, decides."""
+    account.book = replace(account.book, routes=(route(labels=frozenset({"signe", "devis signe"})),))
+    names = awaiting_signature(account, 6)
+    relabel = "Devis signé"
+    for start in range(0, 6, 6 // parts):
+        relabelled(account, names[start : start + 6 // parts], relabel)
+        between_nights(account)
+    by_day = account.states
+    account.clock.time += DAY / 2
+    summary = account.night()
+
+    assert (1, by_day, []) == (len(summary.review.renames), account.states, account.rows(LabelMove))
 
 
 def test_a_second_reading_in_one_night_counts_no_lead_twice(account):

@@ -14,6 +14,7 @@ from jobs.rules.adjustment import left_stage
 from jobs.rules.decision import Decision, decide
 from jobs.rules.delivery_state import DeliveryState
 from jobs.rules.model import APPOINTMENT_SET, Origin, StatusEntered, Undo
+from jobs.rules.reasons import Reason
 from jobs.rules.status_changes import ObservedAt, first_entry, new_status_changes
 from jobs.rules.webhook_history import webhook_history
 from tests.builders import PARIS, START, facts, lead, reported, route, starts
@@ -55,7 +56,8 @@ class Record:
         """Read the lead as it is at a time, with what had arrived about it; return what that added."""
         some = lead(created_at=BORN, label=label, history=tuple(history), **({"updated_at": None} | over))
         at = ObservedAt(self.seen_at, started=when, ended=when, read_alike=self.seen_at)
-        added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=webhook_history(received, BORN, PARIS))
+        told = webhook_history(received, BORN, PARIS, read_at=when)
+        added = new_status_changes(self.changes, some, at, zone=PARIS, webhooks=told)
         self.changes += added
         self.seen_at = when
         return added
@@ -109,6 +111,15 @@ def test_a_day_of_three_changes(readings, expected):
         record.read(when, received, *(label or ["Gagné"]))
 
     assert expected == record.told
+
+
+def test_a_day_of_three_changes_by_night_only_is_known_by_its_bounds():
+    """The last status is entered between the two readings; the other two leave no trace."""
+    record = Record()
+    record.read(NIGHT, (), "Nouveau")
+
+    [change] = record.read(NEXT, (), "Gagné")
+    assert ("gagne", Origin.BOUNDED, NIGHT, NEXT) == (change.label, change.origin, change.after, change.seen_at)
 
 
 @pytest.mark.parametrize("first", ["webhooks", "history"])
@@ -168,37 +179,75 @@ def test_a_status_shown_again_after_its_day_is_entered_again():
     assert ("gagne", Origin.BOUNDED) == (record.told[-1][0], record.told[-1][2])
 
 
+DAY_OF = date(2026, 9, 10)
+"""The day of the three changes, in Paris."""
+
+
 @pytest.mark.parametrize(
-    ("happened", "received", "expected"),
+    ("happened", "arrived", "read", "expected"),
     [
-        pytest.param(NINE, ELEVEN, NINE, id="its own time"),
-        pytest.param(NINE + 4 * MINUTE, NINE, NINE + 4 * MINUTE, id="a clock a little ahead"),
-        pytest.param(ELEVEN, NINE, NINE, id="ahead of its arrival"),
-        pytest.param(BORN - SECOND, NINE, NINE, id="before its lead's creation"),
-        pytest.param(date(2026, 9, 10), NINE, NINE, id="the day it arrived on"),
-        pytest.param(date(2026, 9, 11), NINE, NINE, id="a day to come"),
-        pytest.param(None, BORN - SECOND, BORN, id="arrived before the creation, by another clock"),
+        pytest.param(NINE, ELEVEN, THREE, NINE, id="told, arrived later"),
+        pytest.param(NINE, NINE - HOUR, THREE, NINE, id="told, arrived earlier by a slow clock"),
+        pytest.param(NINE, BORN - DAY, THREE, NINE, id="told, arrived before the creation by a slow clock"),
+        pytest.param(NINE, THREE, ELEVEN, NINE, id="told, arrived after the reading by a fast clock"),
+        pytest.param(NINE + 4 * MINUTE, NINE, NINE, NINE + 4 * MINUTE, id="told, a little ahead of both"),
+        pytest.param(ELEVEN, NINE, NINE + MINUTE, NINE, id="told, ahead of the reading, arrived before it"),
+        pytest.param(ELEVEN, ELEVEN, NINE, ELEVEN, id="told, ahead of the reading, and so is its arrival"),
+        pytest.param(THREE, ELEVEN, NINE, ELEVEN, id="told, ahead of the reading and of its arrival"),
+        pytest.param(BORN - SECOND, NINE, THREE, NINE, id="told, before the creation"),
+        pytest.param(DAY_OF, NINE, THREE, NINE, id="told by the day, arrived on it"),
+        pytest.param(DAY_OF, NINE - DAY, THREE, DAY_OF, id="told by the day, arrived earlier by a slow clock"),
+        pytest.param(DAY_OF, NEXT, NEXT + DAY, DAY_OF, id="told by the day, arrived later"),
+        pytest.param(DAY_OF, NINE - DAY, NINE - 12 * HOUR, NINE - DAY, id="told by the day, ahead of the reading"),
+        pytest.param(DAY_OF - 2 * DAY, NINE, THREE, NINE, id="told by the day, before the creation"),
+        pytest.param(None, NINE, THREE, NINE, id="untold, arrived before the reading"),
+        pytest.param(None, THREE, NINE, THREE, id="untold, arrived after the reading by a fast clock"),
+        pytest.param(None, BORN - SECOND, THREE, BORN, id="untold, arrived before the creation by a slow clock"),
     ],
 )
-def test_an_event_happens_when_it_can(happened, received, expected):
-    """An impossible time gives way to the time of arrival."""
-    told = webhook_history([event("RDV", happened, received=received)], BORN, PARIS)
+def test_an_event_happens_when_oplead_says_and_otherwise_when_it_arrives(happened, arrived, read, expected):
+    """The receiver's clock never overrules Oplead's, unless what that says lies ahead or before the lead."""
+    told = webhook_history([event("RDV", happened, received=arrived)], BORN, PARIS, read_at=read)
+    wanted = (expected, False) if isinstance(expected, datetime) else (datetime(2026, 9, 9, 22, tzinfo=UTC), True)
 
-    assert [(expected, False)] == [one.time for one in told.entries]
+    assert [wanted] == [one.time for one in told.entries]
 
 
-def test_a_day_before_its_arrival_stays_a_day():
-    """The event came late, so its arrival says less than its day."""
-    told = webhook_history([event("RDV", date(2026, 9, 10), received=NEXT + DAY)], BORN, PARIS)
+@pytest.mark.parametrize(("told", "is_flagged"), [(NINE + 4 * MINUTE, False), (NINE + 6 * MINUTE, True)])
+def test_a_time_ahead_of_the_reading_is_withheld(told, is_flagged):
+    """However late the receiver's clock says that it arrived."""
+    record = Record()
+    added, *_ = record.read(NINE, [event("Gagné", told, received=THREE)], "Nouveau")
+    decision = decide(route(), facts(created_at=BORN, changes=tuple(record.changes)), starts(), KEY, now=NINE)
 
-    assert [(datetime(2026, 9, 9, 22, tzinfo=UTC), True)] == [one.time for one in told.entries]
+    assert (told, is_flagged) == (added.at, decision.reason is Reason.TIME)
+
+
+def test_a_time_that_lay_ahead_is_not_taken_once_it_has_passed():
+    """The event was taken at its arrival then: the change stays on record once, whatever came after it."""
+    record = Record()
+    ahead = [event(label, when + 2 * HOUR, received=when) for when, label in THE_DAY]
+    record.read(NINE + HOUR, ahead[:1], "RDV")
+    record.read(ELEVEN + HOUR, ahead[:2], "Perdu")
+    record.read(THREE + HOUR, ahead, "Gagné")
+
+    assert [] == record.read(NEXT, ahead, "Gagné")
+    assert BY_WEBHOOK == record.told
+
+
+def test_a_slow_receiver_moves_no_change():
+    """Its clock is six hours behind: what it takes for the time of arrival lies before each change."""
+    record = Record()
+    record.read(NEXT, [event(label, when, received=when - 6 * HOUR) for when, label in THE_DAY], "Gagné")
+
+    assert BY_WEBHOOK == record.told
 
 
 def test_only_a_status_change_dates_a_status():
     """Other events show the status, too, but the lead may have had it for long."""
     received = [event("RDV", NINE, kind=kind) for kind in (EventKind.NEW_LEAD, EventKind.APPOINTMENT, None)]
 
-    assert () == webhook_history(received, BORN, PARIS).entries
+    assert () == webhook_history(received, BORN, PARIS, read_at=NEXT).entries
 
 
 def test_a_late_redelivery_adds_nothing():
@@ -233,7 +282,8 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
     record = Record()
     some = lead(created_at=BORN, label="Gagné", history=(), updated_at=None)
     when = ObservedAt(BORN, started=NINE - HOUR, ended=NINE + HOUR)
-    added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=webhook_history(DATED[:1], BORN, PARIS))
+    told = webhook_history(DATED[:1], BORN, PARIS, read_at=NEXT)
+    added = new_status_changes(record.changes, some, when, zone=PARIS, webhooks=told)
 
     assert [NINE, NINE] == [change.at for change in added]
 
@@ -241,7 +291,7 @@ def test_a_status_entered_by_webhook_after_the_pull_began_precedes_what_was_read
 def test_a_webhook_converts_like_a_reported_change():
     """It is no baseline, however the lead is first seen."""
     some = lead(created_at=START - DAY, label="Gagné", history=(), updated_at=None)
-    told = webhook_history(DATED[2:], some.created_at, PARIS)
+    told = webhook_history(DATED[2:], some.created_at, PARIS, read_at=NEXT)
     added = new_status_changes((), some, ObservedAt(None, started=NEXT, ended=NEXT), zone=PARIS, webhooks=told)
     decision = decide(route(), facts(created_at=START - DAY, changes=tuple(added)), starts(), KEY, now=NEXT)
 
